@@ -1,0 +1,34 @@
+"""Time and identity, as values that a service is given rather than fetches."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from ulid import ULID
+
+type Clock = Callable[[], datetime]
+type NewId = Callable[[], str]
+
+ID_PATTERN = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+
+
+def utc_now() -> datetime:
+    """The present, in UTC, cut to milliseconds: what is stored and shown is then the same."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def new_id() -> str:
+    """A ULID: 26 characters that sort by the time they were made."""
+    return str(ULID())
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds: `2026-11-22T09:30:00.000Z`; sorts as text."""
+    return (
+        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    )
+
+
+def from_iso(text: str) -> datetime:
+    """The inverse of `iso`."""
+    return datetime.fromisoformat(text)

@@ -1,0 +1,55 @@
+"""The one place that reads the environment: typed, lazy, and loud about what is missing."""
+
+import os
+from decimal import Decimal
+from functools import cache
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class ConfigurationError(RuntimeError):
+    """A variable is missing or makes no sense; the message names it."""
+
+
+class Settings(BaseModel):
+    """Every variable the functions know. `template.yaml` (Globals) sets each of them."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=str.upper, extra="ignore")
+
+    stage: str = Field(pattern=r"^[a-z][a-z0-9-]{0,19}$")
+    allowed_origins: str = ""
+    storefront_url: str
+    mail_sender: str
+    razorpay_base_url: str
+    imagekit_base_url: str
+    imagekit_url_endpoint: str
+    bcrypt_rounds: int = Field(ge=4, le=16)
+    reservation_minutes: int = Field(ge=1)
+    tax_percent: Decimal = Field(ge=0, le=100)
+    shipping_fee_minor: int = Field(ge=0)
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Origins that a browser may call from, besides the API's own."""
+        return frozenset(filter(None, (part.strip() for part in self.allowed_origins.split(","))))
+
+    @property
+    def event_bus(self) -> str:
+        return f"supermarket-{self.stage}"
+
+
+@cache
+def settings() -> Settings:
+    """Read once per Lambda; ConfigurationError names the variable at fault."""
+    try:
+        return Settings.model_validate(dict(os.environ))
+    except ValidationError as invalid:
+        faults = ", ".join(f"{error['loc'][0]}: {error['msg']}" for error in invalid.errors())
+        raise ConfigurationError(f"Environment variables at fault: {faults}") from None
+
+
+def table_name(table: str) -> str:
+    """`supermarket-<stage>-<table>`. Apart from `settings`, since rows need it when they are
+    imported.
+    """
+    return f"supermarket-{os.environ['STAGE']}-{table}"

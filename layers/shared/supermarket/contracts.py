@@ -1,0 +1,241 @@
+"""The facts that domains tell each other: one class per event, locked to its JSON Schema in
+`events/contracts`.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from supermarket.clock import iso
+from supermarket.money import Currency, Money
+
+type Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
+
+
+class Fact(BaseModel):
+    """Immutable, camelCase on the wire; unknown fields are ignored, so that producers may add
+    some.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, frozen=True
+    )
+
+
+class Metadata(Fact):
+    """What every event carries besides its data."""
+
+    event_id: str
+    version: int
+    occurred_at: Moment
+    correlation_id: str
+    causation_id: str | None = None
+
+
+class Event(Fact):
+    """Base of all events. The class name is the detail-type."""
+
+    SOURCE: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+    def aggregate_id(self) -> str:
+        """The thing this is a fact about; by convention the first field."""
+        return str(getattr(self, next(iter(type(self).model_fields))))
+
+
+class Envelope(Fact):
+    """An event as it stands in the `detail` of an EventBridge event."""
+
+    metadata: Metadata
+    data: dict[str, Any]
+
+
+class Amount(Fact):
+    """Money on the wire: an integer of minor units and its currency."""
+
+    minor: int
+    currency: Currency
+
+    @classmethod
+    def of(cls, money: Money) -> Self:
+        return cls(minor=money.minor, currency=money.currency)
+
+    def money(self) -> Money:
+        return Money(self.minor, self.currency)
+
+
+class Recipient(Fact):
+    """Whom a mail about this goes to, so that notification reads no other domain's table."""
+
+    user_id: str
+    email: str
+    first_name: str
+
+
+class OrderLine(Fact):
+    """One line of an order, as it was bought."""
+
+    product_id: str
+    title: str
+    seller_id: str
+    quantity: int = Field(ge=1)
+    unit_price: Amount
+    line_total: Amount
+
+
+class Address(Fact):
+    """Where an order goes."""
+
+    street: str
+    city: str
+    state: str
+    zip: str
+    country: str
+
+
+class UserRegistered(Event):
+    """An account was created."""
+
+    SOURCE = "supermarket.auth"
+    user_id: str
+    username: str
+    email: str
+    first_name: str
+    last_name: str
+    role: Literal["user", "seller", "admin"]
+
+
+class ProductFacts(Event):
+    """What the catalogue events tell of a product."""
+
+    SOURCE = "supermarket.product"
+    product_id: str
+    seller: Recipient
+    title: str
+    price: Amount
+    stock: int
+    category: str | None = None
+    revision: int = Field(
+        ge=1, description="grows with every change; the highest one is the present"
+    )
+
+
+class ProductCreated(ProductFacts):
+    """A product was put on sale."""
+
+
+class ProductUpdated(ProductFacts):
+    """A product's details, price or stock were changed by its seller."""
+
+
+class ProductDeleted(Event):
+    """A product was taken off sale for good."""
+
+    SOURCE = "supermarket.product"
+    product_id: str
+    seller_id: str
+    revision: int = Field(ge=1)
+
+
+class OrderPlaced(Event):
+    """An order was created and its stock reserved until `reservedUntil`."""
+
+    SOURCE = "supermarket.order"
+    order_id: str
+    customer: Recipient
+    lines: list[OrderLine] = Field(min_length=1)
+    total: Amount
+    shipping_address: Address
+    placed_at: Moment
+    reserved_until: Moment
+
+
+class OrderConfirmed(Event):
+    """The order's payment is known to be complete."""
+
+    SOURCE = "supermarket.order"
+    order_id: str
+    customer: Recipient
+    lines: list[OrderLine] = Field(min_length=1)
+    total: Amount
+    placed_at: Moment
+    confirmed_at: Moment
+
+
+class OrderCancelled(Event):
+    """The order was cancelled; its stock went back in the same transaction."""
+
+    SOURCE = "supermarket.order"
+    order_id: str
+    customer: Recipient
+    lines: list[OrderLine] = Field(min_length=1)
+    total: Amount
+    placed_at: Moment
+    cancelled_at: Moment
+    cancelled_by: Literal["customer", "expiry", "seller", "admin"]
+    was_paid: bool
+
+
+class OrderAddressChanged(Event):
+    """The shipping address was edited while that was allowed."""
+
+    SOURCE = "supermarket.order"
+    order_id: str
+    seller_ids: list[str] = Field(min_length=1)
+    shipping_address: Address
+    changed_at: Moment
+
+
+class PaymentInitiated(Event):
+    """A Razorpay order exists for this order; the customer can pay."""
+
+    SOURCE = "supermarket.payment"
+    payment_id: str
+    order_id: str
+    customer: Recipient
+    amount: Amount
+    initiated_at: Moment
+
+
+class PaymentCompleted(Event):
+    """The money was captured, and Razorpay's own record says so."""
+
+    SOURCE = "supermarket.payment"
+    payment_id: str
+    order_id: str
+    customer: Recipient
+    amount: Amount
+    razorpay_payment_id: str
+    completed_at: Moment
+
+
+class PaymentFailed(Event):
+    """The payment was declined, or its order was cancelled before it was paid."""
+
+    SOURCE = "supermarket.payment"
+    payment_id: str
+    order_id: str
+    customer: Recipient
+    amount: Amount
+    reason: str
+    failed_at: Moment
+
+
+EVENTS: dict[str, type[Event]] = {
+    event.__name__: event
+    for event in (
+        UserRegistered,
+        ProductCreated,
+        ProductUpdated,
+        ProductDeleted,
+        OrderPlaced,
+        OrderConfirmed,
+        OrderCancelled,
+        OrderAddressChanged,
+        PaymentInitiated,
+        PaymentCompleted,
+        PaymentFailed,
+    )
+}

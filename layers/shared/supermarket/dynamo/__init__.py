@@ -1,0 +1,3 @@
+"""The kernel's ports on DynamoDB: rows, the transaction, the outbox, sessions and idempotency
+keys.
+"""

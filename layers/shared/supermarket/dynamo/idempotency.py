@@ -1,0 +1,55 @@
+"""Idempotency keys in DynamoDB."""
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from supermarket.clock import Clock
+from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.transaction import dynamo
+from supermarket.errors import RuleViolated
+from supermarket.idempotency import REMEMBERED_FOR, REUSED, IdempotencyKey, KeyTaken
+from supermarket.transaction import Transaction
+
+
+class IdempotencyRow(Row):
+    """A key that was used. DynamoDB removes it some time after `expires_at`."""
+
+    Meta = table("idempotency")
+
+    id = UnicodeAttribute(hash_key=True)
+    fingerprint = UnicodeAttribute()
+    result_id = UnicodeAttribute(attr_name="resultId")
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class DynamoIdempotencyKeys:
+    """`IdempotencyKeys` in DynamoDB."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def result_of(self, key: IdempotencyKey) -> str | None:
+        try:
+            row = IdempotencyRow.get(key.scope, consistent_read=True)
+        except IdempotencyRow.DoesNotExist:
+            return None
+        if row.expires_at <= self._now():
+            return None
+        if row.fingerprint != key.fingerprint:
+            raise RuleViolated(REUSED)
+        return row.result_id
+
+    def remember(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
+        row = IdempotencyRow(
+            key.scope,
+            fingerprint=key.fingerprint,
+            result_id=result_id,
+            expires_at=self._now() + int(REMEMBERED_FOR.total_seconds()),
+        )
+        # TTL deletes late: a key that has run out is as good as gone
+        free = IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= self._now())
+        dynamo(transaction).put(
+            row, condition=free, refused=KeyTaken("This request is being handled")
+        )
+
+    def _now(self) -> int:
+        return int(self._clock().timestamp())

@@ -1,0 +1,43 @@
+"""The outbox: an event is a row written with the change it announces, until the relay has sent
+it.
+"""
+
+from typing import Self
+
+from pynamodb.attributes import UnicodeAttribute
+
+from supermarket import telemetry
+from supermarket.clock import iso, new_id, utc_now
+from supermarket.contracts import Envelope, Event, Metadata
+from supermarket.dynamo.rows import Row, table
+
+
+class OutboxRow(Row):
+    """One event that has not been sent yet; the relay deletes it once EventBridge has it."""
+
+    Meta = table("outbox")
+
+    event_id = UnicodeAttribute(hash_key=True, attr_name="eventId")
+    source = UnicodeAttribute()
+    detail_type = UnicodeAttribute(attr_name="detailType")
+    detail = UnicodeAttribute()
+    occurred_at = UnicodeAttribute(attr_name="occurredAt")
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """The row for `event`, with a fresh id and the ids of the work it was born in."""
+        metadata = Metadata(
+            event_id=new_id(),
+            version=event.VERSION,
+            occurred_at=utc_now(),
+            correlation_id=telemetry.correlation_id(),
+            causation_id=telemetry.causation_id(),
+        )
+        envelope = Envelope(metadata=metadata, data=event.model_dump(mode="json"))
+        return cls(
+            event_id=metadata.event_id,
+            source=event.SOURCE,
+            detail_type=type(event).__name__,
+            detail=envelope.model_dump_json(),
+            occurred_at=iso(metadata.occurred_at),
+        )

@@ -1,0 +1,132 @@
+"""The transaction on DynamoDB: one TransactWriteItems, whose refusals come back as domain
+errors.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from pynamodb.exceptions import TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from supermarket.contracts import Event
+from supermarket.dynamo.outbox import OutboxRow
+from supermarket.dynamo.rows import Row, database
+from supermarket.errors import Conflict, DomainError, Unavailable
+from supermarket.transaction import Transaction
+
+ATTEMPTS = 8
+FIRST_WAIT_SECONDS = 0.02
+TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+
+CONTENDED = "Somebody else changed the same thing at this very moment. Try again."
+UNEXPECTED = "A write was refused that nobody expected to be."
+
+
+class DynamoTransaction:
+    """Collects puts, updates, deletes and checks; `commit` sends them as one all-or-nothing call.
+
+    Each write says which `DomainError` it means when its condition does not hold (`refused`).
+    DynamoDB allows 100 of them in one transaction.
+    """
+
+    def __init__(self) -> None:
+        # DynamoDB names the refused writes by position, and PynamoDB sends them grouped in this
+        # order
+        self._operations: dict[str, list[dict[str, Any]]] = {
+            "condition_check_items": [],
+            "delete_items": [],
+            "put_items": [],
+            "update_items": [],
+        }
+        self._refusals: dict[str, list[DomainError | None]] = {
+            kind: [] for kind in self._operations
+        }
+
+    def put(
+        self, row: Row, condition: Condition | None = None, refused: DomainError | None = None
+    ) -> None:
+        """Write the whole of `row`."""
+        self._add("put_items", row.get_save_kwargs_from_instance(condition=condition), refused)
+
+    def update(
+        self,
+        row: Row,
+        actions: Sequence[Action],
+        condition: Condition | None = None,
+        refused: DomainError | None = None,
+    ) -> None:
+        """Change some attributes of the row with the keys of `row`."""
+        changes = row.get_update_kwargs_from_instance(actions=list(actions), condition=condition)
+        self._add("update_items", changes, refused)
+
+    def delete(
+        self, row: Row, condition: Condition | None = None, refused: DomainError | None = None
+    ) -> None:
+        """Remove the row with the keys of `row`."""
+        self._add("delete_items", row.get_delete_kwargs_from_instance(condition=condition), refused)
+
+    def check(self, row: Row, condition: Condition, refused: DomainError) -> None:
+        """Let the rest happen only if `condition` holds for the row with the keys of `row`."""
+        keys = row.get_delete_kwargs_from_instance(condition=condition)
+        self._add("condition_check_items", keys, refused)
+
+    def emit(self, event: Event) -> None:
+        self.put(OutboxRow.of(event))
+
+    def commit(self) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                database().transact_write_items(
+                    condition_check_items=self._operations["condition_check_items"],
+                    delete_items=self._operations["delete_items"],
+                    put_items=self._operations["put_items"],
+                    update_items=self._operations["update_items"],
+                )
+            except TransactWriteError as failure:
+                self._raise_refusals(failure)
+                # full jitter: buyers who collided must not collide again in step
+                time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311
+            else:
+                return
+        raise Conflict(CONTENDED)
+
+    def _add(self, kind: str, operation: dict[str, Any], refused: DomainError | None) -> None:
+        self._operations[kind].append(operation)
+        self._refusals[kind].append(refused)
+
+    def _raise_refusals(self, failure: TransactWriteError) -> None:
+        """Return quietly when trying again makes sense; raise what the refusal means otherwise."""
+        if failure.cause_response_code != "TransactionCanceledException":
+            raise Unavailable("The database does not answer. Try again.") from failure
+        reasons = failure.cancellation_reasons
+        refusals = chain.from_iterable(self._refusals.values())
+        refused = [
+            error or RuntimeError(UNEXPECTED)
+            for error, reason in zip(refusals, reasons, strict=True)
+            if reason is not None and reason.code == "ConditionalCheckFailed"
+        ]
+        if refused:
+            raise _merged(refused) from failure
+        if not all(reason is None or reason.code in TRANSIENT for reason in reasons):
+            raise failure
+
+
+def dynamo(transaction: Transaction) -> DynamoTransaction:
+    """The DynamoDB side of a transaction that came through a service, for repositories to add
+    to.
+    """
+    if not isinstance(transaction, DynamoTransaction):
+        raise TypeError("a DynamoDB repository takes part in DynamoDB transactions only")
+    return transaction
+
+
+def _merged(refused: Sequence[Exception]) -> Exception:
+    first = refused[0]
+    if isinstance(first, DomainError):
+        errors = chain.from_iterable(e.errors for e in refused if isinstance(e, DomainError))
+        return type(first)(first.message, tuple(errors))
+    return first

@@ -1,0 +1,84 @@
+"""The listening edge: a domain's reactions to events become one Lambda that takes batches from
+its queue.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from supermarket import telemetry
+from supermarket.contracts import Envelope, Event, Metadata
+
+type Reaction = Callable[[Any, Metadata], None]
+
+
+class UnknownEvent(LookupError):
+    """The rule let an event through that nobody here reacts to: the template and the code
+    disagree.
+    """
+
+
+class Reactions:
+    """What a domain does about each event, and the Lambda handler that does it.
+
+    reactions = Reactions("notification")
+
+    @reactions.on(UserRegistered)
+    def greet_new_user(event: UserRegistered, metadata: Metadata) -> None: ...
+
+    Delivery is at least once and unordered; an event whose reaction raises is retried by its
+    queue and ends in the dead-letter queue, while the rest of its batch goes on.
+    """
+
+    def __init__(self, consumer: str) -> None:
+        self.consumer = consumer
+        self.reactions: dict[str, tuple[type[Event], Reaction]] = {}
+
+    def on[E: Event](
+        self, event: type[E]
+    ) -> Callable[[Callable[[E, Metadata], None]], Callable[[E, Metadata], None]]:
+        """Register the one reaction of this domain to `event`."""
+
+        def register(reaction: Callable[[E, Metadata], None]) -> Callable[[E, Metadata], None]:
+            if event.__name__ in self.reactions:
+                raise ValueError(f"{self.consumer} has a reaction to {event.__name__} already")
+            self.reactions[event.__name__] = (event, reaction)
+            return reaction
+
+        return register
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """The Lambda handler: an SQS batch in, the items to be retried out."""
+        # the processor keeps its batch in itself, so each invocation gets its own
+        processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+        answer = process_partial_response(event, self._react, processor, context)
+        return cast("dict[str, Any]", answer)
+
+    def _react(self, record: SQSRecord) -> None:
+        message = json.loads(record.body)
+        name = message["detail-type"]
+        envelope = Envelope.model_validate(message["detail"])
+        metadata = envelope.metadata
+        telemetry.begin(
+            metadata.correlation_id, metadata.event_id, consumer=self.consumer, event=name
+        )
+        try:
+            self._dispatch(name, envelope)
+        except Exception:
+            telemetry.logger.exception("reaction failed")
+            telemetry.count("ReactionsFailed", consumer=self.consumer, event=name)
+            raise
+        telemetry.logger.info("reacted")
+
+    def _dispatch(self, name: str, envelope: Envelope) -> None:
+        if name not in self.reactions:
+            raise UnknownEvent(f"{self.consumer} has no reaction to {name}")
+        event, reaction = self.reactions[name]
+        reaction(event.model_validate(envelope.data), envelope.metadata)

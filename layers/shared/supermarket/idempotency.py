@@ -1,0 +1,43 @@
+"""Idempotency keys: a request that comes again gets the first one's result, whoever's fault the
+repeat was.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import Protocol, Self
+
+from supermarket.errors import Conflict
+from supermarket.transaction import Transaction
+
+REMEMBERED_FOR = timedelta(hours=24)
+
+REUSED = "This Idempotency-Key was used before with another request body"
+
+
+class KeyTaken(Conflict):
+    """The same key was used at the same moment by another request, which won."""
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """A caller's key for one use case, and the fingerprint of the body it came with."""
+
+    scope: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, use_case: str, user_id: str, key: str, body: bytes) -> Self:
+        return cls(f"{use_case}#{user_id}#{key}", sha256(body).hexdigest())
+
+
+class IdempotencyKeys(Protocol):
+    """Remembers, for a day, what each key led to."""
+
+    def result_of(self, key: IdempotencyKey) -> str | None:
+        """The id of what the key led to, or None; RuleViolated when the body was another one."""
+
+    def remember(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
+        """Tie the key to its result in the very transaction that makes it; refused with
+        KeyTaken.
+        """

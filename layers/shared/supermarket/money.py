@@ -1,0 +1,70 @@
+"""Money as an integer number of minor units, so that no sum is ever rounded by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+MINOR_UNITS_PER_UNIT = 100  # holds for every currency of the enum below
+
+
+class Currency(StrEnum):
+    """ISO 4217 codes that the shop trades in."""
+
+    INR = "INR"
+    USD = "USD"
+
+
+class CurrencyMismatch(ValueError):
+    """Two currencies met in one sum: a defect, or an order that must be refused."""
+
+
+@dataclass(frozen=True, order=False)
+class Money:
+    """An amount in minor units (paise, cents) of one currency."""
+
+    minor: int
+    currency: Currency
+
+    @classmethod
+    def of(cls, amount: Decimal, currency: Currency) -> Money:
+        """From a decimal amount; ValueError when it has more than two decimal places."""
+        minor = amount * MINOR_UNITS_PER_UNIT
+        if minor != minor.to_integral_value():
+            raise ValueError("an amount has at most two decimal places")
+        return cls(int(minor), currency)
+
+    @classmethod
+    def zero(cls, currency: Currency) -> Money:
+        return cls(0, currency)
+
+    @classmethod
+    def total(cls, amounts: Iterable[Money], currency: Currency) -> Money:
+        """Sum of amounts that must all be of `currency`; zero when there are none."""
+        return sum(amounts, cls.zero(currency))
+
+    @property
+    def amount(self) -> Decimal:
+        """In whole units, for views."""
+        return Decimal(self.minor) / MINOR_UNITS_PER_UNIT
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.minor + self._same_currency(other).minor, self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.minor - self._same_currency(other).minor, self.currency)
+
+    def __mul__(self, factor: int) -> Money:
+        return Money(self.minor * factor, self.currency)
+
+    def percent(self, rate: Decimal) -> Money:
+        """`rate` percent of this, rounded half up to a whole minor unit."""
+        share = Decimal(self.minor) * rate / 100
+        return Money(int(share.quantize(Decimal(1), rounding="ROUND_HALF_UP")), self.currency)
+
+    def _same_currency(self, other: Money) -> Money:
+        if other.currency is not self.currency:
+            raise CurrencyMismatch(f"{self.currency} and {other.currency} cannot be added")
+        return other

@@ -1,0 +1,70 @@
+"""An HTTP request as a Lambda gets it from an API Gateway HTTP API (payload format 2.0)."""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Self
+
+SANE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{8,128}$")
+
+
+@dataclass(frozen=True)
+class Request:
+    """`headers` have lower-case names; `body` is the bytes as they came."""
+
+    id: str
+    method: str
+    path: str
+    path_parameters: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    cookies: Mapping[str, str]
+    body: bytes
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Self:
+        context = event["requestContext"]
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        return cls(
+            id=_request_id(headers.get("x-request-id"), context["requestId"]),
+            method=context["http"]["method"],
+            path=event["rawPath"],
+            path_parameters=event.get("pathParameters") or {},
+            query=event.get("queryStringParameters") or {},
+            headers=headers,
+            cookies=_cookies(event.get("cookies") or ()),
+            body=_body(event),
+        )
+
+    @property
+    def content_type(self) -> str:
+        """The media type alone, in lower case; empty when none was sent."""
+        return self.headers.get("content-type", "").split(";")[0].strip().lower()
+
+    @property
+    def bearer_token(self) -> str | None:
+        """The token of an `Authorization: Bearer` header."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _request_id(sent: str | None, given: str) -> str:
+    return sent if sent and SANE_REQUEST_ID.match(sent) else given
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body: str = event.get("body") or ""
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+
+
+def _cookies(headers: tuple[str, ...] | list[str]) -> dict[str, str]:
+    cookies: dict[str, str] = {}
+    for header in headers:
+        try:
+            jar = SimpleCookie(header)
+        except CookieError:
+            continue  # somebody else's malformed cookie is no reason to refuse a request
+        cookies.update({name: morsel.value for name, morsel in jar.items()})
+    return cookies

@@ -1,0 +1,64 @@
+"""Base classes of request bodies, queries and response views: camelCase outside, strict, nothing
+unknown.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+from supermarket.clock import iso
+from supermarket.money import Currency, Money
+
+type Timestamp = Annotated[datetime, PlainSerializer(iso, return_type=str)]
+
+
+class Body(BaseModel):
+    """A JSON request body: exact types, no unknown fields, surrounding blanks trimmed."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        str_strip_whitespace=True,
+    )
+
+
+class Query(BaseModel):
+    """A query string: text is converted; parameters that a route does not know are ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True)
+
+
+class Page(Query):
+    """Every list's paging parameters."""
+
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=2048)
+
+
+class View(BaseModel):
+    """What a client gets to see; a plain, explicit copy of the model, never the model itself."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True)
+
+
+class Message(View):
+    """An answer that has nothing to show but its message."""
+
+    message: str
+
+
+class MoneyView(View):
+    """`{"amount": 499.5, "currency": "INR"}`: a decimal with at most two places."""
+
+    amount: Annotated[Decimal, PlainSerializer(float, return_type=float)]
+    currency: Currency
+
+    @classmethod
+    def of(cls, money: Money) -> Self:
+        return cls(amount=money.amount, currency=money.currency)

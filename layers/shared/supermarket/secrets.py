@@ -1,0 +1,32 @@
+"""Secrets by name from Secrets Manager, remembered for five minutes so that a rotation arrives
+by itself.
+"""
+
+import json
+import time
+from functools import cache
+from typing import Any
+
+import botocore.session
+
+from supermarket.config import settings
+
+REMEMBERED_FOR_SECONDS = 300
+
+_remembered: dict[str, tuple[float, dict[str, str]]] = {}
+
+
+def secret(name: str) -> dict[str, str]:
+    """The JSON object kept under `supermarket/<stage>/<name>`."""
+    fetched_at, value = _remembered.get(name, (float("-inf"), {}))
+    if time.monotonic() - fetched_at > REMEMBERED_FOR_SECONDS:
+        answer = _client().get_secret_value(SecretId=f"supermarket/{settings().stage}/{name}")
+        value = json.loads(answer["SecretString"])
+        _remembered[name] = (time.monotonic(), value)
+    return value
+
+
+@cache
+def _client() -> Any:
+    # botocore without boto3: the latter's import alone would cost every cold start
+    return botocore.session.get_session().create_client("secretsmanager")

@@ -1,0 +1,38 @@
+"""Composition root of the kernel: who the caller is, and how cursors are sealed."""
+
+from functools import cache
+
+from supermarket.clock import utc_now
+from supermarket.config import settings
+from supermarket.cursors import Cursors
+from supermarket.dynamo.idempotency import DynamoIdempotencyKeys
+from supermarket.dynamo.sessions import DynamoSessions
+from supermarket.idempotency import IdempotencyKeys
+from supermarket.secrets import secret
+from supermarket.sessions import Sessions
+from supermarket.tokens import AccessTokens
+
+
+def signing_keys() -> dict[str, str]:
+    """`{"active": "k1", "k1": "..."}`, asked for anew every few minutes."""
+    return secret("signing-keys")
+
+
+@cache
+def access_tokens() -> AccessTokens:
+    return AccessTokens(signing_keys, f"supermarket-{settings().stage}", utc_now)
+
+
+@cache
+def sessions() -> Sessions:
+    return DynamoSessions(utc_now)
+
+
+@cache
+def cursors() -> Cursors:
+    return Cursors(signing_keys)
+
+
+@cache
+def idempotency_keys() -> IdempotencyKeys:
+    return DynamoIdempotencyKeys(utc_now)
