@@ -1,0 +1,67 @@
+"""Fixtures for every test; the environment is set before anything of the platform is imported."""
+
+import os
+
+os.environ.update(
+    STAGE="test",
+    AWS_REGION="ap-south-1",
+    AWS_DEFAULT_REGION="ap-south-1",
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_LAMBDA_FUNCTION_NAME="tests",
+    LAMBDA_TASK_ROOT="tests",
+    STOREFRONT_URL="https://shop.example",
+    ALLOWED_ORIGINS="https://shop.example",
+    MAIL_SENDER="shop@supermarket.example",
+    RAZORPAY_BASE_URL="http://127.0.0.1:9/razorpay",
+    IMAGEKIT_BASE_URL="http://127.0.0.1:9/imagekit",
+    IMAGEKIT_URL_ENDPOINT="http://127.0.0.1:9/imagekit",
+    BCRYPT_ROUNDS="4",
+    RESERVATION_MINUTES="15",
+    TAX_PERCENT="0",
+    SHIPPING_FEE_MINOR="0",
+    POWERTOOLS_SERVICE_NAME="supermarket",
+)
+os.environ.pop("AWS_ENDPOINT_URL", None)
+
+from collections.abc import Iterator  # noqa: E402
+from datetime import UTC, datetime, timedelta  # noqa: E402
+
+import pytest  # noqa: E402
+from hypothesis import settings as hypothesis_settings  # noqa: E402
+from moto import mock_aws  # noqa: E402
+from support.cloud import forget_clients, make_secrets, make_tables  # noqa: E402
+
+hypothesis_settings.register_profile("project", deadline=None)
+hypothesis_settings.load_profile("project")
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+class FrozenClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture
+def aws() -> Iterator[None]:
+    """AWS in memory, with the template's own tables and secrets (moto: one thread at a time)."""
+    with mock_aws():
+        forget_clients()
+        make_tables()
+        make_secrets()
+        yield
+    forget_clients()

@@ -1,0 +1,170 @@
+"""The HTTP edge, driven through Lambda events."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import Field
+from support.api import a_caller, api_event, bearer, call
+from supermarket.caller import Caller, Role
+from supermarket.errors import Conflict, FieldError
+from supermarket.http import get, post
+from supermarket.request import Request
+from supermarket.schemas import Body, Message, Page
+from supermarket.wiring import sessions
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+class Wish(Body):
+    wished_for: str = Field(min_length=2)
+    count: int = 1
+
+
+@post("/api/wishes", status=201, roles={Role.USER})
+def make_wish(body: Wish, caller: Caller) -> Message:
+    if body.wished_for == "conflict":
+        raise Conflict("Taken", (FieldError("wishedFor", "somebody has it"),))
+    if body.wished_for == "crash":
+        raise ZeroDivisionError("secret detail")
+    return Message(message=f"{caller.first_name}: {body.count} {body.wished_for}")
+
+
+@get("/api/wishes/{wishId}")
+def get_wish(wishId: str, page: Page, caller: Caller | None) -> Message:  # noqa: N803
+    return Message(message=f"{wishId} {page.limit} {caller.role if caller else 'nobody'}")
+
+
+def test_a_typed_function_answers_with_its_view() -> None:
+    reply = call(make_wish, body={"wishedFor": "tea"}, caller=a_caller())
+    assert (reply.status, reply.body) == (201, {"message": "Asha: 1 tea"})
+
+
+def test_every_response_carries_the_request_id_and_the_security_headers() -> None:
+    reply = call(get_wish, path={"wishId": "w"}, headers={"x-request-id": "my-own-id-1"})
+    assert reply.headers["x-request-id"] == "my-own-id-1"
+    assert "max-age" in reply.headers["strict-transport-security"]
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("insane", ["x", "a b c d e f g", "<script>alert</script>", "i" * 129])
+def test_an_insane_request_id_is_replaced(insane: str) -> None:
+    reply = call(get_wish, path={"wishId": "w"}, headers={"x-request-id": insane})
+    assert reply.headers["x-request-id"].startswith("request-")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"wishedFor": "t"}, "wishedFor"),
+        ({"wishedFor": "tea", "count": "1"}, "count"),
+        ({"wishedFor": "tea", "count": True}, "count"),
+        ({"wishedFor": "tea", "count": None}, "count"),
+        ({"wishedFor": "tea", "price": 1}, "price"),
+        ({}, "wishedFor"),
+        ([], "body"),
+        (None, "body"),
+    ],
+)
+def test_invalid_bodies_are_400_with_the_field_at_fault(body: Any, field: str) -> None:
+    reply = call(make_wish, raw=json.dumps(body).encode(), caller=a_caller())
+    assert reply.status == 400
+    assert [error["field"] for error in reply.body["errors"]] == [field]
+    assert reply.body["requestId"] == reply.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"\xff\xfe", b'{"wishedFor": "\\ud800"}', b"nul", b"NaN"]
+)
+def test_malformed_json_is_400(raw: bytes) -> None:
+    assert call(make_wish, raw=raw, caller=a_caller()).status == 400
+
+
+def test_submitted_values_are_never_echoed() -> None:
+    reply = call(make_wish, body={"wishedFor": 12345678, "count": "s3cret"}, caller=a_caller())
+    assert "12345678" not in json.dumps(reply.body)
+    assert "s3cret" not in json.dumps(reply.body)
+
+
+def test_a_huge_body_is_413_and_another_media_type_415() -> None:
+    caller = a_caller()
+    assert call(make_wish, raw=b" " * 70_000, caller=caller).status == 413
+    reply = call(make_wish, raw=b"<a/>", headers={"content-type": "text/xml"}, caller=caller)
+    assert reply.status == 415
+
+
+def test_a_domain_error_has_the_status_of_the_table_and_its_fields() -> None:
+    reply = call(make_wish, body={"wishedFor": "conflict"}, caller=a_caller())
+    assert reply.status == 409
+    assert reply.body["errors"] == [{"field": "wishedFor", "message": "somebody has it"}]
+
+
+def test_an_unexpected_error_is_500_and_tells_nothing() -> None:
+    reply = call(make_wish, body={"wishedFor": "crash"}, caller=a_caller())
+    assert reply.status == 500
+    assert "secret" not in json.dumps(reply.body)
+
+
+def test_strangers_get_401_before_anything_else_is_looked_at() -> None:
+    assert call(make_wish, raw=b"{").status == 401
+
+
+def test_another_role_gets_403() -> None:
+    assert call(make_wish, body={"wishedFor": "tea"}, caller=a_caller(Role.SELLER)).status == 403
+
+
+def test_an_ended_session_is_refused_at_once() -> None:
+    caller = a_caller()
+    headers = bearer(caller)
+    assert call(make_wish, body={"wishedFor": "tea"}, headers=headers).status == 201
+    sessions().end(caller.session_id)
+    assert call(make_wish, body={"wishedFor": "tea"}, headers=headers).status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 201),
+        ({"origin": "https://shop.example"}, 201),
+        ({"origin": "https://api.example"}, 201),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 201),
+    ],
+)
+def test_a_cookie_changes_nothing_on_behalf_of_another_site(
+    headers: dict[str, str], status: int
+) -> None:
+    token = bearer(a_caller())["authorization"].removeprefix("Bearer ")
+    reply = call(make_wish, body={"wishedFor": "tea"}, headers=headers, cookies=[f"token={token}"])
+    assert reply.status == status
+
+
+def test_an_optional_caller_may_be_nobody_or_out_of_date() -> None:
+    stale = {"authorization": "Bearer nonsense"}
+    assert call(get_wish, path={"wishId": "w"}).body["message"] == "w 20 nobody"
+    assert call(get_wish, path={"wishId": "w"}, headers=stale).body["message"] == "w 20 nobody"
+    reply = call(get_wish, path={"wishId": "w"}, query={"limit": "5"}, caller=a_caller())
+    assert reply.body["message"] == "w 5 user"
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "101", "x", "1.5", ""])
+def test_a_limit_out_of_bounds_is_400(limit: str) -> None:
+    assert call(get_wish, path={"wishId": "w"}, query={"limit": limit}).status == 400
+
+
+def test_a_body_that_is_not_base64_is_read_as_text() -> None:
+    event = api_event(make_wish, headers={**bearer(a_caller()), "content-type": "application/json"})
+    event |= {"body": '{"wishedFor": "चाय"}', "isBase64Encoded": False}
+    assert "चाय" in json.loads(make_wish(event, None)["body"])["message"]
+
+
+def test_the_request_itself_can_be_asked_for() -> None:
+    @post("/api/echo", accepts=("text/plain",))
+    def echo(request: Request) -> Message:
+        return Message(message=request.body.decode())
+
+    reply = call(echo, raw=b"as it came", headers={"content-type": "text/plain; charset=utf-8"})
+    assert reply.body["message"] == "as it came"

@@ -1,0 +1,106 @@
+"""The kernel's ports in memory; they run the same tests as the DynamoDB ones, so they cannot lie."""
+
+from collections.abc import Callable
+from itertools import chain
+
+from supermarket.clock import Clock
+from supermarket.contracts import Event
+from supermarket.errors import DomainError, RuleViolated
+from supermarket.idempotency import REMEMBERED_FOR, REUSED, IdempotencyKey, KeyTaken
+from supermarket.sessions import SESSION_LIFETIME
+from supermarket.transaction import Transaction
+
+
+class InMemoryTransaction:
+    """Collects writes as pairs of a check and an effect; all checks pass, or no effect happens."""
+
+    def __init__(self, outbox: list[Event]) -> None:
+        self._outbox = outbox
+        self._writes: list[tuple[Callable[[], bool], Callable[[], None], DomainError | None]] = []
+
+    def add(
+        self,
+        holds: Callable[[], bool],
+        effect: Callable[[], None],
+        refused: DomainError | None = None,
+    ) -> None:
+        """A write that happens if `holds()`, and refuses the whole with `refused` otherwise."""
+        self._writes.append((holds, effect, refused))
+
+    def emit(self, event: Event) -> None:
+        self.add(lambda: True, lambda: self._outbox.append(event))
+
+    def commit(self) -> None:
+        refusals = [refused for holds, _, refused in self._writes if not holds()]
+        if refusals:
+            first = refusals[0]
+            if first is None:
+                raise RuntimeError("a write was refused that nobody expected to be")
+            errors = chain.from_iterable(error.errors for error in refusals if error)
+            raise type(first)(first.message, tuple(errors))
+        for _, effect, _ in self._writes:
+            effect()
+
+
+def in_memory(transaction: Transaction) -> InMemoryTransaction:
+    """The in-memory side of a transaction that came through a service."""
+    assert isinstance(transaction, InMemoryTransaction)
+    return transaction
+
+
+class InMemoryOutbox:
+    """Begins transactions, and keeps the events of those that committed."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def begin(self) -> InMemoryTransaction:
+        return InMemoryTransaction(self.events)
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class InMemorySessions:
+    """`supermarket.sessions.Sessions` in a dictionary."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._open: dict[str, tuple[str, float]] = {}
+
+    def open(self, session_id: str, user_id: str) -> None:
+        self._open[session_id] = (user_id, (self._clock() + SESSION_LIFETIME).timestamp())
+
+    def is_open(self, session_id: str, user_id: str) -> bool:
+        owner, ends = self._open.get(session_id, (None, 0.0))
+        return owner == user_id and ends > self._clock().timestamp()
+
+    def end(self, session_id: str) -> None:
+        self._open.pop(session_id, None)
+
+
+class InMemoryIdempotencyKeys:
+    """`supermarket.idempotency.IdempotencyKeys` in a dictionary."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known: dict[str, tuple[str, str, float]] = {}
+
+    def result_of(self, key: IdempotencyKey) -> str | None:
+        if not self._is_known(key):
+            return None
+        fingerprint, result_id, _ = self._known[key.scope]
+        if fingerprint != key.fingerprint:
+            raise RuleViolated(REUSED)
+        return result_id
+
+    def remember(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
+        ends = (self._clock() + REMEMBERED_FOR).timestamp()
+        in_memory(transaction).add(
+            lambda: not self._is_known(key),
+            lambda: self._known.update({key.scope: (key.fingerprint, result_id, ends)}),
+            refused=KeyTaken("This request is being handled"),
+        )
+
+    def _is_known(self, key: IdempotencyKey) -> bool:
+        return key.scope in self._known and self._known[key.scope][2] > self._clock().timestamp()
