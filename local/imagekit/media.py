@@ -1,0 +1,124 @@
+"""The media library: files as they were uploaded, what is known of them, and thumbnails."""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+Box = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Media:
+    id: str
+    name: str
+    path: str
+    content_type: str
+    etag: str
+    size: int
+    width: int | None = None
+    height: int | None = None
+
+    @property
+    def is_image(self) -> bool:
+        return self.width is not None
+
+
+class Library:
+    """Files lie under the hash of their path, so no name that a client chooses reaches the disk."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._changing = threading.Lock()
+
+    def add(self, path: str, content: bytes) -> Media:
+        """Store a file; one that was at the same path before is replaced."""
+        media = Media(
+            id=id_of(path),
+            name=path.rpartition("/")[2],
+            path=path,
+            etag=hashlib.sha256(content).hexdigest()[:32],
+            size=len(content),
+            **_recognise(content),
+        )
+        with self._changing:
+            _write(self._content(media.id), content)
+            _write(self._details(media.id), json.dumps(asdict(media)).encode())
+            self._forget_thumbnails(media.id)
+        return media
+
+    def find(self, media_id: str) -> Media | None:
+        try:
+            return Media(**json.loads(self._details(media_id).read_bytes()))
+        except FileNotFoundError:
+            return None
+
+    def at(self, path: str) -> Media | None:
+        return self.find(id_of(path))
+
+    def read(self, media: Media, box: Box | None = None) -> bytes:
+        """The file as it is, or as a thumbnail that fits into the box."""
+        if box is None or not media.is_image:
+            return self._content(media.id).read_bytes()
+        thumbnail = self._directory / f"{media.id}.{box[0]}x{box[1]}"
+        with self._changing:
+            if not thumbnail.exists():
+                _write(thumbnail, _shrink(self._content(media.id).read_bytes(), box))
+            return thumbnail.read_bytes()
+
+    def remove(self, media_id: str) -> None:
+        with self._changing:
+            self._details(media_id).unlink(missing_ok=True)
+            self._content(media_id).unlink(missing_ok=True)
+            self._forget_thumbnails(media_id)
+
+    def _forget_thumbnails(self, media_id: str) -> None:
+        for thumbnail in self._directory.glob(f"{media_id}.*x*"):
+            thumbnail.unlink(missing_ok=True)
+
+    def _details(self, media_id: str) -> Path:
+        return self._directory / f"{media_id}.json"
+
+    def _content(self, media_id: str) -> Path:
+        return self._directory / f"{media_id}.content"
+
+
+def id_of(path: str) -> str:
+    """The id of the file at a path: 24 hexadecimal digits, as ImageKit's are."""
+    return hashlib.sha256(path.encode()).hexdigest()[:24]
+
+
+def _recognise(content: bytes) -> dict[str, Any]:
+    """What a file is, told by its content: what is no picture is never served as a page."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            content_type = image.get_format_mimetype() or "application/octet-stream"
+            return {"content_type": content_type, "width": image.width, "height": image.height}
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+        return {"content_type": "application/octet-stream"}
+
+
+def _shrink(content: bytes, box: Box) -> bytes:
+    shrunk = io.BytesIO()
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.thumbnail(box)
+            image.save(shrunk, image.format)
+    except OSError:
+        return content  # a picture that breaks off in the middle stays as it is
+    return shrunk.getvalue()
+
+
+def _write(file: Path, content: bytes) -> None:
+    """All of it or nothing: readers never meet half a file."""
+    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as unfinished:
+        unfinished.write(content)
+    os.replace(unfinished.name, file)  # noqa: PTH105

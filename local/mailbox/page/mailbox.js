@@ -1,0 +1,112 @@
+// Shows the mails, and looks for new ones every two seconds while the page is seen.
+"use strict";
+
+const REFRESH_MILLISECONDS = 2000;
+const element = (id) => document.getElementById(id);
+let mails = [];
+let known = null; // the tag of the list that is on the screen
+let opened = null; // the mail that is on the screen
+
+async function refresh() {
+  if (document.hidden) return;
+  try {
+    const headers = known ? { "If-None-Match": known } : {};
+    const answer = await fetch("api/messages", { headers, cache: "no-store" });
+    if (answer.status === 304) return showState();
+    if (!answer.ok) throw new Error((await answer.json()).message);
+    mails = await answer.json();
+    known = answer.headers.get("ETag");
+    showList();
+    showMail();
+  } catch (error) {
+    known = null;
+    element("state").textContent = "Not reachable just now, trying again…";
+  }
+}
+
+function showState() {
+  const count = mails.length === 1 ? "1 mail" : `${mails.length} mails`;
+  element("state").textContent = mails.length ? count : "No mail yet";
+}
+
+function showList() {
+  const words = element("search").value.trim().toLowerCase();
+  const found = mails.filter((mail) => `${mail.to} ${mail.subject}`.toLowerCase().includes(words));
+  element("list").replaceChildren(...found.map(entry));
+  markChosen();
+  showState();
+}
+
+function entry(mail) {
+  const link = document.createElement("a");
+  link.href = `#${encodeURIComponent(mail.id)}`;
+  link.append(
+    text("strong", mail.subject || "(no subject)"),
+    text("span", mail.to),
+    text("time", shortTime(mail.sentAt)),
+  );
+  return link;
+}
+
+function text(tag, content) {
+  const node = document.createElement(tag);
+  node.textContent = content;
+  return node;
+}
+
+function shortTime(sentAt) {
+  const sent = new Date(sentAt);
+  const today = sent.toDateString() === new Date().toDateString();
+  return today
+    ? sent.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+    : sent.toLocaleDateString([], { day: "numeric", month: "short" });
+}
+
+function chosenId() {
+  return decodeURIComponent(location.hash.slice(1));
+}
+
+function markChosen() {
+  for (const link of element("list").children) {
+    if (link.hash === location.hash) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function showMail() {
+  const mail = mails.find((each) => each.id === chosenId());
+  element("mail").hidden = !mail;
+  element("hint").hidden = Boolean(mail);
+  // A mail never changes: setting the frame again would only make it flicker.
+  if (mail && mail.id !== opened) fillIn(mail);
+  opened = mail ? mail.id : null;
+}
+
+function fillIn(mail) {
+  element("subject").textContent = mail.subject || "(no subject)";
+  element("to").textContent = mail.to;
+  element("from").textContent = mail.from;
+  element("sent").textContent = new Date(mail.sentAt).toLocaleString();
+  element("html").srcdoc = `<base target="_blank">${mail.html}`;
+  element("text").textContent = mail.text;
+  element("tab-html").disabled = !mail.html;
+  showTab(mail.html ? "html" : "text");
+}
+
+function showTab(chosen) {
+  for (const name of ["html", "text"]) {
+    element(name).hidden = name !== chosen;
+    element(`tab-${name}`).setAttribute("aria-selected", String(name === chosen));
+  }
+}
+
+addEventListener("hashchange", () => {
+  markChosen();
+  showMail();
+});
+document.addEventListener("visibilitychange", refresh);
+element("search").addEventListener("input", showList);
+element("tab-html").addEventListener("click", () => showTab("html"));
+element("tab-text").addEventListener("click", () => showTab("text"));
+setInterval(refresh, REFRESH_MILLISECONDS);
+refresh();

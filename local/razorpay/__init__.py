@@ -1,0 +1,44 @@
+"""A simulator of Razorpay: its API, its checkout, and the money of one merchant's account."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import cast
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from local.razorpay.account import Account
+from local.razorpay.api import Api
+from local.razorpay.checkout import Checkout
+from local.razorpay.errors import RazorpayError, not_applicable
+from local.razorpay.records import Records
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    directory: Path, *, key_id: str, key_secret: str, clock: Callable[[], float] = time.time
+) -> Starlette:
+    """The application; what it knows outlives it in the directory."""
+    account = Account(Records(directory), key_id, key_secret, clock)
+    return Starlette(
+        routes=[Api(account).mount(), *Checkout(account).routes()],
+        exception_handlers={RazorpayError: _refusal, HTTPException: _http_error},
+    )
+
+
+def _refusal(_: Request, error: Exception) -> Response:
+    refusal = cast("RazorpayError", error)
+    return JSONResponse(refusal.body(), refusal.status)
+
+
+def _http_error(_: Request, error: Exception) -> Response:
+    """Razorpay says 400 to an address or a method that it does not know."""
+    status, detail = cast("HTTPException", error).status_code, cast("HTTPException", error).detail
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        status, detail = HTTPStatus.BAD_REQUEST, "The requested URL was not found on the server."
+    return JSONResponse(not_applicable(detail).body(), status)

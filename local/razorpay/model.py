@@ -1,0 +1,179 @@
+"""Razorpay's orders, payments and refunds, their changes, and their form on the wire."""
+
+import secrets
+import string
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Notes = dict[str, str]
+OrderStatus = Literal["created", "attempted", "paid"]
+PaymentStatus = Literal["authorized", "captured", "refunded", "failed"]
+Outcome = Literal["success", "failure"]
+
+_ID_ALPHABET = string.ascii_letters + string.digits
+_FEE_PERCENT = {"INR": 2}
+_INTERNATIONAL_FEE_PERCENT = 3
+_TAX_PERCENT_OF_FEE = 18
+
+
+def new_id(prefix: str) -> str:
+    return f"{prefix}_" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(14))
+
+
+def percent_of(amount: int, percent: int) -> int:
+    """A share of an amount in minor units, half a unit rounded up."""
+    return (amount * percent + 50) // 100
+
+
+def _wire_notes(notes: Notes) -> Notes | list[str]:
+    """Razorpay writes an empty set of notes as an empty list."""
+    return notes or []
+
+
+@dataclass(frozen=True)
+class Order:
+    id: str
+    amount: int
+    currency: str
+    receipt: str | None
+    notes: Notes
+    auto_capture: bool
+    created_at: int
+    status: OrderStatus = "created"
+    attempts: int = 0
+    amount_paid: int = 0
+
+    def attempted(self) -> "Order":
+        return replace(self, status="attempted", attempts=self.attempts + 1)
+
+    def paid(self) -> "Order":
+        return replace(self, status="paid", amount_paid=self.amount)
+
+    def wire(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "entity": "order",
+            "amount": self.amount,
+            "amount_paid": self.amount_paid,
+            "amount_due": self.amount - self.amount_paid,
+            "currency": self.currency,
+            "receipt": self.receipt,
+            "offer_id": None,
+            "status": self.status,
+            "attempts": self.attempts,
+            "notes": _wire_notes(self.notes),
+            "created_at": self.created_at,
+        }
+
+
+@dataclass(frozen=True)
+class Payment:
+    id: str
+    order_id: str
+    amount: int
+    currency: str
+    status: PaymentStatus
+    created_at: int
+    fee: int | None = None
+    tax: int | None = None
+    amount_refunded: int = 0
+
+    @property
+    def refundable(self) -> int:
+        return self.amount - self.amount_refunded
+
+    def captured(self) -> "Payment":
+        percent = _FEE_PERCENT.get(self.currency, _INTERNATIONAL_FEE_PERCENT)
+        fee = percent_of(self.amount, percent)
+        tax = percent_of(fee, _TAX_PERCENT_OF_FEE)
+        return replace(self, status="captured", fee=fee + tax, tax=tax)
+
+    def refunded(self, amount: int) -> "Payment":
+        total = self.amount_refunded + amount
+        status: PaymentStatus = "refunded" if total == self.amount else self.status
+        return replace(self, status=status, amount_refunded=total)
+
+    @property
+    def refund_status(self) -> str | None:
+        if not self.amount_refunded:
+            return None
+        return "partial" if self.refundable else "full"
+
+    def wire(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "entity": "payment",
+            "amount": self.amount,
+            "currency": self.currency,
+            "status": self.status,
+            "order_id": self.order_id,
+            "invoice_id": None,
+            "international": self.currency != "INR",
+            "amount_refunded": self.amount_refunded,
+            "refund_status": self.refund_status,
+            "captured": self.status in ("captured", "refunded"),
+            "description": None,
+            "email": "void@razorpay.com",
+            "contact": "+919999999999",
+            "notes": [],
+            "fee": self.fee,
+            "tax": self.tax,
+            "created_at": self.created_at,
+            **self._method(),
+            **self._failure(),
+        }
+
+    def _method(self) -> dict[str, Any]:
+        """How it was paid: with the UPI addresses that Razorpay's own test mode offers."""
+        failed = self.status == "failed"
+        address = "failure@razorpay" if failed else "success@razorpay"
+        digits = str(int.from_bytes(self.id.encode()) % 10**12).zfill(12)
+        return {
+            "method": "upi",
+            "card_id": None,
+            "bank": None,
+            "wallet": None,
+            "vpa": address,
+            "upi": {"vpa": address},
+            "acquirer_data": {"rrn": None if failed else digits},
+        }
+
+    def _failure(self) -> dict[str, str | None]:
+        failed = self.status == "failed"
+        said = {
+            "error_code": "BAD_REQUEST_ERROR",
+            "error_description": "Payment was unsuccessful due to a temporary issue.",
+            "error_source": "gateway",
+            "error_step": "payment_response",
+            "error_reason": "payment_failed",
+        }
+        return {name: value if failed else None for name, value in said.items()}
+
+
+@dataclass(frozen=True)
+class Refund:
+    id: str
+    payment_id: str
+    amount: int
+    currency: str
+    receipt: str | None
+    created_at: int
+    speed: str = "normal"
+    notes: Notes = field(default_factory=dict)
+
+    def wire(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "entity": "refund",
+            "amount": self.amount,
+            "currency": self.currency,
+            "payment_id": self.payment_id,
+            "notes": _wire_notes(self.notes),
+            "receipt": self.receipt,
+            "acquirer_data": {"arn": None},
+            "created_at": self.created_at,
+            "batch_id": None,
+            "status": "processed",
+            "speed_processed": "normal",
+            "speed_requested": self.speed,
+        }
