@@ -24,13 +24,14 @@ os.environ.update(
 )
 os.environ.pop("AWS_ENDPOINT_URL", None)
 
-from collections.abc import Iterator  # noqa: E402
-from datetime import UTC, datetime, timedelta  # noqa: E402
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
-import pytest  # noqa: E402
-from hypothesis import settings as hypothesis_settings  # noqa: E402
-from moto import mock_aws  # noqa: E402
-from support.cloud import forget_clients, make_secrets, make_tables  # noqa: E402
+import pytest
+from hypothesis import settings as hypothesis_settings
+from moto import mock_aws
+
+from support.cloud import forget_clients, make_secrets, make_tables
 
 hypothesis_settings.register_profile("project", deadline=None)
 hypothesis_settings.load_profile("project")

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from pydantic import Field
-from support.api import a_caller, api_event, bearer, call
+
 from supermarket.caller import Caller, Role
 from supermarket.errors import Conflict, FieldError
 from supermarket.http import get, post
 from supermarket.request import Request
 from supermarket.schemas import Body, Message, Page
 from supermarket.wiring import sessions
+from support.api import a_caller, api_event, bearer, call
 
 pytestmark = pytest.mark.usefixtures("aws")
 

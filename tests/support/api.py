@@ -1,4 +1,6 @@
-"""API Gateway HTTP API events (payload format 2.0) and signed-in callers, for tests of endpoints."""
+"""API Gateway HTTP API events (payload format 2.0) and signed-in callers, for tests of
+endpoints.
+"""
 
 import base64
 import json

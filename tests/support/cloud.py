@@ -5,10 +5,10 @@ from typing import Any
 
 import botocore.session
 from pynamodb.models import Model
-from support.template import resources
 
 from supermarket import secrets, wiring
 from supermarket.dynamo import rows
+from support.template import resources
 
 STAGE = "test"
 TABLE_PROPERTIES = (

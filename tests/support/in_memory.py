@@ -1,4 +1,6 @@
-"""The kernel's ports in memory; they run the same tests as the DynamoDB ones, so they cannot lie."""
+"""The kernel's ports in memory; they run the same tests as the DynamoDB ones, so they cannot
+lie.
+"""
 
 from collections.abc import Callable
 from itertools import chain
