@@ -29,7 +29,7 @@ class Checkout:
         return [
             Route("/", self.show_orders),
             Route("/checkout", self.show_checkout),
-            Route("/checkout", self.submit_checkout, methods=["POST"], name="submit_checkout"),
+            Route("/checkout", self.submit_checkout, methods=["POST"]),
             Route("/simulator/pay", self.pay, methods=["POST"]),
         ]
 

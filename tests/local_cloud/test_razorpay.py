@@ -1,7 +1,7 @@
 """The Razorpay simulator, driven by Razorpay's own SDK over a real connection."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ import pytest
 import razorpay
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 
 from local.razorpay import create_app
 from local.razorpay.model import Payment
-from tests.local_cloud.serving import serve
+
+Serve = Callable[[Starlette, str], str]
 
 KEY_ID, KEY_SECRET = "rzp_test_key", "the-secret-of-the-key"
 
@@ -35,10 +37,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def address(tmp_path: Path, clock: Clock) -> Iterator[str]:
+def address(tmp_path: Path, clock: Clock, serve: Serve) -> str:
     app = create_app(tmp_path, key_id=KEY_ID, key_secret=KEY_SECRET, clock=clock)
-    with serve(app, "/razorpay") as address:
-        yield address
+    return serve(app, "/razorpay")
 
 
 def sdk(address: str, secret: str = KEY_SECRET) -> Any:
@@ -415,16 +416,13 @@ def test_orders_made_at_once_are_all_kept(client: Any, address: str) -> None:
     assert client.order.all({"count": 100})["count"] == 60
 
 
-def test_what_happened_outlives_the_simulator(tmp_path: Path) -> None:
+def test_what_happened_outlives_the_simulator(
+    client: Any, address: str, tmp_path: Path, serve: Serve
+) -> None:
+    payment_id = paid(client, address)
     app = create_app(tmp_path, key_id=KEY_ID, key_secret=KEY_SECRET)
-    with serve(app, "/razorpay") as address:
-        client = sdk(address)
-        payment_id = paid(client, address)
-        before = client.payment.fetch(payment_id)
-        client.session.close()
-    again = create_app(tmp_path, key_id=KEY_ID, key_secret=KEY_SECRET)
-    with serve(again, "/razorpay") as address:
-        assert call(address, "GET", f"/v1/payments/{payment_id}").json() == before
+    again = call(serve(app, "/razorpay"), "GET", f"/v1/payments/{payment_id}")
+    assert again.json() == client.payment.fetch(payment_id)
 
 
 def test_a_person_pays_on_the_checkout_page_and_comes_back_to_the_shop(
@@ -435,7 +433,7 @@ def test_a_person_pays_on_the_checkout_page_and_comes_back_to_the_shop(
     page = httpx.get(f"{address}/checkout", params={"orderId": order["id"], "callback": callback})
     assert page.status_code == 200
     assert "₹1,234.50" in page.text
-    assert 'action="/razorpay/checkout"' in page.text
+    assert f'action="{httpx.URL(address).path}/checkout"' in page.text
     assert 'value="http://shop.example/done?lang=en"' in page.text
 
     form = {"orderId": order["id"], "callback": callback, "outcome": "success"}
@@ -456,7 +454,8 @@ def test_without_a_callback_the_page_shows_what_the_shop_is_handed(
     answer = httpx.post(f"{address}/checkout", data={"orderId": order["id"], "outcome": "failure"})
     assert answer.status_code == 200
     assert "razorpay_signature" in answer.text
-    assert f'href="/razorpay/checkout?orderId={order["id"]}"' in answer.text
+    again = f"{httpx.URL(address).path}/checkout?orderId={order['id']}"
+    assert f'href="{again}"' in answer.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,210 @@
+"""The mailbox, reading from something that answers as the emulator's SES does."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local.mailbox import create_app
+
+Serve = Callable[[Starlette, str], str]
+
+
+class Ses:
+    """The emulator's list of sent mails, per account and in the order in which they were sent."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, list[dict[str, Any]]] = {}
+        self.down = False
+
+    def send(self, **values: Any) -> str:
+        account = values.pop("account", "000000000000")
+        sent = self.messages.setdefault(account, [])
+        record = {
+            "MessageId": f"m{sum(map(len, self.messages.values()))}@email.amazonses.com",
+            "Source": "Super-Market <shop@supermarket.example>",
+            "To": ["asha@example.com"],
+            "CC": [],
+            "BCC": [],
+            "Subject": "Welcome",
+            "BodyText": "Hello",
+            "BodyHtml": "<p>Hello</p>",
+            "Timestamp": 1_700_000_000.0 + len(sent),
+            "Type": "v2.SendEmail",
+        } | values
+        sent.append(record)
+        return str(record["MessageId"])
+
+    def app(self) -> Starlette:
+        def answer(_: Request) -> Response:
+            if self.down:
+                return Response("no", 503)
+            return JSONResponse({"messages": self.messages})
+
+        return Starlette(routes=[Route("/ses/messages", answer)])
+
+
+@pytest.fixture
+def ses() -> Ses:
+    return Ses()
+
+
+@pytest.fixture
+def emulator(ses: Ses, serve: Serve) -> str:
+    return serve(ses.app(), "/_ministack").removesuffix("/_ministack")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def address(emulator: str, tmp_path: Path, clock: Clock, serve: Serve) -> str:
+    return serve(create_app(tmp_path, emulator_url=emulator, clock=clock), "/mailbox")
+
+
+def messages(address: str, **query: str) -> list[dict[str, Any]]:
+    answer = httpx.get(f"{address}/api/messages", params=query)
+    assert answer.status_code == 200
+    found: list[dict[str, Any]] = answer.json()
+    return found
+
+
+def test_a_mail_is_told_with_all_its_parts(ses: Ses, address: str) -> None:
+    id_ = ses.send(To=["Asha Rao <asha@example.com>"], Timestamp=1_700_000_000.25)
+    assert messages(address) == [
+        {
+            "id": id_,
+            "from": "Super-Market <shop@supermarket.example>",
+            "to": "asha@example.com",
+            "subject": "Welcome",
+            "html": "<p>Hello</p>",
+            "text": "Hello",
+            "sentAt": "2023-11-14T22:13:20.250Z",
+        }
+    ]
+
+
+def test_a_mailbox_is_empty_before_the_first_mail(address: str) -> None:
+    assert messages(address) == []
+
+
+def test_mails_of_all_accounts_come_newest_first(ses: Ses, address: str) -> None:
+    for account, subject, sent in [
+        ("000000000000", "second", 20),
+        ("000000000000", "first", 10),
+        ("111111111111", "third", 30),
+        ("111111111111", "fourth", 30),
+    ]:
+        ses.send(account=account, Subject=subject, Timestamp=float(sent + 1_700_000_000))
+    subjects = [mail["subject"] for mail in messages(address)]
+    assert subjects == ["fourth", "third", "second", "first"]
+
+
+def test_a_mail_without_html_has_empty_html(ses: Ses, address: str) -> None:
+    ses.send(BodyHtml=None, Type="SendRawEmail")
+    (mail,) = messages(address)
+    assert (mail["html"], mail["text"]) == ("", "Hello")
+
+
+def test_mails_can_be_asked_for_by_address_without_regard_to_case(ses: Ses, address: str) -> None:
+    ses.send(To=["Asha <asha@example.com>"], Subject="to her")
+    ses.send(To=["ravi@example.com"], CC=["asha@example.com"], Subject="copy")
+    ses.send(To=["natasha@example.com"], Subject="to another")
+    found = messages(address, to="ASHA@example.com")
+    assert [mail["subject"] for mail in found] == ["copy", "to her"]
+
+
+def test_cleared_mails_stay_hidden_and_later_ones_are_seen(
+    ses: Ses, address: str, clock: Clock
+) -> None:
+    ses.send(Subject="sample data", Timestamp=clock.now - 1)
+    assert httpx.delete(f"{address}/api/messages").status_code == 204
+    assert messages(address) == []
+    ses.send(Subject="a real one", Timestamp=clock.now + 1)
+    assert [mail["subject"] for mail in messages(address)] == ["a real one"]
+
+
+def test_what_was_cleared_is_remembered_by_the_next_mailbox(
+    ses: Ses, address: str, emulator: str, tmp_path: Path, serve: Serve
+) -> None:
+    ses.send()
+    httpx.delete(f"{address}/api/messages")
+    assert messages(serve(create_app(tmp_path, emulator_url=emulator), "/mailbox")) == []
+
+
+def test_an_unchanged_mailbox_is_not_sent_again(ses: Ses, address: str) -> None:
+    ses.send()
+    etag = httpx.get(f"{address}/api/messages").headers["ETag"]
+    unchanged = {"If-None-Match": etag}
+    again = httpx.get(f"{address}/api/messages", headers=unchanged)
+    assert (again.status_code, again.content) == (304, b"")
+    ses.send()
+    assert httpx.get(f"{address}/api/messages", headers=unchanged).status_code == 200
+
+
+def test_an_emulator_that_does_not_answer_is_told_as_such(ses: Ses, address: str) -> None:
+    ses.down = True
+    answer = httpx.get(f"{address}/api/messages")
+    assert answer.status_code == 502
+    assert "emulator" in answer.json()["message"]
+
+
+def test_many_readers_at_once_see_the_same(ses: Ses, address: str) -> None:
+    for _ in range(50):
+        ses.send()
+    seen: list[int] = []
+    readers = [
+        threading.Thread(target=lambda: seen.append(len(messages(address)))) for _ in range(12)
+    ]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert seen == [50] * 12
+
+
+def test_the_page_finds_its_parts_from_where_it_is_mounted(address: str) -> None:
+    page = httpx.get(address, follow_redirects=True)
+    assert str(page.url) == f"{address}/"
+    assert page.headers["Content-Type"].startswith("text/html")
+    for part in ("page/mailbox.css", "page/mailbox.js"):
+        assert f'"{part}"' in page.text
+        assert httpx.get(f"{address}/{part}").status_code == 200
+
+
+def test_a_mail_is_shown_in_a_frame_that_can_run_nothing(address: str) -> None:
+    page = httpx.get(f"{address}/")
+    policy = page.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "default-src 'none'" in policy
+    sandbox = page.text.partition('sandbox="')[2].partition('"')[0].split()
+    assert set(sandbox) == {"allow-popups", "allow-popups-to-escape-sandbox"}
+
+
+def test_hostile_mails_are_data_and_never_part_of_the_page(ses: Ses, address: str) -> None:
+    hostile = "</script><img src=x onerror=alert(1)>"
+    ses.send(Subject=hostile, BodyHtml=hostile, BodyText=hostile)
+    answer = httpx.get(f"{address}/api/messages")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json()[0]["subject"] == hostile
+    assert hostile not in httpx.get(f"{address}/").text
+    script = httpx.get(f"{address}/page/mailbox.js").text
+    assert "innerHTML" not in script
+    assert "insertAdjacentHTML" not in script
