@@ -1,0 +1,1 @@
+"""The sample supermarket that a local cloud opens with: its data, its pictures, its loader."""
