@@ -36,7 +36,7 @@ class Mail:
 def parse_mails(answer: dict[str, Any]) -> list[Mail]:
     """All accounts' mails, newest first; the last sent first where two bear the same time."""
     sent = [_parse(record) for mails in answer["messages"].values() for record in mails]
-    return sorted(sent[::-1], key=lambda mail: mail.sent, reverse=True)
+    return sorted(sent, key=lambda mail: mail.sent)[::-1]
 
 
 def _parse(record: dict[str, Any]) -> Mail:

@@ -18,6 +18,8 @@ from local.imagekit import create_app
 
 Serve = Callable[[Starlette, str], str]
 
+http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
+
 PRIVATE_KEY = "private_test_key"
 PUBLIC_URL = "http://shop.example:3000/imagekit"
 
@@ -43,7 +45,7 @@ def picture(size: tuple[int, int] = (640, 480), form: str = "PNG", colour: str =
 def fetched(address: str, url: str | None, **headers: str) -> httpx.Response:
     """The picture behind a public url, asked of the server under test."""
     assert url is not None
-    return httpx.get(url.replace(PUBLIC_URL, address), headers=headers)
+    return http.get(url.replace(PUBLIC_URL, address), headers=headers)
 
 
 def test_an_uploaded_picture_is_described_as_imagekit_does(client: ImageKit) -> None:
@@ -112,8 +114,8 @@ def test_a_transformation_is_a_size_or_is_passed_over(
     client: ImageKit, address: str, transformation: str, size: tuple[int, int]
 ) -> None:
     uploaded = client.files.upload(file=picture((1200, 600)), file_name="a.png")
-    in_path = httpx.get(f"{address}/tr:{transformation}{uploaded.file_path}")
-    in_query = httpx.get(f"{address}{uploaded.file_path}", params={"tr": transformation})
+    in_path = http.get(f"{address}/tr:{transformation}{uploaded.file_path}")
+    in_query = http.get(f"{address}{uploaded.file_path}", params={"tr": transformation})
     for answer in (in_path, in_query):
         with Image.open(io.BytesIO(answer.content)) as image:
             assert image.size == size
@@ -155,14 +157,14 @@ def test_a_wrong_key_can_neither_upload_nor_delete(address: str, client: ImageKi
 
 @pytest.mark.parametrize(("header", "status"), [("", 401), ("Bearer x", 401), ("Basic %%", 403)])
 def test_a_request_without_the_key_is_refused(address: str, header: str, status: int) -> None:
-    answer = httpx.delete(f"{address}/v1/files/{'0' * 24}", headers={"Authorization": header})
+    answer = http.delete(f"{address}/v1/files/{'0' * 24}", headers={"Authorization": header})
     assert answer.status_code == status
     assert answer.json().keys() == {"message", "help"}
 
 
 @pytest.mark.parametrize("file_id", ["unknown", "A" * 24, "0" * 24])
 def test_deleting_what_is_not_there_is_404(address: str, file_id: str) -> None:
-    answer = httpx.delete(f"{address}/v1/files/{file_id}", auth=(PRIVATE_KEY, ""))
+    answer = http.delete(f"{address}/v1/files/{file_id}", auth=(PRIVATE_KEY, ""))
     assert answer.status_code == 404
 
 
@@ -177,7 +179,7 @@ def test_deleting_what_is_not_there_is_404(address: str, file_id: str) -> None:
 def test_an_upload_that_lacks_something_is_refused(
     address: str, fields: dict[str, str], message: str
 ) -> None:
-    answer = httpx.post(
+    answer = http.post(
         f"{address}/api/v1/files/upload", auth=(PRIVATE_KEY, ""), data=fields, files={}
     )
     assert answer.status_code == 400
@@ -193,7 +195,7 @@ def test_a_file_that_is_too_large_is_refused(client: ImageKit, tmp_path: Path) -
 @pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
 def test_a_picture_can_come_as_base64(address: str, prefix: str) -> None:
     content = picture()
-    answer = httpx.post(
+    answer = http.post(
         f"{address}/api/v1/files/upload",
         auth=(PRIVATE_KEY, ""),
         data={"fileName": "a.png", "file": prefix + base64.b64encode(content).decode()},

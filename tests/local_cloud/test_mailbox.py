@@ -16,6 +16,8 @@ from local.mailbox import create_app
 
 Serve = Callable[[Starlette, str], str]
 
+http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
+
 
 class Ses:
     """The emulator's list of sent mails, per account and in the order in which they were sent."""
@@ -80,7 +82,7 @@ def address(emulator: str, tmp_path: Path, clock: Clock, serve: Serve) -> str:
 
 
 def messages(address: str, **query: str) -> list[dict[str, Any]]:
-    answer = httpx.get(f"{address}/api/messages", params=query)
+    answer = http.get(f"{address}/api/messages", params=query)
     assert answer.status_code == 200
     found: list[dict[str, Any]] = answer.json()
     return found
@@ -135,7 +137,7 @@ def test_cleared_mails_stay_hidden_and_later_ones_are_seen(
     ses: Ses, address: str, clock: Clock
 ) -> None:
     ses.send(Subject="sample data", Timestamp=clock.now - 1)
-    assert httpx.delete(f"{address}/api/messages").status_code == 204
+    assert http.delete(f"{address}/api/messages").status_code == 204
     assert messages(address) == []
     ses.send(Subject="a real one", Timestamp=clock.now + 1)
     assert [mail["subject"] for mail in messages(address)] == ["a real one"]
@@ -145,23 +147,23 @@ def test_what_was_cleared_is_remembered_by_the_next_mailbox(
     ses: Ses, address: str, emulator: str, tmp_path: Path, serve: Serve
 ) -> None:
     ses.send()
-    httpx.delete(f"{address}/api/messages")
+    http.delete(f"{address}/api/messages")
     assert messages(serve(create_app(tmp_path, emulator_url=emulator), "/mailbox")) == []
 
 
 def test_an_unchanged_mailbox_is_not_sent_again(ses: Ses, address: str) -> None:
     ses.send()
-    etag = httpx.get(f"{address}/api/messages").headers["ETag"]
+    etag = http.get(f"{address}/api/messages").headers["ETag"]
     unchanged = {"If-None-Match": etag}
-    again = httpx.get(f"{address}/api/messages", headers=unchanged)
+    again = http.get(f"{address}/api/messages", headers=unchanged)
     assert (again.status_code, again.content) == (304, b"")
     ses.send()
-    assert httpx.get(f"{address}/api/messages", headers=unchanged).status_code == 200
+    assert http.get(f"{address}/api/messages", headers=unchanged).status_code == 200
 
 
 def test_an_emulator_that_does_not_answer_is_told_as_such(ses: Ses, address: str) -> None:
     ses.down = True
-    answer = httpx.get(f"{address}/api/messages")
+    answer = http.get(f"{address}/api/messages")
     assert answer.status_code == 502
     assert "emulator" in answer.json()["message"]
 
@@ -181,16 +183,16 @@ def test_many_readers_at_once_see_the_same(ses: Ses, address: str) -> None:
 
 
 def test_the_page_finds_its_parts_from_where_it_is_mounted(address: str) -> None:
-    page = httpx.get(address, follow_redirects=True)
+    page = http.get(address, follow_redirects=True)
     assert str(page.url) == f"{address}/"
     assert page.headers["Content-Type"].startswith("text/html")
     for part in ("page/mailbox.css", "page/mailbox.js"):
         assert f'"{part}"' in page.text
-        assert httpx.get(f"{address}/{part}").status_code == 200
+        assert http.get(f"{address}/{part}").status_code == 200
 
 
 def test_a_mail_is_shown_in_a_frame_that_can_run_nothing(address: str) -> None:
-    page = httpx.get(f"{address}/")
+    page = http.get(f"{address}/")
     policy = page.headers["Content-Security-Policy"]
     assert "script-src 'self';" in policy
     assert "default-src 'none'" in policy
@@ -201,10 +203,10 @@ def test_a_mail_is_shown_in_a_frame_that_can_run_nothing(address: str) -> None:
 def test_hostile_mails_are_data_and_never_part_of_the_page(ses: Ses, address: str) -> None:
     hostile = "</script><img src=x onerror=alert(1)>"
     ses.send(Subject=hostile, BodyHtml=hostile, BodyText=hostile)
-    answer = httpx.get(f"{address}/api/messages")
+    answer = http.get(f"{address}/api/messages")
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json()[0]["subject"] == hostile
-    assert hostile not in httpx.get(f"{address}/").text
-    script = httpx.get(f"{address}/page/mailbox.js").text
+    assert hostile not in http.get(f"{address}/").text
+    script = http.get(f"{address}/page/mailbox.js").text
     assert "innerHTML" not in script
     assert "insertAdjacentHTML" not in script

@@ -18,6 +18,8 @@ from local.razorpay.model import Payment
 
 Serve = Callable[[Starlette, str], str]
 
+http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
+
 KEY_ID, KEY_SECRET = "rzp_test_key", "the-secret-of-the-key"
 
 
@@ -59,7 +61,7 @@ def new_order(client: Any, **values: Any) -> dict[str, Any]:
 
 
 def pay(address: str, order_id: str, outcome: str = "success") -> dict[str, str]:
-    answer = httpx.post(f"{address}/simulator/pay", json={"orderId": order_id, "outcome": outcome})
+    answer = http.post(f"{address}/simulator/pay", json={"orderId": order_id, "outcome": outcome})
     assert answer.status_code == 200, answer.text
     proof: dict[str, str] = answer.json()
     return proof
@@ -70,7 +72,7 @@ def paid(client: Any, address: str, **values: Any) -> str:
 
 
 def call(address: str, method: str, path: str, body: Any = None) -> httpx.Response:
-    return httpx.request(method, address + path, json=body, auth=(KEY_ID, KEY_SECRET))
+    return http.request(method, address + path, json=body, auth=(KEY_ID, KEY_SECRET))
 
 
 def refusal(response: httpx.Response) -> dict[str, Any]:
@@ -148,7 +150,7 @@ def test_a_wrong_order_is_refused_with_the_field_at_fault(
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
 def test_a_body_that_is_no_json_object_is_refused(address: str, content: bytes) -> None:
-    answer = httpx.post(f"{address}/v1/orders", content=content, auth=(KEY_ID, KEY_SECRET))
+    answer = http.post(f"{address}/v1/orders", content=content, auth=(KEY_ID, KEY_SECRET))
     refusal(answer)
 
 
@@ -161,7 +163,7 @@ def test_a_wrong_key_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize("header", ["", "Basic", "Basic %%%", "Bearer abc", "Basic //79"])
 def test_a_request_without_good_credentials_is_401(address: str, header: str) -> None:
-    answer = httpx.get(f"{address}/v1/orders", headers={"Authorization": header})
+    answer = http.get(f"{address}/v1/orders", headers={"Authorization": header})
     assert answer.status_code == 401
     assert answer.json()["error"]["description"] == "Authentication failed"
 
@@ -239,14 +241,14 @@ def test_a_paid_order_takes_no_further_payment(client: Any, address: str, outcom
     order = new_order(client)
     pay(address, order["id"])
     again = {"orderId": order["id"], "outcome": outcome}
-    error = refusal(httpx.post(f"{address}/simulator/pay", json=again))
+    error = refusal(http.post(f"{address}/simulator/pay", json=again))
     assert "already paid" in error["description"]
     assert client.order.fetch(order["id"])["attempts"] == 1
 
 
 def test_paying_an_unknown_order_is_404(address: str) -> None:
     body = {"orderId": "order_unknown", "outcome": "success"}
-    answer = httpx.post(f"{address}/simulator/pay", json=body)
+    answer = http.post(f"{address}/simulator/pay", json=body)
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "BAD_REQUEST_ERROR"
 
@@ -257,7 +259,7 @@ def test_paying_an_unknown_order_is_404(address: str) -> None:
 def test_a_payment_needs_an_order_and_an_outcome(
     address: str, body: dict[str, str], field: str
 ) -> None:
-    assert refusal(httpx.post(f"{address}/simulator/pay", json=body))["field"] == field
+    assert refusal(http.post(f"{address}/simulator/pay", json=body))["field"] == field
 
 
 @pytest.mark.parametrize("settings", [{"payment_capture": 0}, {"payment": {"capture": "manual"}}])
@@ -383,7 +385,7 @@ def test_of_many_payments_at_once_one_pays_the_order(client: Any, address: str) 
 
     with ThreadPoolExecutor(16) as pool:
         answers = list(
-            pool.map(lambda _: httpx.post(f"{address}/simulator/pay", json=body), range(16))
+            pool.map(lambda _: http.post(f"{address}/simulator/pay", json=body), range(16))
         )
 
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 15
@@ -430,14 +432,14 @@ def test_a_person_pays_on_the_checkout_page_and_comes_back_to_the_shop(
 ) -> None:
     order = new_order(client, amount=123_450)
     callback = "http://shop.example/done?lang=en"
-    page = httpx.get(f"{address}/checkout", params={"orderId": order["id"], "callback": callback})
+    page = http.get(f"{address}/checkout", params={"orderId": order["id"], "callback": callback})
     assert page.status_code == 200
     assert "₹1,234.50" in page.text
     assert f'action="{httpx.URL(address).path}/checkout"' in page.text
     assert 'value="http://shop.example/done?lang=en"' in page.text
 
     form = {"orderId": order["id"], "callback": callback, "outcome": "success"}
-    answer = httpx.post(f"{address}/checkout", data=form)
+    answer = http.post(f"{address}/checkout", data=form)
 
     assert answer.status_code == 303
     back = httpx.URL(answer.headers["Location"])
@@ -451,7 +453,7 @@ def test_without_a_callback_the_page_shows_what_the_shop_is_handed(
     client: Any, address: str
 ) -> None:
     order = new_order(client)
-    answer = httpx.post(f"{address}/checkout", data={"orderId": order["id"], "outcome": "failure"})
+    answer = http.post(f"{address}/checkout", data={"orderId": order["id"], "outcome": "failure"})
     assert answer.status_code == 200
     assert "razorpay_signature" in answer.text
     again = f"{httpx.URL(address).path}/checkout?orderId={order['id']}"
@@ -466,7 +468,7 @@ def test_a_callback_that_is_no_web_address_is_refused(
 ) -> None:
     order = new_order(client)
     form = {"orderId": order["id"], "callback": callback, "outcome": "success"}
-    assert refusal(httpx.post(f"{address}/checkout", data=form))["field"] == "callback"
+    assert refusal(http.post(f"{address}/checkout", data=form))["field"] == "callback"
     assert client.order.fetch(order["id"])["attempts"] == 0
 
 
@@ -474,8 +476,8 @@ def test_hostile_text_stays_text_on_every_page(client: Any, address: str) -> Non
     hostile = '"><script>alert(1)</script>'
     order = new_order(client, receipt=hostile)
     pages = [
-        httpx.get(f"{address}/"),
-        httpx.get(
+        http.get(f"{address}/"),
+        http.get(
             f"{address}/checkout", params={"orderId": order["id"], "callback": f"/x{hostile}"}
         ),
     ]
@@ -488,7 +490,7 @@ def test_hostile_text_stays_text_on_every_page(client: Any, address: str) -> Non
 def test_a_paid_order_offers_no_button(client: Any, address: str) -> None:
     order = new_order(client)
     pay(address, order["id"])
-    page = httpx.get(f"{address}/checkout", params={"orderId": order["id"]})
+    page = http.get(f"{address}/checkout", params={"orderId": order["id"]})
     assert "<button" not in page.text
 
 
