@@ -1,0 +1,108 @@
+"""Processes that die halfway, and a bus that does not take events: nothing is half-done, nothing lost."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from order.endpoints import create_order
+from support import crashing
+from support.api import api_event
+from support.deployed import aws, function_environment, rows
+from support.shop import ADDRESS, Person, eventually
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+
+
+def place_and_die(
+    environment: dict[str, str], customer: Person, key: str, call: int, moment: str
+) -> bool:
+    """Place an order in a process that is killed at a DynamoDB call; False when it outlived that."""
+    event = api_event(
+        create_order,
+        {"shippingAddress": ADDRESS},
+        headers={"authorization": f"Bearer {customer.token}", "idempotency-key": key},
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, crashing.__file__, "order.endpoints.create_order", str(call), moment],
+        input=json.dumps(event),
+        env={**environment, "PATH": os.environ["PATH"], "PYTHONPATH": import_path()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, crashing.KILLED), done.stderr
+    return done.returncode == crashing.KILLED
+
+
+def import_path() -> str:
+    return f"{ROOT / 'functions'}:{ROOT / 'layers' / 'shared'}"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_crash_anywhere_in_placing_an_order_leaves_everything_or_nothing(
+    endpoints: dict[str, Any], moment: str
+) -> None:
+    environment = function_environment(endpoints)
+    seller = Person.register(endpoints, "seller")
+    seen = set()
+    for call in range(1, 20):
+        customer = Person.register(endpoints)
+        product = seller.sells(stock=10)
+        customer.takes(product, 3)
+
+        died = place_and_die(environment, customer, "key-of-a-crash", call, moment)
+        if not died:
+            break
+        left = what_is_left(customer, product)
+        assert left in (NOTHING, EVERYTHING), f"{moment} call {call}: {left}"
+        seen.add(left)
+
+        again = customer.orders(key="key-of-a-crash")
+        assert again.status_code == 201, again.text
+        assert what_is_left(customer, product) == EVERYTHING
+    assert call > 4, "the crash never came: the calls are not counted"
+    assert NOTHING in seen
+    assert (EVERYTHING in seen) == (moment == "after")
+
+
+NOTHING = (10, 1, 0)
+EVERYTHING = (7, 0, 1)
+
+
+def what_is_left(customer: Person, product: dict[str, Any]) -> tuple[int, int, int]:
+    """Units in stock, lines in the cart, orders: as anybody can see them."""
+    stock = customer.get(f"/api/products/{product['id']}").json()["product"]["stock"]
+    lines = customer.get("/api/cart").json()["cart"]["items"]
+    orders = customer.get("/api/orders/me").json()["orders"]
+    return stock, len(lines), len(orders)
+
+
+def test_an_event_that_the_bus_refused_is_sent_later(endpoints: dict[str, Any]) -> None:
+    iam = aws(endpoints, "iam")
+    role = next(
+        role["RoleName"]
+        for page in iam.get_paginator("list_roles").paginate()
+        for role in page["Roles"]
+        if "RelayOutboxRole" in role["RoleName"]
+    )
+    name = iam.list_role_policies(RoleName=role)["PolicyNames"][0]
+    policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    iam.delete_role_policy(RoleName=role, PolicyName=name)
+    try:
+        customer = Person.register(endpoints)
+        eventually(lambda: rows(endpoints, "outbox"), "an event waits in the outbox")
+        assert customer.mails(endpoints) == []
+    finally:
+        text = policy if isinstance(policy, str) else json.dumps(policy)
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=text)
+
+    eventually(lambda: customer.mails(endpoints), "the welcome mail, once the bus takes events")
+    eventually(lambda: not rows(endpoints, "outbox"), "an empty outbox")
+    assert len(customer.mails(endpoints)) == 1

@@ -1,0 +1,287 @@
+"""Hostile clients: every bad request gets its 4xx in the contract's shape, and changes nothing."""
+
+import base64
+import json
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from supermarket.clock import new_id
+from support.deployed import signing_keys
+from support.shop import ADDRESS, Person
+from support.template import resources
+
+pytestmark = pytest.mark.e2e
+
+PUBLIC = {"GET /api/products", "GET /api/products/{productId}", "GET /healthz", "GET /readyz"}
+OPEN = PUBLIC | {
+    "POST /api/auth/register",
+    "POST /api/auth/login",
+    "GET /api/auth/logout",
+    "POST /api/auth/logout",
+}
+WITH_BODY = {
+    "POST /api/auth/register",
+    "POST /api/auth/login",
+    "POST /api/auth/users/me/address",
+    "POST /api/products",
+    "PATCH /api/products/{productId}",
+    "PATCH /api/products/{productId}/stock",
+    "POST /api/cart/items",
+    "PATCH /api/cart/items/{productId}",
+    "POST /api/orders",
+    "PATCH /api/orders/{orderId}/address",
+    "POST /api/payments/verify",
+}
+BAD_BODIES: dict[str, bytes] = {
+    "truncated": b'{"a": ',
+    "a list": b"[]",
+    "null": b"null",
+    "a number": b"7",
+    "unknown fields": b'{"__proto__": {"admin": true}, "role": "admin"}',
+    "wrong types": b'{"username": {"$ne": 1}, "email": ["a@b.c"], "productId": 1, "quantity": "x"}',
+    "deep": b"[" * 20_000 + b"]" * 20_000,
+    "not utf-8": b"\xff\xfe\x00",
+    "lone surrogate": b'{"title": "\\ud800", "street": "\\udfff"}',
+    "numbers out of range": b'{"quantity": 1e400, "priceAmount": 1e400, "set": -1e99}',
+}
+
+
+def all_routes() -> list[str]:
+    return sorted(
+        f"{event['Properties']['Method']} {event['Properties']['Path']}"
+        for function in resources("AWS::Serverless::Function").values()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "HttpApi" and "Path" in event["Properties"]
+    )
+
+
+def role_for(route: str) -> str:
+    selling = route.startswith(
+        ("POST /api/products", "PATCH /api/products", "DELETE /api/products")
+    )
+    return "seller" if selling or "/seller" in route else "user"
+
+
+@pytest.fixture(scope="module")
+def people(endpoints: dict[str, Any]) -> dict[str, Person]:
+    return {role: Person.register(endpoints, role) for role in ("user", "seller")}
+
+
+def send(person: Person, route: str, **options: Any) -> httpx.Response:
+    method, path = route.split(" ")
+    for name in ("productId", "orderId", "paymentId", "addressId"):
+        path = path.replace("{" + name + "}", new_id())
+    return person.http.request(method, path, **options)
+
+
+def assert_refused(answer: httpx.Response, *statuses: int) -> None:
+    assert answer.status_code in statuses, f"{answer.request.url}: {answer.text}"
+    body = answer.json()
+    assert body["message"]
+    assert body["requestId"] == answer.headers["x-request-id"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("route", sorted(set(all_routes()) - OPEN))
+def test_strangers_are_turned_away_everywhere(endpoints: dict[str, Any], route: str) -> None:
+    with httpx.Client(base_url=endpoints["api"], timeout=60) as http:
+        stranger = Person(http, "", "", "", "")
+        assert_refused(send(stranger, route, json={}), 401)
+
+
+@pytest.mark.parametrize("route", sorted(WITH_BODY))
+def test_bad_bodies_are_refused_with_the_contracts_error(
+    people: dict[str, Person], route: str
+) -> None:
+    for what, body in BAD_BODIES.items():
+        headers = {"content-type": "application/json"}
+        answer = send(people[role_for(route)], route, content=body, headers=headers)
+        assert answer.status_code == 400, f"{what}: {answer.status_code} {answer.text}"
+        assert_refused(answer, 400)
+
+
+@pytest.mark.parametrize("route", sorted(WITH_BODY))
+def test_huge_bodies_and_other_media_types_are_refused(
+    people: dict[str, Person], route: str
+) -> None:
+    person = people[role_for(route)]
+    huge = json.dumps({"title": "x" * 5_000_000}).encode()
+    headers = {"content-type": "application/json"}
+    assert_refused(send(person, route, content=huge, headers=headers), 413)
+    headers = {"content-type": "application/xml"}
+    assert_refused(send(person, route, content=b"<order/>", headers=headers), 415)
+
+
+@pytest.mark.parametrize(
+    "route", sorted(route for route in set(all_routes()) - OPEN if "{" in route)
+)
+def test_unknown_and_malformed_ids_are_not_found(people: dict[str, Person], route: str) -> None:
+    bodies: dict[str, Any] = {
+        "PATCH /api/products/{productId}": {"title": "A new title"},
+        "PATCH /api/products/{productId}/stock": {"set": 1},
+        "PATCH /api/cart/items/{productId}": {"quantity": 1},
+        "PATCH /api/orders/{orderId}/address": {"street": "Elsewhere 1"},
+    }
+    person = people[role_for(route)]
+    assert_refused(send(person, route, json=bodies.get(route)), 404)
+    method, path = route.split(" ")
+    for malformed in ("1", "%00", "..%2F..%2Fetc", "a" * 300, "%F0%9F%8D%8E", "' OR 1=1"):
+        target = path[: path.index("{")] + malformed + path[path.index("}") + 1 :]
+        assert_refused(person.http.request(method, target, json=bodies.get(route)), 404)
+
+
+def test_other_peoples_orders_payments_and_addresses_are_not_there(
+    endpoints: dict[str, Any],
+) -> None:
+    seller, owner, thief = (Person.register(endpoints, role) for role in ("seller", "user", "user"))
+    product = seller.sells(stock=2)
+    owner.takes(product)
+    order = owner.orders().json()["order"]
+    payment = owner.post(f"/api/payments/create/{order['id']}").json()["payment"]
+    proof = owner.payment_proof(endpoints, order["id"])
+    address = owner.post("/api/auth/users/me/address", ADDRESS).json()["address"]
+    thief.takes(product)
+
+    for answer in (
+        thief.get(f"/api/orders/{order['id']}"),
+        thief.post(f"/api/orders/{order['id']}/cancel"),
+        thief.patch(f"/api/orders/{order['id']}/address", {"street": "Thief Lane 1"}),
+        thief.post(f"/api/payments/create/{order['id']}"),
+        thief.get(f"/api/payments/{payment['id']}"),
+        thief.get(f"/api/payments/order/{order['id']}"),
+        thief.post("/api/payments/verify", proof),
+        thief.delete(f"/api/auth/users/me/address/{address['id']}"),
+        thief.post("/api/orders", {"addressId": address["id"]}),
+    ):
+        assert_refused(answer, 404)
+    assert owner.order(order["id"])["status"] == "PENDING"
+    assert owner.order(order["id"])["shippingAddress"]["street"] == ADDRESS["street"]
+
+
+def test_another_sellers_product_cannot_be_touched(endpoints: dict[str, Any]) -> None:
+    owner, rival = (Person.register(endpoints, "seller") for _ in range(2))
+    product = owner.sells(stock=2)
+    path = f"/api/products/{product['id']}"
+    assert_refused(rival.patch(path, {"priceAmount": 1}), 403)
+    assert_refused(rival.patch(f"{path}/stock", {"set": 0}), 403)
+    assert_refused(rival.delete(path), 403)
+    unchanged = httpx.get(endpoints["api"] + path).json()["product"]
+    assert (unchanged["stock"], unchanged["price"]) == (2, product["price"])
+
+
+def test_roles_open_their_own_doors_only(people: dict[str, Person]) -> None:
+    product = {"title": "Not mine to sell", "priceAmount": 1}
+    assert_refused(people["user"].post("/api/products", product), 403)
+    assert_refused(people["user"].get("/api/seller/dashboard/metrics"), 403)
+    assert_refused(people["seller"].get("/api/cart"), 403)
+    assert_refused(people["seller"].post("/api/orders", {"shippingAddress": ADDRESS}), 403)
+
+
+def test_nobody_registers_as_an_admin(endpoints: dict[str, Any]) -> None:
+    account = {
+        "username": f"boss-{new_id()[-8:]}",
+        "email": f"{new_id()}@example.com",
+        "password": "long enough",
+        "fullName": {"firstName": "B", "lastName": "oss"},
+        "role": "admin",
+    }
+    answer = httpx.post(f"{endpoints['api']}/api/auth/register", json=account, timeout=60)
+    assert_refused(answer, 400)
+
+
+def test_forged_tokens_are_refused(endpoints: dict[str, Any], people: dict[str, Person]) -> None:
+    genuine = people["user"].token
+    header, payload, signature = genuine.split(".")
+    claims = jwt.decode(genuine, options={"verify_signature": False})
+    keys = signing_keys(endpoints)
+    key = keys[keys["active"]]
+    headers = {"kid": keys["active"]}
+
+    def signed(**changes: Any) -> str:
+        return jwt.encode({**claims, **changes}, key, "HS256", headers=headers)
+
+    def unsigned(algorithm: str) -> str:
+        text = json.dumps({"alg": algorithm, "typ": "JWT", "kid": keys["active"]}).encode()
+        return f"{base64.urlsafe_b64encode(text).decode().rstrip('=')}.{payload}."
+
+    forged = {
+        "expired": signed(exp=claims["iat"] - 1),
+        "tampered payload": f"{header}.{payload[:-4]}AAAA.{signature}",
+        "tampered signature": f"{header}.{payload}.{signature[:-4]}AAAA",
+        "alg none": unsigned("none"),
+        "alg None": unsigned("None"),
+        "another key": jwt.encode(claims, "x" * 64, "HS256", headers=headers),
+        "unknown kid": jwt.encode(claims, key, "HS256", headers={"kid": "k9"}),
+        "kid is no key": jwt.encode(claims, keys["active"], "HS256", headers={"kid": "active"}),
+        "another algorithm": jwt.encode(claims, key, "HS512", headers=headers),
+        "another audience": signed(aud="somebody-else"),
+        "another issuer": signed(iss="somebody-else"),
+        "another session": signed(sid=new_id()),
+        "another person": signed(sub=new_id()),
+        "no role": signed(role="root"),
+        "rubbish": "rubbish",
+    }
+    for what, token in forged.items():
+        answer = httpx.get(
+            f"{endpoints['api']}/api/auth/me",
+            headers={"authorization": f"Bearer {token}"},
+            timeout=60,
+        )
+        assert answer.status_code == 401, f"{what}: {answer.text}"
+
+
+def test_a_logout_is_final_at_once(endpoints: dict[str, Any]) -> None:
+    person = Person.register(endpoints)
+    assert person.get("/api/auth/me").status_code == 200
+    assert person.post("/api/auth/logout").status_code == 200
+    assert_refused(person.get("/api/auth/me"), 401)
+    assert_refused(person.get("/api/cart"), 401)
+    person.sign_in()
+    assert person.get("/api/auth/me").status_code == 200
+
+
+def test_unknown_routes_and_methods_answer_in_the_contracts_shape(
+    endpoints: dict[str, Any],
+) -> None:
+    with httpx.Client(base_url=endpoints["api"], timeout=60) as http:
+        assert_refused(http.get("/api/nothing/here"), 404)
+        assert_refused(http.post("/api/orders/a/b/c/d"), 404)
+        answer = http.put("/api/cart")
+        assert_refused(answer, 405)
+        assert "GET" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=-1",
+        "limit=101",
+        "limit=ten",
+        "cursor=made-up",
+        "minprice=cheap",
+        "maxprice=-1",
+        "minprice=NaN",
+        "maxprice=Infinity",
+        "sort=random",
+        "currency=EUR",
+        "limit=1&limit=2",
+    ],
+)
+def test_bad_queries_are_400(endpoints: dict[str, Any], query: str) -> None:
+    assert_refused(httpx.get(f"{endpoints['api']}/api/products?{query}", timeout=60), 400)
+
+
+def test_a_cursor_is_good_for_its_own_list_and_unchanged_only(
+    endpoints: dict[str, Any],
+) -> None:
+    products = f"{endpoints['api']}/api/products"
+    cursor = httpx.get(f"{products}?limit=1", timeout=60).json()["nextCursor"]
+    assert httpx.get(products, params={"limit": 1, "cursor": cursor}, timeout=60).is_success
+    for bad in (cursor[:-2] + "AA", "A" + cursor[1:], cursor[:10]):
+        assert_refused(httpx.get(products, params={"cursor": bad}, timeout=60), 400)
+    other = {"sort": "price", "cursor": cursor}
+    assert_refused(httpx.get(products, params=other, timeout=60), 400)

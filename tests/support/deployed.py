@@ -1,0 +1,49 @@
+"""Behind the scenes of the deployed shop: its AWS, as the owner of the account sees it."""
+
+import json
+from typing import Any
+
+import botocore.session
+
+
+def aws(endpoints: dict[str, Any], service: str) -> Any:
+    """A client with the account's own credentials, which no policy holds back."""
+    return botocore.session.get_session().create_client(
+        service,
+        region_name=endpoints["region"],
+        endpoint_url=endpoints["aws"],
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def table(endpoints: dict[str, Any], name: str) -> str:
+    return f"supermarket-{endpoints['stage']}-{name}"
+
+
+def signing_keys(endpoints: dict[str, Any]) -> dict[str, str]:
+    name = f"supermarket/{endpoints['stage']}/signing-keys"
+    answer = aws(endpoints, "secretsmanager").get_secret_value(SecretId=name)
+    keys: dict[str, str] = json.loads(answer["SecretString"])
+    return keys
+
+
+def rows(endpoints: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Every row of a table, in DynamoDB's own typed form."""
+    pages = aws(endpoints, "dynamodb").get_paginator("scan")
+    found = pages.paginate(TableName=table(endpoints, name), ConsistentRead=True)
+    return [row for page in found for row in page["Items"]]
+
+
+def function_environment(endpoints: dict[str, Any]) -> dict[str, str]:
+    """What a Lambda of the stack finds in its environment, to run its code as a process here."""
+    functions = aws(endpoints, "lambda").get_paginator("list_functions").paginate()
+    functions = [function for page in functions for function in page["Functions"]]
+    one = next(f for f in functions if f["Handler"] == "order.endpoints.create_order")
+    return {
+        **one["Environment"]["Variables"],
+        "AWS_ENDPOINT_URL": endpoints["aws"],
+        "AWS_REGION": endpoints["region"],
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }

@@ -1,0 +1,129 @@
+"""The deployed shop as its clients see it: people with a session, and the things they do."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+
+from supermarket.clock import new_id
+
+PASSWORD = "correct horse battery staple"
+ADDRESS = {
+    "street": "12 MG Road",
+    "city": "Bengaluru",
+    "state": "Karnataka",
+    "zip": "560001",
+    "country": "IN",
+}
+PATIENCE_SECONDS = 60
+
+
+def eventually[T](look: Callable[[], T | None], what: str) -> T:
+    """What `look` finally sees; events take their time, but not for ever."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        if seen := look():
+            return seen
+        if time.monotonic() > deadline:
+            raise AssertionError(f"never came to pass: {what}")
+        time.sleep(0.3)
+
+
+@dataclass
+class Person:
+    """Somebody with an account, signed in with a Bearer token."""
+
+    http: httpx.Client
+    id: str
+    email: str
+    username: str
+    token: str
+
+    @classmethod
+    def register(cls, endpoints: dict[str, Any], role: str = "user") -> Self:
+        """A new account with a name nobody had before, and a session of its own."""
+        http = httpx.Client(base_url=endpoints["api"], timeout=60)
+        username = f"{role}-{new_id()[-12:].lower()}"
+        account = {
+            "username": username,
+            "email": f"{username}@example.com",
+            "password": PASSWORD,
+            "fullName": {"firstName": "Asha", "lastName": "Rao"},
+            "role": role,
+        }
+        registered = http.post("/api/auth/register", json=account)
+        assert registered.status_code == 201, registered.text
+        person = cls(
+            http, registered.json()["user"]["id"], str(account["email"]), username, token=""
+        )
+        http.cookies.clear()
+        person.sign_in()
+        return person
+
+    def sign_in(self) -> None:
+        answer = self.http.post("/api/auth/login", json={"email": self.email, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        self.http.cookies.clear()
+        self.token = answer.json()["accessToken"]
+        self.http.headers["authorization"] = f"Bearer {self.token}"
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.http.get(path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        return self.http.post(path, json=body, **options)
+
+    def patch(self, path: str, body: Any) -> httpx.Response:
+        return self.http.patch(path, json=body)
+
+    def delete(self, path: str) -> httpx.Response:
+        return self.http.delete(path)
+
+    def sells(self, stock: int, price: float = 120.5, **fields: Any) -> dict[str, Any]:
+        """Put a new product on sale."""
+        product = {"title": f"Basmati rice {new_id()}", "priceAmount": price, "stock": stock}
+        answer = self.post("/api/products", {**product, **fields})
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()["product"]
+        return created
+
+    def takes(self, product: dict[str, Any], quantity: int = 1) -> None:
+        """Put a product in the cart."""
+        answer = self.post("/api/cart/items", {"productId": product["id"], "quantity": quantity})
+        assert answer.status_code == 200, answer.text
+
+    def orders(self, key: str | None = None) -> httpx.Response:
+        """Try to place an order for what is in the cart."""
+        headers = {"idempotency-key": key} if key else {}
+        return self.post("/api/orders", {"shippingAddress": ADDRESS}, headers=headers)
+
+    def pays(self, endpoints: dict[str, Any], order_id: str) -> httpx.Response:
+        """Pay an order at Razorpay and bring the proof."""
+        return self.post("/api/payments/verify", self.payment_proof(endpoints, order_id))
+
+    def payment_proof(
+        self, endpoints: dict[str, Any], order_id: str, outcome: str = "success"
+    ) -> dict[str, str]:
+        """What Razorpay's checkout hands to the browser at the end."""
+        created = self.post(f"/api/payments/create/{order_id}")
+        assert created.status_code == 201, created.text
+        attempt = {"orderId": created.json()["razorpay"]["orderId"], "outcome": outcome}
+        paid = httpx.post(f"{endpoints['razorpay']}/simulator/pay", json=attempt, timeout=60)
+        assert paid.status_code == 200, paid.text
+        proof: dict[str, str] = paid.json()
+        return proof
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        order: dict[str, Any] = self.get(f"/api/orders/{order_id}").json()["order"]
+        return order
+
+    def waits_for_status(self, order_id: str, status: str) -> None:
+        eventually(lambda: self.order(order_id)["status"] == status, f"order is {status}")
+
+    def mails(self, endpoints: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = httpx.get(f"{endpoints['mailbox']}/api/messages", params={"to": self.email})
+        answer.raise_for_status()
+        mails: list[dict[str, Any]] = answer.json()
+        return mails
