@@ -1,0 +1,1 @@
+"""Cart: what a customer means to buy, kept for thirty days after the last change."""

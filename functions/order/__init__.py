@@ -1,0 +1,1 @@
+"""Order: placing, reading and cancelling orders, and giving back what was reserved but not paid."""

@@ -1,0 +1,210 @@
+"""What an order is, what it costs, and the one table of states that it may go through."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Self
+
+from supermarket.caller import Caller
+from supermarket.errors import Conflict, FieldError, Invalid
+from supermarket.money import Currency, Money
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands."""
+
+    PENDING = "PENDING"
+    CONFIRMED = "CONFIRMED"
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+
+
+TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
+    OrderStatus.PENDING: frozenset({OrderStatus.CONFIRMED, OrderStatus.CANCELLED}),
+    OrderStatus.CONFIRMED: frozenset({OrderStatus.SHIPPED, OrderStatus.CANCELLED}),
+    OrderStatus.SHIPPED: frozenset({OrderStatus.DELIVERED}),
+    OrderStatus.DELIVERED: frozenset(),
+    OrderStatus.CANCELLED: frozenset(),
+}
+
+ADDRESS_IS_OPEN = frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED})
+
+POSTAL_CODES = {
+    **dict.fromkeys(("IN", "INDIA"), (re.compile(r"[0-9]{6}"), "6 digits")),
+    **dict.fromkeys(
+        ("US", "USA", "UNITED STATES"), (re.compile(r"[0-9]{5}(-[0-9]{4})?"), "5 digits, or 5+4")
+    ),
+}
+
+
+class Actor(StrEnum):
+    """Who or what moved an order."""
+
+    CUSTOMER = "customer"
+    SELLER = "seller"
+    ADMIN = "admin"
+    PAYMENT = "payment"
+    EXPIRY = "expiry"
+
+
+class PaymentStatus(StrEnum):
+    """What an order knows of its payment; the payment itself knows more."""
+
+    PENDING = "PENDING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Who ordered; mail address and name as of that moment."""
+
+    user_id: str
+    email: str
+    first_name: str
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where an order goes. Never malformed: a bad postal code is refused here."""
+
+    street: str
+    city: str
+    state: str
+    zip: str
+    country: str
+
+    def __post_init__(self) -> None:
+        pattern, form = POSTAL_CODES.get(self.country.upper(), (None, ""))
+        if pattern and not pattern.fullmatch(self.zip):
+            raise Invalid(
+                "The address is not valid", (FieldError("zip", f"must be {form} in this country"),)
+            )
+
+    def with_changes(self, changes: Mapping[str, str]) -> Self:
+        """This address with some of its fields replaced."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """One product of an order, as it was when it was ordered."""
+
+    product_id: str
+    title: str
+    seller_id: str
+    quantity: int
+    unit_price: Money
+
+    @property
+    def line_total(self) -> Money:
+        return self.unit_price * self.quantity
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """What an order costs, and why."""
+
+    subtotal: Money
+    tax: Money
+    shipping: Money
+
+    @property
+    def total(self) -> Money:
+        return self.subtotal + self.tax + self.shipping
+
+
+@dataclass(frozen=True)
+class Charges:
+    """What comes on top of the goods."""
+
+    tax_percent: Decimal
+    shipping_fee_minor: int
+
+    def price(self, lines: Iterable[OrderLine], currency: Currency) -> Pricing:
+        subtotal = Money.total((line.line_total for line in lines), currency)
+        return Pricing(
+            subtotal, subtotal.percent(self.tax_percent), Money(self.shipping_fee_minor, currency)
+        )
+
+
+NO_CHARGES = Charges(Decimal(0), 0)
+
+
+@dataclass(frozen=True)
+class Step:
+    """An entry of the timeline: the state that began, when, and through whom."""
+
+    status: OrderStatus
+    at: datetime
+    by: Actor
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order. `reserved_until` is set while its stock is only reserved, that is, unpaid."""
+
+    id: str
+    customer: Customer
+    status: OrderStatus
+    lines: tuple[OrderLine, ...]
+    pricing: Pricing
+    shipping_address: Address
+    timeline: tuple[Step, ...]
+    reserved_until: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    def moved(self, status: OrderStatus, at: datetime, by: Actor) -> Self:
+        """The order one step further; Conflict where the table of states has no such step."""
+        if status not in TRANSITIONS[self.status]:
+            raise Conflict(f"An order that is {self.status} cannot become {status}")
+        return replace(
+            self,
+            status=status,
+            timeline=(*self.timeline, Step(status, at, by)),
+            reserved_until=None,
+            updated_at=at,
+        )
+
+    def redirected(self, changes: Mapping[str, str], at: datetime) -> Self:
+        """The order with some fields of its address replaced."""
+        if self.status not in ADDRESS_IS_OPEN:
+            raise Conflict(f"The address of an order that is {self.status} cannot be changed")
+        address = self.shipping_address.with_changes(changes)
+        return replace(self, shipping_address=address, updated_at=at)
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the stock was reserved only until now, or until earlier."""
+        return self.reserved_until is not None and self.reserved_until <= now
+
+    @property
+    def is_paid(self) -> bool:
+        return any(step.status is OrderStatus.CONFIRMED for step in self.timeline)
+
+    @property
+    def payment_status(self) -> PaymentStatus:
+        if self.is_paid:
+            return PaymentStatus.COMPLETED
+        cancelled = self.status is OrderStatus.CANCELLED
+        return PaymentStatus.FAILED if cancelled else PaymentStatus.PENDING
+
+    @property
+    def seller_ids(self) -> tuple[str, ...]:
+        return tuple(sorted({line.seller_id for line in self.lines}))
+
+    def as_seen_by(self, caller: Caller) -> Self | None:
+        """All of it for its customer and for admins, a seller's own lines, nothing for others."""
+        if caller.is_admin or caller.user_id == self.customer.user_id:
+            return self
+        own = tuple(line for line in self.lines if line.seller_id == caller.user_id)
+        if not own:
+            return None
+        # tax and shipping are the customer's and the shop's affair
+        return replace(
+            self, lines=own, pricing=NO_CHARGES.price(own, self.pricing.subtotal.currency)
+        )

@@ -1,0 +1,384 @@
+"""Use cases of orders: place, look at, redirect, confirm, cancel, and let unpaid ones expire."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from order.facts import address_changed, order_cancelled, order_confirmed, order_placed
+from order.model import (
+    Actor,
+    Address,
+    Charges,
+    Customer,
+    Order,
+    OrderLine,
+    OrderStatus,
+    Step,
+)
+from supermarket.caller import Caller
+from supermarket.clock import Clock, NewId
+from supermarket.errors import Conflict, DomainError, FieldError, Invalid, NotFound
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
+from supermarket.money import Money
+from supermarket.transaction import BeginTransaction, Transaction
+
+NO_SUCH_ORDER = "There is no such order"
+NOT_TO_BE_HAD = "Some items cannot be had as they are in your cart. Nothing was ordered."
+JUST_MISSED = "was just sold out, changed its price or went off sale; look at your cart again"
+CART_CHANGED = "Your cart changed at this very moment. Look at it and order again."
+MIXED_CURRENCIES = "One order has one currency. Remove the items of the other one from your cart."
+PAID = "This order is paid for. It cannot be cancelled online, since its payment must be refunded."
+
+
+class Moved(Conflict):
+    """The order is no longer as it was read: somebody else was faster."""
+
+
+class PaidAfterCancellation(Conflict):
+    """The money for an order arrived when its stock had already gone back."""
+
+
+@dataclass(frozen=True)
+class OrderPage:
+    """Some of a customer's orders; `next_before` is where the next page begins, if there is
+    one.
+    """
+
+    orders: tuple[Order, ...]
+    next_before: str | None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the shop is configured to: how long stock is reserved, and what is charged on top."""
+
+    reservation: timedelta
+    charges: Charges
+
+
+class Seller(Protocol):
+    """Who sells a product."""
+
+    @property
+    def user_id(self) -> str: ...
+
+
+class Product(Protocol):
+    """What an order needs to know of a product."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def seller(self) -> Seller: ...
+    @property
+    def price(self) -> Money: ...
+    @property
+    def stock(self) -> int: ...
+
+
+class Catalogue(Protocol):
+    """The products, and their stock inside a transaction."""
+
+    def find_many(self, product_ids: Iterable[str]) -> Mapping[str, Product]:
+        """Those that are on sale, by id."""
+
+    def take_stock(
+        self, product: Product, quantity: int, transaction: Transaction, refused: DomainError
+    ) -> None:
+        """Refused unless the stock is there, at the price of `product`, and it is on sale."""
+
+    def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
+        """Give back what was taken."""
+
+
+class CartLine(Protocol):
+    """A product in a cart, with the price that its owner knows."""
+
+    @property
+    def product_id(self) -> str: ...
+    @property
+    def quantity(self) -> int: ...
+    @property
+    def price_when_added(self) -> Money: ...
+
+
+class Cart(Protocol):
+    """What somebody means to buy."""
+
+    @property
+    def lines(self) -> Sequence[CartLine]: ...
+
+
+class Carts(Protocol):
+    """The carts, to be emptied inside a transaction."""
+
+    def contents(self, user_id: str) -> Cart:
+        """The cart of this user; without lines when there is none."""
+
+    def empty(self, cart: Cart, transaction: Transaction, refused: DomainError) -> None:
+        """Refused unless the cart is still as it was read."""
+
+
+class AddressBook(Protocol):
+    """The addresses that customers have saved."""
+
+    def find(self, user_id: str, address_id: str) -> Address:
+        """NotFound when this user has no such address."""
+
+
+class Orders(Protocol):
+    """The orders that were ever placed."""
+
+    def find(self, order_id: str) -> Order | None:
+        """The order as it is now."""
+
+    def of_customer(
+        self, user_id: str, status: OrderStatus | None, before: str | None, limit: int
+    ) -> OrderPage:
+        """The customer's orders, newest first, with ids lower than `before`."""
+
+    def reserved_before(self, moment: datetime, limit: int) -> list[str]:
+        """Ids of orders whose reservation ran out by `moment`, the oldest first."""
+
+    def add(self, order: Order, transaction: Transaction) -> None:
+        """A new order; its id must be new too."""
+
+    def move(self, read: Order, moved: Order, transaction: Transaction) -> None:
+        """From one state to another; refused with Moved unless it still is in the one read."""
+
+    def redirect(self, read: Order, redirected: Order, transaction: Transaction) -> None:
+        """Another address; refused with Moved unless state and address still are as read."""
+
+
+class OrderService:
+    """All that can be done with orders."""
+
+    def __init__(
+        self,
+        *,
+        orders: Orders,
+        catalogue: Catalogue,
+        carts: Carts,
+        address_book: AddressBook,
+        idempotency_keys: IdempotencyKeys,
+        begin: BeginTransaction,
+        terms: Terms,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._orders = orders
+        self._catalogue = catalogue
+        self._carts = carts
+        self._address_book = address_book
+        self._idempotency_keys = idempotency_keys
+        self._begin = begin
+        self._terms = terms
+        self._clock = clock
+        self._new_id = new_id
+
+    def place(
+        self, caller: Caller, destination: Address | str, key: IdempotencyKey | None = None
+    ) -> Order:
+        """Order all that is in the caller's cart: all of it is written, or nothing is.
+
+        `destination` is an address or the id of a saved one. The same key gets the same order.
+        """
+        if key is None:
+            return self._place(caller, destination, None)
+        if earlier := self._result_of(key):
+            return earlier
+        try:
+            return self._place(caller, destination, key)
+        except (Invalid, Conflict):
+            # the same request, sent twice, may have won meanwhile: then the cart is empty by now
+            if earlier := self._result_of(key):
+                return earlier
+            raise
+
+    def page_of(
+        self, customer_id: str, status: OrderStatus | None, before: str | None, limit: int
+    ) -> OrderPage:
+        """The customer's own orders, newest first."""
+        return self._orders.of_customer(customer_id, status, before, limit)
+
+    def look_at(self, order_id: str, caller: Caller) -> Order:
+        """As much of the order as is the caller's to see; NotFound when that is nothing."""
+        order = self._orders.find(order_id)
+        seen = order and order.as_seen_by(caller)
+        if seen is None:
+            raise NotFound(NO_SUCH_ORDER)
+        return seen
+
+    def payable(self, order_id: str, customer_id: str) -> Order:
+        """The customer's own order, if it waits for its payment and its stock is still held."""
+        order = self._own(order_id, customer_id)
+        if order.status is not OrderStatus.PENDING:
+            raise Conflict(f"An order that is {order.status} cannot be paid")
+        if order.is_expired(self._clock()):
+            raise Conflict("The reservation has run out. Order again.")
+        return order
+
+    def redirect(self, order_id: str, customer_id: str, changes: Mapping[str, str]) -> Order:
+        """Change the given fields of the address, as long as that is allowed."""
+        read = self._own(order_id, customer_id)
+        redirected = read.redirected(changes, self._clock())
+        if redirected.shipping_address == read.shipping_address:
+            return read
+        transaction = self._begin()
+        self._orders.redirect(read, redirected, transaction)
+        transaction.emit(address_changed(redirected))
+        transaction.commit()
+        return redirected
+
+    def cancel(self, order_id: str, customer_id: str) -> Order:
+        """Call the customer's own order off; its stock is back at once."""
+        order = self._own(order_id, customer_id)
+        if order.status is OrderStatus.CONFIRMED:
+            # until refunds exist, nobody loses the goods and the money
+            raise Conflict(PAID)
+        return self._cancel(order, Actor.CUSTOMER)
+
+    def expired(self, limit: int) -> list[str]:
+        """Ids of orders whose stock was reserved long enough."""
+        return self._orders.reserved_before(self._clock(), limit)
+
+    def expire(self, order_id: str) -> bool:
+        """Give back what an order reserved in vain; False when somebody else has moved it on."""
+        order = self._find(order_id)
+        if not order.is_expired(self._clock()):
+            return False
+        try:
+            self._cancel(order, Actor.EXPIRY)
+        except Moved:
+            return False
+        return True
+
+    def confirm(self, order_id: str) -> None:
+        """The payment is complete. Forward only: an order that is past this stays as it is."""
+        order = self._find(order_id)
+        if order.status is OrderStatus.CANCELLED:
+            raise PaidAfterCancellation("The order was cancelled before its payment completed")
+        if order.status is not OrderStatus.PENDING:
+            return
+        confirmed = order.moved(OrderStatus.CONFIRMED, self._clock(), Actor.PAYMENT)
+        transaction = self._begin()
+        self._orders.move(order, confirmed, transaction)
+        transaction.emit(order_confirmed(confirmed))
+        try:
+            transaction.commit()
+        except Moved:
+            # states only move forward, so looking again comes to an end
+            self.confirm(order_id)
+
+    def _place(
+        self, caller: Caller, destination: Address | str, key: IdempotencyKey | None
+    ) -> Order:
+        cart = self._carts.contents(caller.user_id)
+        if not cart.lines:
+            raise Invalid("Your cart is empty")
+        products = self._catalogue.find_many(line.product_id for line in cart.lines)
+        _refuse_what_cannot_be_had(cart, products)
+        order = self._new_order(caller, cart, products, self._address(caller, destination))
+        transaction = self._begin()
+        if key is not None:
+            self._idempotency_keys.remember(key, order.id, transaction)
+        self._orders.add(order, transaction)
+        self._carts.empty(cart, transaction, Conflict(CART_CHANGED))
+        for line in order.lines:
+            product = products[line.product_id]
+            missed = Conflict(NOT_TO_BE_HAD, (_fault(line.product_id, JUST_MISSED),))
+            self._catalogue.take_stock(product, line.quantity, transaction, missed)
+        transaction.emit(order_placed(order))
+        transaction.commit()
+        return order
+
+    def _new_order(
+        self, caller: Caller, cart: Cart, products: Mapping[str, Product], address: Address
+    ) -> Order:
+        now = self._clock()
+        lines = tuple(_order_line(line, products[line.product_id]) for line in cart.lines)
+        return Order(
+            id=self._new_id(),
+            customer=Customer(caller.user_id, caller.email, caller.first_name),
+            status=OrderStatus.PENDING,
+            lines=lines,
+            pricing=self._terms.charges.price(lines, lines[0].unit_price.currency),
+            shipping_address=address,
+            timeline=(Step(OrderStatus.PENDING, now, Actor.CUSTOMER),),
+            reserved_until=now + self._terms.reservation,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _address(self, caller: Caller, destination: Address | str) -> Address:
+        if isinstance(destination, Address):
+            return destination
+        return self._address_book.find(caller.user_id, destination)
+
+    def _result_of(self, key: IdempotencyKey) -> Order | None:
+        order_id = self._idempotency_keys.result_of(key)
+        return None if order_id is None else self._find(order_id)
+
+    def _find(self, order_id: str) -> Order:
+        order = self._orders.find(order_id)
+        if order is None:
+            raise NotFound(NO_SUCH_ORDER)
+        return order
+
+    def _own(self, order_id: str, customer_id: str) -> Order:
+        order = self._find(order_id)
+        if order.customer.user_id != customer_id:
+            raise NotFound(NO_SUCH_ORDER)
+        return order
+
+    def _cancel(self, order: Order, by: Actor) -> Order:
+        cancelled = order.moved(OrderStatus.CANCELLED, self._clock(), by)
+        transaction = self._begin()
+        self._orders.move(order, cancelled, transaction)
+        for line in order.lines:
+            self._catalogue.return_stock(line.product_id, line.quantity, transaction)
+        transaction.emit(order_cancelled(cancelled, by))
+        transaction.commit()
+        return cancelled
+
+
+def _refuse_what_cannot_be_had(cart: Cart, products: Mapping[str, Product]) -> None:
+    """Say of every line at fault what is wrong; the transaction itself could only say which."""
+    faults = [
+        _fault(line.product_id, reason)
+        for line in cart.lines
+        if (reason := _why_not(line, products.get(line.product_id)))
+    ]
+    if faults:
+        raise Conflict(NOT_TO_BE_HAD, tuple(faults))
+    if len({product.price.currency for product in products.values()}) > 1:
+        raise Conflict(MIXED_CURRENCIES)
+
+
+def _why_not(line: CartLine, product: Product | None) -> str | None:
+    if product is None:
+        return "is no longer for sale"
+    if product.stock == 0:
+        return "is sold out"
+    if product.stock < line.quantity:
+        return f"only {product.stock} left"
+    if product.price != line.price_when_added:
+        return f"now costs {_in_words(product.price)}; set its quantity again to accept that"
+    return None
+
+
+def _fault(product_id: str, reason: str) -> FieldError:
+    return FieldError(f"items.{product_id}", reason)
+
+
+def _order_line(line: CartLine, product: Product) -> OrderLine:
+    return OrderLine(
+        product.id, product.title, product.seller.user_id, line.quantity, product.price
+    )
+
+
+def _in_words(price: Money) -> str:
+    return f"{price.amount:.2f} {price.currency}"
