@@ -17,15 +17,30 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 def authenticate(request: Request) -> Caller:
     """The caller with an open session; Unauthenticated otherwise, Forbidden for a foreign site."""
-    token = request.bearer_token or request.cookies.get(TOKEN_COOKIE)
+    token = _presented_token(request)
     if token is None:
         raise Unauthenticated(NOT_SIGNED_IN)
-    if request.bearer_token is None:
-        _refuse_foreign_site(request)
     caller = access_tokens().verify(token)
     if not sessions().is_open(caller.session_id, caller.user_id):
         raise Unauthenticated(NOT_SIGNED_IN)
     return caller
+
+
+def token_holder(request: Request) -> Caller | None:
+    """Whoever the token was issued to, even if it is out of date and the session over; good for
+    signing out only, which nobody should have to sign in for.
+    """
+    token = _presented_token(request)
+    try:
+        return access_tokens().verify_at_any_age(token) if token else None
+    except Unauthenticated:
+        return None
+
+
+def _presented_token(request: Request) -> str | None:
+    if request.bearer_token is None and TOKEN_COOKIE in request.cookies:
+        _refuse_foreign_site(request)
+    return request.bearer_token or request.cookies.get(TOKEN_COOKIE)
 
 
 def _refuse_foreign_site(request: Request) -> None:

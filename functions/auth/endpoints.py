@@ -1,0 +1,98 @@
+"""HTTP Lambdas of auth."""
+
+from auth import wiring
+from auth.schemas import (
+    AddressAdded,
+    AddressBookView,
+    AddressView,
+    Login,
+    Me,
+    NewAddress,
+    Register,
+    Registered,
+    SignedIn,
+    UserView,
+)
+from supermarket.authentication import TOKEN_COOKIE, token_holder
+from supermarket.caller import Caller, Role
+from supermarket.clock import new_id
+from supermarket.http import Answer, delete, get, post
+from supermarket.request import Request
+from supermarket.schemas import Message
+from supermarket.tokens import LIFETIME
+
+LIFETIME_SECONDS = int(LIFETIME.total_seconds())
+LONG_AGO = "Thu, 01 Jan 1970 00:00:00 GMT"
+COOKIE_ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=Lax"
+
+
+@post("/api/auth/register", status=201)
+def register(body: Register) -> Answer:
+    user = wiring.registrar().register(body.registration(Role(body.role)))
+    token = wiring.auth_service().sign_in(user)
+    view = Registered(message="Welcome", user=UserView.of(user))
+    return Answer(view, cookies=[_cookie(token)])
+
+
+@post("/api/auth/login")
+def login(body: Login) -> Answer:
+    service = wiring.auth_service()
+    user = service.authenticate(body.email, body.username, body.password)
+    token = service.sign_in(user)
+    view = SignedIn(
+        message="You are signed in",
+        user=UserView.of(user),
+        access_token=token,
+        expires_in=LIFETIME_SECONDS,
+    )
+    return Answer(view, cookies=[_cookie(token)])
+
+
+@get("/api/auth/logout", also=("POST /api/auth/logout",))
+def logout(request: Request) -> Answer:
+    if holder := token_holder(request):
+        wiring.auth_service().sign_out(holder.session_id)
+    return Answer(Message(message="You are signed out"), cookies=[_no_cookie()])
+
+
+@get("/api/auth/me")
+def get_me(caller: Caller) -> Me:
+    return Me(user=UserView.of(wiring.auth_service().user(caller.user_id)))
+
+
+@get("/api/auth/users/me/address", also=("GET /api/auth/users/me/addresses",))
+def list_addresses(caller: Caller) -> AddressBookView:
+    return AddressBookView.of(wiring.auth_service().address_book(caller.user_id))
+
+
+@post(
+    "/api/auth/users/me/address",
+    status=201,
+    also=("POST /api/auth/users/me/addresses",),
+)
+def add_address(body: NewAddress, caller: Caller) -> AddressAdded:
+    address = body.address(new_id())
+    book = wiring.auth_service().add_address(caller.user_id, address, make_default=body.is_default)
+    return AddressAdded(
+        message="The address is saved",
+        address=AddressView.of(address, book),
+        **dict(AddressBookView.of(book)),
+    )
+
+
+@delete(
+    "/api/auth/users/me/address/{addressId}",
+    also=("DELETE /api/auth/users/me/addresses/{addressId}",),
+)
+def delete_address(addressId: str, caller: Caller) -> AddressBookView:
+    book = wiring.auth_service().delete_address(caller.user_id, addressId)
+    return AddressBookView.of(book)
+
+
+def _cookie(token: str) -> str:
+    return f"{TOKEN_COOKIE}={token}; Max-Age={LIFETIME_SECONDS}; {COOKIE_ATTRIBUTES}"
+
+
+def _no_cookie() -> str:
+    """Takes the cookie away, also from clients that know `Expires` only."""
+    return f"{TOKEN_COOKIE}=; Max-Age=0; Expires={LONG_AGO}; {COOKIE_ATTRIBUTES}"

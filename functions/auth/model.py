@@ -1,0 +1,117 @@
+"""Accounts and address books: what they are, and the rules they keep."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from supermarket.caller import Role
+from supermarket.errors import Conflict, NotFound
+
+MAX_ADDRESSES = 20
+
+POSTAL_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{1,10}[A-Za-z0-9]")
+POSTAL_CODE_OF = {
+    "IN": re.compile(r"[0-9]{6}"),
+    "US": re.compile(r"[0-9]{5}(-[0-9]{4})?"),
+}
+COUNTRY_CODES = {
+    "in": "IN",
+    "ind": "IN",
+    "india": "IN",
+    "us": "US",
+    "u.s.": "US",
+    "usa": "US",
+    "u.s.a.": "US",
+    "united states": "US",
+    "united states of america": "US",
+}
+
+
+@dataclass(frozen=True)
+class FullName:
+    """How a person is addressed."""
+
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
+class User:
+    """A person with an account; `email` is in lower case, `username` as it was typed."""
+
+    id: str
+    username: str
+    email: str
+    full_name: FullName
+    role: Role
+    created_at: datetime
+    email_verified: bool = False
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user and the hash that a password is checked against; it never leaves this domain."""
+
+    user: User
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A place that things can be sent to."""
+
+    id: str
+    street: str
+    city: str
+    state: str
+    zip: str
+    country: str
+    phone: str | None = None
+
+
+@dataclass(frozen=True)
+class AddressBook:
+    """Everything one person has saved, oldest first; `version` counts its changes."""
+
+    user_id: str
+    addresses: tuple[Address, ...] = ()
+    default_id: str | None = None
+    version: int = 0
+
+    def find(self, address_id: str) -> Address:
+        """The address with this id; NotFound when there is none."""
+        for address in self.addresses:
+            if address.id == address_id:
+                return address
+        raise NotFound("There is no such address in your address book")
+
+    def add(self, address: Address, *, make_default: bool) -> AddressBook:
+        """With one address more; the first one is the default whether it asks to be or not."""
+        if len(self.addresses) >= MAX_ADDRESSES:
+            raise Conflict(f"An address book holds at most {MAX_ADDRESSES} addresses")
+        becomes_default = make_default or not self.addresses
+        return replace(
+            self,
+            addresses=(*self.addresses, address),
+            default_id=address.id if becomes_default else self.default_id,
+        )
+
+    def remove(self, address_id: str) -> AddressBook:
+        """Without one address; when it was the default, the oldest that is left takes over."""
+        gone = self.find(address_id)
+        left = tuple(address for address in self.addresses if address is not gone)
+        default_id = self.default_id
+        if default_id == address_id:
+            default_id = left[0].id if left else None
+        return replace(self, addresses=left, default_id=default_id)
+
+
+def is_postal_code(text: str, country: str) -> bool:
+    """Whether `text` can be a postal code of `country`, given by its name or its ISO code.
+
+    Strict for the countries whose rule is known, lenient for all others.
+    """
+    code = COUNTRY_CODES.get(country.strip().casefold(), "")
+    return POSTAL_CODE_OF.get(code, POSTAL_CODE).fullmatch(text) is not None

@@ -1,0 +1,187 @@
+"""Accounts and address books in DynamoDB: one table, with a row per user, name claim and book."""
+
+from typing import ClassVar
+
+from pynamodb.attributes import (
+    BooleanAttribute,
+    ListAttribute,
+    MapAttribute,
+    UnicodeAttribute,
+    VersionAttribute,
+)
+from pynamodb.exceptions import PutError
+
+from auth.model import Account, Address, AddressBook, FullName, User
+from supermarket.caller import Role
+from supermarket.clock import from_iso, iso
+from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.transaction import dynamo
+from supermarket.errors import Conflict, FieldError
+from supermarket.transaction import Transaction
+
+NOBODY = "nobody"
+
+
+class UserRow(Row):
+    """`user#<id>`: an account."""
+
+    Meta = table("user")
+
+    pk = UnicodeAttribute(hash_key=True)
+    user_id = UnicodeAttribute(attr_name="userId")
+    username = UnicodeAttribute()
+    email = UnicodeAttribute()
+    email_verified = BooleanAttribute(attr_name="emailVerified")
+    first_name = UnicodeAttribute(attr_name="firstName")
+    last_name = UnicodeAttribute(attr_name="lastName")
+    role = UnicodeAttribute()
+    password_hash = UnicodeAttribute(attr_name="passwordHash")
+    created_at = UnicodeAttribute(attr_name="createdAt")
+
+
+class ClaimRow(Row):
+    """`email#<lower>` or `username#<lower>`: whose it is. What has a row cannot be claimed."""
+
+    Meta = table("user")
+
+    pk = UnicodeAttribute(hash_key=True)
+    user_id = UnicodeAttribute(attr_name="userId")
+
+
+class AddressMap(MapAttribute[str, str]):
+    """An address inside a book."""
+
+    id = UnicodeAttribute()
+    street = UnicodeAttribute()
+    city = UnicodeAttribute()
+    state = UnicodeAttribute()
+    zip = UnicodeAttribute()
+    country = UnicodeAttribute()
+    phone = UnicodeAttribute(null=True)
+
+
+class AddressBookRow(Row):
+    """`addresses#<user id>`: the whole address book of a user, so that it changes as one."""
+
+    Meta = table("user")
+
+    pk = UnicodeAttribute(hash_key=True)
+    addresses: ClassVar[ListAttribute[AddressMap]] = ListAttribute(of=AddressMap)
+    default_id = UnicodeAttribute(attr_name="defaultId", null=True)
+    version = VersionAttribute()
+
+
+class DynamoAccounts:
+    """`Accounts` in DynamoDB. Unique names are rows of their own, put on condition that they are
+    free, since DynamoDB knows no unique attributes.
+    """
+
+    def add(self, account: Account, transaction: Transaction) -> None:
+        user = account.user
+        writes = dynamo(transaction)
+        for field, pk in (("username", _username(user.username)), ("email", _email(user.email))):
+            writes.put(
+                ClaimRow(pk, user_id=user.id),
+                condition=ClaimRow.pk.does_not_exist(),
+                refused=taken(field),
+            )
+        writes.put(_row(account), condition=UserRow.pk.does_not_exist())
+
+    def find(self, user_id: str) -> Account | None:
+        try:
+            return _account(UserRow.get(f"user#{user_id}", consistent_read=True))
+        except UserRow.DoesNotExist:
+            return None
+
+    def find_by_email(self, email: str) -> Account | None:
+        return self._claimed(_email(email))
+
+    def find_by_username(self, username: str) -> Account | None:
+        return self._claimed(_username(username))
+
+    def _claimed(self, pk: str) -> Account | None:
+        try:
+            owner = ClaimRow.get(pk, consistent_read=True).user_id
+        except ClaimRow.DoesNotExist:
+            # the second read happens all the same: its absence would tell who has an account
+            owner = NOBODY
+        return self.find(owner)
+
+
+class DynamoAddressBooks:
+    """`AddressBooks` in DynamoDB; the row's version refuses a write that is based on an old one."""
+
+    def of(self, user_id: str) -> AddressBook:
+        try:
+            row = AddressBookRow.get(_book(user_id), consistent_read=True)
+        except AddressBookRow.DoesNotExist:
+            return AddressBook(user_id)
+        addresses = tuple(Address(**address.attribute_values) for address in row.addresses)
+        return AddressBook(user_id, addresses, row.default_id, row.version)
+
+    def replace(self, book: AddressBook) -> bool:
+        row = AddressBookRow(
+            _book(book.user_id),
+            addresses=[_map(address) for address in book.addresses],
+            default_id=book.default_id,
+            version=book.version or None,
+        )
+        try:
+            row.save()
+        except PutError as failure:
+            if failure.cause_response_code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+
+def taken(field: str) -> Conflict:
+    """What a name that belongs to somebody else is refused with."""
+    return Conflict(
+        "This username or email is taken", (FieldError(field, "belongs to another account"),)
+    )
+
+
+def _email(email: str) -> str:
+    return f"email#{email.lower()}"
+
+
+def _username(username: str) -> str:
+    return f"username#{username.lower()}"
+
+
+def _book(user_id: str) -> str:
+    return f"addresses#{user_id}"
+
+
+def _map(address: Address) -> AddressMap:
+    return AddressMap(**vars(address))  # type: ignore[no-untyped-call] # PynamoDB's own gap
+
+
+def _row(account: Account) -> UserRow:
+    user = account.user
+    return UserRow(
+        f"user#{user.id}",
+        user_id=user.id,
+        username=user.username,
+        email=user.email,
+        email_verified=user.email_verified,
+        first_name=user.full_name.first,
+        last_name=user.full_name.last,
+        role=user.role.value,
+        password_hash=account.password_hash,
+        created_at=iso(user.created_at),
+    )
+
+
+def _account(row: UserRow) -> Account:
+    user = User(
+        id=row.user_id,
+        username=row.username,
+        email=row.email,
+        full_name=FullName(row.first_name, row.last_name),
+        role=Role(row.role),
+        created_at=from_iso(row.created_at),
+        email_verified=row.email_verified,
+    )
+    return Account(user, row.password_hash)

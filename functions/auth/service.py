@@ -1,0 +1,173 @@
+"""Use cases of accounts, sign-ins and address books."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from auth.model import Account, Address, AddressBook, FullName, User
+from supermarket.caller import Caller, Role
+from supermarket.clock import Clock, NewId
+from supermarket.contracts import UserRegistered
+from supermarket.errors import Conflict, Unauthenticated
+from supermarket.sessions import Sessions
+from supermarket.transaction import BeginTransaction, Transaction
+
+# An attempt fails only because another change of the same book came first, and there is room for
+# 20 additions: so many attempts see even the last of 20 simultaneous ones through.
+ATTEMPTS = 25
+
+
+class Accounts(Protocol):
+    """All accounts; no two share an email or, whatever the case of its letters, a username."""
+
+    def add(self, account: Account, transaction: Transaction) -> None:
+        """Refused with a Conflict that names each field that is taken."""
+
+    def find(self, user_id: str) -> Account | None: ...
+
+    def find_by_email(self, email: str) -> Account | None: ...
+
+    def find_by_username(self, username: str) -> Account | None: ...
+
+
+class AddressBooks(Protocol):
+    """Everybody's address book."""
+
+    def of(self, user_id: str) -> AddressBook:
+        """The person's book as it is at this moment; an empty one for who has saved nothing."""
+
+    def replace(self, book: AddressBook) -> bool:
+        """Write the book unless it was changed since it was read; whether that was done."""
+
+
+class Passwords(Protocol):
+    """Turns passwords into hashes. Slow on purpose, so never to be used inside a transaction."""
+
+    def hash(self, password: str) -> str: ...
+
+    def fits(self, password: str, password_hash: str | None) -> bool:
+        """Whether it is the password; without a hash, the answer is no and takes as long."""
+
+
+class Tokens(Protocol):
+    """Issues access tokens."""
+
+    def issue(self, caller: Caller) -> str: ...
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What somebody who wants an account tells."""
+
+    username: str
+    email: str
+    password: str = field(repr=False)
+    full_name: FullName
+    role: Role
+
+
+@dataclass(frozen=True)
+class Registrar:
+    """Opens accounts."""
+
+    accounts: Accounts
+    passwords: Passwords
+    begin: BeginTransaction
+    clock: Clock
+    new_id: NewId
+
+    def register(self, registration: Registration) -> User:
+        """A new account; Conflict, with the fields, when its email or username is taken."""
+        user = User(
+            id=self.new_id(),
+            username=registration.username,
+            email=registration.email,
+            full_name=registration.full_name,
+            role=registration.role,
+            created_at=self.clock(),
+        )
+        account = Account(user, self.passwords.hash(registration.password))
+        transaction = self.begin()
+        self.accounts.add(account, transaction)
+        transaction.emit(_registered(user))
+        transaction.commit()
+        return user
+
+
+@dataclass(frozen=True)
+class AuthService:
+    """Signs people in and out, and keeps their address books."""
+
+    accounts: Accounts
+    address_books: AddressBooks
+    passwords: Passwords
+    sessions: Sessions
+    tokens: Tokens
+    new_id: NewId
+
+    def authenticate(self, email: str | None, username: str | None, password: str) -> User:
+        """The user with this email (or else username) and password; Unauthenticated otherwise.
+
+        What is wrong is not told, and an unknown name takes as long as a wrong password.
+        """
+        account = self._named(email, username)
+        fits = self.passwords.fits(password, account.password_hash if account else None)
+        if account is None or not fits:
+            raise Unauthenticated("Invalid credentials")
+        return account.user
+
+    def sign_in(self, user: User) -> str:
+        """Begin a session; the access token that proves it."""
+        caller = Caller(user.id, self.new_id(), user.role, user.email, user.full_name.first)
+        self.sessions.open(caller.session_id, caller.user_id)
+        return self.tokens.issue(caller)
+
+    def sign_out(self, session_id: str) -> None:
+        """End a session for good."""
+        self.sessions.end(session_id)
+
+    def user(self, user_id: str) -> User:
+        """The user as stored; Unauthenticated when the account is gone."""
+        account = self.accounts.find(user_id)
+        if account is None:
+            raise Unauthenticated("This account is not there any more")
+        return account.user
+
+    def address_book(self, user_id: str) -> AddressBook:
+        return self.address_books.of(user_id)
+
+    def address_of(self, user_id: str, address_id: str) -> Address:
+        """An address out of the user's own book; NotFound when it is not in there."""
+        return self.address_books.of(user_id).find(address_id)
+
+    def add_address(self, user_id: str, address: Address, *, make_default: bool) -> AddressBook:
+        """Put an address into the book; Conflict when it is full."""
+        return self._change(user_id, lambda book: book.add(address, make_default=make_default))
+
+    def delete_address(self, user_id: str, address_id: str) -> AddressBook:
+        """Take an address out of the book; NotFound when it is not in there."""
+        return self._change(user_id, lambda book: book.remove(address_id))
+
+    def _named(self, email: str | None, username: str | None) -> Account | None:
+        if email is not None:
+            return self.accounts.find_by_email(email)
+        return self.accounts.find_by_username(username) if username is not None else None
+
+    def _change(self, user_id: str, change: Callable[[AddressBook], AddressBook]) -> AddressBook:
+        """Apply a change to the book as it is now, again and again until none comes between."""
+        for _ in range(ATTEMPTS):
+            changed = change(self.address_books.of(user_id))
+            if self.address_books.replace(changed):
+                return changed
+        raise Conflict("Your address book is being changed elsewhere. Try again.")
+
+
+def _registered(user: User) -> UserRegistered:
+    return UserRegistered(
+        user_id=user.id,
+        username=user.username,
+        email=user.email,
+        first_name=user.full_name.first,
+        last_name=user.full_name.last,
+        role=user.role.value,
+    )

@@ -1,0 +1,41 @@
+"""Composition root of auth."""
+
+from functools import cache
+
+from auth.repository import DynamoAccounts, DynamoAddressBooks
+from auth.service import AuthService, Passwords, Registrar
+from supermarket.clock import new_id, utc_now
+from supermarket.config import settings
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.wiring import access_tokens, sessions
+
+
+@cache
+def auth_service() -> AuthService:
+    return AuthService(
+        accounts=DynamoAccounts(),
+        address_books=DynamoAddressBooks(),
+        passwords=passwords(settings().bcrypt_rounds),
+        sessions=sessions(),
+        tokens=access_tokens(),
+        new_id=new_id,
+    )
+
+
+@cache
+def registrar(bcrypt_rounds: int | None = None) -> Registrar:
+    """The rounds come from the settings, except where there are none: on the command line."""
+    return Registrar(
+        accounts=DynamoAccounts(),
+        passwords=passwords(bcrypt_rounds or settings().bcrypt_rounds),
+        begin=DynamoTransaction,
+        clock=utc_now,
+        new_id=new_id,
+    )
+
+
+@cache
+def passwords(rounds: int) -> Passwords:
+    from auth.gateways import BcryptPasswords
+
+    return BcryptPasswords(rounds)
