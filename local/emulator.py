@@ -1,4 +1,4 @@
-"""The AWS emulator as a child process: started on a port of its own, stopped cleanly, IAM enforced."""
+"""The AWS emulator as a child process: on a port of its own, stopped cleanly, IAM enforced."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore.session
 import httpx
 from botocore.config import Config
 
@@ -93,13 +93,14 @@ class Emulator:
         shutil.rmtree(self.home / "tmp", ignore_errors=True)
 
     def client(self, service: str, **settings: Any) -> Any:
-        """A boto3 client of this emulator, as the account's root."""
-        return boto3.client(
+        """An SDK client of this emulator, as the account's root."""
+        session: Any = botocore.session.get_session()
+        return session.create_client(
             service,
             endpoint_url=self.endpoint,
             region_name=REGION,
             aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_secret_access_key="test",  # noqa: S106 - the emulator's fixed root key
             config=Config(retries={"mode": "standard"}, **settings),
         )
 
@@ -116,7 +117,8 @@ class Emulator:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.state / "s3"),
             "TMPDIR": str(self.home / "tmp"),
-            "LAMBDA_WARM_TTL_SECONDS": "30",
+            "LAMBDA_WARM_TTL_SECONDS": "60",
+            "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
             "PYTHONUNBUFFERED": "1",
         }
 

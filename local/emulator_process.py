@@ -1,4 +1,4 @@
-"""Runs the AWS emulator, writes down every call it authorises, and stops when its parent does.
+"""Runs the emulator so that it journals roles' calls, spares the machine, ends with its parent.
 
 Started by `local.emulator` with the emulator's own Python, so it imports nothing of the project.
 """
@@ -7,22 +7,35 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
+import time
+import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ministack import app
-from ministack.core import iam_evaluator
+from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core.responses import get_account_id
+
+ENVIRONMENTS_PER_FUNCTION = max(4, 2 * (os.cpu_count() or 1))
+PATIENCE_FOR_AN_ENVIRONMENT = 25.0  # seconds; API Gateway itself gives up after 30
+LAYERS = Path(tempfile.gettempdir()) / "layers"
+
+_authorise = iam_evaluator.enforce
+_acquire = lambda_runtime.acquire_worker
+_unpacking = threading.Lock()
 
 
 def record_authorised_calls(journal: Path) -> None:
     """Append one JSON line per call of a role: who, what, on what, and whether it was allowed."""
-    authorise = iam_evaluator.enforce
     lines = journal.open("a", buffering=1)
 
     def enforce(access_key_id: str, iam_action: str, *args: Any, **kwargs: Any) -> Any:
-        denied = authorise(access_key_id, iam_action, *args, **kwargs)
-        caller = iam_evaluator.caller_arn()
+        denied = _authorise(access_key_id, iam_action, *args, **kwargs)
+        caller = getattr(
+            iam_evaluator.resolve_principal(access_key_id, get_account_id()), "arn", ""
+        )
         if ":assumed-role/" in caller:
             resource = kwargs.get("resource_arn") or (args[2] if len(args) > 2 else "*")
             call = {"role": caller.split("/")[1], "action": iam_action, "resource": resource}
@@ -30,6 +43,43 @@ def record_authorised_calls(journal: Path) -> None:
         return denied
 
     iam_evaluator.enforce = enforce
+
+
+def acquire_in_turn(*args: Any, **kwargs: Any) -> Any:
+    """A burst waits for a free environment of its function: forty at once would choke two cores."""
+    deadline = time.monotonic() + PATIENCE_FOR_AN_ENVIRONMENT
+    while True:
+        leased = _acquire(*args, **kwargs, max_concurrency=ENVIRONMENTS_PER_FUNCTION)
+        if leased[0] is not None or time.monotonic() > deadline:
+            return leased
+        time.sleep(0.01)
+
+
+class Environment(lambda_runtime.Worker):  # type: ignore[misc]
+    """An execution environment whose layers are unpacked once for all, not once for each."""
+
+    def __init__(self, name: str, config: dict[str, Any], code: bytes) -> None:
+        folders = [str(unpacked(layer)) for layer in config.get("Layers", [])]
+        variables = dict(config.get("Environment", {}).get("Variables", {}))
+        if not variables.get("AWS_ENDPOINT_URL"):
+            variables.pop("AWS_ENDPOINT_URL", None)  # empty means AWS itself, which is here
+        variables["_LAMBDA_LAYERS_DIRS"] = os.pathsep.join(folders)
+        environment = {"Variables": variables}
+        super().__init__(name, {**config, "Layers": [], "Environment": environment}, code)
+
+
+def unpacked(layer: dict[str, Any]) -> Path:
+    """The folder of a layer version; a version never changes, so its ARN is its name."""
+    from ministack.services.lambda_svc import _resolve_layer_zip
+
+    folder = LAYERS / str(layer["Arn"]).replace(":", "-")
+    with _unpacking:
+        if not folder.exists():
+            partial = folder.with_suffix(".partial")
+            with zipfile.ZipFile(BytesIO(_resolve_layer_zip(layer))) as archive:
+                archive.extractall(partial)
+            partial.rename(folder)
+    return folder
 
 
 def stop_with_parent() -> None:
@@ -43,7 +93,10 @@ def stop_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    journal = sys.argv.pop()
-    record_authorised_calls(Path(journal))
+    record_authorised_calls(Path(sys.argv.pop()))
+    lambda_runtime.acquire_worker = acquire_in_turn
+    lambda_runtime.Worker = Environment
     stop_with_parent()
+    from ministack import app  # only now: it takes the functions above by name
+
     app.main()

@@ -1,0 +1,266 @@
+"""The whole local cloud, from an empty folder to an open shop: kept, restored, or made anew."""
+
+import fcntl
+import json
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+
+from local import front_door, imagekit, mailbox, razorpay, stack
+from local.catalogue import loader, sample
+from local.console import step
+from local.emulator import ROOT, Emulator, free_port, running
+from local.fingerprint import fingerprint
+from local.routes import import_routes
+
+SNAPSHOTS = ROOT / ".local" / "snapshots"
+PICTURES = ROOT / ".local" / "pictures"
+INGREDIENTS = ("template.yaml", "functions", "layers", "local", "requirements/emulator.txt")
+SENDER = "shop@supermarket.example"
+RAZORPAY = {
+    "KeyId": "rzp_test_supermarket",
+    "KeySecret": "local-razorpay-secret",
+    "WebhookSecret": "local-webhook-secret",
+}
+IMAGEKIT = {"PublicKey": "public_supermarket", "PrivateKey": "private_supermarket"}
+
+
+class CloudUnavailable(RuntimeError):
+    """The local cloud cannot be started like this; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a local cloud is wanted. Port 0 means any free one."""
+
+    home: Path
+    port: int = 3000
+    emulator_port: int = 0
+    host: str = "127.0.0.1"
+    keep: bool = False
+    sample: bool = True
+    bcrypt_rounds: int = 10
+
+    @property
+    def made_of(self) -> str:
+        """What a state must have been made of to be taken as it is."""
+        choices = f"{self.sample} {self.bcrypt_rounds}"
+        return fingerprint(*(ROOT / name for name in INGREDIENTS), salt=choices)
+
+
+@contextmanager
+def local_cloud(plan: Plan) -> Iterator[dict[str, Any]]:
+    """A running local cloud; its endpoints. Whatever was started here is stopped at the end."""
+    with ExitStack() as stopping:
+        stopping.enter_context(_alone(plan.home))
+        cloud = _Cloud(plan, stopping)
+        yield cloud.start()
+
+
+class _Cloud:
+    def __init__(self, plan: Plan, stopping: ExitStack) -> None:
+        self.plan = plan
+        self.stopping = stopping
+        self.port = plan.port or free_port()
+        self.emulator = Emulator(plan.home, plan.emulator_port, plan.host)
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.simulators = plan.home / "simulators"
+        self.log = plan.home / "sam.log"
+        self.made_of = plan.made_of
+        self.snapshot = SNAPSHOTS / self.made_of
+        self.label = plan.home / "made-of.json"
+
+    def start(self) -> dict[str, Any]:
+        kept = self.plan.keep and self.label.exists()
+        restored = not kept and self._restore()
+        if kept or restored:
+            self._readdress()
+        current = (kept or restored) and self._label()["madeOf"] == self.made_of
+        if not current:
+            with step("Building the functions and their layers"):
+                stack.build(self.log)
+        with step("Restarting the emulator" if kept or restored else "Starting the emulator"):
+            self.stopping.enter_context(running(self.emulator))
+        if not current:
+            self._deploy()
+        with step("Opening the front door"):
+            self._open()
+        if self.plan.sample and not (kept or restored):
+            loader.load(self.address, kept_pictures=PICTURES)
+            with step("Waiting until the last event is handled"):
+                self._wait_until_quiet()
+                httpx.delete(f"{self.address}/mailbox/api/messages").raise_for_status()
+        self._relabel()
+        if not (kept or restored):
+            with step("Keeping a copy for the next start"):
+                self._keep_snapshot()
+        return self._endpoints()
+
+    def _deploy(self) -> None:
+        with step("Deploying template.yaml"):
+            stack.deploy(self.emulator, self._parameters(), self.log)
+        with step("Giving the HTTP API its routes"):
+            import_routes(self.emulator, stack.STACK)
+        self.emulator.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+
+    def _parameters(self) -> dict[str, str]:
+        return {
+            "StorefrontUrl": self.address,
+            "AllowedOrigins": f"{self.address},http://localhost:{self.port}",
+            "MailSender": SENDER,
+            "RazorpayBaseUrl": f"{self.address}/razorpay",
+            "ImageKitBaseUrl": f"{self.address}/imagekit",
+            "ImageKitUrlEndpoint": f"{self.address}/imagekit",
+            "BcryptRounds": str(self.plan.bcrypt_rounds),
+            **{f"Razorpay{name}": value for name, value in RAZORPAY.items()},
+            **{f"ImageKit{name}": value for name, value in IMAGEKIT.items()},
+        }
+
+    def _open(self) -> None:
+        mounts = {
+            "/razorpay": razorpay.create_app(
+                self.simulators / "razorpay",
+                key_id=RAZORPAY["KeyId"],
+                key_secret=RAZORPAY["KeySecret"],
+            ),
+            "/imagekit": imagekit.create_app(
+                self.simulators / "imagekit",
+                private_key=IMAGEKIT["PrivateKey"],
+                public_url=f"{self.address}/imagekit",
+            ),
+            "/mailbox": mailbox.create_app(
+                self.simulators / "mailbox", emulator_url=self.emulator.endpoint
+            ),
+        }
+        links = {
+            "Products": f"{self.address}/api/products",
+            "Mailbox": f"{self.address}/mailbox/",
+            "Health": f"{self.address}/readyz",
+        }
+        app = front_door.create_app(stack.http_api(self.emulator), mounts, links)
+        self.stopping.enter_context(serving(app, self.plan.host, self.port))
+
+    def _wait_until_quiet(self, calm: float = 2.0, patience: float = 120.0) -> None:
+        """No function called anything for a while, so no event is on its way."""
+        deadline = time.monotonic() + patience
+        size, since = -1, time.monotonic()
+        while time.monotonic() - since < calm and time.monotonic() < deadline:
+            if (now := self.emulator.journal.stat().st_size) != size:
+                size, since = now, time.monotonic()
+            time.sleep(0.1)
+
+    def _keep_snapshot(self) -> None:
+        """The emulator saves its state when it stops, so it is stopped for a moment."""
+        self.emulator.stop()
+        _forget_old(SNAPSHOTS, keep=3)
+        partial = self.snapshot.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        for part in (self.emulator.state, self.simulators):
+            shutil.copytree(part, partial / part.name)
+        shutil.copy2(self.label, partial)
+        partial.rename(self.snapshot)
+        self.emulator.start()
+
+    def _restore(self) -> bool:
+        """Put the copy of an earlier start in place, if it was made of the same; else clear."""
+        for leftover in self.plan.home.glob("*"):
+            if leftover.name != "lock":
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        if not self.snapshot.exists():
+            return False
+        shutil.copytree(self.snapshot, self.plan.home, dirs_exist_ok=True)
+        return True
+
+    def _label(self) -> dict[str, Any]:
+        label: dict[str, Any] = json.loads(self.label.read_text())
+        return label
+
+    def _relabel(self) -> None:
+        label = {"madeOf": self.made_of, "port": self.port, "emulatorPort": self.emulator.port}
+        self.label.write_text(json.dumps(label))
+
+    def _readdress(self) -> None:
+        """Addresses inside the state name the ports it was made with: make them name today's."""
+        label = self._label()
+        ports = ((label["port"], self.port), (label["emulatorPort"], self.emulator.port))
+        moved = {str(old).encode(): str(new).encode() for old, new in ports if old != new}
+        if not moved:
+            return
+        address = re.compile(rb"(localhost|127\.0\.0\.1):(" + b"|".join(moved) + rb")(?!\d)")
+        for folder in (self.emulator.state, self.simulators):
+            for file in folder.rglob("*.json"):
+                before = file.read_bytes()
+                after = address.sub(lambda old: old[1] + b":" + moved[old[2]], before)
+                if after != before:
+                    file.write_bytes(after)
+
+    def _endpoints(self) -> dict[str, Any]:
+        endpoints = {
+            "api": self.address,
+            "websocket": None,  # the assistant's API is not deployed yet
+            "mailbox": f"{self.address}/mailbox",
+            "aws": self.emulator.endpoint,
+            "razorpay": f"{self.address}/razorpay",
+            "imagekit": f"{self.address}/imagekit",
+            "outputs": stack.outputs(self.emulator),
+            "accounts": [
+                {"role": account.role, "email": account.email, "password": account.password}
+                for account in (sample.read().accounts if self.plan.sample else ())
+            ],
+            **{f"razorpay{name}": value for name, value in RAZORPAY.items()},
+        }
+        (self.plan.home / "endpoints.json").write_text(json.dumps(endpoints, indent=2) + "\n")
+        return endpoints
+
+
+def _forget_old(folder: Path, keep: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-keep]:
+        shutil.rmtree(old)
+
+
+@contextmanager
+def serving(app: Starlette, host: str, port: int) -> Iterator[None]:
+    """The application on a thread of its own until the end."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            if not thread.is_alive():
+                raise CloudUnavailable(f"port {port} is taken; choose another: make run PORT=4000")
+            time.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One local cloud per folder."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CloudUnavailable("this checkout's local cloud is already running") from None
+        yield
