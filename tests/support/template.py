@@ -39,3 +39,27 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
         for name, resource in template()["Resources"].items()
         if resource["Type"] == kind
     }
+
+
+def functions() -> dict[str, dict[str, Any]]:
+    """The properties of every Lambda, by its id."""
+    return resources("AWS::Serverless::Function")
+
+
+def routes_of_functions() -> dict[str, set[str]]:
+    """Routes as `GET /api/cart` of every Lambda that has some; the last resort's is
+    `ANY $default`.
+    """
+    routes = {
+        name: {
+            _route(event["Properties"])
+            for event in function.get("Events", {}).values()
+            if event["Type"] == "HttpApi"
+        }
+        for name, function in functions().items()
+    }
+    return {name: found for name, found in routes.items() if found}
+
+
+def _route(event: dict[str, Any]) -> str:
+    return f"{event.get('Method', 'ANY')} {event.get('Path', '$default')}"

@@ -38,7 +38,9 @@ from supermarket.request import Request
 from supermarket.schemas import Body, Query
 
 JSON = "application/json"
+ANY_TYPE = "*/*"
 MAX_JSON_BYTES = 64 * 1024
+MAX_PAYLOAD_BYTES = 10 * 1024 * 1024  # API Gateway lets no more through
 MAX_FIELD_NAME = 80
 
 STATUS_OF: dict[type[DomainError], HTTPStatus] = {
@@ -70,7 +72,11 @@ class UnsupportedMediaType(Invalid):
 
 
 class MethodNotAllowed(Invalid):
-    """The path exists, but not with this method."""
+    """The path exists, but not with this method; `allowed` are those that it has."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        super().__init__("This path does not take that method")
+        self.allowed = tuple(allowed)
 
 
 STATUS_OF |= {
@@ -190,14 +196,14 @@ class Endpoint:
         """The request, if its body is of a kind and a size that this endpoint takes."""
         if len(request.body) > self.max_body:
             raise PayloadTooLarge(f"The body is larger than {self.max_body} bytes")
-        if request.body and request.content_type not in self.accepts:
+        known = ANY_TYPE in self.accepts or request.content_type in self.accepts
+        if request.body and not known:
             raise UnsupportedMediaType(f"The body must be {' or '.join(self.accepts)}")
         return request
 
     def _refusal(self, request: Request, error: DomainError) -> dict[str, Any]:
         status = next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
-        headers = {"retry-after": "1"} if isinstance(error, Unavailable) else {}
-        return self._error(request, status, error.message, error.errors, headers)
+        return self._error(request, status, error.message, error.errors, _headers_of(error))
 
     def _failure(self, request: Request) -> dict[str, Any]:
         message = "Something went wrong on our side"
@@ -273,8 +279,20 @@ def delete(path: str, **options: Any) -> Callable[[Route], Endpoint]:
     return _endpoint("DELETE", path, options)
 
 
+def unrouted() -> Callable[[Route], Endpoint]:
+    """Make a function the Lambda of every request that no other route takes."""
+    options = {"accepts": (ANY_TYPE,), "max_body": MAX_PAYLOAD_BYTES}
+    return _endpoint("ANY", "$default", options)
+
+
 def _endpoint(method: str, path: str, options: dict[str, Any]) -> Callable[[Route], Endpoint]:
     return lambda function: Endpoint(function, method, path, **options)
+
+
+def _headers_of(error: DomainError) -> dict[str, str]:
+    if isinstance(error, MethodNotAllowed):
+        return {"allow": ", ".join(error.allowed)}
+    return {"retry-after": "1"} if isinstance(error, Unavailable) else {}
 
 
 def _types(hint: Any) -> tuple[Any, ...]:

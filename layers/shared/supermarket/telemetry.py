@@ -34,6 +34,12 @@ def causation_id() -> str | None:
     return _causation_id.get()
 
 
+def measure(name: str, value: float, unit: MetricUnit) -> None:
+    """Write a metric that has no dimensions out at once."""
+    metrics.add_metric(name=name, unit=unit, value=value)
+    metrics.flush_metrics()
+
+
 def count(name: str, value: int = 1, **dimensions: str) -> None:
     """Add to a metric and write it out at once, with its own dimensions (CloudWatch EMF)."""
     for dimension, text in dimensions.items():

@@ -1,0 +1,33 @@
+"""HTTP Lambdas of operations."""
+
+from http import HTTPStatus
+from typing import NoReturn
+
+from operations import wiring
+from operations.schemas import HealthView, ReadinessView
+from supermarket import telemetry
+from supermarket.errors import NotFound
+from supermarket.http import Answer, MethodNotAllowed, get, unrouted
+from supermarket.request import Request
+
+
+@get("/healthz")
+def check_health() -> HealthView:
+    return HealthView()
+
+
+@get("/readyz")
+def check_readiness() -> Answer:
+    dependencies = wiring.readiness().check()
+    for down in (found for found in dependencies if not found.ok):
+        named = {"dependency": down.name, "fault": down.fault}
+        telemetry.logger.error("dependency down", extra=named)
+    view = ReadinessView.of(dependencies)
+    return Answer(view, status=None if view.status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@unrouted()
+def refuse_unknown_route(request: Request) -> NoReturn:
+    if methods := wiring.route_map().methods_of(request.path):
+        raise MethodNotAllowed(methods)
+    raise NotFound("There is nothing at this address")

@@ -1,0 +1,118 @@
+"""EventBridge, the probes of what the platform depends on, and the routes of every domain."""
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from typing import Any
+
+import botocore.session
+import urllib3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.model import Refusals, UnsentEvent
+from operations.service import Probe
+from supermarket import telemetry
+from supermarket.clock import iso
+from supermarket.http import Endpoint
+
+DOMAINS_WITH_ENDPOINTS = (
+    "auth",
+    "product",
+    "cart",
+    "order",
+    "payment",
+    "seller_dashboard",
+    "operations",
+)
+CONNECT_SECONDS = 1
+READ_SECONDS = 2
+FIRST_SERVER_ERROR = 500
+
+NO_ONE = "nobody"
+
+
+class EventBridge:
+    """`EventBus` on Amazon EventBridge."""
+
+    def __init__(self, client: Any, bus: str) -> None:
+        self._client = client
+        self._bus = bus
+
+    def put(self, events: Sequence[UnsentEvent]) -> Refusals:
+        """A call that fails as a whole refuses all its events: none of them may be lost."""
+        try:
+            answer = self._client.put_events(Entries=[self._entry(event) for event in events])
+        except (BotoCoreError, ClientError) as failure:
+            refused = {event.id: repr(failure) for event in events}
+        else:
+            refused = {
+                event.id: f"{result['ErrorCode']}: {result.get('ErrorMessage', '')}"
+                for event, result in zip(events, answer["Entries"], strict=True)
+                if "ErrorCode" in result
+            }
+        for event_id, reason in refused.items():
+            telemetry.logger.error("event not sent", extra={"event_id": event_id, "reason": reason})
+        return refused
+
+    def _entry(self, event: UnsentEvent) -> dict[str, str]:
+        return {
+            "EventBusName": self._bus,
+            "Source": event.source,
+            "DetailType": event.detail_type,
+            "Detail": event.detail,
+            "Time": iso(event.occurred_at),
+        }
+
+
+def event_bridge_client() -> Any:
+    """Patient: what is not sent now has to be sent again."""
+    return _client("events", attempts=3)
+
+
+def aws_probes(table: str, bus: str, secret: str) -> dict[str, Probe]:
+    """What a request needs: a table, the signing keys and, behind the outbox, the bus."""
+    database, secrets, events = (_client(s) for s in ("dynamodb", "secretsmanager", "events"))
+    key = {"sessionId": {"S": NO_ONE}}
+    return {
+        "database": _probe(lambda: database.get_item(TableName=table, Key=key)),
+        "secrets": _probe(lambda: secrets.get_secret_value(SecretId=secret)),
+        "events": _probe(lambda: events.describe_event_bus(Name=bus)),
+    }
+
+
+def web_probe(url: str) -> Probe:
+    """Any answer will do that is not the server's own failure: it is there and it speaks HTTP."""
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), retries=False
+    )
+
+    def ask() -> None:
+        status = pool.request("HEAD", url, redirect=False).status
+        if status >= FIRST_SERVER_ERROR:
+            raise ConnectionError(f"answered {status}")
+
+    return ask
+
+
+def all_routes() -> Iterator[str]:
+    """Every route of the platform, from the endpoints themselves."""
+    for domain in DOMAINS_WITH_ENDPOINTS:
+        for value in vars(import_module(f"{domain}.endpoints")).values():
+            if isinstance(value, Endpoint):
+                yield from value.routes
+
+
+def _probe(call: Callable[[], Any]) -> Probe:
+    def ask() -> None:
+        call()
+
+    return ask
+
+
+def _client(service: str, attempts: int = 1) -> Any:
+    timeouts = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
+    return botocore.session.get_session().create_client(service, config=timeouts)

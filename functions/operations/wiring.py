@@ -1,0 +1,43 @@
+"""Composition root of operations."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from operations.gateways import (
+    EventBridge,
+    all_routes,
+    aws_probes,
+    event_bridge_client,
+    web_probe,
+)
+from operations.model import RouteMap
+from operations.repository import DynamoOutbox
+from operations.service import OutboxRelay, Readiness
+from supermarket.clock import utc_now
+from supermarket.config import settings, table_name
+
+
+@cache
+def outbox_relay() -> OutboxRelay:
+    bus = EventBridge(event_bridge_client(), settings().event_bus)
+    return OutboxRelay(bus, DynamoOutbox(), utc_now)
+
+
+@cache
+def readiness() -> Readiness:
+    known = settings()
+    probes = {
+        **aws_probes(
+            table=table_name("session"),
+            bus=known.event_bus,
+            secret=f"supermarket/{known.stage}/signing-keys",
+        ),
+        "razorpay": web_probe(known.razorpay_base_url),
+        "imagekit": web_probe(known.imagekit_base_url),
+    }
+    return Readiness(probes, ThreadPoolExecutor(len(probes)))
+
+
+@cache
+def route_map() -> RouteMap:
+    return RouteMap(all_routes())

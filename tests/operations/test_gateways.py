@@ -1,0 +1,97 @@
+"""EventBridge as its own client sees it, and probes against real sockets."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import botocore.session
+import pytest
+from botocore.stub import ANY, Stubber
+
+from operations.gateways import EventBridge, all_routes, web_probe
+from support.operations import an_event
+from support.template import routes_of_functions
+
+
+@pytest.fixture
+def stubbed() -> Iterator[tuple[EventBridge, Stubber]]:
+    client = botocore.session.get_session().create_client("events", region_name="ap-south-1")
+    with Stubber(client) as stub:
+        yield EventBridge(client, "supermarket-test"), stub
+
+
+def test_an_event_travels_with_its_source_type_and_time(
+    stubbed: tuple[EventBridge, Stubber],
+) -> None:
+    bus, stub = stubbed
+    entry = {
+        "EventBusName": "supermarket-test",
+        "Source": "supermarket.order",
+        "DetailType": "OrderPlaced",
+        "Detail": '{"a": 1}',
+        "Time": "2026-11-22T09:30:00.000Z",
+    }
+    answer = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+    stub.add_response("put_events", answer, {"Entries": [entry]})
+    assert bus.put([an_event("a", '{"a": 1}')]) == {}
+
+
+def test_each_entry_is_looked_at(stubbed: tuple[EventBridge, Stubber]) -> None:
+    bus, stub = stubbed
+    results = [
+        {"EventId": "1"},
+        {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"},
+        {"EventId": "3"},
+    ]
+    stub.add_response("put_events", {"FailedEntryCount": 1, "Entries": results}, {"Entries": ANY})
+    refused = bus.put([an_event("a"), an_event("b"), an_event("c")])
+    assert refused == {"b": "ThrottlingException: slow down"}
+
+
+def test_a_call_that_fails_as_a_whole_refuses_all(stubbed: tuple[EventBridge, Stubber]) -> None:
+    bus, stub = stubbed
+    stub.add_client_error("put_events", "AccessDeniedException")
+    assert bus.put([an_event("a"), an_event("b")]).keys() == {"a", "b"}
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers with the status that stands in the path."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(int(self.path[1:]))
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Quietly."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Answering) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 404, 405])
+def test_a_third_party_that_answers_at_all_is_up(server: str, status: int) -> None:
+    web_probe(f"{server}/{status}")()
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_third_party_in_trouble_is_down(server: str, status: int) -> None:
+    with pytest.raises(ConnectionError, match=str(status)):
+        web_probe(f"{server}/{status}")()
+
+
+def test_a_third_party_that_is_not_there_is_down() -> None:
+    with pytest.raises(Exception, match="refused"):
+        web_probe("http://127.0.0.1:9/")()
+
+
+def test_every_route_of_the_template_is_known() -> None:
+    assert set(all_routes()) == {
+        route for routes in routes_of_functions().values() for route in routes
+    }

@@ -1,0 +1,40 @@
+"""The events' samples, for tests and as ready-made facts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from supermarket.contracts import EVENTS, Event
+
+EVENTS_FOLDER = Path(__file__).parents[2] / "events"
+SAMPLES = EVENTS_FOLDER / "samples" / "eventbridge"
+
+
+def sample(name: str) -> dict[str, Any]:
+    """The sample of an event, as EventBridge hands it on."""
+    loaded: dict[str, Any] = json.loads((SAMPLES / f"{name}.json").read_text())
+    return loaded
+
+
+def sample_event(name: str, **changes: Any) -> Event:
+    """The sample's data as its class; `changes` bear the names on the wire."""
+    return EVENTS[name].model_validate({**sample(name)["detail"]["data"], **changes})
+
+
+def sqs_batch(*events: dict[str, Any]) -> dict[str, Any]:
+    """Events as a listener's queue hands them over."""
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{number}",
+                "receiptHandle": "handle",
+                "body": json.dumps(event),
+                "attributes": {},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:ap-south-1:123456789012:queue",
+                "awsRegion": "ap-south-1",
+            }
+            for number, event in enumerate(events)
+        ]
+    }
