@@ -30,7 +30,7 @@ ADDRESS = {
     "zip": "682001",
     "country": "IN",
 }
-SEARCHED = "rice"
+SEARCHED = "basmati rice"
 MAILS = {
     "welcome": r"\bwelcome\b",
     "order placed": r"^(?!.*\bpayment\b).*\border\b",
@@ -73,7 +73,7 @@ class Numbers:
         return Numbers(self.units + choice.quantity, self.orders + 1, self.revenue + choice.total)
 
     def __str__(self) -> str:
-        return f"{self.units} sold in {self.orders} orders for INR {self.revenue:,.2f}"
+        return f"{self.units} sold, {self.orders} orders, INR {self.revenue:,.2f}"
 
 
 def run(endpoints: Json, console: Console | None = None, *, patience: float = PATIENCE) -> int:
@@ -174,7 +174,8 @@ class _Journey:
         with self._step(f"searched for “{SEARCHED}”") as details:
             found = self._browse(q=SEARCHED, inStock="true", limit=50)
             for product in found:
-                if SEARCHED not in f"{product['title']} {product['description']}".casefold():
+                words = f"{product['title']} {product['description']}".casefold()
+                if not all(word in words for word in SEARCHED.split()):
                     raise StepFailed(f"expected only “{SEARCHED}”, came “{product['title']}”")
             first = self._pick("found by search", found, quantity=2)
             details += [f"{len(found)} found", first.title]
@@ -355,7 +356,9 @@ def _expect(what: str, expected: object, came: object) -> None:
 
 
 def _shown(value: object) -> str:
-    """As a person writes it: no Decimal(…) round an amount."""
+    """As a person writes it."""
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_shown(of)}" for key, of in value.items()) + "}"
     if isinstance(value, set):

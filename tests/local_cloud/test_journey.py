@@ -81,7 +81,7 @@ def test_a_second_journey_through_the_same_shop_works_too(trip: Trip) -> None:
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
-        ("search", "expected only “rice”"),
+        ("search", "expected only “basmati rice”"),
         ("price order", "the prices' order"),
         ("cart total", "the cart's total: expected"),
         ("idempotency", "the repeated order: expected order-"),

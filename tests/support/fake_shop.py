@@ -189,12 +189,14 @@ class FakeShop:
 
     def _browse(self, request: Request, _: bytes) -> Answer:
         query = request.query_params
-        word = query.get("q", "").casefold() if "search" not in self.broken else ""
+        words = query.get("q", "").split() if "search" not in self.broken else []
         found = [
             product
             for product in self.products.values()
-            if word in f"{product['title']} {product['description']}".casefold()
-            and product["stock"]
+            if product["stock"]
+            and all(
+                word in f"{product['title']} {product['description']}".lower() for word in words
+            )
         ]
         if query.get("sort") == "price" and "price order" not in self.broken:
             found.sort(key=lambda product: product["price"]["amount"])
