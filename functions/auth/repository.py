@@ -124,8 +124,9 @@ class DynamoAddressBooks:
             _book(book.user_id),
             addresses=[_map(address) for address in book.addresses],
             default_id=book.default_id,
-            version=book.version or None,
         )
+        if book.version:
+            row.version = book.version
         try:
             row.save()
         except PutError as failure:
@@ -155,7 +156,7 @@ def _book(user_id: str) -> str:
 
 
 def _map(address: Address) -> AddressMap:
-    return AddressMap(**vars(address))  # type: ignore[no-untyped-call] # PynamoDB's own gap
+    return AddressMap(**vars(address))
 
 
 def _row(account: Account) -> UserRow:

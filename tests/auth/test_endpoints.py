@@ -1,0 +1,439 @@
+"""Auth over HTTP, on DynamoDB."""
+
+import json
+from datetime import timedelta
+from http.cookies import Morsel, SimpleCookie
+from typing import Any
+
+import pytest
+
+from auth import endpoints
+from auth.endpoints import (
+    add_address,
+    delete_address,
+    get_me,
+    list_addresses,
+    login,
+    logout,
+    register,
+)
+from auth.model import MAX_ADDRESSES
+from supermarket.clock import utc_now
+from supermarket.config import settings
+from supermarket.contracts import Envelope, UserRegistered
+from supermarket.dynamo.outbox import OutboxRow
+from supermarket.http import Endpoint
+from supermarket.tokens import AccessTokens
+from supermarket.wiring import access_tokens, sessions, signing_keys
+from support.api import Reply, a_caller, bearer, call
+from support.auth import ADDRESS, PASSWORD, register_body, register_somebody
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+def the_cookie(reply: Reply) -> Morsel[str]:
+    (header,) = reply.cookies
+    return SimpleCookie(header)["token"]
+
+
+def log_in(user: dict[str, Any]) -> str:
+    """The access token of a fresh session of `user`."""
+    reply = call(login, body={"email": user["email"], "password": PASSWORD})
+    assert reply.status == 200
+    return str(reply.body["accessToken"])
+
+
+def by_cookie(token: str) -> list[str]:
+    return [f"token={token}"]
+
+
+def by_header(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+# --- register ---------------------------------------------------------------------------------
+
+
+def test_registering_answers_with_the_user_and_signs_in() -> None:
+    body = register_body(username="Asha.Rao-1", email=" Asha@Example.COM ", role="seller")
+    reply = call(register, body=body)
+    user = reply.body["user"]
+    assert reply.status == 201
+    assert set(reply.body) == {"message", "user"}
+    assert {key: user[key] for key in user if key not in {"id", "createdAt"}} == {
+        "username": "Asha.Rao-1",
+        "email": "asha@example.com",
+        "emailVerified": False,
+        "fullName": {"firstName": "Asha", "lastName": "Rao"},
+        "role": "seller",
+    }
+    signed_in = call(get_me, cookies=by_cookie(the_cookie(reply).value))
+    assert (signed_in.status, signed_in.body) == (200, {"user": user})
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites() -> None:
+    cookie = the_cookie(call(register, body=register_body()))
+    assert cookie["httponly"]
+    assert cookie["secure"]
+    assert cookie["samesite"] == "Lax"
+    assert cookie["path"] == "/"
+    assert cookie["max-age"] == "900"
+
+
+def test_registering_is_announced_without_the_password() -> None:
+    user = register_somebody()
+    (row,) = OutboxRow.scan()
+    event = UserRegistered.model_validate(Envelope.model_validate_json(row.detail).data)
+    assert row.detail_type == "UserRegistered"
+    assert (event.user_id, event.email, event.first_name) == (user["id"], user["email"], "Asha")
+    assert "assword" not in row.detail
+    assert "$2b$" not in row.detail
+
+
+def test_the_password_is_stored_as_a_hash_of_the_configured_cost() -> None:
+    from auth.repository import UserRow
+
+    user = register_somebody()
+    stored = UserRow.get(f"user#{user['id']}").password_hash
+    assert stored.startswith(f"$2b$0{settings().bcrypt_rounds}$")
+    assert PASSWORD not in json.dumps(UserRow.get(f"user#{user['id']}").to_simple_dict())
+
+
+@pytest.mark.parametrize(
+    ("fields", "at_fault"),
+    [
+        ({"username": "ASHA"}, ["username"]),
+        ({"email": "ASHA@EXAMPLE.com"}, ["email"]),
+        ({"username": "aSha", "email": "asha@example.com"}, ["username", "email"]),
+    ],
+)
+def test_names_are_unique_whatever_their_case(fields: dict[str, str], at_fault: list[str]) -> None:
+    register_somebody(username="Asha", email="asha@example.com")
+    reply = call(register, body=register_body(**fields))
+    assert reply.status == 409
+    assert [error["field"] for error in reply.body["errors"]] == at_fault
+    assert reply.cookies == []
+    assert len(list(OutboxRow.scan())) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "at_fault"),
+    [
+        ({"username": "ab"}, "username"),
+        ({"username": "a" * 31}, "username"),
+        ({"username": "a b c"}, "username"),
+        ({"username": "asha\n"}, None),  # trimmed like any surrounding blank
+        ({"username": "äsha"}, "username"),
+        ({"username": ["asha"]}, "username"),
+        ({"email": "asha"}, "email"),
+        ({"email": "Asha <asha@example.com>"}, "email"),
+        ({"email": "asha@example.com,b@example.com"}, "email"),
+        ({"email": ["a@example.com", "b@example.com"]}, "email"),
+        ({"email": "asha@localhost"}, "email"),
+        ({"email": "a@" + "x" * 300 + ".com"}, "email"),
+        ({"email": {"$ne": ""}}, "email"),
+        ({"password": "7 chars"}, "password"),
+        ({"password": "x" * 129}, "password"),
+        ({"password": 12345678}, "password"),
+        ({"password": None}, "password"),
+        ({"fullName": {"firstName": "", "lastName": "Rao"}}, "fullName.firstName"),
+        ({"fullName": {"firstName": "A\r\nBcc: x", "lastName": "R"}}, "fullName.firstName"),
+        ({"fullName": {"firstName": "Asha"}}, "fullName.lastName"),
+        ({"fullName": "Asha Rao"}, "fullName"),
+        ({"role": "admin"}, "role"),
+        ({"role": None}, "role"),
+        ({"emailVerified": True}, "emailVerified"),
+    ],
+)
+def test_what_is_not_a_valid_registration_names_its_fault(
+    fields: dict[str, Any], at_fault: str | None
+) -> None:
+    reply = call(register, body=register_body(**fields))
+    if at_fault is None:
+        assert reply.status == 201
+    else:
+        assert reply.status == 400
+        assert [error["field"] for error in reply.body["errors"]] == [at_fault]
+        assert list(OutboxRow.scan()) == []
+
+
+def test_an_email_with_an_international_domain_has_one_spelling() -> None:
+    register_somebody(email="asha@bücher.example")
+    reply = call(register, body=register_body(email="Asha@xn--bcher-kva.example"))
+    assert reply.status == 409
+
+
+def test_blanks_and_every_character_of_a_password_count() -> None:
+    password = " " + "x" * 126 + "!"
+    user = register_somebody(password=password)
+    for wrong in (password.strip(), password[:-1], password[:72]):
+        reply = call(login, body={"email": user["email"], "password": wrong})
+        assert reply.status == 401
+    assert call(login, body={"email": user["email"], "password": password}).status == 200
+
+
+# --- login ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", [{"email": "ASHA@example.com "}, {"username": "aSHA"}, {"username": "Asha"}]
+)
+def test_either_name_logs_in_whatever_its_case(name: dict[str, str]) -> None:
+    user = register_somebody(username="Asha", email="asha@example.com")
+    reply = call(login, body={**name, "password": PASSWORD})
+    assert reply.status == 200
+    assert set(reply.body) == {"message", "user", "accessToken", "expiresIn"}
+    assert (reply.body["user"], reply.body["expiresIn"]) == (user, 900)
+    assert the_cookie(reply).value == reply.body["accessToken"]
+    assert call(get_me, headers=by_header(reply.body["accessToken"])).body == {"user": user}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"email": "asha@example.com", "password": "wrong"},
+        {"email": "asha@example.com", "password": PASSWORD.upper()},
+        {"email": "ravi@example.com", "password": PASSWORD},
+        {"username": "ravi", "password": PASSWORD},
+        {"username": "email#asha@example.com", "password": PASSWORD},
+        {"username": "", "password": PASSWORD},
+    ],
+)
+def test_wrong_credentials_are_401_and_never_say_what_was_wrong(body: dict[str, str]) -> None:
+    register_somebody(username="Asha", email="asha@example.com")
+    reply = call(login, body=body)
+    assert (reply.status, reply.body["message"]) == (401, "Invalid credentials")
+    assert "errors" not in reply.body
+    assert reply.cookies == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"password": PASSWORD},
+        {"email": None, "password": PASSWORD},
+        {"email": "asha@example.com"},
+        {"email": ["asha@example.com", "ravi@example.com"], "password": PASSWORD},
+        {"username": {"$ne": None}, "password": PASSWORD},
+        {"email": "asha@example.com", "password": 1},
+        {"email": "asha@example.com", "password": "x" * 2000},
+        {},
+    ],
+)
+def test_a_login_that_is_no_login_is_400_with_errors(body: dict[str, Any]) -> None:
+    reply = call(login, body=body)
+    assert reply.status == 400
+    assert reply.body["errors"]
+
+
+# --- logout -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("means", ["cookie", "header"])
+def test_a_logout_is_final_at_once_for_that_session_only(means: str) -> None:
+    user = register_somebody()
+    token, other = log_in(user), log_in(user)
+    if means == "cookie":
+        reply = call(logout, cookies=by_cookie(token))
+    else:
+        reply = call(logout, headers=by_header(token))
+    assert reply.status == 200
+    assert call(get_me, headers=by_header(token)).status == 401
+    assert call(get_me, headers=by_header(other)).status == 200
+
+
+def test_a_logout_takes_the_cookie_away() -> None:
+    cookie = the_cookie(call(logout))
+    assert (cookie.value, cookie["max-age"]) == ("", "0")
+    assert cookie["expires"] == "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert (cookie["path"], cookie["samesite"]) == ("/", "Lax")
+    assert cookie["secure"]
+    assert cookie["httponly"]
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "💥"])
+def test_a_logout_without_a_session_is_200_too(token: str) -> None:
+    assert call(logout, cookies=by_cookie(token)).status == 200
+    assert call(logout, headers=by_header(token)).status == 200
+
+
+def test_logging_out_twice_is_no_error() -> None:
+    token = log_in(register_somebody())
+    assert call(logout, cookies=by_cookie(token)).status == 200
+    assert call(logout, cookies=by_cookie(token)).status == 200
+
+
+def test_a_token_that_ran_out_still_ends_its_session() -> None:
+    caller = a_caller()
+    bearer(caller)
+    an_hour_ago = utc_now() - timedelta(hours=1)
+    issuer = f"supermarket-{settings().stage}"
+    stale = AccessTokens(signing_keys, issuer, lambda: an_hour_ago).issue(caller)
+    assert call(get_me, headers=by_header(stale)).status == 401
+    assert sessions().is_open(caller.session_id, caller.user_id)
+
+    assert call(logout, cookies=by_cookie(stale)).status == 200
+    assert not sessions().is_open(caller.session_id, caller.user_id)
+
+
+def test_a_forged_token_ends_nobodys_session() -> None:
+    caller = a_caller()
+    bearer(caller)
+    forged = AccessTokens(
+        lambda: {"active": "k1", "k1": "another key that is long enough for hs256"},
+        f"supermarket-{settings().stage}",
+        utc_now,
+    ).issue(caller)
+    assert call(logout, headers=by_header(forged)).status == 200
+    assert sessions().is_open(caller.session_id, caller.user_id)
+
+
+def test_another_site_cannot_post_a_logout() -> None:
+    caller = a_caller()
+    bearer(caller)
+    event_headers = {"origin": "https://evil.example"}
+    token = access_tokens().issue(caller)
+    posted = Endpoint(logout.function, "POST", logout.path)
+    assert call(posted, cookies=by_cookie(token), headers=event_headers).status == 403
+    assert sessions().is_open(caller.session_id, caller.user_id)
+
+
+# --- me ---------------------------------------------------------------------------------------
+
+
+def test_me_is_as_stored_and_not_as_in_the_token() -> None:
+    from auth.repository import UserRow
+
+    user = register_somebody()
+    token = log_in(user)
+    UserRow(f"user#{user['id']}").update(actions=[UserRow.first_name.set("Usha")])
+    reply = call(get_me, headers=by_header(token))
+    assert reply.body["user"]["fullName"] == {"firstName": "Usha", "lastName": "Rao"}
+
+
+def test_whose_account_is_gone_is_not_signed_in() -> None:
+    assert call(get_me, caller=a_caller()).status == 401
+
+
+# --- addresses --------------------------------------------------------------------------------
+
+
+def test_a_new_book_is_empty() -> None:
+    reply = call(list_addresses, caller=a_caller())
+    assert (reply.status, reply.body) == (200, {"addresses": [], "defaultAddressId": None})
+
+
+def test_the_first_address_becomes_the_default() -> None:
+    caller = a_caller()
+    reply = call(add_address, body={**ADDRESS, "phone": "+91 98765-43210"}, caller=caller)
+    address = reply.body["address"]
+    assert reply.status == 201
+    assert reply.body["message"]
+    assert address == {
+        **ADDRESS,
+        "id": address["id"],
+        "phone": "+91 98765-43210",
+        "isDefault": True,
+    }
+    assert reply.body["addresses"] == [address]
+    listed = call(list_addresses, caller=caller)
+    assert listed.body == {"addresses": [address], "defaultAddressId": address["id"]}
+
+
+def test_an_address_that_asks_for_it_is_the_only_default() -> None:
+    caller = a_caller()
+    call(add_address, body=ADDRESS, caller=caller)
+    reply = call(add_address, body={**ADDRESS, "isDefault": True}, caller=caller)
+    assert [address["isDefault"] for address in reply.body["addresses"]] == [False, True]
+    assert reply.body["address"]["isDefault"]
+
+
+def test_the_postal_code_may_be_called_pincode() -> None:
+    body = {key: value for key, value in ADDRESS.items() if key != "zip"} | {"pincode": "560001"}
+    reply = call(add_address, body=body, caller=a_caller())
+    assert (reply.status, reply.body["address"]["zip"]) == (201, "560001")
+
+
+@pytest.mark.parametrize(
+    ("fields", "at_fault"),
+    [
+        ({"zip": "56001"}, "zip"),
+        ({"zip": "56001A"}, "zip"),
+        ({"zip": 560001}, "zip"),
+        ({"country": "US"}, "zip"),
+        ({"country": "US", "zip": "10001-12"}, "zip"),
+        ({"country": ""}, "country"),
+        ({"street": "  "}, "street"),
+        ({"street": "x" * 121}, "street"),
+        ({"city": None}, "city"),
+        ({"city": {"a": 1}}, "city"),
+        ({"state": "Kar\u0000nataka"}, "state"),
+        ({"phone": "call me"}, "phone"),
+        ({"phone": "12345"}, "phone"),
+        ({"isDefault": "yes"}, "isDefault"),
+        ({"id": "mine"}, "id"),
+        ({"pincode": "560001"}, "pincode"),
+    ],
+)
+def test_what_is_not_a_valid_address_names_its_fault(fields: dict[str, Any], at_fault: str) -> None:
+    caller = a_caller()
+    reply = call(add_address, body={**ADDRESS, **fields}, caller=caller)
+    assert reply.status == 400
+    assert at_fault in [error["field"] for error in reply.body["errors"]]
+    assert call(list_addresses, caller=caller).body["addresses"] == []
+
+
+@pytest.mark.parametrize("missing", ADDRESS)
+def test_an_address_lacks_nothing(missing: str) -> None:
+    body = {key: value for key, value in ADDRESS.items() if key != missing}
+    reply = call(add_address, body=body, caller=a_caller())
+    assert reply.status == 400
+    assert missing in [error["field"] for error in reply.body["errors"]]
+
+
+def test_a_full_book_is_a_conflict() -> None:
+    caller = a_caller()
+    for _ in range(MAX_ADDRESSES):
+        assert call(add_address, body=ADDRESS, caller=caller).status == 201
+    assert call(add_address, body=ADDRESS, caller=caller).status == 409
+    assert len(call(list_addresses, caller=caller).body["addresses"]) == MAX_ADDRESSES
+
+
+def test_deleting_the_default_promotes_another() -> None:
+    caller = a_caller()
+    first, second = (
+        call(add_address, body=ADDRESS, caller=caller).body["address"]["id"] for _ in range(2)
+    )
+    reply = call(delete_address, path={"addressId": first}, caller=caller)
+    assert reply.status == 200
+    assert [address["id"] for address in reply.body["addresses"]] == [second]
+    assert reply.body["defaultAddressId"] == second
+    assert reply.body["addresses"][0]["isDefault"]
+
+
+@pytest.mark.parametrize("address_id", ["unknown", "..%2f..", "x" * 500, "💥"])
+def test_an_unknown_address_is_404(address_id: str) -> None:
+    assert call(delete_address, path={"addressId": address_id}, caller=a_caller()).status == 404
+
+
+def test_somebody_elses_address_is_404_and_stays() -> None:
+    owner = a_caller()
+    address = call(add_address, body=ADDRESS, caller=owner).body["address"]
+    reply = call(delete_address, path={"addressId": address["id"]}, caller=a_caller())
+    assert reply.status == 404
+    assert call(list_addresses, caller=owner).body["addresses"] == [address]
+
+
+@pytest.mark.parametrize("endpoint", [get_me, list_addresses, add_address, delete_address])
+def test_strangers_are_401(endpoint: Endpoint) -> None:
+    assert call(endpoint, body=ADDRESS, path={"addressId": "a1"}).status == 401
+
+
+def test_both_spellings_of_the_address_book_lead_to_the_same_lambda() -> None:
+    singular = "/api/auth/users/me/address"
+    plural = "/api/auth/users/me/addresses"
+    assert list_addresses.routes == (f"GET {singular}", f"GET {plural}")
+    assert add_address.routes == (f"POST {singular}", f"POST {plural}")
+    one = "{addressId}"
+    assert delete_address.routes == (f"DELETE {singular}/{one}", f"DELETE {plural}/{one}")
+    assert endpoints.logout.routes == ("GET /api/auth/logout", "POST /api/auth/logout")

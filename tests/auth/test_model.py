@@ -1,0 +1,111 @@
+"""Address books, and what passes for a postal code."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth.model import MAX_ADDRESSES, Address, AddressBook, is_postal_code
+from supermarket.errors import Conflict, NotFound
+
+type Change = tuple[str, int, bool]
+
+CHANGES: st.SearchStrategy[list[Change]] = st.lists(
+    st.tuples(st.sampled_from(["add", "remove"]), st.integers(0, 30), st.booleans()), max_size=60
+)
+
+
+def an_address(number: int) -> Address:
+    return Address(f"a{number}", f"{number} MG Road", "Bengaluru", "Karnataka", "560001", "IN")
+
+
+def a_book(*numbers: int) -> AddressBook:
+    book = AddressBook("u1")
+    for number in numbers:
+        book = book.add(an_address(number), make_default=False)
+    return book
+
+
+def test_the_first_address_is_the_default_without_asking() -> None:
+    assert a_book(1, 2).default_id == "a1"
+
+
+def test_an_address_that_asks_for_it_becomes_the_default() -> None:
+    assert a_book(1, 2).add(an_address(3), make_default=True).default_id == "a3"
+
+
+def test_removing_the_default_promotes_the_oldest_that_is_left() -> None:
+    assert a_book(1, 2, 3).remove("a1").default_id == "a2"
+
+
+def test_removing_another_one_leaves_the_default_alone() -> None:
+    assert a_book(1, 2, 3).remove("a3").default_id == "a1"
+
+
+def test_an_empty_book_has_no_default() -> None:
+    assert a_book(1).remove("a1") == AddressBook("u1")
+
+
+def test_an_address_that_is_not_in_the_book_cannot_be_found_or_removed() -> None:
+    with pytest.raises(NotFound):
+        a_book(1).find("a2")
+    with pytest.raises(NotFound):
+        a_book(1).remove("a2")
+
+
+def test_a_full_book_takes_no_more() -> None:
+    book = a_book(*range(MAX_ADDRESSES))
+    with pytest.raises(Conflict):
+        book.add(an_address(99), make_default=True)
+
+
+@given(CHANGES)
+def test_whatever_happens_to_a_book_its_default_is_one_of_its_addresses(
+    changes: list[Change],
+) -> None:
+    book = AddressBook("u1")
+    kept: list[str] = []
+    for count, (what, which, make_default) in enumerate(changes):
+        if what == "add" and len(kept) < MAX_ADDRESSES:
+            book = book.add(an_address(count), make_default=make_default)
+            kept.append(f"a{count}")
+        elif what == "remove" and kept:
+            book = book.remove(kept.pop(which % len(kept)))
+        assert [address.id for address in book.addresses] == kept
+        assert book.default_id in kept if kept else book.default_id is None
+
+
+@pytest.mark.parametrize(
+    ("country", "code"),
+    [
+        ("IN", "560001"),
+        ("india", "110011"),
+        ("US", "10001"),
+        ("USA", "10001-1234"),
+        ("United States", "94016"),
+        ("GB", "SW1A 1AA"),
+        ("Netherlands", "1012 AB"),
+    ],
+)
+def test_postal_codes_of_their_country(country: str, code: str) -> None:
+    assert is_postal_code(code, country)
+
+
+@pytest.mark.parametrize(
+    ("country", "code"),
+    [
+        ("IN", "56001"),
+        ("India", "5600011"),
+        ("IN", "56O001"),
+        ("IN", "५६०००१"),
+        ("IN", "560001\n"),
+        ("US", "1234"),
+        ("us", "123456"),
+        ("USA", "10001-123"),
+        ("US", "10001 1234"),
+        ("GB", ""),
+        ("GB", "-"),
+        ("GB", "SW1A 1AA SW1A 1AA"),
+    ],
+)
+def test_postal_codes_that_cannot_be_of_their_country(country: str, code: str) -> None:
+    assert not is_postal_code(code, country)

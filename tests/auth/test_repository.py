@@ -1,0 +1,119 @@
+"""Accounts and address books, in memory and in DynamoDB alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from auth.model import Account, Address, AddressBook, FullName, User
+from auth.repository import DynamoAccounts, DynamoAddressBooks
+from auth.service import Accounts, AddressBooks
+from supermarket.caller import Role
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.errors import Conflict
+from supermarket.transaction import Transaction
+from support.auth import InMemoryAccounts, InMemoryAddressBooks
+from support.in_memory import InMemoryOutbox
+
+
+@dataclass(frozen=True)
+class Store:
+    accounts: Accounts
+    address_books: AddressBooks
+    begin: Callable[[], Transaction]
+
+    def add(self, account: Account) -> None:
+        transaction = self.begin()
+        self.accounts.add(account, transaction)
+        transaction.commit()
+
+
+@pytest.fixture(params=["in memory", "DynamoDB"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "in memory":
+        return Store(InMemoryAccounts(), InMemoryAddressBooks(), InMemoryOutbox().begin)
+    request.getfixturevalue("aws")
+    return Store(DynamoAccounts(), DynamoAddressBooks(), DynamoTransaction)
+
+
+def an_account(user_id: str, username: str, email: str) -> Account:
+    born = datetime(2026, 11, 22, 12, 0, 0, 123000, tzinfo=UTC)
+    return Account(
+        User(user_id, username, email, FullName("Asha", "Rao"), Role.SELLER, born),
+        password_hash="$2b$04$hash",
+    )
+
+
+def an_address(number: int, phone: str | None = None) -> Address:
+    street = f"{number} MG Road"
+    return Address(f"a{number}", street, "Bengaluru", "Karnataka", "560001", "IN", phone)
+
+
+def test_an_account_is_found_by_id_email_and_username_as_it_was_added(store: Store) -> None:
+    account = an_account("u1", "Asha_Rao", "asha@example.com")
+    store.add(account)
+    assert store.accounts.find("u1") == account
+    assert store.accounts.find_by_email("ASHA@example.com") == account
+    assert store.accounts.find_by_username("aSHA_rao") == account
+
+
+def test_who_has_no_account_is_not_found(store: Store) -> None:
+    store.add(an_account("u1", "asha", "asha@example.com"))
+    assert store.accounts.find("asha") is None
+    assert store.accounts.find_by_email("asha") is None
+    assert store.accounts.find_by_username("asha@example.com") is None
+
+
+@pytest.mark.parametrize(
+    ("username", "email", "at_fault"),
+    [
+        ("ASHA", "new@example.com", ["username"]),
+        ("new", "asha@example.com", ["email"]),
+        ("Asha", "asha@example.com", ["username", "email"]),
+    ],
+)
+def test_a_taken_name_refuses_the_whole_account(
+    store: Store, username: str, email: str, at_fault: list[str]
+) -> None:
+    store.add(an_account("u1", "asha", "asha@example.com"))
+    with pytest.raises(Conflict) as conflict:
+        store.add(an_account("u2", username, email))
+    assert [error.field for error in conflict.value.errors] == at_fault
+    assert store.accounts.find("u2") is None
+    # a name that was free must stay free
+    assert store.accounts.find_by_username("new") is None
+    assert store.accounts.find_by_email("new@example.com") is None
+
+
+def test_a_username_that_looks_like_an_email_collides_with_none(store: Store) -> None:
+    store.add(an_account("u1", "a.example", "b@example.com"))
+    store.add(an_account("u2", "b", "a.example@example.com"))
+    assert store.accounts.find_by_username("b") != store.accounts.find_by_email("b@example.com")
+
+
+def test_a_book_nobody_has_written_in_is_empty(store: Store) -> None:
+    assert store.address_books.of("u1") == AddressBook("u1")
+
+
+def test_a_book_reads_as_it_was_written(store: Store) -> None:
+    book = AddressBook("u1", (an_address(1, "+91 98765 43210"), an_address(2)), "a2")
+    assert store.address_books.replace(book)
+    read = store.address_books.of("u1")
+    assert (read.addresses, read.default_id) == (book.addresses, "a2")
+    assert store.address_books.of("u2").addresses == ()
+
+
+def test_a_book_can_become_empty_again(store: Store) -> None:
+    store.address_books.replace(AddressBook("u1").add(an_address(1), make_default=False))
+    assert store.address_books.replace(store.address_books.of("u1").remove("a1"))
+    book = store.address_books.of("u1")
+    assert (book.addresses, book.default_id) == ((), None)
+
+
+def test_of_two_changes_of_the_same_book_the_second_is_refused(store: Store) -> None:
+    for _ in range(2):  # a book that is new, and one that is not
+        mine = theirs = store.address_books.of("u1")
+        assert store.address_books.replace(mine.add(an_address(1), make_default=False))
+        assert not store.address_books.replace(theirs.add(an_address(2), make_default=False))
+        assert "a2" not in {address.id for address in store.address_books.of("u1").addresses}

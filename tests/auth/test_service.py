@@ -1,0 +1,153 @@
+"""Use cases of accounts, sign-ins and address books, with everything in memory."""
+
+from itertools import count
+
+import pytest
+
+from auth.model import Address
+from auth.service import ATTEMPTS
+from conftest import FrozenClock
+from supermarket.caller import Role
+from supermarket.contracts import UserRegistered
+from supermarket.errors import Conflict, NotFound, Unauthenticated
+from support.auth import PASSWORD, InMemoryAuth, a_registration
+
+type Auth = InMemoryAuth
+
+
+@pytest.fixture
+def auth(clock: FrozenClock) -> Auth:
+    return InMemoryAuth(clock)
+
+
+def an_address(number: int) -> Address:
+    return Address(f"a{number}", f"{number} MG Road", "Bengaluru", "Karnataka", "560001", "IN")
+
+
+def test_a_registration_makes_a_user_whose_email_is_unverified(
+    auth: Auth, clock: FrozenClock
+) -> None:
+    user = auth.registrar.register(a_registration(username="Asha", role=Role.SELLER))
+    assert auth.service.user(user.id) == user
+    assert (user.username, user.role, user.created_at) == ("Asha", Role.SELLER, clock.now)
+    assert not user.email_verified
+
+
+def test_a_registration_is_announced_without_anything_secret(auth: Auth) -> None:
+    user = auth.registrar.register(a_registration())
+    (event,) = auth.outbox.of(UserRegistered)
+    assert event.model_dump() == {
+        "userId": user.id,
+        "username": user.username,
+        "email": user.email,
+        "firstName": "Asha",
+        "lastName": "Rao",
+        "role": "user",
+    }
+
+
+@pytest.mark.parametrize(
+    ("username", "email", "at_fault"),
+    [
+        ("ASHA", "other@example.com", ["username"]),
+        ("other", "asha@example.com", ["email"]),
+        ("asha", "asha@example.com", ["username", "email"]),
+    ],
+)
+def test_a_taken_name_is_a_conflict_that_says_which(
+    auth: Auth, username: str, email: str, at_fault: list[str]
+) -> None:
+    auth.registrar.register(a_registration(username="Asha", email="asha@example.com"))
+    with pytest.raises(Conflict) as conflict:
+        auth.registrar.register(a_registration(username=username, email=email))
+    assert [error.field for error in conflict.value.errors] == at_fault
+    assert len(auth.outbox.events) == 1
+
+
+def test_a_person_is_known_by_email_or_username(auth: Auth) -> None:
+    user = auth.registrar.register(a_registration(username="Asha", email="asha@example.com"))
+    assert auth.service.authenticate("asha@example.com", None, PASSWORD) == user
+    assert auth.service.authenticate(None, "aSHA", PASSWORD) == user
+    assert auth.service.authenticate("asha@example.com", "somebody", PASSWORD) == user
+
+
+@pytest.mark.parametrize(
+    ("email", "username", "password"),
+    [
+        ("asha@example.com", None, "wrong"),
+        ("ravi@example.com", None, PASSWORD),
+        (None, "ravi", PASSWORD),
+        (None, "asha", ""),
+        (None, None, PASSWORD),
+    ],
+)
+def test_whatever_is_wrong_the_answer_is_the_same(
+    auth: Auth, email: str | None, username: str | None, password: str
+) -> None:
+    auth.registrar.register(a_registration(username="Asha", email="asha@example.com"))
+    with pytest.raises(Unauthenticated, match="Invalid credentials"):
+        auth.service.authenticate(email, username, password)
+
+
+def test_an_unknown_name_costs_a_password_check_too(auth: Auth) -> None:
+    with pytest.raises(Unauthenticated):
+        auth.service.authenticate("nobody@example.com", None, PASSWORD)
+    assert auth.passwords.asked == [None]
+
+
+def test_signing_in_opens_a_session_and_signing_out_ends_that_one_only(auth: Auth) -> None:
+    user = auth.registrar.register(a_registration())
+    _, first, role = auth.service.sign_in(user).split()
+    _, second, _ = auth.service.sign_in(user).split()
+    assert role == "user"
+    assert auth.sessions.is_open(first, user.id)
+
+    auth.service.sign_out(first)
+    assert not auth.sessions.is_open(first, user.id)
+    assert auth.sessions.is_open(second, user.id)
+
+
+def test_a_user_who_is_gone_is_nobody(auth: Auth) -> None:
+    with pytest.raises(Unauthenticated):
+        auth.service.user("gone")
+
+
+def test_an_address_belongs_to_its_owner_alone(auth: Auth) -> None:
+    auth.service.add_address("u1", an_address(1), make_default=False)
+    assert auth.service.address_of("u1", "a1") == an_address(1)
+    with pytest.raises(NotFound):
+        auth.service.address_of("u2", "a1")
+    with pytest.raises(NotFound):
+        auth.service.delete_address("u2", "a1")
+    assert auth.service.address_book("u1").default_id == "a1"
+
+
+def test_changes_that_come_between_are_not_lost(auth: Auth) -> None:
+    numbers = iter(range(10, 13))
+
+    def somebody_else_adds() -> None:
+        if (number := next(numbers, None)) is not None:
+            auth.service.add_address("u1", an_address(number), make_default=False)
+
+    auth.address_books.meanwhile = somebody_else_adds
+    auth.service.add_address("u1", an_address(1), make_default=True)
+
+    book = auth.service.address_book("u1")
+    assert {address.id for address in book.addresses} == {"a1", "a10", "a11", "a12"}
+
+
+def test_a_book_that_never_stands_still_is_a_conflict(auth: Auth) -> None:
+    ours = auth.address_books
+    reads = count()
+
+    def somebody_else_changes() -> None:
+        ours.meanwhile = lambda: None
+        book = ours.of("u1")
+        ours.replace(book)
+        ours.meanwhile = somebody_else_changes
+        next(reads)
+
+    ours.meanwhile = somebody_else_changes
+    with pytest.raises(Conflict):
+        auth.service.add_address("u1", an_address(1), make_default=False)
+    assert next(reads) == ATTEMPTS

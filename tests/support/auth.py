@@ -1,0 +1,145 @@
+"""Auth's ports in memory, and people for its tests."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from auth.model import Account, AddressBook, FullName
+from auth.repository import taken
+from auth.service import AuthService, Registrar, Registration
+from supermarket.caller import Role
+from supermarket.clock import Clock, new_id
+from supermarket.transaction import Transaction
+from support.api import call
+from support.in_memory import InMemoryOutbox, InMemorySessions, in_memory
+
+PASSWORD = "correct horse battery staple"
+
+ADDRESS = {
+    "street": "12 MG Road",
+    "city": "Bengaluru",
+    "state": "Karnataka",
+    "zip": "560001",
+    "country": "IN",
+}
+
+
+class InMemoryAccounts:
+    """`auth.service.Accounts` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, Account] = {}
+
+    def add(self, account: Account, transaction: Transaction) -> None:
+        user = account.user
+        writes = in_memory(transaction)
+        writes.add(
+            lambda: self.find_by_username(user.username) is None, _nothing, taken("username")
+        )
+        writes.add(lambda: self.find_by_email(user.email) is None, _nothing, taken("email"))
+        writes.add(lambda: True, lambda: self._accounts.update({user.id: account}))
+
+    def find(self, user_id: str) -> Account | None:
+        return self._accounts.get(user_id)
+
+    def find_by_email(self, email: str) -> Account | None:
+        return self._first(lambda account: account.user.email == email.lower())
+
+    def find_by_username(self, username: str) -> Account | None:
+        return self._first(lambda account: account.user.username.lower() == username.lower())
+
+    def _first(self, fits: Callable[[Account], bool]) -> Account | None:
+        return next(filter(fits, self._accounts.values()), None)
+
+
+class InMemoryAddressBooks:
+    """`auth.service.AddressBooks` in a dictionary. `meanwhile` happens right after each read."""
+
+    def __init__(self) -> None:
+        self._books: dict[str, AddressBook] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def of(self, user_id: str) -> AddressBook:
+        book = self._books.get(user_id, AddressBook(user_id))
+        self.meanwhile()
+        return book
+
+    def replace(self, book: AddressBook) -> bool:
+        present = self._books.get(book.user_id, AddressBook(book.user_id))
+        if present.version != book.version:
+            return False
+        self._books[book.user_id] = replace(book, version=book.version + 1)
+        return True
+
+
+class PlainPasswords:
+    """`auth.service.Passwords` that costs nothing, and keeps the hashes that it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+
+    def hash(self, password: str) -> str:
+        return f"hash of {password}"
+
+    def fits(self, password: str, password_hash: str | None) -> bool:
+        self.asked.append(password_hash)
+        return password_hash == f"hash of {password}"
+
+
+class NamedTokens:
+    """`auth.service.Tokens` that can be read."""
+
+    def issue(self, caller: Any) -> str:
+        return f"{caller.user_id} {caller.session_id} {caller.role}"
+
+
+class InMemoryAuth:
+    """Auth's services with everything they need in memory."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.accounts = InMemoryAccounts()
+        self.address_books = InMemoryAddressBooks()
+        self.passwords = PlainPasswords()
+        self.sessions = InMemorySessions(clock)
+        self.outbox = InMemoryOutbox()
+        self.registrar = Registrar(self.accounts, self.passwords, self.outbox.begin, clock, new_id)
+        self.service = AuthService(
+            self.accounts,
+            self.address_books,
+            self.passwords,
+            self.sessions,
+            NamedTokens(),
+            new_id,
+        )
+
+
+def _nothing() -> None:
+    """A claim has no effect of its own: the account is what takes the name."""
+
+
+def a_registration(**changes: Any) -> Registration:
+    """Somebody who wants an account, and has never been seen before."""
+    name = f"u{new_id()}"
+    fresh = Registration(name, f"{name}@example.com", PASSWORD, FullName("Asha", "Rao"), Role.USER)
+    return replace(fresh, **changes)
+
+
+def register_somebody(**fields: Any) -> Any:
+    """The `user` of an account made through the endpoint (needs the `aws` fixture)."""
+    from auth.endpoints import register
+
+    reply = call(register, body=register_body(**fields))
+    assert reply.status == 201, reply.body
+    return reply.body["user"]
+
+
+def register_body(**fields: Any) -> dict[str, Any]:
+    """A valid body of `POST /api/auth/register`, changed by `fields`."""
+    name = f"u{new_id()}"
+    body = {
+        "username": name,
+        "email": f"{name}@example.com",
+        "password": PASSWORD,
+        "fullName": {"firstName": "Asha", "lastName": "Rao"},
+    }
+    return body | fields
