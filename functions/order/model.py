@@ -1,6 +1,5 @@
 """What an order is, what it costs, and the one table of states that it may go through."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Self
 from supermarket.caller import Caller
 from supermarket.errors import Conflict, FieldError, Invalid
 from supermarket.money import Currency, Money
+from supermarket.postal_codes import is_postal_code
 
 
 class OrderStatus(StrEnum):
@@ -32,13 +32,6 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
 }
 
 ADDRESS_IS_OPEN = frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED})
-
-POSTAL_CODES = {
-    **dict.fromkeys(("IN", "INDIA"), (re.compile(r"[0-9]{6}"), "6 digits")),
-    **dict.fromkeys(
-        ("US", "USA", "UNITED STATES"), (re.compile(r"[0-9]{5}(-[0-9]{4})?"), "5 digits, or 5+4")
-    ),
-}
 
 
 class Actor(StrEnum):
@@ -79,11 +72,9 @@ class Address:
     country: str
 
     def __post_init__(self) -> None:
-        pattern, form = POSTAL_CODES.get(self.country.upper(), (None, ""))
-        if pattern and not pattern.fullmatch(self.zip):
-            raise Invalid(
-                "The address is not valid", (FieldError("zip", f"must be {form} in this country"),)
-            )
+        if not is_postal_code(self.zip, self.country):
+            fault = FieldError("zip", "not a postal code of this country")
+            raise Invalid("The address is not valid", (fault,))
 
     def with_changes(self, changes: Mapping[str, str]) -> Self:
         """This address with some of its fields replaced."""

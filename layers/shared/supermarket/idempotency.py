@@ -2,15 +2,20 @@
 repeat was.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from typing import Protocol, Self
 
-from supermarket.errors import Conflict
+from supermarket.errors import Conflict, FieldError, Invalid
+from supermarket.request import Request
 from supermarket.transaction import Transaction
 
 REMEMBERED_FOR = timedelta(hours=24)
+
+HEADER = "idempotency-key"
+VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
 
 REUSED = "This Idempotency-Key was used before with another request body"
 
@@ -29,6 +34,17 @@ class IdempotencyKey:
     @classmethod
     def of(cls, use_case: str, user_id: str, key: str, body: bytes) -> Self:
         return cls(f"{use_case}#{user_id}#{key}", sha256(body).hexdigest())
+
+    @classmethod
+    def from_request(cls, request: Request, use_case: str, user_id: str) -> Self | None:
+        """The key a request came with; None when it has none, Invalid when it is malformed."""
+        key = request.headers.get(HEADER)
+        if key is None:
+            return None
+        if not VISIBLE_ASCII.fullmatch(key):
+            fault = FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters")
+            raise Invalid("The Idempotency-Key is not valid", (fault,))
+        return cls.of(use_case, user_id, key, request.body)
 
 
 class IdempotencyKeys(Protocol):

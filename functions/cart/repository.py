@@ -1,0 +1,193 @@
+"""Carts in DynamoDB: one row per customer, whose maps are changed entry by entry."""
+
+import random
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pynamodb.attributes import MapAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import PutError, UpdateError
+from pynamodb.expressions.condition import Condition, size
+from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
+
+from cart.model import LIFETIME, MAX_ITEMS, Cart, CartLine
+from supermarket.clock import Clock, from_iso, iso
+from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.transaction import dynamo
+from supermarket.errors import DomainError, Unavailable
+from supermarket.money import Currency, Money
+from supermarket.transaction import Transaction
+
+REFUSED = "ConditionalCheckFailedException"
+BUSY = "TransactionConflictException"
+ATTEMPTS = 8
+FIRST_WAIT_SECONDS = 0.02
+ITEM_MAPS = ("quantities", "prices", "titles", "addedAt")
+
+
+class CartRow(Row):
+    """A customer's cart; the maps have an entry per item, under the product's id.
+
+    They are flat, since DynamoDB can add to an entry that is not there yet only in a map that is.
+    """
+
+    Meta = table("cart")
+
+    user_id = UnicodeAttribute(hash_key=True, attr_name="userId")
+    version = NumberAttribute()
+    quantities: MapAttribute[str, int] = MapAttribute(default=dict)
+    prices: MapAttribute[str, int] = MapAttribute(default=dict)
+    titles: MapAttribute[str, str] = MapAttribute(default=dict)
+    added_at: MapAttribute[str, str] = MapAttribute(default=dict, attr_name="addedAt")
+    currency = UnicodeAttribute(null=True)
+    updated_at = UnicodeAttribute(attr_name="updatedAt")
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class DynamoCarts:
+    """`Carts` in DynamoDB. TTL deletes late, so an expired cart is treated as none."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def find(self, user_id: str) -> Cart | None:
+        row = self._read(user_id)
+        return _cart(row) if row else None
+
+    def add(self, user_id: str, line: CartLine, at_most: int) -> Cart | None:
+        if line.quantity > at_most:
+            return None
+        quantity = Path(["quantities", line.product_id])
+        is_new_and_fits = quantity.does_not_exist() & (size(CartRow.quantities) < MAX_ITEMS)
+        enough_is_left = quantity <= at_most - line.quantity
+        no_other_currency = _is_in(line.price_when_added.currency) | (size(CartRow.quantities) == 0)
+        return self._update(
+            user_id,
+            [quantity.set((quantity | 0) + line.quantity), *_details(line)],
+            (is_new_and_fits | enough_is_left) & no_other_currency,
+        ) or self._begin(user_id, line)
+
+    def change(self, user_id: str, line: CartLine, at_most: int) -> Cart | None:
+        if line.quantity > at_most:
+            return None
+        quantity = Path(["quantities", line.product_id])
+        return self._update(
+            user_id,
+            [quantity.set(line.quantity), *_details(line)],
+            quantity.exists() & _is_in(line.price_when_added.currency),
+        )
+
+    def remove(self, user_id: str, product_id: str) -> Cart | None:
+        entries = [Path([name, product_id]) for name in ITEM_MAPS]
+        return self._update(user_id, [entry.remove() for entry in entries], entries[0].exists())
+
+    def clear(self, user_id: str) -> None:
+        self._update(user_id, _nothing_in_it(), CartRow.user_id.exists())
+
+    def empty(self, cart: Cart, transaction: Transaction, refused: DomainError) -> None:
+        dynamo(transaction).update(
+            CartRow(cart.user_id),
+            [*_nothing_in_it(), *self._touched()],
+            condition=CartRow.version == cart.version,
+            refused=refused,
+        )
+
+    def _update(self, user_id: str, actions: Sequence[Action], condition: Condition) -> Cart | None:
+        """The cart after the change; None when it was refused, also because there is no cart."""
+        row = CartRow(user_id)
+        alive = CartRow.expires_at > int(self._clock().timestamp())
+        for attempt in range(ATTEMPTS):
+            try:
+                row.update([*actions, *self._touched()], condition=alive & condition)
+            except UpdateError as failure:
+                if failure.cause_response_code == REFUSED:
+                    return None
+                if failure.cause_response_code != BUSY:
+                    raise
+                # an order is emptying this very cart, which takes some milliseconds
+                time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311
+            else:
+                return _cart(row)
+        raise Unavailable("Your cart is being changed elsewhere. Try again.")
+
+    def _begin(self, user_id: str, line: CartLine) -> Cart | None:
+        """A new cart with this line; None when there is one by now."""
+        now = self._clock()
+        old = self._read(user_id)
+        if old and old.expires_at > now.timestamp():
+            return None
+        row = CartRow(
+            user_id,
+            # higher than any that an order may have read
+            version=old.version + 1 if old else 1,
+            quantities={line.product_id: line.quantity},
+            prices={line.product_id: line.price_when_added.minor},
+            titles={line.product_id: line.title},
+            added_at={line.product_id: iso(line.added_at)},
+            currency=line.price_when_added.currency.value,
+            updated_at=iso(now),
+            expires_at=int((now + LIFETIME).timestamp()),
+        )
+        free = CartRow.user_id.does_not_exist() | (CartRow.expires_at <= int(now.timestamp()))
+        try:
+            row.save(condition=free)
+        except PutError as failure:
+            if failure.cause_response_code != REFUSED:
+                raise
+            return None
+        return _cart(row)
+
+    def _read(self, user_id: str) -> CartRow | None:
+        try:
+            return CartRow.get(user_id, consistent_read=True)
+        except CartRow.DoesNotExist:
+            return None
+
+    def _touched(self) -> list[Action]:
+        """What every change does besides."""
+        now = self._clock()
+        return [
+            CartRow.version.add(1),
+            CartRow.updated_at.set(iso(now)),
+            CartRow.expires_at.set(int((now + LIFETIME).timestamp())),
+        ]
+
+
+def _is_in(currency: Currency) -> Condition:
+    return CartRow.currency == currency.value
+
+
+def _details(line: CartLine) -> list[Action]:
+    added_at = Path(["addedAt", line.product_id])
+    return [
+        Path(["prices", line.product_id]).set(line.price_when_added.minor),
+        Path(["titles", line.product_id]).set(line.title),
+        added_at.set(added_at | iso(line.added_at)),
+        CartRow.currency.set(line.price_when_added.currency.value),
+    ]
+
+
+def _nothing_in_it() -> list[Action]:
+    return [Path(name).set({}) for name in ITEM_MAPS]
+
+
+def _cart(row: CartRow) -> Cart:
+    lines = [_line(row, product_id) for product_id in row.quantities]
+    return Cart(
+        user_id=row.user_id,
+        version=int(row.version),
+        lines=tuple(sorted(lines, key=lambda line: (line.added_at, line.product_id))),
+        updated_at=from_iso(row.updated_at),
+        expires_at=datetime.fromtimestamp(row.expires_at, UTC),
+    )
+
+
+def _line(row: CartRow, product_id: str) -> CartLine:
+    return CartLine(
+        product_id=product_id,
+        quantity=row.quantities[product_id],
+        price_when_added=Money(row.prices[product_id], Currency(row.currency)),
+        title=row.titles[product_id],
+        added_at=from_iso(row.added_at[product_id]),
+    )

@@ -1,0 +1,49 @@
+"""The HTTP Lambdas of orders."""
+
+from order import wiring
+from order.schemas import ChangeAddress, MyOrders, OrderAnswer, OrderList, OrderView, PlaceOrder
+from supermarket.caller import Caller, Role
+from supermarket.http import get, patch, post
+from supermarket.idempotency import IdempotencyKey
+from supermarket.request import Request
+from supermarket.wiring import cursors
+
+CUSTOMERS = {Role.USER}
+
+
+@post("/api/orders", status=201, roles=CUSTOMERS)
+def create_order(body: PlaceOrder, request: Request, caller: Caller) -> OrderAnswer:
+    key = IdempotencyKey.from_request(request, "create_order", caller.user_id)
+    order = wiring.order_service().place(caller, body.destination(), key)
+    return OrderAnswer.of(order, "Order placed")
+
+
+@get("/api/orders/me", roles=CUSTOMERS)
+def list_my_orders(page: MyOrders, caller: Caller) -> OrderList:
+    purpose = f"GET /api/orders/me {caller.user_id} {page.status}"
+    position = cursors().open(page.cursor, purpose) or {}
+    found = wiring.order_service().page_of(
+        caller.user_id, page.status, position.get("before"), page.limit
+    )
+    following = {"before": found.next_before} if found.next_before else None
+    return OrderList(
+        orders=[OrderView.of(order) for order in found.orders],
+        next_cursor=cursors().seal(following, purpose),
+    )
+
+
+@get("/api/orders/{orderId}")
+def get_order(orderId: str, caller: Caller) -> OrderAnswer:
+    return OrderAnswer.of(wiring.order_service().look_at(orderId, caller))
+
+
+@post("/api/orders/{orderId}/cancel", roles=CUSTOMERS)
+def cancel_order(orderId: str, caller: Caller) -> OrderAnswer:
+    order = wiring.order_service().cancel(orderId, caller.user_id)
+    return OrderAnswer.of(order, "Order cancelled")
+
+
+@patch("/api/orders/{orderId}/address", roles=CUSTOMERS)
+def change_order_address(orderId: str, body: ChangeAddress, caller: Caller) -> OrderAnswer:
+    order = wiring.order_service().redirect(orderId, caller.user_id, body.changes())
+    return OrderAnswer.of(order, "Address changed")

@@ -1,0 +1,192 @@
+"""Bodies that place or redirect an order, and the view of one."""
+
+from typing import Annotated, Self
+
+from pydantic import StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from order.model import Actor, Address, Order, OrderLine, OrderStatus, PaymentStatus, Pricing, Step
+from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
+
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # an address must not break out of its line
+
+type Line = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=PRINTABLE)]
+type Country = Annotated[str, StringConstraints(min_length=2, max_length=60, pattern=PRINTABLE)]
+type Zip = Annotated[str, StringConstraints(min_length=1, max_length=12)]
+type AddressId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class AddressBody(Body):
+    """A whole address."""
+
+    street: Line
+    city: Line
+    state: Line
+    zip: Zip
+    country: Country
+
+    def address(self) -> Address:
+        return Address(self.street, self.city, self.state, self.zip, self.country)
+
+
+class PlaceOrder(Body):
+    """Where the order goes: an address, or one of the customer's saved ones."""
+
+    shipping_address: AddressBody | None = None
+    address_id: AddressId | None = None
+
+    @model_validator(mode="after")
+    def _names_one_destination(self) -> Self:
+        if (self.shipping_address is None) is (self.address_id is None):
+            raise PydanticCustomError("destination", "shippingAddress or addressId is needed")
+        return self
+
+    def destination(self) -> Address | str:
+        return self.shipping_address.address() if self.shipping_address else str(self.address_id)
+
+
+class ChangeAddress(Body):
+    """The fields of the address that change."""
+
+    street: Line | None = None
+    city: Line | None = None
+    state: Line | None = None
+    zip: Zip | None = None
+    country: Country | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set or None in self.changes().values():
+            raise PydanticCustomError("nothing_given", "at least one field is needed, none null")
+        return self
+
+    def changes(self) -> dict[str, str]:
+        return self.model_dump(exclude_unset=True)
+
+
+class MyOrders(Page):
+    """A page of the customer's own orders, all of them or those in one state."""
+
+    status: OrderStatus | None = None
+
+
+class LineView(View):
+    """One product of an order."""
+
+    product: str
+    title: str
+    seller: str
+    quantity: int
+    unit_price: MoneyView
+    line_total: MoneyView
+
+    @classmethod
+    def of(cls, line: OrderLine) -> Self:
+        return cls(
+            product=line.product_id,
+            title=line.title,
+            seller=line.seller_id,
+            quantity=line.quantity,
+            unit_price=MoneyView.of(line.unit_price),
+            line_total=MoneyView.of(line.line_total),
+        )
+
+
+class PricingView(View):
+    """What the order costs, and why."""
+
+    subtotal: MoneyView
+    tax: MoneyView
+    shipping: MoneyView
+    total: MoneyView
+
+    @classmethod
+    def of(cls, pricing: Pricing) -> Self:
+        return cls(
+            subtotal=MoneyView.of(pricing.subtotal),
+            tax=MoneyView.of(pricing.tax),
+            shipping=MoneyView.of(pricing.shipping),
+            total=MoneyView.of(pricing.total),
+        )
+
+
+class AddressView(View):
+    """Where the order goes."""
+
+    street: str
+    city: str
+    state: str
+    zip: str
+    country: str
+
+    @classmethod
+    def of(cls, address: Address) -> Self:
+        return cls.model_validate(vars(address))
+
+
+class PaymentView(View):
+    """What the order knows of its payment."""
+
+    status: PaymentStatus
+
+
+class StepView(View):
+    """An entry of the timeline."""
+
+    status: OrderStatus
+    at: Timestamp
+    by: Actor
+
+    @classmethod
+    def of(cls, step: Step) -> Self:
+        return cls(status=step.status, at=step.at, by=step.by)
+
+
+class OrderView(View):
+    """An order, as far as the one who asks may see it."""
+
+    id: str
+    status: OrderStatus
+    items: list[LineView]
+    pricing: PricingView
+    total_price: MoneyView
+    shipping_address: AddressView
+    payment: PaymentView
+    timeline: list[StepView]
+    reserved_until: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
+
+    @classmethod
+    def of(cls, order: Order) -> Self:
+        return cls(
+            id=order.id,
+            status=order.status,
+            items=[LineView.of(line) for line in order.lines],
+            pricing=PricingView.of(order.pricing),
+            total_price=MoneyView.of(order.pricing.total),
+            shipping_address=AddressView.of(order.shipping_address),
+            payment=PaymentView(status=order.payment_status),
+            timeline=[StepView.of(step) for step in order.timeline],
+            reserved_until=order.reserved_until,
+            created_at=order.created_at,
+            updated_at=order.updated_at,
+        )
+
+
+class OrderAnswer(View):
+    """An order, and what was done with it."""
+
+    message: str | None = None
+    order: OrderView
+
+    @classmethod
+    def of(cls, order: Order, message: str | None = None) -> Self:
+        return cls(message=message, order=OrderView.of(order))
+
+
+class OrderList(View):
+    """A page of orders."""
+
+    orders: list[OrderView]
+    next_cursor: str | None

@@ -1,0 +1,40 @@
+"""Composition root of orders."""
+
+from datetime import timedelta
+from functools import cache
+
+from order.model import Charges
+from order.service import OrderService, Terms
+from supermarket.clock import new_id, utc_now
+from supermarket.config import settings
+from supermarket.wiring import idempotency_keys
+
+
+@cache
+def order_service() -> OrderService:
+    from auth.wiring import auth_service
+    from cart.wiring import cart_service
+    from order.gateways import SavedAddresses, ShopCarts, ShopCatalogue
+    from order.repository import DynamoOrders
+    from product.wiring import product_service
+    from supermarket.dynamo.transaction import DynamoTransaction
+
+    return OrderService(
+        orders=DynamoOrders(),
+        catalogue=ShopCatalogue(product_service()),
+        carts=ShopCarts(cart_service()),
+        address_book=SavedAddresses(auth_service()),
+        idempotency_keys=idempotency_keys(),
+        begin=DynamoTransaction,
+        terms=_terms(),
+        clock=utc_now,
+        new_id=new_id,
+    )
+
+
+def _terms() -> Terms:
+    configured = settings()
+    return Terms(
+        reservation=timedelta(minutes=configured.reservation_minutes),
+        charges=Charges(configured.tax_percent, configured.shipping_fee_minor),
+    )

@@ -1,0 +1,26 @@
+"""What a postal code looks like: strict for countries whose rule is known, lenient for others."""
+
+import re
+
+LENIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{1,10}[A-Za-z0-9]")
+POSTAL_CODE_OF = {
+    "IN": re.compile(r"[0-9]{6}"),
+    "US": re.compile(r"[0-9]{5}(-[0-9]{4})?"),
+}
+COUNTRY_CODES = {
+    "in": "IN",
+    "ind": "IN",
+    "india": "IN",
+    "us": "US",
+    "u.s.": "US",
+    "usa": "US",
+    "u.s.a.": "US",
+    "united states": "US",
+    "united states of america": "US",
+}
+
+
+def is_postal_code(text: str, country: str) -> bool:
+    """Whether `text` can be a postal code of `country`, given by its name or its ISO code."""
+    code = COUNTRY_CODES.get(country.strip().casefold(), "")
+    return POSTAL_CODE_OF.get(code, LENIENT).fullmatch(text) is not None
