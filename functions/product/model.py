@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from supermarket.money import Currency, Money
 
 MAX_IMAGES = 5
 MAX_STOCK = 1_000_000_000
+MAX_MINOR = 999_999_999
 
 
 class Keep(Enum):
@@ -59,20 +61,31 @@ class Draft:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a seller changes of a product; what is not named stays as it is."""
+    """What a seller changes of a product; what is not named stays as it is.
+
+    A new `amount` is one of the currency that the product has, unless `currency` is another.
+    """
 
     title: str | Keep = AS_IS
     description: str | Keep = AS_IS
-    price: Money | Keep = AS_IS
     stock: int | Keep = AS_IS
-    category: str | None | Keep = AS_IS
-    low_stock_threshold: int | None | Keep = AS_IS
+    category: str | Keep | None = AS_IS
+    low_stock_threshold: int | Keep | None = AS_IS
+    amount: Decimal | None = None
+    currency: Currency | None = None
     remove_images: tuple[str, ...] = ()
 
-    def named(self) -> Mapping[str, Any]:
-        """The fields of a product that get another value, and that value."""
-        values = {name: value for name, value in vars(self).items() if name != "remove_images"}
-        return {name: value for name, value in values.items() if value is not AS_IS}
+    def of(self, product: "Product") -> Mapping[str, Any]:
+        """The fields of `product` that get another value, and that value."""
+        apart = {"amount", "currency", "remove_images"}
+        values = {
+            name: value
+            for name, value in vars(self).items()
+            if value is not AS_IS and name not in apart
+        }
+        if self.amount is not None:
+            values["price"] = Money.of(self.amount, self.currency or product.price.currency)
+        return values
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,7 @@ class Product:
     def changed(self, changes: Changes, added: tuple[Image, ...], now: datetime) -> "Product":
         """This product after its seller changed it, with the pictures that were `added`."""
         self.require_room(changes, len(added))
-        return self._revised(now, images=self._kept(changes) + added, **changes.named())
+        return self._revised(now, images=self._kept(changes) + added, **changes.of(self))
 
     def restocked(self, stock: int, now: datetime) -> "Product":
         """This product with another stock; Conflict when that would be below zero."""

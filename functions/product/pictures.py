@@ -59,12 +59,13 @@ def _jpeg_size(content: bytes) -> Size | None:
     position = 2
     while True:
         begin, marker, length = struct.unpack_from(">BBH", content, position)
-        if begin != 0xFF or length < 2:
+        if begin != 0xFF:
             return None
         if marker in JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", content, position + 5)
             return width, height
-        position += 2 + length
+        # any number of FF bytes may stand before a marker
+        position += 1 if marker == 0xFF else 2 + length
 
 
 def _webp_size(content: bytes) -> Size | None:

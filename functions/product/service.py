@@ -31,7 +31,7 @@ from supermarket.contracts import (
     ProductUpdated,
     Recipient,
 )
-from supermarket.errors import Conflict, DomainError, NotFound
+from supermarket.errors import Conflict, DomainError, Invalid, NotFound
 from supermarket.transaction import BeginTransaction, Transaction
 
 ATTEMPTS = 10
@@ -160,6 +160,8 @@ class ProductService:
         self, product_id: str, changes: Changes, pictures: Sequence[Picture], caller: Caller
     ) -> Product:
         """Change a product; if others change it at the same time, no change is lost."""
+        if changes == Changes() and not pictures:
+            raise Invalid("There is nothing to change")
         self._own(product_id, caller).require_room(changes, len(pictures))
         added = self.pictures.upload(product_id, pictures) if pictures else ()
 

@@ -1,0 +1,116 @@
+"""What a seller sends about a product: JSON, or a form with pictures in it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import create_form_parser
+
+from product.model import MAX_IMAGES
+from product.pictures import Picture
+from supermarket.errors import FieldError, Invalid
+from supermarket.http import MAX_JSON_BYTES, PayloadTooLarge, invalid
+from supermarket.request import Request
+from supermarket.schemas import Body
+
+FORM = "multipart/form-data"
+
+# a Lambda is handed at most 6 MB, and API Gateway writes bytes as base64, a third longer
+MAX_FORM_BYTES = 4_500_000
+MAX_PICTURE_BYTES = 1_000_000
+MAX_FORM_DESCRIPTION = 500
+MAX_FIELDS = 30
+
+IMAGES = "images"
+LISTS = frozenset({"removeImages"})
+
+
+@dataclass
+class Form:
+    """The parts of a form, as they come out of the parser."""
+
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    files: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def add_text(self, part: Any) -> None:
+        name = _text(part.field_name)
+        self.texts.setdefault(name, []).append(_text(part.value or b""))
+
+    def add_file(self, part: Any) -> None:
+        # a browser sends a nameless, empty file where none was chosen
+        if part.file_name or part.size:
+            part.file_object.seek(0)
+            self.files.append((_text(part.field_name), part.file_object.read()))
+        part.close()
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            name: values if name in LISTS else _only(name, values)
+            for name, values in self.texts.items()
+        }
+
+    def pictures(self) -> list[Picture]:
+        if any(name != IMAGES for name, _ in self.files):
+            raise _fault("body", f"files are taken in the field {IMAGES} only")
+        if len(self.files) > MAX_IMAGES:
+            raise _fault(IMAGES, f"a product has at most {MAX_IMAGES}")
+        if any(len(content) > MAX_PICTURE_BYTES for _, content in self.files):
+            raise PayloadTooLarge(f"A picture is larger than {MAX_PICTURE_BYTES} bytes")
+        return [Picture.of(content) for _, content in self.files]
+
+
+def read[Sent: Body](request: Request, kind: type[Sent]) -> tuple[Sent, list[Picture]]:
+    """The body as a `kind`, and the pictures that came with it."""
+    try:
+        if request.content_type != FORM:
+            return kind.model_validate_json(_json(request)), []
+        form = _parse(request)
+        fields = form.fields()
+        if len(fields.get("description", "")) > MAX_FORM_DESCRIPTION:
+            raise _fault("description", f"in a form at most {MAX_FORM_DESCRIPTION} characters")
+        # all that a form can hold is text, so numbers are read out of it
+        return kind.model_validate(fields, strict=False), form.pictures()
+    except ValidationError as fault:
+        raise invalid(fault) from None
+
+
+def _json(request: Request) -> bytes:
+    if len(request.body) > MAX_JSON_BYTES:
+        raise PayloadTooLarge(f"The body is larger than {MAX_JSON_BYTES} bytes")
+    return request.body
+
+
+def _parse(request: Request) -> Form:
+    form = Form()
+    header = request.headers.get("content-type", "").encode()
+    try:
+        parser = create_form_parser(
+            {"Content-Type": header},
+            form.add_text,
+            form.add_file,
+            config={
+                "MAX_FIELDS": MAX_FIELDS,
+                "MAX_FIELD_SIZE": MAX_JSON_BYTES,
+                "MAX_MEMORY_FILE_SIZE": MAX_FORM_BYTES,
+            },
+        )
+        parser.write(request.body)
+        parser.finalize()
+    except (FormParserError, UnicodeDecodeError):
+        raise Invalid("The form is malformed") from None
+    return form
+
+
+def _only(name: str, values: list[str]) -> str:
+    if len(values) > 1:
+        raise _fault(name[:80], "was sent more than once")
+    return values[0]
+
+
+def _text(raw: bytes | None) -> str:
+    return (raw or b"").decode()
+
+
+def _fault(field: str, message: str) -> Invalid:
+    return Invalid("The request is not valid", (FieldError(field, message),))

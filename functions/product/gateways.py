@@ -1,0 +1,100 @@
+"""Pictures at ImageKit, through its official SDK."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from product.model import MAX_IMAGES, Image
+from product.pictures import Picture
+from supermarket import telemetry
+from supermarket.clock import NewId
+from supermarket.errors import BadGateway, Unavailable
+
+if TYPE_CHECKING:
+    from imagekitio import ImageKit
+
+FOLDER = "/products"
+BUSY = 429
+
+DOWN = "The image service does not answer. Nothing was changed; try again."
+NONSENSE = "The image service answered with an error. Nothing was changed."
+
+
+class ImageKitPictures:
+    """`Pictures` of the service. The client is asked for at the first call, since its import is
+    slow and most requests need none.
+    """
+
+    def __init__(self, client: Callable[[], "ImageKit"], new_id: NewId) -> None:
+        self._client = client
+        self._new_id = new_id
+
+    def upload(self, product_id: str, pictures: Sequence[Picture]) -> tuple[Image, ...]:
+        client = self._client()
+        with ThreadPoolExecutor(MAX_IMAGES) as pool:
+            uploads = [pool.submit(self._upload, client, product_id, each) for each in pictures]
+        failure = next((fault for upload in uploads if (fault := upload.exception())), None)
+        if failure is not None:
+            self.discard(_succeeded(uploads))
+            raise failure
+        return tuple(_succeeded(uploads))
+
+    def discard(self, images: Sequence[Image]) -> None:
+        if not images:
+            return
+        client = self._client()
+        with ThreadPoolExecutor(MAX_IMAGES) as pool:
+            # a list, since the results' exceptions must not go unseen
+            list(pool.map(lambda image: _remove(client, image), images))
+
+    def _upload(self, client: "ImageKit", product_id: str, picture: Picture) -> Image:
+        with _failures_explained():
+            stored = client.files.upload(
+                file=picture.content,
+                # a name of our own, so that a repeated attempt replaces the first
+                file_name=f"{product_id}-{self._new_id()}.{picture.type}",
+                use_unique_file_name=False,
+                folder=FOLDER,
+            )
+            # the SDK does not check what it was answered
+            if not getattr(stored, "file_id", None) or not getattr(stored, "url", None):
+                raise BadGateway(NONSENSE)
+        return Image(
+            url=str(stored.url),
+            thumbnail=str(stored.thumbnail_url or stored.url),
+            id=str(stored.file_id),
+        )
+
+
+def _succeeded(uploads: Sequence[Future[Image]]) -> list[Image]:
+    return [upload.result() for upload in uploads if upload.exception() is None]
+
+
+def _remove(client: "ImageKit", image: Image) -> None:
+    """A picture that stays behind is an error for us to see, and none for the caller."""
+    from imagekitio import ImageKitError, NotFoundError
+
+    try:
+        client.files.delete(image.id)
+    except NotFoundError:
+        pass
+    except ImageKitError:
+        telemetry.logger.exception("picture not removed", extra={"image_id": image.id})
+        telemetry.count("PicturesLeftBehind")
+
+
+@contextmanager
+def _failures_explained() -> Iterator[None]:
+    from imagekitio import APIConnectionError, APIStatusError, ImageKitError
+
+    try:
+        yield
+    except APIConnectionError as failure:
+        raise Unavailable(DOWN) from failure
+    except APIStatusError as failure:
+        if failure.status_code == BUSY or failure.status_code >= 500:
+            raise Unavailable(DOWN) from failure
+        raise BadGateway(NONSENSE) from failure
+    except ImageKitError as failure:
+        raise BadGateway(NONSENSE) from failure

@@ -1,0 +1,52 @@
+"""Composition root of the catalogue."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from product.gateways import ImageKitPictures
+from product.repository import DynamoEntries, DynamoProducts
+from product.search import WordIndex
+from product.service import ProductService
+from supermarket.clock import new_id, utc_now
+from supermarket.config import ConfigurationError, settings
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.secrets import secret
+
+if TYPE_CHECKING:
+    from imagekitio import ImageKit
+
+IMAGEKIT_TIMEOUT_SECONDS = 8.0
+IMAGEKIT_RETRIES = 1
+
+
+@cache
+def product_service() -> ProductService:
+    products = DynamoProducts()
+    return ProductService(
+        products=products,
+        index=WordIndex(DynamoEntries(), products),
+        pictures=ImageKitPictures(imagekit, new_id),
+        begin=DynamoTransaction,
+        clock=utc_now,
+        new_id=new_id,
+    )
+
+
+def imagekit() -> "ImageKit":
+    """The client with the key of now: a rotated key arrives by itself."""
+    private_key = secret("imagekit").get("privateKey")
+    if not private_key:
+        raise ConfigurationError("The secret imagekit has no privateKey")
+    return _imagekit(private_key)
+
+
+@cache
+def _imagekit(private_key: str) -> "ImageKit":
+    from imagekitio import ImageKit
+
+    return ImageKit(
+        private_key=private_key,
+        base_url=settings().imagekit_base_url or None,  # ImageKit's own addresses when empty
+        timeout=IMAGEKIT_TIMEOUT_SECONDS,
+        max_retries=IMAGEKIT_RETRIES,
+    )
