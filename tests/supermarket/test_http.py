@@ -143,6 +143,14 @@ def test_a_cookie_changes_nothing_on_behalf_of_another_site(
     assert reply.status == status
 
 
+def test_cookies_may_come_as_a_list_or_as_the_header_and_foreign_ones_do_no_harm() -> None:
+    token = bearer(a_caller())["authorization"].removeprefix("Bearer ")
+    wish = {"wishedFor": "tea"}
+    for cookies in (["broken[=1", f"token={token}"], [f"token={token}", "a=b"]):
+        assert call(make_wish, body=wish, cookies=cookies).status == 201
+        assert call(make_wish, body=wish, headers={"cookie": "; ".join(cookies)}).status == 201
+
+
 def test_an_optional_caller_may_be_nobody_or_out_of_date() -> None:
     stale = {"authorization": "Bearer nonsense"}
     assert call(get_wish, path={"wishId": "w"}).body["message"] == "w 20 nobody"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Self
 
-SANE_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{8,128}$")
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Request:
             path_parameters=event.get("pathParameters") or {},
             query=event.get("queryStringParameters") or {},
             headers=headers,
-            cookies=_cookies(event.get("cookies") or ()),
+            # most gateways give a list of cookies, some leave the header as it came
+            cookies=_cookies(event.get("cookies") or headers.get("cookie", "").split(";")),
             body=_body(event),
         )
 
@@ -51,7 +52,7 @@ class Request:
 
 
 def _request_id(sent: str | None, given: str) -> str:
-    return sent if sent and SANE_REQUEST_ID.match(sent) else given
+    return sent if sent and SANE_REQUEST_ID.fullmatch(sent) else given
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
@@ -59,7 +60,7 @@ def _body(event: Mapping[str, Any]) -> bytes:
     return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
 
 
-def _cookies(headers: tuple[str, ...] | list[str]) -> dict[str, str]:
+def _cookies(headers: list[str]) -> dict[str, str]:
     cookies: dict[str, str] = {}
     for header in headers:
         try:
