@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import secrets
 from functools import cache
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def picture(product: Product, category: Category, kept: Path | None = None) -> b
     if not file.exists():
         kept.mkdir(parents=True, exist_ok=True)
         # Written aside and moved: a second run that reads meanwhile never sees half a picture.
-        part = file.with_suffix(f".{id(file)}.part")
+        part = file.with_suffix(f".{secrets.token_hex(4)}.part")
         part.write_bytes(_jpeg(draw(product, category)))
         part.replace(file)
     return file.read_bytes()

@@ -222,9 +222,9 @@ def test_an_account_that_belongs_to_somebody_else_stops_the_loading(
 
 
 def test_a_token_that_runs_out_on_the_way_is_renewed(shop: FakeShop, load_small: LoadSmall) -> None:
-    shop.tokens_to_expire = 3
+    shop.uses_of_first_token = 4
     assert load_small().products_created == 24
-    assert shop.tokens_to_expire == 0
+    assert shop.requests.count("POST /api/auth/login") == 6 + 3
 
 
 def test_no_more_requests_are_under_way_than_there_are_workers(
