@@ -31,7 +31,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from moto import mock_aws
 
-from support.cloud import forget_clients, make_secrets, make_tables
+from support.cloud import forget_secrets, make_secrets, make_tables
 
 hypothesis_settings.register_profile("project", deadline=None)
 hypothesis_settings.load_profile("project")
@@ -61,8 +61,7 @@ def clock() -> FrozenClock:
 def aws() -> Iterator[None]:
     """AWS in memory, with the template's own tables and secrets (moto: one thread at a time)."""
     with mock_aws():
-        forget_clients()
+        forget_secrets()
         make_tables()
         make_secrets()
         yield
-    forget_clients()

@@ -1,13 +1,12 @@
 """The template's tables and secrets inside moto."""
 
 import json
+from functools import cache
 from typing import Any
 
 import botocore.session
-from pynamodb.models import Model
 
-from supermarket import secrets, wiring
-from supermarket.dynamo import rows
+from supermarket import secrets
 from support.template import resources
 
 STAGE = "test"
@@ -23,6 +22,7 @@ RAZORPAY_KEYS = {"keyId": "rzp_test_key", "keySecret": "rzp-secret", "webhookSec
 IMAGEKIT_KEYS = {"publicKey": "public_key", "privateKey": "private_key"}
 
 
+@cache
 def client(service: str) -> Any:
     return botocore.session.get_session().create_client(service, region_name="ap-south-1")
 
@@ -47,17 +47,6 @@ def make_secrets() -> None:
         manager.create_secret(Name=f"supermarket/{STAGE}/{name}", SecretString=json.dumps(value))
 
 
-def forget_clients() -> None:
-    """Every test gets clients of its own: those of an earlier test talk to a cloud that is gone."""
-    rows.database.cache_clear()
-    secrets._client.cache_clear()
+def forget_secrets() -> None:
+    """The clients live on from test to test (making them is slow), what they fetched does not."""
     secrets._remembered.clear()
-    for cached in vars(wiring).values():
-        if hasattr(cached, "cache_clear"):
-            cached.cache_clear()
-    for row in _all_rows(rows.Row):
-        row._connection = None
-
-
-def _all_rows(base: type[Model]) -> list[type[Model]]:
-    return [row for child in base.__subclasses__() for row in (child, *_all_rows(child))]
