@@ -14,7 +14,7 @@ from cart.model import (
     why_not_add,
     why_not_change,
 )
-from supermarket.clock import Clock
+from supermarket.clock import Clock, is_id
 from supermarket.errors import Conflict, DomainError, NotFound
 from supermarket.transaction import Transaction
 
@@ -79,7 +79,7 @@ class CartService:
 
     def remove(self, user_id: str, product_id: str) -> PricedCart:
         """Take an item out of the cart."""
-        cart = self._carts.remove(user_id, product_id)
+        cart = self._carts.remove(user_id, product_id) if is_id(product_id) else None
         if cart is None:
             raise NotFound(NOT_IN_CART)
         return self._priced(cart, {})

@@ -17,7 +17,7 @@ from order.model import (
     Step,
 )
 from supermarket.caller import Caller
-from supermarket.clock import Clock, NewId
+from supermarket.clock import Clock, NewId, is_id
 from supermarket.errors import Conflict, DomainError, FieldError, Invalid, NotFound
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
 from supermarket.money import Money
@@ -206,8 +206,7 @@ class OrderService:
 
     def look_at(self, order_id: str, caller: Caller) -> Order:
         """As much of the order as is the caller's to see; NotFound when that is nothing."""
-        order = self._orders.find(order_id)
-        seen = order and order.as_seen_by(caller)
+        seen = self._find(order_id).as_seen_by(caller)
         if seen is None:
             raise NotFound(NO_SUCH_ORDER)
         return seen
@@ -323,7 +322,7 @@ class OrderService:
         return None if order_id is None else self._find(order_id)
 
     def _find(self, order_id: str) -> Order:
-        order = self._orders.find(order_id)
+        order = self._orders.find(order_id) if is_id(order_id) else None
         if order is None:
             raise NotFound(NO_SUCH_ORDER)
         return order

@@ -1,5 +1,6 @@
 """Time and identity, as values that a service is given rather than fetches."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -20,6 +21,11 @@ def utc_now() -> datetime:
 def new_id() -> str:
     """A ULID: 26 characters that sort by the time they were made."""
     return str(ULID())
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` could be an id at all; what could not need not be looked for."""
+    return re.fullmatch(ID_PATTERN, text) is not None
 
 
 def iso(moment: datetime) -> str:

@@ -1,0 +1,273 @@
+"""Carts in memory and in DynamoDB: the same tests for both."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from pynamodb.exceptions import UpdateError
+
+from cart.model import LIFETIME, MAX_ITEMS, CartLine
+from cart.repository import CartRow, DynamoCarts
+from cart.service import Carts
+from conftest import FrozenClock
+from supermarket.clock import new_id
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.errors import Conflict, Unavailable
+from supermarket.money import Money
+from supermarket.transaction import Transaction
+from support.cart import InMemoryCarts, dollars, rupees
+from support.in_memory import InMemoryTransaction
+
+type Begin = Callable[[], Transaction]
+
+
+@pytest.fixture(params=["in memory", "DynamoDB"])
+def carts(request: pytest.FixtureRequest, clock: FrozenClock) -> Carts:
+    if request.param == "in memory":
+        return InMemoryCarts(clock)
+    request.getfixturevalue("aws")
+    return DynamoCarts(clock)
+
+
+@pytest.fixture
+def begin(carts: Carts) -> Begin:
+    return DynamoTransaction if isinstance(carts, DynamoCarts) else lambda: InMemoryTransaction([])
+
+
+def a_line(
+    clock: FrozenClock, product_id: str = "", quantity: int = 1, price: Money | None = None
+) -> CartLine:
+    return CartLine(product_id or new_id(), quantity, price or rupees(100), "Tea", clock())
+
+
+def quantities(carts: Carts) -> dict[str, int]:
+    cart = carts.find("user")
+    return {line.product_id: line.quantity for line in cart.lines} if cart else {}
+
+
+def test_nobody_has_a_cart_before_putting_something_in(carts: Carts) -> None:
+    assert carts.find("user") is None
+
+
+def test_the_first_item_makes_the_cart(carts: Carts, clock: FrozenClock) -> None:
+    line = a_line(clock, quantity=3)
+    cart = carts.add("user", line, at_most=9)
+    assert cart == carts.find("user")
+    assert cart is not None
+    assert cart.lines == (line,)
+    assert (cart.updated_at, cart.expires_at) == (clock(), clock() + LIFETIME)
+
+
+def test_an_item_that_is_added_again_adds_up_and_takes_the_new_price(
+    carts: Carts, clock: FrozenClock
+) -> None:
+    line = a_line(clock)
+    carts.add("user", line, at_most=9)
+    clock.advance(timedelta(minutes=1))
+    again = replace(line, quantity=2, price_when_added=rupees(90), title="Better tea")
+    cart = carts.add("user", replace(again, added_at=clock()), at_most=9)
+    assert cart is not None
+    assert cart.lines == (replace(again, quantity=3, added_at=line.added_at),)
+
+
+def test_items_stand_in_the_order_of_their_adding(carts: Carts, clock: FrozenClock) -> None:
+    lines = []
+    for product_id in ("b", "a", "c"):
+        lines.append(a_line(clock, product_id))
+        carts.add("user", lines[-1], at_most=9)
+        clock.advance(timedelta(seconds=1))
+    carts.add("user", lines[0], at_most=9)
+    cart = carts.find("user")
+    assert cart is not None
+    assert [line.product_id for line in cart.lines] == ["b", "a", "c"]
+
+
+def test_adding_stops_at_the_limit_and_changes_nothing_beyond(
+    carts: Carts, clock: FrozenClock
+) -> None:
+    line = a_line(clock, quantity=2)
+    assert carts.add("user", replace(line, quantity=5), at_most=4) is None
+    assert quantities(carts) == {}
+    assert carts.add("user", line, at_most=4)
+    assert carts.add("user", line, at_most=4)
+    before = carts.find("user")
+    assert carts.add("user", line, at_most=4) is None
+    assert carts.find("user") == before
+
+
+def test_a_full_cart_takes_no_other_item_but_more_of_the_same(
+    carts: Carts, clock: FrozenClock
+) -> None:
+    lines = [a_line(clock) for _ in range(MAX_ITEMS)]
+    for line in lines:
+        assert carts.add("user", line, at_most=9)
+    assert carts.add("user", a_line(clock), at_most=9) is None
+    assert carts.add("user", lines[0], at_most=9)
+    assert len(quantities(carts)) == MAX_ITEMS
+
+
+def test_a_second_currency_is_refused_until_the_cart_is_empty(
+    carts: Carts, clock: FrozenClock
+) -> None:
+    tea, coffee = a_line(clock), a_line(clock, price=dollars(3))
+    carts.add("user", tea, at_most=9)
+    assert carts.add("user", coffee, at_most=9) is None
+    carts.remove("user", tea.product_id)
+    assert carts.add("user", coffee, at_most=9)
+    assert quantities(carts) == {coffee.product_id: 1}
+
+
+def test_a_quantity_is_set_and_the_price_noted(carts: Carts, clock: FrozenClock) -> None:
+    line = a_line(clock, quantity=5)
+    carts.add("user", line, at_most=9)
+    changed = replace(line, quantity=2, price_when_added=rupees(90))
+    cart = carts.change("user", changed, at_most=9)
+    assert cart is not None
+    assert cart.lines == (changed,)
+
+
+def test_only_what_is_in_the_cart_can_be_changed_or_removed(
+    carts: Carts, clock: FrozenClock
+) -> None:
+    assert carts.change("user", a_line(clock), at_most=9) is None
+    assert carts.remove("user", new_id()) is None
+    carts.add("user", a_line(clock), at_most=9)
+    before = carts.find("user")
+    assert carts.change("user", a_line(clock), at_most=9) is None
+    assert carts.remove("user", new_id()) is None
+    assert carts.find("user") == before
+
+
+def test_a_change_above_the_limit_or_in_another_currency_is_refused(
+    carts: Carts, clock: FrozenClock
+) -> None:
+    line = a_line(clock)
+    carts.add("user", line, at_most=9)
+    assert carts.change("user", replace(line, quantity=10), at_most=9) is None
+    assert carts.change("user", replace(line, price_when_added=dollars(1)), at_most=9) is None
+    assert quantities(carts) == {line.product_id: 1}
+
+
+def test_a_cleared_cart_is_empty_and_its_version_goes_on(carts: Carts, clock: FrozenClock) -> None:
+    carts.clear("user")
+    assert carts.find("user") is None
+    before = carts.add("user", a_line(clock), at_most=9)
+    carts.clear("user")
+    cart = carts.find("user")
+    assert before is not None
+    assert cart is not None
+    assert (cart.lines, cart.currency) == ((), None)
+    assert cart.version > before.version
+
+
+def test_carts_of_different_people_are_different(carts: Carts, clock: FrozenClock) -> None:
+    carts.add("somebody else", a_line(clock), at_most=9)
+    assert carts.find("user") is None
+
+
+def test_every_change_puts_the_end_of_the_cart_off(carts: Carts, clock: FrozenClock) -> None:
+    line = a_line(clock)
+    carts.add("user", line, at_most=9)
+    clock.advance(LIFETIME - timedelta(seconds=1))
+    cart = carts.change("user", line, at_most=9)
+    assert cart is not None
+    assert cart.expires_at == clock() + LIFETIME
+
+
+def test_an_expired_cart_does_not_rise_again(carts: Carts, clock: FrozenClock) -> None:
+    old = a_line(clock)
+    before = carts.add("user", old, at_most=9)
+    clock.advance(LIFETIME)
+    assert carts.change("user", old, at_most=9) is None
+    assert carts.remove("user", old.product_id) is None
+    new = a_line(clock, price=dollars(1))
+    cart = carts.add("user", new, at_most=9)
+    assert before is not None
+    assert cart is not None
+    assert cart.lines == (new,)
+    assert cart.version > before.version
+
+
+def test_an_order_empties_the_cart_it_read(carts: Carts, clock: FrozenClock, begin: Begin) -> None:
+    cart = carts.add("user", a_line(clock), at_most=9)
+    assert cart is not None
+    transaction = begin()
+    carts.empty(cart, transaction, Conflict("changed"))
+    transaction.commit()
+    assert quantities(carts) == {}
+    assert carts.add("user", a_line(clock, price=dollars(1)), at_most=9)
+
+
+@pytest.mark.parametrize("change", ["add", "change", "remove", "clear"])
+def test_an_order_does_not_empty_a_cart_that_changed_meanwhile(
+    carts: Carts, clock: FrozenClock, begin: Begin, change: str
+) -> None:
+    line = a_line(clock)
+    cart = carts.add("user", line, at_most=9)
+    assert cart is not None
+    changes: dict[str, Callable[[], Any]] = {
+        "add": lambda: carts.add("user", line, at_most=9),
+        "change": lambda: carts.change("user", line, at_most=9),
+        "remove": lambda: carts.remove("user", line.product_id),
+        "clear": lambda: carts.clear("user"),
+    }
+    changes[change]()
+    before = carts.find("user")
+    transaction = begin()
+    carts.empty(cart, transaction, Conflict("changed"))
+    with pytest.raises(Conflict, match="changed"):
+        transaction.commit()
+    assert carts.find("user") == before
+
+
+def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Let DynamoDB answer as it does while a transaction holds the row."""
+    update = CartRow.update
+    refusals = iter(range(times))
+    error = {"Error": {"Code": "TransactionConflictException", "Message": "in progress"}}
+
+    def contended(row: CartRow, *args: Any, **named: Any) -> Any:
+        if next(refusals, None) is not None:
+            raise UpdateError(cause=ClientError(error, "UpdateItem"))  # type: ignore[arg-type]
+        return update(row, *args, **named)
+
+    monkeypatch.setattr("cart.repository.FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr(CartRow, "update", contended)
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_change_waits_for_the_order_that_holds_the_cart(
+    clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carts, line = DynamoCarts(clock), a_line(clock)
+    carts.add("user", line, at_most=9)
+    contend(monkeypatch, times=3)
+    assert carts.add("user", line, at_most=9)
+    assert quantities(carts) == {line.product_id: 2}
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_change_that_cannot_get_through_says_so(
+    clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carts, line = DynamoCarts(clock), a_line(clock)
+    carts.add("user", line, at_most=9)
+    contend(monkeypatch, times=100)
+    with pytest.raises(Unavailable):
+        carts.add("user", line, at_most=9)
+    assert quantities(carts) == {line.product_id: 1}
+
+
+@pytest.mark.usefixtures("aws")
+def test_another_failure_of_the_database_is_not_swallowed(
+    clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_named: object) -> None:
+        raise UpdateError(cause=ClientError({"Error": {"Code": "AccessDenied"}}, "UpdateItem"))
+
+    monkeypatch.setattr(CartRow, "update", fail)
+    with pytest.raises(UpdateError):
+        DynamoCarts(clock).remove("user", new_id())
