@@ -10,10 +10,65 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --no-anno
 
 STAGE ?= dev
 ARCHITECTURE ?= arm64
+PORT ?= 3000
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- the shop on this machine --------------------------------------------------------------------------------------
+
+.PHONY: run reload journey
+run: setup ## start the whole shop here; PORT=4000 chooses the port, KEEP=1 keeps the last run's data
+	@$(PYTHON) -m local run --port $(PORT) $(if $(KEEP),--keep)
+
+reload: setup ## put changed code of functions/ and layers/shared live in the running shop
+	@$(PYTHON) -m local reload
+
+journey: setup ## buy something from the running shop, step by step
+	@$(PYTHON) -m local journey
+
+# --- checks and tests ----------------------------------------------------------------------------------------------
+
+.PHONY: check lint test validate iam-report
+check: lint validate ## the quick part: lint, types, template, contracts, architecture
+	@$(PYTHON) -m pytest -q tests/architecture tests/contracts
+
+lint: setup
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check --quiet .
+	@$(PYTHON) -m mypy
+
+validate: setup ## let SAM and cfn-lint judge template.yaml
+	@$(SAM) validate --region us-east-1
+	@$(SAM) validate --region us-east-1 --lint
+
+test: lint validate ## everything: checks, unit, contract, architecture and end-to-end tests
+	@$(PYTHON) -m pytest -n 2 --dist worksteal
+
+iam-report: setup ## compare each function's policy with the calls it made in the last end-to-end tests
+	@$(PYTHON) -m local iam-report
+
+# --- AWS -----------------------------------------------------------------------------------------------------------
+
+.PHONY: build deploy admin
+build: setup ## build functions and layers for AWS; ARCHITECTURE=x86_64 for the other processor
+	@ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --config-env $(STAGE) --parameter-overrides Architecture=$(ARCHITECTURE)
+
+deploy: build ## deploy to AWS; STAGE=prod for another stage than dev
+	@first=$$($(SAM) list stack-outputs --config-env $(STAGE) --stack-name supermarket-$(STAGE) >/dev/null 2>&1 || echo --guided); \
+	  $(SAM) deploy --config-env $(STAGE) $$first --parameter-overrides Stage=$(STAGE) Architecture=$(ARCHITECTURE)
+
+admin: setup ## make an administrator's account: STAGE=dev EMAIL=… USERNAME=… FIRST_NAME=… LAST_NAME=…
+	@STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:layers/shared $(PYTHON) -m auth.create_admin \
+	  --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)"
+
+# --- house-keeping -------------------------------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## forget builds, snapshots and data of the local cloud (the environments stay)
+	rm -rf .aws-sam .local/build .local/run .local/test .local/snapshots .local/pictures .local/endpoints.json
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --- environments: three, because the SAM CLI, the emulator and the functions pin different AWS SDKs ---------------
 

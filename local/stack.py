@@ -24,12 +24,7 @@ class SamFailed(RuntimeError):
 def build(log: Path) -> None:
     """`sam build` for this very machine: the emulator runs the functions as its own processes."""
     with _alone():
-        _sam(
-            log,
-            *("build", "--cached", "--parallel"),
-            *("--build-dir", str(BUILD / "artifacts"), "--cache-dir", str(BUILD / "cache")),
-            *("--parameter-overrides", f"Stage={STAGE}", f"Architecture={_architecture()}"),
-        )
+        _sam("build", {"Stage": STAGE, "Architecture": _architecture()}, log)
 
 
 def deploy(emulator: Emulator, parameters: Mapping[str, str], log: Path) -> dict[str, str]:
@@ -37,15 +32,7 @@ def deploy(emulator: Emulator, parameters: Mapping[str, str], log: Path) -> dict
     emulator.client("s3").create_bucket(Bucket=ARTIFACTS)
     chosen = {"Stage": STAGE, "Architecture": _architecture(), **parameters}
     with _alone():
-        _sam(
-            log,
-            *("deploy", "--template-file", str(BUILD / "artifacts" / "template.yaml")),
-            *("--stack-name", STACK, "--s3-bucket", ARTIFACTS),
-            *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"),
-            *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
-            *("--parameter-overrides", *(f"{name}={value}" for name, value in chosen.items())),
-            AWS_ENDPOINT_URL=emulator.endpoint,
-        )
+        _sam("deploy", chosen, log, AWS_ENDPOINT_URL=emulator.endpoint)
     return outputs(emulator)
 
 
@@ -76,12 +63,14 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _sam(log: Path, *arguments: str, **environment: str) -> None:
+def _sam(command: str, parameters: Mapping[str, str], log: Path, **environment: str) -> None:
+    """Run the SAM CLI with what `samconfig.toml` says of the local stage."""
+    overrides = [f"{name}={value}" for name, value in parameters.items()]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a+b") as output:
         began = output.tell()
         finished = subprocess.run(
-            [SAM, *arguments],
+            [SAM, command, "--config-env", STAGE, "--parameter-overrides", *overrides],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -102,5 +91,5 @@ def _sam(log: Path, *arguments: str, **environment: str) -> None:
             output.seek(began)
             said = output.read().decode(errors="replace").strip().splitlines()
             raise SamFailed(
-                f"sam {arguments[0]} failed (all of it: {log})\n" + "\n".join(said[-25:])
+                f"sam {command} failed (all of it: {log})\n" + "\n".join(said[-25:])
             )
