@@ -1,0 +1,1 @@
+"""Shows sellers how they do: orders, payments and products, projected from events alone."""
