@@ -1,0 +1,1 @@
+"""Notification: the mails that tell people what happened, each of them sent once."""

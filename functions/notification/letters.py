@@ -1,0 +1,51 @@
+"""Letters written from the templates beside this file; HTML is escaped, and what is missing is an
+error.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from notification.model import Letter, localised, one_line
+from supermarket.contracts import Amount
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class TemplateLetters:
+    """`Letters` from `<name>.html.j2` and `<name>.txt.j2`; each is compiled once per Lambda."""
+
+    def __init__(self, storefront_url: str) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=select_autoescape(("html.j2",)),
+            undefined=StrictUndefined,
+            finalize=_on_one_line,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._templates.filters |= {"money": _money, "moment": _moment}
+        self._templates.globals["storefront"] = storefront_url.rstrip("/")
+
+    def write(self, name: str, facts: dict[str, Any]) -> Letter:
+        html, text = (
+            self._templates.get_template(f"{name}.{kind}.j2").render(facts)
+            for kind in ("html", "txt")
+        )
+        return Letter(html, text)
+
+
+def _on_one_line(value: Any) -> Any:
+    """No name and no title can begin a new line; markup, a subclass of `str`, is left alone."""
+    return one_line(value) if type(value) is str else value
+
+
+def _money(amount: Amount) -> str:
+    return localised(amount.money())
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%-d %B %Y, %H:%M} UTC"

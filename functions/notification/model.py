@@ -1,0 +1,66 @@
+"""A mail, and how words and amounts that come from elsewhere are made fit to stand in one."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from supermarket.money import MINOR_UNITS_PER_UNIT, Currency, Money
+
+LONGEST_SUBJECT = 120
+LONGEST_NAME = 40
+ELLIPSIS = "…"
+NAMELESS = "there"
+
+SYMBOLS = {Currency.INR: "₹", Currency.USD: "$"}
+
+# A stranger can register somebody else's address under a name that mail programs turn into a link.
+LOOKS_LIKE_A_LINK = re.compile(r"[/@:\\]|\.\w")
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a mail says, for programs that show HTML and for those that do not."""
+
+    html: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail to one person; the correlation id ties it to the request that began it all."""
+
+    to: str
+    subject: str
+    letter: Letter
+    correlation_id: str
+
+
+def one_line(text: str, longest: int | None = None) -> str:
+    """`text` without line breaks and control characters, cut where it is too long."""
+    visible = "".join(
+        " " if unicodedata.category(character) in {"Cc", "Zl", "Zp"} else character
+        for character in text
+    )
+    line = " ".join(visible.split())
+    if longest is None or len(line) <= longest:
+        return line
+    return line[: longest - 1].rstrip() + ELLIPSIS
+
+
+def form_of_address(first_name: str) -> str:
+    """The first name, unless it is none."""
+    name = one_line(first_name, LONGEST_NAME)
+    return NAMELESS if not name or LOOKS_LIKE_A_LINK.search(name) else name
+
+
+def localised(money: Money) -> str:
+    """As people of the currency's country write it: ₹1,23,456.00, $1,234.50."""
+    units, minor = divmod(money.minor, MINOR_UNITS_PER_UNIT)
+    grouped = _in_lakhs(str(units)) if money.currency is Currency.INR else f"{units:,}"
+    return f"{SYMBOLS[money.currency]}{grouped}.{minor:02}"
+
+
+def _in_lakhs(digits: str) -> str:
+    """Three digits at the end, pairs before them."""
+    head, tail = digits[:-3], digits[-3:]
+    return ",".join(filter(None, (re.sub(r"\B(?=(\d\d)+$)", ",", head), tail)))

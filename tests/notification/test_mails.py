@@ -1,0 +1,167 @@
+"""Every mail as it is sent: what it says, word for word, and that nobody can make it say more.
+
+The snapshots are the mails themselves; run with UPDATE_SNAPSHOTS=1 to take new ones, and look.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from jinja2 import UndefinedError
+
+from notification.letters import TEMPLATES, TemplateLetters
+from notification.model import LONGEST_SUBJECT, Mail
+from notification.service import NotificationService
+from support.notification import (
+    CORRELATION_ID,
+    InMemoryOnce,
+    Mailbag,
+    metadata,
+    order_placed,
+    payment_completed,
+    payment_failed,
+    payment_initiated,
+    product_created,
+    user_registered,
+)
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+STOREFRONT = "https://shop.example"
+HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(1)> {{ 7*7 }} & 'Tea'"""
+
+type Send = Callable[[NotificationService], None]
+
+MAILS: dict[str, Send] = {
+    "welcome": lambda tell: tell.welcome(user_registered(), metadata()),
+    "welcome_seller": lambda tell: tell.welcome(user_registered(role="seller"), metadata()),
+    "product_created": lambda tell: tell.product_created(product_created(), metadata()),
+    "order_placed": lambda tell: tell.order_placed(order_placed(), metadata()),
+    "payment_initiated": lambda tell: tell.payment_initiated(payment_initiated(), metadata()),
+    "payment_completed": lambda tell: tell.payment_completed(payment_completed(), metadata()),
+    "payment_failed": lambda tell: tell.payment_failed(payment_failed(), metadata()),
+}
+
+HOSTILE_MAILS: dict[str, Send] = {
+    "welcome": lambda tell: tell.welcome(user_registered(HOSTILE), metadata()),
+    "product_created": lambda tell: tell.product_created(
+        product_created(HOSTILE, HOSTILE), metadata()
+    ),
+    "order_placed": lambda tell: tell.order_placed(
+        order_placed(HOSTILE, HOSTILE, HOSTILE), metadata()
+    ),
+    "payment_initiated": lambda tell: tell.payment_initiated(
+        payment_initiated(HOSTILE), metadata()
+    ),
+    "payment_completed": lambda tell: tell.payment_completed(
+        payment_completed(HOSTILE), metadata()
+    ),
+    "payment_failed": lambda tell: tell.payment_failed(
+        payment_failed(HOSTILE, HOSTILE), metadata()
+    ),
+}
+
+
+def sent(send: Send) -> Mail:
+    bag = Mailbag()
+    send(NotificationService(TemplateLetters(STOREFRONT + "/"), bag, InMemoryOnce()))
+    (mail,) = bag.mails
+    return mail
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes, and the tags that were never closed."""
+
+    VOID = frozenset({"meta", "br", "img"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.unclosed: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.unclosed.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.unclosed.pop() == tag
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_every_mail_says_what_its_snapshot_says(name: str) -> None:
+    mail = sent(MAILS[name])
+    parts = {
+        "html": mail.letter.html,
+        "txt": f"To: {mail.to}\nSubject: {mail.subject}\n\n{mail.letter.text}\n",
+    }
+    for kind, said in parts.items():
+        snapshot = SNAPSHOTS / f"{name}.{kind}"
+        if os.environ.get("UPDATE_SNAPSHOTS"):
+            snapshot.write_text(said)
+        assert said == snapshot.read_text()
+
+
+def test_no_snapshot_is_of_a_mail_that_is_gone() -> None:
+    assert {path.stem for path in SNAPSHOTS.iterdir()} == MAILS.keys()
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_both_forms_of_a_mail_lead_to_the_shop_and_bear_the_reference(name: str) -> None:
+    letter = sent(MAILS[name]).letter
+    for form in (letter.html, letter.text):
+        assert STOREFRONT in form
+        assert CORRELATION_ID in form
+        assert STOREFRONT + "//" not in form
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_the_html_is_sound_loads_nothing_and_needs_no_style_sheet(name: str) -> None:
+    page = Elements(sent(MAILS[name]).letter.html)
+    assert page.unclosed == []
+    tags = {tag for tag, _ in page.found}
+    assert not tags & {"script", "style", "link", "img", "form", "iframe"}
+    links = [attributes["href"] for tag, attributes in page.found if tag == "a"]
+    assert links
+    assert all(link and link.startswith(STOREFRONT) for link in links)
+
+
+@pytest.mark.parametrize("name", HOSTILE_MAILS)
+def test_hostile_words_stay_words(name: str) -> None:
+    hostile, friendly = sent(HOSTILE_MAILS[name]), sent(MAILS[name])
+    there, here = Elements(hostile.letter.html), Elements(friendly.letter.html)
+    assert there.unclosed == []
+    assert [tag for tag, _ in there.found] == [tag for tag, _ in here.found]
+    assert not any("onerror" in attributes for _, attributes in there.found)
+    assert "49" not in hostile.subject
+
+
+@pytest.mark.parametrize("name", ["product_created", "order_placed"])
+def test_a_title_is_shown_as_it_was_written(name: str) -> None:
+    letter = sent(HOSTILE_MAILS[name]).letter
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in letter.html
+    assert HOSTILE in letter.text
+
+
+def test_a_title_cannot_break_the_subject_or_begin_a_line_of_its_own() -> None:
+    title = "Tea\r\nBcc: all@example.com\n\nClick http://evil.example " + "x" * 500
+    mail = sent(lambda tell: tell.product_created(product_created(title), metadata()))
+    assert mail.subject.startswith("On sale: Tea Bcc: all@example.com Click")
+    assert len(mail.subject) == LONGEST_SUBJECT
+    assert not re.search(r"^\s*(Bcc|Click)", mail.letter.text, re.MULTILINE)
+
+
+def test_every_template_refuses_to_be_written_without_its_facts() -> None:
+    letters = TemplateLetters(STOREFRONT)
+    names = {path.name.split(".")[0] for path in TEMPLATES.iterdir()} - {"layout", "parts"}
+    assert names == {name.removesuffix("_seller") for name in MAILS}
+    for name in names:
+        with pytest.raises(UndefinedError):
+            letters.write(name, {"correlation_id": "", "name": ""})
+        event = {"event": None, "correlation_id": ""}
+        with pytest.raises(UndefinedError):
+            letters.write(name, event)

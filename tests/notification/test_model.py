@@ -1,0 +1,70 @@
+"""Amounts as people write them, and words that cannot break a mail."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notification.model import LONGEST_SUBJECT, NAMELESS, form_of_address, localised, one_line
+from supermarket.money import Currency, Money
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "text"),
+    [
+        (0, Currency.INR, "₹0.00"),
+        (5, Currency.INR, "₹0.05"),
+        (99_900, Currency.INR, "₹999.00"),
+        (100_000, Currency.INR, "₹1,000.00"),
+        (9_999_999, Currency.INR, "₹99,999.99"),
+        (12_345_600, Currency.INR, "₹1,23,456.00"),
+        (1_234_567_890, Currency.INR, "₹1,23,45,678.90"),
+        (123_450, Currency.USD, "$1,234.50"),
+        (123_456_789, Currency.USD, "$1,234,567.89"),
+    ],
+)
+def test_an_amount_is_written_as_its_country_does(
+    minor: int, currency: Currency, text: str
+) -> None:
+    assert localised(Money(minor, currency)) == text
+
+
+@given(minor=st.integers(0, 10**15), currency=st.sampled_from(Currency))
+def test_commas_change_nothing_about_an_amount(minor: int, currency: Currency) -> None:
+    text = localised(Money(minor, currency))
+    assert text.translate({ord(sign): None for sign in "₹$,."}).lstrip("0") == str(minor).lstrip(
+        "0"
+    )
+    assert ",," not in text
+    assert text[1] != ","
+
+
+@given(st.text(), st.integers(2, 200))
+def test_whatever_comes_stays_on_one_line(text: str, longest: int) -> None:
+    line = one_line(text, longest)
+    assert len(line) <= longest
+    assert line.splitlines() in ([line], [])
+    assert line == line.strip()
+
+
+@pytest.mark.parametrize(
+    "hostile", ["Tea\r\nBcc: all@example.com", "Tea\n\nHello", "Tea\u2028x", "Tea\x00x", "Tea\x85x"]
+)
+def test_no_line_break_survives(hostile: str) -> None:
+    assert one_line(hostile, LONGEST_SUBJECT).startswith("Tea ")
+
+
+def test_words_of_all_scripts_survive_whole() -> None:
+    for text in ("चाय की पत्ती", "क्‍ष", "Łódź", "👩‍👩‍👧 tea"):
+        assert one_line(text) == text
+
+
+@pytest.mark.parametrize("name", ["Asha", "Mary Ann", "O'Neil", "J. R.", "आशा", "Łukasz-Jan"])
+def test_a_name_is_a_name(name: str) -> None:
+    assert form_of_address(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", " \n", "http://evil.example", "evil.example", "a@b", "Win at evil.example now"]
+)
+def test_a_link_is_no_name(name: str) -> None:
+    assert form_of_address(name) == NAMELESS
