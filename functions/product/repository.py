@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
-from operator import and_
 from typing import Any, Self
 
 from pynamodb.attributes import (
@@ -15,7 +13,7 @@ from pynamodb.attributes import (
     UnicodeSetAttribute,
 )
 from pynamodb.exceptions import DeleteError
-from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.condition import And, Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
@@ -238,14 +236,22 @@ class Aisle:
             return cls(ProductRow.by_category_newest, key, forward=False, passing=passing)
         return cls(ProductRow.by_newest, SHELF, forward=False, passing=passing)
 
+    @property
+    def key_name(self) -> str:
+        return str(type(self.index).key.attr_name)
+
+    @property
+    def place_name(self) -> str:
+        return str(type(self.index).place.attr_name)
+
     def start(self, place: str | None) -> dict[str, dict[str, str]] | None:
         """DynamoDB's form of a place to go on from."""
         if place is None:
             return None
         return {
             "productId": {"S": place.rpartition(SEPARATOR)[2]},
-            self.index.key.attr_name: {"S": self.key},
-            self.index.place.attr_name: {"S": place},
+            self.key_name: {"S": self.key},
+            self.place_name: {"S": place},
         }
 
     def rows(self, place: str | None, limit: int) -> tuple[list[ProductRow], str | None]:
@@ -262,7 +268,7 @@ class Aisle:
         key = results.page_iter.last_evaluated_key
         return (
             [ProductRow.from_raw_data(item) for item in items],
-            key[self.index.place.attr_name]["S"] if key else None,
+            key[self.place_name]["S"] if key else None,
         )
 
 
@@ -290,12 +296,12 @@ class DynamoProducts:
         fitting: list[ProductRow] = []
         for _ in range(ROUNDS):
             # one more than is shown tells whether there is a next page
-            rows, place = aisle.rows(place, EVALUATED if aisle.passing else limit + 1)
+            rows, place = aisle.rows(place, limit + 1 if aisle.passing is None else EVALUATED)
             fitting += rows
             if place is None or len(fitting) > limit:
                 break
         if len(fitting) > limit:
-            place = getattr(fitting[limit - 1], aisle.index.place.attr_name)
+            place = getattr(fitting[limit - 1], aisle.place_name)
         products = tuple(row.product() for row in fitting[:limit])
         return Page(products, {"place": place} if place else None)
 
@@ -396,7 +402,7 @@ def _aisle_by_price(filters: Filters, currency: Currency, *, forward: bool) -> A
     key = currency.value
     if filters.category is not None:
         index, key = ProductRow.by_category_price, _price_category(filters.category, currency)
-    return Aisle(index, key, forward, index.place.between(lowest, highest + LAST), passing)
+    return Aisle(index, key, forward, ProductRow.cheapest.between(lowest, highest + LAST), passing)
 
 
 def _priced(filters: Filters) -> Iterator[Condition]:
@@ -414,12 +420,15 @@ def _in_stock(filters: Filters) -> Iterator[Condition]:
 
 
 def _all(conditions: Iterable[Condition]) -> Condition | None:
-    first, *others = *conditions, None
-    return None if first is None else reduce(and_, filter(None, others), first)
+    joined: Condition | None = None
+    for condition in conditions:
+        joined = condition if joined is None else And(joined, condition)
+    return joined
 
 
 def _is_latest(product: Product) -> Condition:
-    return (ProductRow.revision == product.revision) & ProductRow.deleted_at.does_not_exist()
+    on_sale = ProductRow.deleted_at.does_not_exist()
+    return And(ProductRow.revision == product.revision, on_sale)
 
 
 def _rewriting(before: Product, after: Product) -> list[Action]:

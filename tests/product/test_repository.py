@@ -1,0 +1,323 @@
+"""Products and the entries of the search, in memory and in DynamoDB alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any, Protocol
+
+import pytest
+
+from product.model import Filters, Image, Position, Product, Sort
+from product.repository import DynamoEntries, DynamoProducts
+from product.search import Documents, Entries, Entry
+from product.service import Products
+from product.words import Reach
+from supermarket.clock import new_id
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.errors import Conflict
+from supermarket.money import Currency, Money
+from supermarket.transaction import Transaction
+from support.in_memory import InMemoryOutbox
+from support.product import SELLER, InMemoryEntries, InMemoryProducts, a_product
+
+REFUSED = Conflict("refused")
+
+
+class Catalogue(Products, Documents, Protocol):
+    """Both ports, which one adapter serves."""
+
+
+@dataclass(frozen=True)
+class Store:
+    products: Catalogue
+    entries: Entries
+    begin: Callable[[], Transaction]
+
+    def add(self, *products: Product) -> None:
+        for product in products:
+            self.do(partial(self.products.add, product))
+
+    def do(self, write: Callable[[Transaction], None]) -> None:
+        transaction = self.begin()
+        write(transaction)
+        transaction.commit()
+
+    def stock_of(self, product: Product) -> int:
+        found = self.products.find(product.id)
+        assert found is not None
+        return found.stock
+
+
+@pytest.fixture(params=["in memory", "DynamoDB"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "in memory":
+        return Store(InMemoryProducts(), InMemoryEntries(), InMemoryOutbox().begin)
+    request.getfixturevalue("aws")
+    return Store(DynamoProducts(), DynamoEntries(), DynamoTransaction)
+
+
+FULL = a_product(
+    images=(Image("https://i/1", "https://t/1", "1"), Image("https://i/2", "https://t/2", "2")),
+    low_stock_threshold=3,
+)
+BARE = a_product(title="!!!", description="", category=None, stock=0)
+
+
+@pytest.mark.parametrize("product", [FULL, BARE], ids=["full", "bare"])
+def test_a_product_is_found_as_it_was_added(store: Store, product: Product) -> None:
+    store.add(product)
+    assert store.products.find(product.id) == product
+    assert store.products.find_many([product.id, product.id, new_id()]) == {product.id: product}
+    (document,) = store.products.documents([product.id, new_id()])
+    assert document.product == product
+
+
+def test_a_document_knows_the_words_of_its_title_and_of_its_description(store: Store) -> None:
+    store.add(product := a_product(title="Green apples", description="Crisp and sour"))
+    (document,) = store.products.documents([product.id])
+    assert document.title_words == {"green", "apples", "appl"}
+    assert document.words == {"green", "apples", "appl", "crisp", "sour"}
+
+
+def test_no_ids_find_nothing(store: Store) -> None:
+    assert store.products.find_many([]) == {}
+    assert store.products.find(new_id()) is None
+    assert store.products.documents([]) == []
+
+
+def test_more_products_than_fit_in_one_request_are_all_found(store: Store) -> None:
+    store.add(*(many := [a_product() for _ in range(101)]))
+    assert len(store.products.find_many([product.id for product in many])) == 101
+
+
+def test_a_change_writes_what_differs(store: Store) -> None:
+    store.add(FULL)
+    after = replace(BARE, id=FULL.id, revision=2, updated_at=FULL.updated_at + timedelta(seconds=1))
+    store.do(partial(store.products.change, FULL, after, refused=REFUSED))
+    assert store.products.find(FULL.id) == after
+
+
+def test_a_change_of_anything_else_leaves_the_stock_to_the_customers(store: Store) -> None:
+    store.add(product := a_product(stock=5))
+    after = replace(product, title="Brown rice", revision=2)
+    store.do(partial(store.products.take_stock, product, 2, refused=REFUSED))
+    store.do(partial(store.products.change, product, after, refused=REFUSED))
+    assert store.products.find(product.id) == replace(after, stock=3)
+
+
+def test_a_change_of_an_older_revision_is_refused(store: Store) -> None:
+    store.add(product := a_product())
+    first, second = (replace(product, title=title, revision=2) for title in ("First", "Second"))
+    store.do(partial(store.products.change, product, first, refused=REFUSED))
+    for write in (store.products.change, store.products.add_stock):
+        with pytest.raises(Conflict, match="refused"):
+            store.do(partial(write, product, second, refused=REFUSED))
+    assert store.products.find(product.id) == first
+
+
+def test_stock_is_moved_from_what_it_is_and_not_from_what_was_read(store: Store) -> None:
+    store.add(product := a_product(stock=5))
+    store.do(partial(store.products.take_stock, product, 2, refused=REFUSED))
+    after = replace(product, stock=15, revision=2)
+    store.do(partial(store.products.add_stock, product, after, refused=REFUSED))
+    assert store.products.find(product.id) == replace(after, stock=13)
+
+
+def test_stock_is_never_moved_below_zero(store: Store) -> None:
+    store.add(product := a_product(stock=5))
+    store.do(partial(store.products.take_stock, product, 2, refused=REFUSED))
+    none = replace(product, stock=0, revision=2)
+    with pytest.raises(Conflict, match="refused"):
+        store.do(partial(store.products.add_stock, product, none, refused=REFUSED))
+    assert store.stock_of(product) == 3
+
+
+def test_stock_is_taken_down_to_the_last_one_and_no_further(store: Store) -> None:
+    store.add(product := a_product(stock=3))
+    for _ in range(3):
+        store.do(partial(store.products.take_stock, product, 1, refused=REFUSED))
+    with pytest.raises(Conflict, match="refused"):
+        store.do(partial(store.products.take_stock, product, 1, refused=REFUSED))
+    assert store.stock_of(product) == 0
+
+
+@pytest.mark.parametrize(
+    "price", [Money(49800, Currency.INR), Money(50000, Currency.INR), Money(49900, Currency.USD)]
+)
+def test_stock_is_not_taken_at_another_price(store: Store, price: Money) -> None:
+    store.add(product := a_product(price=Money(49900, Currency.INR)))
+    shown = replace(product, price=price)
+    with pytest.raises(Conflict, match="refused"):
+        store.do(partial(store.products.take_stock, shown, 1, refused=REFUSED))
+    assert store.stock_of(product) == product.stock
+
+
+def test_returned_stock_is_on_sale_again(store: Store) -> None:
+    store.add(product := a_product(stock=3))
+    store.do(partial(store.products.return_stock, product.id, 2))
+    assert store.stock_of(product) == 5
+
+
+def test_a_withdrawn_product_is_in_no_list_and_cannot_be_sold(store: Store) -> None:
+    store.add(product := a_product(), other := a_product())
+    now = product.updated_at
+    store.do(partial(store.products.withdraw, product, now, refused=REFUSED))
+    assert store.products.find(product.id) is None
+    assert store.products.find_many([product.id, other.id]) == {other.id: other}
+    assert [each.product.id for each in store.products.documents([product.id, other.id])] == [
+        other.id
+    ]
+    for filters, sort in EVERY_LIST:
+        assert listed(store, filters, sort) == [other.id]
+    with pytest.raises(Conflict, match="refused"):
+        store.do(partial(store.products.take_stock, product, 1, refused=REFUSED))
+
+
+def test_a_withdrawn_product_takes_returns_and_no_changes(store: Store) -> None:
+    store.add(product := a_product())
+    now = product.updated_at
+    store.do(partial(store.products.withdraw, product, now, refused=REFUSED))
+    store.do(partial(store.products.return_stock, product.id, 1))
+    after = replace(product, revision=product.revision + 2)
+    again = replace(product, revision=product.revision + 1)
+    for before in (product, again):
+        with pytest.raises(Conflict, match="refused"):
+            store.do(partial(store.products.change, before, after, refused=REFUSED))
+    assert store.products.find(product.id) is None
+
+
+EVERY_LIST = [
+    (Filters(), Sort.NEWEST),
+    (Filters(category="rice & grains"), Sort.NEWEST),
+    (Filters(seller_id=SELLER.user_id), Sort.NEWEST),
+    (Filters(currency=Currency.INR), Sort.CHEAPEST),
+    (Filters(currency=Currency.INR), Sort.DEAREST),
+    (Filters(category="rice & grains", currency=Currency.INR), Sort.CHEAPEST),
+]
+
+
+def listed(store: Store, filters: Filters, sort: Sort, limit: int = 100) -> list[str]:
+    """The ids of a list, read page by page."""
+    ids: list[str] = []
+    position: Position | None = None
+    while True:
+        page = store.products.page(filters, sort, position, limit)
+        assert len(page.products) <= limit
+        ids += [product.id for product in page.products]
+        position = page.next
+        if position is None:
+            return ids
+
+
+def a_shelf() -> list[Product]:
+    """Products that differ in all that lists tell apart, some of them made at the same moment."""
+    born = a_product().created_at
+    return [
+        a_product(
+            title=f"Product {number}",
+            price=Money(100 + number * 37 % 5 * 100, [Currency.INR, Currency.USD][number % 2]),
+            category=["Rice & Grains", "  rice &  GRAINS", "Tea", None][number % 4],
+            stock=number % 3,
+            seller=[SELLER, replace(SELLER, user_id=OTHER_SELLER)][number % 7 == 0],
+            created_at=born + timedelta(seconds=number // 2),
+        )
+        for number in range(24)
+    ]
+
+
+OTHER_SELLER = new_id()
+
+ORDERS: dict[Sort, Callable[[Product], Any]] = {
+    Sort.NEWEST: lambda product: (product.created_at, product.id),
+    Sort.CHEAPEST: lambda product: (product.price.minor, product.id),
+    Sort.DEAREST: lambda product: (product.price.minor, product.id),
+}
+
+LISTS = [
+    *EVERY_LIST,
+    (Filters(in_stock=True), Sort.NEWEST),
+    (Filters(category="tea", in_stock=True), Sort.NEWEST),
+    (Filters(currency=Currency.USD), Sort.NEWEST),
+    (Filters(currency=Currency.INR, lowest=200, highest=400), Sort.NEWEST),
+    (Filters(currency=Currency.INR, lowest=200, highest=400), Sort.CHEAPEST),
+    (Filters(currency=Currency.USD, lowest=200, in_stock=True), Sort.DEAREST),
+    (Filters(currency=Currency.USD, highest=300, category="rice & grains"), Sort.DEAREST),
+    (Filters(currency=Currency.INR, highest=50), Sort.CHEAPEST),
+    (Filters(seller_id=OTHER_SELLER), Sort.NEWEST),
+    (Filters(category="nothing at all"), Sort.NEWEST),
+]
+
+
+@pytest.mark.parametrize("limit", [1, 5, 100])
+def test_a_list_shows_what_its_filters_admit_in_order_once(store: Store, limit: int) -> None:
+    shelf = a_shelf()
+    store.add(*shelf)
+    for filters, sort in LISTS:
+        admitted = sorted(filter(filters.admits, shelf), key=ORDERS[sort])
+        expected = [product.id for product in admitted]
+        if sort is not Sort.CHEAPEST:
+            expected.reverse()
+        assert listed(store, filters, sort, limit) == expected, (filters, sort)
+
+
+def test_the_last_full_page_says_that_it_is_the_last(store: Store) -> None:
+    store.add(*(a_product() for _ in range(4)))
+    page = store.products.page(Filters(), Sort.NEWEST, None, 4)
+    assert (len(page.products), page.next) == (4, None)
+
+
+def test_a_product_that_was_changed_moves_in_the_lists(store: Store) -> None:
+    store.add(product := a_product(price=Money(100, Currency.INR), category="Tea"))
+    after = replace(product, price=Money(300, Currency.USD), category="Coffee", revision=2)
+    store.do(partial(store.products.change, product, after, refused=REFUSED))
+    assert listed(store, Filters(currency=Currency.INR), Sort.CHEAPEST) == []
+    assert listed(store, Filters(category="tea"), Sort.NEWEST) == []
+    dollars = Filters(category="coffee", currency=Currency.USD, lowest=300, highest=300)
+    assert listed(store, dollars, Sort.CHEAPEST) == [product.id]
+
+
+def entered(store: Store, reach: Reach, limit: int = 100) -> list[Entry]:
+    found: list[Entry] = []
+    after: str | None = None
+    while True:
+        entries, after = store.entries.window(reach, after, limit)
+        assert len(entries) <= limit
+        found += entries
+        if after is None:
+            return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_entries_are_read_in_order_and_in_windows(store: Store, limit: int) -> None:
+    one, other = sorted((a_product(), a_product()), key=lambda product: product.id)
+    store.entries.add(["appl", "apple", "apricot", "a", "चीनी"], one)
+    store.entries.add(["apple", "ap"], other)
+    assert entered(store, Reach("app"), limit) == [
+        Entry("appl", one.id),
+        Entry("apple", one.id),
+        Entry("apple", other.id),
+    ]
+    assert entered(store, Reach("ap", exact=True), limit) == [Entry("ap", other.id)]
+    assert entered(store, Reach("a", exact=True), limit) == [Entry("a", one.id)]
+    assert entered(store, Reach("ची"), limit) == [Entry("चीनी", one.id)]
+    assert entered(store, Reach("pear"), limit) == []
+
+
+def test_an_outdated_entry_goes_and_one_that_came_back_stays(store: Store) -> None:
+    first = a_product(revision=1)
+    store.entries.add(["apple", "pear"], first)
+    third = replace(first, revision=3)
+    store.entries.add(["pear"], third)
+    store.entries.remove_outdated(["apple", "pear", "plum"], first)
+    assert entered(store, Reach("apple")) == []
+    assert entered(store, Reach("pear")) == [Entry("pear", first.id)]
+
+
+def test_all_entries_of_a_product_go_at_once(store: Store) -> None:
+    product, other = a_product(), a_product()
+    words = [f"word{number}" for number in range(60)]
+    store.entries.add(words, product)
+    store.entries.add(words[:1], other)
+    store.entries.remove_all([*words, "never"], product)
+    assert entered(store, Reach("wo")) == [Entry("word0", other.id)]

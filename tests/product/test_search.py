@@ -1,0 +1,201 @@
+"""Search: every match is found once, in order, by however many windows and pages it takes."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from product import search
+from product.model import Filters, Position, Product, Selection, Sort
+from product.search import Document, WordIndex
+from product.words import Wish, words_of
+from supermarket.money import Currency, Money
+from support.in_memory import InMemoryOutbox
+from support.product import InMemoryEntries, InMemoryProducts, a_product
+
+BORN = a_product().created_at
+
+
+class Found:
+    """An index over some products, and all that a search finds in it."""
+
+    def __init__(self, *products: Product) -> None:
+        self.products = InMemoryProducts()
+        self.entries = InMemoryEntries()
+        self.index = WordIndex(self.entries, self.products)
+        for product in products:
+            self.add(product)
+
+    def add(self, product: Product) -> None:
+        self.index.admit(None, product)
+        transaction = InMemoryOutbox().begin()
+        self.products.add(product, transaction)
+        transaction.commit()
+
+    def by(self, text: str, limit: int = 10, **selection: Any) -> list[str]:
+        wanted = Selection(**({"sort": Sort.RELEVANCE} | selection), text=text)
+        titles: list[str] = []
+        position: Position | None = None
+        for _ in range(1000):
+            page = self.index.page(wanted, position, limit)
+            assert len(page.products) <= limit
+            titles += [product.title for product in page.products]
+            position = page.next
+            if position is None:
+                return titles
+        raise AssertionError("the list does not end")
+
+
+def test_all_words_must_match_in_title_or_description() -> None:
+    found = Found(
+        a_product(title="Green tea", description="From Assam"),
+        a_product(title="Black tea", description="From Nilgiri"),
+    )
+    assert found.by("tea assam") == ["Green tea"]
+    assert sorted(found.by("tea")) == ["Black tea", "Green tea"]
+    assert found.by("tea coffee") == []
+    assert found.by("!!!") == []
+
+
+def test_matches_in_the_title_come_first_and_the_newest_of_them_first() -> None:
+    later = [BORN + timedelta(minutes=number) for number in range(4)]
+    found = Found(
+        a_product(title="Old rice", created_at=later[0]),
+        a_product(title="New rice", created_at=later[1]),
+        a_product(title="Flour", description="Milled from rice", created_at=later[2]),
+        a_product(title="Kheer", description="A rice pudding", created_at=later[3]),
+    )
+    assert found.by("rice") == ["New rice", "Old rice", "Kheer", "Flour"]
+    assert found.by("rice", sort=Sort.NEWEST) == ["Kheer", "Flour", "New rice", "Old rice"]
+
+
+def test_matches_can_be_sorted_by_price_and_filtered() -> None:
+    prices = {"Cheap rice": 100, "Dear rice": 300, "Fair rice": 200}
+    found = Found(
+        *(a_product(title=each, price=Money(prices[each], Currency.INR)) for each in prices),
+        a_product(title="Rice abroad", price=Money(200, Currency.USD)),
+        a_product(title="No rice", stock=0, price=Money(200, Currency.INR)),
+    )
+    rupees = Filters(currency=Currency.INR, in_stock=True)
+    by_price = ["Cheap rice", "Fair rice", "Dear rice"]
+    assert found.by("rice", filters=rupees, sort=Sort.CHEAPEST, limit=1) == by_price
+    assert found.by("rice", filters=rupees, sort=Sort.DEAREST) == by_price[::-1]
+    assert found.by("rice", filters=replace(rupees, lowest=150, highest=250)) == ["Fair rice"]
+    assert found.by("rice", filters=Filters(category="tea")) == []
+
+
+def test_entries_that_lead_nowhere_or_to_other_words_do_no_harm() -> None:
+    found = Found(product := a_product(title="Tea"))
+    found.entries.add(["coffee", "tea"], a_product())
+    found.entries.add(["coffee"], product)
+    assert found.by("coffee") == []
+    assert found.by("tea") == ["Tea"]
+
+
+def test_a_changed_product_is_found_by_its_new_words_before_and_after_the_old_ones_go() -> None:
+    found = Found(before := a_product(title="Green tea", description=""))
+    after = replace(before, title="Black tea", revision=2)
+    found.index.admit(before, after)
+    assert found.by("green") == ["Green tea"]
+    transaction = InMemoryOutbox().begin()
+    found.products.change(before, after, transaction, AssertionError())  # type: ignore[arg-type]
+    transaction.commit()
+    assert (found.by("green"), found.by("black")) == ([], ["Black tea"])
+    found.index.forget(before, after)
+    assert (found.by("black"), found.by("tea")) == (["Black tea"], ["Black tea"])
+    assert {entry.word for entry in found.entries.entries} == {"black", "tea"}
+
+
+def test_a_late_clean_up_does_not_take_words_that_came_back() -> None:
+    found = Found(first := a_product(title="Green tea", description=""))
+    second = replace(first, title="Black tea", revision=2)
+    third = replace(first, title="Green tea", revision=3)
+    found.index.admit(first, second)
+    found.index.admit(second, third)
+    found.index.forget(first, second)
+    assert "green" in {entry.word for entry in found.entries.entries}
+
+
+def test_a_description_is_found_by_its_last_word() -> None:
+    words = [f"word{number}" for number in range(280)]
+    found = Found(a_product(title="Long story", description=" ".join(words)))
+    assert found.by("word279") == ["Long story"]
+
+
+def test_a_page_is_not_disturbed_by_what_came_or_went_before_it() -> None:
+    moments = [BORN + timedelta(minutes=number) for number in range(5)]
+    found = Found(*(a_product(title=f"Rice {at:%M}", created_at=at) for at in moments))
+    rice = Selection(text="rice", sort=Sort.RELEVANCE)
+    first = found.index.page(rice, None, 2)
+    found.add(a_product(title="Rice of now", created_at=BORN + timedelta(hours=1)))
+    rest = found.index.page(rice, first.next, 10)
+    titles = [product.title for product in (*first.products, *rest.products)]
+    assert titles == [f"Rice {at:%M}" for at in reversed(moments)]
+
+
+VOCABULARY = ["rice", "rices", "ricer", "riced", "tea", "teas", "apple", "apples", "the", "चाय"]
+SENTENCES = st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=5).map(" ".join)
+CATALOGUES = st.lists(st.tuples(SENTENCES, SENTENCES), max_size=12)
+
+
+@pytest.fixture
+def narrow_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "WINDOW", 3)
+
+
+@pytest.mark.usefixtures("narrow_windows")
+def test_a_word_of_many_products_is_read_window_by_window() -> None:
+    found = Found(*(a_product(title=f"Rice {number}", description="") for number in range(20)))
+    assert sorted(found.by("rice", limit=7)) == sorted(f"Rice {number}" for number in range(20))
+
+
+@pytest.mark.usefixtures("narrow_windows")
+def test_a_request_looks_at_a_bounded_number_of_windows() -> None:
+    found = Found(
+        *(a_product(title="Rice", description="") for _ in range(20)),
+        last := a_product(title="Ricebran tea", description=""),
+    )
+    page = found.index.page(Selection(text="tea rice", sort=Sort.RELEVANCE), None, 10)
+    assert page.products == ()
+    assert page.next is not None
+    assert found.by("tea rice") == [last.title]
+
+
+# the narrowed windows are the same for all examples, so one fixture for all of them is fine
+@settings(max_examples=150)
+@given(
+    catalogue=CATALOGUES,
+    typed=SENTENCES,
+    limit=st.integers(1, 12),
+    window=st.integers(1, 40),
+    sort=st.sampled_from(Sort),
+)
+def test_paging_returns_each_match_exactly_once(
+    catalogue: list[tuple[str, str]], typed: str, limit: int, window: int, sort: Sort
+) -> None:
+    products = [
+        a_product(title=f"{title} {number}", description=description)
+        for number, (title, description) in enumerate(catalogue)
+    ]
+    wish = Wish.of(typed)
+    expected = [each.title for each in products if wish.is_in(Document.of(each).words)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(search, "WINDOW", window)
+        assert sorted(Found(*products).by(typed, limit, sort=sort)) == sorted(expected)
+
+
+TITLES = st.text(min_size=1, max_size=40)
+
+
+@given(st.lists(TITLES, min_size=1, max_size=5), st.data())
+def test_every_product_is_found_by_any_word_of_its_title(
+    titles: list[str], data: st.DataObject
+) -> None:
+    found = Found(*(a_product(title=title, description="") for title in titles))
+    title = data.draw(st.sampled_from(titles))
+    words = [word for word in words_of(title) if word in Document.of(a_product(title=title)).words]
+    if words:
+        assert title in found.by(data.draw(st.sampled_from(words)))

@@ -1,0 +1,223 @@
+"""The catalogue's ports in memory, and products and pictures for tests."""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from product.model import Filters, Image, Page, Position, Product, Seller, Sort
+from product.pictures import Picture
+from product.search import Document, Entry, WordIndex
+from product.service import ProductService
+from product.words import Reach
+from supermarket.clock import Clock, iso, new_id
+from supermarket.errors import DomainError, Unavailable
+from supermarket.money import Currency, Money
+from supermarket.transaction import Transaction
+from support.in_memory import InMemoryOutbox, in_memory
+
+SELLER = Seller("01JDSELLER0000000000000000", "ravi@example.com", "Ravi")
+
+
+def a_product(**values: Any) -> Product:
+    """A product like any other, but for what a test says of it."""
+    moment = datetime(2026, 11, 22, 12, 0, 0, 123000, tzinfo=UTC)
+    usual: dict[str, Any] = {
+        "id": new_id(),
+        "title": "Basmati rice",
+        "description": "Long grains, aged two years",
+        "price": Money(49900, Currency.INR),
+        "seller": SELLER,
+        "images": (),
+        "stock": 5,
+        "category": "Rice & Grains",
+        "low_stock_threshold": None,
+        "revision": 1,
+        "created_at": moment,
+        "updated_at": moment,
+    }
+    return Product(**(usual | values))
+
+
+def png(width: int = 2, height: int = 2, size: int = 0) -> bytes:
+    """The bytes of a PNG, made up with random ones to `size`."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + b"\x7f" * width for _ in range(min(height, 64))))
+    chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    return content.ljust(size, b"\0")
+
+
+class InMemoryProducts:
+    """`Products` and `Documents` in a dictionary. `meanwhile` happens right after each read."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Product] = {}
+        self._withdrawn: set[str] = set()
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def find(self, product_id: str) -> Product | None:
+        product = None if product_id in self._withdrawn else self._all.get(product_id)
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        return product
+
+    def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
+        found = {each: self._all[each] for each in set(product_ids) & self._all.keys()}
+        return {each: found[each] for each in found if each not in self._withdrawn}
+
+    def documents(self, product_ids: Iterable[str]) -> list[Document]:
+        return [Document.of(product) for product in self.find_many(product_ids).values()]
+
+    def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
+        on_sale = self.find_many(self._all).values()
+        places = sorted(
+            ((_place(product, sort), product) for product in on_sale if filters.admits(product)),
+            key=lambda pair: pair[0],
+            reverse=sort is not Sort.CHEAPEST,
+        )
+        if after is not None:
+            forward = sort is Sort.CHEAPEST
+            places = [
+                p for p in places if (p[0] > after["place"]) is forward and p[0] != after["place"]
+            ]
+        shown = tuple(product for _, product in places[:limit])
+        return Page(shown, {"place": places[limit - 1][0]} if len(places) > limit else None)
+
+    def add(self, product: Product, transaction: Transaction) -> None:
+        in_memory(transaction).add(
+            lambda: product.id not in self._all, lambda: self._all.update({product.id: product})
+        )
+
+    def change(
+        self, before: Product, after: Product, transaction: Transaction, refused: DomainError
+    ) -> None:
+        def write() -> None:
+            stock = self._all[before.id].stock if after.stock == before.stock else after.stock
+            self._all[before.id] = replace(after, stock=stock)
+
+        in_memory(transaction).add(lambda: self._is_latest(before), write, refused)
+
+    def add_stock(
+        self, before: Product, after: Product, transaction: Transaction, refused: DomainError
+    ) -> None:
+        added = after.stock - before.stock
+
+        def there() -> bool:
+            return self._is_latest(before) and self._all[before.id].stock + added >= 0
+
+        def write() -> None:
+            self._all[before.id] = replace(after, stock=self._all[before.id].stock + added)
+
+        in_memory(transaction).add(there, write, refused)
+
+    def withdraw(
+        self, product: Product, now: datetime, transaction: Transaction, refused: DomainError
+    ) -> None:
+        in_memory(transaction).add(
+            lambda: self._is_latest(product), lambda: self._withdrawn.add(product.id), refused
+        )
+
+    def take_stock(
+        self, product: Product, quantity: int, transaction: Transaction, refused: DomainError
+    ) -> None:
+        def as_shown() -> bool:
+            present = self.find_many([product.id]).get(product.id)
+            return (
+                present is not None and present.stock >= quantity and present.price == product.price
+            )
+
+        in_memory(transaction).add(as_shown, lambda: self._move(product.id, -quantity), refused)
+
+    def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
+        in_memory(transaction).add(lambda: True, lambda: self._move(product_id, quantity))
+
+    def stock_of(self, product_id: str) -> int:
+        """Also of what was withdrawn."""
+        return self._all[product_id].stock
+
+    def _move(self, product_id: str, quantity: int) -> None:
+        product = self._all[product_id]
+        self._all[product_id] = replace(product, stock=product.stock + quantity)
+
+    def _is_latest(self, product: Product) -> bool:
+        present = self._all[product.id]
+        return product.id not in self._withdrawn and present.revision == product.revision
+
+
+class InMemoryEntries:
+    """`Entries` in a dictionary, from entry to revision."""
+
+    def __init__(self) -> None:
+        self.entries: dict[Entry, int] = {}
+
+    def window(self, reach: Reach, after: str | None, limit: int) -> tuple[list[Entry], str | None]:
+        within = sorted(
+            (entry for entry in self.entries if reach.covers(entry.word)), key=_entry_text
+        )
+        left = [entry for entry in within if after is None or _entry_text(entry) > after]
+        return left[:limit], _entry_text(left[limit - 1]) if len(left) >= limit else None
+
+    def add(self, words: Iterable[str], product: Product) -> None:
+        self.entries.update({Entry(word, product.id): product.revision for word in words})
+
+    def remove_outdated(self, words: Iterable[str], product: Product) -> None:
+        for word in words:
+            if self.entries.get(Entry(word, product.id), product.revision + 1) <= product.revision:
+                del self.entries[Entry(word, product.id)]
+
+    def remove_all(self, words: Iterable[str], product: Product) -> None:
+        for word in words:
+            self.entries.pop(Entry(word, product.id), None)
+
+
+class InMemoryPictures:
+    """`Pictures` in a dictionary, which a test can take down."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Picture] = {}
+        self.is_down = False
+
+    def upload(self, product_id: str, pictures: Sequence[Picture]) -> tuple[Image, ...]:
+        if self.is_down:
+            raise Unavailable("The image service does not answer")
+        named = {new_id(): picture for picture in pictures}
+        self.kept |= named
+        return tuple(Image(f"https://pictures/{key}", f"https://small/{key}", key) for key in named)
+
+    def discard(self, images: Sequence[Image]) -> None:
+        for image in images:
+            del self.kept[image.id]
+
+
+class Shop:
+    """The service on ports in memory, and the ports, for tests to look into."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.products = InMemoryProducts()
+        self.entries = InMemoryEntries()
+        self.pictures = InMemoryPictures()
+        self.outbox = InMemoryOutbox()
+        self.service = ProductService(
+            products=self.products,
+            index=WordIndex(self.entries, self.products),
+            pictures=self.pictures,
+            begin=self.outbox.begin,
+            clock=clock,
+            new_id=new_id,
+        )
+
+
+def _place(product: Product, sort: Sort) -> str:
+    by_price = sort in {Sort.CHEAPEST, Sort.DEAREST}
+    order = f"{product.price.minor:012d}" if by_price else iso(product.created_at)
+    return f"{order}#{product.id}"
+
+
+def _entry_text(entry: Entry) -> str:
+    return f"{entry.word}#{entry.product_id}"
