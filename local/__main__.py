@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -11,12 +12,14 @@ from typing import Any
 from rich.table import Table
 
 from local.cloud import CloudUnavailable, Plan, local_cloud
-from local.console import console
-from local.emulator import ROOT, EmulatorFailed
+from local.console import console, step
+from local.emulator import ROOT, EmulatorFailed, root_client
+from local.permissions import Evidence, unexplained
 from local.stack import SamFailed
 
 HOME = ROOT / ".local" / "run"
 ENDPOINTS = ROOT / ".local" / "endpoints.json"
+EVIDENCE = ROOT / ".local" / "test" / "permissions.json"
 
 
 def main() -> int:
@@ -39,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
         keep=arguments.keep,
         sample=not arguments.empty,
         bcrypt_rounds=arguments.bcrypt_rounds,
+        evidence=arguments.evidence,
     )
     began = time.perf_counter()
     try:
@@ -50,8 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
                 f"\nReady in {time.perf_counter() - began:.1f} s. Ctrl-C stops it; "
                 "[bold]make journey[/bold] in another terminal buys something."
             )
-            while True:
-                signal.pause()
+            while not arguments.stop_with or _is_alive(arguments.stop_with):
+                time.sleep(0.3)
     except KeyboardInterrupt:
         console.print("Stopped.")
 
@@ -62,12 +66,52 @@ def journey(_: argparse.Namespace) -> int:
     return buy(endpoints(), console)
 
 
+def reload(_: argparse.Namespace) -> None:
+    from local.reload import reload as put_live
+
+    with step("Putting the changed code live"):
+        functions, kernel = put_live(root_client(endpoints()["aws"], "lambda"))
+    console.print(f"{functions} functions" + (" and the shared kernel" if kernel else ""))
+
+
+def sam_local(arguments: argparse.Namespace) -> int:
+    from local.sam_local import serve
+
+    return serve(endpoints(), arguments.port, arguments.more)
+
+
+def iam_report(arguments: argparse.Namespace) -> int:
+    """List what is allowed and was not used, and what was refused; fail when that needs a look."""
+    if not arguments.evidence.exists():
+        raise CloudUnavailable("there is no evidence yet: make test")
+    evidence = Evidence.from_json(arguments.evidence.read_text())
+    findings = list(unexplained(evidence))
+    for finding in findings:
+        console.print(f"[red]✗[/red] {finding}")
+    console.print(
+        f"{len(evidence.permissions)} permissions, {sum(evidence.calls.values())} calls, "
+        f"{len(evidence.unused)} unused, {len(findings)} findings"
+    )
+    return 1 if findings else 0
+
+
 def endpoints() -> dict[str, Any]:
     """Where the running local cloud is."""
     if not ENDPOINTS.exists():
         raise CloudUnavailable("no local cloud has been started here: make run")
     known: dict[str, Any] = json.loads(ENDPOINTS.read_text())
     return known
+
+
+def contracts(arguments: argparse.Namespace) -> int:
+    """Compare the events' JSON Schemas with their classes, or write them anew."""
+    sys.path.insert(0, str(ROOT / "layers" / "shared"))
+    from local.contracts import outdated, write
+
+    changed = write() if arguments.write else outdated()
+    for name in changed:
+        console.print(f"{'written' if arguments.write else 'outdated'}: events/contracts/{name}")
+    return int(bool(changed) and not arguments.write)
 
 
 def announce(endpoints: dict[str, Any]) -> None:
@@ -89,6 +133,14 @@ def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -101,8 +153,22 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--keep", action="store_true", help="go on with the data of the last run")
     runs.add_argument("--empty", action="store_true", help="without the sample catalogue")
     runs.add_argument("--bcrypt-rounds", type=int, default=10, help="cost of a password hash")
+    runs.add_argument("--evidence", type=Path, help="keep what `iam-report` needs in this file")
+    runs.add_argument("--stop-with", type=int, help="stop when the process with this id is gone")
+    loads = commands.add_parser("reload", help="put changed code live in the running local cloud")
+    loads.set_defaults(command=reload)
+    serves = commands.add_parser("sam-local", help="serve the HTTP API with `sam local start-api`")
+    serves.set_defaults(command=sam_local)
+    serves.add_argument("--port", type=int, default=3001)
+    serves.add_argument("more", nargs="*", help="options of `sam local start-api`, after --")
+    reports = commands.add_parser("iam-report", help="compare policies with the calls of the tests")
+    reports.set_defaults(command=iam_report)
+    reports.add_argument("--evidence", type=Path, default=EVIDENCE)
     buys = commands.add_parser("journey", help="buy something from the running local cloud")
     buys.set_defaults(command=journey)
+    compares = commands.add_parser("contracts", help="compare the events' schemas with the code")
+    compares.set_defaults(command=contracts)
+    compares.add_argument("--write", action="store_true", help="write them anew")
     return parser
 
 

@@ -27,13 +27,8 @@ def sqs_batch(*events: dict[str, Any]) -> dict[str, Any]:
         "Records": [
             {
                 "messageId": f"message-{number}",
-                "receiptHandle": "handle",
-                "body": json.dumps(event),
-                "attributes": {},
-                "messageAttributes": {},
                 "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:ap-south-1:123456789012:queue",
-                "awsRegion": "ap-south-1",
+                "body": json.dumps(event),
             }
             for number, event in enumerate(events)
         ]

@@ -1,0 +1,106 @@
+"""Who hears of what: the rules of the template, the listeners and the catalogue agree."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from moto.events.models import EventPattern
+
+from supermarket.contracts import EVENTS
+from support.contracts import EVENTS_FOLDER, sample, sqs_batch
+from support.domains import listeners
+from support.template import functions, resources
+
+ROW = re.compile(r"^\| (\w+) \| (\w+) \| (.+) \| (.+) \|$", re.MULTILINE)
+LISTENERS = {function["Handler"]: name for name, function in functions().items()}
+PUBLIC: set[str] = set()
+"""Events that are meant for others than the platform's own domains."""
+
+
+def catalogue() -> dict[str, tuple[str, set[str]]]:
+    """The rows of the README: producer and consumers of each event."""
+    rows = ROW.findall((EVENTS_FOLDER / "README.md").read_text())
+    return {
+        event: (producer, set(consumers.split(", ")))
+        for event, producer, _, consumers in rows
+        if event != "event"
+    }
+
+
+def rule_of(consumer: str) -> dict[str, Any]:
+    """The one rule whose target is the queue that the consumer's Lambda reads."""
+    function = functions()[LISTENERS[f"{consumer}.listeners.reactions"]]
+    queue = function["Events"]["Queue"]["Properties"]["Queue"]
+    rules = [
+        rule
+        for rule in resources("AWS::Events::Rule").values()
+        if any(target["Arn"] == queue for target in rule["Targets"])
+    ]
+    assert len(rules) == 1
+    return rules[0]
+
+
+def lets_through(consumer: str, event: Any) -> bool:
+    pattern = EventPattern.load(json.dumps(rule_of(consumer)["EventPattern"]))
+    return bool(pattern.matches_event(event))
+
+
+CONSUMERS = sorted(listeners())
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_a_rule_lets_exactly_those_events_through_that_its_listener_reacts_to(
+    consumer: str,
+) -> None:
+    let_through = {name for name in EVENTS if lets_through(consumer, sample(name))}
+    assert let_through == set(listeners()[consumer].reactions)
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_a_rule_lets_no_stranger_through(consumer: str) -> None:
+    for name in listeners()[consumer].reactions:
+        assert not lets_through(consumer, {**sample(name), "source": "somebody.else"})
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_reactions_are_named_by_what_they_do_and_know_their_domain(consumer: str) -> None:
+    known = listeners()[consumer]
+    assert known.consumer == consumer
+    for name, (event, reaction) in known.reactions.items():
+        assert event is EVENTS[name]
+        assert name.lower() not in reaction.__name__.replace("_", "")
+
+
+def test_every_rule_has_a_listener() -> None:
+    assert len(resources("AWS::Events::Rule")) == len(CONSUMERS)
+
+
+def test_every_event_has_a_consumer_or_is_public() -> None:
+    heard = {name for reactions in listeners().values() for name in reactions.reactions}
+    assert set(EVENTS) - heard == PUBLIC
+
+
+def test_the_catalogue_tells_who_produces_and_who_consumes() -> None:
+    told = catalogue()
+    assert list(told) == list(EVENTS)
+    for name, (producer, consumers) in told.items():
+        assert f"supermarket.{producer}" == EVENTS[name].SOURCE
+        hear = {c for c, reactions in listeners().items() if name in reactions.reactions}
+        assert consumers == (hear or {"public"})
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_a_listener_takes_the_samples_of_its_events(
+    consumer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = listeners()[consumer]
+    taken = []
+    for name, (event, _) in list(known.reactions.items()):
+        pair = (event, lambda fact, metadata: taken.append((type(fact), metadata.event_id)))
+        monkeypatch.setitem(known.reactions, name, pair)
+    names = list(known.reactions)
+    answer = known(sqs_batch(*(sample(name) for name in names)), None)
+    assert answer == {"batchItemFailures": []}
+    ids = [sample(name)["detail"]["metadata"]["eventId"] for name in names]
+    assert taken == list(zip([EVENTS[name] for name in names], ids, strict=True))

@@ -1,0 +1,89 @@
+"""The written contracts are the classes, and the samples keep both."""
+
+import json
+import re
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+
+from local.contracts import outdated, schemas
+from supermarket.contracts import EVENTS, Envelope
+from support.contracts import EVENTS_FOLDER, SAMPLES, sample
+
+NAMES = list(EVENTS)
+SECRETS = re.compile(r"password|token|secret|signature|hash|card", re.IGNORECASE)
+
+
+def validator(name: str) -> Draft202012Validator:
+    file = f"{name}.v{EVENTS[name].VERSION}.schema.json"
+    schema = json.loads((EVENTS_FOLDER / "contracts" / file).read_text())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema, format_checker=FormatChecker())
+
+
+def names_in(schema: Any) -> set[str]:
+    """The names of all fields, at every depth."""
+    if isinstance(schema, list):
+        return {name for part in schema for name in names_in(part)}
+    if not isinstance(schema, dict):
+        return set()
+    return set(schema.get("properties", ())).union(*(names_in(part) for part in schema.values()))
+
+
+def test_every_class_equals_its_schema_file() -> None:
+    assert outdated() == [], "python -m local contracts --write"
+
+
+def test_every_event_has_one_sample() -> None:
+    assert {path.stem for path in SAMPLES.glob("*.json")} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_is_what_event_bridge_hands_on(name: str) -> None:
+    event = sample(name)
+    assert (event["detail-type"], event["source"]) == (name, EVENTS[name].SOURCE)
+    assert event.keys() == {
+        *("version", "id", "detail-type", "source", "account", "time", "region", "resources"),
+        "detail",
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_keeps_the_schema(name: str) -> None:
+    validator(name).validate(sample(name)["detail"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_goes_through_its_class_unchanged(name: str) -> None:
+    detail = sample(name)["detail"]
+    envelope = Envelope.model_validate(detail)
+    assert envelope.metadata.version == EVENTS[name].VERSION
+    assert envelope.metadata.model_dump(mode="json") == detail["metadata"]
+    assert EVENTS[name].model_validate(envelope.data).model_dump(mode="json") == detail["data"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_schema_refuses_an_event_that_lacks_something(name: str) -> None:
+    detail = sample(name)["detail"]
+    required = [field.alias for field in EVENTS[name].model_fields.values() if field.is_required()]
+    for field in required:
+        broken = deepcopy(detail)
+        del broken["data"][field]
+        with pytest.raises(ValidationError):
+            validator(name).validate(broken)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_producer_may_add_a_field_without_breaking_anybody(name: str) -> None:
+    detail = sample(name)["detail"]
+    detail["data"]["somethingNew"] = {"deep": 1}
+    validator(name).validate(detail)
+    EVENTS[name].model_validate(detail["data"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_event_carries_no_secret(name: str) -> None:
+    text = schemas()[f"{name}.v{EVENTS[name].VERSION}.schema.json"]
+    assert [field for field in names_in(json.loads(text)) if SECRETS.search(field)] == []

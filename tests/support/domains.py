@@ -1,0 +1,38 @@
+"""The domains as they lie in `functions/`, for tests that look at all of them."""
+
+from importlib import import_module
+from pathlib import Path
+
+from supermarket.events import Reactions
+from supermarket.http import Endpoint
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = ROOT / "functions"
+KERNEL = ROOT / "layers" / "shared" / "supermarket"
+
+
+def domains() -> list[str]:
+    """Their names."""
+    return sorted(path.parent.name for path in FUNCTIONS.glob("*/__init__.py"))
+
+
+def with_room(room: str) -> list[str]:
+    """The domains that have, say, a `listeners.py`."""
+    return sorted(path.parent.name for path in FUNCTIONS.glob(f"*/{room}.py"))
+
+
+def listeners() -> dict[str, Reactions]:
+    """The reactions of every domain that listens."""
+    return {
+        domain: import_module(f"{domain}.listeners").reactions for domain in with_room("listeners")
+    }
+
+
+def endpoints() -> dict[str, Endpoint]:
+    """Every endpoint by its handler, such as `cart.endpoints.get_cart`."""
+    return {
+        f"{domain}.endpoints.{name}": value
+        for domain in with_room("endpoints")
+        for name, value in vars(import_module(f"{domain}.endpoints")).items()
+        if isinstance(value, Endpoint)
+    }
