@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,23 +9,6 @@ from supermarket.caller import Role
 from supermarket.errors import Conflict, NotFound
 
 MAX_ADDRESSES = 20
-
-POSTAL_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{1,10}[A-Za-z0-9]")
-POSTAL_CODE_OF = {
-    "IN": re.compile(r"[0-9]{6}"),
-    "US": re.compile(r"[0-9]{5}(-[0-9]{4})?"),
-}
-COUNTRY_CODES = {
-    "in": "IN",
-    "ind": "IN",
-    "india": "IN",
-    "us": "US",
-    "u.s.": "US",
-    "usa": "US",
-    "u.s.a.": "US",
-    "united states": "US",
-    "united states of america": "US",
-}
 
 
 @dataclass(frozen=True)
@@ -106,12 +88,3 @@ class AddressBook:
         if default_id == address_id:
             default_id = left[0].id if left else None
         return replace(self, addresses=left, default_id=default_id)
-
-
-def is_postal_code(text: str, country: str) -> bool:
-    """Whether `text` can be a postal code of `country`, given by its name or its ISO code.
-
-    Strict for the countries whose rule is known, lenient for all others.
-    """
-    code = COUNTRY_CODES.get(country.strip().casefold(), "")
-    return POSTAL_CODE_OF.get(code, POSTAL_CODE).fullmatch(text) is not None

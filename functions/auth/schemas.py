@@ -13,9 +13,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from auth.model import Address, AddressBook, FullName, User, is_postal_code
+from auth.model import Address, AddressBook, FullName, User
 from auth.service import Registration
 from supermarket.caller import Role
+from supermarket.postal_codes import is_postal_code
 from supermarket.schemas import Body, Message, Timestamp, View
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # a name must not break out of a mail's line

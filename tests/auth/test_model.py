@@ -1,10 +1,10 @@
-"""Address books, and what passes for a postal code."""
+"""Address books."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth.model import MAX_ADDRESSES, Address, AddressBook, is_postal_code
+from auth.model import MAX_ADDRESSES, Address, AddressBook
 from supermarket.errors import Conflict, NotFound
 
 type Change = tuple[str, int, bool]
@@ -72,40 +72,3 @@ def test_whatever_happens_to_a_book_its_default_is_one_of_its_addresses(
             book = book.remove(kept.pop(which % len(kept)))
         assert [address.id for address in book.addresses] == kept
         assert book.default_id in kept if kept else book.default_id is None
-
-
-@pytest.mark.parametrize(
-    ("country", "code"),
-    [
-        ("IN", "560001"),
-        ("india", "110011"),
-        ("US", "10001"),
-        ("USA", "10001-1234"),
-        ("United States", "94016"),
-        ("GB", "SW1A 1AA"),
-        ("Netherlands", "1012 AB"),
-    ],
-)
-def test_postal_codes_of_their_country(country: str, code: str) -> None:
-    assert is_postal_code(code, country)
-
-
-@pytest.mark.parametrize(
-    ("country", "code"),
-    [
-        ("IN", "56001"),
-        ("India", "5600011"),
-        ("IN", "56O001"),
-        ("IN", "५६०००१"),
-        ("IN", "560001\n"),
-        ("US", "1234"),
-        ("us", "123456"),
-        ("USA", "10001-123"),
-        ("US", "10001 1234"),
-        ("GB", ""),
-        ("GB", "-"),
-        ("GB", "SW1A 1AA SW1A 1AA"),
-    ],
-)
-def test_postal_codes_that_cannot_be_of_their_country(country: str, code: str) -> None:
-    assert not is_postal_code(code, country)

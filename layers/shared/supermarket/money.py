@@ -31,10 +31,12 @@ class Money:
     @classmethod
     def of(cls, amount: Decimal, currency: Currency) -> Money:
         """From a decimal amount; ValueError when it has more than two decimal places."""
-        minor = amount * MINOR_UNITS_PER_UNIT
-        if minor != minor.to_integral_value():
+        # a ratio, because decimal arithmetic would round what has more than 28 digits
+        numerator, denominator = amount.as_integer_ratio()
+        minor, rest = divmod(numerator * MINOR_UNITS_PER_UNIT, denominator)
+        if rest:
             raise ValueError("an amount has at most two decimal places")
-        return cls(int(minor), currency)
+        return cls(minor, currency)
 
     @classmethod
     def zero(cls, currency: Currency) -> Money:

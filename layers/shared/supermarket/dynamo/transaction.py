@@ -5,6 +5,7 @@ errors.
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -25,6 +26,18 @@ TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExc
 CONTENDED = "Somebody else changed the same thing at this very moment. Try again."
 UNEXPECTED = "A write was refused that nobody expected to be."
 
+# PynamoDB sends the writes grouped in this order, and DynamoDB names the refused ones by position
+KINDS = ("condition_check_items", "delete_items", "put_items", "update_items")
+
+
+@dataclass(frozen=True)
+class _Write:
+    """One write: the how-manieth it was to be added, and what it means when it is refused."""
+
+    place: int
+    operation: dict[str, Any]
+    refused: DomainError | None
+
 
 class DynamoTransaction:
     """Collects puts, updates, deletes and checks; `commit` sends them as one all-or-nothing call.
@@ -34,17 +47,7 @@ class DynamoTransaction:
     """
 
     def __init__(self) -> None:
-        # DynamoDB names the refused writes by position, and PynamoDB sends them grouped in this
-        # order
-        self._operations: dict[str, list[dict[str, Any]]] = {
-            "condition_check_items": [],
-            "delete_items": [],
-            "put_items": [],
-            "update_items": [],
-        }
-        self._refusals: dict[str, list[DomainError | None]] = {
-            kind: [] for kind in self._operations
-        }
+        self._writes: dict[str, list[_Write]] = {kind: [] for kind in KINDS}
 
     def put(
         self, row: Row, condition: Condition | None = None, refused: DomainError | None = None
@@ -80,12 +83,7 @@ class DynamoTransaction:
     def commit(self) -> None:
         for attempt in range(ATTEMPTS):
             try:
-                database().transact_write_items(
-                    condition_check_items=self._operations["condition_check_items"],
-                    delete_items=self._operations["delete_items"],
-                    put_items=self._operations["put_items"],
-                    update_items=self._operations["update_items"],
-                )
+                database().transact_write_items(**self._operations())
             except TransactWriteError as failure:
                 self._raise_refusals(failure)
                 # full jitter: buyers who collided must not collide again in step
@@ -95,18 +93,21 @@ class DynamoTransaction:
         raise Conflict(CONTENDED)
 
     def _add(self, kind: str, operation: dict[str, Any], refused: DomainError | None) -> None:
-        self._operations[kind].append(operation)
-        self._refusals[kind].append(refused)
+        place = sum(map(len, self._writes.values()))
+        self._writes[kind].append(_Write(place, operation, refused))
+
+    def _operations(self) -> dict[str, Any]:
+        return {kind: [write.operation for write in self._writes[kind]] for kind in KINDS}
 
     def _raise_refusals(self, failure: TransactWriteError) -> None:
         """Return quietly when trying again makes sense; raise what the refusal means otherwise."""
         if failure.cause_response_code != "TransactionCanceledException":
             raise Unavailable("The database does not answer. Try again.") from failure
         reasons = failure.cancellation_reasons
-        refusals = chain.from_iterable(self._refusals.values())
+        writes = chain.from_iterable(self._writes.values())
         refused = [
-            error or RuntimeError(UNEXPECTED)
-            for error, reason in zip(refusals, reasons, strict=True)
+            write
+            for write, reason in zip(writes, reasons, strict=True)
             if reason is not None and reason.code == "ConditionalCheckFailed"
         ]
         if refused:
@@ -124,9 +125,11 @@ def dynamo(transaction: Transaction) -> DynamoTransaction:
     return transaction
 
 
-def _merged(refused: Sequence[Exception]) -> Exception:
-    first = refused[0]
-    if isinstance(first, DomainError):
-        errors = chain.from_iterable(e.errors for e in refused if isinstance(e, DomainError))
-        return type(first)(first.message, tuple(errors))
-    return first
+def _merged(writes: Sequence[_Write]) -> Exception:
+    """What the first of the refused writes means, with the field errors of all."""
+    refusals = [write.refused for write in sorted(writes, key=lambda write: write.place)]
+    first = refusals[0]
+    if first is None:
+        return RuntimeError(UNEXPECTED)
+    errors = chain.from_iterable(refusal.errors for refusal in refusals if refusal)
+    return type(first)(first.message, tuple(errors))

@@ -1,0 +1,107 @@
+"""Idempotency keys, in memory and in DynamoDB alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from conftest import FrozenClock
+from supermarket.dynamo.idempotency import DynamoIdempotencyKeys
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.errors import Invalid, RuleViolated
+from supermarket.idempotency import REMEMBERED_FOR, IdempotencyKey, IdempotencyKeys, KeyTaken
+from supermarket.request import Request
+from supermarket.transaction import Transaction
+from support.in_memory import InMemoryIdempotencyKeys, InMemoryOutbox
+
+KEY = IdempotencyKey.of("place", "u1", "key-1", b"{}")
+
+
+@dataclass(frozen=True)
+class Store:
+    keys: IdempotencyKeys
+    begin: Callable[[], Transaction]
+
+    def remember(self, key: IdempotencyKey, result_id: str) -> None:
+        transaction = self.begin()
+        self.keys.remember(key, result_id, transaction)
+        transaction.commit()
+
+
+@pytest.fixture(params=["in memory", "DynamoDB"])
+def store(request: pytest.FixtureRequest, clock: FrozenClock) -> Store:
+    if request.param == "in memory":
+        return Store(InMemoryIdempotencyKeys(clock), InMemoryOutbox().begin)
+    request.getfixturevalue("aws")
+    return Store(DynamoIdempotencyKeys(clock), DynamoTransaction)
+
+
+def test_a_key_leads_to_its_result(store: Store) -> None:
+    assert store.keys.result_of(KEY) is None
+    store.remember(KEY, "o1")
+    assert store.keys.result_of(KEY) == "o1"
+
+
+def test_a_key_is_taken_only_when_its_transaction_commits(store: Store) -> None:
+    store.keys.remember(KEY, "o1", store.begin())
+    assert store.keys.result_of(KEY) is None
+
+
+def test_a_key_with_another_body_is_against_the_rules(store: Store) -> None:
+    store.remember(KEY, "o1")
+    with pytest.raises(RuleViolated):
+        store.keys.result_of(IdempotencyKey.of("place", "u1", "key-1", b'{"a":1}'))
+
+
+def test_of_two_uses_at_once_one_wins(store: Store) -> None:
+    store.remember(KEY, "o1")
+    with pytest.raises(KeyTaken):
+        store.remember(KEY, "o2")
+    assert store.keys.result_of(KEY) == "o1"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        IdempotencyKey.of("place", "u2", "key-1", b"{}"),
+        IdempotencyKey.of("pay", "u1", "key-1", b"{}"),
+        IdempotencyKey.of("place", "u1", "key-2", b"{}"),
+    ],
+)
+def test_a_key_is_its_users_and_its_use_cases_own(store: Store, other: IdempotencyKey) -> None:
+    store.remember(KEY, "o1")
+    assert store.keys.result_of(other) is None
+    store.remember(other, "o2")
+    assert store.keys.result_of(other) == "o2"
+
+
+def test_a_key_is_forgotten_after_a_day_and_may_be_used_anew(
+    store: Store, clock: FrozenClock
+) -> None:
+    store.remember(KEY, "o1")
+    clock.advance(REMEMBERED_FOR - timedelta(seconds=1))
+    assert store.keys.result_of(KEY) == "o1"
+    clock.advance(timedelta(seconds=1))
+    assert store.keys.result_of(KEY) is None
+    store.remember(KEY, "o2")
+    assert store.keys.result_of(KEY) == "o2"
+
+
+def a_request(headers: dict[str, str], body: bytes = b"{}") -> Request:
+    return Request("request-1", "POST", "/", {}, {}, headers, {}, body)
+
+
+def test_a_request_brings_its_key_along_with_its_body() -> None:
+    key = IdempotencyKey.from_request(a_request({"idempotency-key": "key-1"}), "place", "u1")
+    assert key == KEY
+
+
+def test_a_request_without_the_header_has_no_key() -> None:
+    assert IdempotencyKey.from_request(a_request({}), "place", "u1") is None
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é", "a\n", "\0"])
+def test_a_malformed_key_is_invalid(key: str) -> None:
+    with pytest.raises(Invalid):
+        IdempotencyKey.from_request(a_request({"idempotency-key": key}), "place", "u1")

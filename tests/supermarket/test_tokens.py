@@ -1,0 +1,195 @@
+"""Access tokens: whose they are, and everything that must not pass for one."""
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import HealthCheck, assume, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from conftest import FrozenClock
+from supermarket.caller import Caller, Role
+from supermarket.errors import Unauthenticated
+from supermarket.tokens import AUDIENCE, LIFETIME, AccessTokens
+
+ISSUER = "supermarket-test"
+KEY = "a key that is long enough for hs256, or so they say"
+OTHER_KEY = "another key that is long enough for hs256, is it not"
+KEYS = {"active": "k1", "k1": KEY}
+SELLER = Caller("u1", "s1", Role.SELLER, "asha@example.com", "Asha")
+
+type Claims = dict[str, Any]
+
+
+@pytest.fixture
+def tokens(clock: FrozenClock) -> AccessTokens:
+    return AccessTokens(lambda: KEYS, ISSUER, clock)
+
+
+def claims_at(clock: FrozenClock, **changes: Any) -> Claims:
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "iat": int(clock().timestamp()),
+        "exp": int((clock() + LIFETIME).timestamp()),
+        "sub": "u1",
+        "sid": "s1",
+        "role": "seller",
+        "email": "asha@example.com",
+        "given_name": "Asha",
+        **changes,
+    }
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def forged(claims: Claims, key: str = KEY, alg: str = "HS256", **header: Any) -> str:
+    return jwt.encode(claims, key, alg, headers={"kid": "k1", **header})
+
+
+def part(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def refuses(tokens: AccessTokens, token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        tokens.verify(token)
+    with pytest.raises(Unauthenticated):
+        tokens.verify_at_any_age(token)
+
+
+def test_a_token_tells_whose_it_is(tokens: AccessTokens) -> None:
+    assert tokens.verify(tokens.issue(SELLER)) == SELLER
+
+
+def test_a_token_is_good_until_the_last_moment_of_its_life(
+    tokens: AccessTokens, clock: FrozenClock
+) -> None:
+    token = tokens.issue(SELLER)
+    clock.advance(LIFETIME - timedelta(milliseconds=1))
+    assert tokens.verify(token) == SELLER
+    clock.advance(timedelta(milliseconds=1))
+    with pytest.raises(Unauthenticated):
+        tokens.verify(token)
+
+
+def test_a_token_that_ran_out_still_tells_whose_it_was(
+    tokens: AccessTokens, clock: FrozenClock
+) -> None:
+    token = tokens.issue(SELLER)
+    clock.advance(timedelta(days=20))
+    assert tokens.verify_at_any_age(token) == SELLER
+
+
+def test_a_forgery_by_the_rules_is_a_token(tokens: AccessTokens, clock: FrozenClock) -> None:
+    # or else the refusals below would prove nothing
+    assert tokens.verify(forged(claims_at(clock))) == SELLER
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_token_with_any_one_character_changed_is_refused(
+    tokens: AccessTokens, data: st.DataObject
+) -> None:
+    token = tokens.issue(SELLER)
+    # the last character of a base64 text has bits that say nothing
+    place = data.draw(st.sampled_from([i for i in range(len(token) - 1) if token[i] != "."]))
+    character = data.draw(st.sampled_from("ABCabc019-_.!é"))
+    assume(character != token[place])
+    refuses(tokens, token[:place] + character + token[place + 1 :])
+
+
+@pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE"])
+@pytest.mark.parametrize("signature", ["", "x"])
+def test_an_unsigned_token_is_refused(
+    tokens: AccessTokens, clock: FrozenClock, alg: str, signature: str
+) -> None:
+    header = part({"alg": alg, "typ": "JWT", "kid": "k1"})
+    refuses(tokens, f"{header}.{part(claims_at(clock))}.{signature}")
+
+
+@pytest.mark.parametrize("alg", ["HS384", "HS512"])
+def test_another_algorithm_is_refused_even_with_the_right_key(
+    tokens: AccessTokens, clock: FrozenClock, alg: str
+) -> None:
+    refuses(tokens, forged(claims_at(clock), key=KEY + KEY, alg=alg))
+
+
+def test_another_key_is_refused(tokens: AccessTokens, clock: FrozenClock) -> None:
+    refuses(tokens, forged(claims_at(clock), key=OTHER_KEY))
+
+
+@pytest.mark.parametrize("kid", [None, "", "k9", "active", "../k1", "K1"])
+def test_a_key_that_is_not_in_the_ring_is_refused(
+    tokens: AccessTokens, clock: FrozenClock, kid: str | None
+) -> None:
+    header = {"alg": "HS256", "typ": "JWT"} | ({} if kid is None else {"kid": kid})
+    # signed with what a careless look-up of "active" would find
+    unsigned = f"{part(header)}.{part(claims_at(clock))}"
+    for key in (KEY, "k1"):
+        signature = jwt.get_algorithm_by_name("HS256").sign(unsigned.encode(), key.encode())
+        refuses(tokens, f"{unsigned}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}")
+
+
+@pytest.mark.parametrize("kid", [1, True, ["k1"], {"k": 1}, None])
+def test_a_key_id_that_is_no_text_is_refused(
+    tokens: AccessTokens, clock: FrozenClock, kid: object
+) -> None:
+    unsigned = f"{part({'alg': 'HS256', 'kid': kid})}.{part(claims_at(clock))}"
+    signature = jwt.get_algorithm_by_name("HS256").sign(unsigned.encode(), KEY.encode())
+    refuses(tokens, f"{unsigned}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "supermarket-prod"},
+        {"iss": "supermarket"},
+        {"aud": "another-api"},
+        {"role": "root"},
+        *({claim: None} for claim in ("iss", "aud", "exp", "iat", "sub", "sid", "role", "email")),
+    ],
+)
+def test_claims_that_are_missing_or_not_ours_are_refused(
+    tokens: AccessTokens, clock: FrozenClock, changes: Claims
+) -> None:
+    refuses(tokens, forged(claims_at(clock, **changes)))
+
+
+@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "nonsense", "💥", "a" * 10_000, "\0"])
+def test_what_is_no_token_at_all_is_refused(tokens: AccessTokens, token: str) -> None:
+    refuses(tokens, token)
+
+
+def test_a_rotation_signs_with_the_new_key_and_still_trusts_the_old_one(
+    clock: FrozenClock,
+) -> None:
+    ring = dict(KEYS)
+    tokens = AccessTokens(lambda: ring, ISSUER, clock)
+    before = tokens.issue(SELLER)
+
+    ring.update(active="k2", k2=OTHER_KEY)
+    after = tokens.issue(SELLER)
+    assert jwt.get_unverified_header(after)["kid"] == "k2"
+    assert tokens.verify(before) == tokens.verify(after) == SELLER
+
+    del ring["k1"]
+    refuses(tokens, before)
+    assert tokens.verify(after) == SELLER
+
+
+@pytest.mark.parametrize("method", ["verify", "verify_at_any_age"])
+def test_a_refusal_tells_nothing_of_its_reason(
+    tokens: AccessTokens, clock: FrozenClock, method: str
+) -> None:
+    verify: Callable[[str], Caller] = getattr(tokens, method)
+    told = set()
+    for token in ("x", forged(claims_at(clock, iss="x")), forged(claims_at(clock), OTHER_KEY)):
+        with pytest.raises(Unauthenticated) as refused:
+            verify(token)
+        told.add(refused.value.message)
+    assert len(told) == 1
