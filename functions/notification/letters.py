@@ -48,4 +48,4 @@ def _money(amount: Amount) -> str:
 
 
 def _moment(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
+    return f"{moment.astimezone(UTC):%-d %b %Y, %H:%M} UTC"

@@ -2,6 +2,7 @@
 trouble.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,16 +17,18 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from local.razorpay import create_app
+from order.model import Order
 from payment import gateways
-from payment.gateways import RazorpayApi
-from payment.model import AttemptStatus, Proof
+from payment.gateways import OrderServiceOrders, RazorpayApi
+from payment.model import AttemptStatus, Customer, PayableOrder, Proof
 from payment.service import RazorpayKeys
 from payment.wiring import razorpay_client
 from supermarket.clock import new_id
 from supermarket.config import settings
 from supermarket.errors import BadGateway, Unavailable
 from supermarket.money import Currency, Money
-from support.payment import KEYS, PRICE
+from support.order import an_order
+from support.payment import KEYS, NOON, PRICE
 
 Serve = Callable[[Starlette, str], str]
 
@@ -215,8 +218,6 @@ def test_a_slow_answer_is_waited_for_once_and_not_long(
     waits: Waits,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import asyncio
-
     asked = 0
 
     async def dawdle(_: Request) -> Response:
@@ -266,3 +267,19 @@ def test_a_record_that_makes_no_sense_is_a_bad_gateway(
 
 def test_the_secret_of_the_keys_is_never_shown() -> None:
     assert KEYS.key_secret not in repr(KEYS)
+
+
+def test_an_order_is_payable_by_whom_and_over_what_the_order_domain_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order = an_order(NOON, "u1")
+
+    class OrderService:
+        def payable(self, order_id: str, customer_id: str) -> Order:
+            assert (order_id, customer_id) == (order.id, "u1")
+            return order
+
+    monkeypatch.setattr("order.wiring.order_service", OrderService)
+    customer = Customer("u1", "asha@example.com", "Asha")
+    expected = PayableOrder(order.id, customer, order.pricing.total)
+    assert OrderServiceOrders().payable(order.id, "u1") == expected
