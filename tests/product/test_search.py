@@ -164,7 +164,6 @@ def test_a_request_looks_at_a_bounded_number_of_windows() -> None:
     assert found.by("tea rice") == [last.title]
 
 
-# the narrowed windows are the same for all examples, so one fixture for all of them is fine
 @settings(max_examples=150)
 @given(
     catalogue=CATALOGUES,
