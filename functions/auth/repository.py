@@ -14,7 +14,7 @@ from pynamodb.exceptions import PutError
 from auth.model import Account, Address, AddressBook, FullName, User
 from supermarket.caller import Role
 from supermarket.clock import from_iso, iso
-from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.rows import Row, error_code, table
 from supermarket.dynamo.transaction import dynamo
 from supermarket.errors import Conflict, FieldError
 from supermarket.transaction import Transaction
@@ -130,7 +130,7 @@ class DynamoAddressBooks:
         try:
             row.save()
         except PutError as failure:
-            if failure.cause_response_code == "ConditionalCheckFailedException":
+            if error_code(failure) == "ConditionalCheckFailedException":
                 return False
             raise
         return True

@@ -4,8 +4,10 @@ import os
 from functools import cache
 from typing import Any
 
+from botocore.exceptions import ClientError
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
+from pynamodb.exceptions import PynamoDBException
 from pynamodb.models import Model
 
 from supermarket.config import table_name
@@ -41,3 +43,9 @@ class Row(Model):
         # TLS handshake
         connection.connection._client = database().client  # noqa: SLF001
         return connection
+
+
+def error_code(failure: PynamoDBException) -> str | None:
+    """DynamoDB's name for what went wrong; None when it did not answer at all."""
+    # PynamoDB's own `cause_response_code` breaks on a time-out, whose `response` is None
+    return failure.cause_response_code if isinstance(failure.cause, ClientError) else None

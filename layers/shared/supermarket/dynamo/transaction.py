@@ -15,7 +15,7 @@ from pynamodb.expressions.update import Action
 
 from supermarket.contracts import Event
 from supermarket.dynamo.outbox import OutboxRow
-from supermarket.dynamo.rows import Row, database
+from supermarket.dynamo.rows import Row, database, error_code
 from supermarket.errors import Conflict, DomainError, Unavailable
 from supermarket.transaction import Transaction
 
@@ -101,7 +101,7 @@ class DynamoTransaction:
 
     def _raise_refusals(self, failure: TransactWriteError) -> None:
         """Return quietly when trying again makes sense; raise what the refusal means otherwise."""
-        if failure.cause_response_code != "TransactionCanceledException":
+        if error_code(failure) != "TransactionCanceledException":
             raise Unavailable("The database does not answer. Try again.") from failure
         reasons = failure.cancellation_reasons
         writes = chain.from_iterable(self._writes.values())

@@ -1,0 +1,90 @@
+"""Configuration: typed, read once, and loud about what is missing."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from supermarket.config import ConfigurationError, Settings, settings, table_name
+from support.template import template
+
+
+@pytest.fixture(autouse=True)
+def _read_anew() -> Iterator[None]:
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def test_values_have_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAX_PERCENT", "12.5")
+    monkeypatch.setenv("RESERVATION_MINUTES", "20")
+    assert settings().tax_percent == Decimal("12.5")
+    assert settings().reservation_minutes == 20
+
+
+def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = settings()
+    monkeypatch.setenv("TAX_PERCENT", "99")
+    assert settings() is before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STAGE", None),
+        ("STAGE", ""),
+        ("STAGE", "Prod"),
+        ("STAGE", "a" * 21),
+        ("STOREFRONT_URL", None),
+        ("BCRYPT_ROUNDS", "3"),
+        ("BCRYPT_ROUNDS", "many"),
+        ("RESERVATION_MINUTES", "0"),
+        ("TAX_PERCENT", "-1"),
+        ("TAX_PERCENT", "101"),
+        ("SHIPPING_FEE_MINOR", "1.5"),
+    ],
+)
+def test_what_is_missing_or_makes_no_sense_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
+) -> None:
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name):
+        settings()
+
+
+def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MAIL_SENDER")
+    monkeypatch.setenv("TAX_PERCENT", "much")
+    with pytest.raises(ConfigurationError, match="MAIL_SENDER") as told:
+        settings()
+    assert "TAX_PERCENT" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("listed", "origins"),
+    [
+        ("", set()),
+        ("https://a.example", {"https://a.example"}),
+        ("https://a.example, https://b.example,", {"https://a.example", "https://b.example"}),
+    ],
+)
+def test_origins_are_a_comma_separated_list(
+    monkeypatch: pytest.MonkeyPatch, listed: str, origins: set[str]
+) -> None:
+    monkeypatch.setenv("ALLOWED_ORIGINS", listed)
+    assert settings().origins == origins
+
+
+def test_names_derive_from_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAGE", "dev")
+    assert table_name("order") == "supermarket-dev-order"
+    assert settings().event_bus == "supermarket-dev"
+
+
+def test_the_template_sets_every_variable_for_all_functions() -> None:
+    given = set(template()["Globals"]["Function"]["Environment"]["Variables"])
+    assert {name.upper() for name in Settings.model_fields} <= given

@@ -1,0 +1,87 @@
+"""What all events have in common; each one's own schema is held by `tests/contracts`."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from pydantic import ValidationError
+
+from supermarket.contracts import (
+    EVENTS,
+    Amount,
+    Event,
+    Metadata,
+    OrderCancelled,
+    ProductFacts,
+    Recipient,
+    UserRegistered,
+)
+from supermarket.money import Currency, Money
+
+ABSTRACT = {ProductFacts}
+
+
+def _all_events(base: type[Event] = Event) -> set[type[Event]]:
+    return {
+        event for child in base.__subclasses__() for event in ({child} | _all_events(child))
+    } - ABSTRACT
+
+
+def test_every_event_is_in_the_table_under_its_own_name() -> None:
+    kernel = {event for event in _all_events() if event.__module__ == Event.__module__}
+    assert set(EVENTS.values()) == kernel
+    assert all(name == event.__name__ for name, event in EVENTS.items())
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+def test_every_event_says_whose_fact_it_is_and_what_it_is_about(event: type[Event]) -> None:
+    assert event.SOURCE.startswith("supermarket.")
+    assert event.VERSION >= 1
+    assert event.__doc__
+    assert next(iter(event.model_fields)).endswith("_id")
+
+
+def test_an_event_is_camel_case_outside_and_survives_the_way() -> None:
+    event = UserRegistered(
+        user_id="u1",
+        username="asha",
+        email="asha@example.com",
+        first_name="Asha",
+        last_name="Rao",
+        role="user",
+    )
+    sent = json.loads(event.model_dump_json())
+    assert sent["userId"] == event.aggregate_id() == "u1"
+    assert sent["firstName"] == "Asha"
+    assert UserRegistered.model_validate(sent) == event
+
+
+def test_an_event_cannot_be_changed() -> None:
+    recipient = Recipient(user_id="u1", email="asha@example.com", first_name="Asha")
+    with pytest.raises(ValidationError):
+        recipient.email = "other@example.com"  # type: ignore[misc] # that is the point
+
+
+def test_money_travels_as_a_whole_number_of_minor_units() -> None:
+    money = Money(49950, Currency.INR)
+    amount = Amount.of(money)
+    assert json.loads(amount.model_dump_json()) == {"minor": 49950, "currency": "INR"}
+    assert amount.money() == money
+    with pytest.raises(ValidationError):
+        Amount.model_validate({"minor": 499.5, "currency": "INR"})
+    with pytest.raises(ValidationError):
+        Amount.model_validate({"minor": 1, "currency": "EUR"})
+
+
+def test_moments_travel_in_utc_with_milliseconds() -> None:
+    india = timezone(timedelta(hours=5, minutes=30))
+    moment = datetime(2026, 11, 22, 15, 0, 0, 7000, tzinfo=india)
+    metadata = Metadata(event_id="e1", version=1, occurred_at=moment, correlation_id="r1")
+    sent = json.loads(metadata.model_dump_json())
+    assert sent["occurredAt"] == "2026-11-22T09:30:00.007Z"
+    assert Metadata.model_validate(sent).occurred_at == moment.astimezone(UTC)
+
+
+def test_an_order_without_lines_is_no_fact() -> None:
+    with pytest.raises(ValidationError, match="lines"):
+        OrderCancelled.model_validate({"orderId": "o1", "lines": []})

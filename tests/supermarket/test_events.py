@@ -1,0 +1,181 @@
+"""The listening edge: batches from a queue, one reaction per event, partial failures."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from supermarket import telemetry
+from supermarket.contracts import Envelope, Metadata, UserRegistered
+from supermarket.events import Reactions
+
+REGISTERED = UserRegistered(
+    user_id="u1",
+    username="asha",
+    email="asha@example.com",
+    first_name="Asha",
+    last_name="Rao",
+    role="user",
+)
+
+
+class Greeter:
+    """Reactions that remember whom they greeted, and choke on one name."""
+
+    def __init__(self) -> None:
+        self.reactions = Reactions("greeter")
+        self.greeted: list[tuple[str, Metadata]] = []
+        self.ids_in_effect: list[tuple[str, str | None]] = []
+
+        @self.reactions.on(UserRegistered)
+        def greet(event: UserRegistered, metadata: Metadata) -> None:
+            if event.first_name == "Trouble":
+                raise RuntimeError("cannot greet")
+            self.greeted.append((event.first_name, metadata))
+            self.ids_in_effect.append((telemetry.correlation_id(), telemetry.causation_id()))
+
+    def receive(self, *records: dict[str, Any]) -> list[str]:
+        """The ids of the messages that the queue is to deliver again."""
+        answer = self.reactions({"Records": list(records)}, None)
+        return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
+
+
+@pytest.fixture
+def greeter() -> Greeter:
+    return Greeter()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    lines = io.StringIO()
+    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", lines)
+    return lines
+
+
+def registered(name: str, event_id: str = "e1") -> dict[str, Any]:
+    metadata = {
+        "eventId": event_id,
+        "version": 1,
+        "occurredAt": "2026-11-22T09:30:00.000Z",
+        "correlationId": f"request of {name}",
+        "causationId": None,
+    }
+    data = REGISTERED.model_copy(update={"first_name": name}).model_dump(mode="json")
+    return {"metadata": metadata, "data": data}
+
+
+def record(detail: Any, message_id: str = "m1", name: str = "UserRegistered") -> dict[str, Any]:
+    """A message as EventBridge puts it into an SQS queue."""
+    body = {"detail-type": name, "source": "supermarket.auth", "detail": detail}
+    return {
+        "messageId": message_id,
+        "receiptHandle": "r",
+        "body": json.dumps(body),
+        "attributes": {},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:ap-south-1:000000000000:greeter",
+        "awsRegion": "ap-south-1",
+    }
+
+
+def test_an_event_reaches_its_reaction_typed_and_with_its_metadata(greeter: Greeter) -> None:
+    assert greeter.receive(record(registered("Asha", event_id="e7"))) == []
+    ((name, metadata),) = greeter.greeted
+    assert (name, metadata.event_id) == ("Asha", "e7")
+
+
+def test_one_failure_holds_nobody_else_up(greeter: Greeter) -> None:
+    failed = greeter.receive(
+        record(registered("Asha"), "m1"),
+        record(registered("Trouble"), "m2"),
+        record(registered("Ravi"), "m3"),
+    )
+    assert failed == ["m2"]
+    assert [name for name, _ in greeter.greeted] == ["Asha", "Ravi"]
+
+
+def test_a_batch_of_failures_only_is_delivered_again_piece_by_piece(greeter: Greeter) -> None:
+    trouble = [record(registered("Trouble"), message_id) for message_id in ("m1", "m2")]
+    assert greeter.receive(*trouble) == ["m1", "m2"]
+
+
+def test_one_batch_leaves_nothing_behind_for_the_next(greeter: Greeter) -> None:
+    assert greeter.receive(record(registered("Trouble"), "m1")) == ["m1"]
+    assert greeter.receive(record(registered("Asha"), "m2")) == []
+
+
+def test_an_event_without_a_reaction_goes_back_to_the_queue(greeter: Greeter) -> None:
+    unknown = record(registered("Asha"), "m1", name="UserVanished")
+    assert greeter.receive(unknown, record(registered("Ravi"), "m2")) == ["m1"]
+    assert [name for name, _ in greeter.greeted] == ["Ravi"]
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        None,
+        {},
+        {"metadata": {}, "data": {}},
+        {**registered("Asha"), "data": {"userId": "u1"}},
+        {**registered("Asha"), "metadata": {"eventId": "e1"}},
+    ],
+)
+def test_an_event_that_breaks_its_contract_goes_back_to_the_queue(
+    greeter: Greeter, detail: Any
+) -> None:
+    assert greeter.receive(record(detail, "m1")) == ["m1"]
+    assert greeter.greeted == []
+
+
+def test_a_message_that_is_no_json_goes_back_to_the_queue(greeter: Greeter) -> None:
+    assert greeter.receive(record(None, "m1") | {"body": "{"}) == ["m1"]
+
+
+def test_fields_that_a_producer_added_do_no_harm(greeter: Greeter) -> None:
+    event = registered("Asha")
+    event["data"]["favouriteTea"] = "Assam"
+    event["metadata"]["region"] = "south"
+    assert greeter.receive(record(event)) == []
+
+
+def test_what_a_reaction_causes_carries_the_ids_of_its_event(greeter: Greeter) -> None:
+    greeter.receive(
+        record(registered("Asha", event_id="e1")), record(registered("Ravi", event_id="e2"))
+    )
+    assert greeter.ids_in_effect == [("request of Asha", "e1"), ("request of Ravi", "e2")]
+
+
+def test_the_log_tells_which_request_which_event_and_what_went_wrong(
+    greeter: Greeter, log: io.StringIO
+) -> None:
+    greeter.receive(record(registered("Asha"), "m1"), record(registered("Trouble"), "m2"))
+    fine, bad = (json.loads(line) for line in log.getvalue().splitlines())
+    assert (fine["message"], fine["correlation_id"]) == ("reacted", "request of Asha")
+    assert (bad["message"], bad["correlation_id"]) == ("reaction failed", "request of Trouble")
+    assert (bad["consumer"], bad["event"], bad["level"]) == ("greeter", "UserRegistered", "ERROR")
+    assert "cannot greet" in bad["exception"]
+
+
+def test_a_failure_is_counted(greeter: Greeter, capsys: pytest.CaptureFixture[str]) -> None:
+    greeter.receive(record(registered("Trouble")))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "ReactionsFailed" in line]
+    (metric,) = (json.loads(line) for line in lines)
+    assert metric["ReactionsFailed"] == [1.0]
+    assert (metric["consumer"], metric["event"]) == ("greeter", "UserRegistered")
+
+
+def test_a_domain_reacts_to_an_event_once() -> None:
+    reactions = Reactions("greeter")
+
+    def greet(event: UserRegistered, metadata: Metadata) -> None: ...
+
+    assert reactions.on(UserRegistered)(greet) is greet
+    with pytest.raises(ValueError, match="UserRegistered"):
+        reactions.on(UserRegistered)(greet)
+
+
+def test_an_envelope_reads_back_what_the_outbox_wrote() -> None:
+    envelope = Envelope.model_validate(registered("Asha"))
+    assert Envelope.model_validate_json(envelope.model_dump_json()) == envelope

@@ -1,0 +1,354 @@
+"""The transaction on DynamoDB: all or nothing, refusals in the shop's words, patience."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import TransactWriteError
+
+from supermarket import telemetry
+from supermarket.clock import from_iso
+from supermarket.contracts import Envelope, UserRegistered
+from supermarket.dynamo import rows
+from supermarket.dynamo.outbox import OutboxRow
+from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.transaction import ATTEMPTS, FIRST_WAIT_SECONDS, DynamoTransaction, dynamo
+from supermarket.errors import Conflict, DomainError, FieldError, Invalid, NotFound, Unavailable
+from support.in_memory import InMemoryOutbox, InMemoryTransaction
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+KINDS = ("check", "delete", "put", "update")
+SENT_AS = {"check": "ConditionCheck", "delete": "Delete", "put": "Put", "update": "Update"}
+
+REGISTERED = UserRegistered(
+    user_id="u1",
+    username="asha",
+    email="asha@example.com",
+    first_name="Asha",
+    last_name="Rao",
+    role="user",
+)
+
+type ApiCall = Callable[[str, dict[str, Any]], Any]
+
+
+class ThingRow(Row):
+    """Something to write, in a table that has the key it needs."""
+
+    Meta = table("idempotency")
+
+    id = UnicodeAttribute(hash_key=True)
+    changes = NumberAttribute(default=0)
+
+
+def exists(thing_id: str) -> bool:
+    try:
+        ThingRow.get(thing_id, consistent_read=True)
+    except ThingRow.DoesNotExist:
+        return False
+    return True
+
+
+def refusal(name: str, kind: type[DomainError] = Conflict) -> DomainError:
+    return kind(f"{name} is refused", (FieldError(name, "refused"),))
+
+
+def add(work: DynamoTransaction, kind: str, name: str, *, holds: bool) -> None:
+    """One write of a kind, under a condition that holds for a thing that is not there, or not."""
+    row = ThingRow(name)
+    condition = ThingRow.id.does_not_exist() if holds else ThingRow.id.exists()
+    refused = refusal(name)
+    if kind == "check":
+        work.check(row, condition, refused)
+    elif kind == "delete":
+        work.delete(row, condition, refused)
+    elif kind == "put":
+        work.put(row, condition, refused)
+    else:
+        work.update(row, [ThingRow.changes.set(1)], condition, refused)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was waited between attempts, without the waiting."""
+    seconds: list[float] = []
+    monkeypatch.setattr("supermarket.dynamo.transaction.time.sleep", seconds.append)
+    return seconds
+
+
+@pytest.fixture
+def api_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ApiCall]]:
+    """What DynamoDB does instead of the next calls, one each; after that it is itself again."""
+    client = rows.database().client
+    real = client._make_api_call
+    instead: list[ApiCall] = []
+
+    def call(operation: str, arguments: dict[str, Any]) -> Any:
+        return (instead.pop(0) if instead else real)(operation, arguments)
+
+    monkeypatch.setattr(client, "_make_api_call", call)
+    yield instead
+    assert instead == []
+
+
+def failing(code: str, reasons: list[str] | None = None) -> ApiCall:
+    """A call that fails, for each write with the reason at its place."""
+
+    def fail(operation: str, arguments: dict[str, Any]) -> Any:
+        response: dict[str, Any] = {"Error": {"Code": code, "Message": code}}
+        if reasons is not None:
+            response["CancellationReasons"] = [{"Code": reason} for reason in reasons]
+        raise ClientError(response, operation)  # type: ignore[arg-type] # botocore's own fields
+
+    return fail
+
+
+def cancelled(*reasons: str) -> ApiCall:
+    return failing("TransactionCanceledException", list(reasons))
+
+
+# --- all or nothing ---------------------------------------------------------------------------
+
+
+def test_everything_happens_when_nothing_is_refused() -> None:
+    ThingRow("old").save()
+    work = DynamoTransaction()
+    work.check(ThingRow("absent"), ThingRow.id.does_not_exist(), refusal("absent"))
+    work.put(ThingRow("new"))
+    work.update(ThingRow("counted"), [ThingRow.changes.add(2)])
+    work.delete(ThingRow("old"), ThingRow.id.exists())
+    work.commit()
+    assert exists("new")
+    assert not exists("old")
+    assert ThingRow.get("counted").changes == 2
+
+
+@pytest.mark.parametrize("refused_kind", KINDS)
+def test_nothing_happens_when_one_write_is_refused(refused_kind: str) -> None:
+    work = DynamoTransaction()
+    for kind in KINDS:
+        add(work, kind, kind, holds=kind != refused_kind)
+    work.emit(REGISTERED)
+    with pytest.raises(Conflict) as refused:
+        work.commit()
+    assert refused.value.message == f"{refused_kind} is refused"
+    assert list(ThingRow.scan()) == []
+    assert list(OutboxRow.scan()) == []
+
+
+def test_the_outbox_gets_a_row_only_when_the_transaction_commits() -> None:
+    telemetry.begin("request-1", "event-0")
+    work = DynamoTransaction()
+    work.put(ThingRow("new"))
+    work.emit(REGISTERED)
+    assert list(OutboxRow.scan()) == []
+    work.commit()
+
+    (row,) = OutboxRow.scan()
+    envelope = Envelope.model_validate_json(row.detail)
+    assert (row.source, row.detail_type) == ("supermarket.auth", "UserRegistered")
+    assert UserRegistered.model_validate(envelope.data) == REGISTERED
+    metadata = envelope.metadata
+    assert (metadata.event_id, metadata.version) == (row.event_id, 1)
+    assert (metadata.correlation_id, metadata.causation_id) == ("request-1", "event-0")
+    assert metadata.occurred_at == from_iso(row.occurred_at)
+
+
+def test_every_event_has_an_id_of_its_own() -> None:
+    work = DynamoTransaction()
+    work.emit(REGISTERED)
+    work.emit(REGISTERED)
+    work.commit()
+    assert len({row.event_id for row in OutboxRow.scan()}) == 2
+
+
+# --- refusals ---------------------------------------------------------------------------------
+
+WRITES = st.lists(st.tuples(st.sampled_from(KINDS), st.booleans()), min_size=1, max_size=12)
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(WRITES)
+def test_of_every_mix_of_writes_the_refused_ones_are_told_in_the_order_they_were_added(
+    monkeypatch: pytest.MonkeyPatch, writes: list[tuple[str, bool]]
+) -> None:
+    doomed = {f"{place}" for place, (_, holds) in enumerate(writes) if not holds}
+    work = DynamoTransaction()
+    for place, (kind, holds) in enumerate(writes):
+        add(work, kind, f"{place}", holds=holds)
+
+    def judge(operation: str, arguments: dict[str, Any]) -> Any:
+        """Refuses the doomed, by the place at which they were really sent."""
+        names = [_sent_name(item) for item in arguments["TransactItems"]]
+        assert sorted(names) == sorted(f"{place}" for place in range(len(writes)))
+        if not doomed:
+            return {}
+        reasons = ["ConditionalCheckFailed" if name in doomed else "None" for name in names]
+        return cancelled(*reasons)(operation, arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rows.database().client, "_make_api_call", judge)
+        told = _refusals(work)
+    assert told == sorted(doomed, key=int)
+
+
+def _sent_name(item: dict[str, Any]) -> str:
+    ((_, write),) = item.items()
+    return str((write.get("Key") or write["Item"])["id"]["S"])
+
+
+def _refusals(work: DynamoTransaction) -> list[str]:
+    try:
+        work.commit()
+    except Conflict as refused:
+        told = [error.field for error in refused.errors]
+        return told if refused.message == f"{told[0]} is refused" else [refused.message]
+    return []
+
+
+def test_the_order_of_refusals_is_the_same_in_memory() -> None:
+    in_memory = InMemoryTransaction(InMemoryOutbox().events)
+    real = DynamoTransaction()
+    for kind, name in (("update", "first"), ("put", "second"), ("check", "third")):
+        add(real, kind, name, holds=False)
+        in_memory.add(lambda: False, lambda: None, refusal(name))
+    told = []
+    for work in (in_memory, real):
+        with pytest.raises(Conflict) as refused:
+            work.commit()
+        told.append((refused.value.message, refused.value.errors))
+    assert told[0] == told[1]
+
+
+def test_the_first_refusal_decides_what_kind_of_error_it_is() -> None:
+    work = DynamoTransaction()
+    work.update(
+        ThingRow("a"), [ThingRow.changes.set(1)], ThingRow.id.exists(), refusal("a", Invalid)
+    )
+    work.put(ThingRow("b"), ThingRow.id.exists(), refusal("b", NotFound))
+    with pytest.raises(Invalid) as refused:
+        work.commit()
+    assert [error.field for error in refused.value.errors] == ["a", "b"]
+
+
+def test_a_refusal_nobody_expected_is_a_defect_and_no_domain_error() -> None:
+    work = DynamoTransaction()
+    work.put(ThingRow("a"), ThingRow.id.exists())
+    with pytest.raises(RuntimeError, match="nobody expected"):
+        work.commit()
+
+
+# --- patience ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]
+)
+def test_a_collision_is_tried_again_until_it_works(
+    api_calls: list[ApiCall], waits: list[float], reason: str
+) -> None:
+    api_calls.extend([cancelled("None", reason), cancelled(reason, reason)])
+    work = DynamoTransaction()
+    work.put(ThingRow("new"))
+    work.emit(REGISTERED)
+    work.commit()
+    assert exists("new")
+    assert len(list(OutboxRow.scan())) == 1
+    assert len(waits) == 2
+
+
+def test_the_waits_grow_but_are_drawn_by_lot(api_calls: list[ApiCall], waits: list[float]) -> None:
+    api_calls.extend([cancelled("TransactionConflict")] * (ATTEMPTS - 1))
+    work = DynamoTransaction()
+    work.put(ThingRow("new"))
+    work.commit()
+    assert all(0 <= wait <= FIRST_WAIT_SECONDS * 2**attempt for attempt, wait in enumerate(waits))
+    assert len(set(waits)) == len(waits)
+
+
+def test_endless_collisions_end_in_a_conflict_and_change_nothing(
+    api_calls: list[ApiCall], waits: list[float]
+) -> None:
+    api_calls.extend([cancelled("TransactionConflict", "None")] * ATTEMPTS)
+    work = DynamoTransaction()
+    work.put(ThingRow("new"))
+    work.emit(REGISTERED)
+    with pytest.raises(Conflict, match="Try again"):
+        work.commit()
+    assert not exists("new")
+    assert list(OutboxRow.scan()) == []
+
+
+def test_a_refusal_beside_a_collision_is_final(
+    api_calls: list[ApiCall], waits: list[float]
+) -> None:
+    api_calls.append(cancelled("TransactionConflict", "ConditionalCheckFailed"))
+    work = DynamoTransaction()
+    add(work, "put", "a", holds=True)
+    add(work, "put", "b", holds=True)
+    with pytest.raises(Conflict, match="b is refused"):
+        work.commit()
+    assert waits == []
+
+
+def test_a_write_that_can_never_succeed_is_a_defect(
+    api_calls: list[ApiCall], waits: list[float]
+) -> None:
+    api_calls.append(cancelled("ValidationError"))
+    work = DynamoTransaction()
+    work.put(ThingRow("new"))
+    with pytest.raises(TransactWriteError):
+        work.commit()
+    assert waits == []
+
+
+@pytest.mark.parametrize(
+    "code", ["InternalServerError", "ThrottlingException", "RequestLimitExceeded"]
+)
+def test_a_database_that_fails_is_unavailable(api_calls: list[ApiCall], code: str) -> None:
+    api_calls.append(failing(code))
+    work = DynamoTransaction()
+    work.put(ThingRow("new"))
+    with pytest.raises(Unavailable):
+        work.commit()
+
+
+def test_a_database_that_does_not_answer_is_unavailable(api_calls: list[ApiCall]) -> None:
+    def time_out(operation: str, arguments: dict[str, Any]) -> Any:
+        raise ReadTimeoutError(endpoint_url="https://dynamodb.example")
+
+    api_calls.append(time_out)
+    work = DynamoTransaction()
+    work.put(ThingRow("new"))
+    with pytest.raises(Unavailable):
+        work.commit()
+
+
+def test_a_repository_takes_part_in_transactions_of_its_own_kind_only() -> None:
+    work = DynamoTransaction()
+    assert dynamo(work) is work
+    with pytest.raises(TypeError):
+        dynamo(InMemoryOutbox().begin())
+
+
+def test_a_request_that_is_sent_again_after_a_time_out_is_done_once() -> None:
+    sent: list[bytes] = []
+    events = rows.database().client.meta.events
+
+    def record(params: dict[str, Any], **_: Any) -> None:
+        sent.append(params["body"])
+
+    events.register_first("before-call.dynamodb.TransactWriteItems", record)
+    try:
+        work = DynamoTransaction()
+        work.put(ThingRow("new"))
+        work.commit()
+    finally:
+        events.unregister("before-call.dynamodb.TransactWriteItems", record)
+    assert b"ClientRequestToken" in sent[0]
