@@ -1,4 +1,4 @@
-"""The commands of the local cloud: `python -m local run`, `reload`, `journey`, `iam-report`."""
+"""The commands of the local cloud: `run`, `reload`, `journey`, `sam-local`, `iam-report` and more."""
 
 import argparse
 import json

@@ -16,7 +16,7 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 
-from local import front_door, imagekit, mailbox, razorpay, stack
+from local import front_door, imagekit, mailbox, permissions, razorpay, stack
 from local.catalogue import loader, sample
 from local.console import step
 from local.emulator import ROOT, Emulator, free_port, running
@@ -50,6 +50,7 @@ class Plan:
     keep: bool = False
     sample: bool = True
     bcrypt_rounds: int = 10
+    evidence: Path | None = None  # where to keep what functions may do and what they did
 
     @property
     def made_of(self) -> str:
@@ -104,7 +105,13 @@ class _Cloud:
         if not (kept or restored):
             with step("Keeping a copy for the next start"):
                 self._keep_snapshot()
+        if self.plan.evidence:
+            self.stopping.callback(self._keep_evidence, self.plan.evidence)
         return self._endpoints()
+
+    def _keep_evidence(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(permissions.collect(self.emulator).to_json())
 
     def _deploy(self) -> None:
         with step("Deploying template.yaml"):

@@ -33,6 +33,19 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
+def root_client(endpoint: str, service: str) -> Any:
+    """An SDK client of the emulator at an address, as its account's root."""
+    session: Any = botocore.session.get_session()
+    return session.create_client(
+        service,
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 - the emulator's fixed root key
+        config=Config(retries={"mode": "standard"}, max_pool_connections=20),
+    )
+
+
 @dataclass
 class Emulator:
     """One emulator, with its state, its log and its temporary files under `home`."""
@@ -92,17 +105,9 @@ class Emulator:
             process.stdin.close()
         shutil.rmtree(self.home / "tmp", ignore_errors=True)
 
-    def client(self, service: str, **settings: Any) -> Any:
+    def client(self, service: str) -> Any:
         """An SDK client of this emulator, as the account's root."""
-        session: Any = botocore.session.get_session()
-        return session.create_client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - the emulator's fixed root key
-            config=Config(retries={"mode": "standard"}, **settings),
-        )
+        return root_client(self.endpoint, service)
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -11,13 +11,14 @@ def fingerprint(*paths: Path, salt: str = "") -> str:
     """Equal when all files under the paths have equal names and contents, and the salt is equal."""
     digest = hashlib.sha256(salt.encode())
     for path in paths:
-        for file in _files(path):
+        for file in files(path):
             digest.update(f"\0{file.relative_to(path.parent)}\0".encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
-def _files(path: Path) -> Iterator[Path]:
+def files(path: Path) -> Iterator[Path]:
+    """A file itself, or all files under a folder, in a fixed order, without what Python caches."""
     if path.is_file():
         yield path
     else:

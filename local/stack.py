@@ -21,18 +21,21 @@ class SamFailed(RuntimeError):
     """The SAM CLI refused; the message ends with what it said."""
 
 
-def build(log: Path) -> None:
-    """`sam build` for this very machine: the emulator runs the functions as its own processes."""
+def build(log: Path, section: str = STAGE, machine: str = "native") -> None:
+    """`sam build` as a section of `samconfig.toml` says; native, since the emulator runs the
+    functions as processes of this very machine.
+    """
+    chosen = {"Stage": STAGE, "Architecture": architecture()}
     with _alone():
-        _sam("build", {"Stage": STAGE, "Architecture": _architecture()}, log)
+        _sam("build", chosen, log, section, ARCHITECTURE=machine)
 
 
 def deploy(emulator: Emulator, parameters: Mapping[str, str], log: Path) -> dict[str, str]:
     """`sam deploy` of what was built; the stack's outputs."""
     emulator.client("s3").create_bucket(Bucket=ARTIFACTS)
-    chosen = {"Stage": STAGE, "Architecture": _architecture(), **parameters}
+    chosen = {"Stage": STAGE, "Architecture": architecture(), **parameters}
     with _alone():
-        _sam("deploy", chosen, log, AWS_ENDPOINT_URL=emulator.endpoint)
+        _sam("deploy", chosen, log, STAGE, AWS_ENDPOINT_URL=emulator.endpoint)
     return outputs(emulator)
 
 
@@ -50,8 +53,21 @@ def http_api(emulator: Emulator) -> str:
     return f"{emulator.endpoint}/_aws/execute-api/{api}/$default"
 
 
-def _architecture() -> str:
+def architecture() -> str:
+    """Lambda's name for this machine's processor."""
     return "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+
+
+def sam_environment() -> dict[str, str]:
+    """What the SAM CLI needs: Python 3.13 to build with, and the emulator's account."""
+    return {
+        **os.environ,
+        "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "SAM_CLI_TELEMETRY": "0",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+    }
 
 
 @contextmanager
@@ -63,25 +79,18 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _sam(command: str, parameters: Mapping[str, str], log: Path, **environment: str) -> None:
-    """Run the SAM CLI with what `samconfig.toml` says of the local stage."""
+def _sam(
+    command: str, parameters: Mapping[str, str], log: Path, section: str, **environment: str
+) -> None:
+    """Run the SAM CLI with what a section of `samconfig.toml` says."""
     overrides = [f"{name}={value}" for name, value in parameters.items()]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a+b") as output:
         began = output.tell()
         finished = subprocess.run(
-            [SAM, command, "--config-env", STAGE, "--parameter-overrides", *overrides],
+            [SAM, command, "--config-env", section, "--parameter-overrides", *overrides],
             cwd=ROOT,
-            env={
-                **os.environ,
-                "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                "ARCHITECTURE": "native",
-                "SAM_CLI_TELEMETRY": "0",
-                "AWS_ACCESS_KEY_ID": "test",
-                "AWS_SECRET_ACCESS_KEY": "test",
-                "AWS_DEFAULT_REGION": REGION,
-                **environment,
-            },
+            env={**sam_environment(), **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -90,6 +99,4 @@ def _sam(command: str, parameters: Mapping[str, str], log: Path, **environment: 
         if finished.returncode:
             output.seek(began)
             said = output.read().decode(errors="replace").strip().splitlines()
-            raise SamFailed(
-                f"sam {command} failed (all of it: {log})\n" + "\n".join(said[-25:])
-            )
+            raise SamFailed(f"sam {command} failed (all of it: {log})\n" + "\n".join(said[-25:]))

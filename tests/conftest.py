@@ -33,6 +33,8 @@ from moto import mock_aws
 
 from support.cloud import forget_secrets, make_secrets, make_tables
 
+pytest_plugins = ["support.local_cloud"]
+
 hypothesis_settings.register_profile("project", deadline=None)
 hypothesis_settings.load_profile("project")
 

@@ -1,0 +1,158 @@
+"""Compares what each function may do with what it did: least privilege, held by evidence."""
+
+import json
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from local.emulator import Emulator
+from local.stack import STACK
+
+REASONS = Path(__file__).with_name("permissions.toml")
+AWS_MANAGED = "arn:aws:iam::aws:policy/"
+
+
+@dataclass(frozen=True, order=True)
+class Permission:
+    """One action on one resource that a function's role allows, patterns included."""
+
+    function: str
+    action: str
+    resource: str
+
+    def covers(self, call: "Call") -> bool:
+        return (
+            call.function == self.function
+            and fnmatchcase(call.action.lower(), self.action.lower())
+            and fnmatchcase(call.resource, self.resource)
+        )
+
+
+@dataclass(frozen=True, order=True)
+class Call:
+    """One kind of call that a function made."""
+
+    function: str
+    action: str
+    resource: str
+    allowed: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What functions may do, what they did and how often, and what Lambda does in their name."""
+
+    permissions: frozenset[Permission]
+    calls: dict[Call, int]
+
+    @property
+    def unused(self) -> list[Permission]:
+        allowed = [call for call in self.calls if call.allowed]
+        return sorted(p for p in self.permissions if not any(map(p.covers, allowed)))
+
+    @property
+    def refused(self) -> list[Call]:
+        return sorted(call for call in self.calls if not call.allowed)
+
+    def to_json(self) -> str:
+        calls = [[*vars(call).values(), count] for call, count in sorted(self.calls.items())]
+        permissions = [list(vars(each).values()) for each in sorted(self.permissions)]
+        return json.dumps({"permissions": permissions, "calls": calls}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Evidence":
+        stored = json.loads(text)
+        return cls(
+            frozenset(Permission(*row) for row in stored["permissions"]),
+            {Call(*row[:-1]): row[-1] for row in stored["calls"]},
+        )
+
+
+def collect(emulator: Emulator) -> Evidence:
+    """The evidence of a running local cloud: its roles and the emulator's journal."""
+    roles = _roles(emulator)
+    iam = emulator.client("iam")
+    permissions = {
+        Permission(function, action, resource)
+        for role, function in roles.items()
+        for statement in _statements(iam, role)
+        for action in _listed(statement["Action"])
+        for resource in _listed(statement["Resource"])
+    }
+    journal = (json.loads(line) for line in emulator.journal.read_text().splitlines())
+    calls = Counter(
+        Call(roles[entry["role"]], entry["action"], entry["resource"], entry["allowed"])
+        for entry in journal
+        if entry["role"] in roles
+    )
+    return Evidence(frozenset(permissions), dict(calls))
+
+
+def unexplained(evidence: Evidence, reasons: Path = REASONS) -> Iterator[str]:
+    """Everything wrong: allowed but unused without a reason, refused, or a reason without need."""
+    pending = dict.fromkeys(_reasons(reasons), False)
+    for permission in evidence.unused:
+        known = [key for key in pending if _explains(key, permission)]
+        pending.update(dict.fromkeys(known, True))
+        if not known:
+            yield f"{permission.function} may {permission.action} on {permission.resource}: unused"
+    for call in evidence.refused:
+        yield f"{call.function} was refused {call.action} on {call.resource}"
+    for (function, action), needed in pending.items():
+        if not needed:
+            yield f"the reason for {function}, {action} in {reasons.name} explains nothing"
+
+
+def _explains(key: tuple[str, str], permission: Permission) -> bool:
+    function, action = key
+    return fnmatchcase(permission.function, function) and fnmatchcase(permission.action, action)
+
+
+@cache
+def _reasons(file: Path) -> dict[tuple[str, str], str]:
+    rows = tomllib.loads(file.read_text()).get("unused", []) if file.exists() else []
+    return {(row["function"], row["action"]): row["why"] for row in rows}
+
+
+def _roles(emulator: Emulator) -> dict[str, str]:
+    """The function's name in the template, by its role's name."""
+    pages = emulator.client("lambda").get_paginator("list_functions").paginate()
+    return {
+        function["Role"].rsplit("/", 1)[1]: _template_name(function["FunctionName"])
+        for page in pages
+        for function in page["Functions"]
+        if function["FunctionName"].startswith(f"{STACK}-")
+    }
+
+
+def _template_name(function: str) -> str:
+    return re.sub(r"-[0-9A-Z]+$", "", function.removeprefix(f"{STACK}-"))
+
+
+def _statements(iam: Any, role: str) -> Iterator[dict[str, Any]]:
+    """The statements of the template; what AWS's own policies add is for Lambda itself."""
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        policy = iam.get_role_policy(RoleName=role, PolicyName=name)
+        yield from _parsed(policy["PolicyDocument"])
+    for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        arn = attached["PolicyArn"]
+        if not arn.startswith(AWS_MANAGED):
+            version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            policy = iam.get_policy_version(PolicyArn=arn, VersionId=version)
+            yield from _parsed(policy["PolicyVersion"]["Document"])
+
+
+def _parsed(document: Any) -> Iterable[dict[str, Any]]:
+    parsed = json.loads(unquote(document)) if isinstance(document, str) else document
+    return [each for each in _listed(parsed["Statement"]) if each["Effect"] == "Allow"]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

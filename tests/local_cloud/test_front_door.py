@@ -1,0 +1,174 @@
+"""The front door: what API Gateway would do where the emulator does not, and nothing more."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from local import front_door
+from local.cloud import serving
+from local.emulator import free_port
+
+MEGABYTE = 1024 * 1024
+METHODS = ["GET", "POST", "PATCH", "DELETE", "OPTIONS"]
+
+
+async def echo(request: Request) -> Response:
+    seen = {
+        "method": request.method,
+        "path": request.scope["raw_path"].decode(),
+        "query": request.scope["query_string"].decode(),
+        "headers": dict(request.headers),
+        "size": len(await request.body()),
+    }
+    response = JSONResponse(seen, 201)
+    response.set_cookie("token", "one", secure=True, httponly=True)
+    response.set_cookie("refresh", "two")
+    return response
+
+
+async def crash(_: Request) -> Response:
+    failure = {"errorMessage": "secret detail", "errorType": "Runtime.HandlerError"}
+    return JSONResponse(failure, 502)
+
+
+async def third_party_is_down(_: Request) -> Response:
+    return JSONResponse({"message": "The payment provider does not answer"}, 502)
+
+
+async def zipped(_: Request) -> Response:
+    return Response(b"not really gzip", headers={"content-encoding": "gzip"})
+
+
+@pytest.fixture(scope="module")
+def door() -> Iterator[httpx.Client]:
+    """A front door before a stand-in for the emulator, both on real ports."""
+    emulator = Starlette(
+        routes=[
+            Route("/stage/api/crash", crash),
+            Route("/stage/api/down", third_party_is_down),
+            Route("/stage/api/zipped", zipped),
+            Route("/stage/{path:path}", echo, methods=METHODS),
+        ]
+    )
+    side = Starlette(routes=[Route("/hello", lambda _: PlainTextResponse("from the side"))])
+    behind, front = free_port(), free_port()
+    app = front_door.create_app(
+        f"http://127.0.0.1:{behind}/stage", {"/side": side}, {"Mail <box>": "http://mail/"}
+    )
+    with (
+        serving(emulator, "127.0.0.1", behind),
+        serving(app, "127.0.0.1", front),
+        httpx.Client(base_url=f"http://127.0.0.1:{front}", timeout=20) as client,
+    ):
+        yield client
+
+
+def test_a_request_arrives_as_it_was_sent(door: httpx.Client) -> None:
+    seen = door.post(
+        "/api/things/a%2Fb%20c?x=1&x=2&y=%26",
+        content=b"12345",
+        headers={
+            "X-Custom": "Value",
+            "Cookie": "token=abc; other=1",
+            "Origin": "https://me.example",
+        },
+    ).json()
+
+    assert (seen["method"], seen["size"]) == ("POST", 5)
+    assert seen["path"] == "/stage/api/things/a%2Fb%20c"
+    assert seen["query"] == "x=1&x=2&y=%26"
+    assert seen["headers"]["x-custom"] == "Value"
+    assert seen["headers"]["cookie"] == "token=abc; other=1"
+    assert seen["headers"]["origin"] == "https://me.example"
+    assert seen["headers"]["x-forwarded-for"] == "127.0.0.1"
+
+
+def test_status_and_every_cookie_come_back(door: httpx.Client) -> None:
+    response = door.get("/api/things")
+
+    assert response.status_code == 201
+    assert [cookie.split("=")[0] for cookie in response.headers.get_list("set-cookie")] == [
+        "token",
+        "refresh",
+    ]
+    assert "Secure" in response.headers.get_list("set-cookie")[0]
+
+
+def test_an_encoded_body_is_passed_on_untouched(door: httpx.Client) -> None:
+    with door.stream("GET", "/api/zipped") as response:
+        assert b"".join(response.iter_raw()) == b"not really gzip"
+        assert response.headers["content-encoding"] == "gzip"
+
+
+def test_a_preflight_is_the_apis_to_answer(door: httpx.Client) -> None:
+    assert door.options("/api/things").json()["method"] == "OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("size", "content_type", "status"),
+    [
+        (5 * MEGABYTE, "application/json", 201),
+        (7 * MEGABYTE, "application/json", 413),
+        (4 * MEGABYTE, "image/png", 201),
+        (5 * MEGABYTE, "image/png", 413),  # as base64 it exceeds what a function takes
+        (11 * MEGABYTE, "application/json", 413),
+    ],
+)
+def test_a_body_larger_than_lambda_takes_is_refused(
+    door: httpx.Client, size: int, content_type: str, status: int
+) -> None:
+    response = door.post("/api/things", content=b"x" * size, headers={"content-type": content_type})
+
+    assert response.status_code == status
+    if status == 413:
+        assert response.json() == {"message": "Request Entity Too Large"}
+
+
+def test_a_body_of_untold_length_is_refused_as_soon_as_it_is_too_long(door: httpx.Client) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(12):
+            yield b"x" * MEGABYTE
+
+    assert door.post("/api/things", content=endless()).status_code == 413
+
+
+def test_an_exception_that_left_a_function_is_a_500_that_tells_nothing(door: httpx.Client) -> None:
+    response = door.get("/api/crash")
+
+    assert response.status_code == 500
+    assert response.json() == {"message": "Internal Server Error"}
+
+
+def test_a_functions_own_502_is_passed_on(door: httpx.Client) -> None:
+    response = door.get("/api/down")
+
+    assert response.status_code == 502
+    assert response.json() == {"message": "The payment provider does not answer"}
+
+
+def test_what_is_mounted_is_served_and_everything_else_is_the_apis(door: httpx.Client) -> None:
+    assert door.get("/side/hello").text == "from the side"
+    assert door.get("/healthz").json()["path"] == "/stage/healthz"
+    assert door.get("/no/such/thing").json()["path"] == "/stage/no/such/thing"
+
+
+def test_the_first_page_links_to_everything(door: httpx.Client) -> None:
+    page = door.get("/")
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert '<a href="http://mail/">Mail &lt;box&gt;</a>' in page.text
+
+
+def test_an_api_that_is_gone_is_a_503() -> None:
+    nobody, front = free_port(), free_port()
+    app = front_door.create_app(f"http://127.0.0.1:{nobody}/stage", {}, {})
+    with serving(app, "127.0.0.1", front):
+        response = httpx.get(f"http://127.0.0.1:{front}/api/things", timeout=20)
+
+    assert response.status_code == 503
+    assert response.json() == {"message": "Service Unavailable"}

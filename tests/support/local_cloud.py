@@ -1,0 +1,100 @@
+"""One local cloud for a whole test session, started by the first test that needs it."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.template import TEMPLATE
+
+HOME = "SUPERMARKET_TEST_CLOUD"  # set by the controlling process, inherited by xdist's workers
+PATIENCE_SECONDS = 300
+FOLDER = TEMPLATE.parent / ".local" / "test"
+
+_started: list[subprocess.Popen[bytes]] = []  # kept, for Python complains of lost children
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        home = FOLDER / str(os.getpid())
+        shutil.rmtree(home, ignore_errors=True)
+        os.environ[HOME] = str(home)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The session's cloud ends with it; should this process be killed, `--stop-with` sees to it."""
+    process = Path(os.environ[HOME]) / "process"
+    if hasattr(config, "workerinput") or not process.exists():
+        return
+    cloud = int(process.read_text())
+    try:
+        os.kill(cloud, signal.SIGTERM)
+        while True:
+            _wait_for(cloud)
+            time.sleep(0.1)
+    except ProcessLookupError:
+        pass
+
+
+@pytest.fixture(scope="session")
+def endpoints() -> dict[str, Any]:
+    """Where the session's local cloud is: like `.local/endpoints.json` of a running shop."""
+    home = Path(os.environ[HOME])
+    home.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(home / "starting"):
+        if not (home / "process").exists():
+            _start(home)
+    known: dict[str, Any] = json.loads((home / "cloud" / "endpoints.json").read_text())
+    return known
+
+
+def _start(home: Path) -> None:
+    log = home / "cloud.log"
+    with log.open("wb") as output:
+        options = {
+            "--port": 0,
+            "--home": home / "cloud",
+            "--bcrypt-rounds": 4,
+            "--evidence": FOLDER / "permissions.json",
+            "--stop-with": home.name,
+        }
+        given = [str(word) for option in options.items() for word in option]
+        cloud = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "local", "run", "--empty", *given],
+            cwd=TEMPLATE.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    _started.append(cloud)
+    (home / "process").write_text(str(cloud.pid))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (home / "cloud" / "endpoints.json").exists():
+        assert cloud.poll() is None, f"the local cloud did not start:\n{log.read_text()}"
+        assert time.monotonic() < deadline, f"the local cloud takes too long:\n{log.read_text()}"
+        time.sleep(0.2)
+
+
+@contextmanager
+def _one_at_a_time(file: Path) -> Iterator[None]:
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _wait_for(process: int) -> None:
+    """Raises `ProcessLookupError` when it is gone; a child has to be collected for that."""
+    with suppress(ChildProcessError):
+        os.waitpid(process, os.WNOHANG)
+    os.kill(process, 0)
