@@ -63,7 +63,7 @@ class Customer:
 
 @dataclass(frozen=True)
 class Address:
-    """Where an order goes. Never malformed: a bad postal code is refused here."""
+    """Where an order goes."""
 
     street: str
     city: str
@@ -71,14 +71,13 @@ class Address:
     zip: str
     country: str
 
-    def __post_init__(self) -> None:
-        if not is_postal_code(self.zip, self.country):
+    def with_changes(self, changes: Mapping[str, str]) -> Self:
+        """This address with some of its fields replaced; Invalid if the result is no address."""
+        changed = replace(self, **changes)
+        if not is_postal_code(changed.zip, changed.country):
             fault = FieldError("zip", "not a postal code of this country")
             raise Invalid("The address is not valid", (fault,))
-
-    def with_changes(self, changes: Mapping[str, str]) -> Self:
-        """This address with some of its fields replaced."""
-        return replace(self, **changes)
+        return changed
 
 
 @dataclass(frozen=True)

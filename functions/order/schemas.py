@@ -2,10 +2,11 @@
 
 from typing import Annotated, Self
 
-from pydantic import StringConstraints, model_validator
+from pydantic import StringConstraints, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from order.model import Actor, Address, Order, OrderLine, OrderStatus, PaymentStatus, Pricing, Step
+from supermarket.postal_codes import is_postal_code
 from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # an address must not break out of its line
@@ -22,8 +23,15 @@ class AddressBody(Body):
     street: Line
     city: Line
     state: Line
-    zip: Zip
     country: Country
+    zip: Zip
+
+    @field_validator("zip")
+    @classmethod
+    def _fits_the_country(cls, text: str, info: ValidationInfo) -> str:
+        if not is_postal_code(text, info.data.get("country", "")):
+            raise PydanticCustomError("postal_code", "not a postal code of this country")
+        return text
 
     def address(self) -> Address:
         return Address(self.street, self.city, self.state, self.zip, self.country)

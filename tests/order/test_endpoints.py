@@ -1,0 +1,376 @@
+"""The Lambdas of orders, driven through API events, with the real domains around them."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from auth.model import Address as SavedAddress
+from auth.wiring import auth_service
+from cart.endpoints import add_cart_item, change_cart_item, get_cart
+from cart.model import CartLine
+from cart.repository import DynamoCarts
+from order import endpoints
+from order.wiring import order_service
+from product.model import Changes, Product, Seller
+from product.repository import DynamoProducts
+from product.wiring import product_service
+from supermarket.caller import Caller, Role
+from supermarket.clock import new_id, utc_now
+from supermarket.dynamo.outbox import OutboxRow
+from supermarket.dynamo.rows import database
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.http import Endpoint
+from support.api import Reply, a_caller, call
+from support.cart import rupees
+from support.product import a_product
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+HOME = {
+    "street": "12 MG Road",
+    "city": "Bengaluru",
+    "state": "Karnataka",
+    "zip": "560001",
+    "country": "IN",
+}
+
+
+def put_on_sale(*products: Product) -> None:
+    transaction = DynamoTransaction()
+    for product in products:
+        DynamoProducts().add(product, transaction)
+    transaction.commit()
+
+
+def on_sale(stock: int = 10, price: int = 120) -> Product:
+    product = a_product(stock=stock, price=rupees(price))
+    put_on_sale(product)
+    return product
+
+
+def stock_of(product: Product) -> int:
+    return product_service().one(product.id).stock
+
+
+def takes(caller: Caller, product: Product, quantity: int = 1) -> None:
+    item = {"productId": product.id, "quantity": quantity}
+    assert call(add_cart_item, body=item, caller=caller).status == 200
+
+
+def orders(caller: Caller, key: str | None = None, body: Any = None) -> Reply:
+    headers = {} if key is None else {"idempotency-key": key}
+    body = {"shippingAddress": HOME} if body is None else body
+    return call(endpoints.create_order, body=body, headers=headers, caller=caller)
+
+
+def an_order_of(caller: Caller) -> dict[str, Any]:
+    takes(caller, on_sale())
+    order: dict[str, Any] = orders(caller).body["order"]
+    return order
+
+
+def on_order(endpoint: Endpoint, order_id: str, caller: Caller, body: Any = None) -> Reply:
+    return call(endpoint, path={"orderId": order_id}, body=body, caller=caller)
+
+
+def events() -> list[str]:
+    return sorted(row.detail_type for row in OutboxRow.scan())
+
+
+def test_an_order_is_placed_and_shown() -> None:
+    caller, product = a_caller(), on_sale(stock=10, price=120)
+    takes(caller, product, 3)
+    placed = orders(caller)
+    assert placed.status == 201
+    order = placed.body["order"]
+    inr = {"currency": "INR"}
+    assert order["items"] == [
+        {
+            "product": product.id,
+            "title": product.title,
+            "seller": product.seller.user_id,
+            "quantity": 3,
+            "unitPrice": {"amount": 120.0, **inr},
+            "lineTotal": {"amount": 360.0, **inr},
+        }
+    ]
+    assert order["pricing"] == {
+        "subtotal": {"amount": 360.0, **inr},
+        "tax": {"amount": 0.0, **inr},
+        "shipping": {"amount": 0.0, **inr},
+        "total": {"amount": 360.0, **inr},
+    }
+    assert order["totalPrice"] == {"amount": 360.0, **inr}
+    assert (order["status"], order["payment"]) == ("PENDING", {"status": "PENDING"})
+    assert order["shippingAddress"] == HOME
+    assert order["reservedUntil"] > order["createdAt"] == order["timeline"][0]["at"]
+    assert on_order(endpoints.get_order, order["id"], caller).body["order"] == order
+    assert call(get_cart, caller=caller).body["cart"]["items"] == []
+    assert (stock_of(product), events()) == (7, ["OrderPlaced"])
+
+
+def test_an_order_of_fifty_lines_fits_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = a_caller()
+    products = [a_product() for _ in range(50)]
+    put_on_sale(*products)
+    for product in products:
+        line = CartLine.of(product, 1, utc_now())
+        assert DynamoCarts(utc_now).add(caller.user_id, line, at_most=1)
+    sent: list[int] = []
+    write: Callable[..., Any] = database().transact_write_items
+
+    def counted(**operations: list[Any]) -> Any:
+        sent.append(sum(len(each) for each in operations.values()))
+        return write(**operations)
+
+    monkeypatch.setattr(database(), "transact_write_items", counted)
+    placed = orders(caller, key="fifty")
+    assert (placed.status, len(placed.body["order"]["items"])) == (201, 50)
+    assert sent == [50 + 4]
+    cancelled = on_order(endpoints.cancel_order, placed.body["order"]["id"], caller)
+    assert (cancelled.status, sent) == (200, [50 + 4, 50 + 2])
+
+
+def test_an_empty_cart_is_400() -> None:
+    assert orders(a_caller()).status == 400
+
+
+def test_an_order_can_go_to_a_saved_address() -> None:
+    caller, address_id = a_caller(), new_id()
+    saved = SavedAddress(address_id, "7 Residency Road", "Pune", "Maharashtra", "411001", "IN")
+    auth_service().add_address(caller.user_id, saved, make_default=True)
+    takes(caller, on_sale())
+    assert orders(caller, body={"addressId": new_id()}).status == 404
+    placed = orders(caller, body={"addressId": address_id})
+    assert placed.body["order"]["shippingAddress"]["city"] == "Pune"
+
+
+def test_another_s_saved_address_is_404() -> None:
+    caller, address_id = a_caller(), new_id()
+    saved = SavedAddress(address_id, "7 Residency Road", "Pune", "Maharashtra", "411001", "IN")
+    auth_service().add_address("somebody else", saved, make_default=True)
+    takes(caller, on_sale())
+    assert orders(caller, body={"addressId": address_id}).status == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"shippingAddress": HOME, "addressId": "a"},
+        {"shippingAddress": None},
+        {"addressId": ""},
+        {"addressId": {"$ne": ""}},
+        {"shippingAddress": "12 MG Road"},
+        {"shippingAddress": {**HOME, "zip": "56000"}},
+        {"shippingAddress": {**HOME, "zip": 560001}},
+        {"shippingAddress": {**HOME, "country": "US", "zip": "560001"}},
+        {"shippingAddress": {**HOME, "street": "   "}},
+        {"shippingAddress": {**HOME, "street": "s" * 121}},
+        {"shippingAddress": {**HOME, "city": "Bengaluru\r\nBcc: x@example.com"}},
+        {"shippingAddress": {**HOME, "planet": "Earth"}},
+        {"shippingAddress": {k: v for k, v in HOME.items() if k != "state"}},
+        {"shippingAddress": HOME, "total": 1},
+    ],
+)
+def test_malformed_destinations_are_400_and_change_nothing(body: Any) -> None:
+    caller, product = a_caller(), on_sale(stock=5)
+    takes(caller, product)
+    refused = orders(caller, body=body)
+    assert (refused.status, bool(refused.body["errors"])) == (400, True)
+    assert (stock_of(product), events()) == (5, [])
+
+
+def test_lines_that_cannot_be_had_are_told_one_by_one() -> None:
+    caller, dearer, scarce = a_caller(), on_sale(stock=5), on_sale(stock=5)
+    seller = Caller(dearer.seller.user_id, "s", Role.SELLER, "ravi@example.com", "Ravi")
+    takes(caller, dearer, 2)
+    takes(caller, scarce, 4)
+    product_service().update(dearer.id, Changes(amount=Decimal(150)), (), seller)
+    rival = a_caller()
+    takes(rival, scarce, 2)
+    assert orders(rival).status == 201
+    refused = orders(caller)
+    assert refused.status == 409
+    assert {error["field"]: error["message"] for error in refused.body["errors"]} == {
+        f"items.{dearer.id}": "now costs 150.00 INR; set its quantity again to accept that",
+        f"items.{scarce.id}": "only 3 left",
+    }
+    assert (stock_of(dearer), stock_of(scarce)) == (5, 3)
+    for product, quantity in ((dearer, 2), (scarce, 3)):
+        path = {"productId": product.id}
+        call(change_cart_item, path=path, body={"quantity": quantity}, caller=caller)
+    assert orders(caller).body["order"]["totalPrice"]["amount"] == 2 * 150 + 3 * 120
+
+
+def test_an_idempotency_key_makes_one_order() -> None:
+    caller, product = a_caller(), on_sale(stock=5)
+    takes(caller, product)
+    first = orders(caller, key="key-1")
+    again = orders(caller, key="key-1")
+    assert (again.status, again.body) == (201, first.body)
+    assert orders(caller, key="key-1", body={"addressId": new_id()}).status == 422
+    assert (stock_of(product), events()) == (4, ["OrderPlaced"])
+
+
+def test_an_idempotency_key_is_the_caller_s_own() -> None:
+    one, another = a_caller(), a_caller()
+    takes(one, on_sale())
+    takes(another, on_sale())
+    assert orders(one, key="k").body["order"]["id"] != orders(another, key="k").body["order"]["id"]
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "k" * 256, "schlüssel", "\x00"])
+def test_a_malformed_idempotency_key_is_400(key: str) -> None:
+    caller, product = a_caller(), on_sale(stock=5)
+    takes(caller, product)
+    refused = orders(caller, key=key)
+    assert (refused.status, refused.body["errors"][0]["field"]) == (400, "Idempotency-Key")
+    assert stock_of(product) == 5
+
+
+def test_own_orders_are_listed_newest_first_with_a_cursor_of_their_own() -> None:
+    caller, other = a_caller(), a_caller()
+    placed = [an_order_of(caller)["id"] for _ in range(3)]
+    an_order_of(other)
+
+    def listed(person: Caller, **query: str) -> Reply:
+        return call(endpoints.list_my_orders, query=query, caller=person)
+
+    first = listed(caller, limit="2")
+    cursor = first.body["nextCursor"]
+    second = listed(caller, limit="2", cursor=cursor)
+    assert [order["id"] for order in first.body["orders"] + second.body["orders"]] == placed[::-1]
+    assert second.body["nextCursor"] is None
+    assert listed(other, cursor=cursor).status == 400
+    assert listed(caller, cursor=cursor, status="PENDING").status == 400
+    assert listed(caller, cursor=cursor[:-2]).status == 400
+
+
+def test_own_orders_can_be_listed_by_state() -> None:
+    caller = a_caller()
+    kept, given_up = an_order_of(caller)["id"], an_order_of(caller)["id"]
+    on_order(endpoints.cancel_order, given_up, caller)
+    for status, expected in (("PENDING", [kept]), ("CANCELLED", [given_up]), ("SHIPPED", [])):
+        listed = call(endpoints.list_my_orders, query={"status": status}, caller=caller)
+        assert [order["id"] for order in listed.body["orders"]] == expected
+
+
+@pytest.mark.parametrize(
+    "query", [{"status": "LOST"}, {"status": "pending"}, {"limit": "0"}, {"limit": "101"}]
+)
+def test_malformed_lists_are_400(query: dict[str, str]) -> None:
+    assert call(endpoints.list_my_orders, query=query, caller=a_caller()).status == 400
+
+
+def test_a_seller_sees_the_own_lines_only() -> None:
+    caller, product = a_caller(), on_sale(price=100)
+    other = a_product(price=rupees(7), seller=Seller(new_id(), "meera@example.com", "Meera"))
+    put_on_sale(other)
+    takes(caller, product)
+    takes(caller, other)
+    order_id = orders(caller).body["order"]["id"]
+    seller = a_caller(Role.SELLER, other.seller.user_id)
+    seen = on_order(endpoints.get_order, order_id, seller).body["order"]
+    assert [line["product"] for line in seen["items"]] == [other.id]
+    assert seen["totalPrice"]["amount"] == seen["pricing"]["subtotal"]["amount"] == 7
+    everything = on_order(endpoints.get_order, order_id, a_caller(Role.ADMIN)).body["order"]
+    assert everything["totalPrice"]["amount"] == 107
+
+
+def test_strangers_cannot_see_cancel_or_redirect_an_order() -> None:
+    order_id = an_order_of(a_caller())["id"]
+    thief = a_caller()
+    assert on_order(endpoints.get_order, order_id, thief).status == 404
+    assert on_order(endpoints.get_order, order_id, a_caller(Role.SELLER)).status == 404
+    assert on_order(endpoints.cancel_order, order_id, thief).status == 404
+    changed = on_order(endpoints.change_order_address, order_id, thief, {"street": "Thief Lane"})
+    assert changed.status == 404
+    assert events() == ["OrderPlaced"]
+
+
+@pytest.mark.parametrize("order_id", ["nonsense", "0" * 26, "o" * 9000, "%00", "../me"])
+def test_unknown_and_malformed_ids_are_404(order_id: str) -> None:
+    caller = a_caller()
+    assert on_order(endpoints.get_order, order_id, caller).status == 404
+    assert on_order(endpoints.cancel_order, order_id, caller).status == 404
+    body = {"street": "1 Park Street"}
+    assert on_order(endpoints.change_order_address, order_id, caller, body).status == 404
+
+
+def test_a_pending_order_is_cancelled_once() -> None:
+    caller, product = a_caller(), on_sale(stock=5)
+    takes(caller, product, 2)
+    order_id = orders(caller).body["order"]["id"]
+    cancelled = on_order(endpoints.cancel_order, order_id, caller)
+    assert (cancelled.status, cancelled.body["order"]["status"]) == (200, "CANCELLED")
+    assert cancelled.body["order"]["payment"] == {"status": "FAILED"}
+    assert [step["by"] for step in cancelled.body["order"]["timeline"]] == ["customer", "customer"]
+    assert on_order(endpoints.cancel_order, order_id, caller).status == 409
+    assert (stock_of(product), events()) == (5, ["OrderCancelled", "OrderPlaced"])
+
+
+def test_a_paid_order_is_not_cancelled_without_a_refund() -> None:
+    caller = a_caller()
+    order_id = an_order_of(caller)["id"]
+    order_service().confirm(order_id)
+    refused = on_order(endpoints.cancel_order, order_id, caller)
+    assert (refused.status, "paid" in refused.body["message"]) == (409, True)
+    shown = on_order(endpoints.get_order, order_id, caller).body["order"]
+    assert (shown["status"], shown["payment"]) == ("CONFIRMED", {"status": "COMPLETED"})
+    assert shown["reservedUntil"] is None
+
+
+def test_an_address_is_merged() -> None:
+    caller = a_caller()
+    order_id = an_order_of(caller)["id"]
+    body = {"street": "1 Park Street", "city": "Kolkata", "zip": "700016"}
+    changed = on_order(endpoints.change_order_address, order_id, caller, body)
+    assert changed.body["order"]["shippingAddress"] == {**HOME, **body}
+    order_service().confirm(order_id)
+    again = on_order(endpoints.change_order_address, order_id, caller, {"state": "West Bengal"})
+    assert again.body["order"]["shippingAddress"] == {**HOME, **body, "state": "West Bengal"}
+
+
+def test_the_address_of_a_cancelled_order_is_409() -> None:
+    caller = a_caller()
+    order_id = an_order_of(caller)["id"]
+    on_order(endpoints.cancel_order, order_id, caller)
+    body = {"street": "1 Park Street"}
+    assert on_order(endpoints.change_order_address, order_id, caller, body).status == 409
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"street": None},
+        {"street": ""},
+        {"street": 12},
+        {"zip": "56000"},
+        {"country": "US"},
+        {"planet": "Earth"},
+        [],
+    ],
+)
+def test_malformed_address_changes_are_400(body: Any) -> None:
+    caller = a_caller()
+    order = an_order_of(caller)
+    assert on_order(endpoints.change_order_address, order["id"], caller, body).status == 400
+    assert on_order(endpoints.get_order, order["id"], caller).body["order"] == order
+
+
+@pytest.mark.parametrize("role", [Role.SELLER, Role.ADMIN])
+def test_only_customers_order(role: Role) -> None:
+    caller = a_caller(role)
+    assert orders(caller).status == 403
+    assert call(endpoints.list_my_orders, caller=caller).status == 403
+    assert on_order(endpoints.cancel_order, "0" * 26, caller).status == 403
+
+
+def test_nobody_orders_without_signing_in() -> None:
+    assert call(endpoints.create_order, body={"shippingAddress": HOME}).status == 401
+    assert call(endpoints.get_order, path={"orderId": "0" * 26}).status == 401

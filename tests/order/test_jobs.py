@@ -1,0 +1,88 @@
+"""The job that gives unpaid reservations back."""
+
+from datetime import timedelta
+
+import pytest
+
+from conftest import FrozenClock
+from order import jobs, wiring
+from order.model import Order, OrderStatus
+from support.api import a_caller
+from support.order import RESERVATION, LittleShop
+
+ASHA = a_caller(user_id="asha")
+
+
+@pytest.fixture
+def shop(clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> LittleShop:
+    shop = LittleShop(clock)
+    monkeypatch.setattr(wiring, "order_service", lambda: shop.service)
+    return shop
+
+
+def run() -> dict[str, int]:
+    return jobs.release_expired_reservations({}, None)
+
+
+def status_of(shop: LittleShop, order: Order) -> OrderStatus:
+    return shop.orders.kept[order.id].status
+
+
+def test_only_what_has_run_out_is_released_and_only_once(
+    shop: LittleShop, clock: FrozenClock
+) -> None:
+    old, paid = shop.places(ASHA), shop.places(ASHA)
+    shop.service.confirm(paid.id)
+    clock.advance(timedelta(minutes=1))
+    young = shop.places(ASHA)
+    clock.advance(RESERVATION - timedelta(minutes=1))
+    assert run() == {"released": 1, "skipped": 0, "failed": 0}
+    assert [status_of(shop, order) for order in (old, paid, young)] == [
+        OrderStatus.CANCELLED,
+        OrderStatus.CONFIRMED,
+        OrderStatus.PENDING,
+    ]
+    assert run() == {"released": 0, "skipped": 0, "failed": 0}
+    assert shop.catalogue.stock_of(old.lines[0].product_id) == 10
+
+
+def test_a_failure_stops_none_of_the_rest(
+    shop: LittleShop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = [shop.places(ASHA) for _ in range(3)]
+    clock.advance(RESERVATION)
+    expire = shop.service.expire
+
+    def expire_all_but_the_first(order_id: str) -> bool:
+        if order_id == placed[0].id:
+            raise ConnectionError("no answer")
+        return expire(order_id)
+
+    monkeypatch.setattr(shop.service, "expire", expire_all_but_the_first)
+    assert run() == {"released": 2, "skipped": 0, "failed": 1}
+    monkeypatch.undo()
+    monkeypatch.setattr(wiring, "order_service", lambda: shop.service)
+    assert run() == {"released": 1, "skipped": 0, "failed": 0}
+    assert {status_of(shop, order) for order in placed} == {OrderStatus.CANCELLED}
+
+
+def test_a_run_is_bounded_and_the_next_one_goes_on(
+    shop: LittleShop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "ORDERS_PER_RUN", 2)
+    for _ in range(3):
+        shop.places(ASHA)
+    clock.advance(RESERVATION)
+    assert [run()["released"] for _ in range(3)] == [2, 1, 0]
+
+
+def test_two_runs_at_once_release_everything_once(
+    shop: LittleShop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = shop.places(ASHA, stock=10, quantity=4)
+    clock.advance(RESERVATION)
+    found = shop.service.expired(10)
+    assert run()["released"] == 1
+    monkeypatch.setattr(shop.service, "expired", lambda _limit: found)
+    assert run() == {"released": 0, "skipped": 1, "failed": 0}
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 10

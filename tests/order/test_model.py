@@ -1,0 +1,169 @@
+"""States, money, and who sees what of an order."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from order.model import (
+    TRANSITIONS,
+    Actor,
+    Charges,
+    Order,
+    OrderLine,
+    OrderStatus,
+    PaymentStatus,
+)
+from supermarket.caller import Role
+from supermarket.errors import Conflict, Invalid
+from supermarket.money import Currency, Money
+from support.api import a_caller
+from support.order import HOME, an_order
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+P, C, S, D, X = (
+    OrderStatus.PENDING,
+    OrderStatus.CONFIRMED,
+    OrderStatus.SHIPPED,
+    OrderStatus.DELIVERED,
+    OrderStatus.CANCELLED,
+)
+
+
+def test_the_table_of_states_is_the_contract_s() -> None:
+    steps = {(before, after) for before, reachable in TRANSITIONS.items() for after in reachable}
+    assert steps == {(P, C), (C, S), (S, D), (P, X), (C, X)}
+    assert set(TRANSITIONS) == set(OrderStatus)
+
+
+class LifeOfAnOrder(RuleBasedStateMachine):
+    """However an order is pushed about, its history stays on the table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: Order = an_order(NOW)
+
+    @rule(to=st.sampled_from(OrderStatus), by=st.sampled_from(Actor))
+    def push(self, to: OrderStatus, by: Actor) -> None:
+        before = self.order
+        if to in TRANSITIONS[before.status]:
+            self.order = before.moved(to, before.updated_at + timedelta(seconds=1), by)
+        else:
+            with pytest.raises(Conflict, match=before.status):
+                before.moved(to, NOW, by)
+
+    @invariant()
+    def history_is_a_path_through_the_table(self) -> None:
+        history = [step.status for step in self.order.timeline]
+        assert history[0] is P
+        assert history[-1] is self.order.status
+        for before, after in pairwise(history):
+            assert after in TRANSITIONS[before]
+
+    @invariant()
+    def only_an_unpaid_order_holds_a_reservation(self) -> None:
+        assert (self.order.reserved_until is not None) is (self.order.status is P)
+
+    @invariant()
+    def the_last_step_is_the_last_change(self) -> None:
+        assert self.order.timeline[-1].at == self.order.updated_at
+
+
+TestLifeOfAnOrder = LifeOfAnOrder.TestCase
+
+lines = st.lists(
+    st.builds(
+        OrderLine,
+        product_id=st.just("p"),
+        title=st.just("t"),
+        seller_id=st.just("s"),
+        quantity=st.integers(1, 99),
+        unit_price=st.integers(1, 999_999_999).map(lambda minor: Money(minor, Currency.INR)),
+    ),
+    min_size=1,
+    max_size=50,
+)
+
+
+@given(lines, st.decimals(0, 100, places=2), st.integers(0, 10**6))
+def test_the_total_is_the_sum_of_its_parts_to_the_paisa(
+    bought: list[OrderLine], percent: Decimal, fee: int
+) -> None:
+    pricing = Charges(percent, fee).price(bought, Currency.INR)
+    subtotal = sum(line.unit_price.minor * line.quantity for line in bought)
+    assert pricing.subtotal.minor == subtotal
+    assert abs(pricing.tax.minor - subtotal * percent / 100) <= Decimal("0.5")
+    assert pricing.total.minor == subtotal + pricing.tax.minor + fee
+
+
+def test_half_a_paisa_of_tax_is_rounded_up() -> None:
+    line = OrderLine("p", "t", "s", 1, Money(50, Currency.INR))
+    assert Charges(Decimal(5), 0).price([line], Currency.INR).tax.minor == 3
+    assert Charges(Decimal("4.98"), 0).price([line], Currency.INR).tax.minor == 2
+
+
+@pytest.mark.parametrize("status", [P, C])
+def test_an_address_changes_in_the_given_fields_alone(status: OrderStatus) -> None:
+    order = an_order(NOW)
+    if status is C:
+        order = order.moved(C, NOW, Actor.PAYMENT)
+    changed = order.redirected({"street": "1 Park Street"}, NOW + timedelta(hours=1))
+    assert changed.shipping_address.street == "1 Park Street"
+    assert changed.shipping_address.city == HOME.city
+    assert changed.updated_at == NOW + timedelta(hours=1)
+    assert changed.status is status
+
+
+def test_the_address_of_a_cancelled_or_shipped_order_stays() -> None:
+    cancelled = an_order(NOW).moved(X, NOW, Actor.CUSTOMER)
+    shipped = an_order(NOW).moved(C, NOW, Actor.PAYMENT).moved(S, NOW, Actor.SELLER)
+    for order in (cancelled, shipped):
+        with pytest.raises(Conflict):
+            order.redirected({"street": "1 Park Street"}, NOW)
+
+
+@pytest.mark.parametrize("changes", [{"zip": "56000"}, {"country": "US", "zip": "560001"}])
+def test_a_merged_address_must_make_sense(changes: dict[str, str]) -> None:
+    with pytest.raises(Invalid):
+        an_order(NOW).redirected(changes, NOW)
+
+
+def test_a_customer_and_an_admin_see_all_of_an_order() -> None:
+    order = an_order(NOW, "customer", lines=3)
+    assert order.as_seen_by(a_caller(user_id="customer")) == order
+    assert order.as_seen_by(a_caller(Role.ADMIN)) == order
+
+
+def test_a_seller_sees_the_own_lines_and_what_they_cost() -> None:
+    order = an_order(NOW, lines=3)
+    seen = order.as_seen_by(a_caller(Role.SELLER, "seller-1"))
+    assert seen is not None
+    assert seen.lines == (order.lines[1],)
+    assert seen.pricing.total == seen.pricing.subtotal == order.lines[1].line_total
+
+
+def test_others_see_nothing() -> None:
+    order = an_order(NOW, lines=2)
+    assert order.as_seen_by(a_caller(Role.SELLER, "seller-9")) is None
+    assert order.as_seen_by(a_caller(Role.USER)) is None
+
+
+def test_an_order_knows_what_became_of_its_payment() -> None:
+    order = an_order(NOW)
+    confirmed = order.moved(C, NOW, Actor.PAYMENT)
+    assert order.payment_status is PaymentStatus.PENDING
+    assert order.moved(X, NOW, Actor.EXPIRY).payment_status is PaymentStatus.FAILED
+    assert confirmed.payment_status is PaymentStatus.COMPLETED
+    assert confirmed.moved(S, NOW, Actor.SELLER).payment_status is PaymentStatus.COMPLETED
+
+
+def test_a_reservation_ends_when_its_time_has_come() -> None:
+    order = an_order(NOW)
+    assert order.reserved_until is not None
+    assert not order.is_expired(order.reserved_until - timedelta(milliseconds=1))
+    assert order.is_expired(order.reserved_until)
+    assert not order.moved(C, NOW, Actor.PAYMENT).is_expired(NOW + timedelta(days=1))

@@ -1,0 +1,522 @@
+"""Use cases of orders, in a little shop in memory."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from conftest import FrozenClock
+from order.model import Actor, Address, Charges, Order, OrderStatus
+from order.service import Moved, PaidAfterCancellation
+from supermarket.caller import Role
+from supermarket.contracts import (
+    OrderAddressChanged,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderPlaced,
+)
+from supermarket.errors import Conflict, DomainError, Invalid, NotFound, RuleViolated
+from supermarket.idempotency import IdempotencyKey
+from supermarket.transaction import Transaction
+from support.api import a_caller
+from support.cart import dollars, rupees
+from support.order import HOME, RESERVATION, Crash, InMemoryOrders, LittleShop
+
+ASHA = a_caller(user_id="asha")
+KEY = IdempotencyKey.of("create_order", "asha", "key-1", b"body")
+
+
+@pytest.fixture
+def shop(clock: FrozenClock) -> LittleShop:
+    return LittleShop(clock)
+
+
+def state_of(shop: LittleShop) -> object:
+    """All that a transaction could have changed."""
+    return (
+        dict(shop.orders.kept),
+        dict(shop.catalogue.on_sale),
+        shop.carts.contents("asha").lines,
+        list(shop.outbox.events),
+    )
+
+
+# --- placing
+
+
+def test_placing_takes_the_stock_empties_the_cart_and_announces_it(
+    shop: LittleShop, clock: FrozenClock
+) -> None:
+    tea = shop.catalogue.sell(stock=10, price=rupees(120), seller_id="sanjay")
+    rice = shop.catalogue.sell(stock=3, price=rupees(60), seller_id="meera")
+    shop.carts.add("asha", tea.id, 2)
+    shop.carts.add("asha", rice.id, 3)
+
+    order = shop.service.place(ASHA, HOME)
+
+    assert order == shop.orders.find(order.id)
+    assert order.status is OrderStatus.PENDING
+    assert [(line.product_id, line.seller_id, line.quantity) for line in order.lines] == [
+        (tea.id, "sanjay", 2),
+        (rice.id, "meera", 3),
+    ]
+    assert order.pricing.total == rupees(420)
+    assert order.reserved_until == clock() + RESERVATION
+    assert (shop.catalogue.stock_of(tea.id), shop.catalogue.stock_of(rice.id)) == (8, 0)
+    assert shop.carts.contents("asha").lines == ()
+    (placed,) = shop.outbox.of(OrderPlaced)
+    assert isinstance(placed, OrderPlaced)
+    assert (placed.order_id, placed.customer.email) == (order.id, ASHA.email)
+    assert placed.total.money() == rupees(420)
+    assert placed.reserved_until == order.reserved_until
+
+
+def test_tax_and_shipping_come_on_top(clock: FrozenClock) -> None:
+    shop = LittleShop(clock, Charges(Decimal(18), 4900))
+    pricing = shop.places(ASHA).pricing
+    assert pricing.tax == rupees(120).percent(Decimal(18))
+    assert pricing.total.minor == 12000 + 2160 + 4900
+
+
+def test_an_empty_cart_is_no_order(shop: LittleShop) -> None:
+    with pytest.raises(Invalid):
+        shop.service.place(ASHA, HOME)
+
+
+def test_a_saved_address_is_the_customer_s_own(shop: LittleShop) -> None:
+    office = Address("7 Residency Road", "Pune", "Maharashtra", "411001", "IN")
+    shop.address_book.saved["asha", "office"] = office
+    shop.address_book.saved["ravi", "home"] = HOME
+    shop.carts.add("asha", shop.catalogue.sell().id, 1)
+    with pytest.raises(NotFound):
+        shop.service.place(ASHA, "home")
+    assert shop.service.place(ASHA, "office").shipping_address == office
+
+
+def test_every_line_that_cannot_be_had_is_told_and_nothing_is_taken(shop: LittleShop) -> None:
+    gone, sold_out, scarce, dearer, fine = (shop.catalogue.sell(stock=5) for _ in range(5))
+    for product in (gone, sold_out, scarce, dearer, fine):
+        shop.carts.add("asha", product.id, 2)
+    shop.catalogue.withdraw(gone)
+    shop.catalogue.restock(sold_out, 0)
+    shop.catalogue.restock(scarce, 1)
+    shop.catalogue.reprice(dearer, rupees(999))
+    before = state_of(shop)
+    with pytest.raises(Conflict) as refused:
+        shop.service.place(ASHA, HOME)
+    assert {error.field: error.message.split(";")[0] for error in refused.value.errors} == {
+        f"items.{gone.id}": "is no longer for sale",
+        f"items.{sold_out.id}": "is sold out",
+        f"items.{scarce.id}": "only 1 left",
+        f"items.{dearer.id}": "now costs 999.00 INR",
+    }
+    assert state_of(shop) == before
+
+
+def test_a_cheaper_price_must_be_seen_as_well(shop: LittleShop) -> None:
+    tea = shop.catalogue.sell(price=rupees(100))
+    shop.carts.add("asha", tea.id, 1)
+    shop.catalogue.reprice(tea, rupees(90))
+    with pytest.raises(Conflict):
+        shop.service.place(ASHA, HOME)
+    shop.carts.change("asha", tea.id, 1)
+    assert shop.service.place(ASHA, HOME).pricing.total == rupees(90)
+
+
+def test_mixed_currencies_are_refused(shop: LittleShop) -> None:
+    tea, coffee = shop.catalogue.sell(), shop.catalogue.sell()
+    shop.carts.add("asha", tea.id, 1)
+    shop.carts.add("asha", coffee.id, 1)
+    shop.catalogue.reprice(coffee, dollars(1))
+    before = state_of(shop)
+    with pytest.raises(Conflict):
+        shop.service.place(ASHA, HOME)
+    assert state_of(shop) == before
+
+
+@pytest.mark.parametrize("happens", ["reprice", "restock", "withdraw", "cart"])
+def test_what_changes_after_the_look_is_caught_by_the_transaction(
+    shop: LittleShop, happens: str
+) -> None:
+    tea, rice = shop.catalogue.sell(stock=5), shop.catalogue.sell(stock=5)
+    shop.carts.add("asha", tea.id, 2)
+    shop.carts.add("asha", rice.id, 2)
+    events: dict[str, Callable[[], object]] = {
+        "reprice": lambda: shop.catalogue.reprice(tea, rupees(999)),
+        "restock": lambda: shop.catalogue.restock(tea, 1),
+        "withdraw": lambda: shop.catalogue.withdraw(tea),
+        "cart": lambda: shop.carts.add("asha", tea.id, 1),
+    }
+    look = shop.catalogue.find_many
+
+    def look_and_be_overtaken(ids: object) -> object:
+        found = look(ids)  # type: ignore[arg-type]
+        shop.catalogue.find_many = look  # type: ignore[method-assign]
+        events[happens]()
+        return found
+
+    shop.catalogue.find_many = look_and_be_overtaken  # type: ignore[method-assign,assignment]
+    with pytest.raises(Conflict) as refused:
+        shop.service.place(ASHA, HOME)
+    fields = [] if happens == "cart" else [f"items.{tea.id}"]
+    assert [error.field for error in refused.value.errors] == fields
+    assert shop.orders.kept == {}
+    assert shop.outbox.events == []
+    assert shop.catalogue.stock_of(rice.id) == 5
+    assert len(shop.carts.contents("asha").lines) == 2
+
+
+def test_a_crash_while_placing_leaves_nothing_behind(shop: LittleShop) -> None:
+    shop.carts.add("asha", shop.catalogue.sell().id, 1)
+    before = state_of(shop)
+    shop.is_crashing = True
+    with pytest.raises(Crash):
+        shop.service.place(ASHA, HOME, KEY)
+    assert state_of(shop) == before
+    shop.is_crashing = False
+    assert shop.service.place(ASHA, HOME, KEY).status is OrderStatus.PENDING
+
+
+# --- idempotency
+
+
+def test_the_same_key_gets_the_same_order(shop: LittleShop) -> None:
+    shop.carts.add("asha", shop.catalogue.sell().id, 1)
+    first = shop.service.place(ASHA, HOME, KEY)
+    assert shop.service.place(ASHA, HOME, KEY) == first
+    assert len(shop.orders.kept) == len(shop.outbox.of(OrderPlaced)) == 1
+
+
+def test_the_same_key_with_another_body_is_refused(shop: LittleShop) -> None:
+    shop.carts.add("asha", shop.catalogue.sell().id, 1)
+    shop.service.place(ASHA, HOME, KEY)
+    with pytest.raises(RuleViolated):
+        shop.service.place(ASHA, HOME, IdempotencyKey(KEY.scope, "another fingerprint"))
+
+
+def test_a_refused_order_does_not_use_its_key_up(shop: LittleShop) -> None:
+    with pytest.raises(Invalid):
+        shop.service.place(ASHA, HOME, KEY)
+    shop.carts.add("asha", shop.catalogue.sell().id, 1)
+    assert shop.service.place(ASHA, HOME, KEY).status is OrderStatus.PENDING
+
+
+@pytest.mark.parametrize("moment", ["before the cart is read", "after everything was read"])
+def test_twins_at_the_same_moment_get_one_order(shop: LittleShop, moment: str) -> None:
+    shop.carts.add("asha", shop.catalogue.sell().id, 1)
+    winner: list[Order] = []
+    owner, name = (
+        (shop.carts, "contents")
+        if moment == "before the cart is read"
+        else (shop.address_book, "find")
+    )
+    original = getattr(owner, name)
+
+    def overtaken(*arguments: object) -> object:
+        setattr(owner, name, original)
+        winner.append(shop.service.place(ASHA, HOME, KEY))
+        return original(*arguments) if name == "contents" else HOME
+
+    setattr(owner, name, overtaken)
+    destination = HOME if name == "contents" else "home"
+    assert [shop.service.place(ASHA, destination, KEY)] == winner
+    assert len(shop.orders.kept) == 1
+
+
+# --- looking
+
+
+def test_only_those_concerned_see_an_order(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    assert shop.service.look_at(order.id, ASHA) == order
+    assert shop.service.look_at(order.id, a_caller(Role.SELLER, "seller")).lines == order.lines
+    assert shop.service.look_at(order.id, a_caller(Role.ADMIN)) == order
+    for stranger in (a_caller(), a_caller(Role.SELLER)):
+        with pytest.raises(NotFound):
+            shop.service.look_at(order.id, stranger)
+
+
+@pytest.mark.parametrize("order_id", ["nonsense", "0" * 26, "x" * 5000])
+def test_unknown_and_malformed_ids_are_not_found(shop: LittleShop, order_id: str) -> None:
+    with pytest.raises(NotFound):
+        shop.service.look_at(order_id, ASHA)
+
+
+# --- paying
+
+
+def test_only_the_own_pending_order_can_be_paid(shop: LittleShop, clock: FrozenClock) -> None:
+    order = shop.places(ASHA)
+    assert shop.service.payable(order.id, "asha") == order
+    with pytest.raises(NotFound):
+        shop.service.payable(order.id, "ravi")
+    clock.advance(RESERVATION)
+    with pytest.raises(Conflict, match="run out"):
+        shop.service.payable(order.id, "asha")
+    shop.service.confirm(order.id)
+    with pytest.raises(Conflict, match="CONFIRMED"):
+        shop.service.payable(order.id, "asha")
+
+
+def test_a_completed_payment_confirms_the_order_once(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    shop.service.confirm(order.id)
+    shop.service.confirm(order.id)
+    confirmed = shop.orders.kept[order.id]
+    assert (confirmed.status, confirmed.reserved_until) == (OrderStatus.CONFIRMED, None)
+    assert [(step.status, step.by) for step in confirmed.timeline] == [
+        (OrderStatus.PENDING, Actor.CUSTOMER),
+        (OrderStatus.CONFIRMED, Actor.PAYMENT),
+    ]
+    assert len(shop.outbox.of(OrderConfirmed)) == 1
+
+
+def test_a_late_payment_does_not_bring_an_order_back(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    shop.service.cancel(order.id, "asha")
+    with pytest.raises(PaidAfterCancellation):
+        shop.service.confirm(order.id)
+    assert shop.orders.kept[order.id].status is OrderStatus.CANCELLED
+
+
+def test_a_payment_for_nothing_is_an_error(shop: LittleShop) -> None:
+    with pytest.raises(NotFound):
+        shop.service.confirm("0" * 26)
+
+
+class Overtaken(InMemoryOrders):
+    """Somebody else moves the order between a read and the write that follows it."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def move(self, read: Order, moved: Order, transaction: Transaction) -> None:
+        if meanwhile := self._meanwhile:
+            self._meanwhile = None
+            meanwhile()
+        super().move(read, moved, transaction)
+
+
+def overtaken_by(shop: LittleShop, meanwhile: Callable[[], object]) -> None:
+    orders = Overtaken(meanwhile)
+    orders.kept = shop.orders.kept
+    shop.service._orders = orders
+
+
+def test_of_two_confirmations_at_once_one_counts(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    overtaken_by(shop, lambda: shop.service.confirm(order.id))
+    shop.service.confirm(order.id)
+    assert len(shop.outbox.of(OrderConfirmed)) == 1
+
+
+def test_a_confirmation_that_a_cancellation_overtakes_says_so(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    overtaken_by(shop, lambda: shop.service.cancel(order.id, "asha"))
+    with pytest.raises(PaidAfterCancellation):
+        shop.service.confirm(order.id)
+
+
+def test_an_expiry_that_a_payment_overtakes_does_nothing(
+    shop: LittleShop, clock: FrozenClock
+) -> None:
+    order = shop.places(ASHA, stock=10, quantity=4)
+    clock.advance(RESERVATION)
+    overtaken_by(shop, lambda: shop.service.confirm(order.id))
+    assert shop.service.expire(order.id) is False
+    assert shop.orders.kept[order.id].status is OrderStatus.CONFIRMED
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 6
+
+
+# --- cancelling and expiring
+
+
+def test_cancelling_returns_the_stock_and_announces_it(shop: LittleShop) -> None:
+    order = shop.places(ASHA, stock=10, quantity=4)
+    cancelled = shop.service.cancel(order.id, "asha")
+    assert cancelled == shop.orders.kept[order.id]
+    assert (cancelled.status, cancelled.reserved_until) == (OrderStatus.CANCELLED, None)
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 10
+    (event,) = shop.outbox.of(OrderCancelled)
+    assert isinstance(event, OrderCancelled)
+    assert (event.cancelled_by, event.was_paid) == ("customer", False)
+
+
+def test_the_stock_of_a_withdrawn_product_goes_back_as_well(shop: LittleShop) -> None:
+    order = shop.places(ASHA, stock=10, quantity=4)
+    shop.catalogue.withdraw(shop.catalogue.on_sale[order.lines[0].product_id])
+    shop.service.cancel(order.id, "asha")
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 10
+
+
+def test_an_order_is_cancelled_once_and_by_its_customer(shop: LittleShop) -> None:
+    order = shop.places(ASHA, stock=10, quantity=4)
+    with pytest.raises(NotFound):
+        shop.service.cancel(order.id, "ravi")
+    shop.service.cancel(order.id, "asha")
+    with pytest.raises(Conflict):
+        shop.service.cancel(order.id, "asha")
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 10
+    assert len(shop.outbox.of(OrderCancelled)) == 1
+
+
+def test_a_paid_order_is_not_cancelled_without_a_refund(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    shop.service.confirm(order.id)
+    before = state_of(shop)
+    with pytest.raises(Conflict, match="paid"):
+        shop.service.cancel(order.id, "asha")
+    assert state_of(shop) == before
+
+
+def test_a_crash_while_cancelling_leaves_everything_as_it_was(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    before = state_of(shop)
+    shop.is_crashing = True
+    with pytest.raises(Crash):
+        shop.service.cancel(order.id, "asha")
+    assert state_of(shop) == before
+
+
+def test_a_reservation_is_given_back_when_its_time_has_come_and_only_once(
+    shop: LittleShop, clock: FrozenClock
+) -> None:
+    order = shop.places(ASHA, stock=10, quantity=4)
+    clock.advance(RESERVATION - timedelta(milliseconds=1))
+    assert shop.service.expired(10) == []
+    assert shop.service.expire(order.id) is False
+    clock.advance(timedelta(milliseconds=1))
+    assert shop.service.expired(10) == [order.id]
+    assert shop.service.expire(order.id) is True
+    assert shop.service.expire(order.id) is False
+    assert shop.service.expired(10) == []
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 10
+    (event,) = shop.outbox.of(OrderCancelled)
+    assert isinstance(event, OrderCancelled)
+    assert event.cancelled_by == "expiry"
+
+
+# --- address
+
+
+def test_an_address_is_changed_and_announced_to_the_sellers(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    changed = shop.service.redirect(order.id, "asha", {"street": "1 Park Street"})
+    assert changed == shop.orders.kept[order.id]
+    assert changed.shipping_address.city == HOME.city
+    (event,) = shop.outbox.of(OrderAddressChanged)
+    assert isinstance(event, OrderAddressChanged)
+    assert (event.seller_ids, event.shipping_address.street) == (["seller"], "1 Park Street")
+
+
+def test_the_same_address_again_is_no_change(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    assert shop.service.redirect(order.id, "asha", {"street": HOME.street}) == order
+    assert shop.outbox.of(OrderAddressChanged) == []
+
+
+def test_the_address_of_another_s_order_cannot_be_changed(shop: LittleShop) -> None:
+    with pytest.raises(NotFound):
+        shop.service.redirect(shop.places(ASHA).id, "ravi", {"street": "Thief Lane"})
+
+
+class Outdated(InMemoryOrders):
+    """Shows an order as it was a moment ago."""
+
+    def __init__(self, kept: dict[str, Order], outdated: Order) -> None:
+        super().__init__()
+        self.kept = kept
+        self._outdated = outdated
+
+    def find(self, order_id: str) -> Order | None:
+        return self._outdated
+
+
+def test_of_two_address_changes_at_once_none_is_lost_silently(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    shop.service.redirect(order.id, "asha", {"street": "1 Park Street"})
+    shop.service._orders = Outdated(shop.orders.kept, order)
+    with pytest.raises(Moved):
+        shop.service.redirect(order.id, "asha", {"city": "Kolkata"})
+    assert shop.orders.kept[order.id].shipping_address.city == HOME.city
+
+
+# --- conservation
+
+
+class StockIsConserved(RuleBasedStateMachine):
+    """Whatever happens in whatever order, every unit is on the shelf or in a living order."""
+
+    @initialize(stocks=st.lists(st.integers(0, 8), min_size=1, max_size=3))
+    def open_shop(self, stocks: list[int]) -> None:
+        self.clock = FrozenClock()
+        self.shop = LittleShop(self.clock)
+        self.begun_with = {self.shop.catalogue.sell(stock).id: stock for stock in stocks}
+        self.orders: list[Order] = []
+
+    def attempt(self, act: Callable[[], object], *, crash: bool = False) -> None:
+        self.shop.is_crashing = crash
+        try:
+            act()
+        except (DomainError, Crash):
+            pass
+        finally:
+            self.shop.is_crashing = False
+
+    @rule(data=st.data(), quantity=st.integers(1, 4), crash=st.booleans())
+    def place(self, data: st.DataObject, quantity: int, crash: bool) -> None:
+        for product_id in data.draw(st.sets(st.sampled_from(sorted(self.begun_with)), min_size=1)):
+            self.attempt(partial(self.shop.carts.add, "asha", product_id, quantity))
+        self.attempt(lambda: self.orders.append(self.shop.service.place(ASHA, HOME)), crash=crash)
+
+    @rule(data=st.data(), crash=st.booleans())
+    def cancel(self, data: st.DataObject, crash: bool) -> None:
+        order_id = self.some_order(data)
+        self.attempt(lambda: self.shop.service.cancel(order_id, "asha"), crash=crash)
+
+    @rule(data=st.data(), crash=st.booleans())
+    def confirm(self, data: st.DataObject, crash: bool) -> None:
+        order_id = self.some_order(data)
+        self.attempt(lambda: self.shop.service.confirm(order_id), crash=crash)
+
+    @rule(minutes=st.integers(0, 20), crash=st.booleans())
+    def expire(self, minutes: int, crash: bool) -> None:
+        self.clock.advance(timedelta(minutes=minutes))
+        for order_id in self.shop.service.expired(100):
+            self.attempt(partial(self.shop.service.expire, order_id), crash=crash)
+
+    def some_order(self, data: st.DataObject) -> str:
+        ids = [order.id for order in self.orders] or ["0" * 26]
+        return data.draw(st.sampled_from(ids))
+
+    @invariant()
+    def every_unit_is_somewhere(self) -> None:
+        living = [
+            line
+            for order in self.shop.orders.kept.values()
+            if order.status is not OrderStatus.CANCELLED
+            for line in order.lines
+        ]
+        for product_id, stock in self.begun_with.items():
+            on_the_shelf = self.shop.catalogue.stock_of(product_id)
+            sold = sum(line.quantity for line in living if line.product_id == product_id)
+            assert on_the_shelf >= 0
+            assert on_the_shelf + sold == stock
+
+    @invariant()
+    def every_change_was_announced(self) -> None:
+        kept = list(self.shop.orders.kept.values())
+        told = self.shop.outbox
+        cancelled = [order for order in kept if order.status is OrderStatus.CANCELLED]
+        confirmed = [order for order in kept if order.status is OrderStatus.CONFIRMED]
+        assert len(told.of(OrderPlaced)) == len(kept)
+        assert len(told.of(OrderCancelled)) == len(cancelled)
+        assert len(told.of(OrderConfirmed)) == len(confirmed)
+
+
+TestStockIsConserved = StockIsConserved.TestCase

@@ -1,0 +1,175 @@
+"""Orders in memory, a whole little shop around them, and orders to begin with."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from cart.service import CartService
+from order.gateways import ShopCarts
+from order.model import Actor, Address, Charges, Customer, Order, OrderLine, OrderStatus, Step
+from order.service import Moved, OrderPage, OrderService, Terms
+from supermarket.caller import Caller
+from supermarket.clock import Clock, new_id
+from supermarket.errors import NotFound
+from supermarket.money import Currency
+from supermarket.transaction import Transaction
+from support.cart import InMemoryCarts, InMemoryCatalogue, rupees
+from support.in_memory import (
+    InMemoryIdempotencyKeys,
+    InMemoryOutbox,
+    InMemoryTransaction,
+    in_memory,
+)
+
+RESERVATION = timedelta(minutes=15)
+HOME = Address("12 MG Road", "Bengaluru", "Karnataka", "560001", "IN")
+
+
+def an_order(
+    now: datetime,
+    customer_id: str = "customer",
+    *,
+    lines: int = 1,
+    order_id: str | None = None,
+) -> Order:
+    """A fresh order over some products, of which seller number n sells product number n."""
+    bought = tuple(
+        OrderLine(new_id(), f"Product {n}", f"seller-{n}", n + 1, rupees(100)) for n in range(lines)
+    )
+    return Order(
+        id=order_id or new_id(),
+        customer=Customer(customer_id, "asha@example.com", "Asha"),
+        status=OrderStatus.PENDING,
+        lines=bought,
+        pricing=Charges(Decimal(18), 4900).price(bought, Currency.INR),
+        shipping_address=HOME,
+        timeline=(Step(OrderStatus.PENDING, now, Actor.CUSTOMER),),
+        reserved_until=now + RESERVATION,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+class InMemoryOrders:
+    """`order.service.Orders` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Order] = {}
+
+    def find(self, order_id: str) -> Order | None:
+        return self.kept.get(order_id)
+
+    def of_customer(
+        self, user_id: str, status: OrderStatus | None, before: str | None, limit: int
+    ) -> OrderPage:
+        own = [
+            order
+            for order in sorted(self.kept.values(), key=lambda order: order.id, reverse=True)
+            if order.customer.user_id == user_id
+            and status in {None, order.status}
+            and (before is None or order.id < before)
+        ]
+        page = tuple(own[:limit])
+        return OrderPage(page, page[-1].id if len(own) > limit else None)
+
+    def reserved_before(self, moment: datetime, limit: int) -> list[str]:
+        reserved = [
+            (order.reserved_until, order.id)
+            for order in self.kept.values()
+            if order.reserved_until and order.reserved_until <= moment
+        ]
+        return [order_id for _, order_id in sorted(reserved)][:limit]
+
+    def add(self, order: Order, transaction: Transaction) -> None:
+        in_memory(transaction).add(
+            lambda: order.id not in self.kept,
+            lambda: self.kept.update({order.id: order}),
+            refused=Moved("not new"),
+        )
+
+    def move(self, read: Order, moved: Order, transaction: Transaction) -> None:
+        in_memory(transaction).add(
+            lambda: self.kept[read.id].status is read.status,
+            lambda: self._change(
+                moved,
+                status=moved.status,
+                timeline=moved.timeline,
+                reserved_until=None,
+                updated_at=moved.updated_at,
+            ),
+            refused=Moved("moved"),
+        )
+
+    def redirect(self, read: Order, redirected: Order, transaction: Transaction) -> None:
+        def is_as_read() -> bool:
+            kept = self.kept[read.id]
+            return (kept.status, kept.shipping_address) == (read.status, read.shipping_address)
+
+        in_memory(transaction).add(
+            is_as_read,
+            lambda: self._change(
+                redirected,
+                shipping_address=redirected.shipping_address,
+                updated_at=redirected.updated_at,
+            ),
+            refused=Moved("moved"),
+        )
+
+    def _change(self, order: Order, **values: object) -> None:
+        self.kept[order.id] = replace(self.kept[order.id], **values)  # type: ignore[arg-type]
+
+
+class InMemoryAddressBook:
+    """`order.service.AddressBook` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.saved: dict[tuple[str, str], Address] = {}
+
+    def find(self, user_id: str, address_id: str) -> Address:
+        if (user_id, address_id) not in self.saved:
+            raise NotFound("There is no such address in your address book")
+        return self.saved[user_id, address_id]
+
+
+class Crash(Exception):
+    """The process died."""
+
+
+class CrashingTransaction(InMemoryTransaction):
+    """Takes writes that will never happen."""
+
+    def commit(self) -> None:
+        raise Crash
+
+
+class LittleShop:
+    """The order service with everything it needs, in memory."""
+
+    def __init__(self, clock: Clock, charges: Charges | None = None) -> None:
+        self.orders = InMemoryOrders()
+        self.catalogue = InMemoryCatalogue()
+        self.carts = CartService(InMemoryCarts(clock), self.catalogue, clock)
+        self.is_crashing = False
+        self.address_book = InMemoryAddressBook()
+        self.idempotency_keys = InMemoryIdempotencyKeys(clock)
+        self.outbox = InMemoryOutbox()
+        self.service = OrderService(
+            orders=self.orders,
+            catalogue=self.catalogue,
+            carts=ShopCarts(self.carts),
+            address_book=self.address_book,
+            idempotency_keys=self.idempotency_keys,
+            begin=self._begin,
+            terms=Terms(RESERVATION, charges or Charges(Decimal(0), 0)),
+            clock=clock,
+            new_id=new_id,
+        )
+
+    def places(self, customer: Caller, *, stock: int = 10, quantity: int = 1) -> Order:
+        """An order of `customer` for a product of its own."""
+        self.carts.add(customer.user_id, self.catalogue.sell(stock).id, quantity)
+        return self.service.place(customer, HOME)
+
+    def _begin(self) -> Transaction:
+        kind = CrashingTransaction if self.is_crashing else InMemoryTransaction
+        return kind(self.outbox.events)
