@@ -1,0 +1,219 @@
+"""What each route costs: its DynamoDB calls are counted here and must be those that the docs list."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auth import endpoints as auth
+from cart import endpoints as cart
+from operations import endpoints as operations
+from order import endpoints as order
+from order.listeners import confirm_paid_order
+from payment import endpoints as payment
+from payment import wiring as payment_wiring
+from product import endpoints as product
+from seller_dashboard import endpoints as seller_dashboard
+from supermarket.caller import Caller, Role
+from supermarket.clock import new_id, utc_now
+from supermarket.contracts import Amount, Metadata, PaymentCompleted, Recipient
+from supermarket.dynamo.rows import database
+from supermarket.http import Endpoint
+from supermarket.money import Currency
+from support.api import Reply, a_caller, api_event, bearer, call
+from support.domains import endpoints as all_endpoints
+from support.payment import FakeRazorpay
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "round-trips.md"
+ROW = re.compile(
+    r"^\| `(?P<route>[A-Z]+ \S+)` \| (?P<total>\d+|–) \| (?P<calls>[^|]*) \|$", re.MULTILINE
+)
+NO_TRIPS = "none"
+
+ADDRESS = {
+    "street": "12 MG Road",
+    "city": "Bengaluru",
+    "state": "Karnataka",
+    "zip": "560001",
+    "country": "IN",
+}
+
+
+class Ledger:
+    """The DynamoDB calls of each route, as they were counted."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, Counter[str]] = {}
+
+    @contextmanager
+    def counting(self, endpoint: Endpoint) -> Iterator[None]:
+        counted: Counter[str] = Counter()
+        events = database().client.meta.events
+
+        def note(model: Any, **_: Any) -> None:
+            counted[model.name] += 1
+
+        events.register("before-call.dynamodb", note)
+        try:
+            yield
+        finally:
+            events.unregister("before-call.dynamodb", note)
+        self.calls[endpoint.routes[0]] = counted
+
+    def call(self, endpoint: Endpoint, caller: Caller | None = None, **options: Any) -> Reply:
+        """Send a request as a signed-in caller and count what it takes."""
+        headers = {**(bearer(caller) if caller else {}), **options.pop("headers", {})}
+        with self.counting(endpoint):
+            reply = call(endpoint, headers=headers, **options)
+        assert reply.status < 300, f"{endpoint.name}: {reply.body}"
+        return reply
+
+
+def as_text(calls: Counter[str]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in sorted(calls.items())) or NO_TRIPS
+
+
+@pytest.fixture
+def ledger(aws: None, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    ledger = Ledger()
+    razorpay = FakeRazorpay()
+    monkeypatch.setattr(payment_wiring, "RazorpayApi", lambda _: razorpay)
+    payment_wiring.payment_service.cache_clear()
+    account = accounts(ledger)
+    seller, customer = a_caller(Role.SELLER), account
+    rice = catalogue(ledger, seller)
+    basket(ledger, customer, rice)
+    purchase(ledger, customer, rice, razorpay)
+    dashboard(ledger, seller)
+    ledger.call(operations.check_health)
+    ledger.call(product.delete_product, seller, path={"productId": rice["id"]})
+    return ledger
+
+
+def accounts(ledger: Ledger) -> Caller:
+    name = {"firstName": "Asha", "lastName": "Rao"}
+    account = {"username": "asha", "email": "asha@example.com", "password": "long enough"}
+    user = ledger.call(auth.register, body={**account, "fullName": name}).body["user"]
+    ledger.call(auth.login, body={"email": account["email"], "password": account["password"]})
+    caller = a_caller(user_id=user["id"])
+    ledger.call(auth.get_me, caller)
+    added = ledger.call(auth.add_address, caller, body=ADDRESS).body["address"]
+    ledger.call(auth.list_addresses, caller)
+    ledger.call(auth.delete_address, caller, path={"addressId": added["id"]})
+    ledger.call(auth.logout, caller)
+    return caller
+
+
+def catalogue(ledger: Ledger, seller: Caller) -> dict[str, Any]:
+    body = {"title": "Basmati rice", "priceAmount": 120.5, "stock": 50, "category": "grains"}
+    rice: dict[str, Any] = ledger.call(product.create_product, seller, body=body).body["product"]
+    path = {"productId": rice["id"]}
+    ledger.call(product.get_product, path=path)
+    ledger.call(product.update_product, seller, path=path, body={"title": "Brown rice"})
+    ledger.call(product.change_stock, seller, path=path, body={"add": 5})
+    ledger.call(product.list_own_products, seller)
+    ledger.call(product.list_products)
+    return rice
+
+
+def basket(ledger: Ledger, customer: Caller, rice: dict[str, Any]) -> None:
+    path, item = {"productId": rice["id"]}, {"productId": rice["id"], "quantity": 1}
+    ledger.call(cart.add_cart_item, customer, body=item)
+    ledger.call(cart.remove_cart_item, customer, path=path)
+    call(cart.add_cart_item, caller=customer, body=item)
+    ledger.call(cart.clear_cart, customer)
+    call(cart.add_cart_item, caller=customer, body=item)
+    ledger.call(cart.change_cart_item, customer, path=path, body={"quantity": 2})
+    ledger.call(cart.get_cart, customer)
+
+
+def purchase(
+    ledger: Ledger, customer: Caller, rice: dict[str, Any], razorpay: FakeRazorpay
+) -> None:
+    body = {"shippingAddress": ADDRESS}
+    placed = ledger.call(order.create_order, customer, body=body).body["order"]
+    path = {"orderId": placed["id"]}
+    ledger.call(order.get_order, customer, path=path)
+    ledger.call(order.list_my_orders, customer)
+    ledger.call(order.change_order_address, customer, path=path, body={"street": "Elsewhere 1"})
+    created = ledger.call(payment.create_payment, customer, path=path).body
+    proof = razorpay.pay(created["razorpay"]["orderId"])
+    ledger.call(
+        payment.verify_payment,
+        customer,
+        body={
+            "razorpay_order_id": proof.razorpay_order_id,
+            "razorpay_payment_id": proof.razorpay_payment_id,
+            "razorpay_signature": proof.signature,
+        },
+    )
+    ledger.call(payment.get_payment, customer, path={"paymentId": created["payment"]["id"]})
+    ledger.call(payment.get_order_payment, customer, path=path)
+    confirm(placed["id"], customer)
+    item = {"productId": rice["id"], "quantity": 1}
+    call(cart.add_cart_item, caller=customer, body=item)
+    second = call(order.create_order, caller=customer, body=body).body["order"]
+    ledger.call(order.cancel_order, customer, path={"orderId": second["id"]})
+
+
+def confirm(order_id: str, customer: Caller) -> None:
+    person = Recipient(
+        user_id=customer.user_id, email=customer.email, first_name=customer.first_name
+    )
+    amount = Amount(minor=1, currency=Currency.INR)
+    event = PaymentCompleted(
+        payment_id=new_id(),
+        order_id=order_id,
+        customer=person,
+        amount=amount,
+        razorpay_payment_id="pay_1",
+        completed_at=utc_now(),
+    )
+    metadata = Metadata(event_id=new_id(), version=1, occurred_at=utc_now(), correlation_id="test")
+    confirm_paid_order(event, metadata)
+
+
+def dashboard(ledger: Ledger, seller: Caller) -> None:
+    ledger.call(seller_dashboard.get_seller_metrics, seller)
+    ledger.call(seller_dashboard.list_seller_orders, seller)
+    ledger.call(seller_dashboard.list_seller_products, seller)
+
+
+def documented() -> dict[str, str]:
+    return {row["route"]: row["calls"].strip() for row in ROW.finditer(DOCUMENT.read_text())}
+
+
+def test_every_route_makes_the_round_trips_that_the_docs_list(ledger: Ledger) -> None:
+    counted = {route: as_text(calls) for route, calls in ledger.calls.items()}
+    wrong = {
+        f"| `{route}` | {sum(calls.values())} | {as_text(calls)} |"
+        for route, calls in ledger.calls.items()
+        if documented().get(route) != counted[route]
+    }
+    assert not wrong, "docs/round-trips.md should say:\n" + "\n".join(sorted(wrong))
+
+
+def test_every_route_is_counted_or_says_why_not(ledger: Ledger) -> None:
+    listed = documented().keys() - ledger.calls.keys()
+    known = {endpoint.routes[0] for endpoint in all_endpoints().values()}
+    assert known - ledger.calls.keys() == listed, "a route is neither counted nor excused"
+
+
+def test_no_request_path_scans(ledger: Ledger) -> None:
+    scans = [route for route, calls in ledger.calls.items() if calls["Scan"]]
+    assert not scans
+
+
+def test_a_search_reads_a_bounded_number_of_times(aws: None) -> None:
+    seller, ledger = a_caller(Role.SELLER), Ledger()
+    for number in range(12):
+        body = {"title": f"Rice of kind {number}", "priceAmount": 10, "stock": 1}
+        event = api_event(product.create_product, body, headers=bearer(seller))
+        assert product.create_product(event, None)["statusCode"] == 201
+    few = ledger.call(product.list_products, query={"q": "rice", "limit": "3"})
+    assert len(few.body["products"]) == 3
+    assert sum(ledger.calls[product.list_products.routes[0]].values()) <= 4
