@@ -96,15 +96,13 @@ class UpdateProduct(Body):
 class ChangeStock(Body):
     """Either `set`, what was counted, or `add`, what came (or, below zero, went)."""
 
-    counted: Stock | None = Field(default=None, alias="set")
-    added: Annotated[int, Field(ge=-MAX_STOCK, le=MAX_STOCK)] | None = Field(
-        default=None, alias="add"
-    )
+    set: Stock | None = None
+    add: Annotated[int, Field(ge=-MAX_STOCK, le=MAX_STOCK)] | None = None
 
     def change(self) -> StockChange:
-        if (self.counted is None) == (self.added is None):
+        if (self.set is None) == (self.add is None):
             raise _invalid("set", "exactly one of set and add is needed")
-        return StockChange(counted=self.counted, added=self.added or 0)
+        return StockChange(counted=self.set, added=self.add or 0)
 
 
 class ListProducts(Page):

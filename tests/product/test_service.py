@@ -1,0 +1,301 @@
+"""The use cases of the catalogue, on ports in memory."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from product.model import Changes, Draft, Product, Selection, Sort, StockChange
+from product.pictures import Picture
+from product.service import ATTEMPTS, Outdated
+from supermarket.caller import Caller, Role
+from supermarket.clock import new_id, utc_now
+from supermarket.contracts import (
+    Amount,
+    Event,
+    ProductCreated,
+    ProductDeleted,
+    ProductUpdated,
+    Recipient,
+)
+from supermarket.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from supermarket.money import Currency, Money
+from support.api import a_caller
+from support.in_memory import InMemoryTransaction
+from support.product import Shop, png
+
+PICTURE = Picture.of(png())
+DRAFT = Draft("Basmati rice", Money(49900, Currency.INR), "Long grains", stock=5, category="Rice")
+
+
+class Clock:
+    """A second passes each time somebody looks."""
+
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def __call__(self) -> object:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop(Clock())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def seller() -> Caller:
+    return a_caller(Role.SELLER)
+
+
+def titles(shop: Shop, text: str = "") -> list[str]:
+    sort = Sort.RELEVANCE if text else Sort.NEWEST
+    page = shop.service.select(Selection(text=text, sort=sort), None, 10)
+    return [product.title for product in page.products]
+
+
+def test_a_new_product_is_on_sale_listed_found_and_announced(shop: Shop, seller: Caller) -> None:
+    product = shop.service.create(DRAFT, [PICTURE, PICTURE], seller)
+    assert shop.service.one(product.id) == product
+    assert (titles(shop), titles(shop, "basmati grain")) == (["Basmati rice"], ["Basmati rice"])
+    assert [image.id for image in product.images] == list(shop.pictures.kept)
+    assert shop.outbox.events == [
+        ProductCreated(
+            product_id=product.id,
+            seller=Recipient(
+                user_id=seller.user_id, email=seller.email, first_name=seller.first_name
+            ),
+            title="Basmati rice",
+            price=Amount(minor=49900, currency=Currency.INR),
+            stock=5,
+            category="Rice",
+            revision=1,
+        )
+    ]
+
+
+def test_nothing_is_put_on_sale_while_the_image_service_is_down(shop: Shop, seller: Caller) -> None:
+    shop.pictures.is_down = True
+    with pytest.raises(Unavailable):
+        shop.service.create(DRAFT, [PICTURE], seller)
+    assert titles(shop) == []
+    assert shop.outbox.events == []
+    assert shop.service.create(DRAFT, [], seller).images == ()
+
+
+def fail() -> None:
+    raise Unavailable("The database does not answer")
+
+
+def test_uploaded_pictures_are_removed_when_the_product_does_not_come_to_be(
+    shop: Shop, seller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shop.entries, "add", lambda *_: fail())
+    with pytest.raises(Unavailable):
+        shop.service.create(DRAFT, [PICTURE], seller)
+    assert shop.pictures.kept == {}
+
+
+def test_pictures_stay_when_only_the_answer_of_the_commit_got_lost(
+    shop: Shop, seller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = InMemoryTransaction.commit
+
+    def commit_and_fail(transaction: InMemoryTransaction) -> None:
+        commit(transaction)
+        fail()
+
+    monkeypatch.setattr(InMemoryTransaction, "commit", commit_and_fail)
+    with pytest.raises(Unavailable):
+        shop.service.create(DRAFT, [PICTURE], seller)
+    (product,) = shop.service.select(Selection(), None, 10).products
+    assert [image.id for image in product.images] == list(shop.pictures.kept)
+
+
+@pytest.mark.parametrize("product_id", ["x", "", new_id(), "é" * 3000])
+def test_what_is_not_there_is_not_found(shop: Shop, seller: Caller, product_id: str) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: shop.service.one(product_id),
+        lambda: shop.service.update(product_id, Changes(title="New"), [], seller),
+        lambda: shop.service.change_stock(product_id, StockChange(counted=1), seller),
+        lambda: shop.service.delete(product_id, seller),
+    ]
+    for call in calls:
+        with pytest.raises(NotFound):
+            call()
+    assert shop.service.find_many([product_id]) == {}
+
+
+def test_another_seller_changes_nothing(shop: Shop, seller: Caller) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+    thief = a_caller(Role.SELLER)
+    calls: list[Callable[[], object]] = [
+        lambda: shop.service.update(product.id, Changes(title="Mine"), [PICTURE], thief),
+        lambda: shop.service.change_stock(product.id, StockChange(counted=0), thief),
+        lambda: shop.service.delete(product.id, thief),
+    ]
+    for call in calls:
+        with pytest.raises(Forbidden):
+            call()
+    assert shop.service.one(product.id) == product
+    assert shop.pictures.kept == {}
+    assert len(shop.outbox.events) == 1
+
+
+@pytest.mark.parametrize("role", [Role.SELLER, Role.ADMIN])
+def test_a_change_is_shown_found_and_announced(shop: Shop, seller: Caller, role: Role) -> None:
+    product = shop.service.create(DRAFT, [PICTURE], seller)
+    editor = seller if role is Role.SELLER else a_caller(role)
+    changes = Changes(
+        title="Brown rice", amount=Decimal(2), stock=9, remove_images=(product.images[0].id,)
+    )
+    changed = shop.service.update(product.id, changes, [PICTURE, PICTURE], editor)
+    assert shop.service.one(product.id) == changed
+    assert changed.updated_at > product.updated_at
+    assert (changed.price.minor, changed.stock, len(changed.images)) == (200, 9, 2)
+    assert [image.id for image in changed.images] == list(shop.pictures.kept)
+    assert (titles(shop, "basmati"), titles(shop, "brown")) == ([], ["Brown rice"])
+    assert "basmati" not in {entry.word for entry in shop.entries.entries}
+    (event,) = shop.outbox.of(ProductUpdated)
+    assert isinstance(event, ProductUpdated)
+    assert (event.title, event.price.minor, event.stock, event.revision) == (
+        "Brown rice",
+        200,
+        9,
+        2,
+    )
+    assert event.seller.user_id == seller.user_id
+
+
+def test_a_change_of_nothing_is_refused(shop: Shop, seller: Caller) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+    with pytest.raises(Invalid):
+        shop.service.update(product.id, Changes(), [], seller)
+
+
+def test_too_many_pictures_are_refused_before_any_is_uploaded(shop: Shop, seller: Caller) -> None:
+    product = shop.service.create(DRAFT, [PICTURE] * 4, seller)
+    shop.pictures.is_down = True
+    with pytest.raises(Invalid):
+        shop.service.update(product.id, Changes(), [PICTURE] * 2, seller)
+
+
+def test_two_changes_at_the_same_time_both_happen(shop: Shop, seller: Caller) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+
+    def meanwhile() -> None:
+        shop.products.meanwhile = lambda: None
+        shop.service.update(product.id, Changes(description="Aged"), [], seller)
+
+    shop.products.meanwhile = lambda: setattr(shop.products, "meanwhile", meanwhile)
+    changed = shop.service.update(product.id, Changes(title="Brown rice"), [], seller)
+    assert (changed.title, changed.description, changed.revision) == ("Brown rice", "Aged", 3)
+    revisions = [event.revision for event in shop.outbox.of(ProductUpdated)]  # type: ignore[attr-defined]
+    assert revisions == [2, 3]
+
+
+def test_a_change_that_never_gets_its_turn_is_a_conflict_and_leaves_no_picture(
+    shop: Shop, seller: Caller
+) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+    tries = iter(range(ATTEMPTS + 1))
+
+    def overtake() -> None:
+        number = next(tries, None)
+        if number is not None:
+            shop.products.meanwhile = lambda: None
+            shop.service.change_stock(product.id, StockChange(counted=number), seller)
+            shop.products.meanwhile = overtake
+
+    shop.products.meanwhile = overtake
+    with pytest.raises(Outdated):
+        shop.service.update(product.id, Changes(title="Late"), [PICTURE], seller)
+    assert shop.pictures.kept == {}
+    assert shop.service.one(product.id).title == DRAFT.title
+
+
+def test_a_deleted_product_is_gone_for_everybody_but_its_returns(
+    shop: Shop, seller: Caller
+) -> None:
+    product = shop.service.create(DRAFT, [PICTURE], seller)
+    shop.service.delete(product.id, seller)
+    with pytest.raises(NotFound):
+        shop.service.one(product.id)
+    assert (titles(shop), titles(shop, "rice")) == ([], [])
+    assert shop.service.find_many([product.id]) == {}
+    assert shop.pictures.kept == {}
+    assert shop.entries.entries == {}
+    assert shop.outbox.of(ProductDeleted) == [
+        ProductDeleted(product_id=product.id, seller_id=seller.user_id, revision=2)
+    ]
+    transaction = shop.outbox.begin()
+    shop.service.return_stock(product.id, 2, transaction)
+    transaction.commit()
+    assert shop.products.stock_of(product.id) == 7
+
+
+def test_stock_is_sold_in_the_transaction_of_an_order(shop: Shop, seller: Caller) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+    refused = Conflict("sold out")
+    for quantity, left in ((5, 0), (1, 0)):
+        transaction = shop.outbox.begin()
+        shop.service.take_stock(product, quantity, transaction, refused)
+        if quantity == 5:
+            transaction.commit()
+        else:
+            with pytest.raises(Conflict, match="sold out"):
+                transaction.commit()
+        assert shop.service.one(product.id).stock == left
+
+
+def test_stock_cannot_be_moved_below_zero(shop: Shop, seller: Caller) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+    with pytest.raises(Conflict, match="only 5"):
+        shop.service.change_stock(product.id, StockChange(added=-6), seller)
+    assert shop.service.one(product.id) == product
+
+
+def test_stock_that_is_sold_while_it_is_moved_is_not_lost(shop: Shop, seller: Caller) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+
+    def sell() -> None:
+        transaction = shop.outbox.begin()
+        shop.service.take_stock(product, 4, transaction, Conflict("sold out"))
+        transaction.commit()
+
+    shop.products.meanwhile = sell
+    shop.service.change_stock(product.id, StockChange(added=-1), seller)
+    assert shop.service.one(product.id).stock == 0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(-8, 8)), max_size=20))
+def test_stock_is_what_was_counted_and_moved_and_each_change_is_announced(
+    changes: list[tuple[bool, int]],
+) -> None:
+    shop, seller = Shop(utc_now), a_caller(Role.SELLER)
+    product = shop.service.create(DRAFT, [], seller)
+    stock, known = DRAFT.stock, [product]
+    for counted, number in changes:
+        wanted = abs(number) if counted else stock + number
+        change = StockChange(counted=abs(number)) if counted else StockChange(added=number)
+        if wanted < 0:
+            with pytest.raises(Conflict):
+                shop.service.change_stock(product.id, change, seller)
+            continue
+        stock = wanted
+        known.append(shop.service.change_stock(product.id, change, seller))
+    assert shop.service.one(product.id) == known[-1]
+    assert known[-1].stock == stock
+    assert announced(shop.outbox.of(ProductUpdated)) == shown(known[1:])
+
+
+def announced(events: list[Event]) -> list[tuple[int, int]]:
+    return [(each.revision, each.stock) for each in events if isinstance(each, ProductUpdated)]
+
+
+def shown(products: list[Product]) -> list[tuple[int, int]]:
+    return [(product.revision, product.stock) for product in products]
