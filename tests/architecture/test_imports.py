@@ -1,0 +1,166 @@
+"""Arrows point one way: who may import whom, read from the sources."""
+
+import ast
+import sys
+from graphlib import CycleError, TopologicalSorter
+
+import pytest
+
+from support.domains import domains
+from support.sources import Source, kernel, lambdas, targets
+
+MODULES = {source.name: source for source in lambdas()}
+ALL = {**MODULES, **{source.name: source for source in kernel()}}
+
+# entry points -> wiring -> service -> model; repository and gateways hang on wiring and fulfil the
+# service's ports
+ROOMS = {
+    "model": {"model"},
+    "service": {"model"},
+    "repository": {"model", "service"},
+    "gateways": {"model", "service"},
+    "schemas": {"model", "service"},
+    "wiring": {"model", "service", "repository", "gateways"},
+    "endpoints": {"model", "service", "schemas", "wiring"},
+    "listeners": {"model", "service", "wiring"},
+    "jobs": {"model", "service", "wiring"},
+}
+
+IMPURE_STDLIB = {"os", "uuid", "subprocess", "socket", "urllib", "http", "asyncio", "logging"}
+PURE_KERNEL = {
+    f"supermarket.{name}"
+    for name in (
+        *("caller", "clock", "contracts", "errors", "idempotency", "money", "postal_codes"),
+        *("sessions", "transaction"),
+    )
+}
+PURE_LIBRARIES = {"snowballstemmer"}  # words in, stems out
+FETCHED = {
+    *("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time"),
+    *("utc_now", "new_id", "clock.utc_now", "clock.new_id"),
+}
+
+
+def pure_modules() -> list[Source]:
+    """Models and services, and whatever modules of their domain they stand on."""
+    found = {name for name, source in MODULES.items() if source.room in {"model", "service"}}
+    waiting = list(found)
+    while waiting:
+        for target in targets(MODULES[waiting.pop()], set(MODULES)):
+            if target not in found:
+                found.add(target)
+                waiting.append(target)
+    return [MODULES[name] for name in sorted(found) if MODULES[name].room != "__init__"]
+
+
+def named(source: Source) -> str:
+    return source.name
+
+
+@pytest.mark.parametrize("source", pure_modules(), ids=named)
+def test_models_and_services_know_no_infrastructure(source: Source) -> None:
+    allowed = (sys.stdlib_module_names - IMPURE_STDLIB) | PURE_LIBRARIES
+    strangers = {
+        one.module
+        for one in source.imports()
+        if one.root not in allowed
+        and one.root != source.domain
+        and one.module not in PURE_KERNEL
+        and f"{one.module}.{one.name}" not in PURE_KERNEL
+    }
+    assert strangers == set()
+
+
+@pytest.mark.parametrize("source", pure_modules(), ids=named)
+def test_models_and_services_are_given_time_and_ids(source: Source) -> None:
+    assert source.calls() & FETCHED == set()
+
+
+@pytest.mark.parametrize("source", [s for s in lambdas() if s.room in ROOMS], ids=named)
+def test_inside_a_domain_arrows_point_towards_the_model(source: Source) -> None:
+    own = {ALL[name].room for name in targets(source, set(MODULES)) if name in MODULES}
+    foreign = {
+        ALL[name].room
+        for name in targets(source, set(MODULES))
+        if ALL[name].domain != source.domain
+    }
+    assert (own - foreign) & ROOMS.keys() <= ROOMS[source.room]
+
+
+@pytest.mark.parametrize("source", lambdas(), ids=named)
+def test_a_domain_meets_another_one_only_through_its_service(source: Source) -> None:
+    met = {name for name in targets(source, set(MODULES)) if ALL[name].domain != source.domain}
+    if source.room in {"gateways", "wiring"}:
+        met = {name for name in met if ALL[name].room not in {"service", "wiring", "model"}}
+        met -= set(domains())  # `from auth import wiring` names the package, too
+    assert met == set()
+
+
+def test_modules_are_imported_by_name_except_for_the_map_of_routes() -> None:
+    dynamic = {s.name for s in ALL.values() if {"import_module", "__import__"} & s.calls()}
+    assert dynamic == {"operations.gateways"}
+
+
+@pytest.mark.parametrize("source", kernel(), ids=named)
+def test_the_kernel_knows_no_domain(source: Source) -> None:
+    assert {one.root for one in source.imports()} & set(domains()) == set()
+
+
+@pytest.mark.parametrize("source", ALL.values(), ids=named)
+def test_what_is_deployed_knows_neither_the_local_cloud_nor_the_tests(source: Source) -> None:
+    assert {one.root for one in source.imports()} & {"local", "tests", "support", "moto"} == set()
+
+
+def test_no_module_needs_itself() -> None:
+    graph = {name: targets(source, set(ALL)) for name, source in ALL.items()}
+    # a package's own sentence is imported with each of its modules
+    graph = {name: {t for t in found if t not in domains()} for name, found in graph.items()}
+    _assert_acyclic(graph)
+
+
+def test_no_domain_needs_itself_through_others() -> None:
+    graph: dict[str, set[str]] = {domain: set() for domain in domains()}
+    for source in lambdas():
+        graph[source.domain] |= {ALL[t].domain for t in targets(source, set(MODULES))}
+    _assert_acyclic({domain: met - {domain} for domain, met in graph.items()})
+
+
+def _assert_acyclic(graph: dict[str, set[str]]) -> None:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as cycle:
+        pytest.fail(" -> ".join(cycle.args[1]))
+
+
+@pytest.mark.parametrize("source", lambdas(), ids=named)
+def test_pynamodb_is_spoken_in_repositories_only(source: Source) -> None:
+    if source.room != "repository":
+        assert "pynamodb" not in {one.root for one in source.imports()}
+
+
+def test_rows_live_in_repositories() -> None:
+    for source in lambdas():
+        rows = {node.name for node in source.classes() if node.name.endswith("Row")}
+        assert not rows or source.room == "repository", source.name
+        imported = {one.name for one in source.imports() if (one.name or "").endswith("Row")}
+        assert not imported or source.room == "repository", source.name
+
+
+def test_rows_never_leave_their_repository() -> None:
+    """What others import from a repository neither takes nor returns one."""
+    for source in (s for s in lambdas() if s.room == "repository"):
+        for adapter in (node for node in source.classes() if node.name in _imported_from(source)):
+            for method in (node for node in adapter.body if isinstance(node, ast.FunctionDef)):
+                if not method.name.startswith("_"):
+                    hints = [argument.annotation for argument in method.args.args]
+                    written = [ast.unparse(hint) for hint in (*hints, method.returns) if hint]
+                    assert not [h for h in written if "Row" in h], f"{source.name}.{method.name}"
+
+
+def _imported_from(source: Source) -> set[str | None]:
+    return {one.name for s in lambdas() for one in s.imports() if one.module == source.name}
+
+
+def test_only_the_sweep_of_the_outbox_scans_a_table() -> None:
+    scanning = {s.name for s in ALL.values() if any(c.endswith(".scan") for c in s.calls())}
+    assert scanning == {"operations.repository"}

@@ -1,0 +1,217 @@
+"""The template and the code say the same, and every resource is run as all of them are."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from supermarket.config import Settings
+from support.domains import domains, endpoints, listeners
+from support.template import functions, resources, routes_of_functions, template
+
+FUNCTIONS = functions()
+TABLES = resources("AWS::DynamoDB::Table")
+QUEUES = resources("AWS::SQS::Queue")
+RULES = resources("AWS::Events::Rule")
+HOLD_MONEY_OR_PEOPLE = {"UserTable", "ProductTable", "OrderTable", "PaymentTable"}
+
+ANY_RESOURCE = {
+    (
+        "NotificationReactions",
+        "ses:SendEmail",
+    ): "the sender may be verified as address or as domain",
+}
+SCANS = {"ResendUnsentEvents": "the outbox holds only what is unsent"}
+TIMES_THE_TIMEOUT = 6  # AWS's advice for the visibility timeout of a queue that a Lambda reads
+
+
+def pascal(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def handler_of(name: str) -> Any:
+    module, function = FUNCTIONS[name]["Handler"].rsplit(".", 1)
+    return getattr(import_module(module), function)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_can_be_imported_and_called(name: str) -> None:
+    assert callable(handler_of(name))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_called_the_same_in_template_and_code(name: str) -> None:
+    domain, room, function = FUNCTIONS[name]["Handler"].split(".")
+    assert domain in domains()
+    assert name == (pascal(domain) if room == "listeners" else "") + pascal(function)
+
+
+@pytest.mark.parametrize("name", routes_of_functions())
+def test_a_function_has_the_routes_that_its_endpoint_says(name: str) -> None:
+    assert routes_of_functions()[name] == set(handler_of(name).routes)
+
+
+def test_every_endpoint_and_every_listener_is_deployed() -> None:
+    deployed = {function["Handler"] for function in FUNCTIONS.values()}
+    written = {*endpoints(), *(f"{domain}.listeners.reactions" for domain in listeners())}
+    assert written - deployed == set()
+    assert {h for h in deployed if ".jobs." not in h} == written
+
+
+def test_no_two_functions_take_the_same_route() -> None:
+    routes = [route for found in routes_of_functions().values() for route in found]
+    assert len(routes) == len(set(routes))
+
+
+def test_every_setting_comes_from_the_template() -> None:
+    variables = template()["Globals"]["Function"]["Environment"]["Variables"]
+    assert {name.upper() for name in Settings.model_fields} <= variables.keys()
+
+
+def test_all_functions_are_logged_and_traced_alike() -> None:
+    common = template()["Globals"]["Function"]
+    assert common["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": "Logs"}}
+    assert common["Tracing"] == "Active"
+    assert not [n for n, own in FUNCTIONS.items() if {"LoggingConfig", "Tracing"} & own.keys()]
+    assert resources("AWS::Logs::LogGroup")["Logs"]["RetentionInDays"]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_billed_by_use_and_can_be_restored(name: str) -> None:
+    assert TABLES[name]["BillingMode"] == "PAY_PER_REQUEST"
+    assert TABLES[name]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_bears_the_stage_in_its_name(name: str) -> None:
+    table = name.removesuffix("Table").lower()
+    assert TABLES[name]["TableName"] == {"Fn::Sub": f"supermarket-${{Stage}}-{table}"}
+
+
+def test_what_holds_money_or_people_outlives_its_stack() -> None:
+    kept = {
+        name
+        for name in TABLES
+        if template()["Resources"][name].get("DeletionPolicy") == "Retain"
+        and template()["Resources"][name].get("UpdateReplacePolicy") == "Retain"
+        and "DeletionProtectionEnabled" in TABLES[name]
+    }
+    assert kept == HOLD_MONEY_OR_PEOPLE
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_retries_and_keeps_what_it_cannot_deliver(name: str) -> None:
+    assert RULES[name]["EventBusName"] == {"Ref": "Bus"}
+    for target in RULES[name]["Targets"]:
+        assert _id(target["DeadLetterConfig"]["Arn"]) in QUEUES
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+
+
+def test_the_bus_may_write_to_every_queue_that_it_needs() -> None:
+    [policy] = resources("AWS::SQS::QueuePolicy").values()
+    targets = [target for rule in RULES.values() for target in rule["Targets"]]
+    needed = {_id(t["Arn"]) for t in targets} | {_id(t["DeadLetterConfig"]["Arn"]) for t in targets}
+    assert {queue["Ref"] for queue in policy["Queues"]} == needed
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_queue_has_dead_letters_or_is_for_dead_letters(name: str) -> None:
+    redrive = QUEUES[name].get("RedrivePolicy")
+    if redrive is None:
+        assert name in _dead_letter_queues()
+    else:
+        assert QUEUES[_id(redrive["deadLetterTargetArn"])].get("RedrivePolicy") is None
+        assert redrive["maxReceiveCount"] >= 3
+
+
+def test_a_queue_hides_a_batch_long_enough_to_work_on_it() -> None:
+    timeout = template()["Globals"]["Function"]["Timeout"]
+    for name, event in _events("SQS"):
+        queue = QUEUES[_id(event["Queue"])]
+        own = FUNCTIONS[name].get("Timeout", timeout)
+        assert queue["VisibilityTimeout"] >= TIMES_THE_TIMEOUT * own, name
+
+
+def test_batches_report_their_failures_one_by_one() -> None:
+    batches = [*_events("SQS"), *_events("DynamoDB")]
+    assert batches
+    for name, event in batches:
+        assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+
+
+def test_a_stream_gives_up_in_the_end_and_says_where() -> None:
+    for name, event in _events("DynamoDB"):
+        assert event["MaximumRetryAttempts"] > 0, name
+        assert event["DestinationConfig"]["OnFailure"]["Type"] == "SQS", name
+
+
+def test_a_schedule_does_not_pile_up() -> None:
+    for name, event in _events("ScheduleV2"):
+        assert event["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 3600, name
+
+
+def test_no_policy_allows_an_action_by_pattern() -> None:
+    for name, statement in _statements():
+        for action in _listed(statement["Action"]):
+            assert "*" not in action, name
+
+
+def test_any_resource_is_allowed_only_with_a_reason() -> None:
+    found = {
+        (name, action)
+        for name, statement in _statements()
+        if "*" in _listed(statement["Resource"])
+        for action in _listed(statement["Action"])
+    }
+    assert found == ANY_RESOURCE.keys()
+
+
+def test_scans_are_allowed_only_with_a_reason() -> None:
+    scanning = {
+        name for name, statement in _statements() if "dynamodb:Scan" in _listed(statement["Action"])
+    }
+    assert scanning == SCANS.keys()
+
+
+def test_whoever_asks_who_is_calling_may_find_out() -> None:
+    for name in routes_of_functions():
+        endpoint = handler_of(name)
+        asks = any("Caller" in str(hint) for hint in endpoint.function.__annotations__.values())
+        signed_in = {"Ref": "SignedIn"} in FUNCTIONS[name].get("Policies", [])
+        if asks:
+            assert signed_in, name
+
+
+def _events(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, function in FUNCTIONS.items():
+        for event in function.get("Events", {}).values():
+            if event["Type"] == kind:
+                yield name, event["Properties"]
+
+
+def _statements() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every statement of every role, also of the shared policies."""
+    for name, function in FUNCTIONS.items():
+        for policy in function.get("Policies", []):
+            yield from ((name, statement) for statement in policy.get("Statement", []))
+    for name, policy in resources("AWS::IAM::ManagedPolicy").items():
+        yield from ((name, statement) for statement in policy["PolicyDocument"]["Statement"])
+
+
+def _dead_letter_queues() -> set[str]:
+    redrives = [queue["RedrivePolicy"] for queue in QUEUES.values() if "RedrivePolicy" in queue]
+    targets = [target for rule in RULES.values() for target in rule["Targets"]]
+    return {
+        *(_id(redrive["deadLetterTargetArn"]) for redrive in redrives),
+        *(_id(target["DeadLetterConfig"]["Arn"]) for target in targets),
+    }
+
+
+def _id(arn: dict[str, str]) -> str:
+    """`!GetAtt OrderQueue.Arn` is of `OrderQueue`."""
+    return arn["Fn::GetAtt"].removesuffix(".Arn")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,95 @@
+"""The project's Python as syntax trees, and who imports whom."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from support.domains import FUNCTIONS, KERNEL, ROOT
+
+MADE_BY_TOOLS = {"__pycache__", "node_modules"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """`from order.model import Order` has the module `order.model` and the name `Order`."""
+
+    module: str
+    name: str | None = None
+
+    @property
+    def root(self) -> str:
+        return self.module.split(".")[0]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One module: its dotted name as Lambda imports it, its file and its tree."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+
+    @property
+    def domain(self) -> str:
+        return self.name.split(".")[0]
+
+    @property
+    def room(self) -> str:
+        """`model`, `service`, … inside a domain."""
+        return self.name.partition(".")[2] or "__init__"
+
+    def imports(self) -> Iterator[Import]:
+        """All of them, also those inside functions."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (Import(alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                if node.level or not node.module:
+                    raise ValueError(f"{self.path}: a relative import")
+                yield from (Import(node.module, alias.name) for alias in node.names)
+
+    def calls(self) -> set[str]:
+        """What is called, as it is written: `datetime.now`, `new_id`."""
+        return {ast.unparse(n.func) for n in ast.walk(self.tree) if isinstance(n, ast.Call)}
+
+    def classes(self) -> Iterator[ast.ClassDef]:
+        return (node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef))
+
+
+@cache
+def lambdas() -> list[Source]:
+    """Everything under `functions/`."""
+    return [_source(path, FUNCTIONS) for path in sorted(FUNCTIONS.rglob("*.py"))]
+
+
+@cache
+def kernel() -> list[Source]:
+    """The shared layer."""
+    return [_source(path, KERNEL.parent) for path in sorted(KERNEL.rglob("*.py"))]
+
+
+def targets(source: Source, known: set[str]) -> set[str]:
+    """The modules of the project that `source` imports."""
+    found = set()
+    for one in source.imports():
+        module = f"{one.module}.{one.name}"
+        found |= {name for name in (module, one.module) if name in known and name != source.name}
+    return found
+
+
+def files() -> Iterator[Path]:
+    """Every file of the project that a person wrote; nothing that tools made."""
+    for folder, folders, names in ROOT.walk():
+        folders[:] = [name for name in folders if name == ".ci" or not _is_made(name)]
+        yield from (folder / name for name in names)
+
+
+def _is_made(folder: str) -> bool:
+    return folder.startswith(".") or folder in MADE_BY_TOOLS
+
+
+def _source(path: Path, base: Path) -> Source:
+    name = ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
+    return Source(name, path, ast.parse(path.read_text(), str(path)))
