@@ -32,7 +32,9 @@ from support.payment import FakeRazorpay
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "round-trips.md"
 ROW = re.compile(
-    r"^\| `(?P<route>[A-Z]+ \S+)` \| (?P<total>\d+|not counted) \| (?P<calls>[^|]*) \|$",
+    r"^\| `(?P<route>[A-Z]+ \S+)` \| (?P<total>\d+|not counted) "
+    r"\| (?P<calls>[^|]*) \|$",
+    re.MULTILINE,
     re.MULTILINE,
 )
 NO_TRIPS = "none"
