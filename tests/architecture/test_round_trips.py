@@ -35,7 +35,6 @@ ROW = re.compile(
     r"^\| `(?P<route>[A-Z]+ \S+)` \| (?P<total>\d+|not counted) "
     r"\| (?P<calls>[^|]*) \|$",
     re.MULTILINE,
-    re.MULTILINE,
 )
 NO_TRIPS = "none"
 
