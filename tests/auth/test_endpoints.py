@@ -17,7 +17,8 @@ from auth.endpoints import (
     logout,
     register,
 )
-from auth.model import MAX_ADDRESSES
+from auth.model import MAX_ADDRESSES, Address, AddressBook
+from auth.repository import DynamoAddressBooks, UserRow
 from supermarket.clock import utc_now
 from supermarket.config import settings
 from supermarket.contracts import Envelope, UserRegistered
@@ -91,8 +92,6 @@ def test_registering_is_announced_without_the_password() -> None:
 
 
 def test_the_password_is_stored_as_a_hash_of_the_configured_cost() -> None:
-    from auth.repository import UserRow
-
     user = register_somebody()
     stored = UserRow.get(f"user#{user['id']}").password_hash
     assert stored.startswith(f"$2b$0{settings().bcrypt_rounds}$")
@@ -302,8 +301,6 @@ def test_another_site_cannot_post_a_logout() -> None:
 
 
 def test_me_is_as_stored_and_not_as_in_the_token() -> None:
-    from auth.repository import UserRow
-
     user = register_somebody()
     token = log_in(user)
     UserRow(f"user#{user['id']}").update(actions=[UserRow.first_name.set("Usha")])
@@ -393,8 +390,8 @@ def test_an_address_lacks_nothing(missing: str) -> None:
 
 def test_a_full_book_is_a_conflict() -> None:
     caller = a_caller()
-    for _ in range(MAX_ADDRESSES):
-        assert call(add_address, body=ADDRESS, caller=caller).status == 201
+    addresses = tuple(Address(f"a{number}", **ADDRESS) for number in range(MAX_ADDRESSES))
+    assert DynamoAddressBooks().replace(AddressBook(caller.user_id, addresses, "a0"))
     assert call(add_address, body=ADDRESS, caller=caller).status == 409
     assert len(call(list_addresses, caller=caller).body["addresses"]) == MAX_ADDRESSES
 
