@@ -120,6 +120,7 @@ class ProductService:
     begin: BeginTransaction
     clock: Clock
     new_id: NewId
+    pause: Callable[[int], None]
 
     def create(self, draft: Draft, pictures: Sequence[Picture], caller: Caller) -> Product:
         """Put a product on sale, with its pictures or not at all."""
@@ -256,12 +257,12 @@ class ProductService:
         return product
 
     def _retrying[Outcome](self, attempt: Callable[[], Outcome]) -> Outcome:
-        """Each round somebody's change goes through, so a few rounds are enough for everybody."""
-        for _ in range(ATTEMPTS - 1):
+        """Each round somebody's change goes through, so after a few rounds everybody's has."""
+        for number in range(ATTEMPTS - 1):
             try:
                 return attempt()
             except Outdated:
-                continue
+                self.pause(number)
         return attempt()
 
     @contextmanager

@@ -1,5 +1,7 @@
 """Composition root of the catalogue."""
 
+import random
+import time
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ from supermarket.secrets import secret
 if TYPE_CHECKING:
     from imagekitio import ImageKit
 
+FIRST_PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 0.8
 IMAGEKIT_TIMEOUT_SECONDS = 8.0
 IMAGEKIT_RETRIES = 1
 
@@ -29,7 +33,14 @@ def product_service() -> ProductService:
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,
+        pause=pause,
     )
+
+
+def pause(number: int) -> None:
+    """Longer each time, and never alike: those who collided must not collide again in step."""
+    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**number)
+    time.sleep(random.uniform(0, longest))  # noqa: S311 - it spreads, and guards nothing
 
 
 def imagekit() -> "ImageKit":

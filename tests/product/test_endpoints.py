@@ -11,7 +11,6 @@ import pytest
 from product import endpoints, wiring
 from product.service import ProductService
 from supermarket.caller import Caller, Role
-from supermarket.clock import new_id
 from support.api import Reply, a_caller, call
 from support.cloud import client
 from support.product import InMemoryPictures, png

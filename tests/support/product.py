@@ -203,6 +203,7 @@ class Shop:
         self.entries = InMemoryEntries()
         self.pictures = InMemoryPictures()
         self.outbox = InMemoryOutbox()
+        self.pauses: list[int] = []
         self.service = ProductService(
             products=self.products,
             index=WordIndex(self.entries, self.products),
@@ -210,6 +211,7 @@ class Shop:
             begin=self.outbox.begin,
             clock=clock,
             new_id=new_id,
+            pause=self.pauses.append,
         )
 
 
