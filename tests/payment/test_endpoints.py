@@ -9,7 +9,6 @@ from payment import wiring
 from payment.endpoints import create_payment, get_order_payment, get_payment, verify_payment
 from payment.model import AttemptStatus, PayableOrder, Proof
 from supermarket.caller import Caller, Role
-from supermarket.clock import new_id
 from support import cloud
 from support.api import Reply, a_caller, call
 from support.payment import KEYS, FakeOrders, FakeRazorpay, an_order

@@ -19,7 +19,6 @@ from support.api import a_caller
 from support.in_memory import InMemoryOutbox
 from support.payment import KEYS, FakeOrders, FakeRazorpay, InMemoryPayments, an_order, signed
 
-
 # no new id per run: every worker must collect the same tests
 A_FREE_ID = "01M83K9VF68985Q06XKS3Y0MER"
 
