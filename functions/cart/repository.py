@@ -13,7 +13,7 @@ from pynamodb.expressions.update import Action
 
 from cart.model import LIFETIME, MAX_ITEMS, Cart, CartLine
 from supermarket.clock import Clock, from_iso, iso
-from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.rows import Row, error_code, table
 from supermarket.dynamo.transaction import dynamo
 from supermarket.errors import DomainError, Unavailable
 from supermarket.money import Currency, Money
@@ -101,9 +101,9 @@ class DynamoCarts:
             try:
                 row.update([*actions, *self._touched()], condition=alive & condition)
             except UpdateError as failure:
-                if failure.cause_response_code == REFUSED:
+                if error_code(failure) == REFUSED:
                     return None
-                if failure.cause_response_code != BUSY:
+                if error_code(failure) != BUSY:
                     raise
                 # an order is emptying this very cart, which takes some milliseconds
                 time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311
@@ -133,7 +133,7 @@ class DynamoCarts:
         try:
             row.save(condition=free)
         except PutError as failure:
-            if failure.cause_response_code != REFUSED:
+            if error_code(failure) != REFUSED:
                 raise
             return None
         return _cart(row)

@@ -31,7 +31,7 @@ from product.model import (
 from product.search import Document, Entry
 from product.words import PREFIX_LENGTH, Reach
 from supermarket.clock import from_iso, iso
-from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.rows import Row, error_code, table
 from supermarket.dynamo.transaction import dynamo
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
@@ -385,7 +385,7 @@ class DynamoEntries:
             try:
                 EntryRow.of(word, product).delete(EntryRow.revision <= product.revision)
             except DeleteError as refused:
-                if refused.cause_response_code != "ConditionalCheckFailedException":
+                if error_code(refused) != "ConditionalCheckFailedException":
                     raise
 
     def remove_all(self, words: Iterable[str], product: Product) -> None:

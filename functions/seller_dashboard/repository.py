@@ -40,7 +40,7 @@ from seller_dashboard.model import (
     SoldProduct,
 )
 from supermarket.clock import from_iso, iso
-from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.rows import Row, error_code, table
 from supermarket.dynamo.transaction import dynamo
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
@@ -249,7 +249,7 @@ def _update_unless_stale(row: Row, actions: list[Action], is_news: Any) -> None:
     try:
         row.update(actions, condition=is_news)
     except UpdateError as refused:
-        if refused.cause_response_code != "ConditionalCheckFailedException":
+        if error_code(refused) != "ConditionalCheckFailedException":
             raise
 
 

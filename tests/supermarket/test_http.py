@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from pydantic import Field
+from pynamodb.exceptions import GetError
 
 from supermarket.caller import Caller, Role
 from supermarket.errors import Conflict, FieldError
@@ -105,6 +107,16 @@ def test_an_unexpected_error_is_500_and_tells_nothing() -> None:
     reply = call(make_wish, body={"wishedFor": "crash"}, caller=a_caller())
     assert reply.status == 500
     assert "secret" not in json.dumps(reply.body)
+
+
+def test_a_database_that_does_not_answer_is_503_and_invites_to_try_again() -> None:
+    @get("/api/slow")
+    def slow() -> Message:
+        raise GetError("no answer", ReadTimeoutError(endpoint_url="http://database"))
+
+    reply = call(slow)
+    assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+    assert "database" not in json.dumps(reply.body)
 
 
 def test_strangers_get_401_before_anything_else_is_looked_at() -> None:

@@ -17,7 +17,9 @@ from http import HTTPStatus
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from botocore.exceptions import BotoCoreError
 from pydantic import BaseModel, ValidationError
+from pynamodb.exceptions import PynamoDBException
 
 from supermarket import telemetry
 from supermarket.authentication import TOKEN_COOKIE, authenticate
@@ -61,6 +63,7 @@ SECURITY_HEADERS = {
 }
 
 PRIVATE = "no-store"
+NO_ANSWER = "Something that the shop needs does not answer. Try again."
 
 
 class PayloadTooLarge(Invalid):
@@ -127,6 +130,11 @@ class Endpoint:
             response = self._answer(request)
         except DomainError as error:
             response = self._refusal(request, error)
+        except (BotoCoreError, PynamoDBException):
+            telemetry.logger.exception("AWS does not do its part")
+            response = self._refusal(
+                request, Unavailable("Something that the shop needs does not answer. Try again.")
+            )
         except Exception:
             telemetry.logger.exception("unexpected error")
             response = self._failure(request)
