@@ -34,6 +34,7 @@ def main() -> int:
 def run(arguments: argparse.Namespace) -> None:
     """Start everything, say where it is, and wait for Ctrl-C."""
     signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)  # a shell may have started us deaf to it
     plan = Plan(
         arguments.home.resolve(),
         arguments.port,

@@ -33,6 +33,11 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
+def _is_taken(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
 def root_client(endpoint: str, service: str) -> Any:
     """An SDK client of the emulator at an address, as its account's root."""
     session: Any = botocore.session.get_session()
@@ -77,6 +82,9 @@ class Emulator:
         return self.home / "calls.jsonl"
 
     def start(self, patience: float = 30) -> None:
+        """Returns when it answers; what it knew when it stopped it knows again."""
+        if _is_taken(self.host, self.port):
+            raise EmulatorFailed(f"port {self.port} is taken; choose another one for the emulator")
         for folder in (self.state, self.home / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:

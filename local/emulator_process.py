@@ -96,7 +96,10 @@ if __name__ == "__main__":
     record_authorised_calls(Path(sys.argv.pop()))
     lambda_runtime.acquire_worker = acquire_in_turn
     lambda_runtime.Worker = Environment
-    stop_with_parent()
-    from ministack import app  # only now: it takes the functions above by name
+    from ministack import app  # only now: these take the functions above by name
+    from ministack.services import lambda_svc
 
+    # How far a stream was read is saved, its records are not: new ones would seem read already.
+    lambda_svc._restore_esm_positions = lambda *_: None  # noqa: SLF001
+    stop_with_parent()
     app.main()

@@ -1,0 +1,189 @@
+"""The emulator as a process: it keeps its state, ends when it should, and enforces IAM."""
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+
+from local.emulator import REGION, Emulator, EmulatorFailed, running
+
+TABLE = {
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with running(Emulator(tmp_path_factory.mktemp("emulator"))) as emulator:
+        yield emulator
+
+
+def test_what_it_knew_when_it_stopped_it_knows_when_it_starts(tmp_path: Path) -> None:
+    with running(Emulator(tmp_path)) as first:
+        first.client("dynamodb").create_table(TableName="kept", **TABLE)
+
+    with running(Emulator(tmp_path)) as second:
+        assert second.client("dynamodb").list_tables()["TableNames"] == ["kept"]
+
+
+def test_it_cannot_be_reached_by_another_address_of_this_machine(emulator: Emulator) -> None:
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", emulator.port)) == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.2", emulator.port)) != 0
+
+
+def test_a_taken_port_is_told_at_once(emulator: Emulator, tmp_path: Path) -> None:
+    with (
+        pytest.raises(EmulatorFailed, match="is taken"),
+        running(Emulator(tmp_path, emulator.port)),
+    ):
+        pass
+
+
+def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import time; from pathlib import Path; from local.emulator import Emulator;"
+        f"e = Emulator(Path({str(tmp_path)!r})); e.start();"
+        "print(e._process.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], stdout=subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    emulator = int(parent.stdout.readline())
+
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+
+    deadline = time.monotonic() + 20
+    while _lives(emulator):
+        assert time.monotonic() < deadline, "it went on without its parent"
+        time.sleep(0.05)
+
+
+def test_a_stream_is_read_on_after_a_restart(tmp_path: Path) -> None:
+    with running(Emulator(tmp_path)) as first:
+        reader = _StreamReader(first)
+        assert reader.hears("before the restart")
+
+    with running(Emulator(tmp_path)) as second:
+        assert _StreamReader(second, made=True).hears("after the restart")
+
+
+def test_a_role_may_do_what_its_policy_says_and_every_call_is_journaled(emulator: Emulator) -> None:
+    dynamodb = emulator.client("dynamodb")
+    dynamodb.create_table(TableName="guarded", **TABLE)
+    as_reader = _with_role(emulator, "reader", ["dynamodb:GetItem"])
+
+    as_reader.get_item(TableName="guarded", Key={"pk": {"S": "1"}})
+    with pytest.raises(ClientError, match="AccessDenied"):
+        as_reader.put_item(TableName="guarded", Item={"pk": {"S": "1"}})
+
+    calls = [json.loads(line) for line in emulator.journal.read_text().splitlines()]
+    table = f"arn:aws:dynamodb:{REGION}:000000000000:table/guarded"
+    assert [(c["action"], c["resource"], c["allowed"]) for c in calls if c["role"] == "reader"] == [
+        ("dynamodb:GetItem", table, True),
+        ("dynamodb:PutItem", table, False),
+    ]
+
+
+def _with_role(emulator: Emulator, role: str, actions: list[str]) -> Any:
+    """A DynamoDB client that acts as a role with just these permissions."""
+    statement = [{"Effect": "Allow", "Action": actions, "Resource": "*"}]
+    trust = [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]
+    iam = emulator.client("iam")
+    made = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))
+    iam.put_role_policy(RoleName=role, PolicyName="all", PolicyDocument=_policy(statement))
+    session = emulator.client("sts").assume_role(RoleArn=made["Role"]["Arn"], RoleSessionName="me")
+    credentials = session["Credentials"]
+    sdk: Any = botocore.session.get_session()
+    return sdk.create_client(
+        "dynamodb",
+        endpoint_url=emulator.endpoint,
+        region_name=REGION,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def _policy(statement: list[dict[str, Any]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statement})
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class _StreamReader:
+    """A table whose stream feeds a function, which writes what it hears into another table."""
+
+    CODE = """
+import boto3
+
+def handle(event, _):
+    for record in event["Records"]:
+        boto3.client("dynamodb").put_item(TableName="heard", Item=record["dynamodb"]["Keys"])
+"""
+
+    def __init__(self, emulator: Emulator, *, made: bool = False) -> None:
+        self.dynamodb = emulator.client("dynamodb")
+        if made:
+            return
+        stream = self.dynamodb.create_table(
+            TableName="told",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+            **TABLE,
+        )["TableDescription"]["LatestStreamArn"]
+        self.dynamodb.create_table(TableName="heard", **TABLE)
+        everything = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+        iam, functions = emulator.client("iam"), emulator.client("lambda")
+        role = iam.create_role(RoleName="ear", AssumeRolePolicyDocument=_policy([]))["Role"]["Arn"]
+        iam.put_role_policy(RoleName="ear", PolicyName="all", PolicyDocument=_policy(everything))
+        functions.create_function(
+            FunctionName="ear",
+            Runtime="python3.13",
+            Role=role,
+            Handler="ear.handle",
+            Code={"ZipFile": _zipped("ear.py", self.CODE)},
+        )
+        functions.create_event_source_mapping(
+            FunctionName="ear", EventSourceArn=stream, StartingPosition="TRIM_HORIZON"
+        )
+
+    def hears(self, word: str) -> bool:
+        key = {"pk": {"S": word}}
+        self.dynamodb.put_item(TableName="told", Item=key)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if "Item" in self.dynamodb.get_item(TableName="heard", Key=key):
+                return True
+            time.sleep(0.1)
+        return False
+
+
+def _zipped(name: str, text: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(name, text)
+    return content.getvalue()

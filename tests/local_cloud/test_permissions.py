@@ -1,0 +1,77 @@
+"""The comparison of policies with calls: what is unused shows, and so does what was refused."""
+
+from pathlib import Path
+
+from local.permissions import Call, Evidence, Permission, unexplained
+
+TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/supermarket-local-order"
+GET = Permission("GetOrder", "dynamodb:GetItem", TABLE)
+PUT = Permission("GetOrder", "dynamodb:PutItem", TABLE)
+GOT = Call("GetOrder", "dynamodb:GetItem", TABLE, allowed=True)
+
+
+def findings(evidence: Evidence, folder: Path, reasons: str = "") -> list[str]:
+    file = folder / "permissions.toml"
+    file.write_text(reasons)
+    return list(unexplained(evidence, file))
+
+
+def reason(function: str, action: str) -> str:
+    return f'[[unused]]\nfunction = "{function}"\naction = "{action}"\nwhy = "because"\n'
+
+
+def test_a_permission_that_was_used_is_no_finding(tmp_path: Path) -> None:
+    assert findings(Evidence(frozenset({GET}), {GOT: 3}), tmp_path) == []
+
+
+def test_a_permission_that_nobody_used_is_a_finding(tmp_path: Path) -> None:
+    (finding,) = findings(Evidence(frozenset({GET, PUT}), {GOT: 1}), tmp_path)
+
+    assert "GetOrder may dynamodb:PutItem" in finding
+
+
+def test_a_use_by_another_function_does_not_count(tmp_path: Path) -> None:
+    other = Call("PlaceOrder", "dynamodb:GetItem", TABLE, allowed=True)
+
+    assert len(findings(Evidence(frozenset({GET}), {other: 1}), tmp_path)) == 1
+
+
+def test_a_use_of_another_table_does_not_count(tmp_path: Path) -> None:
+    elsewhere = Call("GetOrder", "dynamodb:GetItem", TABLE + "s", allowed=True)
+
+    assert len(findings(Evidence(frozenset({GET}), {elsewhere: 1}), tmp_path)) == 1
+
+
+def test_patterns_in_a_policy_cover_what_they_match(tmp_path: Path) -> None:
+    wide = Permission("GetOrder", "dynamodb:Query", f"{TABLE}/index/*")
+    query = Call("GetOrder", "dynamodb:Query", f"{TABLE}/index/byNewest", allowed=True)
+
+    assert findings(Evidence(frozenset({wide}), {query: 1}), tmp_path) == []
+
+
+def test_a_call_that_was_refused_is_a_finding_and_no_use(tmp_path: Path) -> None:
+    refused = Call("GetOrder", "dynamodb:GetItem", TABLE, allowed=False)
+
+    assert len(findings(Evidence(frozenset({GET}), {refused: 1}), tmp_path)) == 2
+
+
+def test_a_reason_explains_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    evidence = Evidence(frozenset({GET, PUT}), {})
+
+    (finding,) = findings(evidence, tmp_path, reason("GetOrder", "dynamodb:PutItem"))
+
+    assert "dynamodb:GetItem" in finding
+
+
+def test_a_reason_that_explains_nothing_is_a_finding(tmp_path: Path) -> None:
+    evidence = Evidence(frozenset({GET}), {GOT: 1})
+
+    (finding,) = findings(evidence, tmp_path, reason("GetOrder", "dynamodb:Scan"))
+
+    assert "explains nothing" in finding
+
+
+def test_evidence_survives_being_written_and_read() -> None:
+    evidence = Evidence(frozenset({GET, PUT}), {GOT: 3})
+
+    assert Evidence.from_json(evidence.to_json()) == evidence
