@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from local import front_door, imagekit, mailbox, permissions, razorpay, stack
 from local.catalogue import loader, sample
 from local.console import step
-from local.emulator import ROOT, Emulator, free_port, running
+from local.emulator import REGION, ROOT, Emulator, free_port, running
 from local.fingerprint import fingerprint
 from local.routes import import_routes
 
@@ -217,6 +217,8 @@ class _Cloud:
             "websocket": None,  # the assistant's API is not deployed yet
             "mailbox": f"{self.address}/mailbox",
             "aws": self.emulator.endpoint,
+            "region": REGION,
+            "stage": stack.STAGE,
             "razorpay": f"{self.address}/razorpay",
             "imagekit": f"{self.address}/imagekit",
             "outputs": stack.outputs(self.emulator),
