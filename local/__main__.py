@@ -1,4 +1,4 @@
-"""The commands of the local cloud: `run`, `reload`, `journey`, `sam-local`, `iam-report` and more."""
+"""The commands of the local cloud, `python -m local <command>`: `run`, `journey`, `sam-local` …"""
 
 import argparse
 import json
