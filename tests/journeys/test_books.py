@@ -50,7 +50,6 @@ def test_no_count_is_lost_or_doubled_however_the_facts_arrive(endpoints: dict[st
             for fact in some
         ]
         assert client.put_events(Entries=entries)["FailedEntryCount"] == 0
-    client.close()
 
     def statuses() -> list[str]:
         orders = seller.get("/api/seller/dashboard/orders", params={"limit": 100}).json()["orders"]

@@ -1,6 +1,7 @@
 """Behind the scenes of the deployed shop: its AWS, as the owner of the account sees it."""
 
 import json
+from functools import cache
 from typing import Any
 
 import botocore.session
@@ -8,10 +9,15 @@ import botocore.session
 
 def aws(endpoints: dict[str, Any], service: str) -> Any:
     """A client with the account's own credentials, which no policy holds back."""
+    return _client(service, endpoints["region"], endpoints["aws"])
+
+
+@cache
+def _client(service: str, region: str, address: str) -> Any:
     return botocore.session.get_session().create_client(
         service,
-        region_name=endpoints["region"],
-        endpoint_url=endpoints["aws"],
+        region_name=region,
+        endpoint_url=address,
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )

@@ -1,6 +1,7 @@
 """The deployed shop as its clients see it: people with a session, and the things they do."""
 
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -58,6 +59,8 @@ class Person:
         person = cls(
             http, registered.json()["user"]["id"], str(account["email"]), username, token=""
         )
+        # a socket that is merely forgotten fails whichever test runs next
+        weakref.finalize(person, http.close)
         http.cookies.clear()
         person.sign_in()
         return person
