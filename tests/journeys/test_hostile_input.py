@@ -10,7 +10,7 @@ import pytest
 
 from supermarket.clock import new_id
 from support.deployed import signing_keys
-from support.shop import ADDRESS, Person
+from support.shop import ADDRESS, Person, client
 from support.template import resources
 
 pytestmark = pytest.mark.e2e
@@ -74,7 +74,7 @@ def send(person: Person, route: str, **options: Any) -> httpx.Response:
     method, path = route.split(" ")
     for name in ("productId", "orderId", "paymentId", "addressId"):
         path = path.replace("{" + name + "}", new_id())
-    return person.http.request(method, path, **options)
+    return person.send(method, path, **options)
 
 
 def assert_refused(answer: httpx.Response, *statuses: int) -> None:
@@ -87,9 +87,8 @@ def assert_refused(answer: httpx.Response, *statuses: int) -> None:
 
 @pytest.mark.parametrize("route", sorted(set(all_routes()) - OPEN))
 def test_strangers_are_turned_away_everywhere(endpoints: dict[str, Any], route: str) -> None:
-    with httpx.Client(base_url=endpoints["api"], timeout=60) as http:
-        stranger = Person(http, "", "", "", "")
-        assert_refused(send(stranger, route, json={}), 401)
+    stranger = Person(client(endpoints["api"]), "", "", "")
+    assert_refused(send(stranger, route, json={}), 401)
 
 
 @pytest.mark.parametrize("route", sorted(WITH_BODY))
@@ -130,7 +129,7 @@ def test_unknown_and_malformed_ids_are_not_found(people: dict[str, Person], rout
     method, path = route.split(" ")
     for malformed in ("1", "%00", "..%2F..%2Fetc", "a" * 300, "%F0%9F%8D%8E", "' OR 1=1"):
         target = path[: path.index("{")] + malformed + path[path.index("}") + 1 :]
-        assert_refused(person.http.request(method, target, json=bodies.get(route)), 404)
+        assert_refused(person.send(method, target, json=bodies.get(route)), 404)
 
 
 def test_other_peoples_orders_payments_and_addresses_are_not_there(
@@ -168,7 +167,7 @@ def test_another_sellers_product_cannot_be_touched(endpoints: dict[str, Any]) ->
     assert_refused(rival.patch(path, {"priceAmount": 1}), 403)
     assert_refused(rival.patch(f"{path}/stock", {"set": 0}), 403)
     assert_refused(rival.delete(path), 403)
-    unchanged = httpx.get(endpoints["api"] + path).json()["product"]
+    unchanged = owner.get(path).json()["product"]
     assert (unchanged["stock"], unchanged["price"]) == (2, product["price"])
 
 
@@ -188,8 +187,7 @@ def test_nobody_registers_as_an_admin(endpoints: dict[str, Any]) -> None:
         "fullName": {"firstName": "B", "lastName": "oss"},
         "role": "admin",
     }
-    answer = httpx.post(f"{endpoints['api']}/api/auth/register", json=account, timeout=60)
-    assert_refused(answer, 400)
+    assert_refused(client(endpoints["api"]).post("/api/auth/register", json=account), 400)
 
 
 def test_forged_tokens_are_refused(endpoints: dict[str, Any], people: dict[str, Person]) -> None:
@@ -225,11 +223,8 @@ def test_forged_tokens_are_refused(endpoints: dict[str, Any], people: dict[str, 
         "rubbish": "rubbish",
     }
     for what, token in forged.items():
-        answer = httpx.get(
-            f"{endpoints['api']}/api/auth/me",
-            headers={"authorization": f"Bearer {token}"},
-            timeout=60,
-        )
+        headers = {"authorization": f"Bearer {token}"}
+        answer = client(endpoints["api"]).get("/api/auth/me", headers=headers)
         assert answer.status_code == 401, f"{what}: {answer.text}"
 
 
@@ -246,12 +241,12 @@ def test_a_logout_is_final_at_once(endpoints: dict[str, Any]) -> None:
 def test_unknown_routes_and_methods_answer_in_the_contracts_shape(
     endpoints: dict[str, Any],
 ) -> None:
-    with httpx.Client(base_url=endpoints["api"], timeout=60) as http:
-        assert_refused(http.get("/api/nothing/here"), 404)
-        assert_refused(http.post("/api/orders/a/b/c/d"), 404)
-        answer = http.put("/api/cart")
-        assert_refused(answer, 405)
-        assert "GET" in answer.headers["allow"]
+    http = client(endpoints["api"])
+    assert_refused(http.get("/api/nothing/here"), 404)
+    assert_refused(http.post("/api/orders/a/b/c/d"), 404)
+    answer = http.put("/api/cart")
+    assert_refused(answer, 405)
+    assert "GET" in answer.headers["allow"]
 
 
 @pytest.mark.parametrize(
@@ -272,16 +267,20 @@ def test_unknown_routes_and_methods_answer_in_the_contracts_shape(
     ],
 )
 def test_bad_queries_are_400(endpoints: dict[str, Any], query: str) -> None:
-    assert_refused(httpx.get(f"{endpoints['api']}/api/products?{query}", timeout=60), 400)
+    assert_refused(client(endpoints["api"]).get(f"/api/products?{query}"), 400)
 
 
 def test_a_cursor_is_good_for_its_own_list_and_unchanged_only(
     endpoints: dict[str, Any],
 ) -> None:
-    products = f"{endpoints['api']}/api/products"
-    cursor = httpx.get(f"{products}?limit=1", timeout=60).json()["nextCursor"]
-    assert httpx.get(products, params={"limit": 1, "cursor": cursor}, timeout=60).is_success
+    def page(**query: Any) -> httpx.Response:
+        return client(endpoints["api"]).get("/api/products", params=query)
+
+    seller = Person.register(endpoints, "seller")
+    seller.sells(stock=1)
+    seller.sells(stock=1)
+    cursor = page(limit=1).json()["nextCursor"]
+    assert page(limit=1, cursor=cursor).is_success
     for bad in (cursor[:-2] + "AA", "A" + cursor[1:], cursor[:10]):
-        assert_refused(httpx.get(products, params={"cursor": bad}, timeout=60), 400)
-    other = {"sort": "price", "cursor": cursor}
-    assert_refused(httpx.get(products, params=other, timeout=60), 400)
+        assert_refused(page(cursor=bad), 400)
+    assert_refused(page(sort="price", cursor=cursor), 400)

@@ -62,7 +62,7 @@ def test_a_purchase_ends_confirmed_with_mails_and_on_the_sellers_dashboards(
 def test_the_request_id_travels_from_the_order_into_its_mail(endpoints: dict[str, Any]) -> None:
     seller, customer = Person.register(endpoints, "seller"), Person.register(endpoints)
     customer.takes(seller.sells(stock=1))
-    customer.http.headers["x-request-id"] = "a-request-to-follow-1"
+    customer.headers["x-request-id"] = "a-request-to-follow-1"
     assert customer.orders().headers["x-request-id"] == "a-request-to-follow-1"
     eventually(
         lambda: any("a-request-to-follow-1" in m["text"] for m in customer.mails(endpoints)),

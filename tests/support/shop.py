@@ -1,9 +1,11 @@
 """The deployed shop as its clients see it: people with a session, and the things they do."""
 
+import atexit
 import time
-import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
+from http.cookiejar import Cookie, CookieJar
 from typing import Any, Self
 
 import httpx
@@ -32,6 +34,26 @@ def eventually[T](look: Callable[[], T | None], what: str) -> T:
         time.sleep(0.3)
 
 
+class NoCookies(CookieJar):
+    """Keeps nothing: many people share one client, and each brings a Bearer token."""
+
+    def set_cookie(self, cookie: Cookie) -> None:
+        """Leave it."""
+
+
+@cache
+def client(address: str) -> httpx.Client:
+    """The one client of this process: making one takes longer than a request."""
+    http = httpx.Client(
+        base_url=address,
+        timeout=60,
+        cookies=NoCookies(),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+    )
+    atexit.register(http.close)
+    return http
+
+
 @dataclass
 class Person:
     """Somebody with an account, signed in with a Bearer token."""
@@ -40,12 +62,13 @@ class Person:
     id: str
     email: str
     username: str
-    token: str
+    token: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def register(cls, endpoints: dict[str, Any], role: str = "user") -> Self:
         """A new account with a name nobody had before, and a session of its own."""
-        http = httpx.Client(base_url=endpoints["api"], timeout=60)
+        http = client(endpoints["api"])
         username = f"{role}-{new_id()[-12:].lower()}"
         account = {
             "username": username,
@@ -56,33 +79,32 @@ class Person:
         }
         registered = http.post("/api/auth/register", json=account)
         assert registered.status_code == 201, registered.text
-        person = cls(
-            http, registered.json()["user"]["id"], str(account["email"]), username, token=""
-        )
-        # a socket that is merely forgotten fails whichever test runs next
-        weakref.finalize(person, http.close)
-        http.cookies.clear()
+        person = cls(http, registered.json()["user"]["id"], str(account["email"]), username)
         person.sign_in()
         return person
 
     def sign_in(self) -> None:
         answer = self.http.post("/api/auth/login", json={"email": self.email, "password": PASSWORD})
         assert answer.status_code == 200, answer.text
-        self.http.cookies.clear()
         self.token = answer.json()["accessToken"]
-        self.http.headers["authorization"] = f"Bearer {self.token}"
+        self.headers["authorization"] = f"Bearer {self.token}"
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A request in this person's name."""
+        headers = {**self.headers, **options.pop("headers", {})}
+        return self.http.request(method, path, headers=headers, **options)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return self.http.get(path, **options)
+        return self.send("GET", path, **options)
 
     def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
-        return self.http.post(path, json=body, **options)
+        return self.send("POST", path, json=body, **options)
 
     def patch(self, path: str, body: Any) -> httpx.Response:
-        return self.http.patch(path, json=body)
+        return self.send("PATCH", path, json=body)
 
     def delete(self, path: str) -> httpx.Response:
-        return self.http.delete(path)
+        return self.send("DELETE", path)
 
     def sells(self, stock: int, price: float = 120.5, **fields: Any) -> dict[str, Any]:
         """Put a new product on sale."""
@@ -113,7 +135,7 @@ class Person:
         created = self.post(f"/api/payments/create/{order_id}")
         assert created.status_code == 201, created.text
         attempt = {"orderId": created.json()["razorpay"]["orderId"], "outcome": outcome}
-        paid = httpx.post(f"{endpoints['razorpay']}/simulator/pay", json=attempt, timeout=60)
+        paid = client(endpoints["razorpay"]).post("/simulator/pay", json=attempt)
         assert paid.status_code == 200, paid.text
         proof: dict[str, str] = paid.json()
         return proof
@@ -126,7 +148,7 @@ class Person:
         eventually(lambda: self.order(order_id)["status"] == status, f"order is {status}")
 
     def mails(self, endpoints: dict[str, Any]) -> list[dict[str, Any]]:
-        answer = httpx.get(f"{endpoints['mailbox']}/api/messages", params={"to": self.email})
+        answer = client(endpoints["mailbox"]).get("/api/messages", params={"to": self.email})
         answer.raise_for_status()
         mails: list[dict[str, Any]] = answer.json()
         return mails
