@@ -13,14 +13,23 @@ from supermarket import telemetry
 from supermarket.clock import from_iso, new_id, utc_now
 
 
+class NothingSent(RuntimeError):
+    """EventBridge took not one event of a batch: it is down, or closed to us."""
+
+
 def relay_outbox(batch: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """New outbox rows in; the ones to be tried again out."""
+    """New outbox rows in; the ones to be tried again out.
+
+    A batch that was refused altogether is an error of its own, so that alarms on errors hear of it.
+    """
     telemetry.begin(new_id(), job="operations.relay_outbox")
     # the template lets inserts through only; a deletion has no image to send
     inserted = [record["dynamodb"] for record in batch["Records"] if _is_insert(record)]
     events = {change["SequenceNumber"]: _event(change["NewImage"]) for change in inserted}
     refused = wiring.outbox_relay().send(events.values())
     telemetry.count("EventsRelayed", len(events) - len(refused))
+    if refused and len(refused) == len(events):
+        raise NothingSent(f"{len(refused)} events wait for another try")
     failures = [number for number, event in events.items() if event.id in refused]
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failures]}
 

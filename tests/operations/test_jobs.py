@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from operations import wiring
-from operations.jobs import relay_outbox, resend_unsent_events
+from operations.jobs import NothingSent, relay_outbox, resend_unsent_events
 from operations.repository import DynamoOutbox
 from operations.service import OutboxRelay
 from supermarket.clock import utc_now
@@ -60,6 +60,14 @@ def test_a_refused_event_is_reported_by_its_sequence_number_and_kept(bus: InMemo
     answer = relay_outbox(stream_batch(rows), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "001"}]}
     assert [row.event_id for row in OutboxRow.scan()] == [rows[1].event_id]
+
+
+def test_a_batch_that_was_refused_altogether_fails_and_is_kept(bus: InMemoryBus) -> None:
+    rows = emit(2)
+    bus.refusing = {row.event_id for row in rows}
+    with pytest.raises(NothingSent):
+        relay_outbox(stream_batch(rows), None)
+    assert {row.event_id for row in OutboxRow.scan()} == bus.refusing
 
 
 def test_deletions_in_the_stream_are_passed_over(bus: InMemoryBus) -> None:
