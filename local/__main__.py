@@ -88,7 +88,7 @@ def iam_report(arguments: argparse.Namespace) -> int:
     evidence = Evidence.from_json(arguments.evidence.read_text())
     findings = list(unexplained(evidence))
     for finding in findings:
-        console.print(f"[red]✗[/red] {finding}")
+        console.print(f"✗ {finding}", markup=False, emoji=False, soft_wrap=True)
     console.print(
         f"{len(evidence.permissions)} permissions, {sum(evidence.calls.values())} calls, "
         f"{len(evidence.unused)} unused, {len(findings)} findings"

@@ -21,8 +21,6 @@ HOME = "SUPERMARKET_TEST_CLOUD"  # set by the controlling process, inherited by 
 PATIENCE_SECONDS = 300
 FOLDER = TEMPLATE.parent / ".local" / "test"
 
-_started: list[subprocess.Popen[bytes]] = []  # kept, for Python complains of lost children
-
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
@@ -37,13 +35,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or not process.exists():
         return
     cloud = int(process.read_text())
-    try:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with suppress(ProcessLookupError):
         os.kill(cloud, signal.SIGTERM)
-        while True:
+        while time.monotonic() < deadline:
             _wait_for(cloud)
             time.sleep(0.1)
-    except ProcessLookupError:
-        pass
 
 
 @pytest.fixture(scope="session")
@@ -77,13 +74,13 @@ def _start(home: Path) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _started.append(cloud)
     (home / "process").write_text(str(cloud.pid))
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (home / "cloud" / "endpoints.json").exists():
         assert cloud.poll() is None, f"the local cloud did not start:\n{log.read_text()}"
         assert time.monotonic() < deadline, f"the local cloud takes too long:\n{log.read_text()}"
         time.sleep(0.2)
+    cloud.returncode = 0  # nobody's child from here on: the controlling process ends it
 
 
 @contextmanager
