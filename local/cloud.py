@@ -1,6 +1,5 @@
 """The whole local cloud, from an empty folder to an open shop: kept, restored, or made anew."""
 
-import fcntl
 import json
 import re
 import shutil
@@ -21,6 +20,7 @@ from local.catalogue import loader, sample
 from local.console import step
 from local.emulator import REGION, ROOT, Emulator, free_port, running
 from local.fingerprint import fingerprint
+from local.locks import locked
 from local.routes import import_routes
 
 SNAPSHOTS = ROOT / ".local" / "snapshots"
@@ -78,7 +78,6 @@ class _Cloud:
         self.simulators = plan.home / "simulators"
         self.log = plan.home / "sam.log"
         self.made_of = plan.made_of
-        self.snapshot = SNAPSHOTS / self.made_of
         self.label = plan.home / "made-of.json"
 
     def start(self) -> dict[str, Any]:
@@ -87,20 +86,17 @@ class _Cloud:
         if kept or restored:
             self._readdress()
         current = (kept or restored) and self._label()["madeOf"] == self.made_of
-        if not current:
-            with step("Building the functions and their layers"):
-                stack.build(self.log)
-        with step("Restarting the emulator" if kept or restored else "Starting the emulator"):
-            self.stopping.enter_context(running(self.emulator))
-        if not current:
-            self._deploy()
+        with ExitStack() as building:
+            if not current:
+                self._build(building)
+            with step("Restarting the emulator" if kept or restored else "Starting the emulator"):
+                self.stopping.enter_context(running(self.emulator))
+            if not current:
+                self._deploy()
         with step("Opening the front door"):
             self._open()
-        if self.plan.sample and not (kept or restored):
-            loader.load(self.address, kept_pictures=PICTURES)
-            with step("Waiting until the last event is handled"):
-                self._wait_until_quiet()
-                httpx.delete(f"{self.address}/mailbox/api/messages").raise_for_status()
+        if not (kept or restored):
+            self._fill()
         self._relabel()
         if not (kept or restored):
             with step("Keeping a copy for the next start"):
@@ -108,6 +104,20 @@ class _Cloud:
         if self.plan.evidence:
             self.stopping.callback(self._keep_evidence, self.plan.evidence)
         return self._endpoints()
+
+    def _build(self, building: ExitStack) -> None:
+        """Whoever builds keeps others from building until it has deployed."""
+        with step("Building the functions and their layers"):
+            building.enter_context(locked(stack.BUILD / "lock"))
+            self.made_of = self.plan.made_of
+            stack.build(self.log)
+
+    def _fill(self) -> None:
+        if self.plan.sample:
+            loader.load(self.address, kept_pictures=PICTURES)
+            with step("Waiting until the last event is handled"):
+                self._wait_until_quiet()
+                httpx.delete(f"{self.address}/mailbox/api/messages").raise_for_status()
 
     def _keep_evidence(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -169,13 +179,16 @@ class _Cloud:
     def _keep_snapshot(self) -> None:
         """The emulator saves its state when it stops, so it is stopped for a moment."""
         self.emulator.stop()
-        _forget_old(SNAPSHOTS, keep=3)
-        partial = self.snapshot.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        for part in (self.emulator.state, self.simulators):
-            shutil.copytree(part, partial / part.name)
-        shutil.copy2(self.label, partial)
-        partial.rename(self.snapshot)
+        with locked(SNAPSHOTS / "lock"):
+            snapshot = SNAPSHOTS / self.made_of
+            if not snapshot.exists():
+                _forget_old(SNAPSHOTS, keep=3)
+                partial = snapshot.with_suffix(".partial")
+                shutil.rmtree(partial, ignore_errors=True)
+                for part in (self.emulator.state, self.simulators):
+                    shutil.copytree(part, partial / part.name)
+                shutil.copy2(self.label, partial)
+                partial.rename(snapshot)
         self.emulator.start()
 
     def _restore(self) -> bool:
@@ -183,10 +196,12 @@ class _Cloud:
         for leftover in self.plan.home.glob("*"):
             if leftover.name != "lock":
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        if not self.snapshot.exists():
-            return False
-        shutil.copytree(self.snapshot, self.plan.home, dirs_exist_ok=True)
-        return True
+        with locked(SNAPSHOTS / "lock"):
+            snapshot = SNAPSHOTS / self.made_of
+            if snapshot.exists():
+                snapshot.touch()
+                shutil.copytree(snapshot, self.plan.home, dirs_exist_ok=True)
+        return self.label.exists()
 
     def _label(self) -> dict[str, Any]:
         label: dict[str, Any] = json.loads(self.label.read_text())
@@ -233,8 +248,8 @@ class _Cloud:
 
 
 def _forget_old(folder: Path, keep: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-keep]:
+    copies = [path for path in folder.iterdir() if path.is_dir()]
+    for old in sorted(copies, key=lambda path: path.stat().st_mtime)[:-keep]:
         shutil.rmtree(old)
 
 
@@ -266,10 +281,8 @@ def serving(app: Starlette, host: str, port: int) -> Iterator[None]:
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """One local cloud per folder."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CloudUnavailable("this checkout's local cloud is already running") from None
-        yield
+    try:
+        with locked(home / "lock", wait=False):
+            yield
+    except BlockingIOError:
+        raise CloudUnavailable("this checkout's local cloud is already running") from None

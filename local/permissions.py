@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -96,29 +95,44 @@ def collect(emulator: Emulator) -> Evidence:
 
 
 def unexplained(evidence: Evidence, reasons: Path = REASONS) -> Iterator[str]:
-    """Everything wrong: allowed but unused without a reason, refused, or a reason without need."""
-    pending = dict.fromkeys(_reasons(reasons), False)
-    for permission in evidence.unused:
-        known = [key for key in pending if _explains(key, permission)]
-        pending.update(dict.fromkeys(known, True))
-        if not known:
-            yield f"{permission.function} may {permission.action} on {permission.resource}: unused"
-    for call in evidence.refused:
-        yield f"{call.function} was refused {call.action} on {call.resource}"
-    for (function, action), needed in pending.items():
-        if not needed:
-            yield f"the reason for {function}, {action} in {reasons.name} explains nothing"
+    """Everything unused or refused without a reason, and every reason that explains nothing."""
+    known = _reasons(reasons)
+    unneeded = set(known)
+    for kind, seen in (("unused", evidence.unused), ("refused", evidence.refused)):
+        for each in seen:
+            explaining = {reason for reason in known if reason.explains(kind, each)}
+            unneeded -= explaining
+            if not explaining:
+                yield f"{kind}: {each.function} {each.action} {each.resource}"
+    for reason in sorted(unneeded):
+        yield f"not needed in {reasons.name}: the reason for {reason.function} {reason.action}"
 
 
-def _explains(key: tuple[str, str], permission: Permission) -> bool:
-    function, action = key
-    return fnmatchcase(permission.function, function) and fnmatchcase(permission.action, action)
+@dataclass(frozen=True, order=True)
+class _Reason:
+    """Why something unused or refused is as it should be; the names may be patterns."""
+
+    kind: str
+    function: str
+    action: str
+    resource: str
+
+    def explains(self, kind: str, seen: Permission | Call) -> bool:
+        return (
+            kind == self.kind
+            and fnmatchcase(seen.function, self.function)
+            and fnmatchcase(seen.action, self.action)
+            and fnmatchcase(seen.resource, self.resource)
+        )
 
 
-@cache
-def _reasons(file: Path) -> dict[tuple[str, str], str]:
-    rows = tomllib.loads(file.read_text()).get("unused", []) if file.exists() else []
-    return {(row["function"], row["action"]): row["why"] for row in rows}
+def _reasons(file: Path) -> list[_Reason]:
+    return [
+        _Reason(kind, row["function"], row["action"], row.get("resource", "*"))
+        for kind, rows in tomllib.loads(file.read_text()).items()
+        for row in rows
+        if row["why"]
+    ]
 
 
 def _roles(emulator: Emulator) -> dict[str, str]:

@@ -1,11 +1,9 @@
 """Builds `template.yaml` and deploys it to the emulator with the SAM CLI, as it would be to AWS."""
 
-import fcntl
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from local.emulator import REGION, ROOT, Emulator
@@ -26,16 +24,14 @@ def build(log: Path, section: str = STAGE, machine: str = "native") -> None:
     functions as processes of this very machine.
     """
     chosen = {"Stage": STAGE, "Architecture": architecture()}
-    with _alone():
-        _sam("build", chosen, log, section, ARCHITECTURE=machine)
+    _sam("build", chosen, log, section, ARCHITECTURE=machine)
 
 
 def deploy(emulator: Emulator, parameters: Mapping[str, str], log: Path) -> dict[str, str]:
     """`sam deploy` of what was built; the stack's outputs."""
     emulator.client("s3").create_bucket(Bucket=ARTIFACTS)
     chosen = {"Stage": STAGE, "Architecture": architecture(), **parameters}
-    with _alone():
-        _sam("deploy", chosen, log, STAGE, AWS_ENDPOINT_URL=emulator.endpoint)
+    _sam("deploy", chosen, log, STAGE, AWS_ENDPOINT_URL=emulator.endpoint)
     return outputs(emulator)
 
 
@@ -68,15 +64,6 @@ def sam_environment() -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": REGION,
     }
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One build or deploy at a time: a running shop and the tests share the build folder."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with (BUILD / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _sam(

@@ -27,7 +27,7 @@ def test_a_permission_that_was_used_is_no_finding(tmp_path: Path) -> None:
 def test_a_permission_that_nobody_used_is_a_finding(tmp_path: Path) -> None:
     (finding,) = findings(Evidence(frozenset({GET, PUT}), {GOT: 1}), tmp_path)
 
-    assert "GetOrder may dynamodb:PutItem" in finding
+    assert finding == f"unused: GetOrder dynamodb:PutItem {TABLE}"
 
 
 def test_a_use_by_another_function_does_not_count(tmp_path: Path) -> None:
@@ -68,7 +68,14 @@ def test_a_reason_that_explains_nothing_is_a_finding(tmp_path: Path) -> None:
 
     (finding,) = findings(evidence, tmp_path, reason("GetOrder", "dynamodb:Scan"))
 
-    assert "explains nothing" in finding
+    assert finding.startswith("not needed")
+
+
+def test_a_refusal_that_a_test_brings_about_can_be_explained(tmp_path: Path) -> None:
+    refused = Call("GetOrder", "dynamodb:GetItem", TABLE, allowed=False)
+    why = reason("GetOrder", "dynamodb:*").replace("[[unused]]", "[[refused]]")
+
+    assert findings(Evidence(frozenset({GET}), {GOT: 1, refused: 1}), tmp_path, why) == []
 
 
 def test_evidence_survives_being_written_and_read() -> None:

@@ -1,6 +1,5 @@
 """One local cloud for a whole test session, started by the first test that needs it."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -8,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.locks import locked
 from support.template import TEMPLATE
 
 HOME = "SUPERMARKET_TEST_CLOUD"  # set by the controlling process, inherited by xdist's workers
@@ -47,8 +46,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def endpoints() -> dict[str, Any]:
     """Where the session's local cloud is: like `.local/endpoints.json` of a running shop."""
     home = Path(os.environ[HOME])
-    home.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(home / "starting"):
+    with locked(home / "starting"):
         if not (home / "process").exists():
             _start(home)
     known: dict[str, Any] = json.loads((home / "cloud" / "endpoints.json").read_text())
@@ -81,13 +79,6 @@ def _start(home: Path) -> None:
         assert time.monotonic() < deadline, f"the local cloud takes too long:\n{log.read_text()}"
         time.sleep(0.2)
     cloud.returncode = 0  # nobody's child from here on: the controlling process ends it
-
-
-@contextmanager
-def _one_at_a_time(file: Path) -> Iterator[None]:
-    with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _wait_for(process: int) -> None:

@@ -1,0 +1,187 @@
+"""Every function of the template does its work once, under its own policy and no other."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from support.deployed import aws, table
+from support.shop import ADDRESS, Person, client, eventually
+
+pytestmark = pytest.mark.e2e
+
+LONG_AGO = "2020-01-01T00:00:00.000Z"
+
+
+@pytest.fixture(scope="module")
+def seller(endpoints: dict[str, Any]) -> Person:
+    return Person.register(endpoints, "seller")
+
+
+@pytest.fixture
+def customer(endpoints: dict[str, Any]) -> Person:
+    return Person.register(endpoints)
+
+
+def picture(colour: str) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (64, 48), colour).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_an_account_has_an_address_book_and_a_session_that_ends(customer: Person) -> None:
+    assert customer.get("/api/auth/me").json()["user"]["email"] == customer.email
+
+    added = customer.post("/api/auth/users/me/addresses", ADDRESS)
+    assert added.status_code == 201, added.text
+    address_id = added.json()["address"]["id"]
+    assert customer.get("/api/auth/users/me/address").json()["defaultAddressId"] == address_id
+    removed = customer.delete(f"/api/auth/users/me/addresses/{address_id}")
+    assert removed.json()["addresses"] == []
+
+    assert customer.post("/api/auth/logout").status_code == 200
+    assert customer.get("/api/auth/me").status_code == 401
+
+
+def test_an_order_can_go_to_an_address_of_the_book(seller: Person, customer: Person) -> None:
+    address = customer.post("/api/auth/users/me/address", ADDRESS).json()["address"]
+    customer.takes(seller.sells(stock=1))
+
+    placed = customer.post("/api/orders", {"addressId": address["id"]})
+
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["order"]["shippingAddress"]["city"] == ADDRESS["city"]
+
+
+def test_a_product_gets_pictures_loses_one_and_goes_with_the_other(
+    endpoints: dict[str, Any], seller: Person
+) -> None:
+    fields = {"title": "Tulsi honey", "priceAmount": "349.50", "stock": "3", "category": "honey"}
+    files = [("images", (f"{name}.png", picture(name), "image/png")) for name in ("gold", "brown")]
+    created = seller.send("POST", "/api/products", data=fields, files=files)
+    assert created.status_code == 201, created.text
+    product = created.json()["product"]
+    first, second = product["images"]
+    assert client(endpoints["api"]).get(first["url"]).headers["content-type"] == "image/png"
+
+    changed = seller.patch(f"/api/products/{product['id']}", {"removeImages": [first["id"]]})
+    assert [image["id"] for image in changed.json()["product"]["images"]] == [second["id"]]
+    assert client(endpoints["api"]).get(first["url"]).status_code == 404
+
+    assert seller.delete(f"/api/products/{product['id']}").status_code == 200
+    assert client(endpoints["api"]).get(second["url"]).status_code == 404
+    assert seller.get(f"/api/products/{product['id']}").status_code == 404
+
+
+def test_a_product_is_found_by_every_way_there_is(seller: Person) -> None:
+    product = seller.sells(
+        stock=3, price=77, category="rare spices", description="Kashmiri saffron"
+    )
+    renamed = seller.patch(f"/api/products/{product['id']}", {"title": "Mongra saffron, 1 g"})
+    assert renamed.status_code == 200, renamed.text
+
+    ways: tuple[dict[str, Any], ...] = (
+        {"sort": "newest"},
+        {"sort": "price", "minprice": 77, "maxprice": 77},
+        {"sort": "-price", "minprice": 77, "maxprice": 77},
+        {"category": "rare spices"},
+        {"category": "rare spices", "sort": "price"},
+        {"q": "kashmiri saff"},
+        {"q": "mongra"},
+    )
+    for way in ways:
+        found = _pages(seller, "/api/products", way)
+        assert product["id"] in {each["id"] for each in found}, way
+    own = _pages(seller, "/api/products/seller", {})
+    assert product["id"] in {each["id"] for each in own}
+
+
+def test_stock_is_counted_and_moved(seller: Person) -> None:
+    product = seller.sells(stock=5)
+    stock = f"/api/products/{product['id']}/stock"
+
+    assert seller.patch(stock, {"set": 9}).json()["product"]["stock"] == 9
+    assert seller.patch(stock, {"add": -4}).json()["product"]["stock"] == 5
+
+
+def test_a_cart_is_filled_changed_and_cleared(seller: Person, customer: Person) -> None:
+    rice, dal = seller.sells(stock=5), seller.sells(stock=5)
+    customer.takes(rice)
+    customer.takes(dal)
+
+    changed = customer.patch(f"/api/cart/items/{rice['id']}", {"quantity": 3})
+    assert changed.json()["totals"]["totalQuantity"] == 4
+    removed = customer.delete(f"/api/cart/items/{dal['id']}")
+    assert removed.json()["totals"]["totalQuantity"] == 3
+    assert customer.delete("/api/cart").json()["totals"]["itemCount"] == 0
+    assert customer.get("/api/cart").json()["cart"]["items"] == []
+
+
+def test_an_order_is_listed_redirected_and_its_payment_found(
+    seller: Person, customer: Person
+) -> None:
+    customer.takes(seller.sells(stock=5))
+    order = customer.orders().json()["order"]
+
+    moved = customer.patch(f"/api/orders/{order['id']}/address", {"city": "Mysuru"})
+    assert moved.json()["order"]["shippingAddress"]["city"] == "Mysuru"
+    assert [each["id"] for each in customer.get("/api/orders/me").json()["orders"]] == [order["id"]]
+    created = customer.post(f"/api/payments/create/{order['id']}").json()["payment"]
+    for path in (f"/api/payments/{created['id']}", f"/api/payments/order/{order['id']}"):
+        assert customer.get(path).json()["payment"]["id"] == created["id"]
+
+
+def test_an_order_that_nobody_pays_gives_its_stock_back_when_its_time_is_up(
+    endpoints: dict[str, Any], seller: Person, customer: Person
+) -> None:
+    product = seller.sells(stock=5)
+    customer.takes(product, 2)
+    order = customer.orders().json()["order"]
+    aws(endpoints, "dynamodb").update_item(
+        TableName=table(endpoints, "order"),
+        Key={"orderId": {"S": order["id"]}},
+        UpdateExpression="SET reservedUntil = :then",
+        ExpressionAttributeValues={":then": {"S": LONG_AGO}},
+    )
+
+    eventually(lambda: customer.order(order["id"])["status"] == "CANCELLED", "it is cancelled")
+
+    assert customer.get(f"/api/products/{product['id']}").json()["product"]["stock"] == 5
+
+
+def test_a_seller_sees_products_and_orders_on_the_dashboard(
+    endpoints: dict[str, Any], customer: Person
+) -> None:
+    seller = Person.register(endpoints, "seller")
+    product = seller.sells(stock=5)
+    customer.takes(product)
+    order = customer.orders().json()["order"]
+
+    def listed(things: str) -> list[str]:
+        return [each["id"] for each in seller.get(f"/api/seller/dashboard/{things}").json()[things]]
+
+    eventually(lambda: listed("products") == [product["id"]], "the product is listed")
+    eventually(lambda: listed("orders") == [order["id"]], "the order is listed")
+    assert seller.get("/api/seller/dashboard/metrics").json()["sales"] == 0
+
+
+def test_the_shop_is_healthy_and_ready(endpoints: dict[str, Any]) -> None:
+    http = client(endpoints["api"])
+
+    assert http.get("/healthz").status_code == 200
+    ready = http.get("/readyz")
+    assert ready.status_code == 200, ready.text
+    assert http.get("/api/no/such/route").status_code == 404
+
+
+def _pages(person: Person, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    while True:
+        answer = person.get(path, params={"limit": 100, **query})
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        yield from page["products"]
+        if not page["nextCursor"]:
+            return
+        query = {**query, "cursor": page["nextCursor"]}
