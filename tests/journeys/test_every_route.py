@@ -13,6 +13,7 @@ from support.shop import ADDRESS, Person, client, eventually
 pytestmark = pytest.mark.e2e
 
 LONG_AGO = "2020-01-01T00:00:00.000Z"
+PAGE = 5  # small, so that lists are longer than one page
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +179,7 @@ def test_the_shop_is_healthy_and_ready(endpoints: dict[str, Any]) -> None:
 
 def _pages(person: Person, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
     while True:
-        answer = person.get(path, params={"limit": 100, **query})
+        answer = person.get(path, params={"limit": PAGE, **query})
         assert answer.status_code == 200, answer.text
         page = answer.json()
         yield from page["products"]

@@ -105,3 +105,10 @@ def test_a_request_without_the_header_has_no_key() -> None:
 def test_a_malformed_key_is_invalid(key: str) -> None:
     with pytest.raises(Invalid):
         IdempotencyKey.from_request(a_request({"idempotency-key": key}), "place", "u1")
+
+
+def test_a_body_that_is_only_written_differently_is_the_same_body() -> None:
+    first = IdempotencyKey.of("place", "u1", "key-1", b'{"a": 1, "b": [2]}')
+    assert first == IdempotencyKey.of("place", "u1", "key-1", b'{"b":[2],"a":1}')
+    assert first != IdempotencyKey.of("place", "u1", "key-1", b'{"a": 1, "b": [3]}')
+    assert first != IdempotencyKey.of("place", "u1", "key-1", b"")

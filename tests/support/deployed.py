@@ -41,15 +41,22 @@ def rows(endpoints: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [row for page in found for row in page["Items"]]
 
 
-def function_environment(endpoints: dict[str, Any]) -> dict[str, str]:
-    """What a Lambda of the stack finds in its environment, to run its code as a process here."""
-    functions = aws(endpoints, "lambda").get_paginator("list_functions").paginate()
-    functions = [function for page in functions for function in page["Functions"]]
-    one = next(f for f in functions if f["Handler"] == "order.endpoints.create_order")
+def function(endpoints: dict[str, Any], handler: str) -> str:
+    """The name of the deployed Lambda with this handler."""
+    pages = aws(endpoints, "lambda").get_paginator("list_functions").paginate()
+    names = {one["Handler"]: one["FunctionName"] for page in pages for one in page["Functions"]}
+    return str(names[handler])
+
+
+def function_environment(endpoints: dict[str, Any], handler: str) -> dict[str, str]:
+    """What a Lambda finds in its environment, to run its code as a process here."""
+    name = function(endpoints, handler)
+    deployed = aws(endpoints, "lambda").get_function_configuration(FunctionName=name)
     return {
-        **one["Environment"]["Variables"],
+        **deployed["Environment"]["Variables"],
         "AWS_ENDPOINT_URL": endpoints["aws"],
         "AWS_REGION": endpoints["region"],
+        "AWS_DEFAULT_REGION": endpoints["region"],
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }

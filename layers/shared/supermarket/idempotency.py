@@ -2,6 +2,7 @@
 repeat was.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,7 +34,7 @@ class IdempotencyKey:
 
     @classmethod
     def of(cls, use_case: str, user_id: str, key: str, body: bytes) -> Self:
-        return cls(f"{use_case}#{user_id}#{key}", sha256(body).hexdigest())
+        return cls(f"{use_case}#{user_id}#{key}", sha256(_canonical(body)).hexdigest())
 
     @classmethod
     def from_request(cls, request: Request, use_case: str, user_id: str) -> Self | None:
@@ -45,6 +46,14 @@ class IdempotencyKey:
             fault = FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters")
             raise Invalid("The Idempotency-Key is not valid", (fault,))
         return cls.of(use_case, user_id, key, request.body)
+
+
+def _canonical(body: bytes) -> bytes:
+    """The same for bodies that mean the same: a client may serialise anew when it tries again."""
+    try:
+        return json.dumps(json.loads(body), sort_keys=True).encode()
+    except ValueError:
+        return body
 
 
 class IdempotencyKeys(Protocol):
