@@ -80,8 +80,10 @@ def aws_probes(table: str, bus: str, secret: str) -> dict[str, Probe]:
     }
 
 
-def web_probe(url: str) -> Probe:
+def web_probe(base_url: str) -> Probe:
     """Any answer will do that is not the server's own failure: it is there and it speaks HTTP."""
+    # the root, with its slash: without it a mounted simulator is a path of somebody else's
+    url = f"{base_url.rstrip('/')}/"
     pool = urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), retries=False
     )

@@ -55,10 +55,11 @@ def test_a_call_that_fails_as_a_whole_refuses_all(stubbed: tuple[EventBridge, St
 
 
 class Answering(BaseHTTPRequestHandler):
-    """Answers with the status that stands in the path."""
+    """Answers with the status that stands in the path, if it is asked for a root."""
 
     def do_HEAD(self) -> None:
-        self.send_response(int(self.path[1:]))
+        status = self.path.removeprefix("/").removesuffix("/")
+        self.send_response(int(status) if self.path.endswith("/") else 500)
         self.end_headers()
 
     def log_message(self, *_arguments: object) -> None:
@@ -78,6 +79,7 @@ def server() -> Iterator[str]:
 @pytest.mark.parametrize("status", [200, 302, 401, 404, 405])
 def test_a_third_party_that_answers_at_all_is_up(server: str, status: int) -> None:
     web_probe(f"{server}/{status}")()
+    web_probe(f"{server}/{status}/")()
 
 
 @pytest.mark.parametrize("status", [500, 503])
