@@ -34,10 +34,10 @@ SEARCHED = "basmati rice"
 MAILS = {
     "welcome": r"\bwelcome\b",
     "order placed": r"^(?!.*\bpayment\b).*\border\b",
-    "payment initiated": r"\bpayment\b.*\b(initiated|started|pending|waiting|awaiting)\b"
+    "payment initiated": r"\bpayment\b.*\b(initiated|started|pending|waiting|awaiting|ready)\b"
     r"|\b(complete|finish) (your|the) payment\b",
     "payment completed": r"\bpayment\b.*\b(completed?|received|successful|succeeded)\b"
-    r"|\b(received|thank you for) your payment\b",
+    r"|\b(received|thank you for) your payment\b|\bthank you\b.*\breceived\b",
 }
 
 

@@ -7,12 +7,14 @@ import errno
 import ipaddress
 import json
 import signal
+import socket
 import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
 from botocore.exceptions import EndpointConnectionError
 
 from local import stack
@@ -22,6 +24,7 @@ from local.emulator import ROOT, root_client
 
 SECTION = "sam-local"  # of samconfig.toml
 FOLDER = stack.BUILD / SECTION
+TEMPLATE = FOLDER / "artifacts" / "template.yaml"
 VARIABLES = FOLDER / "variables.json"
 HOST = "host.docker.internal"  # this machine, as a container calls it
 CHUNK = 64 * 1024
@@ -33,12 +36,14 @@ def serve(endpoints: Mapping[str, Any], port: int, more: Iterable[str]) -> int:
     variables = variables_inside(endpoints, deployed_variables(endpoints["aws"]))
     with step("Building for Lambda's Linux"):
         stack.build(FOLDER / "sam.log", SECTION, stack.architecture())
+    TEMPLATE.write_text(yaml.safe_dump(taking_any_body(yaml.safe_load(TEMPLATE.read_text()))))
     VARIABLES.write_text(json.dumps({"Parameters": variables}, indent=2) + "\n")
     (FOLDER / "layers").mkdir(exist_ok=True)
     console.print(f"The HTTP API at http://127.0.0.1:{port}. Ctrl-C stops it.")
     command = [
         *(str(stack.SAM), "local", "start-api", "--config-env", SECTION, "--port", str(port)),
         *("--parameter-overrides", f"Architecture={stack.architecture()}"),
+        f"AllowedOrigins={variables['ALLOWED_ORIGINS']}",
         *more,
     ]
     ports = {urlsplit(endpoints[name]).port or 80 for name in ("aws", "api")}
@@ -73,6 +78,18 @@ def _inside(address: str) -> str:
     return parts._replace(netloc=f"{HOST}:{parts.port or 80}").geturl()
 
 
+def taking_any_body(template: dict[str, Any]) -> dict[str, Any]:
+    """The template, changed so that bodies come to the functions as base64. API Gateway does so
+    with what is not text; `sam local` would refuse a picture, since it reads all bodies as text.
+    """
+    template["Resources"]["Api"]["Properties"]["DefinitionBody"] = {
+        "openapi": "3.0.1",
+        "paths": {},
+        "x-amazon-apigateway-binary-media-types": ["*/*"],
+    }
+    return template
+
+
 def bridge_address() -> str:
     """This machine's address on Docker's bridge, where every container can reach it."""
     question = ["docker", "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
@@ -98,9 +115,7 @@ async def _run(command: list[str], gateway: str, ports: Iterable[int]) -> int:
             start_new_session=True,  # or Ctrl-C would reach it twice, and cut its clearing up short
         )
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(
-                number, process.send_signal, signal.SIGINT
-            )
+            asyncio.get_running_loop().add_signal_handler(number, process.terminate)
         return await process.wait()
 
 
@@ -118,11 +133,12 @@ async def open_passage(address: str, port: int) -> asyncio.Server | None:
             await asyncio.gather(_pour(reader, beyond[1]), _pour(beyond[0], writer))
 
     try:
-        return await asyncio.start_server(welcome, address, port)
+        door = socket.create_server((address, port))
     except OSError as refused:
         if refused.errno == errno.EADDRNOTAVAIL:
             return None
         raise CloudUnavailable(f"cannot listen on {address}:{port}: {refused.strerror}") from None
+    return await asyncio.start_server(welcome, sock=door)
 
 
 async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -139,7 +139,9 @@ def test_too_few_sellers_fail_the_journey(trip: Trip) -> None:
         ("Payment started for your order", "payment initiated"),
         ("Your payment is waiting", "payment initiated"),
         ("Complete your payment of INR 12.00", "payment initiated"),
+        ("Your payment of ₹12.00 is ready", "payment initiated"),
         ("Payment received for your order", "payment completed"),
+        ("Thank you: ₹12.00 received", "payment completed"),
         ("We received your payment", "payment completed"),
     ],
 )
