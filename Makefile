@@ -26,7 +26,7 @@ reload: setup ## put changed code of functions/ and layers/shared live in the ru
 	@$(PYTHON) -m local reload
 
 journey: setup ## buy something from the running shop, step by step
-	@$(PYTHON) -m local journey
+	@$(PYTHON) -m local journey $(if $(API),--api $(API))
 
 sam-local: PORT = 3001
 sam-local: setup ## serve the HTTP API with `sam local start-api` on port 3001 (needs Docker, and `make run` in another terminal)
@@ -71,7 +71,7 @@ admin: setup ## make an administrator's account: STAGE=dev EMAIL=â€¦ USERNAME=â€
 
 .PHONY: clean
 clean: ## forget builds, snapshots and data of the local cloud (the environments stay)
-	rm -rf .aws-sam .local/build .local/run .local/test .local/snapshots .local/pictures .local/endpoints.json
+	rm -rf .aws-sam .local/build .local/run .local/test .local/snapshots .local/layers .local/pictures .local/endpoints.json
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --- environments: three, because the SAM CLI, the emulator and the functions pin different AWS SDKs ---------------

@@ -95,6 +95,7 @@ class _Cloud:
                 self._deploy()
         with step("Opening the front door"):
             self._open()
+            self._wait_for_the_first_answer()
         if not (kept or restored):
             self._fill()
         self._relabel()
@@ -167,6 +168,11 @@ class _Cloud:
         app = front_door.create_app(stack.http_api(self.emulator), mounts, links)
         self.stopping.enter_context(serving(app, self.plan.host, self.port))
 
+    def _wait_for_the_first_answer(self) -> None:
+        answer = httpx.get(f"{self.address}/healthz", timeout=60)
+        if not answer.is_success:
+            raise CloudUnavailable(f"the shop answers {answer.status_code}: {self.emulator.log}")
+
     def _wait_until_quiet(self, calm: float = 2.0, patience: float = 120.0) -> None:
         """No function called anything for a while, so no event is on its way."""
         deadline = time.monotonic() + patience
@@ -190,6 +196,7 @@ class _Cloud:
                 shutil.copy2(self.label, partial)
                 partial.rename(snapshot)
         self.emulator.start()
+        self._wait_for_the_first_answer()
 
     def _restore(self) -> bool:
         """Put the copy of an earlier start in place, if it was made of the same; else clear."""

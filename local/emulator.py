@@ -19,6 +19,7 @@ from botocore.config import Config
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".local" / "emulator" / "bin" / "python"
 PROGRAM = Path(__file__).with_name("emulator_process.py")
+LAYERS = ROOT / ".local" / "layers"
 REGION = "us-east-1"
 
 
@@ -89,7 +90,7 @@ class Emulator:
             folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [PYTHON, PROGRAM, self.journal],
+                [PYTHON, PROGRAM, self.journal, LAYERS],
                 env=self._environment(),
                 stdin=subprocess.PIPE,
                 stdout=log,

@@ -5,12 +5,13 @@ Started by `local.emulator` with the emulator's own Python, so it imports nothin
 
 import json
 import os
+import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 import zipfile
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ from ministack.core.responses import get_account_id
 
 ENVIRONMENTS_PER_FUNCTION = max(4, 2 * (os.cpu_count() or 1))
 PATIENCE_FOR_AN_ENVIRONMENT = 25.0  # seconds; API Gateway itself gives up after 30
-LAYERS = Path(tempfile.gettempdir()) / "layers"
 
 _authorise = iam_evaluator.enforce
 _acquire = lambda_runtime.acquire_worker
 _unpacking = threading.Lock()
+_unpacked: dict[str, Path] = {}
 
 
 def record_authorised_calls(journal: Path) -> None:
@@ -58,6 +59,8 @@ def acquire_in_turn(*args: Any, **kwargs: Any) -> Any:
 class Environment(lambda_runtime.Worker):  # type: ignore[misc]
     """An execution environment whose layers are unpacked once for all, not once for each."""
 
+    layers: Path  # the folder of all that was ever unpacked
+
     def __init__(self, name: str, config: dict[str, Any], code: bytes) -> None:
         folders = [str(unpacked(layer)) for layer in config.get("Layers", [])]
         variables = dict(config.get("Environment", {}).get("Variables", {}))
@@ -69,17 +72,29 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
 
 
 def unpacked(layer: dict[str, Any]) -> Path:
-    """The folder of a layer version; a version never changes, so its ARN is its name."""
+    """The folder of a layer version, named by its content: a later emulator finds it there."""
     from ministack.services.lambda_svc import _resolve_layer_zip
 
-    folder = LAYERS / str(layer["Arn"]).replace(":", "-")
+    arn = str(layer["Arn"])
     with _unpacking:
-        if not folder.exists():
-            partial = folder.with_suffix(".partial")
-            with zipfile.ZipFile(BytesIO(_resolve_layer_zip(layer))) as archive:
-                archive.extractall(partial)
-            partial.rename(folder)
-    return folder
+        if arn not in _unpacked:
+            content = _resolve_layer_zip(layer)
+            folder = Environment.layers / sha256(content).hexdigest()
+            if not folder.exists():
+                _unpack(content, folder)
+            _unpacked[arn] = folder
+    return _unpacked[arn]
+
+
+def _unpack(content: bytes, folder: Path) -> None:
+    """Another emulator may do the same at the same time: the first one's is taken."""
+    partial = folder.with_suffix(f".{os.getpid()}")
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        archive.extractall(partial)
+    try:
+        partial.rename(folder)
+    except OSError:
+        shutil.rmtree(partial)
 
 
 def stop_with_parent() -> None:
@@ -93,6 +108,7 @@ def stop_with_parent() -> None:
 
 
 if __name__ == "__main__":
+    Environment.layers = Path(sys.argv.pop())
     record_authorised_calls(Path(sys.argv.pop()))
     lambda_runtime.acquire_worker = acquire_in_turn
     lambda_runtime.Worker = Environment
