@@ -61,10 +61,11 @@ def run(arguments: argparse.Namespace) -> None:
         console.print("Stopped.")
 
 
-def journey(_: argparse.Namespace) -> int:
+def journey(arguments: argparse.Namespace) -> int:
     from local.journey import run as buy
 
-    return buy(endpoints(), console)
+    known = endpoints()
+    return buy({**known, "api": arguments.api or known["api"]}, console)
 
 
 def reload(_: argparse.Namespace) -> None:
@@ -167,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     reports.add_argument("--evidence", type=Path, default=EVIDENCE)
     buys = commands.add_parser("journey", help="buy something from the running local cloud")
     buys.set_defaults(command=journey)
+    buys.add_argument("--api", help="another address of its HTTP API, as `sam-local` has one")
     compares = commands.add_parser("contracts", help="compare the events' schemas with the code")
     compares.set_defaults(command=contracts)
     compares.add_argument("--write", action="store_true", help="write them anew")
