@@ -188,6 +188,30 @@ class OrderAddressChanged(Event):
     changed_at: Moment
 
 
+class OrderShipped(Event):
+    """Everything in the order is on its way to the customer."""
+
+    SOURCE = "supermarket.order"
+    order_id: str
+    customer: Recipient
+    lines: list[OrderLine] = Field(min_length=1)
+    tracking_number: str | None = None
+    placed_at: Moment
+    shipped_at: Moment
+
+
+class OrderDelivered(Event):
+    """The order has reached its customer."""
+
+    SOURCE = "supermarket.order"
+    order_id: str
+    customer: Recipient
+    lines: list[OrderLine] = Field(min_length=1)
+    tracking_number: str | None = None
+    placed_at: Moment
+    delivered_at: Moment
+
+
 class PaymentInitiated(Event):
     """A Razorpay order exists for this order; the customer can pay."""
 
@@ -234,6 +258,8 @@ EVENTS: dict[str, type[Event]] = {
         OrderConfirmed,
         OrderCancelled,
         OrderAddressChanged,
+        OrderShipped,
+        OrderDelivered,
         PaymentInitiated,
         PaymentCompleted,
         PaymentFailed,
