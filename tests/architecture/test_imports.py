@@ -30,8 +30,8 @@ IMPURE_STDLIB = {"os", "uuid", "subprocess", "socket", "urllib", "http", "asynci
 PURE_KERNEL = {
     f"supermarket.{name}"
     for name in (
-        *("caller", "clock", "contracts", "errors", "idempotency", "money", "postal_codes"),
-        *("sessions", "transaction"),
+        *("audit", "caller", "clock", "contracts", "errors", "idempotency", "money"),
+        *("postal_codes", "sessions", "transaction"),
     )
 }
 PURE_LIBRARIES = {"snowballstemmer"}  # words in, stems out

@@ -247,6 +247,22 @@ class PaymentFailed(Event):
     failed_at: Moment
 
 
+class PaymentRefunded(Event):
+    """Money went back to the customer, and Razorpay's own record says so. `amount` is what this one
+    refund gave back; `fully` tells whether nothing of the payment is left.
+    """
+
+    SOURCE = "supermarket.payment"
+    payment_id: str
+    order_id: str
+    customer: Recipient
+    amount: Amount
+    refund_id: str
+    fully: bool
+    reason: str
+    refunded_at: Moment
+
+
 EVENTS: dict[str, type[Event]] = {
     event.__name__: event
     for event in (
@@ -263,5 +279,6 @@ EVENTS: dict[str, type[Event]] = {
         PaymentInitiated,
         PaymentCompleted,
         PaymentFailed,
+        PaymentRefunded,
     )
 }
