@@ -263,6 +263,20 @@ class PaymentRefunded(Event):
     refunded_at: Moment
 
 
+class PaymentDriftFound(Event):
+    """The shop and Razorpay tell different things about `subject`, and nobody could mend it by
+    himself: a person has to look.
+    """
+
+    SOURCE = "supermarket.payment"
+    subject: str
+    kind: Literal["missing_here", "missing_there", "different_amount", "different_state"]
+    details: str
+    payment_id: str | None = None
+    order_id: str | None = None
+    found_at: Moment
+
+
 EVENTS: dict[str, type[Event]] = {
     event.__name__: event
     for event in (
@@ -280,5 +294,6 @@ EVENTS: dict[str, type[Event]] = {
         PaymentCompleted,
         PaymentFailed,
         PaymentRefunded,
+        PaymentDriftFound,
     )
 }
