@@ -264,12 +264,12 @@ class PaymentRefunded(Event):
 
 
 class PaymentDriftFound(Event):
-    """The shop and Razorpay tell different things about `subject`, and nobody could mend it by
-    himself: a person has to look.
+    """The shop and Razorpay tell different things about the subject (a payment of the shop's, or an
+    order, payment or refund of Razorpay's), and no machine can mend it.
     """
 
     SOURCE = "supermarket.payment"
-    subject: str
+    subject_id: str
     kind: Literal["missing_here", "missing_there", "different_amount", "different_state"]
     details: str
     payment_id: str | None = None
