@@ -91,7 +91,7 @@ def ledger(aws: None, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     seller, customer = a_caller(Role.SELLER), account
     rice = catalogue(ledger, seller)
     basket(ledger, customer, rice)
-    purchase(ledger, customer, rice, razorpay)
+    purchase(ledger, customer, seller, rice, razorpay)
     dashboard(ledger, seller)
     ledger.call(operations.check_health)
     ledger.call(product.delete_product, seller, path={"productId": rice["id"]})
@@ -136,7 +136,7 @@ def basket(ledger: Ledger, customer: Caller, rice: dict[str, Any]) -> None:
 
 
 def purchase(
-    ledger: Ledger, customer: Caller, rice: dict[str, Any], razorpay: FakeRazorpay
+    ledger: Ledger, customer: Caller, seller: Caller, rice: dict[str, Any], razorpay: FakeRazorpay
 ) -> None:
     body = {"shippingAddress": ADDRESS}
     placed = ledger.call(order.create_order, customer, body=body).body["order"]
@@ -158,6 +158,8 @@ def purchase(
     ledger.call(payment.get_payment, customer, path={"paymentId": created["payment"]["id"]})
     ledger.call(payment.get_order_payment, customer, path=path)
     confirm(placed["id"], customer)
+    ledger.call(order.ship_order, seller, path=path, body={"trackingNumber": "DTDC-4711"})
+    ledger.call(order.deliver_order, seller, path=path)
     item = {"productId": rice["id"], "quantity": 1}
     call(cart.add_cart_item, caller=customer, body=item)
     second = call(order.create_order, caller=customer, body=body).body["order"]
