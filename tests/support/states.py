@@ -6,6 +6,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from order.model import ADDRESS_IS_OPEN, OrderStatus
 from order.model import TRANSITIONS as ORDER_TRANSITIONS
@@ -41,7 +42,7 @@ class Life[State: StrEnum]:
 PLACED, CONFIRMED, SHIPPED, DELIVERED, CANCELLED = OrderStatus
 P, R = PaymentStatus, RefundStatus
 
-LIVES = (
+LIVES: tuple[Life[Any], ...] = (
     Life(
         "Order",
         "a customer places it; its stock is reserved",
