@@ -31,7 +31,7 @@ PURE_KERNEL = {
     f"supermarket.{name}"
     for name in (
         *("audit", "caller", "clock", "contracts", "errors", "idempotency", "money"),
-        *("postal_codes", "sessions", "transaction"),
+        *("postal_codes", "sessions", "telemetry", "transaction"),
     )
 }
 PURE_LIBRARIES = {"snowballstemmer"}  # words in, stems out

@@ -82,6 +82,8 @@ def test_creating_a_payment_gives_the_checkout_what_it_needs(
         "razorpayPaymentId": None,
         "status": "PENDING",
         "price": {"amount": 499.5, "currency": "INR"},
+        "refunded": {"amount": 0.0, "currency": "INR"},
+        "refunds": [],
         "createdAt": payment["createdAt"],
         "updatedAt": payment["createdAt"],
     }

@@ -21,7 +21,7 @@ from order.model import Order
 from payment import gateways
 from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.model import AttemptStatus, Customer, PayableOrder, Proof
-from payment.service import RazorpayKeys
+from payment.ports import RazorpayKeys
 from payment.wiring import razorpay_client
 from supermarket.clock import new_id
 from supermarket.config import settings
@@ -146,7 +146,8 @@ def test_an_authorized_payment_is_captured(razorpay: RazorpayApi, address: str) 
     attempt = razorpay.attempt(authorized(razorpay, address))
     assert attempt.status is AttemptStatus.AUTHORIZED
     captured = razorpay.capture(attempt)
-    assert captured == replace(attempt, status=AttemptStatus.CAPTURED)
+    assert captured == replace(attempt, status=AttemptStatus.CAPTURED, fee=captured.fee)
+    assert captured.fee is not None
     assert razorpay.attempt(attempt.id) == captured
 
 

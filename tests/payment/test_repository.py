@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from payment.model import Attempt, AttemptStatus, Failure, Payment
+from payment.ports import Overtaken, Payments
 from payment.repository import DynamoPayments
-from payment.service import Overtaken, Payments
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.transaction import BeginTransaction
 from support.api import a_caller
@@ -40,9 +40,9 @@ def keep(store: Store, payment: Payment) -> Payment:
     return payment
 
 
-def save(store: Store, payment: Payment) -> Payment:
-    commit(store, lambda payments, transaction: payments.save(payment, transaction))
-    return payment
+def save(store: Store, read: Payment, changed: Payment) -> Payment:
+    commit(store, lambda payments, transaction: payments.save(read, changed, transaction))
+    return changed
 
 
 def attempt(payment: Payment, id_: str = "pay_1") -> Attempt:
@@ -70,12 +70,12 @@ def test_unknown_ids_find_nothing(store: Store) -> None:
 def test_every_change_is_kept_whole(store: Store) -> None:
     payments, _ = store
     payment = keep(store, a_payment(a_caller()))
-    payment = save(store, payment.declined_by(attempt(payment, "pay_1"), LATER))
+    payment = save(store, payment, payment.declined_by(attempt(payment, "pay_1"), LATER))
     assert payments.find(payment.id) == payment
-    payment = save(store, payment.reopened(LATER))
-    payment = save(store, payment.declined_by(attempt(payment, "pay_2"), LATER))
+    payment = save(store, payment, payment.reopened(LATER))
+    payment = save(store, payment, payment.declined_by(attempt(payment, "pay_2"), LATER))
     assert payments.find(payment.id) == payment
-    payment = save(store, payment.completed(attempt(payment, "pay_3"), LATER))
+    payment = save(store, payment, payment.completed(attempt(payment, "pay_3"), LATER))
     assert payments.find_by_order(payment.order_id) == payment
 
 
@@ -94,15 +94,15 @@ def test_an_order_has_one_payment(store: Store) -> None:
 def test_a_change_to_something_read_too_long_ago_is_refused(store: Store) -> None:
     payments, _ = store
     payment = keep(store, a_payment(a_caller()))
-    winner = save(store, payment.called_off(Failure.ORDER_EXPIRED, LATER))
+    winner = save(store, payment, payment.called_off(Failure.ORDER_EXPIRED, LATER))
     with pytest.raises(Overtaken):
-        save(store, payment.completed(attempt(payment), LATER))
+        save(store, payment, payment.completed(attempt(payment), LATER))
     assert payments.find(payment.id) == winner
 
 
 def test_a_payment_that_was_never_kept_cannot_be_changed(store: Store) -> None:
     payments, _ = store
-    payment = a_payment(a_caller()).called_off(Failure.ORDER_CANCELLED, LATER)
+    payment = a_payment(a_caller())
     with pytest.raises(Overtaken):
-        save(store, payment)
+        save(store, payment, payment.called_off(Failure.ORDER_CANCELLED, LATER))
     assert payments.find(payment.id) is None
