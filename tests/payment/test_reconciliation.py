@@ -27,8 +27,9 @@ from payment.reconciliation import (
     Reconciliation,
     Report,
     Walk,
+    place_of,
 )
-from payment.repository import DynamoFindings
+from payment.repository import DynamoFindings, DynamoPayments
 from supermarket.contracts import PaymentDriftFound
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -289,7 +290,7 @@ def a_refund(shop: Shop, status: RefundStatus, minor: int = 100) -> tuple[Paymen
     attempt = shop.records.takes(payment, BEGAN)
     amount = Money(100, Currency.INR)
     known = RazorpayRefund("rfnd_1", attempt.id, amount, RefundStatus.PROCESSED)
-    paid = payment.completed(attempt, BEGAN).told_of(known, lambda: "01JD9F", BEGAN)
+    paid = payment.completed(attempt, BEGAN).told_of(known, "01JD9F", BEGAN)
     shop.mending.refunds["rfnd_1"] = shop.payments.keep(paid)
     return paid, replace(known, status=status, amount=Money(minor, Currency.INR))
 
@@ -324,7 +325,7 @@ def test_open_refunds_are_driven(shop: Shop) -> None:
     attempt = shop.records.takes(payment, BEGAN)
     paid = payment.completed(attempt, BEGAN)
     pending = RazorpayRefund("r", attempt.id, Money(100, Currency.INR), RefundStatus.PENDING)
-    shop.payments.keep(paid.told_of(pending, lambda: "01JD9F", BEGAN))
+    shop.payments.keep(paid.told_of(pending, "01JD9F", BEGAN))
     report = shop.run()
     assert shop.mending.driven == [payment.id]
     assert report.counts["driven"] == 1
@@ -440,3 +441,26 @@ def test_drift_is_kept_once_in_dynamodb_too(clock: FrozenClock) -> None:
         assert (report.is_finished, report.counts["drift"]) == (True, 1)
         clock.advance(timedelta(minutes=1))
     assert [row.detail_type for row in OutboxRow.scan()] == ["PaymentDriftFound"]
+
+
+@pytest.mark.usefixtures("aws")
+def test_own_payments_come_in_pages_over_days_like_those_in_memory() -> None:
+    table, memory = DynamoPayments(), FakeOwnPayments()
+    midnight = datetime(2026, 11, 23, tzinfo=UTC)
+    steps = [-90_000, -3_600, -1, 0, 0, 0, 1, 3_600, 90_000, 200_000]
+    for seconds in steps:
+        at = midnight + timedelta(seconds=seconds)
+        payment = memory.keep(replace(a_payment(ASHA), created_at=at, updated_at=at))
+        transaction = DynamoTransaction()
+        table.add(payment, transaction)
+        transaction.commit()
+    for since, until in ((-100_000, 250_000), (-3_600, 90_000), (0, 0), (1, 3_599), (2, 3)):
+        window = (midnight + timedelta(seconds=since), midnight + timedelta(seconds=until))
+        for count in (1, 2, 3, PAGE):
+            found: list[Payment] = []
+            while page := table.created_between(
+                *window, place_of(found[-1]) if found else "", count
+            ):
+                assert len(page) <= count
+                found += page
+            assert found == memory.created_between(*window, "", PAGE)
