@@ -201,10 +201,13 @@ class Reconciliation:
         self._clock = clock
 
     def catch_up(self, goes_on: GoesOn) -> Report:
-        """Everything up to now that was not looked at yet, as far as there is time for it."""
-        report = Report()
-        self._drive_refunds(goes_on, report)
-        return self._carry_on(self._latest_window, LATEST, goes_on, report, _untold)
+        """Everything up to now that was not looked at yet, as far as there is time for it; then the
+        refunds that are not at their end.
+        """
+        report = self._carry_on(self._latest_window, LATEST, goes_on, Report(), _untold)
+        if not report.counts["stopped"]:
+            self._drive_refunds(goes_on, report)
+        return report
 
     def reconcile(
         self,

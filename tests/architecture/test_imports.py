@@ -43,7 +43,8 @@ FETCHED = {
 
 def pure_modules() -> list[Source]:
     """Models and services, and whatever modules of their domain they stand on."""
-    found = {name for name, source in MODULES.items() if source.room in {"model", "service"}}
+    rooms = {"model", "service", "reconciliation"}
+    found = {name for name, source in MODULES.items() if source.room in rooms}
     waiting = list(found)
     while waiting:
         for target in targets(MODULES[waiting.pop()], set(MODULES)):

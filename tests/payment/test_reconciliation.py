@@ -320,15 +320,31 @@ def test_a_refund_of_nothing_we_know_is_missing_here(shop: Shop) -> None:
     assert shop.drift == [("rfnd_9", "missing_here")]
 
 
-def test_open_refunds_are_driven(shop: Shop) -> None:
+def refunding(shop: Shop) -> Payment:
     payment = shop.opens()
     attempt = shop.records.takes(payment, BEGAN)
     paid = payment.completed(attempt, BEGAN)
     pending = RazorpayRefund("r", attempt.id, Money(100, Currency.INR), RefundStatus.PENDING)
-    shop.payments.keep(paid.told_of(pending, "01JD9F", BEGAN))
+    return shop.payments.keep(paid.told_of(pending, "01JD9F", BEGAN))
+
+
+def test_open_refunds_are_driven(shop: Shop) -> None:
+    payment = refunding(shop)
     report = shop.run()
     assert shop.mending.driven == [payment.id]
     assert report.counts["driven"] == 1
+
+
+def test_no_refund_is_driven_without_time_or_without_razorpay(shop: Shop) -> None:
+    refunding(shop)
+    shop.run(pages(0))
+
+    def down(_: str) -> None:
+        raise Unavailable("Razorpay does not answer")
+
+    shop.records.before_call = down
+    shop.run()
+    assert shop.mending.driven == []
 
 
 def test_drift_is_told_once_however_often_it_is_seen(shop: Shop, clock: FrozenClock) -> None:
