@@ -18,8 +18,8 @@ NOT_GENUINE = "The webhook's signature is not valid"
 NO_SENSE = "The webhook makes no sense"
 TRY_AGAIN = "The webhook could not be handled right now. Send it again."
 
-PAYMENT_EVENTS = {"payment.authorized", "payment.captured", "payment.failed", "order.paid"}
-REFUND_EVENTS = {"refund.created", "refund.processed", "refund.failed"}
+PAYMENT_EVENTS = ("payment.authorized", "payment.captured", "payment.failed", "order.paid")
+REFUND_EVENTS = ("refund.created", "refund.processed", "refund.failed")
 
 
 class Webhooks:
@@ -57,18 +57,17 @@ class Webhooks:
     def _take(self, webhook: dict[str, Any]) -> bool:
         event = webhook.get("event")
         telemetry.logger.info("webhook", extra={"razorpay_event": event})
-        if event not in PAYMENT_EVENTS | REFUND_EVENTS:
+        if event in PAYMENT_EVENTS:
+            return self._take_attempt(_entity(webhook, "payment"))
+        if event not in REFUND_EVENTS:
             return False
-        payload = webhook.get("payload")
         # a refund comes with its payment, which may not be known as paid yet
-        taken = self._take_attempt(_entity(payload, "payment"))
-        if event in REFUND_EVENTS:
-            taken = self._take_refund(_entity(payload, "refund"))
-        return taken
+        refund = _entity(webhook, "refund")
+        if "payment" in webhook["payload"]:
+            self._take_attempt(_entity(webhook, "payment"))
+        return self._take_refund(refund)
 
     def _take_attempt(self, record: Any) -> bool:
-        if record is None:
-            return False
         attempt = _read(attempt_of, record)
         if attempt.razorpay_order_id is None:
             return False
@@ -99,10 +98,10 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return webhook
 
 
-def _entity(payload: Any, kind: str) -> Any:
-    """What a payload holds of a kind; Razorpay wraps each once more."""
+def _entity(webhook: dict[str, Any], kind: str) -> Any:
+    """What a webhook brings of a kind; Razorpay wraps each once more."""
     try:
-        return payload[kind]["entity"] if kind in payload else None
+        return webhook["payload"][kind]["entity"]
     except (KeyError, TypeError):
         raise Invalid(NO_SENSE) from None
 

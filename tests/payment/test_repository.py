@@ -1,19 +1,23 @@
 """`Payments` in DynamoDB and in memory: one set of tests, so that the fake cannot lie."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from payment.model import Attempt, AttemptStatus, Failure, Payment
-from payment.ports import Overtaken, Payments
-from payment.repository import DynamoPayments
+from conftest import FrozenClock
+from payment.model import Attempt, AttemptStatus, Failure, Payment, Refund, RefundStatus
+from payment.ports import HandledWebhooks, Overtaken, Payments
+from payment.repository import DynamoHandledWebhooks, DynamoPayments
+from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.money import Money
 from supermarket.transaction import BeginTransaction
 from support.api import a_caller
 from support.in_memory import InMemoryOutbox
-from support.payment import NOON, InMemoryPayments, a_payment
+from support.payment import NOON, InMemoryHandledWebhooks, InMemoryPayments, a_payment
 
 LATER = NOON + timedelta(minutes=1)
 
@@ -106,3 +110,60 @@ def test_a_payment_that_was_never_kept_cannot_be_changed(store: Store) -> None:
     with pytest.raises(Overtaken):
         save(store, payment, payment.called_off(Failure.ORDER_CANCELLED, LATER))
     assert payments.find(payment.id) is None
+
+
+def paid(store: Store) -> Payment:
+    payment = keep(store, a_payment(a_caller()))
+    captured = replace(attempt(payment), fee=Money(7, payment.price.currency))
+    return save(store, payment, payment.completed(captured, LATER))
+
+
+def test_a_paid_payment_is_found_by_its_attempt_and_keeps_its_fee(store: Store) -> None:
+    payments, _ = store
+    payment = paid(store)
+    assert payments.find_by_attempt("pay_1") == payment
+    assert payments.find_by_attempt("pay_2") is None
+
+
+def test_refunds_are_kept_whole_and_listed_until_their_end(store: Store) -> None:
+    payments, _ = store
+    payment = paid(store)
+    assert payments.refunding(10) == []
+    part = Money(100, payment.price.currency)
+    refund = Refund.requested(new_id(), part, "why", "admin", LATER)
+    payment = save(store, payment, payment.with_refund(refund, LATER))
+    assert payments.find(payment.id) == payment
+    assert payments.refunding(10) == [payment.id]
+    done = refund.moved(RefundStatus.PROCESSED, LATER, "rfnd_1")
+    payment = save(store, payment, payment.with_refund(done, LATER))
+    assert payments.find(payment.id) == payment
+    assert payments.refunding(10) == []
+
+
+def test_of_those_with_open_refunds_the_oldest_come_first(store: Store) -> None:
+    payments, _ = store
+    found = []
+    for minutes in (3, 1, 2):
+        payment = keep(store, a_payment(a_caller()))
+        at = NOON + timedelta(minutes=minutes)
+        captured = replace(attempt(payment), id=f"pay_{minutes}")
+        done = payment.completed(captured, at).given_back(new_id(), "why", "shop", at)
+        save(store, payment, done)
+        found.append((at, payment.id))
+    assert payments.refunding(2) == [id_ for _, id_ in sorted(found)][:2]
+
+
+@pytest.mark.parametrize("kind", ["memory", "dynamodb"])
+def test_a_handled_webhook_is_known_by_its_id_and_its_body(
+    request: pytest.FixtureRequest, clock: FrozenClock, kind: str
+) -> None:
+    handled: HandledWebhooks = InMemoryHandledWebhooks()
+    if kind == "dynamodb":
+        request.getfixturevalue("aws")
+        handled = DynamoHandledWebhooks(clock)
+    assert not handled.has("event_1", "digest")
+    for _ in range(2):
+        handled.add("event_1", "digest")
+    assert handled.has("event_1", "digest")
+    assert not handled.has("event_1", "another")
+    assert not handled.has("event_2", "digest")

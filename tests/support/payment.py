@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -99,7 +99,7 @@ def a_refund_webhook(
     return a_webhook(as_event(event, payload), **options)
 
 
-def as_event(event: str, payload: dict[str, object]) -> bytes:
+def as_event(event: str, payload: Mapping[str, object]) -> bytes:
     """An event as Razorpay writes it."""
     written = {
         "entity": "event",
@@ -269,7 +269,12 @@ class FakeRazorpay:
         self.refund_outcome = RefundStatus.PROCESSED
         self.refund_fails = False
         self.answers_get_lost = False
-        self.meanwhile: Callable[[], None] | None = None
+        self.meanwhile: Callable[[], object] | None = None
+
+    def open_known(self, payment: Payment) -> None:
+        """The order of a payment that was not opened here."""
+        price = payment.price
+        self.orders[payment.razorpay_order_id] = _RazorpayOrder(price.minor, price.currency.value)
 
     def pay(self, razorpay_order_id: str, status: AttemptStatus = AttemptStatus.CAPTURED) -> Proof:
         """A customer pays, or fails to; what the browser gets to hand in."""
