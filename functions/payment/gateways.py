@@ -181,6 +181,7 @@ def raise_for_trouble(response: Any, *_: Any, **__: Any) -> None:
     it asks too often; but that says nothing about what was asked.
     """
     if response.status_code in NO_REFUSALS:
+        response.close()  # nobody else will, and the connection would be lost
         response.raise_for_status()
 
 
