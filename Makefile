@@ -67,6 +67,11 @@ admin: setup ## make an administrator's account: STAGE=dev EMAIL=â€¦ USERNAME=â€
 	@STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:layers/shared $(PYTHON) -m auth.create_admin \
 	  --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)"
 
+.PHONY: reconcile
+reconcile: setup ## hold payments against Razorpay's records: STAGE=dev FROM=2026-11-01 TO=2026-11-02
+	@STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:layers/shared $(PYTHON) -m payment.reconcile \
+	  --from "$(FROM)" --to "$(TO)"
+
 # --- house-keeping -------------------------------------------------------------------------------------------------
 
 .PHONY: clean

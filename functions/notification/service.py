@@ -15,10 +15,14 @@ from supermarket.contracts import (
     Amount,
     Event,
     Metadata,
+    OrderCancelled,
+    OrderDelivered,
     OrderPlaced,
+    OrderShipped,
     PaymentCompleted,
     PaymentFailed,
     PaymentInitiated,
+    PaymentRefunded,
     ProductCreated,
     Recipient,
     UserRegistered,
@@ -67,6 +71,16 @@ class NotificationService:
         subject = f"We have your order over {_price(event.total)}"
         self._tell("order_placed", event.customer, subject, event, metadata)
 
+    def order_cancelled(self, event: OrderCancelled, metadata: Metadata) -> None:
+        subject = f"Your order over {_price(event.total)} {_end_of(event)}"
+        self._tell("order_cancelled", event.customer, subject, event, metadata)
+
+    def order_shipped(self, event: OrderShipped, metadata: Metadata) -> None:
+        self._tell("order_shipped", event.customer, "Your order is on its way", event, metadata)
+
+    def order_delivered(self, event: OrderDelivered, metadata: Metadata) -> None:
+        self._tell("order_delivered", event.customer, "Your order has arrived", event, metadata)
+
     def payment_initiated(self, event: PaymentInitiated, metadata: Metadata) -> None:
         subject = f"Your payment of {_price(event.amount)} is ready"
         self._tell("payment_initiated", event.customer, subject, event, metadata)
@@ -78,6 +92,10 @@ class NotificationService:
     def payment_failed(self, event: PaymentFailed, metadata: Metadata) -> None:
         subject = f"Your payment of {_price(event.amount)} did not go through"
         self._tell("payment_failed", event.customer, subject, event, metadata)
+
+    def payment_refunded(self, event: PaymentRefunded, metadata: Metadata) -> None:
+        subject = f"{_price(event.amount)} on the way back to you"
+        self._tell("payment_refunded", event.customer, subject, event, metadata)
 
     def _tell(
         self, mail: str, recipient: Recipient, subject: str, event: Event, metadata: Metadata
@@ -93,6 +111,10 @@ class NotificationService:
             self._post.send(Mail(recipient.email, line, letter, metadata.correlation_id))
 
         self._once.do(mail, metadata.event_id, write_and_send)
+
+
+def _end_of(event: OrderCancelled) -> str:
+    return "has expired" if event.cancelled_by == "expiry" else "is cancelled"
 
 
 def _price(amount: Amount) -> str:

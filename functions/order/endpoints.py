@@ -1,7 +1,15 @@
 """The HTTP Lambdas of orders."""
 
 from order import wiring
-from order.schemas import ChangeAddress, MyOrders, OrderAnswer, OrderList, OrderView, PlaceOrder
+from order.schemas import (
+    ChangeAddress,
+    Dispatch,
+    MyOrders,
+    OrderAnswer,
+    OrderList,
+    OrderView,
+    PlaceOrder,
+)
 from supermarket.caller import Caller, Role
 from supermarket.http import get, patch, post
 from supermarket.idempotency import IdempotencyKey
@@ -9,6 +17,9 @@ from supermarket.request import Request
 from supermarket.wiring import cursors
 
 CUSTOMERS = {Role.USER}
+CANCELLED = "Order cancelled"
+CANCELLED_PAID = "Order cancelled. Your money is on its way back to you."
+FULFILLERS = {Role.SELLER, Role.ADMIN}
 
 
 @post("/api/orders", status=201, roles=CUSTOMERS)
@@ -40,7 +51,19 @@ def get_order(orderId: str, caller: Caller) -> OrderAnswer:
 @post("/api/orders/{orderId}/cancel", roles=CUSTOMERS)
 def cancel_order(orderId: str, caller: Caller) -> OrderAnswer:
     order = wiring.order_service().cancel(orderId, caller.user_id)
-    return OrderAnswer.of(order, "Order cancelled")
+    return OrderAnswer.of(order, CANCELLED_PAID if order.is_paid else CANCELLED)
+
+
+@post("/api/orders/{orderId}/ship", roles=FULFILLERS)
+def ship_order(orderId: str, body: Dispatch, caller: Caller) -> OrderAnswer:
+    order = wiring.order_service().ship(orderId, body.tracking_number, caller)
+    return OrderAnswer.of(order, "Order shipped")
+
+
+@post("/api/orders/{orderId}/deliver", roles=FULFILLERS)
+def deliver_order(orderId: str, body: Dispatch, caller: Caller) -> OrderAnswer:
+    order = wiring.order_service().deliver(orderId, body.tracking_number, caller)
+    return OrderAnswer.of(order, "Order delivered")
 
 
 @patch("/api/orders/{orderId}/address", roles=CUSTOMERS)

@@ -7,8 +7,10 @@ from supermarket.contracts import (
     OrderAddressChanged,
     OrderCancelled,
     OrderConfirmed,
+    OrderDelivered,
     OrderLine,
     OrderPlaced,
+    OrderShipped,
     Recipient,
 )
 
@@ -46,6 +48,28 @@ def order_cancelled(order: Order, by: Actor) -> OrderCancelled:
         cancelled_at=order.updated_at,
         cancelled_by=by.value,
         was_paid=order.is_paid,
+    )
+
+
+def order_shipped(order: Order) -> OrderShipped:
+    return OrderShipped(
+        order_id=order.id,
+        customer=_customer(order),
+        lines=_lines(order),
+        tracking_number=order.tracking_number,
+        placed_at=order.created_at,
+        shipped_at=order.updated_at,
+    )
+
+
+def order_delivered(order: Order) -> OrderDelivered:
+    return OrderDelivered(
+        order_id=order.id,
+        customer=_customer(order),
+        lines=_lines(order),
+        tracking_number=order.tracking_number,
+        placed_at=order.created_at,
+        delivered_at=order.updated_at,
     )
 
 

@@ -1,9 +1,7 @@
 """What orders do about the facts of other domains."""
 
 from order import wiring
-from order.service import PaidAfterCancellation
-from supermarket import telemetry
-from supermarket.contracts import Metadata, PaymentCompleted
+from supermarket.contracts import Metadata, PaymentCompleted, PaymentRefunded
 from supermarket.events import Reactions
 
 reactions = Reactions("order")
@@ -11,10 +9,11 @@ reactions = Reactions("order")
 
 @reactions.on(PaymentCompleted)
 def confirm_paid_order(event: PaymentCompleted, _metadata: Metadata) -> None:
-    try:
-        wiring.order_service().confirm(event.order_id)
-    except PaidAfterCancellation:
-        # no retry can help: somebody owes this customer the money back
-        details = {"orderId": event.order_id, "paymentId": event.payment_id}
-        telemetry.logger.exception("paid after cancellation", extra=details)
-        telemetry.count("PaidAfterCancellation")
+    wiring.order_service().confirm(event.order_id)
+
+
+@reactions.on(PaymentRefunded)
+def close_what_was_given_back(event: PaymentRefunded, _metadata: Metadata) -> None:
+    """A part of the money that went back leaves the order as it is."""
+    if event.fully:
+        wiring.order_service().refund(event.order_id)

@@ -50,6 +50,8 @@ class PaymentStatus(StrEnum):
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
+    REFUND_PENDING = "REFUND_PENDING"
+    REFUNDED = "REFUNDED"
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Order:
-    """An order. `reserved_until` is set while its stock is only reserved, that is, unpaid."""
+    """An order. `reserved_until` is set while its stock is only reserved, that is, unpaid;
+    `paid_at` and `refunded_at` are when the shop heard of the money, however late that was.
+    """
 
     id: str
     customer: Customer
@@ -148,6 +152,9 @@ class Order:
     reserved_until: datetime | None
     created_at: datetime
     updated_at: datetime
+    paid_at: datetime | None = None
+    refunded_at: datetime | None = None
+    tracking_number: str | None = None
 
     def moved(self, status: OrderStatus, at: datetime, by: Actor) -> Self:
         """The order one step further; Conflict where the table of states has no such step."""
@@ -160,6 +167,18 @@ class Order:
             reserved_until=None,
             updated_at=at,
         )
+
+    def paid(self, at: datetime) -> Self:
+        """The order with its money, which may have come too late for it."""
+        return replace(self, paid_at=at, updated_at=at)
+
+    def refunded(self, at: datetime) -> Self:
+        """The order with all of its money given back."""
+        return replace(self, refunded_at=at, updated_at=at)
+
+    def tracked(self, tracking_number: str | None) -> Self:
+        """The order under the carrier's number, if there is a new one."""
+        return replace(self, tracking_number=tracking_number or self.tracking_number)
 
     def redirected(self, changes: Mapping[str, str], at: datetime) -> Self:
         """The order with some fields of its address replaced."""
@@ -174,18 +193,28 @@ class Order:
 
     @property
     def is_paid(self) -> bool:
-        return any(step.status is OrderStatus.CONFIRMED for step in self.timeline)
+        return self.paid_at is not None
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        return OrderStatus.CANCELLED in TRANSITIONS[self.status]
 
     @property
     def payment_status(self) -> PaymentStatus:
+        if self.refunded_at:
+            return PaymentStatus.REFUNDED
+        is_off = self.status is OrderStatus.CANCELLED
         if self.is_paid:
-            return PaymentStatus.COMPLETED
-        cancelled = self.status is OrderStatus.CANCELLED
-        return PaymentStatus.FAILED if cancelled else PaymentStatus.PENDING
+            return PaymentStatus.REFUND_PENDING if is_off else PaymentStatus.COMPLETED
+        return PaymentStatus.FAILED if is_off else PaymentStatus.PENDING
 
     @property
     def seller_ids(self) -> tuple[str, ...]:
         return tuple(sorted({line.seller_id for line in self.lines}))
+
+    def is_fulfilled_by(self, caller: Caller) -> bool:
+        """Whether it is the caller's to send all of it: its only seller, or an admin."""
+        return caller.is_admin or self.seller_ids == (caller.user_id,)
 
     def as_seen_by(self, caller: Caller) -> Self | None:
         """All of it for its customer and for admins, a seller's own lines, nothing for others."""

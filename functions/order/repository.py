@@ -1,6 +1,6 @@
 """Orders in DynamoDB: a row per order, an index by customer, and a sparse one of reservations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -108,6 +108,9 @@ class OrderRow(Row):
     timeline: ListAttribute[StepMap] = ListAttribute(of=StepMap)
     reservation = UnicodeAttribute(null=True)
     reserved_until = UnicodeAttribute(null=True, attr_name="reservedUntil")
+    paid_at = UnicodeAttribute(null=True, attr_name="paidAt")
+    refunded_at = UnicodeAttribute(null=True, attr_name="refundedAt")
+    tracking_number = UnicodeAttribute(null=True, attr_name="trackingNumber")
     created_at = UnicodeAttribute(attr_name="createdAt")
     updated_at = UnicodeAttribute(attr_name="updatedAt")
 
@@ -164,7 +167,12 @@ class DynamoOrders:
             # no reservation is left once an order has moved: it drops out of the sparse index
             OrderRow.reservation.remove(),
             OrderRow.reserved_until.remove(),
+            *_learned(moved),
         ]
+        self._change(read, actions, OrderRow.status == read.status.value, transaction)
+
+    def settle(self, read: Order, settled: Order, transaction: Transaction) -> None:
+        actions = [*_learned(settled), OrderRow.updated_at.set(iso(settled.updated_at))]
         self._change(read, actions, OrderRow.status == read.status.value, transaction)
 
     def redirect(self, read: Order, redirected: Order, transaction: Transaction) -> None:
@@ -185,6 +193,16 @@ class DynamoOrders:
         )
 
 
+def _learned(order: Order) -> Iterator[Action]:
+    """What is known of an order only later; none of it is ever unlearned."""
+    if order.paid_at:
+        yield OrderRow.paid_at.set(iso(order.paid_at))
+    if order.refunded_at:
+        yield OrderRow.refunded_at.set(iso(order.refunded_at))
+    if order.tracking_number:
+        yield OrderRow.tracking_number.set(order.tracking_number)
+
+
 def _row(order: Order) -> OrderRow:
     reserved_until = order.reserved_until
     return OrderRow(
@@ -201,6 +219,9 @@ def _row(order: Order) -> OrderRow:
         timeline=[_step_map(step) for step in order.timeline],
         reservation=OPEN if reserved_until else None,
         reserved_until=iso(reserved_until) if reserved_until else None,
+        paid_at=iso(order.paid_at) if order.paid_at else None,
+        refunded_at=iso(order.refunded_at) if order.refunded_at else None,
+        tracking_number=order.tracking_number,
         created_at=iso(order.created_at),
         updated_at=iso(order.updated_at),
     )
@@ -258,6 +279,9 @@ def _order(row: OrderRow) -> Order:
         reserved_until=from_iso(row.reserved_until) if row.reserved_until else None,
         created_at=from_iso(row.created_at),
         updated_at=from_iso(row.updated_at),
+        paid_at=from_iso(row.paid_at) if row.paid_at else None,
+        refunded_at=from_iso(row.refunded_at) if row.refunded_at else None,
+        tracking_number=row.tracking_number,
     )
 
 

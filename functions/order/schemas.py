@@ -14,6 +14,9 @@ PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # an address must not break
 type Line = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=PRINTABLE)]
 type Country = Annotated[str, StringConstraints(min_length=2, max_length=60, pattern=PRINTABLE)]
 type Zip = Annotated[str, StringConstraints(min_length=1, max_length=12)]
+type TrackingNumber = Annotated[
+    str, StringConstraints(min_length=1, max_length=60, pattern=PRINTABLE)
+]
 type AddressId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -70,6 +73,12 @@ class ChangeAddress(Body):
 
     def changes(self) -> dict[str, str]:
         return self.model_dump(exclude_unset=True)
+
+
+class Dispatch(Body):
+    """What the carrier calls the parcel; a body without it, or none at all, is as good."""
+
+    tracking_number: TrackingNumber | None = None
 
 
 class MyOrders(Page):
@@ -161,6 +170,7 @@ class OrderView(View):
     shipping_address: AddressView
     payment: PaymentView
     timeline: list[StepView]
+    tracking_number: str | None
     reserved_until: Timestamp | None
     created_at: Timestamp
     updated_at: Timestamp
@@ -176,6 +186,7 @@ class OrderView(View):
             shipping_address=AddressView.of(order.shipping_address),
             payment=PaymentView(status=order.payment_status),
             timeline=[StepView.of(step) for step in order.timeline],
+            tracking_number=order.tracking_number,
             reserved_until=order.reserved_until,
             created_at=order.created_at,
             updated_at=order.updated_at,

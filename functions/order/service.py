@@ -1,11 +1,20 @@
-"""Use cases of orders: place, look at, redirect, confirm, cancel, and let unpaid ones expire."""
+"""Use cases of orders: place, look at, redirect, confirm, ship, deliver, cancel, let unpaid ones
+expire, and hear that their money went back.
+"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from order.facts import address_changed, order_cancelled, order_confirmed, order_placed
+from order.facts import (
+    address_changed,
+    order_cancelled,
+    order_confirmed,
+    order_delivered,
+    order_placed,
+    order_shipped,
+)
 from order.model import (
     Actor,
     Address,
@@ -16,9 +25,11 @@ from order.model import (
     OrderStatus,
     Step,
 )
+from supermarket.audit import AuditTrail
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
-from supermarket.errors import Conflict, DomainError, FieldError, Invalid, NotFound
+from supermarket.contracts import Event
+from supermarket.errors import Conflict, DomainError, FieldError, Forbidden, Invalid, NotFound
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
 from supermarket.money import Money
 from supermarket.transaction import BeginTransaction, Transaction
@@ -28,15 +39,17 @@ NOT_TO_BE_HAD = "Some items cannot be had as they are in your cart. Nothing was 
 JUST_MISSED = "was just sold out, changed its price or went off sale; look at your cart again"
 CART_CHANGED = "Your cart changed at this very moment. Look at it and order again."
 MIXED_CURRENCIES = "One order has one currency. Remove the items of the other one from your cart."
-PAID = "This order is paid for. It cannot be cancelled online, since its payment must be refunded."
+NOT_ALL_YOURS = "Other sellers have a part in this order, so that the shop sends it."
+
+
+ANNOUNCED: dict[OrderStatus, Callable[[Order], Event]] = {
+    OrderStatus.SHIPPED: order_shipped,
+    OrderStatus.DELIVERED: order_delivered,
+}
 
 
 class Moved(Conflict):
     """The order is no longer as it was read: somebody else was faster."""
-
-
-class PaidAfterCancellation(Conflict):
-    """The money for an order arrived when its stock had already gone back."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +162,9 @@ class Orders(Protocol):
     def move(self, read: Order, moved: Order, transaction: Transaction) -> None:
         """From one state to another; refused with Moved unless it still is in the one read."""
 
+    def settle(self, read: Order, settled: Order, transaction: Transaction) -> None:
+        """News of its money alone; refused with Moved unless it still is in the state read."""
+
     def redirect(self, read: Order, redirected: Order, transaction: Transaction) -> None:
         """Another address; refused with Moved unless state and address still are as read."""
 
@@ -164,6 +180,7 @@ class OrderService:
         carts: Carts,
         address_book: AddressBook,
         idempotency_keys: IdempotencyKeys,
+        audit: AuditTrail,
         begin: BeginTransaction,
         terms: Terms,
         clock: Clock,
@@ -174,6 +191,7 @@ class OrderService:
         self._carts = carts
         self._address_book = address_book
         self._idempotency_keys = idempotency_keys
+        self._audit = audit
         self._begin = begin
         self._terms = terms
         self._clock = clock
@@ -206,10 +224,7 @@ class OrderService:
 
     def look_at(self, order_id: str, caller: Caller) -> Order:
         """As much of the order as is the caller's to see; NotFound when that is nothing."""
-        seen = self._find(order_id).as_seen_by(caller)
-        if seen is None:
-            raise NotFound(NO_SUCH_ORDER)
-        return seen
+        return _seen(self._find(order_id), caller)
 
     def payable(self, order_id: str, customer_id: str) -> Order:
         """The customer's own order, if it waits for its payment and its stock is still held."""
@@ -233,12 +248,16 @@ class OrderService:
         return redirected
 
     def cancel(self, order_id: str, customer_id: str) -> Order:
-        """Call the customer's own order off; its stock is back at once."""
-        order = self._own(order_id, customer_id)
-        if order.status is OrderStatus.CONFIRMED:
-            # until refunds exist, nobody loses the goods and the money
-            raise Conflict(PAID)
-        return self._cancel(order, Actor.CUSTOMER)
+        """Call the customer's own order off; its stock is back at once, its money is refunded."""
+        return self._cancel(self._own(order_id, customer_id), Actor.CUSTOMER)
+
+    def ship(self, order_id: str, tracking_number: str | None, caller: Caller) -> Order:
+        """Everything in the order leaves: said by the one seller of all of it, or by an admin."""
+        return self._fulfil(order_id, OrderStatus.SHIPPED, tracking_number, caller)
+
+    def deliver(self, order_id: str, tracking_number: str | None, caller: Caller) -> Order:
+        """The order has reached its customer: said by those who may ship it."""
+        return self._fulfil(order_id, OrderStatus.DELIVERED, tracking_number, caller)
 
     def expired(self, limit: int) -> list[str]:
         """Ids of orders whose stock was reserved long enough."""
@@ -256,21 +275,14 @@ class OrderService:
         return True
 
     def confirm(self, order_id: str) -> None:
-        """The payment is complete. Forward only: an order that is past this stays as it is."""
-        order = self._find(order_id)
-        if order.status is OrderStatus.CANCELLED:
-            raise PaidAfterCancellation("The order was cancelled before its payment completed")
-        if order.status is not OrderStatus.PENDING:
-            return
-        confirmed = order.moved(OrderStatus.CONFIRMED, self._clock(), Actor.PAYMENT)
-        transaction = self._begin()
-        self._orders.move(order, confirmed, transaction)
-        transaction.emit(order_confirmed(confirmed))
-        try:
-            transaction.commit()
-        except Moved:
-            # states only move forward, so looking again comes to an end
-            self.confirm(order_id)
+        """The payment is complete. Forward only: an order that is past this stays as it is, and
+        one that is cancelled stays cancelled, and knows of the money that is owed.
+        """
+        self._advance(order_id, self._confirm)
+
+    def refund(self, order_id: str) -> None:
+        """All the money went back to the customer: what has not left the shop is called off."""
+        self._advance(order_id, self._refund)
 
     def _place(
         self, caller: Caller, destination: Address | str, key: IdempotencyKey | None
@@ -333,6 +345,65 @@ class OrderService:
             raise NotFound(NO_SUCH_ORDER)
         return order
 
+    def _advance(self, order_id: str, step: Callable[[Order], object]) -> None:
+        try:
+            step(self._find(order_id))
+        except Moved:
+            # states only move forward, so looking again comes to an end
+            self._advance(order_id, step)
+
+    def _confirm(self, order: Order) -> None:
+        if order.is_paid:
+            return
+        now = self._clock()
+        paid = order.paid(now)
+        if order.status is OrderStatus.CANCELLED:
+            self._settle(order, paid)
+            return
+        confirmed = paid.moved(OrderStatus.CONFIRMED, now, Actor.PAYMENT)
+        transaction = self._begin()
+        self._orders.move(order, confirmed, transaction)
+        transaction.emit(order_confirmed(confirmed))
+        transaction.commit()
+
+    def _refund(self, order: Order) -> None:
+        if order.refunded_at is not None:
+            return
+        refunded = order.refunded(self._clock())
+        if order.can_be_cancelled:
+            # nobody but an admin can have given back what was paid for a living order
+            self._cancel(refunded, Actor.ADMIN)
+        else:
+            self._settle(order, refunded)
+
+    def _settle(self, read: Order, settled: Order) -> None:
+        transaction = self._begin()
+        self._orders.settle(read, settled, transaction)
+        transaction.commit()
+
+    def _fulfil(
+        self, order_id: str, status: OrderStatus, tracking_number: str | None, caller: Caller
+    ) -> Order:
+        order = self._find(order_id)
+        _seen(order, caller)
+        if not order.is_fulfilled_by(caller):
+            raise Forbidden(NOT_ALL_YOURS)
+        by = Actor.ADMIN if caller.is_admin else Actor.SELLER
+        moved = order.tracked(tracking_number).moved(status, self._clock(), by)
+        transaction = self._begin()
+        self._orders.move(order, moved, transaction)
+        self._audit.record(
+            transaction,
+            subject=f"order#{order.id}",
+            action=f"order {status.lower()}",
+            actor=caller.user_id,
+            before=_audited(order),
+            after=_audited(moved),
+        )
+        transaction.emit(ANNOUNCED[status](moved))
+        transaction.commit()
+        return _seen(moved, caller)
+
     def _cancel(self, order: Order, by: Actor) -> Order:
         cancelled = order.moved(OrderStatus.CANCELLED, self._clock(), by)
         transaction = self._begin()
@@ -342,6 +413,17 @@ class OrderService:
         transaction.emit(order_cancelled(cancelled, by))
         transaction.commit()
         return cancelled
+
+
+def _seen(order: Order, caller: Caller) -> Order:
+    seen = order.as_seen_by(caller)
+    if seen is None:
+        raise NotFound(NO_SUCH_ORDER)
+    return seen
+
+
+def _audited(order: Order) -> dict[str, str | None]:
+    return {"status": order.status.value, "trackingNumber": order.tracking_number}
 
 
 def _refuse_what_cannot_be_had(cart: Cart, products: Mapping[str, Product]) -> None:

@@ -7,7 +7,7 @@ from order.model import Charges
 from order.service import OrderService, Terms
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
-from supermarket.wiring import idempotency_keys
+from supermarket.wiring import audit_trail, idempotency_keys
 
 
 @cache
@@ -25,6 +25,7 @@ def order_service() -> OrderService:
         carts=ShopCarts(cart_service()),
         address_book=SavedAddresses(auth_service()),
         idempotency_keys=idempotency_keys(),
+        audit=audit_trail(),
         begin=DynamoTransaction,
         terms=_terms(),
         clock=utc_now,

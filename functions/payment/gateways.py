@@ -1,10 +1,13 @@
 """Razorpay through its own SDK, and the orders of the order domain, behind payment's ports."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
-from payment.model import Attempt, AttemptStatus, Customer, PayableOrder
+from payment.model import Attempt, Customer, PayableOrder, RazorpayOrder, RazorpayRefund
+from payment.ports import Refused
+from payment.records import NotARecord, attempt_of, order_of, refund_of
 from supermarket import telemetry
 from supermarket.errors import BadGateway, Unavailable
 from supermarket.money import Money
@@ -13,15 +16,14 @@ from supermarket.money import Money
 TIMEOUT_SECONDS = (2.0, 4.0)
 TRIES = 3
 FIRST_WAIT_SECONDS = 0.2
+LARGEST_PAGE = 100
+IDEMPOTENCY_HEADER = "X-Refund-Idempotency"
+NO_REFUSALS = {401, 429}
 
 REFUSED = "Razorpay refused the request. Nothing was changed."
 DOWN = "Razorpay does not answer. Nothing was changed; try again."
 FAILING = "Razorpay has trouble. Nothing was changed; try again."
 NONSENSE = "Razorpay's answer makes no sense. Nothing was changed; try again."
-
-
-class Refused(BadGateway):
-    """Razorpay understood the request and said no."""
 
 
 class TooSlow(Unavailable):
@@ -57,10 +59,11 @@ class RazorpayApi:
         return id_
 
     def attempt(self, razorpay_payment_id: str) -> Attempt:
-        return _attempt(
+        return _read(
+            attempt_of,
             self._call_patiently(
                 lambda: self._client().payment.fetch(razorpay_payment_id, timeout=TIMEOUT_SECONDS)
-            )
+            ),
         )
 
     def capture(self, attempt: Attempt) -> Attempt:
@@ -74,7 +77,70 @@ class RazorpayApi:
         except Refused:
             # somebody else may have captured it at this very moment: the record knows
             return self.attempt(attempt.id)
-        return _attempt(answer)
+        return _read(attempt_of, answer)
+
+    def refund(self, razorpay_payment_id: str, amount: Money, refund_id: str) -> RazorpayRefund:
+        wanted = {
+            "amount": amount.minor,
+            "speed": "normal",
+            "receipt": refund_id,
+            "notes": {"refund_id": refund_id},
+        }
+        answer = self._call(
+            lambda: self._client().payment.refund(
+                razorpay_payment_id,
+                wanted,
+                headers={IDEMPOTENCY_HEADER: refund_id},
+                timeout=TIMEOUT_SECONDS,
+            )
+        )
+        return _read(refund_of, answer)
+
+    def refunds_of(self, razorpay_payment_id: str) -> Sequence[RazorpayRefund]:
+        answer = self._call_patiently(
+            lambda: self._client().payment.fetch_multiple_refund(
+                razorpay_payment_id, {"count": LARGEST_PAGE}, timeout=TIMEOUT_SECONDS
+            )
+        )
+        return _read_all(refund_of, answer)
+
+    def order(self, razorpay_order_id: str) -> RazorpayOrder | None:
+        try:
+            answer = self._call_patiently(
+                lambda: self._client().order.fetch(razorpay_order_id, timeout=TIMEOUT_SECONDS)
+            )
+        except Refused:
+            # an id that it does not know is a bad request to Razorpay
+            return None
+        return _read(order_of, answer)
+
+    def attempts_of(self, razorpay_order_id: str) -> Sequence[Attempt]:
+        answer = self._call_patiently(
+            lambda: self._client().order.payments(razorpay_order_id, timeout=TIMEOUT_SECONDS)
+        )
+        return _read_all(attempt_of, answer)
+
+    def orders_between(
+        self, since: datetime, until: datetime, skip: int, count: int
+    ) -> Sequence[RazorpayOrder]:
+        return _read_all(order_of, self._page("order", since, until, skip, count))
+
+    def payments_between(
+        self, since: datetime, until: datetime, skip: int, count: int
+    ) -> Sequence[Attempt]:
+        return _read_all(attempt_of, self._page("payment", since, until, skip, count))
+
+    def refunds_between(
+        self, since: datetime, until: datetime, skip: int, count: int
+    ) -> Sequence[RazorpayRefund]:
+        return _read_all(refund_of, self._page("refund", since, until, skip, count))
+
+    def _page(self, kind: str, since: datetime, until: datetime, skip: int, count: int) -> Any:
+        window = {"from": int(since.timestamp()), "to": int(until.timestamp())}
+        wanted = {**window, "skip": skip, "count": count}
+        return self._call_patiently(
+            lambda: getattr(self._client(), kind).all(wanted, timeout=TIMEOUT_SECONDS)
+        )
 
     def _call_patiently(self, call: Callable[[], Any]) -> Any:
         """For calls that may be repeated; not after a timeout, which has cost enough already."""
@@ -110,6 +176,15 @@ class RazorpayApi:
             raise _reported(BadGateway(FAILING)) from failure
 
 
+def raise_for_trouble(response: Any, *_: Any, **__: Any) -> None:
+    """A hook of the SDK's HTTP session. The SDK calls it a bad request when its key is not taken or
+    it asks too often; but that says nothing about what was asked.
+    """
+    if response.status_code in NO_REFUSALS:
+        response.close()  # nobody else will, and the connection would be lost
+        response.raise_for_status()
+
+
 class OrderServiceOrders:
     """`Orders` of the order domain."""
 
@@ -126,17 +201,18 @@ class OrderServiceOrders:
         )
 
 
-def _attempt(record: Any) -> Attempt:
+def _read[R](read: Callable[[Any], R], record: Any) -> R:
     try:
-        return Attempt(
-            id=record["id"],
-            razorpay_order_id=record["order_id"],
-            minor=record["amount"],
-            currency=record["currency"],
-            status=AttemptStatus(record["status"]),
-        )
-    except (KeyError, TypeError, ValueError):
+        return read(record)
+    except NotARecord:
         raise _reported(BadGateway(NONSENSE)) from None
+
+
+def _read_all[R](read: Callable[[Any], R], page: Any) -> list[R]:
+    records = page.get("items") if isinstance(page, dict) else None
+    if not isinstance(records, list):
+        raise _reported(BadGateway(NONSENSE))
+    return [_read(read, record) for record in records]
 
 
 def _reported[E: Unavailable](failure: E) -> E:

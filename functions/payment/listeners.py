@@ -2,7 +2,7 @@
 
 from payment import wiring
 from payment.model import Failure
-from supermarket.contracts import Metadata, OrderCancelled
+from supermarket.contracts import Metadata, OrderCancelled, PaymentCompleted
 from supermarket.events import Reactions
 
 reactions = Reactions("payment")
@@ -10,7 +10,13 @@ reactions = Reactions("payment")
 
 @reactions.on(OrderCancelled)
 def call_off_payment(event: OrderCancelled, _metadata: Metadata) -> None:
-    """Nobody should pay for an order that is gone."""
+    """Nobody should pay for an order that is gone, or have paid for it."""
     expired = event.cancelled_by == "expiry"
     failure = Failure.ORDER_EXPIRED if expired else Failure.ORDER_CANCELLED
     wiring.payment_service().call_off(event.order_id, failure)
+
+
+@reactions.on(PaymentCompleted)
+def send_money_back_that_came_too_late(event: PaymentCompleted, _metadata: Metadata) -> None:
+    """A webhook calls nobody; what it found to be owed is sent from here."""
+    wiring.payment_service().drive_refunds(event.payment_id)

@@ -19,15 +19,45 @@ class PaymentStatus(StrEnum):
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
+    REFUND_PENDING = "REFUND_PENDING"
+    REFUNDED = "REFUNDED"
 
 
 # A failed payment may be tried again (PENDING), and money that was believed lost may still arrive
-# (COMPLETED). Nothing undoes a completed one.
+# (COMPLETED). Nothing undoes that: money only goes back, a part of it (COMPLETED again) or all.
 TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     PaymentStatus.PENDING: frozenset({PaymentStatus.COMPLETED, PaymentStatus.FAILED}),
     PaymentStatus.FAILED: frozenset({PaymentStatus.PENDING, PaymentStatus.COMPLETED}),
-    PaymentStatus.COMPLETED: frozenset(),
+    PaymentStatus.COMPLETED: frozenset({PaymentStatus.REFUND_PENDING, PaymentStatus.REFUNDED}),
+    PaymentStatus.REFUND_PENDING: frozenset({PaymentStatus.COMPLETED, PaymentStatus.REFUNDED}),
+    PaymentStatus.REFUNDED: frozenset(),
 }
+
+PAID = frozenset({PaymentStatus.COMPLETED, PaymentStatus.REFUND_PENDING, PaymentStatus.REFUNDED})
+
+
+class RefundStatus(StrEnum):
+    """Where a refund stands: wanted by us, known to Razorpay, with the customer, or come to
+    nothing.
+    """
+
+    REQUESTED = "REQUESTED"
+    PENDING = "PENDING"
+    PROCESSED = "PROCESSED"
+    FAILED = "FAILED"
+
+
+# Razorpay's record is the truth: a refund that was believed failed may turn out to have been made.
+REFUND_TRANSITIONS: dict[RefundStatus, frozenset[RefundStatus]] = {
+    RefundStatus.REQUESTED: frozenset(
+        {RefundStatus.PENDING, RefundStatus.PROCESSED, RefundStatus.FAILED}
+    ),
+    RefundStatus.PENDING: frozenset({RefundStatus.PROCESSED, RefundStatus.FAILED}),
+    RefundStatus.FAILED: frozenset({RefundStatus.PROCESSED}),
+    RefundStatus.PROCESSED: frozenset(),
+}
+
+OPEN_REFUND = frozenset({RefundStatus.REQUESTED, RefundStatus.PENDING})
 
 
 class Failure(StrEnum):
@@ -42,6 +72,11 @@ class Failure(StrEnum):
         """For the customer's eyes."""
         return _REASONS[self]
 
+    @property
+    def refund_reason(self) -> str:
+        """Why money that was taken all the same goes back, for the customer's eyes."""
+        return _REFUND_REASONS.get(self, _REASONS[self])
+
 
 _REASONS = {
     Failure.DECLINED: "The payment was declined. You can try again.",
@@ -49,9 +84,18 @@ _REASONS = {
     Failure.ORDER_EXPIRED: "The order was not paid in time, so it was cancelled.",
 }
 
+_REFUND_REASONS = {
+    Failure.ORDER_CANCELLED: "The order was cancelled.",
+    Failure.ORDER_EXPIRED: "The payment arrived after the order had expired.",
+}
+
 
 class IllegalTransition(RuntimeError):
     """The table of states does not know this change: a defect, or something read too long ago."""
+
+
+class NotThisPayment(ValueError):
+    """A record of Razorpay's is about other money than this payment's."""
 
 
 class AttemptStatus(StrEnum):
@@ -73,6 +117,91 @@ class Attempt:
     minor: int
     currency: str
     status: AttemptStatus
+    fee: Money | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether its money left the customer, whatever became of it afterwards."""
+        return self.status in {AttemptStatus.CAPTURED, AttemptStatus.REFUNDED}
+
+
+@dataclass(frozen=True)
+class RazorpayRefund:
+    """A refund, as Razorpay's record tells it; `our_id` is there if it was made by this shop."""
+
+    id: str
+    payment_id: str
+    amount: Money
+    status: RefundStatus
+    our_id: str | None = None
+
+
+@dataclass(frozen=True)
+class RazorpayOrder:
+    """A Razorpay order, as its record tells it; `payment_id` and `order_id` are ours, from its
+    notes.
+    """
+
+    id: str
+    minor: int
+    currency: str
+    status: str
+    payment_id: str | None
+    order_id: str | None
+
+
+@dataclass(frozen=True)
+class Refund:
+    """Money that goes back. `requested_by` is an admin's id, or the name of the machine at work."""
+
+    id: str
+    amount: Money
+    reason: str
+    requested_by: str
+    requested_at: datetime
+    updated_at: datetime
+    status: RefundStatus = RefundStatus.REQUESTED
+    razorpay_refund_id: str | None = None
+
+    @classmethod
+    def requested(cls, id_: str, amount: Money, reason: str, by: str, at: datetime) -> Self:
+        return cls(id_, amount, reason, by, at, at)
+
+    @classmethod
+    def made_elsewhere(cls, id_: str, record: RazorpayRefund, at: datetime) -> Self:
+        """One that nobody here asked for: it was made by hand, in Razorpay's dashboard."""
+        reason, by = "The refund was made at Razorpay.", "razorpay"
+        return cls(id_, record.amount, reason, by, at, at, record.status, record.id)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_REFUND
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether Razorpay has answered to it."""
+        return self.status is not RefundStatus.REQUESTED
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether Razorpay would not even begin with it."""
+        return self.status is RefundStatus.FAILED and self.razorpay_refund_id is None
+
+    @property
+    def is_processed(self) -> bool:
+        return self.status is RefundStatus.PROCESSED
+
+    def is_meant_by(self, record: RazorpayRefund) -> bool:
+        if self.razorpay_refund_id is not None:
+            return self.razorpay_refund_id == record.id
+        return (self.id, self.amount) == (record.our_id, record.amount)
+
+    def moved(self, to: RefundStatus, at: datetime, razorpay_refund_id: str | None = None) -> Self:
+        """Further along the table; itself when that is nowhere new, as with late reports."""
+        if to not in REFUND_TRANSITIONS[self.status]:
+            return self
+        known = razorpay_refund_id or self.razorpay_refund_id
+        return replace(self, status=to, updated_at=at, razorpay_refund_id=known)
 
 
 @dataclass(frozen=True)
@@ -127,6 +256,8 @@ class Payment:
     razorpay_payment_id: str | None = None
     failure: Failure | None = None
     declined: frozenset[str] = frozenset()
+    fee: Money | None = None
+    refunds: tuple[Refund, ...] = ()
     version: int = 1
 
     @classmethod
@@ -134,8 +265,9 @@ class Payment:
         return cls(id_, order.id, razorpay_order_id, order.customer, order.total, at, at)
 
     @property
-    def is_completed(self) -> bool:
-        return self.status is PaymentStatus.COMPLETED
+    def is_paid(self) -> bool:
+        """Whether its money was taken, whatever went back since."""
+        return self.status in PAID
 
     @property
     def is_open(self) -> bool:
@@ -145,6 +277,37 @@ class Payment:
     def is_called_off(self) -> bool:
         """Whether its order is gone, so that no more money should be taken."""
         return self.status is PaymentStatus.FAILED and self.failure is not Failure.DECLINED
+
+    @property
+    def open_refunds(self) -> tuple[Refund, ...]:
+        """Those whose end is not known yet."""
+        return tuple(refund for refund in self.refunds if refund.is_open)
+
+    @property
+    def refunded(self) -> Money:
+        """What is back with the customer."""
+        processed = (refund.amount for refund in self.refunds if refund.is_processed)
+        return Money.total(processed, self.price.currency)
+
+    @property
+    def refundable(self) -> Money:
+        """What may still go back; zero as long as nothing was taken."""
+        if not self.is_paid:
+            return Money.zero(self.price.currency)
+        promised = Money.total((r.amount for r in self.open_refunds), self.price.currency)
+        left = self.price - self.refunded - promised
+        # Razorpay may have been asked elsewhere for what is promised here; it refuses one of both
+        return Money(max(left.minor, 0), left.currency)
+
+    @property
+    def status_by_refunds(self) -> PaymentStatus:
+        """What the status of a paid payment must be."""
+        if self.refunded.minor >= self.price.minor:
+            return PaymentStatus.REFUNDED
+        return PaymentStatus.REFUND_PENDING if self.open_refunds else PaymentStatus.COMPLETED
+
+    def refund_of_id(self, refund_id: str) -> Refund:
+        return next(refund for refund in self.refunds if refund.id == refund_id)
 
     def is_of(self, caller: Caller) -> bool:
         return self.customer.user_id == caller.user_id
@@ -161,7 +324,13 @@ class Payment:
 
     def completed(self, attempt: Attempt, at: datetime) -> Self:
         moved = self._moved(PaymentStatus.COMPLETED, at)
-        return replace(moved, razorpay_payment_id=attempt.id)
+        return replace(moved, razorpay_payment_id=attempt.id, fee=attempt.fee)
+
+    def charged(self, fee: Money | None, at: datetime) -> Self:
+        """With Razorpay's fee, which may become known later than the payment; it is known once."""
+        if fee is None or self.fee is not None:
+            return self
+        return replace(self, fee=fee, updated_at=at, version=self.version + 1)
 
     def declined_by(self, attempt: Attempt, at: datetime) -> Self:
         """Failed by one more attempt; an attempt that is known already does not count again."""
@@ -169,11 +338,40 @@ class Payment:
         return replace(moved, failure=Failure.DECLINED, declined=self.declined | {attempt.id})
 
     def called_off(self, failure: Failure, at: datetime) -> Self:
+        """Failed since its order is gone; that weighs more than being declined before."""
+        if self.status is PaymentStatus.FAILED:
+            return replace(self, failure=failure, updated_at=at, version=self.version + 1)
         return replace(self._moved(PaymentStatus.FAILED, at), failure=failure)
 
     def reopened(self, at: datetime) -> Self:
         """Another try, through the same Razorpay order: that takes several attempts."""
         return self._moved(PaymentStatus.PENDING, at)
+
+    def with_refund(self, refund: Refund, at: datetime) -> Self:
+        """With a refund that is new or has moved; itself when neither."""
+        if refund in self.refunds:
+            return self
+        known = {one.id: one for one in self.refunds} | {refund.id: refund}
+        changed = replace(self, refunds=tuple(known.values()))
+        if changed.status_by_refunds is self.status:
+            return replace(changed, updated_at=at, version=self.version + 1)
+        moved = self._moved(changed.status_by_refunds, at)
+        return replace(moved, refunds=changed.refunds)
+
+    def given_back(self, refund_id: str, reason: str, by: str, at: datetime) -> Self:
+        """With all that is left of it wanted back."""
+        rest = Refund.requested(refund_id, self.refundable, reason, by, at)
+        return self.with_refund(rest, at)
+
+    def told_of(self, record: RazorpayRefund, spare_id: str, at: datetime) -> Self:
+        """With what Razorpay's record of a refund says; NotThisPayment when it cannot be its."""
+        same_money = record.amount.currency is self.price.currency
+        if not self.is_paid or record.payment_id != self.razorpay_payment_id or not same_money:
+            raise NotThisPayment(record.id)
+        for refund in self.refunds:
+            if refund.is_meant_by(record):
+                return self.with_refund(refund.moved(record.status, at, record.id), at)
+        return self.with_refund(Refund.made_elsewhere(spare_id, record, at), at)
 
     def _moved(self, to: PaymentStatus, at: datetime) -> Self:
         if to not in TRANSITIONS[self.status]:

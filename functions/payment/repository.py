@@ -1,20 +1,99 @@
-"""Payments in DynamoDB: a row per payment, and a pointer to it from its order and from its Razorpay
-order.
+"""Payments in DynamoDB: a row per payment, a pointer to it from its order, its Razorpay order and
+the attempt that completed it, its ledger, the webhooks that were handled, and how far it was held
+against Razorpay's records.
 """
 
-from typing import Self
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Self
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.attributes import (
+    ListAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+)
+from pynamodb.expressions.update import Action
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
-from payment.model import Customer, Failure, Payment, PaymentStatus
-from payment.service import Overtaken
-from supermarket.clock import from_iso, iso
+from payment.ledger import Account, Entry, Kind, Line
+from payment.model import Customer, Failure, Payment, PaymentStatus, Refund, RefundStatus
+from payment.ports import Overtaken
+from payment.reconciliation import Checkpoint, Drift, FoundBefore, OtherRun, Walk, place_of
+from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, table
-from supermarket.dynamo.transaction import dynamo
+from supermarket.dynamo.transaction import DynamoTransaction, dynamo
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
 
 OVERTAKEN = "This payment was changed by somebody else at this very moment"
+OTHER_RUN = "Another run reconciles at this very moment, and goes on"
+FOUND_BEFORE = "This drift was found before"
+REFUNDING = "yes"
+WEBHOOK_REMEMBERED_FOR = timedelta(days=7)  # Razorpay sends for one day
+
+
+class RefundMap(MapAttribute[str, object]):
+    """A refund, in the currency of its payment."""
+
+    id = UnicodeAttribute()
+    minor = NumberAttribute()
+    reason = UnicodeAttribute()
+    requested_by = UnicodeAttribute(attr_name="requestedBy")
+    requested_at = UnicodeAttribute(attr_name="requestedAt")
+    updated_at = UnicodeAttribute(attr_name="updatedAt")
+    status = UnicodeAttribute()
+    razorpay_refund_id = UnicodeAttribute(attr_name="razorpayRefundId", null=True)
+
+    @classmethod
+    def of(cls, refund: Refund) -> Self:
+        return cls(
+            id=refund.id,
+            minor=refund.amount.minor,
+            reason=refund.reason,
+            requested_by=refund.requested_by,
+            requested_at=iso(refund.requested_at),
+            updated_at=iso(refund.updated_at),
+            status=refund.status.value,
+            razorpay_refund_id=refund.razorpay_refund_id,
+        )
+
+    def refund(self, currency: Currency) -> Refund:
+        return Refund(
+            id=self.id,
+            amount=Money(int(self.minor), currency),
+            reason=self.reason,
+            requested_by=self.requested_by,
+            requested_at=from_iso(self.requested_at),
+            updated_at=from_iso(self.updated_at),
+            status=RefundStatus(self.status),
+            razorpay_refund_id=self.razorpay_refund_id,
+        )
+
+
+class ByRefunding(GlobalSecondaryIndex["PaymentRow"]):
+    """Only the payments with refunds that are not at their end, by their last change."""
+
+    class Meta:
+        index_name = "byRefunding"
+        projection = IncludeProjection(["paymentId"])
+
+    refunding = UnicodeAttribute(hash_key=True)
+    updated_at = UnicodeAttribute(range_key=True, attr_name="updatedAt")
+    payment_id = UnicodeAttribute(attr_name="paymentId")
+
+
+class ByDay(GlobalSecondaryIndex["PaymentRow"]):
+    """All payments, by the day and the place of their beginning."""
+
+    class Meta:
+        index_name = "byDay"
+        projection = KeysOnlyProjection()
+
+    day = UnicodeAttribute(hash_key=True)
+    place = UnicodeAttribute(range_key=True)
+    pk = UnicodeAttribute()
 
 
 class PaymentRow(Row):
@@ -35,9 +114,17 @@ class PaymentRow(Row):
     status = UnicodeAttribute()
     failure = UnicodeAttribute(null=True)
     declined = UnicodeSetAttribute(null=True)
+    fee_minor = NumberAttribute(attr_name="feeMinor", null=True)
+    refunds: ListAttribute[RefundMap] = ListAttribute(of=RefundMap, null=True)
+    refunding = UnicodeAttribute(null=True)
     version = NumberAttribute()
     created_at = UnicodeAttribute(attr_name="createdAt")
     updated_at = UnicodeAttribute(attr_name="updatedAt")
+    day = UnicodeAttribute()
+    place = UnicodeAttribute()
+
+    by_day = ByDay()
+    by_refunding = ByRefunding()
 
     @classmethod
     def of(cls, payment: Payment) -> Self:
@@ -56,30 +143,40 @@ class PaymentRow(Row):
             failure=payment.failure.value if payment.failure else None,
             # DynamoDB knows no empty set
             declined=set(payment.declined) or None,
+            fee_minor=payment.fee.minor if payment.fee else None,
+            refunds=[RefundMap.of(refund) for refund in payment.refunds] or None,
+            refunding=REFUNDING if payment.open_refunds else None,
             version=payment.version,
             created_at=iso(payment.created_at),
             updated_at=iso(payment.updated_at),
+            day=payment.created_at.date().isoformat(),
+            place=place_of(payment),
         )
 
     def payment(self) -> Payment:
+        currency = Currency(self.currency)
         return Payment(
             id=self.payment_id,
             order_id=self.order_id,
             razorpay_order_id=self.razorpay_order_id,
             customer=Customer(self.user_id, self.email, self.first_name),
-            price=Money(int(self.minor), Currency(self.currency)),
+            price=Money(int(self.minor), currency),
             created_at=from_iso(self.created_at),
             updated_at=from_iso(self.updated_at),
             status=PaymentStatus(self.status),
             razorpay_payment_id=self.razorpay_payment_id,
             failure=Failure(self.failure) if self.failure else None,
             declined=frozenset(self.declined or ()),
+            fee=Money(int(self.fee_minor), currency) if self.fee_minor else None,
+            refunds=tuple(refund.refund(currency) for refund in self.refunds or ()),
             version=int(self.version),
         )
 
 
 class PointerRow(Row):
-    """Where the payment of an order is, at `order#<id>` and at `razorpay#<id>`."""
+    """Where the payment of an order is, at `order#<id>`; and at `razorpay#<id>` that of a Razorpay
+    order and of the attempt that completed it.
+    """
 
     Meta = table("payment")
 
@@ -110,21 +207,38 @@ class DynamoPayments:
         new = PaymentRow.pk.does_not_exist()
         writes.put(PaymentRow.of(payment), new, Overtaken(OVERTAKEN))
 
-    def save(self, payment: Payment, transaction: Transaction) -> None:
-        row = PaymentRow.of(payment)
-        changes = [
-            PaymentRow.status.set(row.status),
-            PaymentRow.version.set(row.version),
-            PaymentRow.updated_at.set(row.updated_at),
-        ]
-        if row.razorpay_payment_id is not None:
-            changes.append(PaymentRow.razorpay_payment_id.set(row.razorpay_payment_id))
-        if row.failure is not None:
-            changes.append(PaymentRow.failure.set(row.failure))
-        if row.declined is not None:
-            changes.append(PaymentRow.declined.set(row.declined))
-        unchanged = PaymentRow.version == payment.version - 1
-        dynamo(transaction).update(row, changes, unchanged, Overtaken(OVERTAKEN))
+    def save(self, read: Payment, changed: Payment, transaction: Transaction) -> None:
+        writes = dynamo(transaction)
+        unchanged = PaymentRow.version == read.version
+        row = PaymentRow.of(changed)
+        writes.update(row, _changes(row), unchanged, Overtaken(OVERTAKEN))
+        if changed.razorpay_payment_id is not None and read.razorpay_payment_id is None:
+            key = _razorpay_key(changed.razorpay_payment_id)
+            pointer = PointerRow(key, payment_id=changed.id)
+            writes.put(pointer, PointerRow.pk.does_not_exist(), Overtaken(OVERTAKEN))
+
+    def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
+        return self._find_at(_razorpay_key(razorpay_payment_id))
+
+    def refunding(self, limit: int) -> list[str]:
+        rows = PaymentRow.by_refunding.query(REFUNDING, limit=limit)
+        return [row.payment_id for row in rows]
+
+    def created_between(
+        self, since: datetime, until: datetime, after: str, count: int
+    ) -> Sequence[Payment]:
+        """The index says which; what they are is read where it is true."""
+        first, last = max(iso(since), after), f"{iso(until)}~"
+        keys: list[str] = []
+        for day in _days(from_iso(first[:24]).date(), until.date()):
+            # what begins with the first place lies behind it
+            places = ByDay.place.between(f"{first}!" if after else first, last)
+            rows = PaymentRow.by_day.query(day.isoformat(), places, limit=count - len(keys))
+            keys += [row.pk for row in rows]
+            if len(keys) == count:
+                break
+        found = (self.find(key.removeprefix("payment#")) for key in keys)
+        return [payment for payment in found if payment is not None]
 
     def _find_at(self, key: str) -> Payment | None:
         try:
@@ -132,6 +246,169 @@ class DynamoPayments:
         except PointerRow.DoesNotExist:
             return None
         return self.find(pointer.payment_id)
+
+
+class LineMap(MapAttribute[str, object]):
+    """What one account gains or loses, in the currency of the entry."""
+
+    account = UnicodeAttribute()
+    minor = NumberAttribute()
+
+
+class EntryRow(Row):
+    """One entry of the ledger, under its payment at `<kind>#<reference>`."""
+
+    Meta = table("ledger")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    currency = UnicodeAttribute()
+    lines: ListAttribute[LineMap] = ListAttribute(of=LineMap)
+    at = UnicodeAttribute()
+
+    def entry(self, payment_id: str) -> Entry:
+        kind, _, reference = self.sk.partition("#")
+        lines = tuple(Line(Account(line.account), int(line.minor)) for line in self.lines)
+        currency = Currency(self.currency)
+        return Entry(payment_id, Kind(kind), reference, currency, lines, from_iso(self.at))
+
+
+class DynamoLedger:
+    """`Ledger` in DynamoDB. No function may update or delete its rows: see the policies."""
+
+    def book(self, entry: Entry, transaction: Transaction) -> None:
+        row = EntryRow(
+            _payment_key(entry.payment_id),
+            f"{entry.kind}#{entry.reference}",
+            currency=entry.currency.value,
+            lines=[LineMap(account=line.account.value, minor=line.minor) for line in entry.lines],
+            at=iso(entry.at),
+        )
+        # a put could replace a row, so it must be new
+        dynamo(transaction).put(row, EntryRow.pk.does_not_exist(), Overtaken(OVERTAKEN))
+
+    def of_payment(self, payment_id: str) -> tuple[Entry, ...]:
+        rows = EntryRow.query(_payment_key(payment_id), consistent_read=True)
+        return tuple(sorted((row.entry(payment_id) for row in rows), key=lambda entry: entry.at))
+
+
+class WebhookRow(Row):
+    """A webhook that was handled, at `webhook#<id>`. DynamoDB removes it after `expires_at`."""
+
+    Meta = table("payment")
+
+    pk = UnicodeAttribute(hash_key=True)
+    digest = UnicodeAttribute()
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class DynamoHandledWebhooks:
+    """`HandledWebhooks` in DynamoDB."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def has(self, event_id: str, digest: str) -> bool:
+        try:
+            row = WebhookRow.get(_webhook_key(event_id), consistent_read=True)
+        except WebhookRow.DoesNotExist:
+            return False
+        return row.digest == digest
+
+    def add(self, event_id: str, digest: str) -> None:
+        ends = self._clock() + WEBHOOK_REMEMBERED_FOR
+        row = WebhookRow(_webhook_key(event_id), digest=digest, expires_at=int(ends.timestamp()))
+        row.save()
+
+
+class CheckpointRow(Row):
+    """How far a reconciliation has got, at `checkpoint#reconciliation#<name>`."""
+
+    Meta = table("payment")
+
+    pk = UnicodeAttribute(hash_key=True)
+    since = UnicodeAttribute()
+    own_since = UnicodeAttribute(attr_name="ownSince")
+    until = UnicodeAttribute()
+    walk = UnicodeAttribute()
+    position = UnicodeAttribute()
+    version = NumberAttribute()
+
+
+class DriftRow(Row):
+    """A drift that was found, at `drift#<subject>#<kind>`; it stays, so that it is told once."""
+
+    Meta = table("payment")
+
+    pk = UnicodeAttribute(hash_key=True)
+    details = UnicodeAttribute()
+    payment_id = UnicodeAttribute(attr_name="paymentId", null=True)
+    order_id = UnicodeAttribute(attr_name="orderId", null=True)
+    found_at = UnicodeAttribute(attr_name="foundAt")
+
+
+class DynamoFindings:
+    """`Findings` in DynamoDB."""
+
+    def checkpoint(self, name: str) -> Checkpoint | None:
+        try:
+            row = CheckpointRow.get(_checkpoint_key(name), consistent_read=True)
+        except CheckpointRow.DoesNotExist:
+            return None
+        return Checkpoint(
+            name=name,
+            since=from_iso(row.since),
+            own_since=from_iso(row.own_since),
+            until=from_iso(row.until),
+            walk=Walk(row.walk),
+            position=row.position,
+            version=int(row.version),
+        )
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        row = CheckpointRow(
+            _checkpoint_key(checkpoint.name),
+            since=iso(checkpoint.since),
+            own_since=iso(checkpoint.own_since),
+            until=iso(checkpoint.until),
+            walk=checkpoint.walk.value,
+            position=checkpoint.position,
+            version=checkpoint.version,
+        )
+        is_new, unmoved = CheckpointRow.pk.does_not_exist(), checkpoint.version - 1
+        condition = is_new if not unmoved else CheckpointRow.version == unmoved
+        transaction = DynamoTransaction()
+        transaction.put(row, condition, OtherRun(OTHER_RUN))
+        transaction.commit()
+
+    def add(self, drift: Drift, transaction: Transaction) -> None:
+        row = DriftRow(
+            f"drift#{drift.subject_id}#{drift.kind}",
+            details=drift.details,
+            payment_id=drift.payment_id,
+            order_id=drift.order_id,
+            found_at=iso(drift.found_at),
+        )
+        dynamo(transaction).put(row, DriftRow.pk.does_not_exist(), FoundBefore(FOUND_BEFORE))
+
+
+def _changes(row: PaymentRow) -> list[Action]:
+    """All that a payment's change may touch; what it has not (any more) is removed."""
+    changed: list[tuple[Any, Any]] = [
+        (PaymentRow.status, row.status),
+        (PaymentRow.version, row.version),
+        (PaymentRow.updated_at, row.updated_at),
+        (PaymentRow.razorpay_payment_id, row.razorpay_payment_id),
+        (PaymentRow.failure, row.failure),
+        (PaymentRow.declined, row.declined),
+        (PaymentRow.fee_minor, row.fee_minor),
+        (PaymentRow.refunds, row.refunds),
+        (PaymentRow.refunding, row.refunding),
+    ]
+    return [
+        attribute.remove() if value is None else attribute.set(value)
+        for attribute, value in changed
+    ]
 
 
 def _payment_key(payment_id: str) -> str:
@@ -144,3 +421,17 @@ def _order_key(order_id: str) -> str:
 
 def _razorpay_key(razorpay_order_id: str) -> str:
     return f"razorpay#{razorpay_order_id}"
+
+
+def _webhook_key(event_id: str) -> str:
+    return f"webhook#{event_id}"
+
+
+def _checkpoint_key(name: str) -> str:
+    return f"checkpoint#reconciliation#{name}"
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first += timedelta(days=1)

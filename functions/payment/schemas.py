@@ -1,16 +1,26 @@
 """What clients of payment send and see."""
 
-from typing import Self
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Annotated, Self
 
 from pydantic import AliasChoices, Field
 
-from payment.model import Payment, PaymentStatus, Proof
+from payment.ledger import Account, Entry, Kind
+from payment.model import Payment, PaymentStatus, Proof, Refund, RefundStatus
 from payment.service import Checkout
-from supermarket.money import Currency
+from supermarket.money import Currency, Money
 from supermarket.schemas import Body, MoneyView, Timestamp, View
 
 LONGEST_ID = 64
 LONGEST_SIGNATURE = 128
+
+REFUND_MESSAGES = {
+    RefundStatus.REQUESTED: "Razorpay does not answer. The refund is kept and will be sent to it.",
+    RefundStatus.PENDING: "The refund is on its way",
+    RefundStatus.PROCESSED: "The refund was made",
+    RefundStatus.FAILED: "The refund failed",
+}
 
 
 class VerifyPayment(Body):
@@ -36,6 +46,60 @@ class VerifyPayment(Body):
         return Proof(self.razorpay_order_id, self.razorpay_payment_id, self.razorpay_signature)
 
 
+class RefundPayment(Body):
+    """How much goes back, in whole units; everything that is left if it is not said."""
+
+    amount: Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=2)] | None = None
+
+
+class RefundView(View):
+    """A refund, as whoever gets the money back sees it."""
+
+    id: str
+    amount: MoneyView
+    status: RefundStatus
+    reason: str
+    razorpay_refund_id: str | None
+    requested_at: Timestamp
+    updated_at: Timestamp
+
+    @classmethod
+    def of(cls, refund: Refund) -> Self:
+        return cls(
+            id=refund.id,
+            amount=MoneyView.of(refund.amount),
+            status=refund.status,
+            reason=refund.reason,
+            razorpay_refund_id=refund.razorpay_refund_id,
+            requested_at=refund.requested_at,
+            updated_at=refund.updated_at,
+        )
+
+
+class LineView(View):
+    """What an account gained, or lost if it is negative."""
+
+    account: Account
+    amount: MoneyView
+
+
+class EntryView(View):
+    """A movement of money, as the ledger has it; its lines sum to zero."""
+
+    kind: Kind
+    reference: str
+    lines: list[LineView]
+    at: Timestamp
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        lines = [
+            LineView(account=line.account, amount=MoneyView.of(Money(line.minor, entry.currency)))
+            for line in entry.lines
+        ]
+        return cls(kind=entry.kind, reference=entry.reference, lines=lines, at=entry.at)
+
+
 class PaymentView(View):
     """A payment as its owner sees it."""
 
@@ -45,6 +109,8 @@ class PaymentView(View):
     razorpay_payment_id: str | None
     status: PaymentStatus
     price: MoneyView
+    refunded: MoneyView
+    refunds: list[RefundView]
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -57,6 +123,8 @@ class PaymentView(View):
             razorpay_payment_id=payment.razorpay_payment_id,
             status=payment.status,
             price=MoneyView.of(payment.price),
+            refunded=MoneyView.of(payment.refunded),
+            refunds=[RefundView.of(refund) for refund in payment.refunds],
             created_at=payment.created_at,
             updated_at=payment.updated_at,
         )
@@ -81,15 +149,39 @@ class PaymentAnswer(View):
         return cls(payment=PaymentView.of(payment))
 
 
+class BookedPayment(PaymentAnswer):
+    """A payment as admins see it: with what the ledger says of it."""
+
+    ledger: list[EntryView]
+
+    @classmethod
+    def with_entries(cls, payment: Payment, entries: Iterable[Entry]) -> Self:
+        ledger = [EntryView.of(entry) for entry in entries]
+        return cls(payment=PaymentView.of(payment), ledger=ledger)
+
+
 class VerifiedPayment(View):
-    """A payment that is complete."""
+    """A payment whose money was taken."""
 
     message: str
     payment: PaymentView
 
     @classmethod
     def of(cls, payment: Payment) -> Self:
-        return cls(message="The payment is complete", payment=PaymentView.of(payment))
+        goes_back = payment.status in {PaymentStatus.REFUND_PENDING, PaymentStatus.REFUNDED}
+        message = "The payment goes back to you" if goes_back else "The payment is complete"
+        return cls(message=message, payment=PaymentView.of(payment))
+
+
+class RefundAnswer(View):
+    """A payment with a refund on its way."""
+
+    message: str
+    payment: PaymentView
+
+    @classmethod
+    def of(cls, payment: Payment, refund: Refund) -> Self:
+        return cls(message=REFUND_MESSAGES[refund.status], payment=PaymentView.of(payment))
 
 
 class CheckoutAnswer(View):

@@ -1,12 +1,13 @@
-"""Use cases of payment: open one for an order, believe it when Razorpay's record does, look at it,
-and call it off with its order.
+"""Use cases of payment: open one for an order, learn what became of it, look at it, call it off
+with its order, and give its money back.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from decimal import Decimal
 
+from payment.changes import AlsoWrite, Changes
+from payment.ledger import Entry
 from payment.model import (
     Attempt,
     AttemptStatus,
@@ -14,45 +15,30 @@ from payment.model import (
     PayableOrder,
     Payment,
     Proof,
+    RazorpayRefund,
+    Refund,
     is_large_enough,
     smallest,
 )
+from payment.ports import Ledger, Orders, Overtaken, Payments, Razorpay, RazorpayKeys
+from payment.refunds import BUSY, NOT_FOUND, RAZORPAY, THE_SHOP, TRIES, Refunds
 from supermarket import telemetry
 from supermarket.caller import Caller
-from supermarket.clock import ID_PATTERN, Clock, NewId
-from supermarket.contracts import (
-    Amount,
-    PaymentCompleted,
-    PaymentFailed,
-    PaymentInitiated,
-    Recipient,
-)
+from supermarket.clock import Clock, NewId, is_id
 from supermarket.errors import Conflict, Invalid, NotFound, Unavailable
-from supermarket.money import Money
-from supermarket.transaction import BeginTransaction, Transaction
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyTaken
+from supermarket.transaction import BeginTransaction
 
-TRIES = 4
-
-NOT_FOUND = "There is no such payment"
 NOT_GENUINE = "The payment's signature is not valid"
 NOT_THIS_PAYMENT = "Razorpay's record does not fit this payment"
 NOT_CAPTURED = "Razorpay has not captured this payment yet. Try again."
 GIVEN_BACK = "This payment was refunded"
 ORDER_GONE = "The order is cancelled, so its payment was not taken"
 PAID_ALREADY = "This order is paid"
-BUSY = "This payment is being changed at this very moment. Try again."
 
 
-class Overtaken(Conflict):
-    """The payment is not what it was when it was read: somebody else was faster."""
-
-
-@dataclass(frozen=True)
-class RazorpayKeys:
-    """The shop's key at Razorpay. The secret is never shown."""
-
-    key_id: str
-    key_secret: str = field(repr=False)
+class Mismatch(Invalid):
+    """An attempt is for another payment, or over other money."""
 
 
 @dataclass(frozen=True)
@@ -63,73 +49,47 @@ class Checkout:
     key_id: str
 
 
-class Payments(Protocol):
-    """Where payments are kept. All reads see every write that was finished before them."""
-
-    def find(self, payment_id: str) -> Payment | None: ...
-
-    def find_by_order(self, order_id: str) -> Payment | None: ...
-
-    def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
-
-    def add(self, payment: Payment, transaction: Transaction) -> None:
-        """Keep a new payment; Overtaken when its order has one already."""
-
-    def save(self, payment: Payment, transaction: Transaction) -> None:
-        """Keep a change; Overtaken unless it was made to the version that is kept."""
-
-
-class Orders(Protocol):
-    """The orders that wait to be paid."""
-
-    def payable(self, order_id: str, customer_id: str) -> PayableOrder:
-        """The customer's own order; NotFound when it is not, Conflict when it cannot be paid
-        (any more).
-        """
-
-
-class Razorpay(Protocol):
-    """The payment provider. Every call may raise Unavailable, having changed nothing here."""
-
-    def open_order(self, payment_id: str, order_id: str, price: Money) -> str:
-        """The id of a new Razorpay order over exactly this price."""
-
-    def attempt(self, razorpay_payment_id: str) -> Attempt:
-        """Razorpay's own record of an attempt to pay."""
-
-    def capture(self, attempt: Attempt) -> Attempt:
-        """Take the money of an authorized attempt, once; the record afterwards."""
-
-
 class PaymentService:
     """What can be done with payments."""
 
     def __init__(
         self,
+        *,
         payments: Payments,
+        ledger: Ledger,
         orders: Orders,
         razorpay: Razorpay,
+        refunds: Refunds,
+        changes: Changes,
+        idempotency_keys: IdempotencyKeys,
         keys: Callable[[], RazorpayKeys],
         begin: BeginTransaction,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._payments = payments
+        self._ledger = ledger
         self._orders = orders
         self._razorpay = razorpay
+        self._refunds = refunds
+        self._changes = changes
+        self._idempotency_keys = idempotency_keys
         self._keys = keys
         self._begin = begin
         self._clock = clock
         self._new_id = new_id
 
-    def create(self, order_id: str, caller: Caller) -> Checkout:
-        """The one payment of the caller's order, ready to be paid: opened, or the one there is."""
-        order = self._orders.payable(order_id, caller.user_id)
+    def create(self, order_id: str, caller: Caller, key: IdempotencyKey | None = None) -> Checkout:
+        """The one payment of the caller's order, ready to be paid: opened, or the one there is.
+
+        The same key gets the same payment, whatever became of it since.
+        """
+        key = key and key.about(order_id)
         for _ in range(TRIES):
-            payment = self._payments.find_by_order(order.id)
+            payment = self._result_of(key)
             try:
-                ready = self._open(order) if payment is None else self._ready(payment)
-            except Overtaken:
+                ready = payment or self._readied(order_id, caller, key)
+            except (Overtaken, KeyTaken):
                 continue
             return Checkout(ready, self._keys().key_id)
         raise Conflict(BUSY)
@@ -142,54 +102,116 @@ class PaymentService:
         payment = self._payments.find_by_razorpay_order(proof.razorpay_order_id)
         if payment is None or not payment.is_of(caller):
             raise NotFound(NOT_FOUND)
-        if payment.is_completed:
+        if payment.is_paid:
             return payment
-        return self._settle(payment, self._taken(payment, proof))
+        attempt = self._taken(payment, proof)
+        if attempt.status is AttemptStatus.REFUNDED:
+            raise Invalid(GIVEN_BACK)
+        return _paid(self._learned(payment, attempt), attempt)
+
+    def learn_of_attempt(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
+        """Let Razorpay's word about an attempt take effect once, whoever else reports it, in
+        whatever order; None when the Razorpay order is not ours. Calls nobody.
+        """
+        payment = self._payments.find_by_razorpay_order(razorpay_order_id)
+        if payment is None:
+            named = {"razorpay_order_id": razorpay_order_id, "razorpay_payment_id": attempt.id}
+            telemetry.logger.warning("an attempt to pay nothing we know", extra=named)
+            return None
+        return self._learned(payment, attempt)
+
+    def learn_of_refund(self, record: RazorpayRefund) -> Payment | None:
+        """The same for a refund; None when the payment is not ours."""
+        return self._refunds.learn(record)
+
+    def refund(
+        self, payment_id: str, amount: Decimal | None, caller: Caller, key: IdempotencyKey | None
+    ) -> tuple[Payment, Refund]:
+        """Give money back because an admin says so: `amount`, or all that is left."""
+        return self._refunds.request(payment_id, amount, caller.user_id, key)
+
+    def drive_refunds(self, payment_id: str) -> Payment:
+        """Bring the open refunds of a payment on their way; doing so again is harmless."""
+        return self._refunds.drive(payment_id)
+
+    def refunding(self, limit: int) -> list[str]:
+        """Ids of payments whose refunds are not at their end, those unchanged longest first."""
+        return self._payments.refunding(limit)
 
     def get(self, payment_id: str, caller: Caller) -> Payment:
-        return _visible(self._payments.find(_well_formed(payment_id)), caller)
+        payment = self._payments.find(payment_id) if is_id(payment_id) else None
+        return _visible(payment, caller)
 
     def get_of_order(self, order_id: str, caller: Caller) -> Payment:
-        return _visible(self._payments.find_by_order(_well_formed(order_id)), caller)
+        payment = self._payments.find_by_order(order_id) if is_id(order_id) else None
+        return _visible(payment, caller)
+
+    def entries_of(self, payment: Payment) -> tuple[Entry, ...]:
+        """What the ledger says of a payment."""
+        return self._ledger.of_payment(payment.id)
 
     def call_off(self, order_id: str, failure: Failure) -> None:
-        """The order is cancelled: its open payment fails; money that was taken must go back."""
+        """The order is cancelled: its open payment fails; money that was taken goes back."""
         for _ in range(TRIES):
             payment = self._payments.find_by_order(order_id)
-            if payment is not None and payment.is_completed:
-                _report_refund_due(payment)
-            if payment is None or not payment.is_open:
+            if payment is not None and payment.is_paid:
+                self._refunds.give_back(payment.id, failure.refund_reason)
                 return
+            if payment is None or payment.is_called_off:
+                return
+            called_off = payment.called_off(failure, self._clock())
             try:
-                self._fail(payment.called_off(failure, self._clock()), failure)
+                self._changes.commit(payment, called_off, "payment called off", THE_SHOP)
             except Overtaken:
                 continue
             return
         raise Conflict(BUSY)
 
-    def _open(self, order: PayableOrder) -> Payment:
+    def _result_of(self, key: IdempotencyKey | None) -> Payment | None:
+        payment_id = self._idempotency_keys.result_of(key) if key else None
+        return self._payments.find(payment_id) if payment_id else None
+
+    def _readied(self, order_id: str, caller: Caller, key: IdempotencyKey | None) -> Payment:
+        """The payment of the order, open: as it is, opened again, or new."""
+        order = self._orders.payable(order_id, caller.user_id)
+        payment = self._payments.find_by_order(order.id)
+        if payment is not None and payment.is_paid:
+            raise Conflict(PAID_ALREADY)
+        if payment is not None and payment.is_open:
+            self._tie(key, payment)
+            return payment
+        ready = self._opened(order) if payment is None else payment.reopened(self._clock())
+        also = None if key is None else self._remembering(key, ready)
+        self._changes.commit(payment, ready, "payment opened", caller.user_id, also)
+        self._recheck(order, caller)
+        return ready
+
+    def _opened(self, order: PayableOrder) -> Payment:
         if not is_large_enough(order.total):
             least = smallest(order.total.currency)
             raise Conflict(f"Payments start at {least.amount:.2f} {least.currency}")
         payment_id = self._new_id()
         razorpay_order_id = self._razorpay.open_order(payment_id, order.id, order.total)
-        payment = Payment.opened(payment_id, order, razorpay_order_id, self._clock())
-        transaction = self._begin()
-        self._payments.add(payment, transaction)
-        self._initiate(payment, transaction)
-        return payment
+        return Payment.opened(payment_id, order, razorpay_order_id, self._clock())
 
-    def _ready(self, payment: Payment) -> Payment:
-        """The payment there is, opened again if it had failed."""
-        if payment.is_completed:
-            raise Conflict(PAID_ALREADY)
-        if payment.is_open:
-            return payment
-        reopened = payment.reopened(self._clock())
+    def _recheck(self, order: PayableOrder, caller: Caller) -> None:
+        """An order that was cancelled before its payment was there could not call it off."""
+        try:
+            self._orders.payable(order.id, caller.user_id)
+        except Conflict:
+            self.call_off(order.id, Failure.ORDER_CANCELLED)
+            raise
+
+    def _remembering(self, key: IdempotencyKey, payment: Payment) -> AlsoWrite:
+        return lambda transaction: self._idempotency_keys.remember(key, payment.id, transaction)
+
+    def _tie(self, key: IdempotencyKey | None, payment: Payment) -> None:
+        """Remember that the key led to a payment that was there before."""
+        if key is None:
+            return
         transaction = self._begin()
-        self._payments.save(reopened, transaction)
-        self._initiate(reopened, transaction)
-        return reopened
+        self._idempotency_keys.remember(key, payment.id, transaction)
+        transaction.commit()
 
     def _taken(self, payment: Payment, proof: Proof) -> Attempt:
         """The attempt that the proof tells of, with its money taken if it was only set aside."""
@@ -201,76 +223,56 @@ class PaymentService:
             raise Conflict(ORDER_GONE)
         return _checked(payment, self._razorpay.capture(attempt))
 
-    def _settle(self, payment: Payment, attempt: Attempt) -> Payment:
-        """Let Razorpay's word about an attempt take effect once, whoever else reports it too."""
+    def _learned(self, payment: Payment, attempt: Attempt) -> Payment:
+        """The payment after the attempt took effect: here, or where somebody was faster."""
         for _ in range(TRIES):
-            if payment.is_completed:
+            after = self._after(payment, _checked(payment, attempt))
+            if after == payment:
                 return payment
             try:
-                return self._apply(payment, attempt)
+                self._changes.commit(payment, after, f"payment {attempt.status}", RAZORPAY)
             except Overtaken:
                 payment = self._payments.find(payment.id) or payment
+                continue
+            return after
         raise Conflict(BUSY)
 
-    def _apply(self, payment: Payment, attempt: Attempt) -> Payment:
-        match attempt.status:
-            case AttemptStatus.CAPTURED:
-                return self._complete(payment, attempt)
-            case AttemptStatus.FAILED:
-                if payment.is_open and attempt.id not in payment.declined:
-                    self._fail(payment.declined_by(attempt, self._clock()), Failure.DECLINED)
-                raise Invalid(Failure.DECLINED.reason)
-            case AttemptStatus.REFUNDED:
-                raise Invalid(GIVEN_BACK)
-            case _:
-                raise Unavailable(NOT_CAPTURED)
+    def _after(self, payment: Payment, attempt: Attempt) -> Payment:
+        """What becomes of the payment; itself when this is old news."""
+        now = self._clock()
+        if attempt.is_taken:
+            if payment.is_paid:
+                return self._paid_before(payment, attempt)
+            return self._completed(payment, attempt)
+        news = payment.is_open and attempt.id not in payment.declined
+        if attempt.status is AttemptStatus.FAILED and news:
+            return payment.declined_by(attempt, now)
+        return payment
 
-    def _complete(self, payment: Payment, attempt: Attempt) -> Payment:
-        completed = payment.completed(attempt, self._clock())
-        transaction = self._begin()
-        self._payments.save(completed, transaction)
-        transaction.emit(
-            PaymentCompleted(
-                payment_id=completed.id,
-                order_id=completed.order_id,
-                customer=_recipient(completed),
-                amount=Amount.of(completed.price),
-                razorpay_payment_id=attempt.id,
-                completed_at=completed.updated_at,
-            )
-        )
-        transaction.commit()
-        _record(completed)
-        return completed
+    def _completed(self, payment: Payment, attempt: Attempt) -> Payment:
+        """Complete; and with it, in one change, wanted back if its order is gone."""
+        now = self._clock()
+        completed = payment.completed(attempt, now)
+        if not payment.is_called_off or payment.failure is None:
+            return completed
+        return completed.given_back(self._new_id(), payment.failure.refund_reason, THE_SHOP, now)
 
-    def _fail(self, failed: Payment, why: Failure) -> None:
-        transaction = self._begin()
-        self._payments.save(failed, transaction)
-        transaction.emit(
-            PaymentFailed(
-                payment_id=failed.id,
-                order_id=failed.order_id,
-                customer=_recipient(failed),
-                amount=Amount.of(failed.price),
-                reason=why.reason,
-                failed_at=failed.updated_at,
-            )
-        )
-        transaction.commit()
-        _record(failed)
+    def _paid_before(self, payment: Payment, attempt: Attempt) -> Payment:
+        if attempt.id == payment.razorpay_payment_id:
+            return payment.charged(attempt.fee, self._clock())
+        named = {"payment_id": payment.id, "razorpay_payment_id": attempt.id}
+        telemetry.logger.error("an order was paid twice", extra=named)
+        telemetry.count("PaidTwice")
+        return payment
 
-    def _initiate(self, payment: Payment, transaction: Transaction) -> None:
-        transaction.emit(
-            PaymentInitiated(
-                payment_id=payment.id,
-                order_id=payment.order_id,
-                customer=_recipient(payment),
-                amount=Amount.of(payment.price),
-                initiated_at=payment.updated_at,
-            )
-        )
-        transaction.commit()
-        _record(payment)
+
+def _paid(payment: Payment, attempt: Attempt) -> Payment:
+    """The payment, if it is paid; what to tell the customer otherwise."""
+    if payment.is_paid:
+        return payment
+    if attempt.status is AttemptStatus.FAILED:
+        raise Invalid(Failure.DECLINED.reason)
+    raise Unavailable(NOT_CAPTURED)
 
 
 def _checked(payment: Payment, attempt: Attempt) -> Attempt:
@@ -281,7 +283,7 @@ def _checked(payment: Payment, attempt: Attempt) -> Attempt:
             extra={"payment_id": payment.id, "razorpay_payment_id": attempt.id},
         )
         telemetry.count("PaymentMismatches")
-        raise Invalid(NOT_THIS_PAYMENT)
+        raise Mismatch(NOT_THIS_PAYMENT)
     return attempt
 
 
@@ -289,40 +291,3 @@ def _visible(payment: Payment | None, caller: Caller) -> Payment:
     if payment is None or not payment.may_be_seen_by(caller):
         raise NotFound(NOT_FOUND)
     return payment
-
-
-def _well_formed(id_: str) -> str:
-    if not re.fullmatch(ID_PATTERN, id_):
-        raise NotFound(NOT_FOUND)
-    return id_
-
-
-def _recipient(payment: Payment) -> Recipient:
-    customer = payment.customer
-    return Recipient(user_id=customer.user_id, email=customer.email, first_name=customer.first_name)
-
-
-def _record(payment: Payment) -> None:
-    """One line per change, for whoever has to explain later where the money went."""
-    telemetry.logger.info(
-        "payment changed",
-        extra={
-            "payment_id": payment.id,
-            "order_id": payment.order_id,
-            "razorpay_order_id": payment.razorpay_order_id,
-            "razorpay_payment_id": payment.razorpay_payment_id,
-            "status": payment.status.value,
-            "failure": payment.failure.value if payment.failure else None,
-            "minor": payment.price.minor,
-            "currency": payment.price.currency.value,
-            "version": payment.version,
-        },
-    )
-
-
-def _report_refund_due(payment: Payment) -> None:
-    telemetry.logger.error(
-        "a paid order was cancelled: its money is due back",
-        extra={"payment_id": payment.id, "order_id": payment.order_id},
-    )
-    telemetry.count("RefundDue")

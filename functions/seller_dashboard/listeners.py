@@ -18,11 +18,14 @@ from supermarket.contracts import (
     OrderAddressChanged,
     OrderCancelled,
     OrderConfirmed,
+    OrderDelivered,
     OrderLine,
     OrderPlaced,
+    OrderShipped,
     PaymentCompleted,
     PaymentFailed,
     PaymentInitiated,
+    PaymentRefunded,
     ProductCreated,
     ProductDeleted,
     ProductUpdated,
@@ -60,6 +63,16 @@ def count_confirmed_order(event: OrderConfirmed, _metadata: Metadata) -> None:
     wiring.bookkeeping().record(_sales(event, SaleStatus.CONFIRMED, event.confirmed_at))
 
 
+@reactions.on(OrderShipped)
+def mark_as_on_its_way(event: OrderShipped, _metadata: Metadata) -> None:
+    wiring.bookkeeping().record(_sales(event, SaleStatus.SHIPPED, event.shipped_at))
+
+
+@reactions.on(OrderDelivered)
+def mark_as_arrived(event: OrderDelivered, _metadata: Metadata) -> None:
+    wiring.bookkeeping().record(_sales(event, SaleStatus.DELIVERED, event.delivered_at))
+
+
 @reactions.on(OrderCancelled)
 def take_out_cancelled_order(event: OrderCancelled, _metadata: Metadata) -> None:
     wiring.bookkeeping().record(_sales(event, SaleStatus.CANCELLED, event.cancelled_at))
@@ -87,8 +100,17 @@ def note_failed_payment(event: PaymentFailed, _metadata: Metadata) -> None:
     wiring.bookkeeping().note_payment(event.order_id, event.payment_id, PaymentStatus.FAILED)
 
 
+@reactions.on(PaymentRefunded)
+def note_returned_payment(event: PaymentRefunded, _metadata: Metadata) -> None:
+    """What was given back in part is a paid order still."""
+    if event.fully:
+        wiring.bookkeeping().note_payment(event.order_id, event.payment_id, PaymentStatus.REFUNDED)
+
+
 def _sales(
-    event: OrderPlaced | OrderConfirmed | OrderCancelled, status: SaleStatus, at: datetime
+    event: OrderPlaced | OrderConfirmed | OrderShipped | OrderDelivered | OrderCancelled,
+    status: SaleStatus,
+    at: datetime,
 ) -> Iterator[Sale]:
     """One per seller; the lines of one never reach another."""
     for seller_id in sorted({line.seller_id for line in event.lines}):

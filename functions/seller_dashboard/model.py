@@ -48,6 +48,7 @@ class PaymentStatus(StrEnum):
     PENDING = "PENDING"
     FAILED = "FAILED"
     COMPLETED = "COMPLETED"
+    REFUNDED = "REFUNDED"
 
 
 @dataclass(frozen=True)
@@ -149,10 +150,10 @@ class OrderNotes:
 def payment_standing(payment_id: str, status: PaymentStatus) -> str:
     """Of several facts about an order's payments, the one with the highest standing is shown.
 
-    Money that arrived beats everything; else a later payment beats an earlier one (ids sort by
-    time), and what became of a payment beats its beginning.
+    Money that arrived beats everything but its return; else a later payment beats an earlier one
+    (ids sort by time), and what became of a payment beats its beginning.
     """
-    arrived = int(status is PaymentStatus.COMPLETED)
+    arrived = int(status in {PaymentStatus.COMPLETED, PaymentStatus.REFUNDED})
     return f"{arrived}#{payment_id}#{list(PaymentStatus).index(status)}"
 
 

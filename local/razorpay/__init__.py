@@ -14,19 +14,36 @@ from starlette.responses import JSONResponse, Response
 from local.razorpay.account import Account
 from local.razorpay.api import Api
 from local.razorpay.checkout import Checkout
+from local.razorpay.control import Clock, Control
 from local.razorpay.errors import RazorpayError, not_applicable
+from local.razorpay.faults import Faults
 from local.razorpay.records import Records
+from local.razorpay.webhooks import Webhooks
 
 __all__ = ["create_app"]
 
 
 def create_app(
-    directory: Path, *, key_id: str, key_secret: str, clock: Callable[[], float] = time.time
+    directory: Path,
+    *,
+    key_id: str,
+    key_secret: str,
+    webhook_url: str = "",
+    webhook_secret: str = "",
+    clock: Callable[[], float] = time.time,
 ) -> Starlette:
-    """The application; what it knows outlives it in the directory."""
-    account = Account(Records(directory), key_id, key_secret, clock)
+    """The application; what it knows outlives it in the directory. Without a `webhook_url` it sends
+    no webhooks.
+    """
+    movable, faults = Clock(clock), Faults()
+    webhooks = Webhooks(webhook_url, webhook_secret, movable)
+    account = Account(Records(directory), key_id, key_secret, movable, webhooks)
     return Starlette(
-        routes=[Api(account).mount(), *Checkout(account).routes()],
+        routes=[
+            Api(account, faults).mount(),
+            *Checkout(account).routes(),
+            *Control(account, webhooks, faults, movable).routes(),
+        ],
         exception_handlers={RazorpayError: _refusal, HTTPException: _http_error},
     )
 

@@ -21,6 +21,7 @@ from starlette.routing import Mount, Route
 
 from local.razorpay.account import Account
 from local.razorpay.errors import not_applicable, unknown_id
+from local.razorpay.faults import Faults, Trouble
 from local.razorpay.model import Order, Payment, Refund
 from local.razorpay.records import Record
 from local.razorpay.requests import (
@@ -33,8 +34,9 @@ from local.razorpay.requests import (
 
 
 class Api:
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, faults: Faults) -> None:
         self._account = account
+        self._faults = faults
 
     def mount(self) -> Mount:
         return Mount(
@@ -55,11 +57,12 @@ class Api:
                 Route("/refunds/{id}", self.get_refund),
             ],
             middleware=[
+                Middleware(Trouble, faults=self._faults),
                 Middleware(
                     AuthenticationMiddleware,
                     backend=_ApiKeys(self._account),
                     on_error=_unauthorized,
-                )
+                ),
             ],
         )
 
@@ -89,15 +92,16 @@ class Api:
         return _entity(await run_in_threadpool(self._account.capture, payment_id, amount, currency))
 
     async def refund_payment(self, request: Request) -> Response:
-        return await self._refund(request.path_params["id"], parse_json(await request.body()))
+        body = parse_json(await request.body())
+        return await self._refund(request, request.path_params["id"], body)
 
     async def create_refund(self, request: Request) -> Response:
         body = parse_json(await request.body())
-        return await self._refund(str(body.pop("payment_id", "")), body)
+        return await self._refund(request, str(body.pop("payment_id", "")), body)
 
-    async def _refund(self, payment_id: str, body: dict[str, Any]) -> Response:
+    async def _refund(self, request: Request, payment_id: str, body: dict[str, Any]) -> Response:
         payment = await run_in_threadpool(self._account.get, Payment, payment_id)
-        wanted = parse_refund(body, payment.currency)
+        wanted = parse_refund(body, payment.currency, request.headers.get("X-Refund-Idempotency"))
         return _entity(await run_in_threadpool(self._account.refund, payment_id, wanted))
 
     def list_refunds_of_payment(self, request: Request) -> Response:

@@ -54,3 +54,9 @@ def already_paid() -> RazorpayError:
         "Your payment has been declined as the order is already paid. "
         "Please initiate the payment with a new order."
     )
+
+
+def reused_key() -> RazorpayError:
+    return not_applicable(
+        "Different request with the same idempotency key has already been processed."
+    )

@@ -9,6 +9,7 @@ Notes = dict[str, str]
 OrderStatus = Literal["created", "attempted", "paid"]
 PaymentStatus = Literal["authorized", "captured", "refunded", "failed"]
 Outcome = Literal["success", "failure"]
+RefundStatus = Literal["pending", "processed", "failed"]
 
 _ID_ALPHABET = string.ascii_letters + string.digits
 _FEE_PERCENT = {"INR": 2}
@@ -93,6 +94,10 @@ class Payment:
         status: PaymentStatus = "refunded" if total == self.amount else self.status
         return replace(self, status=status, amount_refunded=total)
 
+    def unrefunded(self, amount: int) -> "Payment":
+        """A refund failed: its money is the merchant's again."""
+        return replace(self, status="captured", amount_refunded=self.amount_refunded - amount)
+
     @property
     def refund_status(self) -> str | None:
         if not self.amount_refunded:
@@ -160,6 +165,8 @@ class Refund:
     created_at: int
     speed: str = "normal"
     notes: Notes = field(default_factory=dict)
+    status: RefundStatus = "processed"
+    idempotency_key: str | None = None
 
     def wire(self) -> dict[str, Any]:
         return {
@@ -173,7 +180,7 @@ class Refund:
             "acquirer_data": {"arn": None},
             "created_at": self.created_at,
             "batch_id": None,
-            "status": "processed",
+            "status": self.status,
             "speed_processed": "normal",
             "speed_requested": self.speed,
         }

@@ -1,6 +1,7 @@
 """What Razorpay accepts in a request, and the words in which it refuses the rest."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ CURRENCIES = ("INR", "USD")
 MINIMUM_AMOUNT = 100
 _PAGE_SIZE = 10
 _LARGEST_PAGE = 100
+_IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{10,}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class NewRefund:
     receipt: str | None
     notes: Notes
     speed: str
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,19 @@ def parse_order(body: dict[str, Any]) -> NewOrder:
     )
 
 
-def parse_refund(body: dict[str, Any], currency: str) -> NewRefund:
+def parse_refund(body: dict[str, Any], currency: str, key: str | None = None) -> NewRefund:
     _refuse_extras(body, {"amount", "receipt", "notes", "speed"})
     speed = body.get("speed", "normal")
     if speed not in ("normal", "optimum"):
         raise RazorpayError("The selected speed is invalid.", field="speed")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise RazorpayError("The idempotency key is invalid.")
     return NewRefund(
         amount=parse_amount(body, currency) if "amount" in body else None,
         receipt=_parse_receipt(body),
         notes=_parse_notes(body),
         speed=speed,
+        idempotency_key=key,
     )
 
 

@@ -30,8 +30,8 @@ IMPURE_STDLIB = {"os", "uuid", "subprocess", "socket", "urllib", "http", "asynci
 PURE_KERNEL = {
     f"supermarket.{name}"
     for name in (
-        *("caller", "clock", "contracts", "errors", "idempotency", "money", "postal_codes"),
-        *("sessions", "transaction"),
+        *("audit", "caller", "clock", "contracts", "errors", "idempotency", "money"),
+        *("postal_codes", "sessions", "telemetry", "transaction"),
     )
 }
 PURE_LIBRARIES = {"snowballstemmer"}  # words in, stems out
@@ -43,7 +43,8 @@ FETCHED = {
 
 def pure_modules() -> list[Source]:
     """Models and services, and whatever modules of their domain they stand on."""
-    found = {name for name, source in MODULES.items() if source.room in {"model", "service"}}
+    rooms = {"model", "service", "reconciliation"}
+    found = {name for name, source in MODULES.items() if source.room in rooms}
     waiting = list(found)
     while waiting:
         for target in targets(MODULES[waiting.pop()], set(MODULES)):

@@ -18,6 +18,7 @@ from order import endpoints as order
 from order.listeners import confirm_paid_order
 from payment import endpoints as payment
 from payment import wiring as payment_wiring
+from payment.model import AttemptStatus
 from product import endpoints as product
 from seller_dashboard import endpoints as seller_dashboard
 from supermarket.caller import Caller, Role
@@ -28,7 +29,7 @@ from supermarket.http import Endpoint
 from supermarket.money import Currency
 from support.api import Reply, a_caller, api_event, bearer, call
 from support.domains import endpoints as all_endpoints
-from support.payment import FakeRazorpay
+from support.payment import FakeRazorpay, a_payment_webhook
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "round-trips.md"
 ROW = re.compile(
@@ -91,7 +92,7 @@ def ledger(aws: None, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     seller, customer = a_caller(Role.SELLER), account
     rice = catalogue(ledger, seller)
     basket(ledger, customer, rice)
-    purchase(ledger, customer, rice, razorpay)
+    purchase(ledger, customer, seller, rice, razorpay)
     dashboard(ledger, seller)
     ledger.call(operations.check_health)
     ledger.call(product.delete_product, seller, path={"productId": rice["id"]})
@@ -136,7 +137,7 @@ def basket(ledger: Ledger, customer: Caller, rice: dict[str, Any]) -> None:
 
 
 def purchase(
-    ledger: Ledger, customer: Caller, rice: dict[str, Any], razorpay: FakeRazorpay
+    ledger: Ledger, customer: Caller, seller: Caller, rice: dict[str, Any], razorpay: FakeRazorpay
 ) -> None:
     body = {"shippingAddress": ADDRESS}
     placed = ledger.call(order.create_order, customer, body=body).body["order"]
@@ -155,13 +156,31 @@ def purchase(
             "razorpay_signature": proof.signature,
         },
     )
+    a_webhook(ledger, customer, rice, razorpay)
+    paid = {"paymentId": created["payment"]["id"]}
+    ledger.call(payment.refund_payment, a_caller(Role.ADMIN), path=paid, body={"amount": 1})
     ledger.call(payment.get_payment, customer, path={"paymentId": created["payment"]["id"]})
     ledger.call(payment.get_order_payment, customer, path=path)
     confirm(placed["id"], customer)
+    ledger.call(order.ship_order, seller, path=path, body={"trackingNumber": "DTDC-4711"})
+    ledger.call(order.deliver_order, seller, path=path)
     item = {"productId": rice["id"], "quantity": 1}
     call(cart.add_cart_item, caller=customer, body=item)
     second = call(order.create_order, caller=customer, body=body).body["order"]
     ledger.call(order.cancel_order, customer, path={"orderId": second["id"]})
+
+
+def a_webhook(
+    ledger: Ledger, customer: Caller, rice: dict[str, Any], razorpay: FakeRazorpay
+) -> None:
+    """Another order, which Razorpay itself reports as paid."""
+    call(cart.add_cart_item, caller=customer, body={"productId": rice["id"], "quantity": 1})
+    placed = call(order.create_order, caller=customer, body={"shippingAddress": ADDRESS})
+    path = {"orderId": placed.body["order"]["id"]}
+    created = call(payment.create_payment, caller=customer, path=path).body
+    proof = razorpay.pay(created["razorpay"]["orderId"], AttemptStatus.CAPTURED)
+    sent = a_payment_webhook("payment.captured", razorpay.attempts[proof.razorpay_payment_id])
+    ledger.call(payment.receive_webhook, raw=sent.body, headers=sent.headers)
 
 
 def confirm(order_id: str, customer: Caller) -> None:

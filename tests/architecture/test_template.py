@@ -14,7 +14,10 @@ FUNCTIONS = functions()
 TABLES = resources("AWS::DynamoDB::Table")
 QUEUES = resources("AWS::SQS::Queue")
 RULES = resources("AWS::Events::Rule")
-HOLD_MONEY_OR_PEOPLE = {"UserTable", "ProductTable", "OrderTable", "PaymentTable"}
+HOLD_MONEY_OR_PEOPLE = {
+    *("UserTable", "ProductTable", "OrderTable", "PaymentTable", "LedgerTable", "AuditTable"),
+}
+APPEND_ONLY = ("LedgerTable", "AuditTable")
 
 ANY_RESOURCE = {
     (
@@ -172,6 +175,18 @@ def test_scans_are_allowed_only_with_a_reason() -> None:
         name for name, statement in _statements() if "dynamodb:Scan" in _listed(statement["Action"])
     }
     assert scanning == SCANS.keys()
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_nobody_may_change_or_remove_what_is_only_ever_added_to(table: str) -> None:
+    allowed = {
+        action
+        for _, statement in _statements()
+        if any(table in str(resource) for resource in _listed(statement["Resource"]))
+        for action in _listed(statement["Action"])
+    }
+    assert "dynamodb:PutItem" in allowed
+    assert allowed <= {"dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:Query"}
 
 
 def test_whoever_asks_who_is_calling_may_find_out() -> None:

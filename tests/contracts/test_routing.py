@@ -14,7 +14,7 @@ from support.template import functions, resources
 
 ROW = re.compile(r"^\| (\w+) \| (\w+) \| (.+) \| (.+) \|$", re.MULTILINE)
 LISTENERS = {function["Handler"]: name for name, function in functions().items()}
-PUBLIC: set[str] = set()
+PUBLIC = {"PaymentDriftFound"}
 """Events that are meant for others than the platform's own domains."""
 
 

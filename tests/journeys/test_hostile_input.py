@@ -34,6 +34,8 @@ WITH_BODY = {
     "PATCH /api/cart/items/{productId}",
     "POST /api/orders",
     "PATCH /api/orders/{orderId}/address",
+    "POST /api/orders/{orderId}/ship",
+    "POST /api/orders/{orderId}/deliver",
     "POST /api/payments/verify",
 }
 BAD_BODIES: dict[str, bytes] = {
@@ -63,7 +65,8 @@ def role_for(route: str) -> str:
     selling = route.startswith(
         ("POST /api/products", "PATCH /api/products", "DELETE /api/products")
     )
-    return "seller" if selling or "/seller" in route else "user"
+    fulfilling = route.endswith(("/ship", "/deliver"))
+    return "seller" if selling or fulfilling or "/seller" in route else "user"
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +181,8 @@ def test_roles_open_their_own_doors_only(people: dict[str, Person]) -> None:
     assert_refused(people["user"].get("/api/seller/dashboard/metrics"), 403)
     assert_refused(people["seller"].get("/api/cart"), 403)
     assert_refused(people["seller"].post("/api/orders", {"shippingAddress": ADDRESS}), 403)
+    assert_refused(people["user"].post(f"/api/orders/{new_id()}/ship"), 403)
+    assert_refused(people["user"].post(f"/api/orders/{new_id()}/deliver"), 403)
 
 
 def test_nobody_registers_as_an_admin(endpoints: dict[str, Any]) -> None:

@@ -16,10 +16,14 @@ from supermarket.contracts import Event
 from supermarket.dynamo.outbox import OutboxRow
 from support import cloud
 from support.notification import (
+    order_cancelled,
+    order_delivered,
     order_placed,
+    order_shipped,
     payment_completed,
     payment_failed,
     payment_initiated,
+    payment_refunded,
     product_created,
     user_registered,
 )
@@ -34,6 +38,10 @@ EVENTS: dict[str, Callable[[], Event]] = {
     "PaymentInitiated": payment_initiated,
     "PaymentCompleted": payment_completed,
     "PaymentFailed": payment_failed,
+    "OrderCancelled": order_cancelled,
+    "OrderShipped": order_shipped,
+    "OrderDelivered": order_delivered,
+    "PaymentRefunded": payment_refunded,
 }
 
 

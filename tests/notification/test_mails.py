@@ -20,10 +20,14 @@ from support.notification import (
     InMemoryOnce,
     Mailbag,
     metadata,
+    order_cancelled,
+    order_delivered,
     order_placed,
+    order_shipped,
     payment_completed,
     payment_failed,
     payment_initiated,
+    payment_refunded,
     product_created,
     user_registered,
 )
@@ -42,7 +46,24 @@ MAILS: dict[str, Send] = {
     "payment_initiated": lambda tell: tell.payment_initiated(payment_initiated(), metadata()),
     "payment_completed": lambda tell: tell.payment_completed(payment_completed(), metadata()),
     "payment_failed": lambda tell: tell.payment_failed(payment_failed(), metadata()),
+    "order_cancelled": lambda tell: tell.order_cancelled(order_cancelled(), metadata()),
+    "order_cancelled_expiry": lambda tell: tell.order_cancelled(
+        order_cancelled("expiry", was_paid=False), metadata()
+    ),
+    "order_cancelled_admin": lambda tell: tell.order_cancelled(
+        order_cancelled("admin"), metadata()
+    ),
+    "order_shipped": lambda tell: tell.order_shipped(order_shipped(), metadata()),
+    "order_shipped_untracked": lambda tell: tell.order_shipped(
+        order_shipped(tracking_number=None), metadata()
+    ),
+    "order_delivered": lambda tell: tell.order_delivered(order_delivered(), metadata()),
+    "payment_refunded": lambda tell: tell.payment_refunded(payment_refunded(), metadata()),
+    "payment_refunded_in_part": lambda tell: tell.payment_refunded(
+        payment_refunded(reason="One of the tins was damaged.", fully=False), metadata()
+    ),
 }
+VARIANTS = ("_seller", "_expiry", "_admin", "_untracked", "_in_part")
 
 HOSTILE_MAILS: dict[str, Send] = {
     "welcome": lambda tell: tell.welcome(user_registered(HOSTILE), metadata()),
@@ -60,6 +81,18 @@ HOSTILE_MAILS: dict[str, Send] = {
     ),
     "payment_failed": lambda tell: tell.payment_failed(
         payment_failed(HOSTILE, HOSTILE), metadata()
+    ),
+    "order_cancelled": lambda tell: tell.order_cancelled(
+        order_cancelled(title=HOSTILE, name=HOSTILE), metadata()
+    ),
+    "order_shipped": lambda tell: tell.order_shipped(
+        order_shipped(HOSTILE, HOSTILE, HOSTILE), metadata()
+    ),
+    "order_delivered": lambda tell: tell.order_delivered(
+        order_delivered(HOSTILE, HOSTILE), metadata()
+    ),
+    "payment_refunded": lambda tell: tell.payment_refunded(
+        payment_refunded(HOSTILE, HOSTILE), metadata()
     ),
 }
 
@@ -140,7 +173,9 @@ def test_hostile_words_stay_words(name: str) -> None:
     assert "49" not in hostile.subject
 
 
-@pytest.mark.parametrize("name", ["product_created", "order_placed"])
+@pytest.mark.parametrize(
+    "name", ["product_created", "order_placed", "order_cancelled", "order_shipped"]
+)
 def test_a_title_is_shown_as_it_was_written(name: str) -> None:
     letter = sent(HOSTILE_MAILS[name]).letter
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in letter.html
@@ -158,7 +193,10 @@ def test_a_title_cannot_break_the_subject_or_begin_a_line_of_its_own() -> None:
 def test_every_template_refuses_to_be_written_without_its_facts() -> None:
     letters = TemplateLetters(STOREFRONT)
     names = {path.name.split(".")[0] for path in TEMPLATES.iterdir()} - {"layout", "parts"}
-    assert names == {name.removesuffix("_seller") for name in MAILS}
+    told = set(MAILS)
+    for variant in VARIANTS:
+        told = {name.removesuffix(variant) for name in told}
+    assert names == told
     for name in names:
         with pytest.raises(UndefinedError):
             letters.write(name, {"correlation_id": "", "name": ""})

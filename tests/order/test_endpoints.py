@@ -18,6 +18,7 @@ from product.repository import DynamoProducts
 from product.wiring import product_service
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id, utc_now
+from supermarket.dynamo.audit import AuditRow
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -313,15 +314,111 @@ def test_a_pending_order_is_cancelled_once() -> None:
     assert (stock_of(product), events()) == (5, ["OrderCancelled", "OrderPlaced"])
 
 
-def test_a_paid_order_is_not_cancelled_without_a_refund() -> None:
-    caller = a_caller()
-    order_id = an_order_of(caller)["id"]
+def test_a_paid_order_is_cancelled_and_waits_for_its_refund() -> None:
+    caller, product = a_caller(), on_sale(stock=5)
+    takes(caller, product, 2)
+    order_id = orders(caller).body["order"]["id"]
     order_service().confirm(order_id)
-    refused = on_order(endpoints.cancel_order, order_id, caller)
-    assert (refused.status, "paid" in refused.body["message"]) == (409, True)
     shown = on_order(endpoints.get_order, order_id, caller).body["order"]
     assert (shown["status"], shown["payment"]) == ("CONFIRMED", {"status": "COMPLETED"})
     assert shown["reservedUntil"] is None
+    cancelled = on_order(endpoints.cancel_order, order_id, caller)
+    assert cancelled.body["order"]["payment"] == {"status": "REFUND_PENDING"}
+    assert "money" in cancelled.body["message"]
+    assert stock_of(product) == 5
+    order_service().refund(order_id)
+    shown = on_order(endpoints.get_order, order_id, caller).body["order"]
+    assert (shown["status"], shown["payment"]) == ("CANCELLED", {"status": "REFUNDED"})
+
+
+def a_paid_order() -> tuple[dict[str, Any], Caller, Caller]:
+    """With its customer and the one seller of all of it."""
+    caller = a_caller()
+    order = an_order_of(caller)
+    order_service().confirm(order["id"])
+    return order, caller, a_caller(Role.SELLER, order["items"][0]["seller"])
+
+
+def test_an_order_is_shipped_and_delivered_and_its_customer_sees_how() -> None:
+    order, customer, seller = a_paid_order()
+    body = {"trackingNumber": "  DTDC 4711/08 · ✓ "}
+    shipped = on_order(endpoints.ship_order, order["id"], seller, body)
+    assert (shipped.status, shipped.body["order"]["status"]) == (200, "SHIPPED")
+    delivered = on_order(endpoints.deliver_order, order["id"], a_caller(Role.ADMIN), {})
+    assert (delivered.status, delivered.body["order"]["status"]) == (200, "DELIVERED")
+    seen = on_order(endpoints.get_order, order["id"], customer).body["order"]
+    assert seen["trackingNumber"] == "DTDC 4711/08 · ✓"
+    assert [(step["status"], step["by"]) for step in seen["timeline"]] == [
+        ("PENDING", "customer"),
+        ("CONFIRMED", "payment"),
+        ("SHIPPED", "seller"),
+        ("DELIVERED", "admin"),
+    ]
+    assert on_order(endpoints.cancel_order, order["id"], customer).status == 409
+    assert events() == ["OrderConfirmed", "OrderDelivered", "OrderPlaced", "OrderShipped"]
+    audited = [row.actor for row in AuditRow.query(f"order#{order['id']}")]
+    assert audited[0] == seller.user_id
+    assert len(audited) == 2
+
+
+def test_a_body_is_not_needed_to_ship_and_deliver() -> None:
+    order, _, seller = a_paid_order()
+    assert on_order(endpoints.ship_order, order["id"], seller).status == 200
+    delivered = on_order(endpoints.deliver_order, order["id"], seller, {"trackingNumber": None})
+    assert delivered.body["order"]["trackingNumber"] is None
+
+
+@pytest.mark.parametrize("endpoint", [endpoints.ship_order, endpoints.deliver_order])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"trackingNumber": ""},
+        {"trackingNumber": "   "},
+        {"trackingNumber": "t" * 61},
+        {"trackingNumber": "DTDC\r\nBcc: x@example.com"},
+        {"trackingNumber": "DTDC\u20284711"},
+        {"trackingNumber": 4711},
+        {"carrier": "DTDC"},
+        [],
+    ],
+)
+def test_malformed_tracking_numbers_are_400_and_change_nothing(
+    endpoint: Endpoint, body: Any
+) -> None:
+    order, customer, seller = a_paid_order()
+    assert on_order(endpoint, order["id"], seller, body).status == 400
+    assert on_order(endpoints.get_order, order["id"], customer).body["order"]["status"] == (
+        "CONFIRMED"
+    )
+
+
+@pytest.mark.parametrize("endpoint", [endpoints.ship_order, endpoints.deliver_order])
+def test_only_those_who_send_all_of_it_ship_and_deliver(endpoint: Endpoint) -> None:
+    customer, product = a_caller(), on_sale()
+    other = a_product(seller=Seller(new_id(), "meera@example.com", "Meera"))
+    put_on_sale(other)
+    takes(customer, product)
+    takes(customer, other)
+    order_id = orders(customer).body["order"]["id"]
+    order_service().confirm(order_id)
+    before = on_order(endpoints.get_order, order_id, customer).body
+    assert call(endpoint, path={"orderId": order_id}).status == 401
+    for person, status in (
+        (customer, 403),
+        (a_caller(Role.SELLER, other.seller.user_id), 403),
+        (a_caller(Role.SELLER), 404),
+    ):
+        assert on_order(endpoint, order_id, person, {"trackingNumber": "T"}).status == status
+    assert on_order(endpoints.get_order, order_id, customer).body == before
+    for malformed in ("nonsense", "0" * 26, "o" * 9000):
+        assert on_order(endpoint, malformed, a_caller(Role.ADMIN)).status == 404
+
+
+@pytest.mark.parametrize("endpoint", [endpoints.ship_order, endpoints.deliver_order])
+def test_an_unpaid_order_is_neither_shipped_nor_delivered(endpoint: Endpoint) -> None:
+    order = an_order_of(a_caller())
+    seller = a_caller(Role.SELLER, order["items"][0]["seller"])
+    assert on_order(endpoint, order["id"], seller).status == 409
 
 
 def test_an_address_is_merged() -> None:

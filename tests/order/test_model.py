@@ -34,6 +34,10 @@ P, C, S, D, X = (
 )
 
 
+def confirmed(order: Order) -> Order:
+    return order.paid(NOW).moved(C, NOW, Actor.PAYMENT)
+
+
 def test_the_table_of_states_is_the_contract_s() -> None:
     steps = {(before, after) for before, reachable in TRANSITIONS.items() for after in reachable}
     assert steps == {(P, C), (C, S), (S, D), (P, X), (C, X)}
@@ -50,6 +54,8 @@ class LifeOfAnOrder(RuleBasedStateMachine):
     @rule(to=st.sampled_from(OrderStatus), by=st.sampled_from(Actor))
     def push(self, to: OrderStatus, by: Actor) -> None:
         before = self.order
+        if to is C:
+            before = before.paid(before.updated_at)
         if to in TRANSITIONS[before.status]:
             self.order = before.moved(to, before.updated_at + timedelta(seconds=1), by)
         else:
@@ -110,7 +116,7 @@ def test_half_a_paisa_of_tax_is_rounded_up() -> None:
 def test_an_address_changes_in_the_given_fields_alone(status: OrderStatus) -> None:
     order = an_order(NOW)
     if status is C:
-        order = order.moved(C, NOW, Actor.PAYMENT)
+        order = confirmed(order)
     changed = order.redirected({"street": "1 Park Street"}, NOW + timedelta(hours=1))
     assert changed.shipping_address.street == "1 Park Street"
     assert changed.shipping_address.city == HOME.city
@@ -154,11 +160,38 @@ def test_others_see_nothing() -> None:
 
 def test_an_order_knows_what_became_of_its_payment() -> None:
     order = an_order(NOW)
-    confirmed = order.moved(C, NOW, Actor.PAYMENT)
+    expired = order.moved(X, NOW, Actor.EXPIRY)
+    paid = confirmed(order)
+    called_off = paid.moved(X, NOW, Actor.CUSTOMER)
     assert order.payment_status is PaymentStatus.PENDING
-    assert order.moved(X, NOW, Actor.EXPIRY).payment_status is PaymentStatus.FAILED
-    assert confirmed.payment_status is PaymentStatus.COMPLETED
-    assert confirmed.moved(S, NOW, Actor.SELLER).payment_status is PaymentStatus.COMPLETED
+    assert expired.payment_status is PaymentStatus.FAILED
+    assert expired.paid(NOW).payment_status is PaymentStatus.REFUND_PENDING
+    assert paid.payment_status is PaymentStatus.COMPLETED
+    assert paid.moved(S, NOW, Actor.SELLER).payment_status is PaymentStatus.COMPLETED
+    assert called_off.payment_status is PaymentStatus.REFUND_PENDING
+    assert called_off.refunded(NOW).payment_status is PaymentStatus.REFUNDED
+
+
+def test_news_of_the_money_may_come_in_any_order() -> None:
+    expired = an_order(NOW).moved(X, NOW, Actor.EXPIRY)
+    one_way, other_way = expired.paid(NOW).refunded(NOW), expired.refunded(NOW).paid(NOW)
+    assert one_way == other_way
+    assert other_way.payment_status is PaymentStatus.REFUNDED
+
+
+def test_who_sends_all_of_it_fulfils_an_order() -> None:
+    of_one, of_two = an_order(NOW, lines=1), an_order(NOW, lines=2)
+    seller, admin = a_caller(Role.SELLER, "seller-0"), a_caller(Role.ADMIN)
+    assert of_one.is_fulfilled_by(seller)
+    assert not of_two.is_fulfilled_by(seller)
+    assert of_two.is_fulfilled_by(admin)
+    assert not of_one.is_fulfilled_by(a_caller(Role.SELLER, "seller-1"))
+
+
+def test_a_tracking_number_stays_until_there_is_another() -> None:
+    order = an_order(NOW).tracked("DTDC-1")
+    assert order.tracked(None).tracking_number == "DTDC-1"
+    assert order.tracked("DTDC-2").tracking_number == "DTDC-2"
 
 
 def test_a_reservation_ends_when_its_time_has_come() -> None:

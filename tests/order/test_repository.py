@@ -49,8 +49,14 @@ def redirect(orders: Orders, read: Order, redirected: Order) -> None:
     commit(orders, lambda transaction: orders.redirect(read, redirected, transaction))
 
 
+def settle(orders: Orders, read: Order, settled: Order) -> None:
+    commit(orders, lambda transaction: orders.settle(read, settled, transaction))
+
+
 def confirmed(order: Order) -> Order:
-    return order.moved(OrderStatus.CONFIRMED, order.created_at, Actor.PAYMENT)
+    return order.paid(order.created_at).moved(
+        OrderStatus.CONFIRMED, order.created_at, Actor.PAYMENT
+    )
 
 
 def cancelled(order: Order) -> Order:
@@ -84,6 +90,38 @@ def test_an_order_moves_from_the_state_it_was_read_in(orders: Orders, clock: Fro
     moved = order.moved(OrderStatus.CONFIRMED, clock(), Actor.PAYMENT)
     move(orders, order, moved)
     assert orders.find(order.id) == moved
+
+
+def test_what_is_known_of_an_order_only_later_is_kept(orders: Orders, clock: FrozenClock) -> None:
+    order = keep(orders, an_order(clock()))
+    known = confirmed(order)
+    move(orders, order, known)
+    clock.advance(timedelta(minutes=1))
+    shipped = known.tracked("DTDC-4711").moved(OrderStatus.SHIPPED, clock(), Actor.SELLER)
+    move(orders, known, shipped)
+    settle(orders, shipped, shipped.refunded(clock()))
+    assert orders.find(order.id) == shipped.refunded(clock())
+
+
+def test_news_of_the_money_that_cross_each_other_are_both_kept(
+    orders: Orders, clock: FrozenClock
+) -> None:
+    order = keep(orders, an_order(clock()))
+    read = cancelled(order)
+    move(orders, order, read)
+    settle(orders, read, read.refunded(clock()))
+    settle(orders, read, read.paid(clock()))
+    assert orders.find(order.id) == read.paid(clock()).refunded(clock())
+
+
+def test_news_of_the_money_are_refused_once_the_order_has_moved(
+    orders: Orders, clock: FrozenClock
+) -> None:
+    order = keep(orders, an_order(clock()))
+    move(orders, order, cancelled(order))
+    with pytest.raises(Moved):
+        settle(orders, order, order.paid(clock()))
+    assert orders.find(order.id) == cancelled(order)
 
 
 def test_an_order_that_has_moved_is_not_moved_again(orders: Orders, clock: FrozenClock) -> None:

@@ -4,29 +4,44 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from conftest import FrozenClock
-from order.model import Actor, Address, Charges, Order, OrderStatus
-from order.service import Moved, PaidAfterCancellation
-from supermarket.caller import Role
+from order.model import (
+    TRANSITIONS,
+    Actor,
+    Address,
+    Charges,
+    Order,
+    OrderStatus,
+    PaymentStatus,
+)
+from order.service import Moved
+from supermarket.caller import Caller, Role
 from supermarket.contracts import (
+    Event,
     OrderAddressChanged,
     OrderCancelled,
     OrderConfirmed,
+    OrderDelivered,
     OrderPlaced,
+    OrderShipped,
 )
-from supermarket.errors import Conflict, DomainError, Invalid, NotFound, RuleViolated
+from supermarket.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, RuleViolated
 from supermarket.idempotency import IdempotencyKey
 from supermarket.transaction import Transaction
 from support.api import a_caller
 from support.cart import dollars, rupees
+from support.in_memory import Audited
 from support.order import HOME, RESERVATION, Crash, InMemoryOrders, LittleShop
 
 ASHA = a_caller(user_id="asha")
+SELLER = a_caller(Role.SELLER, "seller")
+ADMIN = a_caller(Role.ADMIN, "admin")
 KEY = IdempotencyKey.of("create_order", "asha", "key-1", b"body")
 
 
@@ -277,10 +292,14 @@ def test_a_completed_payment_confirms_the_order_once(shop: LittleShop) -> None:
 
 def test_a_late_payment_does_not_bring_an_order_back(shop: LittleShop) -> None:
     order = shop.places(ASHA)
-    shop.service.cancel(order.id, "asha")
-    with pytest.raises(PaidAfterCancellation):
+    cancelled = shop.service.cancel(order.id, "asha")
+    for _ in range(2):
         shop.service.confirm(order.id)
-    assert shop.orders.kept[order.id].status is OrderStatus.CANCELLED
+    known = shop.orders.kept[order.id]
+    assert known.status is OrderStatus.CANCELLED
+    assert known.timeline == cancelled.timeline
+    assert known.payment_status is PaymentStatus.REFUND_PENDING
+    assert shop.outbox.of(OrderConfirmed) == []
 
 
 def test_a_payment_for_nothing_is_an_error(shop: LittleShop) -> None:
@@ -315,11 +334,15 @@ def test_of_two_confirmations_at_once_one_counts(shop: LittleShop) -> None:
     assert len(shop.outbox.of(OrderConfirmed)) == 1
 
 
-def test_a_confirmation_that_a_cancellation_overtakes_says_so(shop: LittleShop) -> None:
+def test_a_confirmation_that_a_cancellation_overtakes_knows_of_the_money(
+    shop: LittleShop,
+) -> None:
     order = shop.places(ASHA)
     overtaken_by(shop, lambda: shop.service.cancel(order.id, "asha"))
-    with pytest.raises(PaidAfterCancellation):
-        shop.service.confirm(order.id)
+    shop.service.confirm(order.id)
+    assert shop.orders.kept[order.id].status is OrderStatus.CANCELLED
+    assert shop.orders.kept[order.id].payment_status is PaymentStatus.REFUND_PENDING
+    assert shop.outbox.of(OrderConfirmed) == []
 
 
 def test_an_expiry_that_a_payment_overtakes_does_nothing(
@@ -365,13 +388,197 @@ def test_an_order_is_cancelled_once_and_by_its_customer(shop: LittleShop) -> Non
     assert len(shop.outbox.of(OrderCancelled)) == 1
 
 
-def test_a_paid_order_is_not_cancelled_without_a_refund(shop: LittleShop) -> None:
-    order = shop.places(ASHA)
+def test_cancelling_a_paid_order_returns_the_stock_and_asks_for_a_refund(shop: LittleShop) -> None:
+    order = shop.places(ASHA, stock=10, quantity=4)
     shop.service.confirm(order.id)
+    cancelled = shop.service.cancel(order.id, "asha")
+    assert cancelled == shop.orders.kept[order.id]
+    assert cancelled.payment_status is PaymentStatus.REFUND_PENDING
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 10
+    (event,) = shop.outbox.of(OrderCancelled)
+    assert isinstance(event, OrderCancelled)
+    assert (event.cancelled_by, event.was_paid) == ("customer", True)
+
+
+@pytest.mark.parametrize("status", [OrderStatus.SHIPPED, OrderStatus.DELIVERED])
+def test_what_has_left_is_not_cancelled(shop: LittleShop, status: OrderStatus) -> None:
+    order = brought_to(shop, status)
     before = state_of(shop)
-    with pytest.raises(Conflict, match="paid"):
+    with pytest.raises(Conflict, match=status):
         shop.service.cancel(order.id, "asha")
     assert state_of(shop) == before
+
+
+# --- money that went back
+
+
+def test_a_refund_closes_a_cancelled_order_once(shop: LittleShop, clock: FrozenClock) -> None:
+    order = shop.places(ASHA)
+    shop.service.confirm(order.id)
+    shop.service.cancel(order.id, "asha")
+    shop.service.refund(order.id)
+    closed = shop.orders.kept[order.id]
+    clock.advance(timedelta(hours=1))
+    shop.service.refund(order.id)
+    shop.service.confirm(order.id)
+    assert shop.orders.kept[order.id] == closed
+    assert closed.payment_status is PaymentStatus.REFUNDED
+    assert len(shop.outbox.of(OrderCancelled)) == 1
+
+
+@pytest.mark.parametrize("status", [OrderStatus.PENDING, OrderStatus.CONFIRMED])
+def test_an_order_whose_money_went_back_before_it_left_is_called_off(
+    shop: LittleShop, status: OrderStatus
+) -> None:
+    order = brought_to(shop, status)
+    shop.service.refund(order.id)
+    shop.service.confirm(order.id)
+    known = shop.orders.kept[order.id]
+    assert (known.status, known.timeline[-1].by) == (OrderStatus.CANCELLED, Actor.ADMIN)
+    assert known.payment_status is PaymentStatus.REFUNDED
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 10
+    (event,) = shop.outbox.of(OrderCancelled)
+    assert isinstance(event, OrderCancelled)
+    assert event.cancelled_by == "admin"
+
+
+@pytest.mark.parametrize("status", [OrderStatus.SHIPPED, OrderStatus.DELIVERED])
+def test_an_order_that_has_left_stays_what_it_is_when_its_money_goes_back(
+    shop: LittleShop, status: OrderStatus
+) -> None:
+    order = brought_to(shop, status)
+    shop.service.refund(order.id)
+    known = shop.orders.kept[order.id]
+    assert (known.status, known.payment_status) == (status, PaymentStatus.REFUNDED)
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 9
+    assert shop.outbox.of(OrderCancelled) == []
+
+
+def test_a_refund_that_is_overtaken_by_the_shipping_leaves_the_order_shipped(
+    shop: LittleShop,
+) -> None:
+    order = brought_to(shop, OrderStatus.CONFIRMED)
+    overtaken_by(shop, lambda: shop.service.ship(order.id, None, SELLER))
+    shop.service.refund(order.id)
+    known = shop.orders.kept[order.id]
+    assert (known.status, known.payment_status) == (OrderStatus.SHIPPED, PaymentStatus.REFUNDED)
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 9
+
+
+# --- shipping and delivering
+
+
+def brought_to(shop: LittleShop, status: OrderStatus) -> Order:
+    """Asha's order over one of ten, on the way to `status` or there."""
+    order = shop.places(ASHA, stock=10)
+    if status is OrderStatus.CANCELLED:
+        shop.service.cancel(order.id, "asha")
+    if status in {OrderStatus.CONFIRMED, OrderStatus.SHIPPED, OrderStatus.DELIVERED}:
+        shop.service.confirm(order.id)
+    if status in {OrderStatus.SHIPPED, OrderStatus.DELIVERED}:
+        shop.service.ship(order.id, None, SELLER)
+    if status is OrderStatus.DELIVERED:
+        shop.service.deliver(order.id, None, SELLER)
+    return shop.orders.kept[order.id]
+
+
+@pytest.mark.parametrize(("caller", "by"), [(SELLER, Actor.SELLER), (ADMIN, Actor.ADMIN)])
+def test_an_order_is_shipped_and_delivered_by_its_seller_or_an_admin(
+    shop: LittleShop, caller: Caller, by: Actor
+) -> None:
+    order = brought_to(shop, OrderStatus.CONFIRMED)
+    shipped = shop.service.ship(order.id, "DTDC-4711", caller)
+    delivered = shop.service.deliver(order.id, None, caller)
+    assert (shipped.status, delivered.status) == (OrderStatus.SHIPPED, OrderStatus.DELIVERED)
+    known = shop.orders.kept[order.id]
+    assert [step.by for step in known.timeline[-2:]] == [by, by]
+    assert known.tracking_number == "DTDC-4711"
+    (left,), (arrived,) = shop.outbox.of(OrderShipped), shop.outbox.of(OrderDelivered)
+    assert isinstance(left, OrderShipped)
+    assert isinstance(arrived, OrderDelivered)
+    assert left.tracking_number == arrived.tracking_number == "DTDC-4711"
+    assert left.lines[0].seller_id == "seller"
+    assert (left.placed_at, left.shipped_at) == (order.created_at, known.timeline[-2].at)
+
+
+def test_who_ships_and_delivers_is_written_down(shop: LittleShop) -> None:
+    order = brought_to(shop, OrderStatus.CONFIRMED)
+    shop.service.ship(order.id, "DTDC-4711", SELLER)
+    shop.service.deliver(order.id, None, ADMIN)
+    subject, number = f"order#{order.id}", "trackingNumber"
+    assert shop.audit.entries == [
+        Audited(
+            subject,
+            "order shipped",
+            "seller",
+            {"status": "CONFIRMED", number: None},
+            {"status": "SHIPPED", number: "DTDC-4711"},
+        ),
+        Audited(
+            subject,
+            "order delivered",
+            "admin",
+            {"status": "SHIPPED", number: "DTDC-4711"},
+            {"status": "DELIVERED", number: "DTDC-4711"},
+        ),
+    ]
+
+
+def test_a_crash_while_shipping_leaves_everything_as_it_was(shop: LittleShop) -> None:
+    order = brought_to(shop, OrderStatus.CONFIRMED)
+    before = state_of(shop)
+    shop.is_crashing = True
+    with pytest.raises(Crash):
+        shop.service.ship(order.id, None, SELLER)
+    assert state_of(shop) == before
+    assert shop.audit.entries == []
+
+
+@pytest.mark.parametrize("act", ["ship", "deliver"])
+@pytest.mark.parametrize("status", OrderStatus)
+def test_shipping_and_delivering_keep_to_the_table(
+    shop: LittleShop, act: str, status: OrderStatus
+) -> None:
+    order = brought_to(shop, status)
+    to = {"ship": OrderStatus.SHIPPED, "deliver": OrderStatus.DELIVERED}[act]
+    before = state_of(shop)
+    if to in TRANSITIONS[status]:
+        assert getattr(shop.service, act)(order.id, None, SELLER).status is to
+    else:
+        with pytest.raises(Conflict, match=status):
+            getattr(shop.service, act)(order.id, None, SELLER)
+        assert state_of(shop) == before
+
+
+@pytest.mark.parametrize("act", ["ship", "deliver"])
+def test_a_seller_of_some_lines_may_not_speak_for_the_others(shop: LittleShop, act: str) -> None:
+    order = shop.places(ASHA, sellers=("seller", "meera"))
+    shop.service.confirm(order.id)
+    if act == "deliver":
+        shop.service.ship(order.id, None, ADMIN)
+    before = state_of(shop)
+    with pytest.raises(Forbidden):
+        getattr(shop.service, act)(order.id, None, SELLER)
+    with pytest.raises(NotFound):
+        getattr(shop.service, act)(order.id, None, a_caller(Role.SELLER, "ravi"))
+    assert state_of(shop) == before
+    assert getattr(shop.service, act)(order.id, None, ADMIN).lines == order.lines
+
+
+def test_a_seller_who_ships_sees_what_a_seller_sees(clock: FrozenClock) -> None:
+    shop = LittleShop(clock, Charges(Decimal(18), 4900))
+    order = brought_to(shop, OrderStatus.CONFIRMED)
+    assert shop.service.ship(order.id, None, SELLER).pricing.total == order.pricing.subtotal
+
+
+def test_of_a_cancellation_and_a_shipping_at_once_one_wins(shop: LittleShop) -> None:
+    order = brought_to(shop, OrderStatus.CONFIRMED)
+    overtaken_by(shop, lambda: shop.service.cancel(order.id, "asha"))
+    with pytest.raises(Moved):
+        shop.service.ship(order.id, None, SELLER)
+    assert shop.orders.kept[order.id].status is OrderStatus.CANCELLED
+    assert shop.audit.entries == []
+    assert shop.outbox.of(OrderShipped) == []
 
 
 def test_a_crash_while_cancelling_leaves_everything_as_it_was(shop: LittleShop) -> None:
@@ -449,6 +656,15 @@ def test_of_two_address_changes_at_once_none_is_lost_silently(shop: LittleShop) 
 # --- conservation
 
 
+TOLD_AS: dict[OrderStatus, type[Event]] = {
+    OrderStatus.PENDING: OrderPlaced,
+    OrderStatus.CONFIRMED: OrderConfirmed,
+    OrderStatus.SHIPPED: OrderShipped,
+    OrderStatus.DELIVERED: OrderDelivered,
+    OrderStatus.CANCELLED: OrderCancelled,
+}
+
+
 class StockIsConserved(RuleBasedStateMachine):
     """Whatever happens in whatever order, every unit is on the shelf or in a living order."""
 
@@ -484,6 +700,16 @@ class StockIsConserved(RuleBasedStateMachine):
         order_id = self.some_order(data)
         self.attempt(lambda: self.shop.service.confirm(order_id), crash=crash)
 
+    @rule(data=st.data(), crash=st.booleans())
+    def refund(self, data: st.DataObject, crash: bool) -> None:
+        order_id = self.some_order(data)
+        self.attempt(lambda: self.shop.service.refund(order_id), crash=crash)
+
+    @rule(data=st.data(), crash=st.booleans(), act=st.sampled_from(["ship", "deliver"]))
+    def fulfil(self, data: st.DataObject, crash: bool, act: str) -> None:
+        order_id, fulfil = self.some_order(data), getattr(self.shop.service, act)
+        self.attempt(lambda: fulfil(order_id, None, SELLER), crash=crash)
+
     @rule(minutes=st.integers(0, 20), crash=st.booleans())
     def expire(self, minutes: int, crash: bool) -> None:
         self.clock.advance(timedelta(minutes=minutes))
@@ -510,13 +736,34 @@ class StockIsConserved(RuleBasedStateMachine):
 
     @invariant()
     def every_change_was_announced(self) -> None:
-        kept = list(self.shop.orders.kept.values())
-        told = self.shop.outbox
-        cancelled = [order for order in kept if order.status is OrderStatus.CANCELLED]
-        confirmed = [order for order in kept if order.status is OrderStatus.CONFIRMED]
-        assert len(told.of(OrderPlaced)) == len(kept)
-        assert len(told.of(OrderCancelled)) == len(cancelled)
-        assert len(told.of(OrderConfirmed)) == len(confirmed)
+        steps = [step.status for order in self.shop.orders.kept.values() for step in order.timeline]
+        for status, event in TOLD_AS.items():
+            assert len(self.shop.outbox.of(event)) == steps.count(status)
+
+    @invariant()
+    def what_a_seller_or_an_admin_did_was_written_down(self) -> None:
+        sent = [
+            step
+            for order in self.shop.orders.kept.values()
+            for step in order.timeline
+            if step.status in {OrderStatus.SHIPPED, OrderStatus.DELIVERED}
+        ]
+        assert len(self.shop.audit.entries) == len(sent)
+
+    @invariant()
+    def no_order_lives_on_without_its_money(self) -> None:
+        for order in self.shop.orders.kept.values():
+            if order.status is OrderStatus.CONFIRMED:
+                assert order.payment_status is PaymentStatus.COMPLETED
+            if order.status in {OrderStatus.SHIPPED, OrderStatus.DELIVERED}:
+                assert order.is_paid
+
+    @invariant()
+    def histories_are_paths_through_the_table(self) -> None:
+        for order in self.shop.orders.kept.values():
+            history = [step.status for step in order.timeline]
+            assert all(after in TRANSITIONS[before] for before, after in pairwise(history))
+            assert history[-1] is order.status
 
 
 TestStockIsConserved = StockIsConserved.TestCase

@@ -8,7 +8,7 @@ from local_cloud.conftest import serve  # noqa: F401 - a fixture
 from payment import wiring
 from support.payment import FakeOrders, FakeRazorpay
 
-CACHED = (wiring.payment_service, wiring.razorpay_client)
+CACHED = (wiring.payment_service, wiring.razorpay_client, wiring.webhooks)
 
 
 @pytest.fixture(autouse=True)

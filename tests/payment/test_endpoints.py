@@ -6,12 +6,20 @@ from typing import Any
 import pytest
 
 from payment import wiring
-from payment.endpoints import create_payment, get_order_payment, get_payment, verify_payment
+from payment.endpoints import (
+    MAX_WEBHOOK_BYTES,
+    create_payment,
+    get_order_payment,
+    get_payment,
+    receive_webhook,
+    refund_payment,
+    verify_payment,
+)
 from payment.model import AttemptStatus, PayableOrder, Proof
 from supermarket.caller import Caller, Role
 from support import cloud
-from support.api import Reply, a_caller, call
-from support.payment import KEYS, FakeOrders, FakeRazorpay, an_order
+from support.api import Reply, a_caller, api_event, call
+from support.payment import KEYS, FakeOrders, FakeRazorpay, a_payment_webhook, a_webhook, an_order
 
 # no new id per run: every worker must collect the same tests
 A_FREE_ID = "01M83K9VF68985Q06XKS3Y0MER"
@@ -82,6 +90,8 @@ def test_creating_a_payment_gives_the_checkout_what_it_needs(
         "razorpayPaymentId": None,
         "status": "PENDING",
         "price": {"amount": 499.5, "currency": "INR"},
+        "refunded": {"amount": 0.0, "currency": "INR"},
+        "refunds": [],
         "createdAt": payment["createdAt"],
         "updatedAt": payment["createdAt"],
     }
@@ -201,3 +211,197 @@ def reads(created: Reply) -> list[tuple[Any, dict[str, str]]]:
         (get_payment, {"paymentId": payment["id"]}),
         (get_order_payment, {"orderId": payment["order"]}),
     ]
+
+
+# --- Idempotency-Key ------------------------------------------------------------------------------
+
+
+def test_a_key_leads_to_the_same_payment_and_another_order_is_against_the_rules(
+    order: PayableOrder, orders: FakeOrders, customer: Caller, razorpay: FakeRazorpay
+) -> None:
+    key = {"idempotency-key": "key-1"}
+    path = {"orderId": order.id}
+    first = call(create_payment, path=path, caller=customer, headers=key)
+    orders.close(order.id)
+    razorpay.is_down = True
+    again = call(create_payment, path=path, caller=customer, headers=key)
+    assert (again.status, again.body) == (201, first.body)
+    other = {"orderId": orders.place(an_order(customer)).id}
+    assert call(create_payment, path=other, caller=customer, headers=key).status == 422
+    assert call(create_payment, path=path, caller=customer, headers=key, body={}).status == 422
+    assert call(create_payment, path=path, caller=a_caller(), headers=key).status == 404
+
+
+def test_a_key_leads_also_to_a_payment_that_was_there_before(
+    order: PayableOrder, orders: FakeOrders, customer: Caller
+) -> None:
+    first = create(order, customer)
+    key = {"idempotency-key": "key-1"}
+    for _ in range(2):
+        reply = call(create_payment, path={"orderId": order.id}, caller=customer, headers=key)
+        assert (reply.status, reply.body) == (201, first.body)
+        orders.close(order.id)
+
+
+# --- webhook --------------------------------------------------------------------------------------
+
+
+def paid(order: PayableOrder, customer: Caller, razorpay: FakeRazorpay) -> str:
+    """The order is paid for; the payment's id."""
+    created = create(order, customer)
+    call(verify_payment, body=snake(proof_of(created, razorpay)), caller=customer)
+    id_: str = created.body["payment"]["id"]
+    return id_
+
+
+def shown(payment_id: str, caller: Caller) -> Any:
+    return call(get_payment, path={"paymentId": payment_id}, caller=caller).body
+
+
+@pytest.mark.parametrize("base64", [True, False])
+def test_a_webhook_completes_a_payment_once_as_the_very_bytes_that_were_signed(
+    order: PayableOrder, customer: Caller, razorpay: FakeRazorpay, base64: bool
+) -> None:
+    created = create(order, customer)
+    proof = proof_of(created, razorpay)
+    sent = a_payment_webhook("payment.captured", razorpay.attempts[proof.razorpay_payment_id])
+    event = api_event(receive_webhook, raw=sent.body, headers=sent.headers)
+    if not base64:
+        event |= {"body": sent.body.decode(), "isBase64Encoded": False}
+    for message in ("Done", "Nothing to do"):
+        answer = receive_webhook(event, None)
+        assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"message": message})
+    assert shown(created.body["payment"]["id"], customer)["payment"]["status"] == "COMPLETED"
+    assert call(verify_payment, body=snake(proof), caller=customer).status == 200
+    assert sent_events() == ["PaymentCompleted", "PaymentInitiated"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"x-razorpay-signature": ""}, None, 400),
+        ({"x-razorpay-signature": "0" * 64}, None, 400),
+        ({"x-razorpay-signature": "é"}, None, 400),
+        ({}, b"{", 400),
+        ({}, b"", 400),
+        ({}, b"x" * (MAX_WEBHOOK_BYTES + 1), 413),
+    ],
+)
+def test_a_forged_or_oversized_webhook_is_refused(
+    order: PayableOrder,
+    customer: Caller,
+    razorpay: FakeRazorpay,
+    headers: dict[str, str],
+    body: bytes | None,
+    status: int,
+) -> None:
+    proof = proof_of(create(order, customer), razorpay)
+    sent = a_payment_webhook("payment.captured", razorpay.attempts[proof.razorpay_payment_id])
+    if body is not None:
+        sent = a_webhook(body)
+    reply = call(receive_webhook, raw=sent.body, headers={**sent.headers, **headers})
+    assert reply.status == status
+    assert sent_events() == ["PaymentInitiated"]
+
+
+def test_a_webhook_without_any_header_is_refused() -> None:
+    assert call(receive_webhook, raw=b"{}").status == 400
+
+
+# --- refund ---------------------------------------------------------------------------------------
+
+
+def refund(payment_id: str, caller: Caller, body: Any = None, key: str | None = None) -> Reply:
+    headers = {"idempotency-key": key} if key else {}
+    path = {"paymentId": payment_id}
+    return call(refund_payment, path=path, caller=caller, body=body, headers=headers)
+
+
+def test_an_admin_gives_back_a_part_and_then_the_rest(
+    order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
+) -> None:
+    payment_id, admin = paid(order, customer, razorpay), a_caller(Role.ADMIN)
+    part = refund(payment_id, admin, {"amount": 99.5})
+    assert part.status == 200
+    assert part.body["payment"]["status"] == "COMPLETED"
+    assert part.body["payment"]["refunded"] == {"amount": 99.5, "currency": "INR"}
+    (made,) = part.body["payment"]["refunds"]
+    assert (made["status"], made["amount"]["amount"]) == ("PROCESSED", 99.5)
+    assert refund(payment_id, admin, {"amount": 400.01}).status == 409
+    rest = refund(payment_id, admin)
+    assert (rest.status, rest.body["payment"]["status"]) == (200, "REFUNDED")
+    assert refund(payment_id, admin).status == 409
+    assert shown(payment_id, customer)["payment"] == rest.body["payment"]
+    assert sent_events().count("PaymentRefunded") == 2
+
+
+def test_a_key_makes_one_refund(
+    order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
+) -> None:
+    payment_id, admin = paid(order, customer, razorpay), a_caller(Role.ADMIN)
+    first = refund(payment_id, admin, {"amount": 1}, "key-1")
+    again = refund(payment_id, admin, {"amount": 1}, "key-1")
+    assert (again.status, again.body) == (first.status, first.body)
+    assert refund(payment_id, admin, {"amount": 2}, "key-1").status == 422
+    assert len(razorpay.refunds) == 1
+
+
+def test_a_refund_waits_for_razorpay_and_a_refused_one_is_502(
+    order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
+) -> None:
+    payment_id, admin = paid(order, customer, razorpay), a_caller(Role.ADMIN)
+    razorpay.refund_fails = True
+    assert refund(payment_id, admin).status == 502
+    razorpay.refund_fails, razorpay.is_down = False, True
+    waiting = refund(payment_id, admin, key="key-1")
+    assert (waiting.status, waiting.body["payment"]["status"]) == (202, "REFUND_PENDING")
+    razorpay.is_down = False
+    assert refund(payment_id, admin, key="key-1").status == 200
+    assert len(razorpay.refunds) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [{"amount": 0}, {"amount": -1}, {"amount": 1.001}, {"amount": "x"}, {"all": True}, []]
+)
+def test_a_refund_of_a_strange_amount_is_400(body: Any) -> None:
+    assert refund(A_FREE_ID, a_caller(Role.ADMIN), body).status == 400
+
+
+def test_nobody_but_an_admin_refunds(
+    order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
+) -> None:
+    payment_id = paid(order, customer, razorpay)
+    for caller in (customer, a_caller(Role.SELLER)):
+        assert refund(payment_id, caller).status == 403
+    assert call(refund_payment, path={"paymentId": payment_id}).status == 401
+    assert refund(A_FREE_ID, a_caller(Role.ADMIN)).status == 404
+    assert not razorpay.refunds
+
+
+def test_admins_alone_see_the_ledger(
+    order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
+) -> None:
+    payment_id, admin = paid(order, customer, razorpay), a_caller(Role.ADMIN)
+    refund(payment_id, admin, {"amount": 99.5})
+    assert "ledger" not in shown(payment_id, customer)
+    entries = shown(payment_id, admin)["ledger"]
+    assert sorted(entry["kind"] for entry in entries) == ["capture", "refund"]
+    for entry in entries:
+        assert sum(line["amount"]["amount"] for line in entry["lines"]) == 0
+
+
+def test_every_change_is_in_the_audit_trail_with_its_request(
+    order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
+) -> None:
+    payment_id = paid(order, customer, razorpay)
+    refund(payment_id, a_caller(Role.ADMIN))
+    rows = cloud.client("dynamodb").scan(TableName="supermarket-test-audit")["Items"]
+    assert {row["pk"]["S"] for row in rows} == {f"payment#{payment_id}"}
+    rows.sort(key=lambda row: row["sk"]["S"])
+    assert [row["action"]["S"] for row in rows] == [
+        *("payment opened", "payment captured", "refund requested", "refund processed"),
+    ]
+    assert all(row["correlationId"]["S"] for row in rows)
+    assert json.loads(rows[0]["before"]["S"]) == {}
+    assert json.loads(rows[-1]["after"]["S"])["status"] == "REFUNDED"
+    assert customer.email not in str(rows)

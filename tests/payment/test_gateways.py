@@ -21,7 +21,7 @@ from order.model import Order
 from payment import gateways
 from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.model import AttemptStatus, Customer, PayableOrder, Proof
-from payment.service import RazorpayKeys
+from payment.ports import RazorpayKeys, Refused
 from payment.wiring import razorpay_client
 from supermarket.clock import new_id
 from supermarket.config import settings
@@ -146,7 +146,8 @@ def test_an_authorized_payment_is_captured(razorpay: RazorpayApi, address: str) 
     attempt = razorpay.attempt(authorized(razorpay, address))
     assert attempt.status is AttemptStatus.AUTHORIZED
     captured = razorpay.capture(attempt)
-    assert captured == replace(attempt, status=AttemptStatus.CAPTURED)
+    assert captured == replace(attempt, status=AttemptStatus.CAPTURED, fee=captured.fee)
+    assert captured.fee is not None
     assert razorpay.attempt(attempt.id) == captured
 
 
@@ -157,6 +158,46 @@ def test_of_many_who_capture_at_once_all_see_it_captured(
     with ThreadPoolExecutor(4) as pool:
         seen = list(pool.map(razorpay.capture, [attempt] * 4))
     assert {record.status for record in seen} == {AttemptStatus.CAPTURED}
+
+
+def captured(razorpay: RazorpayApi, address: str) -> str:
+    return pay(address, razorpay.open_order(new_id(), new_id(), PRICE)).razorpay_payment_id
+
+
+def test_a_refund_is_made_once_per_id_and_found_again(razorpay: RazorpayApi, address: str) -> None:
+    attempt_id, ours = captured(razorpay, address), new_id()
+    part = Money(1_000, Currency.INR)
+    first = razorpay.refund(attempt_id, part, ours)
+    assert razorpay.refund(attempt_id, part, ours).id == first.id
+    assert (first.payment_id, first.amount, first.our_id) == (attempt_id, part, ours)
+    other = razorpay.refund(attempt_id, part, new_id())
+    assert {record.id for record in razorpay.refunds_of(attempt_id)} == {first.id, other.id}
+
+
+def test_more_than_was_paid_is_refused(razorpay: RazorpayApi, address: str) -> None:
+    attempt_id = captured(razorpay, address)
+    with pytest.raises(Refused):
+        razorpay.refund(attempt_id, Money(PRICE.minor + 1, Currency.INR), new_id())
+    assert razorpay.refunds_of(attempt_id) == []
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_being_turned_away_is_no_refusal(
+    serve: Serve, connect: Callable[..., RazorpayApi], status: int
+) -> None:
+    away = {"error": {"code": "BAD_REQUEST_ERROR", "description": "Too many requests"}}
+    address = serve(Answers(JSONResponse(away, status)).app(), "")
+    with pytest.raises(BadGateway) as failure:
+        connect(address).refund("pay_1", PRICE, new_id())
+    assert not isinstance(failure.value, Refused)
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"items": 7}, {"items": [{}]}, {"items": [7]}])
+def test_a_list_that_makes_no_sense_is_a_bad_gateway(
+    serve: Serve, connect: Callable[..., RazorpayApi], answer: object
+) -> None:
+    with pytest.raises(BadGateway):
+        connect(serve(Answers(JSONResponse(answer)).app(), "")).refunds_of("pay_1")
 
 
 def test_an_unknown_payment_and_wrong_keys_are_a_bad_gateway(

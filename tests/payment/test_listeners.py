@@ -1,10 +1,12 @@
 """Payment's event Lambda, fed with a queue's batches."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from payment import wiring
 from payment.listeners import reactions
 from payment.model import Failure, PaymentStatus
 from payment.repository import DynamoPayments
@@ -14,7 +16,7 @@ from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.money import Currency, Money
 from support.api import a_caller
-from support.payment import NOON, a_payment
+from support.payment import NOON, FakeRazorpay, a_payment
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -37,9 +39,12 @@ def cancelled(order_id: str, by: str) -> OrderCancelled:
 
 
 def batch(*events: OrderCancelled) -> dict[str, Any]:
+    return as_batch(*(OutboxRow.of(event) for event in events))
+
+
+def as_batch(*rows: OutboxRow) -> dict[str, Any]:
     records = []
-    for event in events:
-        row = OutboxRow.of(event)
+    for row in rows:
         body = {"detail-type": row.detail_type, "detail": json.loads(row.detail)}
         records.append({"messageId": new_id(), "body": json.dumps(body), "eventSource": "aws:sqs"})
     return {"Records": records}
@@ -65,6 +70,52 @@ def test_the_payment_of_a_cancelled_order_fails_once(by: str, failure: Failure) 
     assert kept is not None
     assert (kept.status, kept.failure, kept.version) == (PaymentStatus.FAILED, failure, 2)
     assert [row.detail_type for row in OutboxRow.scan()] == ["PaymentFailed"]
+
+
+@pytest.mark.parametrize("first", ["capture", "cancellation"])
+def test_money_for_a_cancelled_order_goes_back_once_in_either_order(
+    monkeypatch: pytest.MonkeyPatch, razorpay: FakeRazorpay, first: str
+) -> None:
+    monkeypatch.setattr(wiring, "RazorpayApi", lambda _: razorpay)
+    customer = a_caller()
+    payment = a_payment(customer)
+    transaction = DynamoTransaction()
+    DynamoPayments().add(payment, transaction)
+    transaction.commit()
+    razorpay.open_known(payment)
+    attempt = razorpay.attempts[razorpay.pay(payment.razorpay_order_id).razorpay_payment_id]
+    steps: list[Callable[[], object]] = [
+        lambda: wiring.payment_service().learn_of_attempt(payment.razorpay_order_id, attempt),
+        lambda: reactions(batch(cancelled(payment.order_id, "customer")), None),
+    ]
+    for step in steps if first == "capture" else steps[::-1]:
+        step()
+    told = [row for row in OutboxRow.scan() if row.detail_type == "PaymentCompleted"]
+    for _ in range(2):
+        assert reactions(as_batch(*told), None) == {"batchItemFailures": []}
+    kept = DynamoPayments().find(payment.id)
+    assert kept is not None
+    assert kept.status is PaymentStatus.REFUNDED
+    assert len(razorpay.refunds) == 1
+
+
+def test_a_refund_that_razorpay_does_not_take_now_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, razorpay: FakeRazorpay
+) -> None:
+    monkeypatch.setattr(wiring, "RazorpayApi", lambda _: razorpay)
+    payment = a_payment(a_caller())
+    transaction = DynamoTransaction()
+    DynamoPayments().add(payment, transaction)
+    transaction.commit()
+    razorpay.open_known(payment)
+    attempt = razorpay.attempts[razorpay.pay(payment.razorpay_order_id).razorpay_payment_id]
+    wiring.payment_service().learn_of_attempt(payment.razorpay_order_id, attempt)
+    razorpay.is_down = True
+    event = batch(cancelled(payment.order_id, "customer"))
+    assert len(reactions(event, None)["batchItemFailures"]) == 1
+    razorpay.is_down = False
+    assert reactions(event, None) == {"batchItemFailures": []}
+    assert len(razorpay.refunds) == 1
 
 
 def test_the_cancellation_of_an_order_without_a_payment_is_no_failure() -> None:

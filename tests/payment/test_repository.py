@@ -1,19 +1,23 @@
 """`Payments` in DynamoDB and in memory: one set of tests, so that the fake cannot lie."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from payment.model import Attempt, AttemptStatus, Failure, Payment
-from payment.repository import DynamoPayments
-from payment.service import Overtaken, Payments
+from conftest import FrozenClock
+from payment.model import Attempt, AttemptStatus, Failure, Payment, Refund, RefundStatus
+from payment.ports import HandledWebhooks, Overtaken, Payments
+from payment.repository import DynamoHandledWebhooks, DynamoPayments
+from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.money import Money
 from supermarket.transaction import BeginTransaction
 from support.api import a_caller
 from support.in_memory import InMemoryOutbox
-from support.payment import NOON, InMemoryPayments, a_payment
+from support.payment import NOON, InMemoryHandledWebhooks, InMemoryPayments, a_payment
 
 LATER = NOON + timedelta(minutes=1)
 
@@ -40,9 +44,9 @@ def keep(store: Store, payment: Payment) -> Payment:
     return payment
 
 
-def save(store: Store, payment: Payment) -> Payment:
-    commit(store, lambda payments, transaction: payments.save(payment, transaction))
-    return payment
+def save(store: Store, read: Payment, changed: Payment) -> Payment:
+    commit(store, lambda payments, transaction: payments.save(read, changed, transaction))
+    return changed
 
 
 def attempt(payment: Payment, id_: str = "pay_1") -> Attempt:
@@ -70,12 +74,12 @@ def test_unknown_ids_find_nothing(store: Store) -> None:
 def test_every_change_is_kept_whole(store: Store) -> None:
     payments, _ = store
     payment = keep(store, a_payment(a_caller()))
-    payment = save(store, payment.declined_by(attempt(payment, "pay_1"), LATER))
+    payment = save(store, payment, payment.declined_by(attempt(payment, "pay_1"), LATER))
     assert payments.find(payment.id) == payment
-    payment = save(store, payment.reopened(LATER))
-    payment = save(store, payment.declined_by(attempt(payment, "pay_2"), LATER))
+    payment = save(store, payment, payment.reopened(LATER))
+    payment = save(store, payment, payment.declined_by(attempt(payment, "pay_2"), LATER))
     assert payments.find(payment.id) == payment
-    payment = save(store, payment.completed(attempt(payment, "pay_3"), LATER))
+    payment = save(store, payment, payment.completed(attempt(payment, "pay_3"), LATER))
     assert payments.find_by_order(payment.order_id) == payment
 
 
@@ -94,15 +98,72 @@ def test_an_order_has_one_payment(store: Store) -> None:
 def test_a_change_to_something_read_too_long_ago_is_refused(store: Store) -> None:
     payments, _ = store
     payment = keep(store, a_payment(a_caller()))
-    winner = save(store, payment.called_off(Failure.ORDER_EXPIRED, LATER))
+    winner = save(store, payment, payment.called_off(Failure.ORDER_EXPIRED, LATER))
     with pytest.raises(Overtaken):
-        save(store, payment.completed(attempt(payment), LATER))
+        save(store, payment, payment.completed(attempt(payment), LATER))
     assert payments.find(payment.id) == winner
 
 
 def test_a_payment_that_was_never_kept_cannot_be_changed(store: Store) -> None:
     payments, _ = store
-    payment = a_payment(a_caller()).called_off(Failure.ORDER_CANCELLED, LATER)
+    payment = a_payment(a_caller())
     with pytest.raises(Overtaken):
-        save(store, payment)
+        save(store, payment, payment.called_off(Failure.ORDER_CANCELLED, LATER))
     assert payments.find(payment.id) is None
+
+
+def paid(store: Store) -> Payment:
+    payment = keep(store, a_payment(a_caller()))
+    captured = replace(attempt(payment), fee=Money(7, payment.price.currency))
+    return save(store, payment, payment.completed(captured, LATER))
+
+
+def test_a_paid_payment_is_found_by_its_attempt_and_keeps_its_fee(store: Store) -> None:
+    payments, _ = store
+    payment = paid(store)
+    assert payments.find_by_attempt("pay_1") == payment
+    assert payments.find_by_attempt("pay_2") is None
+
+
+def test_refunds_are_kept_whole_and_listed_until_their_end(store: Store) -> None:
+    payments, _ = store
+    payment = paid(store)
+    assert payments.refunding(10) == []
+    part = Money(100, payment.price.currency)
+    refund = Refund.requested(new_id(), part, "why", "admin", LATER)
+    payment = save(store, payment, payment.with_refund(refund, LATER))
+    assert payments.find(payment.id) == payment
+    assert payments.refunding(10) == [payment.id]
+    done = refund.moved(RefundStatus.PROCESSED, LATER, "rfnd_1")
+    payment = save(store, payment, payment.with_refund(done, LATER))
+    assert payments.find(payment.id) == payment
+    assert payments.refunding(10) == []
+
+
+def test_of_those_with_open_refunds_the_oldest_come_first(store: Store) -> None:
+    payments, _ = store
+    found = []
+    for minutes in (3, 1, 2):
+        payment = keep(store, a_payment(a_caller()))
+        at = NOON + timedelta(minutes=minutes)
+        captured = replace(attempt(payment), id=f"pay_{minutes}")
+        done = payment.completed(captured, at).given_back(new_id(), "why", "shop", at)
+        save(store, payment, done)
+        found.append((at, payment.id))
+    assert payments.refunding(2) == [id_ for _, id_ in sorted(found)][:2]
+
+
+@pytest.mark.parametrize("kind", ["memory", "dynamodb"])
+def test_a_handled_webhook_is_known_by_its_id_and_its_body(
+    request: pytest.FixtureRequest, clock: FrozenClock, kind: str
+) -> None:
+    handled: HandledWebhooks = InMemoryHandledWebhooks()
+    if kind == "dynamodb":
+        request.getfixturevalue("aws")
+        handled = DynamoHandledWebhooks(clock)
+    assert not handled.has("event_1", "digest")
+    for _ in range(2):
+        handled.add("event_1", "digest")
+    assert handled.has("event_1", "digest")
+    assert not handled.has("event_1", "another")
+    assert not handled.has("event_2", "digest")

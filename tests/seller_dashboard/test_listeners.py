@@ -2,6 +2,7 @@
 
 from datetime import date
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -28,10 +29,11 @@ def dashboard(monkeypatch: pytest.MonkeyPatch) -> Dashboard:
     return Dashboard(sales, notes, catalogue)
 
 
-def deliver(*names: str) -> None:
-    assert reactions(sqs_batch(*(sample(name) for name in names)), None) == {
-        "batchItemFailures": []
-    }
+def deliver(*names: str, **more: Any) -> None:
+    batch = [sample(name) for name in names]
+    for event in batch:
+        event["detail"]["data"] |= more
+    assert reactions(sqs_batch(*batch), None) == {"batchItemFailures": []}
 
 
 def orders(dashboard: Dashboard, seller_id: str = MEERA) -> list[NotedSale]:
@@ -76,6 +78,30 @@ def test_a_payment_shows_on_the_order_whichever_is_heard_of_first(
 ) -> None:
     deliver(*names)
     assert [noted.notes.payment for noted in orders(dashboard)] == [PaymentStatus.COMPLETED]
+
+
+@pytest.mark.parametrize(
+    "names", list(permutations(["OrderConfirmed", "OrderShipped", "OrderDelivered"]))
+)
+def test_a_delivered_order_counts_once_whatever_is_heard_of_first(
+    dashboard: Dashboard, names: tuple[str, ...]
+) -> None:
+    deliver(*names, *names)
+    assert [noted.sale.status for noted in orders(dashboard)] == [SaleStatus.DELIVERED]
+    metrics = dashboard.metrics(MEERA, NOVEMBER)
+    assert (metrics.orders, metrics.units) == (1, 2)
+
+
+@pytest.mark.parametrize("names", list(permutations(["PaymentCompleted", "PaymentRefunded"])))
+@pytest.mark.parametrize(
+    ("fully", "shown"), [(True, PaymentStatus.REFUNDED), (False, PaymentStatus.COMPLETED)]
+)
+def test_a_payment_that_went_back_shows_on_the_order(
+    dashboard: Dashboard, names: tuple[str, ...], fully: bool, shown: PaymentStatus
+) -> None:
+    deliver("OrderPlaced", "PaymentInitiated")
+    deliver(*names, fully=fully)
+    assert [noted.notes.payment for noted in orders(dashboard)] == [shown]
 
 
 @pytest.mark.parametrize("names", list(permutations(["OrderPlaced", "OrderAddressChanged"])))

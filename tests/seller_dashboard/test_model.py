@@ -89,6 +89,8 @@ def test_two_lines_of_one_product_are_one_share() -> None:
         (("1", PaymentStatus.FAILED), ("2", PaymentStatus.PENDING)),
         (("2", PaymentStatus.FAILED), ("1", PaymentStatus.COMPLETED)),
         (("1", PaymentStatus.PENDING), ("1", PaymentStatus.COMPLETED)),
+        (("1", PaymentStatus.COMPLETED), ("1", PaymentStatus.REFUNDED)),
+        (("2", PaymentStatus.PENDING), ("1", PaymentStatus.REFUNDED)),
     ],
 )
 def test_of_two_payment_facts_the_telling_one_stands(

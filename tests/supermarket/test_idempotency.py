@@ -54,6 +54,14 @@ def test_a_key_with_another_body_is_against_the_rules(store: Store) -> None:
         store.keys.result_of(IdempotencyKey.of("place", "u1", "key-1", b'{"a":1}'))
 
 
+def test_a_key_that_was_used_for_something_else_is_against_the_rules(store: Store) -> None:
+    store.remember(KEY.about("o1"), "p1")
+    assert store.keys.result_of(KEY.about("o1")) == "p1"
+    for other in (KEY, KEY.about("o2")):
+        with pytest.raises(RuleViolated):
+            store.keys.result_of(other)
+
+
 def test_of_two_uses_at_once_one_wins(store: Store) -> None:
     store.remember(KEY, "o1")
     with pytest.raises(KeyTaken):

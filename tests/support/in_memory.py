@@ -3,8 +3,10 @@ lie.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain
 
+from supermarket.audit import Facts
 from supermarket.clock import Clock
 from supermarket.contracts import Event
 from supermarket.errors import DomainError, RuleViolated
@@ -106,3 +108,34 @@ class InMemoryIdempotencyKeys:
 
     def _is_known(self, key: IdempotencyKey) -> bool:
         return key.scope in self._known and self._known[key.scope][2] > self._clock().timestamp()
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One entry of the audit trail."""
+
+    subject: str
+    action: str
+    actor: str
+    before: Facts
+    after: Facts
+
+
+class InMemoryAuditTrail:
+    """`supermarket.audit.AuditTrail` in a list."""
+
+    def __init__(self) -> None:
+        self.entries: list[Audited] = []
+
+    def record(
+        self,
+        transaction: Transaction,
+        *,
+        subject: str,
+        action: str,
+        actor: str,
+        before: Facts,
+        after: Facts,
+    ) -> None:
+        entry = Audited(subject, action, actor, dict(before), dict(after))
+        in_memory(transaction).add(lambda: True, lambda: self.entries.append(entry))

@@ -10,11 +10,15 @@ from supermarket.contracts import (
     Amount,
     Event,
     Metadata,
+    OrderCancelled,
+    OrderDelivered,
     OrderLine,
     OrderPlaced,
+    OrderShipped,
     PaymentCompleted,
     PaymentFailed,
     PaymentInitiated,
+    PaymentRefunded,
     ProductCreated,
     Recipient,
     UserRegistered,
@@ -25,6 +29,7 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ORDER_ID = "01KAN2S3T4V5W6X7Y8Z9A0B1C2"
 PAYMENT_ID = "01KAN2S3T4V5W6X7Y8Z9A0B1C3"
 PRODUCT_ID = "01KAN2S3T4V5W6X7Y8Z9A0B1C4"
+TEA = "Darjeeling First Flush Tea, 250 g"
 CORRELATION_ID = "request-01KAN2S3T4V5W6X7Y8"
 
 
@@ -53,9 +58,7 @@ def user_registered(first_name: str = "Asha", role: str = "user") -> UserRegiste
     )
 
 
-def product_created(
-    title: str = "Darjeeling First Flush Tea, 250 g", first_name: str = "Asha"
-) -> ProductCreated:
+def product_created(title: str = TEA, first_name: str = "Asha") -> ProductCreated:
     return ProductCreated(
         product_id=PRODUCT_ID,
         seller=asha(first_name),
@@ -67,9 +70,7 @@ def product_created(
     )
 
 
-def order_placed(
-    title: str = "Darjeeling First Flush Tea, 250 g", street: str = "12 MG Road", name: str = "Asha"
-) -> OrderPlaced:
+def lines(title: str = TEA) -> list[OrderLine]:
     basmati = OrderLine(
         product_id="p2",
         title="Basmati Rice, 5 kg",
@@ -86,16 +87,63 @@ def order_placed(
         unit_price=rupees(49_950),
         line_total=rupees(99_900),
     )
+    return [tea, basmati]
+
+
+def order_placed(title: str = TEA, street: str = "12 MG Road", name: str = "Asha") -> OrderPlaced:
     return OrderPlaced(
         order_id=ORDER_ID,
         customer=asha(name),
-        lines=[tea, basmati],
+        lines=lines(title),
         total=rupees(12_322_044),
         shipping_address=Address(
             street=street, city="Bengaluru", state="Karnataka", zip="560001", country="IN"
         ),
         placed_at=NOON,
         reserved_until=NOON.replace(minute=15),
+    )
+
+
+def order_cancelled(
+    by: str = "customer", title: str = TEA, name: str = "Asha", *, was_paid: bool = True
+) -> OrderCancelled:
+    return OrderCancelled.model_validate(
+        {
+            "order_id": ORDER_ID,
+            "customer": asha(name),
+            "lines": lines(title),
+            "total": rupees(12_322_044),
+            "placed_at": NOON,
+            "cancelled_at": NOON.replace(minute=15),
+            "cancelled_by": by,
+            "was_paid": was_paid,
+        }
+    )
+
+
+def order_shipped(
+    title: str = TEA, name: str = "Asha", tracking_number: str | None = "DTDC-4711-0815"
+) -> OrderShipped:
+    return OrderShipped(
+        order_id=ORDER_ID,
+        customer=asha(name),
+        lines=lines(title),
+        tracking_number=tracking_number,
+        placed_at=NOON,
+        shipped_at=NOON.replace(day=23),
+    )
+
+
+def order_delivered(
+    title: str = TEA, name: str = "Asha", tracking_number: str | None = None
+) -> OrderDelivered:
+    return OrderDelivered(
+        order_id=ORDER_ID,
+        customer=asha(name),
+        lines=lines(title),
+        tracking_number=tracking_number,
+        placed_at=NOON,
+        delivered_at=NOON.replace(day=24),
     )
 
 
@@ -127,6 +175,23 @@ def payment_failed(
     name: str = "Asha", reason: str = "The payment was declined. You can try again."
 ) -> PaymentFailed:
     event: PaymentFailed = payment(PaymentFailed, name, reason=reason, failed_at=NOON)
+    return event
+
+
+def payment_refunded(
+    name: str = "Asha",
+    reason: str = "The order was not paid in time, so it was cancelled.",
+    *,
+    fully: bool = True,
+) -> PaymentRefunded:
+    event: PaymentRefunded = payment(
+        PaymentRefunded,
+        name,
+        refund_id="01KAN2S3T4V5W6X7Y8Z9A0B1C5",
+        fully=fully,
+        reason=reason,
+        refunded_at=NOON,
+    )
     return event
 
 

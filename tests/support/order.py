@@ -15,6 +15,7 @@ from supermarket.money import Currency
 from supermarket.transaction import Transaction
 from support.cart import InMemoryCarts, InMemoryCatalogue, rupees
 from support.in_memory import (
+    InMemoryAuditTrail,
     InMemoryIdempotencyKeys,
     InMemoryOutbox,
     InMemoryTransaction,
@@ -96,7 +97,15 @@ class InMemoryOrders:
                 timeline=moved.timeline,
                 reserved_until=None,
                 updated_at=moved.updated_at,
+                **_learned(moved),
             ),
+            refused=Moved("moved"),
+        )
+
+    def settle(self, read: Order, settled: Order, transaction: Transaction) -> None:
+        in_memory(transaction).add(
+            lambda: self.kept[read.id].status is read.status,
+            lambda: self._change(settled, updated_at=settled.updated_at, **_learned(settled)),
             refused=Moved("moved"),
         )
 
@@ -117,6 +126,15 @@ class InMemoryOrders:
 
     def _change(self, order: Order, **values: object) -> None:
         self.kept[order.id] = replace(self.kept[order.id], **values)  # type: ignore[arg-type]
+
+
+def _learned(order: Order) -> dict[str, object]:
+    known = {
+        "paid_at": order.paid_at,
+        "refunded_at": order.refunded_at,
+        "tracking_number": order.tracking_number,
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 class InMemoryAddressBook:
@@ -152,6 +170,7 @@ class LittleShop:
         self.is_crashing = False
         self.address_book = InMemoryAddressBook()
         self.idempotency_keys = InMemoryIdempotencyKeys(clock)
+        self.audit = InMemoryAuditTrail()
         self.outbox = InMemoryOutbox()
         self.service = OrderService(
             orders=self.orders,
@@ -159,15 +178,25 @@ class LittleShop:
             carts=ShopCarts(self.carts),
             address_book=self.address_book,
             idempotency_keys=self.idempotency_keys,
+            audit=self.audit,
             begin=self._begin,
             terms=Terms(RESERVATION, charges or Charges(Decimal(0), 0)),
             clock=clock,
             new_id=new_id,
         )
 
-    def places(self, customer: Caller, *, stock: int = 10, quantity: int = 1) -> Order:
-        """An order of `customer` for a product of its own."""
-        self.carts.add(customer.user_id, self.catalogue.sell(stock).id, quantity)
+    def places(
+        self,
+        customer: Caller,
+        *,
+        stock: int = 10,
+        quantity: int = 1,
+        sellers: tuple[str, ...] = ("seller",),
+    ) -> Order:
+        """An order of `customer` for a product of its own, of each of these sellers."""
+        for seller_id in sellers:
+            product = self.catalogue.sell(stock, seller_id=seller_id)
+            self.carts.add(customer.user_id, product.id, quantity)
         return self.service.place(customer, HOME)
 
     def _begin(self) -> Transaction:

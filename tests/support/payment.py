@@ -3,21 +3,47 @@
 import hashlib
 import hmac
 import itertools
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
-from payment.model import Attempt, AttemptStatus, Customer, PayableOrder, Payment, Proof
-from payment.service import Overtaken, RazorpayKeys
-from supermarket.caller import Caller
+import pytest
+
+from conftest import FrozenClock
+from payment.changes import Changes
+from payment.ledger import Account, Entry
+from payment.model import (
+    Attempt,
+    AttemptStatus,
+    Customer,
+    PayableOrder,
+    Payment,
+    Proof,
+    RazorpayRefund,
+    RefundStatus,
+)
+from payment.ports import Overtaken, RazorpayKeys, Refused
+from payment.refunds import Refunds
+from payment.service import PaymentService
+from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
-from supermarket.errors import Conflict, NotFound, Unavailable
+from supermarket.errors import Conflict, Invalid, NotFound, Unavailable
+from supermarket.idempotency import IdempotencyKey
 from supermarket.money import Currency, Money
-from supermarket.transaction import Transaction
+from supermarket.transaction import BeginTransaction, Transaction
+from support.api import a_caller
 from support.cloud import RAZORPAY_KEYS
-from support.in_memory import in_memory
+from support.in_memory import (
+    InMemoryAuditTrail,
+    InMemoryIdempotencyKeys,
+    InMemoryOutbox,
+    in_memory,
+)
 
 KEYS = RazorpayKeys(RAZORPAY_KEYS["keyId"], RAZORPAY_KEYS["keySecret"])
+WEBHOOK_SECRET = RAZORPAY_KEYS["webhookSecret"]
 PRICE = Money(49_950, Currency.INR)
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -40,6 +66,77 @@ def signed(razorpay_order_id: str, razorpay_payment_id: str, key: str = KEYS.key
     return Proof(razorpay_order_id, razorpay_payment_id, signature)
 
 
+@dataclass(frozen=True)
+class SentWebhook:
+    """What arrives at the endpoint."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+def a_webhook(
+    body: bytes, secret: str = WEBHOOK_SECRET, event_id: str | None = None
+) -> SentWebhook:
+    """These bytes, signed as Razorpay signs them."""
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    id_ = event_id or f"event_{next(_numbers):014}"
+    headers = {"x-razorpay-signature": signature, "x-razorpay-event-id": id_}
+    return SentWebhook(body, {"content-type": "application/json", **headers})
+
+
+def a_payment_webhook(event: str, attempt: Attempt, **options: str) -> SentWebhook:
+    payload = {"payment": {"entity": on_the_wire(attempt)}}
+    return a_webhook(as_event(event, payload), **options)
+
+
+def a_refund_webhook(
+    event: str, refund: RazorpayRefund, attempt: Attempt, **options: str
+) -> SentWebhook:
+    payload = {
+        "refund": {"entity": refund_on_the_wire(refund)},
+        "payment": {"entity": on_the_wire(attempt)},
+    }
+    return a_webhook(as_event(event, payload), **options)
+
+
+def as_event(event: str, payload: Mapping[str, object]) -> bytes:
+    """An event as Razorpay writes it."""
+    written = {
+        "entity": "event",
+        "account_id": "acc_00000000000001",
+        "event": event,
+        "contains": list(payload),
+        "payload": payload,
+        "created_at": 1_795_000_000,
+    }
+    return json.dumps(written, separators=(",", ":")).encode()
+
+
+def on_the_wire(attempt: Attempt) -> dict[str, object]:
+    return {
+        "id": attempt.id,
+        "entity": "payment",
+        "amount": attempt.minor,
+        "currency": attempt.currency,
+        "status": attempt.status.value,
+        "order_id": attempt.razorpay_order_id,
+        "fee": attempt.fee.minor if attempt.fee else None,
+        "notes": [],
+    }
+
+
+def refund_on_the_wire(refund: RazorpayRefund) -> dict[str, object]:
+    return {
+        "id": refund.id,
+        "entity": "refund",
+        "payment_id": refund.payment_id,
+        "amount": refund.amount.minor,
+        "currency": refund.amount.currency.value,
+        "status": refund.status.value.lower(),
+        "notes": {"refund_id": refund.our_id} if refund.our_id else [],
+    }
+
+
 class InMemoryPayments:
     """`Payments` in dictionaries."""
 
@@ -47,12 +144,20 @@ class InMemoryPayments:
         self._by_id: dict[str, Payment] = {}
         self._by_order: dict[str, str] = {}
         self._by_razorpay_order: dict[str, str] = {}
+        self._by_attempt: dict[str, str] = {}
 
     def find(self, payment_id: str) -> Payment | None:
         return self._by_id.get(payment_id)
 
     def find_by_order(self, order_id: str) -> Payment | None:
         return self.find(self._by_order.get(order_id, ""))
+
+    def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
+        return self.find(self._by_attempt.get(razorpay_payment_id, ""))
+
+    def refunding(self, limit: int) -> list[str]:
+        found = [payment for payment in self._by_id.values() if payment.open_refunds]
+        return [payment.id for payment in sorted(found, key=lambda p: p.updated_at)][:limit]
 
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
         return self.find(self._by_razorpay_order.get(razorpay_order_id, ""))
@@ -73,14 +178,49 @@ class InMemoryPayments:
             Overtaken("overtaken"),
         )
 
-    def save(self, payment: Payment, transaction: Transaction) -> None:
+    def save(self, read: Payment, changed: Payment, transaction: Transaction) -> None:
         def unchanged() -> bool:
-            kept = self._by_id.get(payment.id)
-            return kept is not None and kept.version == payment.version - 1
+            kept = self._by_id.get(read.id)
+            return kept is not None and kept.version == read.version
 
+        def effect() -> None:
+            self._by_id[changed.id] = changed
+            if changed.razorpay_payment_id:
+                self._by_attempt[changed.razorpay_payment_id] = changed.id
+
+        in_memory(transaction).add(unchanged, effect, Overtaken("overtaken"))
+
+
+class InMemoryLedger:
+    """`Ledger` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str, str], Entry] = {}
+
+    def book(self, entry: Entry, transaction: Transaction) -> None:
+        key = (entry.payment_id, entry.kind.value, entry.reference)
         in_memory(transaction).add(
-            unchanged, lambda: self._by_id.update({payment.id: payment}), Overtaken("overtaken")
+            lambda: key not in self.entries,
+            lambda: self.entries.update({key: entry}),
+            Overtaken("overtaken"),
         )
+
+    def of_payment(self, payment_id: str) -> tuple[Entry, ...]:
+        found = (entry for entry in self.entries.values() if entry.payment_id == payment_id)
+        return tuple(sorted(found, key=lambda entry: entry.at))
+
+
+class InMemoryHandledWebhooks:
+    """`HandledWebhooks` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._digests: dict[str, str] = {}
+
+    def has(self, event_id: str, digest: str) -> bool:
+        return self._digests.get(event_id) == digest
+
+    def add(self, event_id: str, digest: str) -> None:
+        self._digests[event_id] = digest
 
 
 class FakeOrders:
@@ -125,7 +265,16 @@ class FakeRazorpay:
         self.captures: list[str] = []
         self.is_down = False
         self.capture_fails = False
-        self.meanwhile: Callable[[], None] | None = None
+        self.refunds: dict[str, RazorpayRefund] = {}
+        self.refund_outcome = RefundStatus.PROCESSED
+        self.refund_fails = False
+        self.answers_get_lost = False
+        self.meanwhile: Callable[[], object] | None = None
+
+    def open_known(self, payment: Payment) -> None:
+        """The order of a payment that was not opened here."""
+        price = payment.price
+        self.orders[payment.razorpay_order_id] = _RazorpayOrder(price.minor, price.currency.value)
 
     def pay(self, razorpay_order_id: str, status: AttemptStatus = AttemptStatus.CAPTURED) -> Proof:
         """A customer pays, or fails to; what the browser gets to hand in."""
@@ -154,6 +303,46 @@ class FakeRazorpay:
             self.attempts[attempt.id] = replace(attempt, status=AttemptStatus.CAPTURED)
         return self.attempts[attempt.id]
 
+    def refund(self, razorpay_payment_id: str, amount: Money, refund_id: str) -> RazorpayRefund:
+        self._answer()
+        if self.refund_fails:
+            raise Refused("Razorpay refused")
+        for known in self.refunds_of(razorpay_payment_id):
+            if known.our_id == refund_id:
+                return known
+        attempt = self.attempts[razorpay_payment_id]
+        done = sum(refund.amount.minor for refund in self._alive(razorpay_payment_id))
+        if done + amount.minor > attempt.minor:
+            raise Refused("more than was paid")
+        record = self.give_back(razorpay_payment_id, amount, our_id=refund_id)
+        self._let_others_in()
+        if self.answers_get_lost:
+            raise Unavailable("the answer was lost")
+        return record
+
+    def give_back(
+        self, razorpay_payment_id: str, amount: Money, *, our_id: str | None = None
+    ) -> RazorpayRefund:
+        """What Razorpay does when it is asked, here or in its dashboard."""
+        id_ = f"rfnd_{next(_numbers):014}"
+        outcome = self.refund_outcome
+        record = RazorpayRefund(id_, razorpay_payment_id, amount, outcome, our_id)
+        self.refunds[id_] = record
+        return record
+
+    def end(self, refund_id: str, status: RefundStatus) -> RazorpayRefund:
+        """A refund that was pending comes to its end."""
+        self.refunds[refund_id] = replace(self.refunds[refund_id], status=status)
+        return self.refunds[refund_id]
+
+    def refunds_of(self, razorpay_payment_id: str) -> list[RazorpayRefund]:
+        self._answer()
+        return [r for r in self.refunds.values() if r.payment_id == razorpay_payment_id]
+
+    def _alive(self, razorpay_payment_id: str) -> list[RazorpayRefund]:
+        found = self.refunds_of(razorpay_payment_id)
+        return [refund for refund in found if refund.status is not RefundStatus.FAILED]
+
     def _answer(self) -> None:
         if self.is_down:
             raise Unavailable("Razorpay does not answer")
@@ -162,3 +351,78 @@ class FakeRazorpay:
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile:
             meanwhile()
+
+
+class Shop:
+    """The service with all its fakes, and a customer with an order to pay."""
+
+    def __init__(self) -> None:
+        self.clock = FrozenClock()
+        self.outbox = InMemoryOutbox()
+        self.orders = FakeOrders()
+        self.razorpay = FakeRazorpay()
+        self.payments = InMemoryPayments()
+        self.ledger = InMemoryLedger()
+        self.audit = InMemoryAuditTrail()
+        self.keys = InMemoryIdempotencyKeys(self.clock)
+        self.service = self.a_service()
+        self.customer = a_caller()
+        self.admin = a_caller(Role.ADMIN)
+        self.order = self.orders.place(an_order(self.customer))
+
+    def a_service(self, begin: BeginTransaction | None = None) -> PaymentService:
+        """The use cases; `begin` may make transactions that fail."""
+        begin = begin or self.outbox.begin
+        changes = Changes(self.payments, self.ledger, self.audit, begin)
+        refunds = Refunds(self.payments, self.razorpay, changes, self.keys, self.clock, new_id)
+        return PaymentService(
+            payments=self.payments,
+            ledger=self.ledger,
+            orders=self.orders,
+            razorpay=self.razorpay,
+            refunds=refunds,
+            changes=changes,
+            idempotency_keys=self.keys,
+            keys=lambda: KEYS,
+            begin=begin,
+            clock=self.clock,
+            new_id=new_id,
+        )
+
+    def create(self) -> Payment:
+        return self.service.create(self.order.id, self.customer).payment
+
+    def pay(self, status: AttemptStatus = AttemptStatus.CAPTURED) -> Proof:
+        return self.razorpay.pay(self.create().razorpay_order_id, status)
+
+    def verify(self, proof: Proof) -> Payment:
+        return self.service.verify(proof, self.customer)
+
+    def decline(self) -> Proof:
+        proof = self.pay(AttemptStatus.FAILED)
+        with pytest.raises(Invalid):
+            self.verify(proof)
+        return proof
+
+    def paid(self) -> Payment:
+        """The order, paid for."""
+        return self.verify(self.pay())
+
+    def refund(self, amount: str | None = None, key: IdempotencyKey | None = None) -> Payment:
+        decimal = None if amount is None else Decimal(amount)
+        payment, _ = self.service.refund(self.kept.id, decimal, self.admin, key)
+        return payment
+
+    @property
+    def kept(self) -> Payment:
+        payment = self.payments.find_by_order(self.order.id)
+        assert payment is not None
+        return payment
+
+    def balances(self) -> dict[Account, int]:
+        """What the ledger says is in each account."""
+        lines = [line for entry in self.ledger.entries.values() for line in entry.lines]
+        return {a: sum(line.minor for line in lines if line.account is a) for a in Account}
+
+    def events(self) -> list[str]:
+        return [type(event).__name__ for event in self.outbox.events]

@@ -188,6 +188,30 @@ class OrderAddressChanged(Event):
     changed_at: Moment
 
 
+class OrderShipped(Event):
+    """Everything in the order is on its way to the customer."""
+
+    SOURCE = "supermarket.order"
+    order_id: str
+    customer: Recipient
+    lines: list[OrderLine] = Field(min_length=1)
+    tracking_number: str | None = None
+    placed_at: Moment
+    shipped_at: Moment
+
+
+class OrderDelivered(Event):
+    """The order has reached its customer."""
+
+    SOURCE = "supermarket.order"
+    order_id: str
+    customer: Recipient
+    lines: list[OrderLine] = Field(min_length=1)
+    tracking_number: str | None = None
+    placed_at: Moment
+    delivered_at: Moment
+
+
 class PaymentInitiated(Event):
     """A Razorpay order exists for this order; the customer can pay."""
 
@@ -223,6 +247,36 @@ class PaymentFailed(Event):
     failed_at: Moment
 
 
+class PaymentRefunded(Event):
+    """Money went back to the customer, and Razorpay's own record says so. `amount` is what this one
+    refund gave back; `fully` tells whether nothing of the payment is left.
+    """
+
+    SOURCE = "supermarket.payment"
+    payment_id: str
+    order_id: str
+    customer: Recipient
+    amount: Amount
+    refund_id: str
+    fully: bool
+    reason: str
+    refunded_at: Moment
+
+
+class PaymentDriftFound(Event):
+    """The shop and Razorpay tell different things about the subject (a payment of the shop's, or an
+    order, payment or refund of Razorpay's), and no machine can mend it.
+    """
+
+    SOURCE = "supermarket.payment"
+    subject_id: str
+    kind: Literal["missing_here", "missing_there", "different_amount", "different_state"]
+    details: str
+    payment_id: str | None = None
+    order_id: str | None = None
+    found_at: Moment
+
+
 EVENTS: dict[str, type[Event]] = {
     event.__name__: event
     for event in (
@@ -234,8 +288,12 @@ EVENTS: dict[str, type[Event]] = {
         OrderConfirmed,
         OrderCancelled,
         OrderAddressChanged,
+        OrderShipped,
+        OrderDelivered,
         PaymentInitiated,
         PaymentCompleted,
         PaymentFailed,
+        PaymentRefunded,
+        PaymentDriftFound,
     )
 }

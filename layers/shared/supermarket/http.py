@@ -41,6 +41,7 @@ from supermarket.schemas import Body, Query
 
 JSON = "application/json"
 ANY_TYPE = "*/*"
+NO_FIELDS = b"{}"  # what a request without a body says
 MAX_JSON_BYTES = 64 * 1024
 MAX_PAYLOAD_BYTES = 10 * 1024 * 1024  # API Gateway lets no more through
 MAX_FIELD_NAME = 80
@@ -180,7 +181,7 @@ class Endpoint:
             return self._checked
         if issubclass(hint, Body):
             return lambda request: _validated(
-                lambda: hint.model_validate_json(self._checked(request).body)
+                lambda: hint.model_validate_json(self._checked(request).body or NO_FIELDS)
             )
         if issubclass(hint, Query):
             return lambda request: _validated(lambda: hint.model_validate(request.query))

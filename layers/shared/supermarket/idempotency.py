@@ -32,6 +32,11 @@ class IdempotencyKey:
     scope: str
     fingerprint: str
 
+    def about(self, subject: str) -> Self:
+        """The same key, with what its request is about besides its body: what its path names."""
+        both = f"{subject}#{self.fingerprint}"
+        return type(self)(self.scope, sha256(both.encode()).hexdigest())
+
     @classmethod
     def of(cls, use_case: str, user_id: str, key: str, body: bytes) -> Self:
         return cls(f"{use_case}#{user_id}#{key}", sha256(_canonical(body)).hexdigest())

@@ -2,9 +2,11 @@
 
 from functools import cache
 
-from supermarket.clock import utc_now
+from supermarket.audit import AuditTrail
+from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.cursors import Cursors
+from supermarket.dynamo.audit import DynamoAuditTrail
 from supermarket.dynamo.idempotency import DynamoIdempotencyKeys
 from supermarket.dynamo.sessions import DynamoSessions
 from supermarket.idempotency import IdempotencyKeys
@@ -36,3 +38,8 @@ def cursors() -> Cursors:
 @cache
 def idempotency_keys() -> IdempotencyKeys:
     return DynamoIdempotencyKeys(utc_now)
+
+
+@cache
+def audit_trail() -> AuditTrail:
+    return DynamoAuditTrail(utc_now, new_id)

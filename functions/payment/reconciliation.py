@@ -1,0 +1,442 @@
+"""Holds the shop's payments against Razorpay's records: mends what the one use case that learns of
+payments can mend, and reports the rest as drift.
+
+A run walks four lists, page by page: Razorpay's attempts, refunds and orders of a window, then the
+shop's own payments of it. The checkpoint tells where it has got to; a run that has no time left, or
+dies, is carried on by the next one. Everything done here may be done twice and at once.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal, Protocol, Self
+
+from payment.model import (
+    Attempt,
+    AttemptStatus,
+    Payment,
+    RazorpayOrder,
+    RazorpayRefund,
+    Refund,
+    RefundStatus,
+)
+from supermarket import telemetry
+from supermarket.clock import Clock, iso
+from supermarket.contracts import PaymentDriftFound
+from supermarket.errors import Conflict, Unavailable
+from supermarket.money import Money
+from supermarket.transaction import BeginTransaction, Transaction
+
+PAGE = 100  # the most that Razorpay gives at once
+FIRST_WINDOW = timedelta(days=1)
+# what became of a payment is looked at again for a day, since it may be captured or refunded late
+LOOK_BACK = timedelta(days=1)
+# an index may show a payment late
+OWN_LOOK_BACK = timedelta(minutes=15)
+REFUNDS_PER_RUN = 200
+LATEST = "latest"
+
+type Kind = Literal["missing_here", "missing_there", "different_amount", "different_state"]
+type GoesOn = Callable[[], bool]
+
+
+class OtherRun(Conflict):
+    """Another run has moved the checkpoint: it goes on, this one stops."""
+
+
+class FoundBefore(Conflict):
+    """This drift was reported already."""
+
+
+class Walk(StrEnum):
+    """The lists that are walked, in this order: states are compared when all is mended."""
+
+    PAYMENTS = "payments"
+    REFUNDS = "refunds"
+    ORDERS = "orders"
+    OWN = "own"
+    NONE = "none"
+
+    def next(self) -> Self:
+        walks = list(type(self))
+        return walks[walks.index(self) + 1]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far a window has been walked. `position` is how many records of Razorpay's list were
+    seen, or the place of the last one of the shop's own payments.
+    """
+
+    name: str
+    since: datetime
+    own_since: datetime
+    until: datetime
+    walk: Walk = Walk.PAYMENTS
+    position: str = ""
+    version: int = 1
+
+    @property
+    def is_finished(self) -> bool:
+        return self.walk is Walk.NONE
+
+    def moved(self, position: str) -> Self:
+        """Further in the same list; an empty position means that the list is at its end."""
+        walk = self.walk if position else self.walk.next()
+        return replace(self, walk=walk, position=position, version=self.version + 1)
+
+    def restarted(self, since: datetime, own_since: datetime, until: datetime) -> Self:
+        """The same checkpoint, at the beginning of another window."""
+        return type(self)(self.name, since, own_since, until, version=self.version + 1)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Something that the shop and Razorpay tell differently, and that nothing here can mend."""
+
+    subject_id: str
+    kind: Kind
+    details: str
+    payment_id: str | None
+    order_id: str | None
+    found_at: datetime
+
+
+@dataclass
+class Report:
+    """What a run did. Drift counts again each time it is seen, though it is told only once."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.checkpoint is not None and self.checkpoint.is_finished
+
+
+class OwnPayments(Protocol):
+    """The shop's payments."""
+
+    def find(self, payment_id: str) -> Payment | None: ...
+
+    def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
+
+    def refunding(self, limit: int) -> list[str]:
+        """Ids of payments with refunds whose end is not known."""
+
+    def created_between(
+        self, since: datetime, until: datetime, after: str, count: int
+    ) -> Sequence[Payment]:
+        """A page of payments, the oldest first, from behind the place `after`; an index tells."""
+
+
+class Records(Protocol):
+    """Razorpay's records. Every call may raise Unavailable."""
+
+    def payments_between(
+        self, since: datetime, until: datetime, skip: int, count: int
+    ) -> Sequence[Attempt]: ...
+
+    def refunds_between(
+        self, since: datetime, until: datetime, skip: int, count: int
+    ) -> Sequence[RazorpayRefund]: ...
+
+    def orders_between(
+        self, since: datetime, until: datetime, skip: int, count: int
+    ) -> Sequence[RazorpayOrder]: ...
+
+    def order(self, razorpay_order_id: str) -> RazorpayOrder | None:
+        """One order; None when Razorpay does not know it."""
+
+    def attempts_of(self, razorpay_order_id: str) -> Sequence[Attempt]:
+        """All attempts to pay an order."""
+
+
+class Mending(Protocol):
+    """The one way in which the shop learns of payments (`PaymentService`)."""
+
+    def learn_of_attempt(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None: ...
+
+    def learn_of_refund(self, record: RazorpayRefund) -> Payment | None: ...
+
+    def drive_refunds(self, payment_id: str) -> Payment: ...
+
+
+class Findings(Protocol):
+    """Where checkpoints and drift are kept."""
+
+    def checkpoint(self, name: str) -> Checkpoint | None: ...
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep a move; OtherRun unless it was made from what is kept."""
+
+    def add(self, drift: Drift, transaction: Transaction) -> None:
+        """Keep a finding; FoundBefore when it is kept already."""
+
+
+def place_of(payment: Payment) -> str:
+    """Where a payment stands among all: by its time, and by its id among those of the same."""
+    return f"{iso(payment.created_at)}#{payment.id}"
+
+
+class Reconciliation:
+    """What can be done about two books that should say the same."""
+
+    def __init__(
+        self,
+        payments: OwnPayments,
+        records: Records,
+        mending: Mending,
+        findings: Findings,
+        begin: BeginTransaction,
+        clock: Clock,
+    ) -> None:
+        self._payments = payments
+        self._records = records
+        self._mending = mending
+        self._findings = findings
+        self._begin = begin
+        self._clock = clock
+
+    def catch_up(self, goes_on: GoesOn) -> Report:
+        """Everything up to now that was not looked at yet, as far as there is time for it; then the
+        refunds that are not at their end.
+        """
+        report = self._carry_on(self._latest_window, LATEST, goes_on, Report(), _untold)
+        if not report.counts["stopped"]:
+            self._drive_refunds(goes_on, report)
+        return report
+
+    def reconcile(
+        self,
+        since: datetime,
+        until: datetime,
+        goes_on: GoesOn,
+        tell: Callable[[Report], None],
+    ) -> Report:
+        """A window of somebody's choice; what was begun of it before is carried on."""
+        name = f"{iso(since)}/{iso(until)}"
+
+        def window(known: Checkpoint | None) -> Checkpoint:
+            if known is None:
+                return Checkpoint(name, since, since, until)
+            return known.restarted(since, since, until)
+
+        return self._carry_on(window, name, goes_on, Report(), tell)
+
+    def _latest_window(self, known: Checkpoint | None) -> Checkpoint:
+        now = self._clock()
+        # the second that is not over yet may still get records, which would shift the pages
+        until = now.replace(microsecond=0) - timedelta(seconds=1)
+        if known is None:
+            since = until - FIRST_WINDOW
+            return Checkpoint(LATEST, since, since, until)
+        seen = known.until
+        return known.restarted(seen - LOOK_BACK, seen - OWN_LOOK_BACK, max(seen, until))
+
+    def _carry_on(
+        self,
+        window: Callable[[Checkpoint | None], Checkpoint],
+        name: str,
+        goes_on: GoesOn,
+        report: Report,
+        tell: Callable[[Report], None],
+    ) -> Report:
+        try:
+            checkpoint = self._findings.checkpoint(name)
+            if checkpoint is None or checkpoint.is_finished:
+                checkpoint = window(checkpoint)
+                self._findings.save(checkpoint)
+            report.checkpoint = checkpoint
+            while not checkpoint.is_finished and goes_on():
+                checkpoint = checkpoint.moved(self._walk_page(checkpoint, report))
+                self._findings.save(checkpoint)
+                report.checkpoint = checkpoint
+                tell(report)
+        except OtherRun:
+            report.counts["overtaken"] += 1
+        except Unavailable as trouble:
+            telemetry.logger.error("reconciliation stopped", extra={"trouble": trouble.message})
+            report.counts["stopped"] += 1
+        return report
+
+    def _walk_page(self, at: Checkpoint, report: Report) -> str:
+        """One page of the present list; the position behind it."""
+        if at.walk is Walk.OWN:
+            own = self._payments.created_between(at.own_since, at.until, at.position, PAGE)
+            self._each(own, self._check_payment, report)
+            return place_of(own[-1]) if own else ""
+        skip = int(at.position or 0)
+        window = (at.since, at.until, skip, PAGE)
+        seen: int
+        match at.walk:
+            case Walk.PAYMENTS:
+                attempts = self._records.payments_between(*window)
+                seen = self._each(attempts, self._check_attempt, report)
+            case Walk.REFUNDS:
+                refunds = self._records.refunds_between(*window)
+                seen = self._each(refunds, self._check_refund, report)
+            case _:
+                orders = self._records.orders_between(*window)
+                seen = self._each(orders, self._check_order, report)
+        return str(skip + seen) if seen == PAGE else ""
+
+    def _each[R: (Attempt, RazorpayRefund, RazorpayOrder, Payment)](
+        self, page: Sequence[R], check: Callable[[R, Report], None], report: Report
+    ) -> int:
+        """A record that cannot be handled stops none of the rest; a provider that is down does."""
+        for record in page:
+            report.counts["checked"] += 1
+            try:
+                check(record, report)
+            except Unavailable:
+                raise
+            except Exception:
+                telemetry.logger.exception("not reconciled", extra={"record": record.id})
+                report.counts["failed"] += 1
+        return len(page)
+
+    def _check_attempt(self, attempt: Attempt, report: Report) -> None:
+        payment = self._payment_of(attempt)
+        if payment is None:
+            if attempt.is_taken:
+                details = f"Razorpay took {_text(attempt)} for no payment of this shop"
+                self._report("missing_here", attempt.id, details, None, report)
+        elif not payment.is_meant_by(attempt):
+            details = f"Razorpay has {_text(attempt)}, the shop {_money(payment.price)}"
+            self._report("different_amount", attempt.id, details, payment, report)
+        elif not _agrees(payment, attempt):
+            self._learn(payment, attempt, report)
+
+    def _learn(self, payment: Payment, attempt: Attempt, report: Report) -> None:
+        told = self._mending.learn_of_attempt(payment.razorpay_order_id, attempt) or payment
+        if told.open_refunds:
+            # money that came for an order that is gone: it is on its way back at once
+            told = self._mending.drive_refunds(told.id)
+        if _agrees(told, attempt):
+            report.counts["mended"] += 1
+        else:
+            details = f"at Razorpay the attempt is {attempt.status}, the payment is {told.status}"
+            self._report("different_state", attempt.id, details, told, report)
+
+    def _check_refund(self, record: RazorpayRefund, report: Report) -> None:
+        payment = self._mending.learn_of_refund(record)
+        own = next((r for r in _refunds(payment) if r.razorpay_refund_id == record.id), None)
+        if own is None:
+            details = f"Razorpay gave {_money(record.amount)} back, the shop knows nothing of it"
+            self._report("missing_here", record.id, details, payment, report)
+        elif own.amount != record.amount:
+            details = f"Razorpay has {_money(record.amount)}, the shop {_money(own.amount)}"
+            self._report("different_amount", record.id, details, payment, report)
+        elif record.status is not RefundStatus.PENDING and own.status is not record.status:
+            # the list is older than the shop's own row: only what is final can be compared
+            details = f"at Razorpay the refund is {record.status}, here {own.status}"
+            self._report("different_state", record.id, details, payment, report)
+
+    def _check_order(self, order: RazorpayOrder, report: Report) -> None:
+        payment = self._payments.find_by_razorpay_order(order.id)
+        if payment is not None:
+            self._compare(payment, order, report)
+        elif order.status == "paid":
+            # one that nobody paid was opened by a request that died: it does no harm
+            details = "a Razorpay order is paid, and no payment of this shop has opened it"
+            self._report("missing_here", order.id, details, None, report)
+
+    def _check_payment(self, payment: Payment, report: Report) -> None:
+        order = self._records.order(payment.razorpay_order_id)
+        if order is None:
+            details = f"Razorpay does not know {payment.razorpay_order_id}"
+            self._report("missing_there", payment.id, details, payment, report)
+        else:
+            self._compare(payment, order, report)
+
+    def _compare(self, payment: Payment, order: RazorpayOrder, report: Report) -> None:
+        if (order.minor, order.currency) != (payment.price.minor, payment.price.currency.value):
+            details = f"Razorpay has {_text(order)}, the shop {_money(payment.price)}"
+            self._report("different_amount", order.id, details, payment, report)
+        elif order.status == "paid" and not payment.is_paid:
+            self._fetch_payment_of(payment, order, report)
+        elif order.status != "paid" and payment.is_paid:
+            # it may have been paid since the list was read
+            now = self._records.order(order.id)
+            if now is None or now.status != "paid":
+                details = f"the payment is {payment.status}, its order is not paid at Razorpay"
+                self._report("different_state", order.id, details, payment, report)
+
+    def _fetch_payment_of(self, payment: Payment, order: RazorpayOrder, report: Report) -> None:
+        """The attempt that paid may be outside of the window."""
+        for attempt in self._records.attempts_of(order.id):
+            self._check_attempt(attempt, report)
+        now = self._payments.find(payment.id) or payment
+        if not now.is_paid:
+            details = f"the order is paid at Razorpay, the payment is {now.status}"
+            self._report("different_state", order.id, details, now, report)
+
+    def _payment_of(self, attempt: Attempt) -> Payment | None:
+        order_id = attempt.razorpay_order_id
+        return self._payments.find_by_razorpay_order(order_id) if order_id else None
+
+    def _drive_refunds(self, goes_on: GoesOn, report: Report) -> None:
+        """Refunds that were wanted and not sent, or whose end nobody has told."""
+        for payment_id in self._payments.refunding(REFUNDS_PER_RUN):
+            if not goes_on():
+                return
+            try:
+                self._mending.drive_refunds(payment_id)
+                report.counts["driven"] += 1
+            except Exception:
+                telemetry.logger.exception("refunds not driven", extra={"payment_id": payment_id})
+                report.counts["failed"] += 1
+
+    def _report(
+        self, kind: Kind, subject_id: str, details: str, payment: Payment | None, report: Report
+    ) -> None:
+        report.counts["drift"] += 1
+        drift = Drift(
+            subject_id=subject_id,
+            kind=kind,
+            details=details,
+            payment_id=payment.id if payment else None,
+            order_id=payment.order_id if payment else None,
+            found_at=self._clock(),
+        )
+        transaction = self._begin()
+        self._findings.add(drift, transaction)
+        transaction.emit(PaymentDriftFound(**vars(drift)))
+        try:
+            transaction.commit()
+        except FoundBefore:
+            return
+        telemetry.logger.error(
+            "payment drift", extra={**vars(drift), "found_at": iso(drift.found_at)}
+        )
+        telemetry.count("PaymentDrift", kind=kind)
+
+
+def _agrees(payment: Payment, attempt: Attempt) -> bool:
+    """Whether the shop knows what this attempt came to."""
+    if attempt.is_taken:
+        is_booked = attempt.fee is None or payment.fee is not None
+        return payment.is_paid and payment.razorpay_payment_id == attempt.id and is_booked
+    if attempt.status is AttemptStatus.FAILED:
+        return not payment.is_open or attempt.id in payment.declined
+    return True  # it is not over
+
+
+def _refunds(payment: Payment | None) -> tuple[Refund, ...]:
+    return payment.refunds if payment else ()
+
+
+def _text(record: Attempt | RazorpayOrder) -> str:
+    """Money of any currency, also of one that the shop does not trade in."""
+    return f"{record.minor} {record.currency} (minor units)"
+
+
+def _money(money: Money) -> str:
+    return f"{money.minor} {money.currency} (minor units)"
+
+
+def _untold(_: Report) -> None:
+    """Nobody watches."""

@@ -1,0 +1,214 @@
+"""Use cases of refunds: ask for one, give back what is owed, hand it to Razorpay, and follow it to
+its end.
+
+A refund is written down before Razorpay hears of it, and Razorpay hears of it under its id. So
+whatever crashes in between, it is made once: it can be sent again, and is found by its id.
+"""
+
+from decimal import Decimal
+
+from payment.changes import AlsoWrite, Changes
+from payment.model import (
+    NotThisPayment,
+    Payment,
+    RazorpayRefund,
+    Refund,
+    RefundStatus,
+)
+from payment.ports import Overtaken, Payments, Razorpay, Refused
+from supermarket import telemetry
+from supermarket.clock import Clock, NewId, is_id
+from supermarket.errors import BadGateway, Conflict, NotFound, Unavailable
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyTaken
+from supermarket.money import Money
+
+TRIES = 6
+
+NOT_FOUND = "There is no such payment"
+NOT_PAID = "Nothing was paid, so nothing can be refunded"
+NOTHING_LEFT = "All of this payment went back already, or is on its way"
+BUSY = "This payment is being changed at this very moment. Try again."
+REFUSED = "Razorpay refused the refund. No money went back."
+BY_ADMIN = "The shop refunded this payment."
+THE_SHOP, RAZORPAY = "shop", "razorpay"
+
+
+class Refunds:
+    """All ways in which money goes back."""
+
+    def __init__(
+        self,
+        payments: Payments,
+        razorpay: Razorpay,
+        changes: Changes,
+        idempotency_keys: IdempotencyKeys,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._payments = payments
+        self._razorpay = razorpay
+        self._changes = changes
+        self._idempotency_keys = idempotency_keys
+        self._clock = clock
+        self._new_id = new_id
+
+    def request(
+        self, payment_id: str, amount: Decimal | None, by: str, key: IdempotencyKey | None
+    ) -> tuple[Payment, Refund]:
+        """Give `amount` back, or all that is left; the same key gets the same refund.
+
+        It stays REQUESTED if Razorpay does not answer, and is sent again by `drive`.
+        """
+        key = key and key.about(payment_id)
+        payment, refund_id = self._requested(payment_id, amount, by, key)
+        try:
+            payment = self._sent(payment, payment.refund_of_id(refund_id))
+        except Unavailable:
+            telemetry.logger.warning("a refund waits to be sent", extra={"refund_id": refund_id})
+        refund = payment.refund_of_id(refund_id)
+        if refund.is_refused:
+            raise BadGateway(REFUSED)
+        return payment, refund
+
+    def give_back(self, payment_id: str, reason: str) -> Payment:
+        """All that is left goes back, since its order is gone. Doing it again changes nothing."""
+        for _ in range(TRIES):
+            payment = self._find(payment_id)
+            if not payment.refundable.minor:
+                return self.drive(payment_id)
+            after = payment.given_back(self._new_id(), reason, THE_SHOP, self._clock())
+            try:
+                self._changes.commit(payment, after, "refund requested", THE_SHOP)
+            except Overtaken:
+                continue
+            return self.drive(payment_id)
+        raise Conflict(BUSY)
+
+    def drive(self, payment_id: str) -> Payment:
+        """Ask Razorpay how the open refunds of a payment are, and send those it knows nothing
+        of.
+        """
+        payment = self._find(payment_id)
+        if payment.razorpay_payment_id is None or not payment.open_refunds:
+            return payment
+        for record in self._razorpay.refunds_of(payment.razorpay_payment_id):
+            payment = self.learn(record) or payment
+        for refund in payment.open_refunds:
+            payment = self._sent(payment, refund)
+        return payment
+
+    def learn(self, record: RazorpayRefund) -> Payment | None:
+        """Let Razorpay's word about a refund take effect once; None when the payment is not
+        ours.
+        """
+        for _ in range(TRIES):
+            before = self._payments.find_by_attempt(record.payment_id)
+            if before is None:
+                telemetry.logger.warning("a refund of nothing we know", extra=_named(record))
+                return None
+            after = self._told(before, record)
+            if after == before:
+                return before
+            try:
+                self._changes.commit(before, after, f"refund {record.status.lower()}", RAZORPAY)
+            except Overtaken:
+                continue
+            _report_failures(before, after)
+            return after
+        raise Conflict(BUSY)
+
+    def _requested(
+        self, payment_id: str, amount: Decimal | None, by: str, key: IdempotencyKey | None
+    ) -> tuple[Payment, str]:
+        for _ in range(TRIES):
+            # the key first: a payment that is read after it has the refund it led to
+            earlier = self._idempotency_keys.result_of(key) if key else None
+            payment = self._find(payment_id)
+            if earlier is not None:
+                return payment, earlier
+            refund = self._wanted(payment, amount, by)
+            after = payment.with_refund(refund, self._clock())
+            try:
+                self._changes.commit(
+                    payment, after, "refund requested", by, self._remembering(key, refund.id)
+                )
+            except (Overtaken, KeyTaken):
+                continue
+            return after, refund.id
+        raise Conflict(BUSY)
+
+    def _wanted(self, payment: Payment, amount: Decimal | None, by: str) -> Refund:
+        """A new refund, if the money for it is there."""
+        if not payment.is_paid:
+            raise Conflict(NOT_PAID)
+        left = payment.refundable
+        if not left.minor:
+            raise Conflict(NOTHING_LEFT)
+        wanted = left if amount is None else Money.of(amount, left.currency)
+        if wanted.minor > left.minor:
+            raise Conflict(f"Of this payment, {left.amount:.2f} {left.currency} can be refunded")
+        return Refund.requested(self._new_id(), wanted, BY_ADMIN, by, self._clock())
+
+    def _remembering(self, key: IdempotencyKey | None, refund_id: str) -> AlsoWrite | None:
+        if key is None:
+            return None
+        return lambda transaction: self._idempotency_keys.remember(key, refund_id, transaction)
+
+    def _sent(self, payment: Payment, refund: Refund) -> Payment:
+        """The payment after Razorpay was asked; a refund that it knows is not sent again."""
+        attempt_id = payment.razorpay_payment_id
+        if attempt_id is None or refund.status is not RefundStatus.REQUESTED:
+            return payment
+        try:
+            record = self._razorpay.refund(attempt_id, refund.amount, refund.id)
+        except Refused:
+            return self._refused(payment, attempt_id, refund)
+        return self.learn(record) or payment
+
+    def _refused(self, payment: Payment, attempt_id: str, refund: Refund) -> Payment:
+        """Razorpay says no; perhaps because it did it before, and its answer was lost."""
+        for record in self._razorpay.refunds_of(attempt_id):
+            if refund.is_meant_by(record):
+                return self.learn(record) or payment
+        for _ in range(TRIES):
+            before = self._find(payment.id)
+            now = self._clock()
+            failed = before.refund_of_id(refund.id).moved(RefundStatus.FAILED, now)
+            after = before.with_refund(failed, now)
+            if after == before:
+                return before
+            try:
+                self._changes.commit(before, after, "refund refused", RAZORPAY)
+            except Overtaken:
+                continue
+            _report_failures(before, after)
+            return after
+        raise Conflict(BUSY)
+
+    def _told(self, payment: Payment, record: RazorpayRefund) -> Payment:
+        try:
+            return payment.told_of(record, self._new_id(), self._clock())
+        except NotThisPayment:
+            telemetry.logger.exception("a refund does not fit its payment", extra=_named(record))
+            telemetry.count("PaymentMismatches")
+            return payment
+
+    def _find(self, payment_id: str) -> Payment:
+        payment = self._payments.find(payment_id) if is_id(payment_id) else None
+        if payment is None:
+            raise NotFound(NOT_FOUND)
+        return payment
+
+
+def _named(record: RazorpayRefund) -> dict[str, object]:
+    return {"razorpay_refund_id": record.id, "razorpay_payment_id": record.payment_id}
+
+
+def _report_failures(before: Payment, after: Payment) -> None:
+    """A refund that came to nothing waits for a person: somebody is owed money."""
+    known = {refund.id for refund in before.refunds if refund.status is RefundStatus.FAILED}
+    for refund in after.refunds:
+        if refund.status is RefundStatus.FAILED and refund.id not in known:
+            named = {"payment_id": after.id, "refund_id": refund.id}
+            telemetry.logger.error("a refund failed", extra=named)
+            telemetry.count("RefundsFailed")

@@ -1,0 +1,56 @@
+"""The audit trail in DynamoDB. No function may update or delete its rows: see the policies."""
+
+from pynamodb.attributes import JSONAttribute, UnicodeAttribute
+
+from supermarket import telemetry
+from supermarket.audit import Facts
+from supermarket.clock import Clock, NewId, iso
+from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.transaction import dynamo
+from supermarket.transaction import Transaction
+
+
+class AuditRow(Row):
+    """One action, under its subject at `<time>#<id>`."""
+
+    Meta = table("audit")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    action = UnicodeAttribute()
+    actor = UnicodeAttribute()
+    before = JSONAttribute()
+    after = JSONAttribute()
+    correlation_id = UnicodeAttribute(attr_name="correlationId")
+    causation_id = UnicodeAttribute(attr_name="causationId", null=True)
+
+
+class DynamoAuditTrail:
+    """`AuditTrail` in DynamoDB."""
+
+    def __init__(self, clock: Clock, new_id: NewId) -> None:
+        self._clock = clock
+        self._new_id = new_id
+
+    def record(
+        self,
+        transaction: Transaction,
+        *,
+        subject: str,
+        action: str,
+        actor: str,
+        before: Facts,
+        after: Facts,
+    ) -> None:
+        row = AuditRow(
+            subject,
+            f"{iso(self._clock())}#{self._new_id()}",
+            action=action,
+            actor=actor,
+            before=dict(before),
+            after=dict(after),
+            correlation_id=telemetry.correlation_id(),
+            causation_id=telemetry.causation_id(),
+        )
+        # a put could replace a row, so it must be new
+        dynamo(transaction).put(row, AuditRow.pk.does_not_exist())

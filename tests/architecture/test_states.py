@@ -1,0 +1,12 @@
+"""The documented states are those of the code; run with UPDATE_SNAPSHOTS=1 to write them anew."""
+
+import os
+
+from support.states import DOCUMENT, document
+
+
+def test_the_documented_states_are_those_of_the_code() -> None:
+    written = document()
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        DOCUMENT.write_text(written)
+    assert DOCUMENT.read_text() == written

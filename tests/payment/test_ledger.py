@@ -1,0 +1,131 @@
+"""The ledger: entries that sum to zero, kept once and for good, in memory and in DynamoDB alike."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payment.ledger import Account, Entry, Kind, Line, Unbalanced, entries_between
+from payment.model import Attempt, AttemptStatus, Payment, Refund, RefundStatus
+from payment.ports import Ledger, Overtaken
+from payment.repository import DynamoLedger
+from supermarket.clock import new_id
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.money import Currency, Money
+from supermarket.transaction import BeginTransaction
+from support.api import a_caller
+from support.in_memory import InMemoryOutbox
+from support.payment import NOON, InMemoryLedger, a_payment
+
+Store = tuple[Ledger, BeginTransaction]
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "memory":
+        return InMemoryLedger(), InMemoryOutbox().begin
+    request.getfixturevalue("aws")
+    return DynamoLedger(), DynamoTransaction
+
+
+def book(store: Store, *entries: Entry) -> None:
+    ledger, begin = store
+    transaction = begin()
+    for entry in entries:
+        ledger.book(entry, transaction)
+    transaction.commit()
+
+
+def completed(fee: int | None = None, price: int = 49_950) -> tuple[Payment, Payment]:
+    payment = a_payment(a_caller(), Money(price, Currency.INR))
+    charged = None if fee is None else Money(fee, Currency.INR)
+    order, money = payment.razorpay_order_id, payment.price
+    attempt = Attempt("pay_1", order, money.minor, "INR", AttemptStatus.CAPTURED, charged)
+    return payment, payment.completed(attempt, NOON)
+
+
+def lines(*pairs: tuple[Account, int]) -> tuple[Line, ...]:
+    return tuple(Line(account, minor) for account, minor in pairs)
+
+
+def test_a_capture_moves_money_from_sales_to_razorpay_and_its_fee_to_fees() -> None:
+    before, after = completed(fee=1_000)
+    capture, fee = entries_between(before, after)
+    assert (capture.kind, capture.reference) == (Kind.CAPTURE, "pay_1")
+    assert capture.lines == lines((Account.RAZORPAY, 49_950), (Account.SALES, -49_950))
+    assert (fee.kind, fee.reference) == (Kind.FEE, "pay_1")
+    assert fee.lines == lines((Account.FEES, 1_000), (Account.RAZORPAY, -1_000))
+
+
+def test_a_fee_that_becomes_known_later_is_booked_then() -> None:
+    before, after = completed()
+    assert [entry.kind for entry in entries_between(before, after)] == [Kind.CAPTURE]
+    charged = after.charged(Money(1_000, Currency.INR), NOON)
+    assert [entry.kind for entry in entries_between(after, charged)] == [Kind.FEE]
+    assert charged.charged(Money(2_000, Currency.INR), NOON) == charged
+
+
+def test_a_refund_is_booked_when_it_is_processed_and_not_before() -> None:
+    _, paid = completed()
+    refund = Refund.requested("r1", Money(500, Currency.INR), "why", "admin", NOON)
+    requested = paid.with_refund(refund, NOON)
+    assert not list(entries_between(paid, requested))
+    pending = requested.with_refund(refund.moved(RefundStatus.PENDING, NOON), NOON)
+    assert not list(entries_between(requested, pending))
+    processed = pending.with_refund(refund.moved(RefundStatus.PROCESSED, NOON), NOON)
+    (entry,) = entries_between(pending, processed)
+    assert (entry.kind, entry.reference) == (Kind.REFUND, "r1")
+    assert entry.lines == lines((Account.SALES, 500), (Account.RAZORPAY, -500))
+    assert not list(entries_between(processed, processed))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        (),
+        lines((Account.SALES, 0)),
+        lines((Account.SALES, 1), (Account.RAZORPAY, 1)),
+        lines((Account.SALES, 1), (Account.RAZORPAY, -2)),
+        lines((Account.SALES, 1), (Account.RAZORPAY, -1), (Account.FEES, 1)),
+    ],
+)
+def test_an_entry_that_does_not_sum_to_zero_cannot_be_made(wrong: tuple[Line, ...]) -> None:
+    with pytest.raises(Unbalanced):
+        Entry(new_id(), Kind.CAPTURE, "pay_1", Currency.INR, wrong, NOON)
+
+
+@given(st.integers(100, 10**12), st.integers(0, 10**9), st.lists(st.integers(1, 10**9), max_size=5))
+def test_whatever_moves_every_entry_sums_to_zero(price: int, fee: int, parts: list[int]) -> None:
+    before, payment = completed(fee, price)
+    entries = list(entries_between(before, payment))
+    for number, part in enumerate(parts):
+        amount = Money(min(part, payment.refundable.minor), Currency.INR)
+        refund = Refund.requested(f"r{number}", amount, "why", "admin", NOON)
+        done = payment.with_refund(refund.moved(RefundStatus.PROCESSED, NOON), NOON)
+        entries += entries_between(payment, done)
+        payment = done
+    assert all(sum(line.minor for line in entry.lines) == 0 for entry in entries)
+    held = sum(x.minor for e in entries for x in e.lines if x.account is Account.RAZORPAY)
+    assert held == price - fee - payment.refunded.minor
+
+
+def test_entries_are_kept_and_found_in_the_order_of_time(store: Store) -> None:
+    ledger, _ = store
+    before, after = completed(fee=7)
+    first, second = entries_between(before, after)
+    second = replace(second, at=NOON + timedelta(minutes=1))
+    book(store, second, first)
+    assert ledger.of_payment(after.id) == (first, second)
+    assert ledger.of_payment(new_id()) == ()
+
+
+def test_an_entry_is_never_replaced(store: Store) -> None:
+    ledger, _ = store
+    (entry,) = entries_between(*completed())
+    book(store, entry)
+    for rival in (entry, replace(entry, lines=lines((Account.SALES, 1), (Account.FEES, -1)))):
+        with pytest.raises(Overtaken):
+            book(store, rival)
+    assert ledger.of_payment(entry.payment_id) == (entry,)

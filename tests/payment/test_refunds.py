@@ -1,0 +1,505 @@
+"""Refunds on fakes: once, never more than was taken, and whatever breaks in between."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payment.ledger import Account
+from payment.model import (
+    REFUND_TRANSITIONS,
+    AttemptStatus,
+    Failure,
+    Payment,
+    PaymentStatus,
+    RazorpayRefund,
+    RefundStatus,
+)
+from supermarket.clock import new_id
+from supermarket.contracts import PaymentCompleted, PaymentRefunded
+from supermarket.errors import BadGateway, Conflict, DomainError, NotFound, RuleViolated
+from supermarket.idempotency import IdempotencyKey
+from supermarket.money import Currency, Money
+from supermarket.transaction import BeginTransaction
+from support.in_memory import InMemoryTransaction
+from support.payment import PRICE, Shop
+
+KEY = IdempotencyKey.of("refund_payment", "admin", "key-1", b"{}")
+
+
+class Crash(Exception):
+    """The process is gone, at this very point."""
+
+
+@pytest.fixture
+def shop() -> Shop:
+    shop = Shop()
+    shop.paid()
+    return shop
+
+
+def interrupted(
+    shop: Shop,
+    before: Callable[[], object] | None = None,
+    after: Callable[[], object] | None = None,
+) -> BeginTransaction:
+    """Transactions; around the first of them that commits, something else happens."""
+    pending = [(before, after)]
+
+    class Interrupted(InMemoryTransaction):
+        def commit(self) -> None:
+            first, then = pending.pop() if pending else (None, None)
+            if first:
+                first()
+            super().commit()
+            if then:
+                then()
+
+    return lambda: Interrupted(shop.outbox.events)
+
+
+def crash() -> None:
+    raise Crash
+
+
+def minors(*records: RazorpayRefund) -> int:
+    return sum(record.amount.minor for record in records)
+
+
+def assert_books_are_right(shop: Shop) -> None:
+    """The ledger, the payment, the events and Razorpay tell the same."""
+    payment, balances = shop.kept, shop.balances()
+    for entry in shop.ledger.entries.values():
+        assert sum(line.minor for line in entry.lines) == 0
+    taken = payment.price.minor if payment.is_paid else 0
+    fee = payment.fee.minor if payment.fee else 0
+    assert balances[Account.SALES] == payment.refunded.minor - taken
+    assert balances[Account.RAZORPAY] == taken - payment.refunded.minor - fee
+    assert balances[Account.FEES] == fee
+    assert 0 <= payment.refunded.minor <= taken
+    processed = [refund for refund in payment.refunds if refund.is_processed]
+    told = shop.outbox.of(PaymentRefunded)
+    assert sorted(e.refund_id for e in told if isinstance(e, PaymentRefunded)) == sorted(
+        refund.id for refund in processed
+    )
+    assert len(shop.outbox.of(PaymentCompleted)) == payment.is_paid
+
+
+# --- an admin gives money back --------------------------------------------------------------------
+
+
+def test_all_of_a_payment_goes_back(shop: Shop) -> None:
+    payment = shop.refund()
+    (refund,) = payment.refunds
+    assert (payment.status, refund.status) == (PaymentStatus.REFUNDED, RefundStatus.PROCESSED)
+    assert refund.requested_by == shop.admin.user_id
+    (event,) = shop.outbox.of(PaymentRefunded)
+    assert isinstance(event, PaymentRefunded)
+    assert (event.refund_id, event.amount.money(), event.fully) == (refund.id, PRICE, True)
+    assert_books_are_right(shop)
+
+
+def test_a_part_leaves_the_payment_complete_and_the_rest_to_be_had(shop: Shop) -> None:
+    payment = shop.refund("100.50")
+    assert payment.status is PaymentStatus.COMPLETED
+    assert payment.refunded == Money(10_050, Currency.INR)
+    (event,) = shop.outbox.of(PaymentRefunded)
+    assert isinstance(event, PaymentRefunded)
+    assert not event.fully
+    assert shop.refund().status is PaymentStatus.REFUNDED
+    assert minors(*shop.razorpay.refunds.values()) == PRICE.minor
+    assert_books_are_right(shop)
+
+
+@pytest.mark.parametrize("amounts", [["499.51"], ["400", "99.51"], ["499.5", None], [None, "1"]])
+def test_never_more_goes_back_than_was_taken(shop: Shop, amounts: list[str | None]) -> None:
+    *fitting, too_much = amounts
+    for amount in fitting:
+        shop.refund(amount)
+    with pytest.raises(Conflict):
+        shop.refund(too_much)
+    assert_books_are_right(shop)
+
+
+def test_what_is_on_its_way_is_not_given_twice(shop: Shop) -> None:
+    shop.razorpay.refund_outcome = RefundStatus.PENDING
+    assert shop.refund("400").status is PaymentStatus.REFUND_PENDING
+    with pytest.raises(Conflict):
+        shop.refund("100")
+    assert len(shop.razorpay.refunds) == 1
+
+
+def test_of_two_admins_at_once_one_gets_what_there_is(shop: Shop) -> None:
+    begin = interrupted(shop, before=shop.refund)
+    with pytest.raises(Conflict):
+        shop.a_service(begin).refund(shop.kept.id, None, shop.admin, None)
+    assert minors(*shop.razorpay.refunds.values()) == PRICE.minor
+    assert_books_are_right(shop)
+
+
+def test_a_payment_that_nobody_made_cannot_go_back() -> None:
+    shop = Shop()
+    shop.create()
+    with pytest.raises(Conflict):
+        shop.refund()
+    shop.decline()
+    with pytest.raises(Conflict):
+        shop.refund()
+    for id_ in ("x", new_id()):
+        with pytest.raises(NotFound):
+            shop.service.refund(id_, None, shop.admin, None)
+
+
+def test_the_same_key_gets_the_same_refund_and_another_request_none(shop: Shop) -> None:
+    first = shop.refund("10", KEY)
+    assert shop.refund("10", KEY) == first
+    assert len(shop.razorpay.refunds) == 1
+    other = replace(KEY, fingerprint="of another body")
+    with pytest.raises(RuleViolated):
+        shop.refund("20", other)
+    with pytest.raises(NotFound):
+        shop.service.refund("x", None, shop.admin, None)
+    assert len(shop.razorpay.refunds) == 1
+
+
+@pytest.mark.parametrize("place", ["before the write", "while Razorpay answers"])
+def test_the_same_key_twice_at_once_is_one_refund(shop: Shop, place: str) -> None:
+    rival = []
+    begin = None
+    if place == "before the write":
+        begin = interrupted(shop, before=lambda: rival.append(shop.refund("10", KEY)))
+    else:
+        shop.razorpay.meanwhile = lambda: rival.append(shop.refund("10", KEY))
+    service = shop.a_service(begin)
+    payment, refund = service.refund(shop.kept.id, Decimal(10), shop.admin, KEY)
+    assert [one.id for one in rival[0].refunds] == [refund.id]
+    assert payment == shop.kept
+    assert len(shop.razorpay.refunds) == 1
+    assert_books_are_right(shop)
+
+
+def test_every_step_is_in_the_audit_trail(shop: Shop) -> None:
+    shop.audit.entries.clear()
+    payment = shop.refund("10")
+    requested, processed = shop.audit.entries
+    assert (requested.actor, requested.action) == (shop.admin.user_id, "refund requested")
+    assert (processed.actor, processed.action) == ("razorpay", "refund processed")
+    assert requested.subject == f"payment#{payment.id}"
+    assert requested.after == processed.before
+    assert processed.after["refundedMinor"] == 1_000
+    assert shop.customer.email not in str(shop.audit.entries)
+
+
+# --- Razorpay in trouble --------------------------------------------------------------------------
+
+
+def test_while_razorpay_is_down_a_refund_waits_and_is_sent_later_once(shop: Shop) -> None:
+    shop.razorpay.is_down = True
+    payment = shop.refund(None, KEY)
+    assert payment.status is PaymentStatus.REFUND_PENDING
+    assert not shop.outbox.of(PaymentRefunded)
+    assert shop.service.refunding(10) == [payment.id]
+    shop.razorpay.is_down = False
+    assert shop.refund(None, KEY).status is PaymentStatus.REFUNDED
+    shop.service.drive_refunds(payment.id)
+    assert len(shop.razorpay.refunds) == 1
+    assert shop.service.refunding(10) == []
+    assert_books_are_right(shop)
+
+
+def test_a_lost_answer_does_not_make_a_second_refund(shop: Shop) -> None:
+    shop.razorpay.answers_get_lost = True
+    payment = shop.refund()
+    assert payment.status is PaymentStatus.REFUND_PENDING
+    shop.razorpay.answers_get_lost = False
+    assert shop.service.drive_refunds(payment.id).status is PaymentStatus.REFUNDED
+    assert len(shop.razorpay.refunds) == 1
+    assert_books_are_right(shop)
+
+
+def test_a_refused_refund_has_failed_and_may_be_asked_for_again(shop: Shop) -> None:
+    shop.razorpay.refund_fails = True
+    for _ in range(2):
+        with pytest.raises(BadGateway):
+            shop.refund(None, KEY)
+    assert shop.kept.status is PaymentStatus.COMPLETED
+    assert [refund.status for refund in shop.kept.refunds] == [RefundStatus.FAILED]
+    shop.razorpay.refund_fails = False
+    assert shop.refund().status is PaymentStatus.REFUNDED
+    assert_books_are_right(shop)
+
+
+def test_a_refund_that_fails_in_the_end_gives_the_money_free_again(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.razorpay.refund_outcome = RefundStatus.PENDING
+    shop.refund()
+    (record,) = shop.razorpay.refunds.values()
+    for _ in range(2):
+        shop.service.learn_of_refund(shop.razorpay.end(record.id, RefundStatus.FAILED))
+    assert shop.kept.status is PaymentStatus.COMPLETED
+    assert shop.kept.refundable == PRICE
+    assert capsys.readouterr().out.count('"RefundsFailed":[') == 1
+    assert_books_are_right(shop)
+
+
+CRASHES = ["before the request", "after the request", "at Razorpay", "before the end", "at the end"]
+
+
+@pytest.mark.parametrize("place", CRASHES)
+def test_a_crash_at_any_step_leaves_a_refund_that_happens_once_or_not_at_all(
+    shop: Shop, place: str
+) -> None:
+    if place == "at Razorpay":
+        shop.razorpay.meanwhile = crash
+    with pytest.raises(Crash):
+        shop.a_service(_crashing(shop, place)).refund(shop.kept.id, None, shop.admin, KEY)
+    assert_books_are_right(shop)
+    for payment_id in shop.service.refunding(10):
+        shop.service.drive_refunds(payment_id)
+    assert_books_are_right(shop)
+    asked_for = place != "before the request"
+    assert (shop.kept.status is PaymentStatus.REFUNDED) == asked_for
+    # whoever saw it crash tries again
+    assert shop.refund(None, KEY).status is PaymentStatus.REFUNDED
+    assert len(shop.razorpay.refunds) == 1
+    assert_books_are_right(shop)
+
+
+def _crashing(shop: Shop, place: str) -> BeginTransaction | None:
+    match place:
+        case "before the request":
+            return interrupted(shop, before=crash)
+        case "after the request":
+            return interrupted(shop, after=crash)
+        case "before the end" | "at the end":
+            commits = iter(range(10))
+
+            class Second(InMemoryTransaction):
+                def commit(self) -> None:
+                    second = next(commits) == 1
+                    if second and place == "before the end":
+                        crash()
+                    super().commit()
+                    if second:
+                        crash()
+
+            return lambda: Second(shop.outbox.events)
+        case _:
+            return None
+
+
+# --- what Razorpay reports ------------------------------------------------------------------------
+
+
+def reports(shop: Shop, *statuses: RefundStatus) -> None:
+    (record,) = shop.razorpay.refunds.values()
+    for status in statuses:
+        shop.service.learn_of_refund(replace(record, status=status))
+
+
+@given(
+    st.lists(
+        st.sampled_from([RefundStatus.PENDING, RefundStatus.PROCESSED, RefundStatus.FAILED]),
+        max_size=6,
+    )
+)
+def test_reports_in_any_order_and_number_have_one_effect(statuses: list[RefundStatus]) -> None:
+    shop = Shop()
+    shop.paid()
+    shop.razorpay.refund_outcome = RefundStatus.PENDING
+    shop.refund("10")
+    reports(shop, *statuses)
+    expected = RefundStatus.PENDING
+    for status in statuses:
+        expected = status if status in REFUND_TRANSITIONS[expected] else expected
+    (refund,) = shop.kept.refunds
+    assert refund.status is expected
+    assert_books_are_right(shop)
+
+
+def test_a_report_that_overtakes_razorpays_own_answer_is_enough(shop: Shop) -> None:
+    def report() -> None:
+        reports(shop, RefundStatus.PROCESSED)
+
+    shop.razorpay.meanwhile = report
+    assert shop.refund().status is PaymentStatus.REFUNDED
+    assert len(shop.outbox.of(PaymentRefunded)) == 1
+    assert_books_are_right(shop)
+
+
+def test_a_refund_that_was_made_at_razorpay_is_taken_in_once(shop: Shop) -> None:
+    attempt_id = shop.kept.razorpay_payment_id
+    assert attempt_id is not None
+    record = shop.razorpay.give_back(attempt_id, Money(500, Currency.INR))
+    for _ in range(3):
+        shop.service.learn_of_refund(record)
+    (refund,) = shop.kept.refunds
+    assert (refund.requested_by, refund.razorpay_refund_id) == ("razorpay", record.id)
+    assert shop.kept.refunded == record.amount
+    assert_books_are_right(shop)
+
+
+def test_a_refund_of_nothing_we_know_is_nobodys(shop: Shop) -> None:
+    record = RazorpayRefund("rfnd_1", "pay_elsewhere", PRICE, RefundStatus.PROCESSED, new_id())
+    assert shop.service.learn_of_refund(record) is None
+
+
+def test_a_refund_in_other_money_changes_nothing(shop: Shop) -> None:
+    before = shop.kept
+    assert before.razorpay_payment_id is not None
+    dollars = Money(100, Currency.USD)
+    record = RazorpayRefund("rfnd_1", before.razorpay_payment_id, dollars, RefundStatus.PROCESSED)
+    assert shop.service.learn_of_refund(record) == before
+    assert_books_are_right(shop)
+
+
+# --- money for orders that are gone ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [Failure.ORDER_CANCELLED, Failure.ORDER_EXPIRED])
+@pytest.mark.parametrize("first", ["capture", "cancellation"])
+def test_money_for_an_order_that_is_gone_goes_back_once_in_either_order(
+    failure: Failure, first: str
+) -> None:
+    shop = Shop()
+    proof = shop.pay()
+    attempt = shop.razorpay.attempts[proof.razorpay_payment_id]
+    steps: list[Callable[[], object]] = [
+        lambda: shop.service.learn_of_attempt(proof.razorpay_order_id, attempt),
+        lambda: shop.service.call_off(shop.order.id, failure),
+    ]
+    for step in (steps if first == "capture" else steps[::-1]) * 2:
+        step()
+    shop.service.drive_refunds(shop.kept.id)
+    assert shop.kept.status is PaymentStatus.REFUNDED
+    (refund,) = shop.kept.refunds
+    assert refund.reason == failure.refund_reason
+    assert len(shop.razorpay.refunds) == 1
+    assert_books_are_right(shop)
+
+
+def test_a_capture_after_a_decline_and_a_cancellation_goes_back_too() -> None:
+    shop = Shop()
+    shop.decline()
+    shop.service.call_off(shop.order.id, Failure.ORDER_EXPIRED)
+    proof = shop.razorpay.pay(shop.kept.razorpay_order_id)
+    assert shop.verify(proof).status is PaymentStatus.REFUND_PENDING
+    assert_books_are_right(shop)
+
+
+def test_what_an_admin_gave_back_is_not_given_again_when_the_order_is_cancelled(shop: Shop) -> None:
+    shop.refund("100")
+    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    assert shop.kept.status is PaymentStatus.REFUNDED
+    assert sorted(r.amount.minor for r in shop.kept.refunds) == [10_000, PRICE.minor - 10_000]
+    assert_books_are_right(shop)
+
+
+def test_an_order_that_is_cancelled_while_its_payment_is_opened_calls_it_off() -> None:
+    shop = Shop()
+
+    def cancel() -> None:
+        shop.orders.close(shop.order.id)
+        shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+
+    shop.razorpay.meanwhile = cancel
+    with pytest.raises(Conflict):
+        shop.create()
+    assert shop.kept.is_called_off
+
+
+# --- whatever comes in whatever order -------------------------------------------------------------
+
+moves = st.sampled_from(
+    [
+        *("pay", "again", "refund", "refund 1.23", "refund with key", "elsewhere", "cancel"),
+        *("down", "up", "lose", "find", "pending", "process", "fail", "refuse", "drive", "fee"),
+    ]
+)
+
+
+@given(st.lists(moves, max_size=25))
+def test_whatever_happens_the_books_are_right(names: list[str]) -> None:
+    shop = Shop()
+    shop.create()
+    for name in names:
+        shop.clock.advance(timedelta(seconds=1))
+        with suppress(DomainError):
+            _move(shop, name)
+        assert_books_are_right(shop)
+    shop.razorpay.is_down = shop.razorpay.answers_get_lost = shop.razorpay.refund_fails = False
+    shop.razorpay.refund_outcome = RefundStatus.PROCESSED
+    _settle(shop)
+    assert_books_are_right(shop)
+    assert not shop.kept.open_refunds
+    alive = [r for r in shop.razorpay.refunds.values() if r.status is RefundStatus.PROCESSED]
+    assert minors(*alive) == shop.kept.refunded.minor
+
+
+def _settle(shop: Shop) -> None:
+    """What the job does, after Razorpay has come to an end with everything."""
+    for record in list(shop.razorpay.refunds.values()):
+        if record.status is RefundStatus.PENDING:
+            shop.razorpay.end(record.id, RefundStatus.PROCESSED)
+    for record in shop.razorpay.refunds.values():
+        shop.service.learn_of_refund(record)
+    shop.service.drive_refunds(shop.kept.id)
+
+
+def _move(shop: Shop, name: str) -> None:
+    razorpay, payment = shop.razorpay, shop.kept
+    outcomes = {"pending": RefundStatus.PENDING, "process": RefundStatus.PROCESSED}
+    moves: dict[str, Callable[[], object]] = {
+        "pay": lambda: _pay(shop, payment),
+        "again": lambda: _report_captures(shop, payment, None),
+        "fee": lambda: _report_captures(shop, payment, Money(999, Currency.INR)),
+        "refund": shop.refund,
+        "refund 1.23": lambda: shop.refund("1.23"),
+        "refund with key": lambda: shop.refund(None, KEY),
+        "elsewhere": lambda: _refund_elsewhere(shop, payment),
+        "cancel": lambda: _cancel(shop),
+        "down": lambda: setattr(razorpay, "is_down", True),
+        "up": lambda: setattr(razorpay, "is_down", False),
+        "lose": lambda: setattr(razorpay, "answers_get_lost", True),
+        "find": lambda: setattr(razorpay, "answers_get_lost", False),
+        "refuse": lambda: setattr(razorpay, "refund_fails", not razorpay.refund_fails),
+        "pending": lambda: setattr(razorpay, "refund_outcome", outcomes[name]),
+        "process": lambda: setattr(razorpay, "refund_outcome", outcomes[name]),
+        "fail": lambda: _fail_pending_refunds(shop),
+        "drive": lambda: shop.service.drive_refunds(payment.id),
+    }
+    moves[name]()
+
+
+def _pay(shop: Shop, payment: Payment) -> None:
+    if not payment.is_paid:
+        shop.verify(shop.razorpay.pay(payment.razorpay_order_id))
+
+
+def _report_captures(shop: Shop, payment: Payment, fee: Money | None) -> None:
+    for attempt in list(shop.razorpay.attempts.values()):
+        is_the_one = payment.razorpay_payment_id in {None, attempt.id}
+        if attempt.status is AttemptStatus.CAPTURED and is_the_one:
+            shop.service.learn_of_attempt(payment.razorpay_order_id, replace(attempt, fee=fee))
+
+
+def _refund_elsewhere(shop: Shop, payment: Payment) -> None:
+    if payment.razorpay_payment_id and payment.refundable.minor > 100:
+        shop.razorpay.give_back(payment.razorpay_payment_id, Money(100, Currency.INR))
+
+
+def _cancel(shop: Shop) -> None:
+    shop.orders.close(shop.order.id)
+    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+
+
+def _fail_pending_refunds(shop: Shop) -> None:
+    for record in list(shop.razorpay.refunds.values()):
+        if record.status is RefundStatus.PENDING:
+            shop.service.learn_of_refund(shop.razorpay.end(record.id, RefundStatus.FAILED))

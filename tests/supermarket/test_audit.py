@@ -1,0 +1,48 @@
+"""The audit trail in DynamoDB: who did what, what it was and what it is, and by which request."""
+
+import pytest
+
+from conftest import FrozenClock
+from supermarket import telemetry
+from supermarket.clock import iso
+from supermarket.dynamo.audit import AuditRow, DynamoAuditTrail
+from supermarket.dynamo.transaction import DynamoTransaction
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+SUBJECT, BEFORE, AFTER = "order#o1", {"status": "CONFIRMED", "note": None}, {"status": "SHIPPED"}
+
+
+def record(clock: FrozenClock, *ids: str) -> DynamoTransaction:
+    transaction = DynamoTransaction()
+    for id_ in ids:
+        DynamoAuditTrail(clock, lambda id_=id_: id_).record(  # type: ignore[misc]
+            transaction, subject=SUBJECT, action="shipped", actor="u1", before=BEFORE, after=AFTER
+        )
+    return transaction
+
+
+def test_an_action_is_kept_whole_and_with_its_request(clock: FrozenClock) -> None:
+    telemetry.begin("request-1", "event-1")
+    record(clock, "a1").commit()
+    (row,) = AuditRow.query(SUBJECT)
+    assert row.sk == f"{iso(clock.now)}#a1"
+    assert (row.action, row.actor, row.before, row.after) == ("shipped", "u1", BEFORE, AFTER)
+    assert (row.correlation_id, row.causation_id) == ("request-1", "event-1")
+
+
+def test_an_action_is_kept_only_if_it_happens(clock: FrozenClock) -> None:
+    record(clock, "a1")
+    assert not list(AuditRow.query(SUBJECT))
+
+
+def test_two_actions_of_one_moment_are_both_kept(clock: FrozenClock) -> None:
+    record(clock, "a1", "a2").commit()
+    assert [row.sk[-2:] for row in AuditRow.query(SUBJECT)] == ["a1", "a2"]
+
+
+def test_what_was_written_down_is_never_replaced(clock: FrozenClock) -> None:
+    record(clock, "a1").commit()
+    with pytest.raises(RuntimeError):
+        record(clock, "a1").commit()
+    assert len(list(AuditRow.query(SUBJECT))) == 1

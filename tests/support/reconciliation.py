@@ -1,0 +1,199 @@
+"""Reconciliation's ports in memory: Razorpay's records as lists, checkpoints in a dictionary."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from payment.model import (
+    Attempt,
+    AttemptStatus,
+    Payment,
+    PaymentStatus,
+    RazorpayOrder,
+    RazorpayRefund,
+)
+from payment.reconciliation import (
+    Checkpoint,
+    Drift,
+    FoundBefore,
+    OtherRun,
+    place_of,
+)
+from supermarket.transaction import Transaction
+from support.in_memory import in_memory
+
+
+@dataclass
+class Dated[R]:
+    at: datetime
+    record: R
+
+
+def _page[R](
+    dated: list[Dated[R]], since: datetime, until: datetime, skip: int, count: int
+) -> list[R]:
+    found = [one for one in dated if since <= one.at <= until]
+    newest_first = sorted(found, key=lambda one: one.at, reverse=True)
+    return [one.record for one in newest_first[skip : skip + count]]
+
+
+class FakeRecords:
+    """`Records` as a test says. `before_call` may raise, or let somebody else in."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Dated[Attempt]] = []
+        self.refunds: list[Dated[RazorpayRefund]] = []
+        self.orders: list[Dated[RazorpayOrder]] = []
+        self.before_call: Callable[[str], None] = lambda _: None
+        self.asked: list[str] = []
+
+    def payments_between(
+        self, since: datetime, until: datetime, skip: int, count: int
+    ) -> Sequence[Attempt]:
+        self._note(f"payments {skip}")
+        return _page(self.attempts, since, until, skip, count)
+
+    def refunds_between(
+        self, since: datetime, until: datetime, skip: int, count: int
+    ) -> Sequence[RazorpayRefund]:
+        self._note(f"refunds {skip}")
+        return _page(self.refunds, since, until, skip, count)
+
+    def orders_between(
+        self, since: datetime, until: datetime, skip: int, count: int
+    ) -> Sequence[RazorpayOrder]:
+        self._note(f"orders {skip}")
+        return _page(self.orders, since, until, skip, count)
+
+    def order(self, razorpay_order_id: str) -> RazorpayOrder | None:
+        found = (one.record for one in self.orders if one.record.id == razorpay_order_id)
+        return next(found, None)
+
+    def attempts_of(self, razorpay_order_id: str) -> Sequence[Attempt]:
+        every = (one.record for one in self.attempts)
+        return [one for one in every if one.razorpay_order_id == razorpay_order_id]
+
+    def knows(self, payment: Payment, status: str = "created") -> RazorpayOrder:
+        """Razorpay has the order of this payment."""
+        price = payment.price
+        order = RazorpayOrder(
+            payment.razorpay_order_id,
+            price.minor,
+            price.currency.value,
+            status,
+            payment.id,
+            payment.order_id,
+        )
+        self.orders = [one for one in self.orders if one.record.id != order.id]
+        self.orders.append(Dated(payment.created_at, order))
+        return order
+
+    def takes(
+        self,
+        payment: Payment,
+        at: datetime,
+        status: AttemptStatus = AttemptStatus.CAPTURED,
+        **changes: int,
+    ) -> Attempt:
+        """A customer pays, or tries to."""
+        price = payment.price
+        number = len(self.attempts) + 1
+        attempt = Attempt(
+            f"pay_{number:014}",
+            payment.razorpay_order_id,
+            changes.get("minor", price.minor),
+            price.currency.value,
+            status,
+        )
+        self.attempts.append(Dated(at, attempt))
+        if attempt.is_taken:
+            self.knows(payment, "paid")
+        return attempt
+
+    def _note(self, call: str) -> None:
+        self.asked.append(call)
+        self.before_call(call)
+
+
+class FakeOwnPayments:
+    """`OwnPayments` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Payment] = {}
+
+    def keep(self, payment: Payment) -> Payment:
+        self.kept[payment.id] = payment
+        return payment
+
+    def find(self, payment_id: str) -> Payment | None:
+        return self.kept.get(payment_id)
+
+    def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
+        found = (p for p in self.kept.values() if p.razorpay_order_id == razorpay_order_id)
+        return next(found, None)
+
+    def refunding(self, limit: int) -> list[str]:
+        return [p.id for p in self.kept.values() if p.open_refunds][:limit]
+
+    def created_between(
+        self, since: datetime, until: datetime, after: str, count: int
+    ) -> Sequence[Payment]:
+        found = [p for p in self.kept.values() if since <= p.created_at <= until]
+        return sorted((p for p in found if place_of(p) > after), key=place_of)[:count]
+
+
+@dataclass
+class FakeMending:
+    """Believes Razorpay in everything, as the real one does, and counts how often it changed
+    something.
+    """
+
+    payments: FakeOwnPayments
+    at: datetime
+    driven: list[str] = field(default_factory=list)
+    completed: list[str] = field(default_factory=list)
+    refunds: dict[str, Payment] = field(default_factory=dict)
+    """The payments that refunds are known to belong to."""
+
+    def learn_of_attempt(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
+        payment = self.payments.find_by_razorpay_order(razorpay_order_id)
+        if payment is None or payment.is_paid:
+            return payment
+        if attempt.is_taken:
+            self.completed.append(payment.id)
+            return self.payments.keep(payment.completed(attempt, self.at))
+        if attempt.status is AttemptStatus.FAILED and payment.status is PaymentStatus.PENDING:
+            return self.payments.keep(payment.declined_by(attempt, self.at))
+        return payment
+
+    def learn_of_refund(self, record: RazorpayRefund) -> Payment | None:
+        return self.refunds.get(record.id)
+
+    def drive_refunds(self, payment_id: str) -> Payment:
+        self.driven.append(payment_id)
+        return self.payments.kept[payment_id]
+
+
+class InMemoryFindings:
+    """`Findings` in dictionaries."""
+
+    def __init__(self) -> None:
+        self.checkpoints: dict[str, Checkpoint] = {}
+        self.drift: dict[tuple[str, str], Drift] = {}
+
+    def checkpoint(self, name: str) -> Checkpoint | None:
+        return self.checkpoints.get(name)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        known = self.checkpoints.get(checkpoint.name)
+        if (known.version if known else 0) != checkpoint.version - 1:
+            raise OtherRun("overtaken")
+        self.checkpoints[checkpoint.name] = checkpoint
+
+    def add(self, drift: Drift, transaction: Transaction) -> None:
+        key = (drift.subject_id, drift.kind)
+        in_memory(transaction).add(
+            lambda: key not in self.drift,
+            lambda: self.drift.update({key: drift}),
+            FoundBefore("found before"),
+        )

@@ -1,0 +1,114 @@
+"""The tables of states as a document: a diagram and a list of steps for each, made from the code's
+own tables.
+"""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from order.model import ADDRESS_IS_OPEN, OrderStatus
+from order.model import TRANSITIONS as ORDER_TRANSITIONS
+from payment.model import REFUND_TRANSITIONS, PaymentStatus, RefundStatus
+from payment.model import TRANSITIONS as PAYMENT_TRANSITIONS
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "states.md"
+
+INTRODUCTION = f"""# States
+
+Made from the tables of transitions in `order/model.py` and `payment/model.py`; a test fails while
+this file differs from them (`UPDATE_SNAPSHOTS=1 pytest tests/architecture/test_states.py` writes it
+anew). A step that is not listed is refused, whoever asks for it. Every step is a conditional write
+on the state that it was decided in: of two at once one wins, and the other one looks again or is
+told so.
+
+The address of an order can be changed while it is {" or ".join(sorted(ADDRESS_IS_OPEN))}. What an
+order has heard of its money stands in its `payment.status`: PENDING, COMPLETED, FAILED (cancelled
+before it was paid), REFUND_PENDING (cancelled, and the money is owed), REFUNDED.
+"""
+
+
+@dataclass(frozen=True)
+class Life[State: StrEnum]:
+    """One thing's table of states, and what makes it go each step."""
+
+    title: str
+    begins: str
+    table: Mapping[State, Set[State]]
+    steps: Mapping[tuple[State, State], str]
+
+
+PLACED, CONFIRMED, SHIPPED, DELIVERED, CANCELLED = OrderStatus
+P, R = PaymentStatus, RefundStatus
+
+LIVES: tuple[Life[Any], ...] = (
+    Life(
+        "Order",
+        "a customer places it; its stock is reserved",
+        ORDER_TRANSITIONS,
+        {
+            (PLACED, CONFIRMED): "its payment is complete",
+            (PLACED, CANCELLED): "its customer calls it off, its time has run out, or its "
+            "payment was refunded",
+            (CONFIRMED, SHIPPED): "the one seller of all of it, or an admin, has sent it",
+            (CONFIRMED, CANCELLED): "its customer calls it off, or an admin refunded all of it",
+            (SHIPPED, DELIVERED): "the one seller of all of it, or an admin, says it arrived",
+        },
+    ),
+    Life(
+        "Payment",
+        "its order's customer wants to pay; Razorpay knows the order",
+        PAYMENT_TRANSITIONS,
+        {
+            (P.PENDING, P.COMPLETED): "Razorpay's record says that the money was captured",
+            (P.PENDING, P.FAILED): "an attempt was declined, or its order is cancelled",
+            (P.FAILED, P.PENDING): "the customer tries again",
+            (P.FAILED, P.COMPLETED): "money came that was believed lost",
+            (P.COMPLETED, P.REFUND_PENDING): "all of it or a part of it is to go back",
+            (P.COMPLETED, P.REFUNDED): "Razorpay's record says that all of it went back",
+            (P.REFUND_PENDING, P.COMPLETED): "a part of it went back, or the refund failed",
+            (P.REFUND_PENDING, P.REFUNDED): "Razorpay's record says that all of it went back",
+        },
+    ),
+    Life(
+        "Refund",
+        "an admin, or the end of a paid order, asks for it",
+        REFUND_TRANSITIONS,
+        {
+            (R.REQUESTED, R.PENDING): "Razorpay has taken it on",
+            (R.REQUESTED, R.PROCESSED): "Razorpay has made it at once",
+            (R.REQUESTED, R.FAILED): "Razorpay refused it",
+            (R.PENDING, R.PROCESSED): "Razorpay has made it",
+            (R.PENDING, R.FAILED): "Razorpay could not make it",
+            (R.FAILED, R.PROCESSED): "Razorpay made it after all",
+        },
+    ),
+)
+
+
+def document() -> str:
+    """What docs/states.md has to say."""
+    return "\n".join([INTRODUCTION, *map(_chapter, LIVES)])
+
+
+def _chapter[State: StrEnum](life: Life[State]) -> str:
+    pairs = [(before, after) for before in life.table for after in sorted(life.table[before])]
+    if set(pairs) != set(life.steps):
+        raise ValueError(f"{life.title}: {sorted(set(pairs) ^ set(life.steps))} are not explained")
+    first = next(iter(life.table))
+    diagram = [
+        "```mermaid",
+        "stateDiagram-v2",
+        f"    [*] --> {first}",
+        *(f"    {before} --> {after}" for before, after in pairs),
+        *(f"    {state} --> [*]" for state, reachable in life.table.items() if not reachable),
+        "```",
+    ]
+    rows = [
+        "| from | to | when |",
+        "|---|---|---|",
+        f"| | {first} | {life.begins} |",
+        *(f"| {before} | {after} | {life.steps[before, after]} |" for before, after in pairs),
+    ]
+    return "\n".join([f"## {life.title}", "", *diagram, "", *rows, ""])
