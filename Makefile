@@ -49,6 +49,7 @@ validate: setup ## let SAM and cfn-lint judge template.yaml
 
 test: lint validate ## everything: checks, unit, contract, architecture and end-to-end tests
 	@$(PYTHON) -m pytest -n 2 --dist worksteal
+	@$(PYTHON) -m local iam-report
 
 iam-report: setup ## compare each function's policy with the calls it made in the last end-to-end tests
 	@$(PYTHON) -m local iam-report

@@ -116,6 +116,8 @@ def test_a_cart_is_filled_changed_and_cleared(seller: Person, customer: Person) 
     assert changed.json()["totals"]["totalQuantity"] == 4
     removed = customer.delete(f"/api/cart/items/{dal['id']}")
     assert removed.json()["totals"]["totalQuantity"] == 3
+    gone = customer.patch(f"/api/cart/items/{dal['id']}", {"quantity": 3})
+    assert gone.status_code == 404, gone.text
     assert customer.delete("/api/cart").json()["totals"]["itemCount"] == 0
     assert customer.get("/api/cart").json()["cart"]["items"] == []
 
