@@ -150,6 +150,8 @@ class _Cloud:
                 self.simulators / "razorpay",
                 key_id=RAZORPAY["KeyId"],
                 key_secret=RAZORPAY["KeySecret"],
+                webhook_url=f"{self.address}/api/payments/webhook",
+                webhook_secret=RAZORPAY["WebhookSecret"],
             ),
             "/imagekit": imagekit.create_app(
                 self.simulators / "imagekit",

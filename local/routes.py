@@ -48,6 +48,8 @@ def import_routes(aws: Any, stack: str) -> int:
         api = deployed[name]
         _forget_routes(gateway, api)
         if cors := declared_cors(body):
+            # the emulator transforms the template with the parameters' defaults
+            cors["AllowOrigins"] = _parameter(cloudformation, stack, "AllowedOrigins").split(",")
             gateway.update_api(ApiId=api, CorsConfiguration=cors)
         integrations: dict[str, str] = {}
         for route in declared_routes(body):
@@ -78,6 +80,11 @@ def _function(uri: dict[str, str]) -> str:
 def _as_list(name: str, value: Any) -> Any:
     """A list parameter arrives as the comma-separated text that it was given as."""
     return value.split(",") if name.startswith("allow") and isinstance(value, str) else value
+
+
+def _parameter(cloudformation: Any, stack: str, name: str) -> str:
+    [described] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    return next(p["ParameterValue"] for p in described["Parameters"] if p["ParameterKey"] == name)
 
 
 def _physical_ids(cloudformation: Any, stack: str) -> dict[str, str]:

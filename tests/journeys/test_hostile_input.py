@@ -292,3 +292,14 @@ def test_a_cursor_is_good_for_its_own_list_and_unchanged_only(
     for bad in (cursor[:-2] + "AA", "A" + cursor[1:], cursor[:10]):
         assert_refused(page(cursor=bad), 400)
     assert_refused(page(sort="price", cursor=cursor), 400)
+
+
+def test_browsers_may_call_from_the_shops_own_origin_only(endpoints: dict[str, Any]) -> None:
+    def preflight(origin: str) -> httpx.Response:
+        headers = {"origin": origin, "access-control-request-method": "POST"}
+        return client(endpoints["api"]).request("OPTIONS", "/api/cart/items", headers=headers)
+
+    allowed = preflight(endpoints["api"])
+    assert allowed.headers["access-control-allow-origin"] == endpoints["api"]
+    assert allowed.headers["access-control-allow-credentials"] == "true"
+    assert "access-control-allow-origin" not in preflight("https://evil.example").headers
