@@ -58,6 +58,7 @@ iam-report: setup ## compare each function's policy with the calls it made in th
 
 .PHONY: build deploy admin
 build: setup ## build functions and layers for AWS; ARCHITECTURE=x86_64 for the other processor
+	@$(PYTHON) -m compileall -q -f --invalidation-mode checked-hash functions
 	@ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --config-env $(STAGE) --parameter-overrides Architecture=$(ARCHITECTURE)
 
 deploy: build ## deploy to AWS; STAGE=prod for another stage than dev

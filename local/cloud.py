@@ -1,7 +1,6 @@
 """The whole local cloud, from an empty folder to an open shop: kept, restored, or made anew."""
 
 import json
-import re
 import shutil
 import threading
 import time
@@ -21,6 +20,7 @@ from local.console import step
 from local.emulator import REGION, ROOT, Emulator, free_port, running
 from local.fingerprint import fingerprint
 from local.locks import locked
+from local.ports import move_ports
 from local.routes import import_routes
 
 SNAPSHOTS = ROOT / ".local" / "snapshots"
@@ -221,19 +221,9 @@ class _Cloud:
         self.label.write_text(json.dumps(label))
 
     def _readdress(self) -> None:
-        """Addresses inside the state name the ports it was made with: make them name today's."""
         label = self._label()
-        ports = ((label["port"], self.port), (label["emulatorPort"], self.emulator.port))
-        moved = {str(old).encode(): str(new).encode() for old, new in ports if old != new}
-        if not moved:
-            return
-        address = re.compile(rb"(localhost|127\.0\.0\.1):(" + b"|".join(moved) + rb")(?!\d)")
-        for folder in (self.emulator.state, self.simulators):
-            for file in folder.rglob("*.json"):
-                before = file.read_bytes()
-                after = address.sub(lambda old: old[1] + b":" + moved[old[2]], before)
-                if after != before:
-                    file.write_bytes(after)
+        ports = {label["port"]: self.port, label["emulatorPort"]: self.emulator.port}
+        move_ports((self.emulator.state, self.simulators), ports)
 
     def _endpoints(self) -> dict[str, Any]:
         endpoints = {
