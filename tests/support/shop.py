@@ -129,12 +129,18 @@ class Person:
         return self.post("/api/payments/verify", self.payment_proof(endpoints, order_id))
 
     def payment_proof(
-        self, endpoints: dict[str, Any], order_id: str, outcome: str = "success"
+        self,
+        endpoints: dict[str, Any],
+        order_id: str,
+        outcome: str = "success",
+        *,
+        webhook: bool = False,
     ) -> dict[str, str]:
-        """What Razorpay's checkout hands to the browser at the end."""
+        """What Razorpay's checkout hands to the browser at the end; its webhook only if asked."""
         created = self.post(f"/api/payments/create/{order_id}")
         assert created.status_code == 201, created.text
-        attempt = {"orderId": created.json()["razorpay"]["orderId"], "outcome": outcome}
+        razorpay_order = created.json()["razorpay"]["orderId"]
+        attempt = {"orderId": razorpay_order, "outcome": outcome, "webhook": webhook}
         paid = client(endpoints["razorpay"]).post("/simulator/pay", json=attempt)
         assert paid.status_code == 200, paid.text
         proof: dict[str, str] = paid.json()
