@@ -84,7 +84,9 @@ def _as_list(name: str, value: Any) -> Any:
 
 def _parameter(cloudformation: Any, stack: str, name: str) -> str:
     [described] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    return str(next(p["ParameterValue"] for p in described["Parameters"] if p["ParameterKey"] == name))
+    return str(
+        next(p["ParameterValue"] for p in described["Parameters"] if p["ParameterKey"] == name)
+    )
 
 
 def _physical_ids(cloudformation: Any, stack: str) -> dict[str, str]:
