@@ -69,6 +69,7 @@ class Control:
             times=int(_number(body, "times", 1)),
             path=str(body.get("path", "/v1")),
             done=body.get("done") is True,
+            about=str(body.get("about", "")),
         )
         self._faults.order(fault)
         return JSONResponse(vars(fault))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,15 +17,19 @@ LONGEST_SILENCE_SECONDS = 60.0
 class Fault:
     """What happens to the next `times` requests to a path such as `/v1/payments/*/refund`.
 
-    `done` says whether the request takes effect before its answer gets lost.
+    `done` says whether the request takes effect before its answer gets lost; with `about`, only
+    requests with this text in their body are struck, such as those of one of the shop's orders.
     """
 
     status: int | Literal["timeout"]
     times: int
     path: str
     done: bool
+    about: str = ""
 
-    def strikes(self, path: str) -> bool:
+    def strikes(self, path: str, body: bytes) -> bool:
+        if self.about.encode() not in body:
+            return False
         return fnmatchcase(path, self.path) or path.startswith(f"{self.path.rstrip('/')}/")
 
 
@@ -43,9 +48,9 @@ class Faults:
             else:
                 self._ordered = [one for one in self._ordered if one.path != fault.path]
 
-    def take(self, path: str) -> Fault | None:
+    def take(self, path: str, body: bytes) -> Fault | None:
         with self._lock:
-            fault = next((one for one in self._ordered if one.strikes(path)), None)
+            fault = next((one for one in self._ordered if one.strikes(path, body)), None)
             if fault is not None:
                 fault.times -= 1
                 self._ordered = [one for one in self._ordered if one.times]
@@ -60,7 +65,9 @@ class Trouble:
         self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        fault = self._faults.take(_path(scope))
+        body = await Request(scope, receive).body()
+        receive = _again(body, receive)
+        fault = self._faults.take(_path(scope), body)
         if fault is None:
             await self._app(scope, receive, send)
             return
@@ -75,6 +82,16 @@ class Trouble:
 def _path(scope: Scope) -> str:
     """As Razorpay's documentation writes it, wherever the simulator is mounted."""
     return "/v1" + str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Gives the body once more, which was read already."""
+    unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return unread.pop() if unread else await receive()
+
+    return receive_again
 
 
 async def _unheard(_: Message) -> None:

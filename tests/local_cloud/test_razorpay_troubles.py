@@ -311,6 +311,16 @@ def test_only_the_path_that_was_named_fails(address: str, client: Any) -> None:
     refund(client, payment_id, 100)
 
 
+def test_only_requests_about_what_was_named_fail(address: str, client: Any) -> None:
+    order = {"amount": 100, "currency": "INR"}
+    control(address, "faults", status=503, path="/v1/orders", about="one-of-many")
+    client.order.create({**order, "receipt": "another"})
+    with pytest.raises(razorpay.errors.ServerError):
+        client.order.create({**order, "receipt": "one-of-many"})
+    client.order.create({**order, "receipt": "one-of-many"})
+    assert client.order.all()["count"] == 2
+
+
 def test_an_answer_can_be_lost_after_the_work_is_done(address: str, client: Any) -> None:
     payment_id = paid(address, client)
     control(address, "faults", status=504, path="/v1/payments/*/refund", done=True)
