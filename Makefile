@@ -58,8 +58,8 @@ iam-report: setup ## compare each function's policy with the calls it made in th
 
 .PHONY: build deploy admin
 build: setup ## build functions and layers for AWS; ARCHITECTURE=x86_64 for the other processor
-	@$(PYTHON) -m compileall -q -f --invalidation-mode checked-hash functions
 	@ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --config-env $(STAGE) --parameter-overrides Architecture=$(ARCHITECTURE)
+	@$(PYTHON) -m compileall -q -j 0 -x Layer/ --invalidation-mode unchecked-hash .aws-sam/build # or each cold start compiles
 
 deploy: build ## deploy to AWS; STAGE=prod for another stage than dev
 	@first=$$($(SAM) list stack-outputs --config-env $(STAGE) --stack-name supermarket-$(STAGE) >/dev/null 2>&1 || echo --guided); \

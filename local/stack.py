@@ -4,9 +4,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from compileall import compile_dir
 from pathlib import Path
-from py_compile import PycInvalidationMode
 
 from local.emulator import REGION, ROOT, Emulator
 
@@ -25,17 +23,8 @@ def build(log: Path, section: str = STAGE, machine: str = "native") -> None:
     """`sam build` as a section of `samconfig.toml` says; native, since the emulator runs the
     functions as processes of this very machine.
     """
-    compile_functions()
     chosen = {"Stage": STAGE, "Architecture": architecture()}
     _sam("build", chosen, log, section, ARCHITECTURE=machine)
-
-
-def compile_functions() -> None:
-    """Bytecode beside the sources, for the build to take along: a deployed function cannot write
-    its own. It holds a hash of its source, so an edited file is never taken for compiled.
-    """
-    checked = PycInvalidationMode.CHECKED_HASH
-    compile_dir(ROOT / "functions", quiet=1, force=True, invalidation_mode=checked)
 
 
 def deploy(emulator: Emulator, parameters: Mapping[str, str], log: Path) -> dict[str, str]:
