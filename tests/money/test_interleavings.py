@@ -1,0 +1,190 @@
+"""Whatever happens in the shop, in whatever order, and whatever breaks in between: no money and no
+stock is lost, and nothing happens twice.
+"""
+
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from order.model import Order, OrderStatus
+from payment.ledger import Account, Kind
+from payment.model import RefundStatus
+from payment.refunds import THE_SHOP
+from supermarket.contracts import (
+    Event,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderDelivered,
+    OrderPlaced,
+    OrderShipped,
+    PaymentCompleted,
+    PaymentRefunded,
+)
+from support.money import STOCK, Died, Happening, Interruption, Lost, MoneyShop
+
+EXAMPLES_EACH = 40
+
+# what is needed to get anywhere comes more often
+HAPPENINGS = (
+    *["customer_places_an_order", "customer_opens_the_payment", "customer_pays"] * 3,
+    *["browser_calls_back", "webhook_arrives", "event_arrives"] * 3,
+    *["customer_cancels", "admin_refunds", "time_passes"] * 2,
+    "unpaid_orders_expire",
+    "reconciliation_runs",
+    "seller_ships",
+    "seller_delivers",
+    "webhook_gets_lost",
+    "razorpay_treats_refunds_another_way",
+    "razorpay_ends_a_refund",
+)
+PAID_FOR = {OrderStatus.CONFIRMED, OrderStatus.SHIPPED, OrderStatus.DELIVERED}
+ONCE: dict[type[Event], str] = {
+    OrderPlaced: "order_id",
+    OrderConfirmed: "order_id",
+    OrderShipped: "order_id",
+    OrderDelivered: "order_id",
+    OrderCancelled: "order_id",
+    PaymentCompleted: "payment_id",
+    PaymentRefunded: "refund_id",
+}
+
+what, which, how = st.sampled_from(HAPPENINGS), st.integers(0, 7), st.integers(0, 3)
+alone = st.builds(Happening, what, which, how)
+BY = {
+    "processes die": st.just(Died),
+    "calls fail": st.just(Lost),
+    "others get in between": alone,
+    "everything goes wrong": st.one_of(st.just(Died), st.just(Lost), alone),
+}
+
+
+def days(interrupted_by: st.SearchStrategy[object]) -> st.SearchStrategy[list[Happening]]:
+    interruption = st.none() | st.builds(Interruption, st.integers(0, 7), interrupted_by)
+    return st.lists(st.builds(Happening, what, which, how, interruption), max_size=40)
+
+
+@pytest.mark.parametrize("trouble", BY)
+def test_no_money_and_no_stock_is_lost_and_nothing_happens_twice(trouble: str) -> None:
+    @settings(
+        max_examples=EXAMPLES_EACH,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(days(BY[trouble]), st.booleans())
+    def whatever_happens(day: list[Happening], webhooks_arrive: bool) -> None:
+        shop = MoneyShop()
+        with shop.open():
+            for happening in day:
+                shop.happens(happening)
+                check_at_all_times(shop)
+            if not webhooks_arrive:
+                shop.razorpay.webhooks.clear()
+            shop.settle()
+            check_at_all_times(shop)
+            check_at_rest(shop)
+
+    whatever_happens()
+
+
+def check_at_all_times(shop: MoneyShop) -> None:
+    stock_is_conserved(shop)
+    nothing_happens_twice(shop)
+    nothing_is_sent_without_money(shop)
+    the_ledger_tells_what_razorpay_did(shop)
+    only_cancelled_orders_are_given_back_unasked(shop)
+
+
+def check_at_rest(shop: MoneyShop) -> None:
+    no_money_is_kept_for_nothing(shop)
+    the_ledger_is_complete(shop)
+    orders_know_of_their_money(shop)
+
+
+def stock_is_conserved(shop: MoneyShop) -> None:
+    held: Counter[str] = Counter()
+    for order in shop.orders.kept.values():
+        if order.status is not OrderStatus.CANCELLED:
+            held.update({line.product_id: line.quantity for line in order.lines})
+    for product in shop.on_sale:
+        assert shop.products.stock_of(product.id) + held[product.id] == STOCK
+
+
+def nothing_happens_twice(shop: MoneyShop) -> None:
+    told = Counter(
+        (type(event), getattr(event, ONCE[type(event)]))
+        for event in shop.events
+        if type(event) in ONCE
+    )
+    assert set(told.values()) <= {1}
+    assert all(len(results) == 1 for results in shop.answers.values())
+    payments = Counter(payment.order_id for payment in shop.payments.all())
+    assert set(payments.values()) <= {1}
+    made = Counter(refund.our_id for refund in shop.razorpay.refunds.values())
+    assert set(made.values()) <= {1}
+    for attempt in shop.razorpay.taken():
+        assert shop.razorpay.given_back(attempt) <= attempt.minor
+
+
+def nothing_is_sent_without_money(shop: MoneyShop) -> None:
+    for order in shop.orders.kept.values():
+        if order.status in PAID_FOR:
+            payment = shop.payments.find_by_order(order.id)
+            assert payment is not None
+            assert payment.is_paid
+            assert shop.razorpay.is_paid(payment.razorpay_order_id)
+
+
+def the_ledger_tells_what_razorpay_did(shop: MoneyShop) -> None:
+    """Entries sum to zero in each currency, and tell of no money that never moved."""
+    sums: Counter[str] = Counter()
+    for entry in shop.ledger.entries.values():
+        sums[entry.currency] += sum(line.minor for line in entry.lines)
+        moved = sum(line.minor for line in entry.lines if line.account is Account.RAZORPAY)
+        if entry.kind is Kind.CAPTURE:
+            attempt = shop.razorpay.attempts[entry.reference]
+            assert (attempt.is_taken, attempt.minor) == (True, moved)
+        if entry.kind is Kind.REFUND:
+            (refund,) = (r for r in shop.razorpay.refunds.values() if r.our_id == entry.reference)
+            assert (refund.status, refund.amount.minor) == (RefundStatus.PROCESSED, -moved)
+    assert set(sums.values()) <= {0}
+
+
+def only_cancelled_orders_are_given_back_unasked(shop: MoneyShop) -> None:
+    for payment in shop.payments.all():
+        if any(refund.requested_by == THE_SHOP for refund in payment.refunds):
+            assert shop.orders.kept[payment.order_id].status is OrderStatus.CANCELLED
+
+
+def no_money_is_kept_for_nothing(shop: MoneyShop) -> None:
+    """Money belongs to a living order, or went back; or a refund failed, and a person is told."""
+    for attempt in shop.razorpay.taken():
+        payment = shop.payments.find_by_attempt(attempt.id)
+        assert payment is not None
+        has_failed = any(refund.status is RefundStatus.FAILED for refund in payment.refunds)
+        is_back = shop.razorpay.given_back(attempt) == attempt.minor
+        alive = shop.orders.kept[payment.order_id].status in PAID_FOR
+        assert alive or is_back or has_failed
+
+
+def the_ledger_is_complete(shop: MoneyShop) -> None:
+    held: Counter[str] = Counter()
+    for entry in shop.ledger.entries.values():
+        for line in entry.lines:
+            held[entry.currency] += line.minor if line.account is Account.RAZORPAY else 0
+    assert held == shop.razorpay.balance()
+
+
+def orders_know_of_their_money(shop: MoneyShop) -> None:
+    for order in shop.orders.kept.values():
+        taken = [a for a in shop.razorpay.taken() if a.razorpay_order_id == _place(shop, order)]
+        assert order.is_paid is bool(taken)
+        is_back = any(shop.razorpay.given_back(a) == a.minor for a in taken)
+        assert (order.refunded_at is not None) is is_back
+        assert not (is_back and order.can_be_cancelled)
+
+
+def _place(shop: MoneyShop, order: Order) -> str | None:
+    """Where an order is paid at Razorpay."""
+    payment = shop.payments.find_by_order(order.id)
+    return payment.razorpay_order_id if payment else None
