@@ -165,6 +165,7 @@ class _Cloud:
         links = {
             "Products": f"{self.address}/api/products",
             "Mailbox": f"{self.address}/mailbox/",
+            "Razorpay's simulator": f"{self.address}/razorpay/",
             "Health": f"{self.address}/readyz",
         }
         app = front_door.create_app(stack.http_api(self.emulator), mounts, links)

@@ -6,9 +6,9 @@ Towards the API it behaves as API Gateway does where the emulator does not: limi
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from html import escape
 
 import httpx
+from jinja2 import Environment, PackageLoader
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -20,6 +20,7 @@ GATEWAY_LIMIT = 10 * 1024 * 1024
 FUNCTION_LIMIT = 6 * 1024 * 1024  # of the event, in which a binary body is base64
 TIMEOUT = 30.0
 HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"te", b"upgrade"}
+OWN = {b"date", b"server"}  # every server on the way puts its own
 
 
 def create_app(api: str, mounts: Mapping[str, ASGIApp], links: Mapping[str, str]) -> Starlette:
@@ -66,7 +67,7 @@ class Gateway:
             return _refusal(500, "Internal Server Error")
         response = Response(content, status)
         response.raw_headers = [
-            (name.lower(), value) for name, value in headers if name.lower() not in HOP_BY_HOP
+            (name.lower(), value) for name, value in headers if name.lower() not in HOP_BY_HOP | OWN
         ]
         return response
 
@@ -132,20 +133,5 @@ def _refusal(status: int, message: str) -> Response:
 
 
 def _page(links: Mapping[str, str]) -> str:
-    items = "\n".join(
-        f'<li><a href="{escape(target)}">{escape(name)}</a> <code>{escape(target)}</code></li>'
-        for name, target in links.items()
-    )
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Super-Market, on this machine</title>
-<style>
-  body {{ font: 1.1rem/1.7 system-ui, sans-serif; max-width: 44rem; margin: 4rem auto }}
-  li {{ margin: .4rem 0 }} code {{ color: #666; font-size: .85em }}
-</style>
-<h1>Super-Market</h1>
-<p>The whole shop runs on this machine: the deployed template, its third parties and a mailbox.</p>
-<ul>
-{items}
-</ul>
-</html>"""
+    templates = Environment(loader=PackageLoader("local", ""), autoescape=True)
+    return templates.get_template("welcome.html.j2").render(links=links)

@@ -78,7 +78,7 @@ class Numbers:
 
 def run(endpoints: Json, console: Console | None = None, *, patience: float = PATIENCE) -> int:
     """The whole journey against the shop that `endpoints` describes; 0 when all of it is right."""
-    console = console or Console()
+    console = console or Console(soft_wrap=True)
     with connect(endpoints["api"]) as client:
         try:
             _Journey(endpoints, client, console, patience).travel()

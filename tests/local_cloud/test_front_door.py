@@ -161,7 +161,7 @@ def test_the_first_page_links_to_everything(door: httpx.Client) -> None:
     page = door.get("/")
 
     assert page.headers["content-type"].startswith("text/html")
-    assert '<a href="http://mail/">Mail &lt;box&gt;</a>' in page.text
+    assert '<a href="http://mail/"><strong>Mail &lt;box&gt;</strong>' in page.text
 
 
 def test_an_api_that_is_gone_is_a_503() -> None:
