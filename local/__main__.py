@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     began = time.perf_counter()
     try:
-        with local_cloud(plan) as endpoints:
-            if plan.home == HOME:
-                ENDPOINTS.write_text(json.dumps(endpoints, indent=2) + "\n")
+        with local_cloud(plan) as endpoints, published(plan, endpoints):
             announce(endpoints)
             console.print(
                 f"\nReady in {time.perf_counter() - began:.1f} s. Ctrl-C stops it; "
@@ -59,6 +59,19 @@ def run(arguments: argparse.Namespace) -> None:
                 time.sleep(0.3)
     except KeyboardInterrupt:
         console.print("Stopped.")
+
+
+@contextmanager
+def published(plan: Plan, endpoints: dict[str, Any]) -> Iterator[None]:
+    """The default local cloud's endpoints are known to other commands as long as it runs."""
+    if plan.home != HOME:
+        yield
+        return
+    ENDPOINTS.write_text(json.dumps(endpoints, indent=2) + "\n")
+    try:
+        yield
+    finally:
+        ENDPOINTS.unlink(missing_ok=True)
 
 
 def journey(arguments: argparse.Namespace) -> int:
