@@ -23,9 +23,8 @@ FOLDER = TEMPLATE.parent / ".local" / "test"
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        home = FOLDER / str(os.getpid())
-        shutil.rmtree(home, ignore_errors=True)
-        os.environ[HOME] = str(home)
+        _forget_sessions_of_the_past()
+        os.environ[HOME] = str(FOLDER / str(os.getpid()))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -79,6 +78,15 @@ def _start(home: Path) -> None:
         assert time.monotonic() < deadline, f"the local cloud takes too long:\n{log.read_text()}"
         time.sleep(0.2)
     cloud.returncode = 0  # nobody's child from here on: the controlling process ends it
+
+
+def _forget_sessions_of_the_past() -> None:
+    """What a session leaves (its logs, its data) stays until the next one begins."""
+    for home in FOLDER.glob("[0-9]*"):
+        try:
+            os.kill(int(home.name), 0)
+        except ProcessLookupError:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _wait_for(process: int) -> None:
