@@ -83,10 +83,17 @@ def _start(home: Path) -> None:
 def _forget_sessions_of_the_past() -> None:
     """What a session leaves (its logs, its data) stays until the next one begins."""
     for home in FOLDER.glob("[0-9]*"):
-        try:
-            os.kill(int(home.name), 0)
-        except ProcessLookupError:
+        session = int(home.name)
+        if session == os.getpid() or not _is_alive(session):
             shutil.rmtree(home, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _wait_for(process: int) -> None:
