@@ -1,7 +1,6 @@
 """Many people at once: nothing is sold twice, and no change is lost."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -9,16 +8,9 @@ from typing import Any
 import pytest
 
 from supermarket.clock import new_id
-from support.shop import PASSWORD, Person, client, eventually
+from support.shop import PASSWORD, Person, at_once, client, eventually
 
 pytestmark = pytest.mark.e2e
-
-
-def at_once[T](tasks: Iterable[Callable[[], T]]) -> list[T]:
-    """Run all tasks in threads of their own and collect what they return."""
-    waiting = list(tasks)
-    with ThreadPoolExecutor(len(waiting)) as pool:
-        return [future.result() for future in [pool.submit(task) for task in waiting]]
 
 
 def test_forty_customers_at_once_get_exactly_the_seven_units_there_are(

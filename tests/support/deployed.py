@@ -1,6 +1,7 @@
 """Behind the scenes of the deployed shop: its AWS, as the owner of the account sees it."""
 
 import json
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -39,6 +40,42 @@ def rows(endpoints: dict[str, Any], name: str) -> list[dict[str, Any]]:
     pages = aws(endpoints, "dynamodb").get_paginator("scan")
     found = pages.paginate(TableName=table(endpoints, name), ConsistentRead=True)
     return [row for page in found for row in page["Items"]]
+
+
+def rows_of(endpoints: dict[str, Any], name: str, pk: str) -> list[dict[str, Any]]:
+    """The rows of a table under one partition key, in the order of their sort key."""
+    found = aws(endpoints, "dynamodb").query(
+        TableName=table(endpoints, name),
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+    )
+    items: list[dict[str, Any]] = found["Items"]
+    return items
+
+
+def let_reservation_run_out(endpoints: dict[str, Any], order_id: str) -> None:
+    """The order's time is over, if it still waits for its payment."""
+    dynamodb = aws(endpoints, "dynamodb")
+    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):
+        dynamodb.update_item(
+            TableName=table(endpoints, "order"),
+            Key={"orderId": {"S": order_id}},
+            UpdateExpression="SET reservedUntil = :long_ago",
+            ConditionExpression="attribute_exists(reservedUntil)",
+            ExpressionAttributeValues={":long_ago": {"S": "2026-01-01T00:00:00.000Z"}},
+        )
+
+
+def run_job(endpoints: dict[str, Any], handler: str) -> dict[str, Any]:
+    """Run a scheduled Lambda now; what it says of its work."""
+    answer = aws(endpoints, "lambda").invoke(
+        FunctionName=function(endpoints, handler), Payload=b"{}"
+    )
+    said = answer["Payload"].read()
+    assert "FunctionError" not in answer, said
+    report: dict[str, Any] = json.loads(said)
+    return report
 
 
 def function(endpoints: dict[str, Any], handler: str) -> str:

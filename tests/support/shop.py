@@ -1,17 +1,25 @@
 """The deployed shop as its clients see it: people with a session, and the things they do."""
 
 import atexit
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import Cookie, CookieJar
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from supermarket.clock import new_id
+from support.deployed import function_environment
 
+ROOT = Path(__file__).parents[2]
+CREATE_ADMIN = (sys.executable, "-P", "-m", "auth.create_admin")
 PASSWORD = "correct horse battery staple"
 ADDRESS = {
     "street": "12 MG Road",
@@ -32,6 +40,13 @@ def eventually[T](look: Callable[[], T | None], what: str) -> T:
         if time.monotonic() > deadline:
             raise AssertionError(f"never came to pass: {what}")
         time.sleep(0.3)
+
+
+def at_once[T](tasks: Iterable[Callable[[], T]]) -> list[T]:
+    """Run all tasks in threads of their own and collect what they return."""
+    waiting = list(tasks)
+    with ThreadPoolExecutor(len(waiting)) as pool:
+        return [future.result() for future in [pool.submit(task) for task in waiting]]
 
 
 class NoCookies(CookieJar):
@@ -82,6 +97,28 @@ class Person:
         person = cls(http, registered.json()["user"]["id"], str(account["email"]), username)
         person.sign_in()
         return person
+
+    @classmethod
+    def administer(cls, endpoints: dict[str, Any]) -> Self:
+        """A new administrator, made by the command that operators have."""
+        username = f"admin-{new_id()[-12:].lower()}"
+        admin = cls(client(endpoints["api"]), "", f"{username}@example.com", username)
+        names = [f"--email={admin.email}", f"--username={username}"]
+        made = subprocess.run(  # noqa: S603 - our own program
+            [*CREATE_ADMIN, *names, "--first-name=Rhea", "--last-name=Root", "--rounds=4"],
+            input=f"{PASSWORD}\n",
+            env={
+                **os.environ,
+                **function_environment(endpoints, "auth.endpoints.register"),
+                "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'layers' / 'shared'}",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        admin.sign_in()
+        return admin
 
     def sign_in(self) -> None:
         answer = self.http.post("/api/auth/login", json={"email": self.email, "password": PASSWORD})

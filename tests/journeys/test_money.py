@@ -1,0 +1,642 @@
+"""Where the money goes, end to end: told twice, told never, told by nobody we know, too late, and
+with a Razorpay that is down.
+
+Every test keeps to its own orders and payments, also when it orders trouble from the simulator.
+"""
+
+import json
+import os
+import random
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local.locks import locked
+from supermarket.clock import new_id
+from support.deployed import let_reservation_run_out, rows_of, run_job
+from support.local_cloud import HOME
+from support.razorpay import Razorpay
+from support.shop import Person, at_once, eventually
+
+pytestmark = pytest.mark.e2e
+
+EXPIRY = "order.jobs.release_expired_reservations"
+RECONCILIATION = "payment.jobs.reconcile_payments"
+OPENED_AND_PAID = ["payment opened", "payment captured"]
+
+
+@pytest.fixture(scope="module")
+def razorpay(endpoints: dict[str, Any]) -> Razorpay:
+    return Razorpay(endpoints)
+
+
+@pytest.fixture(scope="module")
+def admin(endpoints: dict[str, Any]) -> Person:
+    return Person.administer(endpoints)
+
+
+@dataclass
+class Purchase:
+    """An order of one product, its open payment, and who has to do with it."""
+
+    endpoints: dict[str, Any]
+    customer: Person
+    product: dict[str, Any]
+    order_id: str
+    payment_id: str
+    razorpay_order_id: str
+
+    @classmethod
+    def begin(
+        cls,
+        endpoints: dict[str, Any],
+        customer: Person | None = None,
+        product: dict[str, Any] | None = None,
+    ) -> "Purchase":
+        customer = customer or Person.register(endpoints)
+        product = product or Person.register(endpoints, "seller").sells(stock=1)
+        order_id = an_order(customer, product)
+        created = customer.post(f"/api/payments/create/{order_id}")
+        assert created.status_code == 201, created.text
+        payment = created.json()["payment"]
+        known = (order_id, payment["id"], payment["razorpayOrderId"])
+        return cls(endpoints, customer, product, *known)
+
+    @property
+    def status(self) -> str:
+        status: str = self.customer.order(self.order_id)["status"]
+        return status
+
+    @property
+    def payment(self) -> dict[str, Any]:
+        payment: dict[str, Any] = self.customer.get(f"/api/payments/{self.payment_id}").json()
+        return payment["payment"]  # type: ignore[no-any-return]
+
+    @property
+    def history(self) -> list[str]:
+        """What was ever done to the payment: one line for each change, and so for each event."""
+        return [
+            row["action"]["S"]
+            for row in rows_of(self.endpoints, "audit", f"payment#{self.payment_id}")
+        ]
+
+    @property
+    def stock(self) -> int:
+        shown = self.customer.get(f"/api/products/{self.product['id']}").json()
+        stock: int = shown["product"]["stock"]
+        return stock
+
+    def mails_about(self, subject: str) -> int:
+        return sum(
+            subject in mail["subject"] and self.order_id in mail["text"]
+            for mail in self.customer.mails(self.endpoints)
+        )
+
+    def waits_for(self, status: str) -> None:
+        self.customer.waits_for_status(self.order_id, status)
+
+    def waits_for_payment(self, status: str) -> None:
+        eventually(lambda: self.payment["status"] == status, f"payment is {status}")
+
+    def waits_for_mail(self, subject: str) -> None:
+        eventually(lambda: self.mails_about(subject), f"a mail about “{subject}”")
+
+    def books(self, admin: Person) -> dict[str, int]:
+        """What the ledger says in minor units, each entry of which is seen to sum to zero."""
+        answer = admin.get(f"/api/payments/{self.payment_id}").json()
+        accounts = Counter(capture=0, fee=0, refund=0)
+        for entry in answer["ledger"]:
+            lines = [(line["account"], minor(line["amount"])) for line in entry["lines"]]
+            assert sum(amount for _, amount in lines) == 0
+            accounts[entry["kind"]] += 1
+            for account, amount in lines:
+                accounts[account] += amount
+        return dict(accounts)
+
+
+def an_order(customer: Person, product: dict[str, Any]) -> str:
+    customer.takes(product)
+    placed = customer.orders()
+    assert placed.status_code == 201, placed.text
+    order_id: str = placed.json()["order"]["id"]
+    return order_id
+
+
+def minor(amount: dict[str, Any]) -> int:
+    paise: int = round(amount["amount"] * 100)
+    return paise
+
+
+def proof_of(paid: httpx.Response) -> dict[str, str]:
+    assert paid.status_code == 200, paid.text
+    proof: dict[str, str] = paid.json()
+    return proof
+
+
+def reconcile(endpoints: dict[str, Any]) -> dict[str, Any]:
+    """One run of the job, over all that has happened until now."""
+    with locked(Path(os.environ[HOME]) / "reconciling"):
+        time.sleep(2.1)  # the second that is not over is left to the next run
+        report = run_job(endpoints, RECONCILIATION)
+    assert (report["finished"], report["stopped"]) == (True, 0), report
+    return report
+
+
+# --- one effect, whoever tells it, however often --------------------------------------------------
+
+
+def test_callback_and_webhook_at_the_same_instant_have_one_effect_a_hundred_times(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
+) -> None:
+    product = Person.register(endpoints, "seller").sells(stock=100)
+    customers = [Person.register(endpoints) for _ in range(4)]
+
+    def buy(customer: Person) -> list[Purchase]:
+        purchases = []
+        for _ in range(25):
+            purchase = Purchase.begin(endpoints, customer, product)
+            proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+            webhook = razorpay.webhook(proof["razorpay_payment_id"])
+            answers = at_once(
+                [
+                    partial(customer.post, "/api/payments/verify", proof),
+                    partial(razorpay.delivers, webhook),
+                ]
+            )
+            assert [answer.status_code for answer in answers] == [200, 200]
+            purchases.append(purchase)
+        return purchases
+
+    with ThreadPoolExecutor(len(customers)) as pool:
+        purchases = [one for some in pool.map(buy, customers) for one in some]
+
+    assert len({purchase.order_id for purchase in purchases}) == 100
+    for customer in customers:
+        eventually(lambda one=customer: thanks(one, endpoints) >= 25, "the mails")  # type: ignore[misc]
+    for purchase in purchases:
+        purchase.waits_for("CONFIRMED")
+        timeline = purchase.customer.order(purchase.order_id)["timeline"]
+        assert [step["status"] for step in timeline] == ["PENDING", "CONFIRMED"]
+        assert purchase.history == OPENED_AND_PAID
+        books = purchase.books(admin)
+        assert (books["capture"], books["fee"], books["refund"]) == (1, 1, 0)
+        assert books["sales"] == -minor(purchase.payment["price"])
+    assert [thanks(customer, endpoints) for customer in customers] == [25] * 4
+    assert purchases[0].stock == 0
+
+
+def thanks(customer: Person, endpoints: dict[str, Any]) -> int:
+    """For how many orders there is exactly one mail that thanks for the money."""
+    mails = [mail["text"] for mail in customer.mails(endpoints) if "received" in mail["subject"]]
+    assert len(mails) == len(set(mails))
+    return len(mails)
+
+
+def test_without_any_callback_webhooks_alone_confirm_orders(
+    endpoints: dict[str, Any], razorpay: Razorpay
+) -> None:
+    product, customer = (
+        Person.register(endpoints, "seller").sells(stock=5),
+        Person.register(endpoints),
+    )
+    purchases = [Purchase.begin(endpoints, customer, product) for _ in range(5)]
+    for purchase in purchases:
+        proof_of(razorpay.is_paid(purchase.razorpay_order_id, webhook=True))
+    for purchase in purchases:
+        purchase.waits_for("CONFIRMED")
+        assert purchase.history == OPENED_AND_PAID
+
+
+def test_without_any_callback_or_webhook_one_reconciliation_confirms_orders(
+    endpoints: dict[str, Any], razorpay: Razorpay
+) -> None:
+    product, customer = (
+        Person.register(endpoints, "seller").sells(stock=5),
+        Person.register(endpoints),
+    )
+    purchases = [Purchase.begin(endpoints, customer, product) for _ in range(5)]
+    for purchase in purchases[1:]:
+        proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+
+    assert reconcile(endpoints)["mended"] >= 4
+
+    assert [one.payment["status"] for one in purchases] == ["PENDING"] + ["COMPLETED"] * 4
+    for purchase in purchases[1:]:
+        purchase.waits_for("CONFIRMED")
+    reconcile(endpoints)
+    assert [one.history for one in purchases[1:]] == [OPENED_AND_PAID] * 4
+    assert purchases[0].status == "PENDING"
+
+
+# --- money that comes too late --------------------------------------------------------------------
+
+
+def an_expired_purchase(endpoints: dict[str, Any]) -> Purchase:
+    purchase = Purchase.begin(endpoints)
+    let_reservation_run_out(endpoints, purchase.order_id)
+    run_job(endpoints, EXPIRY)
+    assert (purchase.status, purchase.stock) == ("CANCELLED", 1)
+    purchase.waits_for_payment("FAILED")
+    return purchase
+
+
+def sees_all_money_back(purchase: Purchase, razorpay: Razorpay, admin: Person) -> None:
+    """Once, in all the books, and the customer is told of it; the stock came back once, too."""
+    payment = purchase.payment
+    assert payment["refunded"] == payment["price"]
+    [refund] = payment["refunds"]
+    [record] = razorpay.refunds_of(payment["razorpayPaymentId"])
+    assert (record["id"], record["amount"]) == (
+        refund["razorpayRefundId"],
+        minor(payment["price"]),
+    )
+    books = purchase.books(admin)
+    assert (books["capture"], books["refund"], books["sales"]) == (1, 1, 0)
+    purchase.waits_for_mail("on the way back to you")
+    eventually(
+        lambda: (
+            purchase.customer.order(purchase.order_id)["payment"] == {"status": "REFUNDED"} or None
+        ),
+        "the order knows of the refund",
+    )
+    assert purchase.mails_about("on the way back to you") == 1
+    assert (purchase.status, purchase.stock) == ("CANCELLED", 1)
+
+
+def test_money_for_an_expired_order_goes_back_within_one_run_of_the_job(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
+) -> None:
+    purchase = an_expired_purchase(endpoints)
+    proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+    reconcile(endpoints)
+    assert purchase.payment["status"] == "REFUNDED"
+    sees_all_money_back(purchase, razorpay, admin)
+
+
+@pytest.mark.parametrize("teller", ["callback", "webhook"])
+def test_money_for_an_expired_order_goes_back_whoever_tells_of_it(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person, teller: str
+) -> None:
+    purchase = an_expired_purchase(endpoints)
+    proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+    if teller == "callback":
+        answer = purchase.customer.post("/api/payments/verify", proof)
+        assert answer.json()["message"] == "The payment goes back to you"
+    else:
+        answer = razorpay.delivers(razorpay.webhook(proof["razorpay_payment_id"]))
+    assert answer.status_code == 200, answer.text
+    purchase.waits_for_payment("REFUNDED")
+    sees_all_money_back(purchase, razorpay, admin)
+
+
+# --- webhooks that are not what they should be ----------------------------------------------------
+
+
+def test_a_webhook_that_razorpay_did_not_sign_changes_nothing(
+    endpoints: dict[str, Any], razorpay: Razorpay
+) -> None:
+    purchase = Purchase.begin(endpoints)
+    proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+    genuine = razorpay.webhook(proof["razorpay_payment_id"])
+    forged = razorpay.webhook(proof["razorpay_payment_id"], secret="guessed")
+    signature = genuine.headers["x-razorpay-signature"]
+
+    def sent(body: bytes, **headers: str) -> int:
+        return razorpay.delivers(type(genuine)(body, genuine.headers), **headers).status_code
+
+    assert razorpay.delivers(forged).status_code == 400
+    assert sent(genuine.body, **{"x-razorpay-signature": ""}) == 400
+    assert sent(genuine.body, **{"x-razorpay-signature": proof["razorpay_signature"]}) == 400
+    written_anew = json.dumps(json.loads(genuine.body)).encode()
+    assert json.loads(written_anew) == json.loads(genuine.body)
+    assert sent(written_anew) == 400
+    assert sent(genuine.body[:-1]) == 400
+    assert sent(b"", **{"x-razorpay-signature": signature}) == 400
+
+    assert purchase.history == ["payment opened"]
+    assert (purchase.status, purchase.payment["status"]) == ("PENDING", "PENDING")
+
+
+def test_a_webhook_that_is_too_large_is_not_even_looked_at(
+    endpoints: dict[str, Any], razorpay: Razorpay
+) -> None:
+    purchase = Purchase.begin(endpoints)
+    proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+    genuine = razorpay.webhook(proof["razorpay_payment_id"])
+    padded = json.loads(genuine.body) | {"padding": "x" * 256 * 1024}
+    large = razorpay.signed(json.dumps(padded).encode())
+    assert razorpay.delivers(large).status_code == 413
+    as_bytes = razorpay.delivers(large, **{"content-type": "application/octet-stream"})
+    assert as_bytes.status_code == 413
+    assert purchase.history == ["payment opened"]
+
+
+def test_a_webhook_that_travels_as_base64_counts_as_every_other(
+    endpoints: dict[str, Any], razorpay: Razorpay
+) -> None:
+    purchase = Purchase.begin(endpoints)
+    proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+    webhook = razorpay.webhook(proof["razorpay_payment_id"])
+    answer = razorpay.delivers(webhook, **{"content-type": "application/octet-stream"})
+    assert answer.json() == {"message": "Done"}
+    purchase.waits_for("CONFIRMED")
+
+
+def test_a_webhook_that_comes_again_changes_nothing_more(
+    endpoints: dict[str, Any], razorpay: Razorpay
+) -> None:
+    purchase = Purchase.begin(endpoints)
+    proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+    webhook = razorpay.webhook(proof["razorpay_payment_id"])
+    again = razorpay.webhook(proof["razorpay_payment_id"])  # as an event of its own
+
+    assert razorpay.delivers(webhook).json() == {"message": "Done"}
+    assert razorpay.delivers(webhook).json() == {"message": "Nothing to do"}
+    at_once([partial(razorpay.delivers, one) for one in (webhook, again, again)])
+
+    assert purchase.history == OPENED_AND_PAID
+    purchase.waits_for("CONFIRMED")
+
+
+def test_webhooks_about_what_the_shop_does_not_know_are_taken_and_ignored(
+    razorpay: Razorpay,
+) -> None:
+    stranger = {"id": "pay_00000000000001", "order_id": "order_00000000000001", "amount": 100}
+    record = {**stranger, "currency": "INR", "status": "captured"}
+    for event in ("payment.captured", "invoice.expired"):
+        body = {"event": event, "payload": {"payment": {"entity": record}}}
+        answer = razorpay.delivers(razorpay.signed(json.dumps(body).encode()))
+        assert (answer.status_code, answer.json()) == (200, {"message": "Nothing to do"})
+
+
+# --- Razorpay is down -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status"),
+    [
+        ({"status": 503}, 502),
+        ({"status": 429}, 502),
+        ({"status": "timeout"}, 503),
+        ({"status": "timeout", "done": True}, 503),
+    ],
+    ids=["failing", "too-often", "silent", "answer-lost"],
+)
+def test_a_payment_that_razorpay_does_not_open_can_be_opened_later(
+    endpoints: dict[str, Any], razorpay: Razorpay, trouble: dict[str, Any], status: int
+) -> None:
+    customer = Person.register(endpoints)
+    order_id = an_order(customer, Person.register(endpoints, "seller").sells(stock=1))
+    razorpay.fails("orders", **trouble, about=order_id)
+    key = {"idempotency-key": new_id()}
+
+    began = time.monotonic()
+    refused = customer.post(f"/api/payments/create/{order_id}", headers=key)
+    assert time.monotonic() - began < 10
+    assert (refused.status_code, refused.json().keys()) == (status, {"message", "requestId"})
+    assert "try again" in refused.json()["message"]
+    assert customer.get(f"/api/payments/order/{order_id}").status_code == 404
+    assert customer.order(order_id)["status"] == "PENDING"
+
+    opened = customer.post(f"/api/payments/create/{order_id}", headers=key)
+    assert opened.status_code == 201, opened.text
+    proof = proof_of(razorpay.is_paid(opened.json()["razorpay"]["orderId"]))
+    assert customer.post("/api/payments/verify", proof).status_code == 200
+    customer.waits_for_status(order_id, "CONFIRMED")
+
+
+def a_paid_purchase(endpoints: dict[str, Any], razorpay: Razorpay) -> tuple[Purchase, str]:
+    """And Razorpay's id of what was paid."""
+    purchase = Purchase.begin(endpoints)
+    proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+    assert purchase.customer.post("/api/payments/verify", proof).status_code == 200
+    purchase.waits_for("CONFIRMED")
+    return purchase, proof["razorpay_payment_id"]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [{"status": 503}, {"status": 429}, {"status": "timeout"}, {"status": 504, "done": True}],
+    ids=["failing", "too-often", "silent", "answer-lost"],
+)
+def test_a_refund_that_razorpay_did_not_hear_of_is_made_later_and_once(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person, trouble: dict[str, Any]
+) -> None:
+    purchase, paid = a_paid_purchase(endpoints, razorpay)
+    razorpay.fails(f"payments/{paid}/refund", **trouble)
+
+    asked = admin.post(f"/api/payments/{purchase.payment_id}/refund", {})
+    assert asked.status_code == 202, asked.text
+    assert "kept" in asked.json()["message"]
+    assert asked.json()["payment"]["status"] == "REFUND_PENDING"
+
+    reconcile(endpoints)
+    assert purchase.payment["status"] == "REFUNDED"
+    reconcile(endpoints)
+    purchase.waits_for("CANCELLED")
+    sees_all_money_back(purchase, razorpay, admin)
+
+
+# --- refunds by the shop's admins -----------------------------------------------------------------
+
+
+def test_an_admin_gives_all_of_the_money_back_once(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
+) -> None:
+    purchase, _ = a_paid_purchase(endpoints, razorpay)
+    path = f"/api/payments/{purchase.payment_id}/refund"
+    key = {"idempotency-key": new_id()}
+    assert purchase.customer.post(path, {}).status_code == 403
+
+    answers = at_once([lambda: admin.post(path, {}, headers=key)] * 3)
+
+    assert {answer.status_code for answer in answers} <= {200, 202}
+    assert admin.post(path, {}, headers=key).json()["payment"]["status"] == "REFUNDED"
+    assert admin.post(path, {"amount": 1}, headers=key).status_code == 422
+    assert admin.post(path, {}).status_code == 409
+    purchase.waits_for("CANCELLED")
+    sees_all_money_back(purchase, razorpay, admin)
+    assert "ledger" not in purchase.customer.get(f"/api/payments/{purchase.payment_id}").json()
+
+
+def test_an_admin_gives_a_part_of_the_money_back_and_never_more_than_was_paid(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
+) -> None:
+    purchase, paid = a_paid_purchase(endpoints, razorpay)
+    path = f"/api/payments/{purchase.payment_id}/refund"
+    price = minor(purchase.payment["price"])
+
+    first = admin.post(path, {"amount": 20.25})
+    assert (first.status_code, first.json()["payment"]["status"]) == (200, "COMPLETED")
+    assert admin.post(path, {"amount": (price - 2024) / 100}).status_code == 409
+    assert {admin.post(path, {"amount": wrong}).status_code for wrong in (0, -1, 1.234)} == {400}
+    answers = at_once([lambda: admin.post(path, {"amount": 60})] * 3)
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
+    assert sorted(one["amount"] for one in razorpay.refunds_of(paid)) == [2025, 6000]
+    books = purchase.books(admin)
+    assert (books["refund"], books["sales"]) == (2, 8025 - price)
+    assert minor(purchase.payment["refunded"]) == 8025
+    eventually(lambda: purchase.mails_about("on the way back to you") == 2, "a mail for each")
+    assert purchase.status == "CONFIRMED"
+
+
+# --- anything, in any order, at once --------------------------------------------------------------
+
+SEED = 20_261_123
+LATER = {"callback": 4, "webhook": 6, "cancel": 2, "expire": 2, "refund": 1, "part": 2, "job": 1}
+EXPECTED = {200, 201, 202, 400, 404, 409, 502, 503}
+
+
+@dataclass
+class Deal:
+    """An order to which anything may happen; every step may come before what it needs."""
+
+    purchase: Purchase
+    razorpay: Razorpay
+    admin: Person
+    plan: list[list[str]]
+    answers: list[tuple[str, int]] = field(default_factory=list)
+
+    def run(self) -> None:
+        for moment in self.plan:
+            at_once([partial(self._do, step) for step in moment])
+
+    def _do(self, step: str) -> None:
+        answer: httpx.Response | None = getattr(self, f"_{step}")()
+        if answer is not None:
+            self.answers.append((step, answer.status_code))
+
+    def _pay(self) -> httpx.Response:
+        return self.razorpay.is_paid(self.purchase.razorpay_order_id)
+
+    def _callback(self) -> httpx.Response:
+        paid = self._paid or "pay_00000000000000"
+        order = self.purchase.razorpay_order_id
+        return self.purchase.customer.post("/api/payments/verify", self.razorpay.proof(order, paid))
+
+    def _webhook(self) -> httpx.Response | None:
+        return self.razorpay.delivers(self.razorpay.webhook(self._paid)) if self._paid else None
+
+    def _cancel(self) -> httpx.Response:
+        return self.purchase.customer.post(f"/api/orders/{self.purchase.order_id}/cancel")
+
+    def _expire(self) -> None:
+        let_reservation_run_out(self.purchase.endpoints, self.purchase.order_id)
+        run_job(self.purchase.endpoints, EXPIRY)
+
+    def _refund(self, **amount: float) -> httpx.Response:
+        return self.admin.post(f"/api/payments/{self.purchase.payment_id}/refund", amount)
+
+    def _part(self) -> httpx.Response:
+        return self._refund(amount=50.5)
+
+    def _job(self) -> None:
+        run_job(self.purchase.endpoints, RECONCILIATION)
+
+    @property
+    def _paid(self) -> str | None:
+        attempts = self.razorpay.attempts_of(self.purchase.razorpay_order_id)
+        return attempts[0]["id"] if attempts else None
+
+    def is_settled(self) -> bool:
+        try:
+            self.check()
+        except AssertionError:
+            return False
+        return True
+
+    def check(self) -> None:
+        """The order, the payment, the ledger, the mails and Razorpay tell the same story."""
+        told = {"plan": self.plan, "answers": self.answers, "history": self.purchase.history}
+        order = self.purchase.customer.order(self.purchase.order_id)
+        payment, books = self.purchase.payment, self.purchase.books(self.admin)
+        attempts = self.razorpay.attempts_of(self.purchase.razorpay_order_id)
+        refunds = self.razorpay.refunds_of(attempts[0]["id"]) if attempts else []
+        taken = sum(one["amount"] for one in attempts if one["captured"])
+        back = sum(one["amount"] for one in refunds)
+        fee = sum(one["fee"] for one in attempts)
+        story = told | {"order": order["status"], "payment": payment, "taken": taken, "back": back}
+
+        assert taken in (0, minor(payment["price"])), story
+        assert minor(payment["refunded"]) == back, story
+        assert (books["capture"], books["refund"]) == (len(attempts), len(refunds)), story
+        assert books.get("razorpay", 0) == taken - back - fee, story
+        ours = sorted(str(one["razorpayRefundId"]) for one in payment["refunds"])
+        assert ours == sorted(one["id"] for one in refunds), story
+        assert order["status"] in allowed(taken, back), story
+        assert payment["status"] in PAYMENT_OF[order["status"]], story
+        if taken:
+            assert order["payment"]["status"] == PAID_IN_ORDER[order["status"]], story
+        mails = {name: self.purchase.mails_about(name) for name in MAILED}
+        wanted = (len(attempts), len(refunds), int(order["status"] == "CANCELLED"))
+        assert tuple(mails.values())[:2] == wanted[:2], story | mails
+        assert mails["is cancelled"] + mails["has expired"] == wanted[2], story | mails
+
+
+MAILED = ("received", "on the way back to you", "is cancelled", "has expired")
+PAYMENT_OF = {
+    "PENDING": {"PENDING"},
+    "CONFIRMED": {"COMPLETED"},
+    "CANCELLED": {"FAILED", "REFUNDED"},
+}
+PAID_IN_ORDER = {"CONFIRMED": "COMPLETED", "CANCELLED": "REFUNDED"}
+
+
+def allowed(taken: int, back: int) -> set[str]:
+    """Which orders there may be, given the money."""
+    if not taken:
+        return {"PENDING", "CANCELLED"}
+    return {"CANCELLED"} if taken == back else {"CONFIRMED"}
+
+
+def a_plan(luck: random.Random) -> list[list[str]]:
+    """Some steps in some order, of which up to three come at once."""
+    steps = luck.choices([*LATER], [*LATER.values()], k=luck.randint(2, 6))
+    steps.insert(luck.choice([0, 0, luck.randint(0, len(steps))]), "pay")
+    plan = []
+    while steps:
+        size = luck.choice([1, 2, 3])
+        plan.append(steps[:size])
+        steps = steps[size:]
+    return plan
+
+
+def test_whatever_happens_in_whatever_order_no_money_and_no_stock_is_lost(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
+) -> None:
+    luck = random.Random(SEED)
+    product = Person.register(endpoints, "seller").sells(stock=60)
+    plans = [a_plan(luck) for _ in range(50)]
+
+    def live(some: tuple[list[list[str]], ...]) -> list[Deal]:
+        customer = Person.register(endpoints)
+        deals = []
+        for plan in some:
+            purchase = Purchase.begin(endpoints, customer, product)
+            deals.append(Deal(purchase, razorpay, admin, plan))
+            deals[-1].run()
+        return deals
+
+    with ThreadPoolExecutor(4) as pool:
+        deals = [deal for some in pool.map(live, batched(plans, 13, strict=False)) for deal in some]
+
+    answers = {status for deal in deals for _, status in deal.answers}
+    assert answers <= EXPECTED, [deal.answers for deal in deals]
+    reconcile(endpoints)
+    deadline = time.monotonic() + 30
+    while not all(deal.is_settled() for deal in deals) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    for deal in deals:
+        deal.check()
+    kept = sum(deal.purchase.status != "CANCELLED" for deal in deals)
+    assert deals[0].purchase.stock == 60 - kept
+    assert 0 < kept < len(deals)
