@@ -65,6 +65,7 @@ def test_an_insane_request_id_is_replaced(insane: str) -> None:
         ({"wishedFor": "tea", "count": True}, "count"),
         ({"wishedFor": "tea", "count": None}, "count"),
         ({"wishedFor": "tea", "price": 1}, "price"),
+        ({"wishedFor": "tea", "wished_for": "tea"}, "wished_for"),
         ({}, "wishedFor"),
         ([], "body"),
         (None, "body"),

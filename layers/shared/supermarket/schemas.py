@@ -20,7 +20,6 @@ class Body(BaseModel):
 
     model_config = ConfigDict(
         alias_generator=to_camel,
-        validate_by_name=True,
         extra="forbid",
         strict=True,
         frozen=True,
