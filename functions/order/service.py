@@ -52,6 +52,10 @@ class Moved(Conflict):
     """The order is no longer as it was read: somebody else was faster."""
 
 
+class Cancelled(Conflict):
+    """The order is gone for good."""
+
+
 @dataclass(frozen=True)
 class OrderPage:
     """Some of a customer's orders; `next_before` is where the next page begins, if there is
@@ -229,6 +233,8 @@ class OrderService:
     def payable(self, order_id: str, customer_id: str) -> Order:
         """The customer's own order, if it waits for its payment and its stock is still held."""
         order = self._own(order_id, customer_id)
+        if order.status is OrderStatus.CANCELLED:
+            raise Cancelled("An order that is CANCELLED cannot be paid")
         if order.status is not OrderStatus.PENDING:
             raise Conflict(f"An order that is {order.status} cannot be paid")
         if order.is_expired(self._clock()):

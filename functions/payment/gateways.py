@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from payment.model import Attempt, Customer, PayableOrder, RazorpayOrder, RazorpayRefund
-from payment.ports import Refused
+from payment.ports import OrderGone, Refused
 from payment.records import NotARecord, attempt_of, order_of, refund_of
 from supermarket import telemetry
 from supermarket.errors import BadGateway, Unavailable
@@ -190,9 +190,13 @@ class OrderServiceOrders:
 
     def payable(self, order_id: str, customer_id: str) -> PayableOrder:
         # imported here, for only one of payment's Lambdas asks for orders
+        from order.service import Cancelled
         from order.wiring import order_service
 
-        order = order_service().payable(order_id, customer_id)
+        try:
+            order = order_service().payable(order_id, customer_id)
+        except Cancelled as gone:
+            raise OrderGone(gone.message) from gone
         customer = order.customer
         return PayableOrder(
             id=order.id,

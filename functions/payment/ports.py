@@ -15,6 +15,10 @@ class Overtaken(Conflict):
     """The payment is not what it was when it was read: somebody else was faster."""
 
 
+class OrderGone(Conflict):
+    """The order is cancelled, and will not come back."""
+
+
 class Refused(BadGateway):
     """Razorpay understood the request and said no."""
 
@@ -72,8 +76,8 @@ class Orders(Protocol):
     """The orders that wait to be paid."""
 
     def payable(self, order_id: str, customer_id: str) -> PayableOrder:
-        """The customer's own order; NotFound when it is not, Conflict when it cannot be paid
-        (any more).
+        """The customer's own order; NotFound when it is not, OrderGone when it is cancelled,
+        Conflict when it cannot be paid (any more) for another reason.
         """
 
 

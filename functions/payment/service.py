@@ -20,7 +20,7 @@ from payment.model import (
     is_large_enough,
     smallest,
 )
-from payment.ports import Ledger, Orders, Overtaken, Payments, Razorpay, RazorpayKeys
+from payment.ports import Ledger, OrderGone, Orders, Overtaken, Payments, Razorpay, RazorpayKeys
 from payment.refunds import BUSY, NOT_FOUND, RAZORPAY, THE_SHOP, TRIES, Refunds
 from supermarket import telemetry
 from supermarket.caller import Caller
@@ -195,10 +195,13 @@ class PaymentService:
         return Payment.opened(payment_id, order, razorpay_order_id, self._clock())
 
     def _recheck(self, order: PayableOrder, caller: Caller) -> None:
-        """An order that was cancelled before its payment was there could not call it off."""
+        """An order that was cancelled before its payment was there could not call it off.
+
+        One that is paid by now, or out of time but not cancelled yet, keeps its payment.
+        """
         try:
             self._orders.payable(order.id, caller.user_id)
-        except Conflict:
+        except OrderGone:
             self.call_off(order.id, Failure.ORDER_CANCELLED)
             raise
 

@@ -16,18 +16,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from conftest import FrozenClock
 from local.razorpay import create_app
 from order.model import Order
 from payment import gateways
 from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.model import AttemptStatus, Customer, PayableOrder, Proof
-from payment.ports import RazorpayKeys, Refused
+from payment.ports import OrderGone, RazorpayKeys, Refused
 from payment.wiring import razorpay_client
 from supermarket.clock import new_id
 from supermarket.config import settings
-from supermarket.errors import BadGateway, Unavailable
+from supermarket.errors import BadGateway, Conflict, Unavailable
 from supermarket.money import Currency, Money
-from support.order import an_order
+from support.api import a_caller
+from support.order import LittleShop, an_order
 from support.payment import KEYS, NOON, PRICE
 
 Serve = Callable[[Starlette, str], str]
@@ -324,3 +326,17 @@ def test_an_order_is_payable_by_whom_and_over_what_the_order_domain_says(
     customer = Customer("u1", "asha@example.com", "Asha")
     expected = PayableOrder(order.id, customer, order.pricing.total)
     assert OrderServiceOrders().payable(order.id, "u1") == expected
+
+
+def test_only_a_cancelled_order_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = LittleShop(FrozenClock())
+    customer = a_caller()
+    order = shop.places(customer)
+    monkeypatch.setattr("order.wiring.order_service", lambda: shop.service)
+    shop.service.confirm(order.id)
+    with pytest.raises(Conflict) as paid:
+        OrderServiceOrders().payable(order.id, customer.user_id)
+    assert not isinstance(paid.value, OrderGone)
+    shop.service.cancel(order.id, customer.user_id)
+    with pytest.raises(OrderGone):
+        OrderServiceOrders().payable(order.id, customer.user_id)

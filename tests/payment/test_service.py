@@ -119,6 +119,25 @@ def test_a_declined_payment_of_a_cancelled_order_stays_failed(shop: Shop) -> Non
     assert shop.kept.status is PaymentStatus.FAILED
 
 
+def test_an_order_that_runs_out_of_time_meanwhile_keeps_its_payment_until_it_is_cancelled(
+    shop: Shop,
+) -> None:
+    """Or else money that still comes would go back while the order is confirmed by it."""
+    shop.razorpay.meanwhile = lambda: shop.orders.run_out_of_time(shop.order.id)
+    with pytest.raises(Conflict):
+        shop.create()
+    assert shop.kept.status is PaymentStatus.PENDING
+    paid = shop.verify(shop.razorpay.pay(shop.kept.razorpay_order_id))
+    assert (paid.status, paid.refunds) == (PaymentStatus.COMPLETED, ())
+
+
+def test_an_order_that_is_cancelled_meanwhile_has_its_payment_called_off(shop: Shop) -> None:
+    shop.razorpay.meanwhile = lambda: shop.orders.close(shop.order.id)
+    with pytest.raises(Conflict):
+        shop.create()
+    assert shop.kept.failure is Failure.ORDER_CANCELLED
+
+
 # --- verify ---------------------------------------------------------------------------------------
 
 

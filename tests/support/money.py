@@ -16,7 +16,7 @@ from conftest import NOON, FrozenClock
 from order import jobs, listeners
 from order import wiring as order_wiring
 from order.gateways import ShopCarts, ShopCatalogue
-from order.model import Charges, Order
+from order.model import Charges, Order, OrderStatus
 from order.service import OrderService, Terms
 from payment import listeners as payment_listeners
 from payment import wiring as payment_wiring
@@ -73,6 +73,21 @@ FEE_PERCENT = Decimal(2)
 NEWS = Metadata(event_id="event", version=1, occurred_at=NOON, correlation_id="request")
 CONSUMERS: tuple[Reactions, ...] = (listeners.reactions, payment_listeners.reactions)
 ROUNDS = 20
+HAPPENINGS = (
+    # what is needed to get anywhere comes more often
+    *["customer_opens_the_payment", "customer_pays", "browser_calls_back"] * 3,
+    *["webhook_arrives", "event_arrives"] * 3,
+    *["customer_places_an_order", "admin_refunds"] * 2,
+    "customer_cancels",
+    "seller_ships",
+    "seller_delivers",
+    "webhook_gets_lost",
+    "time_passes",
+    "unpaid_orders_expire",
+    "reconciliation_runs",
+    "razorpay_treats_refunds_another_way",
+    "razorpay_ends_a_refund",
+)
 
 
 class Died(BaseException):
@@ -85,11 +100,11 @@ class Lost(Exception):
 
 @dataclass(frozen=True)
 class Happening:
-    """Something happens to the shop: a method's name, to which of the things that it can happen to,
-    and how; perhaps not to its end, or not alone.
+    """Something happens to the shop: which of all that is possible by then, to which of the things
+    that it can happen to, and how; perhaps not to its end, or not alone.
     """
 
-    what: str
+    what: int
     which: int
     how: int
     interruption: "Interruption | None" = None
@@ -97,12 +112,16 @@ class Happening:
 
 @dataclass(frozen=True)
 class Interruption:
-    """What comes in between, after so many crossings: the process dies, a call fails, or something
-    else happens meanwhile.
+    """What comes in between, after so many crossings: other things happen meanwhile, then the
+    process dies, or its call fails, or it goes on.
     """
 
     after: int
-    by: type[Died] | type[Lost] | Happening
+    meanwhile: tuple[Happening, ...]
+    end: "End"
+
+
+type End = type[Died] | type[Lost] | None
 
 
 class Crossings:
@@ -273,6 +292,7 @@ class MoneyShop:
     def __init__(self) -> None:
         self.clock = FrozenClock()
         self.crossings = Crossings()
+        self.story: list[str] = []
         self.events: list[Event] = []
         self.queue: list[tuple[Reactions, Event]] = []
         self.proofs: list[tuple[Proof, Caller]] = []
@@ -307,12 +327,14 @@ class MoneyShop:
     def happens(self, happening: Happening) -> None:
         """A refusal, a death and an unanswered call end what happens, and nothing else."""
         interruption = happening.interruption
+        what = self._choice(happening.what)
+        self.story.append(f"{what} {happening.which} {happening.how}")
         if interruption is not None:
             self.crossings.arm(interruption.after, lambda how: self._interrupt(interruption, how))
         try:
-            getattr(self, happening.what)(happening.which, happening.how)
-        except (DomainError, Died, Lost):
-            pass
+            getattr(self, what)(happening.which, happening.how)
+        except (DomainError, Died, Lost) as end:
+            self.story.append(f"    {what} ended with {end!r}")
         finally:
             if interruption is not None:
                 self.crossings.disarm()
@@ -337,8 +359,7 @@ class MoneyShop:
 
     def customer_pays(self, which: int, how: int) -> None:
         """At Razorpay, as long as it lets her: also when the order is gone."""
-        payable = [p for p in self.payments.all() if not self.razorpay.is_paid(p.razorpay_order_id)]
-        if payment := _one(payable, which):
+        if payment := _one(self._payable(), which):
             outcomes = (AttemptStatus.CAPTURED, AttemptStatus.CAPTURED)
             outcome = (*outcomes, AttemptStatus.AUTHORIZED, AttemptStatus.FAILED)[how]
             proof = self.razorpay.pay(payment.razorpay_order_id, outcome)
@@ -443,17 +464,48 @@ class MoneyShop:
         idle = {"checked"}
         return Counter({name: n for name, n in report.counts.items() if name not in idle})
 
+    def _choice(self, number: int) -> str:
+        """One of those for which there is something to happen to."""
+        order_states = {order.status for order in self.orders.kept.values()}
+        payments = self.payments.all()
+        waits_for: dict[str, object] = {
+            "customer_places_an_order": any(
+                self.products.stock_of(product.id) for product in self.on_sale
+            ),
+            "customer_opens_the_payment": OrderStatus.PENDING in order_states,
+            "customer_pays": self._payable(),
+            "browser_calls_back": self.proofs,
+            "customer_cancels": order_states - {OrderStatus.CANCELLED},
+            "admin_refunds": any(payment.refundable.minor for payment in payments),
+            "seller_ships": OrderStatus.CONFIRMED in order_states,
+            "seller_delivers": OrderStatus.SHIPPED in order_states,
+            "webhook_arrives": self.razorpay.webhooks,
+            "webhook_gets_lost": self.razorpay.webhooks,
+            "event_arrives": self.queue,
+            "reconciliation_runs": payments,
+            "unpaid_orders_expire": OrderStatus.PENDING in order_states,
+            "razorpay_treats_refunds_another_way": self.razorpay.taken(),
+            "razorpay_ends_a_refund": self._pending(),
+        }
+        possible = [each for each in HAPPENINGS if waits_for.get(each, True)]
+        return possible[number % len(possible)]
+
+    def _payable(self) -> list[Payment]:
+        payments = self.payments.all()
+        return [p for p in payments if not self.razorpay.is_paid(p.razorpay_order_id)]
+
     def _pending(self) -> list[RazorpayRefund]:
         refunds = self.razorpay.refunds.values()
         return [refund for refund in refunds if refund.status is RefundStatus.PENDING]
 
     def _interrupt(self, interruption: Interruption, failure: Exception) -> None:
-        by = interruption.by
-        if isinstance(by, Happening):
-            self.happens(by)
-        elif by is Died:
+        self.story.append("    in between:")
+        for happening in interruption.meanwhile:
+            self.happens(happening)
+        self.story.append("    now it goes on")
+        if interruption.end is Died:
             raise Died
-        else:
+        if interruption.end is Lost:
             raise failure
 
     def _publish(self) -> None:
@@ -514,9 +566,7 @@ class MoneyShop:
             ledger=self.ledger,
             orders=OrderServiceOrders(),
             razorpay=self.razorpay,
-            refunds=Refunds(
-                self.payments, self.razorpay, changes, self._keys, self.clock, new_id
-            ),
+            refunds=Refunds(self.payments, self.razorpay, changes, self._keys, self.clock, new_id),
             changes=changes,
             idempotency_keys=self._keys,
             keys=lambda: KEYS,

@@ -24,7 +24,7 @@ from payment.model import (
     RazorpayRefund,
     RefundStatus,
 )
-from payment.ports import Overtaken, RazorpayKeys, Refused
+from payment.ports import OrderGone, Overtaken, RazorpayKeys, Refused
 from payment.refunds import Refunds
 from payment.service import PaymentService
 from supermarket.caller import Caller, Role
@@ -229,6 +229,7 @@ class FakeOrders:
     def __init__(self) -> None:
         self._payable: dict[str, PayableOrder] = {}
         self._closed: set[str] = set()
+        self._out_of_time: set[str] = set()
 
     def place(self, order: PayableOrder) -> PayableOrder:
         self._payable[order.id] = order
@@ -237,11 +238,17 @@ class FakeOrders:
     def close(self, order_id: str) -> None:
         self._closed.add(order_id)
 
+    def run_out_of_time(self, order_id: str) -> None:
+        """Not to be paid any more, and not cancelled yet."""
+        self._out_of_time.add(order_id)
+
     def payable(self, order_id: str, customer_id: str) -> PayableOrder:
         order = self._payable.get(order_id)
         if order is None or order.customer.user_id != customer_id:
             raise NotFound("There is no such order")
         if order_id in self._closed:
+            raise OrderGone("This order is cancelled")
+        if order_id in self._out_of_time:
             raise Conflict("This order cannot be paid")
         return order
 
