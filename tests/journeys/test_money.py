@@ -10,6 +10,7 @@ import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import batched
@@ -21,7 +22,7 @@ import pytest
 
 from local.locks import locked
 from supermarket.clock import new_id
-from support.deployed import let_reservation_run_out, rows_of, run_job
+from support.deployed import let_reservation_run_out, rows, rows_of, run_job
 from support.local_cloud import HOME
 from support.razorpay import Razorpay
 from support.shop import Person, at_once, eventually
@@ -94,10 +95,10 @@ class Purchase:
         stock: int = shown["product"]["stock"]
         return stock
 
-    def mails_about(self, subject: str) -> int:
+    def mails_about(self, subject: str, mails: list[dict[str, Any]] | None = None) -> int:
         return sum(
             subject in mail["subject"] and self.order_id in mail["text"]
-            for mail in self.customer.mails(self.endpoints)
+            for mail in mails or self.customer.mails(self.endpoints)
         )
 
     def waits_for(self, status: str) -> None:
@@ -154,7 +155,7 @@ def reconcile(endpoints: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_callback_and_webhook_at_the_same_instant_have_one_effect_a_hundred_times(
-    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
+    endpoints: dict[str, Any], razorpay: Razorpay
 ) -> None:
     product = Person.register(endpoints, "seller").sells(stock=100)
     customers = [Person.register(endpoints) for _ in range(4)]
@@ -180,17 +181,28 @@ def test_callback_and_webhook_at_the_same_instant_have_one_effect_a_hundred_time
 
     assert len({purchase.order_id for purchase in purchases}) == 100
     for customer in customers:
-        eventually(lambda one=customer: thanks(one, endpoints) >= 25, "the mails")  # type: ignore[misc]
-    for purchase in purchases:
-        purchase.waits_for("CONFIRMED")
-        timeline = purchase.customer.order(purchase.order_id)["timeline"]
-        assert [step["status"] for step in timeline] == ["PENDING", "CONFIRMED"]
-        assert purchase.history == OPENED_AND_PAID
-        books = purchase.books(admin)
-        assert (books["capture"], books["fee"], books["refund"]) == (1, 1, 0)
-        assert books["sales"] == -minor(purchase.payment["price"])
+        eventually(partial(has_confirmed, customer, 25), "25 confirmed orders")
+        eventually(lambda one=customer: thanks(one, endpoints) >= 25, "25 mails")  # type: ignore[misc]
     assert [thanks(customer, endpoints) for customer in customers] == [25] * 4
     assert purchases[0].stock == 0
+    ledger, audit = rows(endpoints, "ledger"), rows(endpoints, "audit")
+    for subject in (f"payment#{purchase.payment_id}" for purchase in purchases):
+        entries = Counter(kind_of(row) for row in ledger if row["pk"]["S"] == subject)
+        assert entries == {"capture": 1, "fee": 1}
+        history = [row["action"]["S"] for row in audit if row["pk"]["S"] == subject]
+        assert sorted(history) == sorted(OPENED_AND_PAID)
+
+
+def has_confirmed(customer: Person, number: int) -> bool:
+    """Whether all of the customer's orders are, each by one step."""
+    orders = customer.get("/api/orders/me", params={"limit": 100}).json()["orders"]
+    steps = [[step["status"] for step in order["timeline"]] for order in orders]
+    return steps == [["PENDING", "CONFIRMED"]] * number
+
+
+def kind_of(entry: dict[str, Any]) -> str:
+    kind: str = entry["sk"]["S"].partition("#")[0]
+    return kind
 
 
 def thanks(customer: Person, endpoints: dict[str, Any]) -> int:
@@ -492,7 +504,7 @@ def test_an_admin_gives_a_part_of_the_money_back_and_never_more_than_was_paid(
 # --- anything, in any order, at once --------------------------------------------------------------
 
 SEED = 20_261_123
-LATER = {"callback": 4, "webhook": 6, "cancel": 2, "expire": 2, "refund": 1, "part": 2, "job": 1}
+LATER = {"callback": 4, "webhook": 6, "cancel": 2, "expire": 2, "refund": 1, "part": 2, "job": 0.4}
 EXPECTED = {200, 201, 202, 400, 404, 409, 502, 503}
 
 
@@ -547,14 +559,14 @@ class Deal:
         attempts = self.razorpay.attempts_of(self.purchase.razorpay_order_id)
         return attempts[0]["id"] if attempts else None
 
-    def is_settled(self) -> bool:
+    def is_settled(self, mails: list[dict[str, Any]]) -> bool:
         try:
-            self.check()
+            self.check(mails)
         except AssertionError:
             return False
         return True
 
-    def check(self) -> None:
+    def check(self, mails: list[dict[str, Any]]) -> None:
         """The order, the payment, the ledger, the mails and Razorpay tell the same story."""
         told = {"plan": self.plan, "answers": self.answers, "history": self.purchase.history}
         order = self.purchase.customer.order(self.purchase.order_id)
@@ -576,10 +588,11 @@ class Deal:
         assert payment["status"] in PAYMENT_OF[order["status"]], story
         if taken:
             assert order["payment"]["status"] == PAID_IN_ORDER[order["status"]], story
-        mails = {name: self.purchase.mails_about(name) for name in MAILED}
-        wanted = (len(attempts), len(refunds), int(order["status"] == "CANCELLED"))
-        assert tuple(mails.values())[:2] == wanted[:2], story | mails
-        assert mails["is cancelled"] + mails["has expired"] == wanted[2], story | mails
+        told_by_mail = {name: self.purchase.mails_about(name, mails) for name in MAILED}
+        thanks, returns, *ends = told_by_mail.values()
+        is_off = int(order["status"] == "CANCELLED")
+        wanted = (len(attempts), len(refunds), is_off)
+        assert (thanks, returns, sum(ends)) == wanted, story | told_by_mail
 
 
 MAILED = ("received", "on the way back to you", "is cancelled", "has expired")
@@ -627,16 +640,30 @@ def test_whatever_happens_in_whatever_order_no_money_and_no_stock_is_lost(
         return deals
 
     with ThreadPoolExecutor(4) as pool:
-        deals = [deal for some in pool.map(live, batched(plans, 13, strict=False)) for deal in some]
+        groups = list(pool.map(live, batched(plans, 13, strict=False)))
 
-    answers = {status for deal in deals for _, status in deal.answers}
-    assert answers <= EXPECTED, [deal.answers for deal in deals]
+    deals = [deal for group in groups for deal in group]
+    assert {status for deal in deals for _, status in deal.answers} <= EXPECTED
+    took_effect = {step for deal in deals for step, status in deal.answers if status < 300}
+    assert took_effect >= {"pay", "callback", "webhook", "cancel", "part"}
     reconcile(endpoints)
-    deadline = time.monotonic() + 30
-    while not all(deal.is_settled() for deal in deals) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    for deal in deals:
-        deal.check()
+    for group in groups:
+        with suppress(AssertionError):  # a deal that is not settled by then says why below
+            eventually(partial(are_settled, group), "all is settled")
+        mails = mails_of(group)
+        for deal in group:
+            deal.check(mails)
     kept = sum(deal.purchase.status != "CANCELLED" for deal in deals)
     assert deals[0].purchase.stock == 60 - kept
     assert 0 < kept < len(deals)
+
+
+def mails_of(group: list[Deal]) -> list[dict[str, Any]]:
+    """Those of the one customer of these deals."""
+    purchase = group[0].purchase
+    return purchase.customer.mails(purchase.endpoints)
+
+
+def are_settled(group: list[Deal]) -> bool:
+    mails = mails_of(group)
+    return all(deal.is_settled(mails) for deal in group)
