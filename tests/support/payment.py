@@ -314,7 +314,7 @@ class FakeRazorpay:
         self._answer()
         if self.refund_fails:
             raise Refused("Razorpay refused")
-        for known in self.refunds_of(razorpay_payment_id):
+        for known in self._refunds_of(razorpay_payment_id):
             if known.our_id == refund_id:
                 return known
         attempt = self.attempts[razorpay_payment_id]
@@ -344,10 +344,13 @@ class FakeRazorpay:
 
     def refunds_of(self, razorpay_payment_id: str) -> list[RazorpayRefund]:
         self._answer()
+        return self._refunds_of(razorpay_payment_id)
+
+    def _refunds_of(self, razorpay_payment_id: str) -> list[RazorpayRefund]:
         return [r for r in self.refunds.values() if r.payment_id == razorpay_payment_id]
 
     def _alive(self, razorpay_payment_id: str) -> list[RazorpayRefund]:
-        found = self.refunds_of(razorpay_payment_id)
+        found = self._refunds_of(razorpay_payment_id)
         return [refund for refund in found if refund.status is not RefundStatus.FAILED]
 
     def _answer(self) -> None:
