@@ -10,6 +10,8 @@ LONGEST_SUBJECT = 120
 LONGEST_NAME = 40
 ELLIPSIS = "…"
 NAMELESS = "there"
+UNTITLED = "your new product"
+LEADS_ELSEWHERE = re.compile(r"://|@|\bwww\.|\w\.[a-z]{2,}\b", re.IGNORECASE)
 
 SYMBOLS = {Currency.INR: "₹", Currency.USD: "$"}
 
@@ -45,6 +47,14 @@ def one_line(text: str, longest: int | None = None) -> str:
     if longest is None or len(line) <= longest:
         return line
     return line[: longest - 1].rstrip() + ELLIPSIS
+
+
+def harmless(title: str) -> str:
+    """A seller's title, unless it would lead the reader of a mail elsewhere.
+
+    Nobody has verified the address yet, and it may be a stranger's.
+    """
+    return UNTITLED if LEADS_ELSEWHERE.search(title) else title
 
 
 def form_of_address(first_name: str) -> str:

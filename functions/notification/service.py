@@ -8,6 +8,7 @@ from notification.model import (
     Letter,
     Mail,
     form_of_address,
+    harmless,
     localised,
     one_line,
 )
@@ -64,8 +65,8 @@ class NotificationService:
         self._tell("welcome", recipient, f"Welcome to Super-Market, {name}", event, metadata)
 
     def product_created(self, event: ProductCreated, metadata: Metadata) -> None:
-        subject = f"On sale: {event.title}"
-        self._tell("product_created", event.seller, subject, event, metadata)
+        shown = event.model_copy(update={"title": harmless(event.title)})
+        self._tell("product_created", event.seller, f"On sale: {shown.title}", shown, metadata)
 
     def order_placed(self, event: OrderPlaced, metadata: Metadata) -> None:
         subject = f"We have your order over {_price(event.total)}"

@@ -14,7 +14,9 @@ from operations.model import RouteMap
 from operations.repository import DynamoOutbox
 from operations.service import OutboxRelay, Readiness
 from supermarket.clock import utc_now
-from supermarket.config import settings, table_name
+from supermarket.config import secret_name, settings, table_name
+
+IMAGEKIT = "https://api.imagekit.io"  # where its SDK goes when it is told nothing else
 
 
 @cache
@@ -30,10 +32,10 @@ def readiness() -> Readiness:
         **aws_probes(
             table=table_name("session"),
             bus=known.event_bus,
-            secret=f"supermarket/{known.stage}/signing-keys",
+            secret=secret_name("signing-keys"),
         ),
         "razorpay": web_probe(known.razorpay_base_url),
-        "imagekit": web_probe(known.imagekit_base_url),
+        "imagekit": web_probe(known.imagekit_base_url or IMAGEKIT),
     }
     return Readiness(probes, ThreadPoolExecutor(len(probes)))
 

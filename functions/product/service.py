@@ -175,8 +175,10 @@ class ProductService:
 
         with self._discarding_on_failure(product_id, added):
             before, after = self._revise(product_id, caller, change, write)
-        self.index.forget(before, after)
-        self.pictures.discard([image for image in before.images if image not in after.images])
+        try:
+            self.index.forget(before, after)
+        finally:
+            self.pictures.discard([image for image in before.images if image not in after.images])
         return after
 
     def change_stock(self, product_id: str, change: StockChange, caller: Caller) -> Product:
@@ -193,8 +195,11 @@ class ProductService:
     def delete(self, product_id: str, caller: Caller) -> None:
         """Take a product off sale for good; orders of the past keep their own copy of it."""
         product = self._retrying(lambda: self._withdraw(product_id, caller))
-        self.index.forget(product, None)
-        self.pictures.discard(product.images)
+        try:
+            self.index.forget(product, None)
+        finally:
+            # index entries that are left over are harmless, pictures are not
+            self.pictures.discard(product.images)
 
     def take_stock(
         self, product: Product, quantity: int, transaction: Transaction, refused: DomainError

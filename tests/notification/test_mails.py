@@ -183,11 +183,18 @@ def test_a_title_is_shown_as_it_was_written(name: str) -> None:
 
 
 def test_a_title_cannot_break_the_subject_or_begin_a_line_of_its_own() -> None:
-    title = "Tea\r\nBcc: all@example.com\n\nClick http://evil.example " + "x" * 500
+    title = "Tea\r\nBcc: everybody\n\nClick here " + "x" * 500
     mail = sent(lambda tell: tell.product_created(product_created(title), metadata()))
-    assert mail.subject.startswith("On sale: Tea Bcc: all@example.com Click")
+    assert mail.subject.startswith("On sale: Tea Bcc: everybody Click")
     assert len(mail.subject) == LONGEST_SUBJECT
     assert not re.search(r"^\s*(Bcc|Click)", mail.letter.text, re.MULTILINE)
+
+
+def test_a_title_that_leads_elsewhere_is_not_sent_to_an_address_nobody_has_verified() -> None:
+    title = "You won! Claim at https://evil.example/now"
+    mail = sent(lambda tell: tell.product_created(product_created(title), metadata()))
+    assert mail.subject == "On sale: your new product"
+    assert "evil" not in mail.letter.text + mail.letter.html
 
 
 def test_every_template_refuses_to_be_written_without_its_facts() -> None:

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notification.model import LONGEST_SUBJECT, NAMELESS, form_of_address, localised, one_line
+from notification.model import (
+    LONGEST_SUBJECT,
+    NAMELESS,
+    form_of_address,
+    harmless,
+    localised,
+    one_line,
+)
 from supermarket.money import Currency, Money
 
 
@@ -68,3 +75,18 @@ def test_a_name_is_a_name(name: str) -> None:
 )
 def test_a_link_is_no_name(name: str) -> None:
     assert form_of_address(name) == NAMELESS
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("Basmati Rice, 1.5 kg", "Basmati Rice, 1.5 kg"),
+        ("Milk 1/2 L: fresh", "Milk 1/2 L: fresh"),
+        ("You won! https://evil.example/now", "your new product"),
+        ("Claim at WWW.evil.example", "your new product"),
+        ("evil.example pays", "your new product"),
+        ("write to a@b", "your new product"),
+    ],
+)
+def test_a_title_leads_no_reader_elsewhere(title: str, shown: str) -> None:
+    assert harmless(title) == shown

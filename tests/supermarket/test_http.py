@@ -144,6 +144,7 @@ def test_an_ended_session_is_refused_at_once() -> None:
         ({"origin": "https://api.example"}, 201),
         ({"origin": "https://evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-origin"}, 201),
     ],

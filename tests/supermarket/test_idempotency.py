@@ -120,3 +120,13 @@ def test_a_body_that_is_only_written_differently_is_the_same_body() -> None:
     assert first == IdempotencyKey.of("place", "u1", "key-1", b'{"b":[2],"a":1}')
     assert first != IdempotencyKey.of("place", "u1", "key-1", b'{"a": 1, "b": [3]}')
     assert first != IdempotencyKey.of("place", "u1", "key-1", b"")
+
+
+def test_a_body_that_no_parser_takes_is_compared_as_it_came() -> None:
+    deep = b"[" * 60_000
+    assert IdempotencyKey.of("place", "u1", "k", deep) == IdempotencyKey.of(
+        "place", "u1", "k", deep
+    )
+    assert IdempotencyKey.of("place", "u1", "k", deep) != IdempotencyKey.of(
+        "place", "u1", "k", b"["
+    )

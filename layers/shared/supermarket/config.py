@@ -53,3 +53,8 @@ def table_name(table: str) -> str:
     imported.
     """
     return f"supermarket-{os.environ['STAGE']}-{table}"
+
+
+def secret_name(secret: str) -> str:
+    """`supermarket/<stage>/<secret>`. Apart from `settings`, which a command may not have whole."""
+    return f"supermarket/{os.environ['STAGE']}/{secret}"

@@ -17,7 +17,7 @@ from http import HTTPStatus
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ValidationError
 from pynamodb.exceptions import PynamoDBException
 
@@ -131,7 +131,7 @@ class Endpoint:
             response = self._answer(request)
         except DomainError as error:
             response = self._refusal(request, error)
-        except (BotoCoreError, PynamoDBException):
+        except (BotoCoreError, ClientError, PynamoDBException):
             telemetry.logger.exception("AWS does not do its part")
             response = self._refusal(
                 request, Unavailable("Something that the shop needs does not answer. Try again.")

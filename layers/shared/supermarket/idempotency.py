@@ -57,7 +57,7 @@ def _canonical(body: bytes) -> bytes:
     """The same for bodies that mean the same: a client may serialise anew when it tries again."""
     try:
         return json.dumps(json.loads(body), sort_keys=True).encode()
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import botocore.session
 
-from supermarket.config import settings
+from supermarket.config import secret_name
 
 REMEMBERED_FOR_SECONDS = 300
 
@@ -20,7 +20,7 @@ def secret(name: str) -> dict[str, str]:
     """The JSON object kept under `supermarket/<stage>/<name>`."""
     fetched_at, value = _remembered.get(name, (float("-inf"), {}))
     if time.monotonic() - fetched_at > REMEMBERED_FOR_SECONDS:
-        answer = _client().get_secret_value(SecretId=f"supermarket/{settings().stage}/{name}")
+        answer = _client().get_secret_value(SecretId=secret_name(name))
         value = json.loads(answer["SecretString"])
         _remembered[name] = (time.monotonic(), value)
     return value
