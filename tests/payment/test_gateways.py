@@ -105,6 +105,20 @@ def pay(address: str, razorpay_order_id: str, outcome: str = "success") -> Proof
     )
 
 
+def test_money_that_is_set_aside_is_taken_by_itself_whatever_the_account_is_set_to(
+    connect: Callable[..., RazorpayApi], serve: Serve
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def open_order(request: Request) -> Response:
+        asked.append(await request.json())
+        return JSONResponse({"id": "order_1", "amount": PRICE.minor, "currency": PRICE.currency})
+
+    app = Starlette(routes=[Route("/v1/orders", open_order, methods=["POST"])])
+    connect(serve(app, "")).open_order(new_id(), new_id(), PRICE)
+    assert [order["payment"]["capture"] for order in asked] == ["automatic"]
+
+
 @pytest.mark.parametrize("price", [PRICE, Money(100, Currency.USD), Money(10**9 + 1, Currency.INR)])
 def test_an_order_is_opened_over_the_very_amount_and_can_be_traced_back(
     razorpay: RazorpayApi, address: str, price: Money

@@ -239,6 +239,19 @@ def test_a_deleted_product_is_gone_for_everybody_but_its_returns(
     assert shop.products.stock_of(product.id) == 7
 
 
+def test_pictures_go_with_their_product_also_when_the_index_is_in_trouble(
+    shop: Shop, seller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise Unavailable("the index does not answer")
+
+    product = shop.service.create(DRAFT, [PICTURE], seller)
+    monkeypatch.setattr(type(shop.service.index), "forget", fail)
+    with pytest.raises(Unavailable):
+        shop.service.delete(product.id, seller)
+    assert shop.pictures.kept == {}
+
+
 def test_stock_is_sold_in_the_transaction_of_an_order(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
     refused = Conflict("sold out")

@@ -1,0 +1,19 @@
+"""Secrets by name, for Lambdas and for commands that know no more than the stage."""
+
+import pytest
+
+from supermarket.config import settings
+from supermarket.secrets import secret
+from support.cloud import RAZORPAY_KEYS
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_command_that_knows_the_stage_alone_finds_its_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("STOREFRONT_URL")
+    settings.cache_clear()
+    try:
+        assert secret("razorpay") == RAZORPAY_KEYS
+    finally:
+        settings.cache_clear()
