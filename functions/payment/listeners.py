@@ -19,4 +19,4 @@ def call_off_payment(event: OrderCancelled, _metadata: Metadata) -> None:
 @reactions.on(PaymentCompleted)
 def send_money_back_that_came_too_late(event: PaymentCompleted, _metadata: Metadata) -> None:
     """A webhook calls nobody; what it found to be owed is sent from here."""
-    wiring.payment_service().drive_refunds(event.payment_id)
+    wiring.payment_service().return_late_money(event.payment_id)

@@ -134,10 +134,6 @@ class PaymentService:
         """Bring the open refunds of a payment on their way; doing so again is harmless."""
         return self._refunds.drive(payment_id)
 
-    def refunding(self, limit: int) -> list[str]:
-        """Ids of payments whose refunds are not at their end, those unchanged longest first."""
-        return self._payments.refunding(limit)
-
     def get(self, payment_id: str, caller: Caller) -> Payment:
         payment = self._payments.find(payment_id) if is_id(payment_id) else None
         return _visible(payment, caller)
@@ -149,6 +145,17 @@ class PaymentService:
     def entries_of(self, payment: Payment) -> tuple[Entry, ...]:
         """What the ledger says of a payment."""
         return self._ledger.of_payment(payment.id)
+
+    def return_late_money(self, payment_id: str) -> None:
+        """Money came: if it is owed back, or its order is gone, let it go back.
+
+        An order that was cancelled while its payment was being made could tell it to nobody, and
+        whoever made the payment may have died before looking again.
+        """
+        payment = self._payments.find(payment_id)
+        if payment is not None and self._is_orphaned(payment):
+            self.call_off(payment.order_id, Failure.ORDER_CANCELLED)
+        self.drive_refunds(payment_id)
 
     def call_off(self, order_id: str, failure: Failure) -> None:
         """The order is cancelled: its open payment fails; money that was taken goes back."""
@@ -204,6 +211,15 @@ class PaymentService:
         except OrderGone:
             self.call_off(order.id, Failure.ORDER_CANCELLED)
             raise
+
+    def _is_orphaned(self, payment: Payment) -> bool:
+        try:
+            self._orders.payable(payment.order_id, payment.customer.user_id)
+        except OrderGone:
+            return True
+        except (Conflict, NotFound):
+            return False
+        return False
 
     def _remembering(self, key: IdempotencyKey, payment: Payment) -> AlsoWrite:
         return lambda transaction: self._idempotency_keys.remember(key, payment.id, transaction)

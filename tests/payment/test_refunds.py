@@ -503,3 +503,23 @@ def _fail_pending_refunds(shop: Shop) -> None:
     for record in list(shop.razorpay.refunds.values()):
         if record.status is RefundStatus.PENDING:
             shop.service.learn_of_refund(shop.razorpay.end(record.id, RefundStatus.FAILED))
+
+
+def test_money_for_an_order_that_was_cancelled_unnoticed_goes_back_once(shop: Shop) -> None:
+    shop.orders.close(shop.order.id)  # and nobody called the payment off
+
+    for _ in range(3):
+        shop.service.return_late_money(shop.kept.id)
+
+    assert shop.kept.status is PaymentStatus.REFUNDED
+    assert [refund.amount for refund in shop.kept.refunds] == [PRICE]
+    assert len(shop.outbox.of(PaymentRefunded)) == 1
+
+
+def test_money_for_an_order_that_is_alive_stays(shop: Shop) -> None:
+    shop.service.return_late_money(shop.kept.id)
+    shop.orders.run_out_of_time(shop.order.id)  # no payment is taken any more; this one was
+    shop.service.return_late_money(shop.kept.id)
+
+    assert shop.kept.status is PaymentStatus.COMPLETED
+    assert shop.kept.refunds == ()
