@@ -146,6 +146,10 @@ class PaymentService:
         """What the ledger says of a payment."""
         return self._ledger.of_payment(payment.id)
 
+    def refunding(self, limit: int) -> list[str]:
+        """Ids of payments whose refunds are not at their end, those unchanged longest first."""
+        return self._payments.refunding(limit)
+
     def return_late_money(self, payment_id: str) -> None:
         """Money came: if it is owed back, or its order is gone, let it go back.
 
