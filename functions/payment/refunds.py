@@ -126,7 +126,13 @@ class Refunds:
             payment = self._find(payment_id)
             if earlier is not None:
                 return payment, earlier
-            refund = self._wanted(payment, amount, by)
+            try:
+                refund = self._wanted(payment, amount, by)
+            except Conflict:
+                # the same request, sent twice, may be what has taken the money in between
+                if key and (earlier := self._idempotency_keys.result_of(key)):
+                    return payment, earlier
+                raise
             after = payment.with_refund(refund, self._clock())
             try:
                 self._changes.commit(

@@ -523,3 +523,21 @@ def test_money_for_an_order_that_is_alive_stays(shop: Shop) -> None:
 
     assert shop.kept.status is PaymentStatus.COMPLETED
     assert shop.kept.refunds == ()
+
+
+def test_a_twin_that_looked_for_the_key_too_early_gets_the_same_refund(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = shop.keys.result_of
+    rival: list[Payment] = []
+
+    def looked_too_early(key: IdempotencyKey) -> str | None:
+        monkeypatch.setattr(shop.keys, "result_of", look)
+        rival.append(shop.refund(None, KEY))
+        return None
+
+    monkeypatch.setattr(shop.keys, "result_of", looked_too_early)
+    _, refund = shop.service.refund(shop.kept.id, None, shop.admin, KEY)
+
+    assert [refund.id for refund in rival[0].refunds] == [refund.id]
+    assert shop.kept.refunded == PRICE
