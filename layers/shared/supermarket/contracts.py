@@ -2,7 +2,7 @@
 `events/contracts`.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
@@ -107,6 +107,28 @@ class UserRegistered(Event):
     role: Literal["user", "seller", "admin"]
 
 
+class EmailVerificationRequested(Event):
+    """Somebody asked for another link that proves an address is theirs. The link is a secret, so it
+    does not travel: whoever sends the mail has auth make it.
+    """
+
+    SOURCE = "supermarket.auth"
+    user_id: str
+    email: str
+    first_name: str
+
+
+class PasswordResetRequested(Event):
+    """Somebody who has an account asked for a link to choose another password. The link is a
+    secret, so it does not travel: whoever sends the mail has auth make it.
+    """
+
+    SOURCE = "supermarket.auth"
+    user_id: str
+    email: str
+    first_name: str
+
+
 class ProductFacts(Event):
     """What the catalogue events tell of a product."""
 
@@ -119,6 +141,10 @@ class ProductFacts(Event):
     category: str | None = None
     revision: int = Field(
         ge=1, description="grows with every change; the highest one is the present"
+    )
+    low_stock_threshold: int | None = None
+    stock_revision: int = Field(
+        default=0, ge=0, description="grows with every change of the stock, sales included"
     )
 
 
@@ -137,6 +163,50 @@ class ProductDeleted(Event):
     product_id: str
     seller_id: str
     revision: int = Field(ge=1)
+
+
+class StockRanLow(Event):
+    """A product's stock has just come down to its seller's threshold, or below it."""
+
+    SOURCE = "supermarket.product"
+    product_id: str
+    seller: Recipient
+    title: str
+    stock: int
+    threshold: int
+    stock_revision: int = Field(ge=0)
+
+
+class StockMoved(Event):
+    """The stock of a product that was low has changed: it still is low, or it no longer is."""
+
+    SOURCE = "supermarket.product"
+    product_id: str
+    seller_id: str
+    title: str
+    stock: int
+    threshold: int | None = None
+    stock_revision: int = Field(ge=0)
+
+
+class CartLine(Fact):
+    """One line of a cart, at the price it was added at."""
+
+    product_id: str
+    title: str
+    quantity: int = Field(ge=1)
+    unit_price: Amount
+
+
+class CartAbandoned(Event):
+    """A customer has left things in the cart for a day; told once until the cart is emptied."""
+
+    SOURCE = "supermarket.cart"
+    user_id: str
+    customer: Recipient
+    lines: list[CartLine] = Field(min_length=1)
+    total: Amount
+    idle_since: Moment
 
 
 class OrderPlaced(Event):
@@ -263,6 +333,51 @@ class PaymentRefunded(Event):
     refunded_at: Moment
 
 
+class SalesOfDay(Fact):
+    """What one day brought; `revenue` has an amount per currency that had sales."""
+
+    day: date
+    units: int
+    revenue: list[Amount]
+
+
+class SalesOfProduct(Fact):
+    """What one product brought in a period."""
+
+    product_id: str
+    title: str
+    units: int
+    revenue: list[Amount]
+
+
+class LowStock(Fact):
+    """A product that will soon be sold out."""
+
+    product_id: str
+    title: str
+    stock: int
+
+
+class SalesReportReady(Event):
+    """A seller's week is over (Monday to Sunday, UTC), and these are its numbers. Money is net of
+    refunds and told per currency.
+    """
+
+    SOURCE = "supermarket.seller_dashboard"
+    seller_id: str
+    seller: Recipient
+    first: date
+    last: date
+    orders: int
+    units: int
+    revenue: list[Amount]
+    revenue_before: list[Amount] = Field(description="of the seven days before")
+    refunds: list[Amount]
+    days: list[SalesOfDay] = Field(min_length=7, max_length=7)
+    top_products: list[SalesOfProduct] = Field(max_length=5)
+    low_stock: list[LowStock] = Field(max_length=20)
+
+
 class PaymentDriftFound(Event):
     """The shop and Razorpay tell different things about the subject (a payment of the shop's, or an
     order, payment or refund of Razorpay's), and no machine can mend it.
@@ -281,9 +396,14 @@ EVENTS: dict[str, type[Event]] = {
     event.__name__: event
     for event in (
         UserRegistered,
+        EmailVerificationRequested,
+        PasswordResetRequested,
         ProductCreated,
         ProductUpdated,
         ProductDeleted,
+        StockRanLow,
+        StockMoved,
+        CartAbandoned,
         OrderPlaced,
         OrderConfirmed,
         OrderCancelled,
@@ -295,5 +415,6 @@ EVENTS: dict[str, type[Event]] = {
         PaymentFailed,
         PaymentRefunded,
         PaymentDriftFound,
+        SalesReportReady,
     )
 }
