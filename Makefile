@@ -103,8 +103,9 @@ setup: .venv/ready .local/sam/ready .local/emulator/ready ## make the environmen
 .PHONY: lock
 lock: | $(filter .local/%,$(UV)) ## compile requirements/*.in anew; UPGRADE=1 takes newer versions
 	$(COMPILE) $(if $(UPGRADE),--upgrade) layers/*/requirements.in -o layers/constraints.txt
-	for layer in layers/*/requirements.in; do \
-	  $(COMPILE) --generate-hashes -c layers/constraints.txt $$layer -o $${layer%.in}.txt; done
+	$(COMPILE) --generate-hashes -c layers/constraints.txt layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	$(COMPILE) --generate-hashes -c layers/constraints.txt layers/ai/requirements.in -o layers/ai/requirements.txt \
+	  $$(sed -nE 's/^([a-z0-9.-]+)==.*/--no-emit-package \1/p' layers/dependencies/requirements.txt)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --generate-hashes -c layers/constraints.txt requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --generate-hashes requirements/sam.in -o requirements/sam.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --generate-hashes requirements/emulator.in -o requirements/emulator.txt
