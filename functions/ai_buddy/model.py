@@ -21,10 +21,14 @@ class Speaker(StrEnum):
 
 @dataclass(frozen=True)
 class Utterance:
-    """What one side said, as memory holds it."""
+    """What one side said, as memory holds it, and what the assistant showed with it: "the second
+    one" of the next question means a product of these.
+    """
 
     role: Speaker
     text: str
+    products: tuple[View, ...] = ()
+    order: View | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,18 @@ class TokensUsed:
         return self.input + self.output
 
 
-type AnswerEvent = TextDelta | ToolUsed | ShownProducts | ShownOrder | Proposed | TokensUsed
+@dataclass(frozen=True)
+class AnsweredBy:
+    """Which model answers, as it calls itself; told before its first words. A simulator says so
+    here.
+    """
+
+    model: str
+
+
+type AnswerEvent = (
+    TextDelta | ToolUsed | ShownProducts | ShownOrder | Proposed | TokensUsed | AnsweredBy
+)
 
 
 class ModelUnavailable(Unavailable):
