@@ -51,6 +51,11 @@ class Visitor:
         self._signing_in = threading.Lock()
         self.user: Json = {}
 
+    @property
+    def token(self) -> str:
+        """The access token of the last sign-in."""
+        return self._token
+
     def sign_in(self) -> Json:
         """Logs in and remembers the access token; gives the user as the shop knows them."""
         answer = ask(self._client, "POST", "/api/auth/login", json=self._credentials)
