@@ -2,11 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
 from supermarket.caller import Caller
-from supermarket.errors import Unavailable
+from supermarket.errors import Conflict, NotFound, Unavailable
+
+MEMORY = timedelta(days=30)  # how long a conversation is kept after it began or was last used
+PROPOSAL_LIFETIME = timedelta(minutes=10)
+EXECUTION_TIME = timedelta(minutes=1)  # longer than the Lambda that executes may take
+TIME_TO_BEGIN = timedelta(minutes=1)  # how long a conversation waits for a worker
+LEASE = timedelta(seconds=30)  # how long it waits for one that went silent
+WINDOW = 12  # turns that the agent is told word for word
+MAX_ANSWER = 16_000  # characters
 
 # what a frame carries besides text: JSON values under the names of the HTTP contract
 type View = Mapping[str, Any]
@@ -150,3 +159,126 @@ class Actions(Protocol):
         """A sentence on what was done; DomainError when the shop refuses. `key` is the same
         whenever the same confirmation is executed again: doing it twice has one effect.
         """
+
+
+class ConversationUnknown(NotFound):
+    """There is no such conversation of this person."""
+
+
+class MessageUnknown(NotFound):
+    """There is no such message, or nothing in it to decide."""
+
+
+class TurnRunning(Conflict):
+    """The conversation still waits for an answer: one at a time."""
+
+
+class Decided(Conflict):
+    """The proposal was decided before, is being carried out, or came too late."""
+
+
+class TurnState(StrEnum):
+    """How a turn stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class ConversationKey:
+    """A conversation is found by its owner and its id: another person's id leads nowhere."""
+
+    user_id: str
+    id: str
+
+
+@dataclass(frozen=True)
+class TurnKey:
+    """A message's id begins with its conversation's, so that it is found with one read."""
+
+    conversation: ConversationKey
+    id: str
+
+    @classmethod
+    def of(cls, user_id: str, message_id: str) -> "TurnKey":
+        return cls(ConversationKey(user_id, message_id.partition("-")[0]), message_id)
+
+
+class Answered(StrEnum):
+    """What a person said to a proposal."""
+
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True)
+class OpenProposal:
+    """A proposal in its turn, and what became of it. `outcome_id` is the message that tells."""
+
+    proposal: Proposal
+    expires_at: datetime
+    answered: Answered | None = None
+    outcome_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a person said and what came of it. A turn that tells of a decision has no question."""
+
+    key: TurnKey
+    asked_at: datetime
+    question: str = ""
+    client_message_id: str | None = None
+    state: TurnState = TurnState.RUNNING
+    answer: str = ""
+    products: tuple[View, ...] = ()
+    order: View | None = None
+    confirm: OpenProposal | None = None
+
+    @property
+    def id(self) -> str:
+        return self.key.id
+
+    @property
+    def utterances(self) -> Iterator[Utterance]:
+        """What memory holds of it: nothing while there is no answer."""
+        if self.answer:
+            if self.question:
+                yield Utterance(Speaker.USER, self.question)
+            yield Utterance(Speaker.ASSISTANT, self.answer)
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What is known of a conversation besides its turns."""
+
+    key: ConversationKey
+    summary: str = ""
+    summarised_up_to: str = ""  # the last turn that the summary tells of
+    running: str | None = None  # the turn that waits for its answer
+    lease_ends: datetime | None = None
+    draft: str = ""  # the answer so far
+
+    def waits_for(self, turn_id: str, now: datetime) -> bool:
+        """Whether somebody is, as far as one can tell, working on that turn."""
+        alive = self.lease_ends is not None and self.lease_ends > now
+        return self.running == turn_id and alive
+
+
+@dataclass(frozen=True)
+class Listener:
+    """An open connection that shows the conversation; of the message named it has this much."""
+
+    connection_id: str
+    message_id: str = ""
+    heard: int = 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is asked to do: answer a turn."""
+
+    key: TurnKey
+    caller: Caller

@@ -7,6 +7,7 @@ DomainError                 a rule or a fact of the shop stands in the way
 ├── NotFound                no such thing, or not the caller's to know of          -> 404
 ├── Conflict                the present state does not permit it                   -> 409
 ├── RuleViolated            understood, but against a rule that holds at all times -> 422
+├── TooMany                 more in a time than anybody may                        -> 429
 └── Unavailable             something this depends on is down; try again           -> 503
     └── BadGateway          a third party answered with nonsense or an error       -> 502
 
@@ -59,6 +60,14 @@ class RuleViolated(DomainError):
     """A request that is well-formed but breaks a standing rule, such as a reused idempotency
     key.
     """
+
+
+class TooMany(DomainError):
+    """More of it in a time than anybody may; in `retry_after` seconds there is room again."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(DomainError):

@@ -33,6 +33,7 @@ from supermarket.errors import (
     Invalid,
     NotFound,
     RuleViolated,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -53,6 +54,7 @@ STATUS_OF: dict[type[DomainError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     RuleViolated: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     BadGateway: HTTPStatus.BAD_GATEWAY,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -133,9 +135,7 @@ class Endpoint:
             response = self._refusal(request, error)
         except (BotoCoreError, ClientError, PynamoDBException):
             telemetry.logger.exception("AWS does not do its part")
-            response = self._refusal(
-                request, Unavailable("Something that the shop needs does not answer. Try again.")
-            )
+            response = self._refusal(request, Unavailable(NO_ANSWER))
         except Exception:
             telemetry.logger.exception("unexpected error")
             response = self._failure(request)
@@ -211,8 +211,9 @@ class Endpoint:
         return request
 
     def _refusal(self, request: Request, error: DomainError) -> dict[str, Any]:
-        status = next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
-        return self._error(request, status, error.message, error.errors, _headers_of(error))
+        return self._error(
+            request, status_of(error), error.message, error.errors, _headers_of(error)
+        )
 
     def _failure(self, request: Request) -> dict[str, Any]:
         message = "Something went wrong on our side"
@@ -268,6 +269,11 @@ class ErrorView(BaseModel):
     requestId: str  # noqa: N815 - the name on the wire
 
 
+def status_of(error: DomainError) -> HTTPStatus:
+    """The status that stands for an error."""
+    return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
+
+
 def get(path: str, **options: Any) -> Callable[[Route], Endpoint]:
     """Make a function the Lambda of `GET path`; options are the fields of `Endpoint`."""
     return _endpoint("GET", path, options)
@@ -301,6 +307,8 @@ def _endpoint(method: str, path: str, options: dict[str, Any]) -> Callable[[Rout
 def _headers_of(error: DomainError) -> dict[str, str]:
     if isinstance(error, MethodNotAllowed):
         return {"allow": ", ".join(error.allowed)}
+    if isinstance(error, TooMany):
+        return {"retry-after": str(error.retry_after)}
     return {"retry-after": "1"} if isinstance(error, Unavailable) else {}
 
 

@@ -39,6 +39,21 @@ class Request:
             body=_body(event),
         )
 
+    @classmethod
+    def from_handshake(cls, event: Mapping[str, Any]) -> Self:
+        """The request that opens a WebSocket, as a Lambda gets it from a WebSocket API."""
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        return cls(
+            id=event["requestContext"]["requestId"],
+            method="GET",
+            path="/",
+            path_parameters={},
+            query=event.get("queryStringParameters") or {},
+            headers=headers,
+            cookies=_cookies(headers.get("cookie", "").split(";")),
+            body=b"",
+        )
+
     @property
     def content_type(self) -> str:
         """The media type alone, in lower case; empty when none was sent."""
