@@ -1,0 +1,174 @@
+"""What a person can be asked to confirm, and how it is done then: in code, with all the checks
+that the shop's own pages have.
+"""
+
+from collections.abc import Mapping, Set
+from hashlib import sha256
+from typing import Annotated, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ai_buddy.model import Proposal
+from ai_buddy.shop import Cart, Carts, Desk, Order, SavedAddress
+from supermarket.caller import Caller, Role
+from supermarket.clock import ID_PATTERN
+from supermarket.errors import Conflict, Invalid
+from supermarket.money import Money
+
+MAX_STOCK = 1_000_000_000
+CUSTOMERS = frozenset({Role.USER})
+SELLERS = frozenset({Role.SELLER})
+
+CART_MOVED = "Your cart is not what it was when you were asked. Have a look, and ask again."
+
+type Id = Annotated[str, Field(pattern=ID_PATTERN)]
+
+
+class Action(BaseModel):
+    """A write that waits for its confirmation: JSON values, and no id of a person."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    roles: ClassVar[Set[Role]]
+
+    @classmethod
+    def name(cls) -> str:
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("_")
+
+
+class PlaceOrder(Action):
+    """Order the cart as it was shown; `fingerprint` tells whether it still is that."""
+
+    roles = CUSTOMERS
+    address_id: Annotated[str, Field(min_length=1, max_length=64)]
+    fingerprint: Annotated[str, Field(min_length=64, max_length=64)]
+
+    @classmethod
+    def of(cls, cart: Cart, address: SavedAddress) -> Self:
+        return cls(address_id=address.id, fingerprint=fingerprint(cart))
+
+
+class CancelOrder(Action):
+    """Call an order off."""
+
+    roles = CUSTOMERS
+    order_id: Id
+
+
+class RedirectOrder(Action):
+    """Send an order elsewhere; what is None stays."""
+
+    roles = CUSTOMERS
+    order_id: Id
+    street: str | None = None
+    city: str | None = None
+    state: str | None = None
+    zip: str | None = None
+    country: str | None = None
+
+    def changes(self) -> Mapping[str, str]:
+        return self.model_dump(exclude={"order_id"}, exclude_none=True)
+
+
+class SetStock(Action):
+    """What was counted."""
+
+    roles = SELLERS
+    product_id: Id
+    stock: Annotated[int, Field(ge=0, le=MAX_STOCK)]
+
+
+class MarkShipped(Action):
+    """The order has left."""
+
+    roles = SELLERS
+    order_id: Id
+    tracking_number: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+
+
+KINDS: Mapping[str, type[Action]] = {
+    kind.name(): kind for kind in (PlaceOrder, CancelOrder, RedirectOrder, SetStock, MarkShipped)
+}
+
+
+class ConfirmedActions:
+    """The service's `Actions`: each of them can be executed twice and has one effect."""
+
+    def __init__(self, desk: Desk, carts: Carts) -> None:
+        self._desk = desk
+        self._carts = carts
+
+    def execute(self, caller: Caller, proposal: Proposal, key: str) -> str:
+        """A sentence on what was done; DomainError when the shop refuses."""
+        action = _read(proposal)
+        caller.require(action.roles)
+        match action:
+            case PlaceOrder():
+                return self._place(caller, action, key)
+            case CancelOrder():
+                return self._cancel(caller, action)
+            case RedirectOrder():
+                return self._redirect(caller, action)
+            case SetStock():
+                return self._set_stock(caller, action)
+            case MarkShipped():
+                return self._ship(caller, action)
+        raise Invalid("There is nothing like this to confirm")
+
+    def _place(self, caller: Caller, action: PlaceOrder, key: str) -> str:
+        order = self._desk.placed(caller, key, action.fingerprint)
+        if order is None:
+            if fingerprint(self._carts.look(caller)) != action.fingerprint:
+                raise Conflict(CART_MOVED)
+            order = self._desk.place(caller, action.address_id, key, action.fingerprint)
+        return (
+            f"Order {order.id} is placed: {_in_words(order.total)} in all. It is yours once it is"
+            " paid for."
+        )
+
+    def _cancel(self, caller: Caller, action: CancelOrder) -> str:
+        order = self._order_in("CANCELLED", caller, action.order_id)
+        order = order or self._desk.cancel(caller, action.order_id)
+        refunded = order.payment_status in {"REFUND_PENDING", "REFUNDED"}
+        money = " Your money is on its way back to you." if refunded else ""
+        return f"Order {order.id} is cancelled.{money}"
+
+    def _redirect(self, caller: Caller, action: RedirectOrder) -> str:
+        order = self._desk.redirect(caller, action.order_id, action.changes())
+        return f"Order {order.id} now goes to {order.address}."
+
+    def _set_stock(self, caller: Caller, action: SetStock) -> str:
+        product = self._desk.set_stock(caller, action.product_id, action.stock)
+        return f"The stock is now {product.stock}."
+
+    def _ship(self, caller: Caller, action: MarkShipped) -> str:
+        order = self._order_in("SHIPPED", caller, action.order_id)
+        order = order or self._desk.ship(caller, action.order_id, action.tracking_number)
+        return f"Order {order.id} is marked as shipped."
+
+    def _order_in(self, status: str, caller: Caller, order_id: str) -> Order | None:
+        """The order, if this was done before: a confirmation that comes twice is no error."""
+        order = self._desk.look_at(caller, order_id)
+        return order if order.status == status else None
+
+
+def fingerprint(cart: Cart) -> str:
+    """The same for carts with the same items, quantities and prices."""
+    lines = sorted(
+        (line.product_id, line.quantity, line.unit_price.minor, line.unit_price.currency.value)
+        for line in cart.lines
+    )
+    return sha256(repr(lines).encode()).hexdigest()
+
+
+def _read(proposal: Proposal) -> Action:
+    kind = KINDS.get(proposal.action)
+    if kind is None:
+        raise Invalid("There is nothing like this to confirm")
+    try:
+        return kind.model_validate(dict(proposal.arguments))
+    except ValidationError as invalid:
+        raise Invalid("What was to be confirmed is not valid any more") from invalid
+
+
+def _in_words(money: Money) -> str:
+    return f"{money.amount:.2f} {money.currency}"

@@ -1,0 +1,314 @@
+"""What the assistant can do for a customer: look around, fill the cart, ask for the rest."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from ai_buddy.actions import Action, CancelOrder, PlaceOrder, RedirectOrder
+from ai_buddy.model import ShownOrder
+from ai_buddy.shop import (
+    AddressBook,
+    Cart,
+    CartLine,
+    Carts,
+    Catalogue,
+    Order,
+    OrderLine,
+    Orders,
+    Product,
+    SavedAddress,
+)
+from ai_buddy.tools import (
+    MOST_PRODUCTS,
+    Arguments,
+    FindProducts,
+    NoArguments,
+    OneProduct,
+    OrderId,
+    Outcome,
+    ProductId,
+    Quantity,
+    Tool,
+    cart_outcome,
+    in_words,
+    order_ids,
+    order_told,
+    order_view,
+    product_told,
+    products_outcome,
+    proposal,
+    short,
+)
+from ai_buddy.untrusted import LONGEST, fenced
+from supermarket.caller import Caller
+from supermarket.clock import iso
+from supermarket.errors import Conflict, Invalid, NotFound
+from supermarket.money import Money
+
+MOST_ORDERS = 5
+MOST_NAMED = 5
+NOT_ON_SALE = "There is no such product; ids come from a list of products"
+
+
+class OrderState(StrEnum):
+    """Where an order can stand."""
+
+    PENDING = "PENDING"
+    CONFIRMED = "CONFIRMED"
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+
+
+class SomeProducts(Arguments):
+    product_ids: Annotated[list[ProductId], Field(min_length=2, max_length=5)]
+
+
+class AddItem(Arguments):
+    product_id: ProductId
+    quantity: Quantity = Field(1, description="How many more")
+
+
+class ChangeItem(Arguments):
+    product_id: ProductId
+    quantity: Quantity = Field(description="How many there shall be")
+
+
+class MyOrders(Arguments):
+    status: OrderState | None = Field(None, description="Only the orders in this state")
+
+
+class OneOrder(Arguments):
+    order_id: OrderId | None = Field(None, description="The newest order when it is left out")
+
+
+class Checkout(Arguments):
+    address_number: Annotated[int, Field(ge=1, le=20)] | None = Field(
+        None, description="Number of a saved address; the default one when it is left out"
+    )
+
+
+type Line = Annotated[str, Field(min_length=1, max_length=120)]
+
+
+class NewAddress(Arguments):
+    """Fields that stay the same are left out."""
+
+    order_id: OrderId | None = Field(None, description="The newest order when it is left out")
+    street: Line | None = None
+    city: Line | None = None
+    state: Line | None = None
+    zip: Annotated[str, Field(min_length=3, max_length=12)] | None = None
+    country: Annotated[str, Field(min_length=2, max_length=60)] | None = None
+
+    def changes(self) -> dict[str, str]:
+        return self.model_dump(exclude={"order_id"}, exclude_none=True)
+
+
+@dataclass(frozen=True)
+class CustomerTools:
+    """The tools of one customer."""
+
+    caller: Caller
+    catalogue: Catalogue
+    carts: Carts
+    orders: Orders
+    addresses: AddressBook
+    charged: Callable[[Money], Money]  # what goods of a price cost with all that comes on top
+
+    def all(self) -> Sequence[Tool]:
+        return (*self._looking(), *self._cart(), *self._orders(), *self._proposals())
+
+    def _looking(self) -> Sequence[Tool]:
+        return (
+            Tool(
+                "search_products",
+                "Find products by name, category and price. The list is shown to the person.",
+                FindProducts,
+                self.search,
+            ),
+            Tool("product_details", "All about one product.", OneProduct, self.details),
+            Tool("compare_products", "Two to five products side by side.", SomeProducts, self.both),
+        )
+
+    def _cart(self) -> Sequence[Tool]:
+        return (
+            Tool("show_cart", "What is in the cart, and its total.", NoArguments, self.show_cart),
+            Tool("add_to_cart", "Put more of a product in the cart.", AddItem, self.add),
+            Tool("change_cart_quantity", "Set how many of an item.", ChangeItem, self.change),
+            Tool("remove_from_cart", "Take an item out of the cart.", OneProduct, self.remove),
+        )
+
+    def _orders(self) -> Sequence[Tool]:
+        return (
+            Tool("list_my_orders", "The newest orders.", MyOrders, self.mine),
+            Tool("order_status", "State, payment and contents of an order.", OneOrder, self.status),
+            Tool("track_order", "Where an order is by now.", OneOrder, self.track),
+        )
+
+    def _proposals(self) -> Sequence[Tool]:
+        return (
+            Tool(
+                "propose_order",
+                "Ask the person to confirm that all in the cart is ordered.",
+                Checkout,
+                self.propose_order,
+            ),
+            Tool(
+                "propose_cancellation",
+                "Ask the person to confirm that an order is cancelled.",
+                OneOrder,
+                self.propose_cancellation,
+            ),
+            Tool(
+                "propose_address_change",
+                "Ask the person to confirm another delivery address of an order.",
+                NewAddress,
+                self.propose_address_change,
+            ),
+        )
+
+    def search(self, wanted: FindProducts) -> Outcome:
+        wish = wanted.wish()
+        found = self.catalogue.search(wish, MOST_PRODUCTS)
+        if not found and wish.text and wish.category:
+            # categories are the sellers' words, and a guess at one must not hide everything
+            found = self.catalogue.search(replace(wish, category=None), MOST_PRODUCTS)
+        return products_outcome(found)
+
+    def details(self, asked: OneProduct) -> Outcome:
+        product = self._product(asked.product_id)
+        outcome = products_outcome([product])
+        return Outcome({"product": product_told(product, LONGEST)}, outcome.shown, outcome.ids)
+
+    def both(self, asked: SomeProducts) -> Outcome:
+        found = self.catalogue.find_many(asked.product_ids)
+        products = [found[each] for each in dict.fromkeys(asked.product_ids) if each in found]
+        if len(products) < 2:
+            raise NotFound(NOT_ON_SALE)
+        outcome = products_outcome(products)
+        cheapest = min(products, key=lambda product: product.price.minor)
+        return Outcome({**outcome.told, "cheapest": cheapest.id}, outcome.shown, outcome.ids)
+
+    def show_cart(self, _: NoArguments) -> Outcome:
+        return cart_outcome(self.carts.look(self.caller))
+
+    def add(self, item: AddItem) -> Outcome:
+        cart = self.carts.add(self.caller, item.product_id, item.quantity)
+        return cart_outcome(cart, f"added {item.quantity} of {_title(cart, item.product_id)}")
+
+    def change(self, item: ChangeItem) -> Outcome:
+        cart = self.carts.change(self.caller, item.product_id, item.quantity)
+        return cart_outcome(cart, f"now {item.quantity} of {_title(cart, item.product_id)}")
+
+    def remove(self, item: OneProduct) -> Outcome:
+        return cart_outcome(self.carts.remove(self.caller, item.product_id), "removed")
+
+    def mine(self, asked: MyOrders) -> Outcome:
+        orders = self.orders.newest(self.caller, asked.status, MOST_ORDERS)
+        told = [{"number": number, **order_told(order)} for number, order in enumerate(orders, 1)]
+        return Outcome({"orders": told}, ids=frozenset().union(*map(order_ids, orders)))
+
+    def status(self, asked: OneOrder) -> Outcome:
+        order = self._order(asked.order_id)
+        told = {
+            **order_told(order),
+            "delivered_to": fenced(str(order.address)),
+            "tracking_number": order.tracking_number and fenced(order.tracking_number, 60),
+            "can_be_cancelled": order.can_be_cancelled,
+        }
+        return Outcome({"order": told}, (ShownOrder(order_view(order)),), order_ids(order))
+
+    def track(self, asked: OneOrder) -> Outcome:
+        order = self._order(asked.order_id)
+        told = {
+            "id": order.id,
+            "status": order.status,
+            "timeline": [{"status": step.status, "at": iso(step.at)} for step in order.timeline],
+            "tracking_number": order.tracking_number and fenced(order.tracking_number, 60),
+        }
+        return Outcome({"tracking": told}, (ShownOrder(order_view(order)),), order_ids(order))
+
+    def propose_order(self, wanted: Checkout) -> Outcome:
+        cart = self.carts.look(self.caller)
+        _require_orderable(cart)
+        address = self._saved_address(wanted.address_number)
+        arguments = PlaceOrder.of(cart, address)
+        text = (
+            f"Order {_listed(cart.lines)} for {in_words(self.charged(cart.total))}, taxes and"
+            f" delivery included, to {address.address}."
+        )
+        return _proposed(arguments, text)
+
+    def propose_cancellation(self, asked: OneOrder) -> Outcome:
+        order = self._order(asked.order_id)
+        if not order.can_be_cancelled:
+            raise Conflict(f"An order that is {order.status} cannot be cancelled")
+        text = f"Cancel your order {short(order.id)} of {_contents(order)}."
+        if order.payment_status == "COMPLETED":
+            text += f" The {in_words(order.total)} you paid will be refunded."
+        return _proposed(CancelOrder(order_id=order.id), text)
+
+    def propose_address_change(self, wanted: NewAddress) -> Outcome:
+        changes = wanted.changes()
+        if not changes:
+            raise Invalid("Say which part of the address changes")
+        order = self._order(wanted.order_id)
+        if not order.address_is_open:
+            raise Conflict(f"The address of an order that is {order.status} cannot be changed")
+        parts = ", ".join(f"{name}: {value}" for name, value in changes.items())
+        text = f"Change the delivery address of your order {short(order.id)} to {parts}."
+        return _proposed(RedirectOrder(order_id=order.id, **changes), text)
+
+    def _product(self, product_id: str) -> Product:
+        product = self.catalogue.find_many([product_id]).get(product_id)
+        if product is None:
+            raise NotFound(NOT_ON_SALE)
+        return product
+
+    def _order(self, order_id: str | None) -> Order:
+        if order_id is not None:
+            return self.orders.one(self.caller, order_id)
+        newest = self.orders.newest(self.caller, None, 1)
+        if not newest:
+            raise NotFound("There are no orders yet")
+        return newest[0]
+
+    def _saved_address(self, number: int | None) -> SavedAddress:
+        saved = self.addresses.of(self.caller)
+        if not saved:
+            raise Conflict("There is no saved address; one must be added in the account first")
+        if number is None:
+            return next((one for one in saved if one.is_default), saved[0])
+        if number > len(saved):
+            raise NotFound(f"There are only {len(saved)} saved addresses")
+        return saved[number - 1]
+
+
+def _require_orderable(cart: Cart) -> None:
+    if not cart.lines:
+        raise Conflict("The cart is empty")
+    for line in cart.lines:
+        if not line.available or line.notice:
+            raise Conflict(f"{fenced(line.title)}: {line.notice or 'cannot be had'}")
+
+
+def _proposed(action: Action, text: str) -> Outcome:
+    return proposal(action.name(), action.model_dump(exclude_none=True), text)
+
+
+def _contents(order: Order) -> str:
+    return f"{_listed(order.lines)} ({in_words(order.total)})"
+
+
+def _listed(lines: Sequence[CartLine | OrderLine]) -> str:
+    named = ", ".join(f"{line.quantity} x {line.title}" for line in lines[:MOST_NAMED])
+    others = len(lines) - MOST_NAMED
+    return f"{named} and {others} more" if others > 0 else named
+
+
+def _title(cart: Cart, product_id: str) -> str:
+    return next((fenced(one.title) for one in cart.lines if one.product_id == product_id), "it")

@@ -1,0 +1,300 @@
+"""The shop's other domains behind the assistant's own ports."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import islice
+
+import cart.model as carts
+import order.model as orders
+import product.model as products
+from ai_buddy import shop
+from auth.service import AuthService
+from cart.service import CartService
+from order.service import OrderService
+from product.service import ProductService
+from seller_dashboard.model import Period, SaleStatus, SoldLine, TopProduct
+from seller_dashboard.service import Dashboard, NotedSale
+from supermarket.caller import Caller
+from supermarket.clock import Clock
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
+from supermarket.money import Currency, Money
+
+PAGE = 100
+MOST_PAGES = 3
+
+
+class ShopCatalogue:
+    """`Catalogue` as the product domain keeps it."""
+
+    def __init__(self, service: ProductService) -> None:
+        self._service = service
+
+    def search(self, wish: shop.Wish, limit: int) -> Sequence[shop.Product]:
+        found = _pages_of(self._service, _selection(wish), limit)
+        return [_product(product) for product in islice(found, limit)]
+
+    def find_many(self, product_ids: Sequence[str]) -> Mapping[str, shop.Product]:
+        found = self._service.find_many(product_ids)
+        return {product_id: _product(product) for product_id, product in found.items()}
+
+
+class ShopCarts:
+    """`Carts` as the cart domain keeps them."""
+
+    def __init__(self, service: CartService) -> None:
+        self._service = service
+
+    def look(self, caller: Caller) -> shop.Cart:
+        return _cart(self._service.look(caller.user_id))
+
+    def add(self, caller: Caller, product_id: str, quantity: int) -> shop.Cart:
+        return _cart(self._service.add(caller.user_id, product_id, quantity))
+
+    def change(self, caller: Caller, product_id: str, quantity: int) -> shop.Cart:
+        return _cart(self._service.change(caller.user_id, product_id, quantity))
+
+    def remove(self, caller: Caller, product_id: str) -> shop.Cart:
+        return _cart(self._service.remove(caller.user_id, product_id))
+
+
+class ShopOrders:
+    """`Orders` as the order domain keeps them."""
+
+    def __init__(self, service: OrderService) -> None:
+        self._service = service
+
+    def newest(self, caller: Caller, status: str | None, limit: int) -> Sequence[shop.Order]:
+        wanted = orders.OrderStatus(status) if status else None
+        page = self._service.page_of(caller.user_id, wanted, None, limit)
+        return [_order(order) for order in page.orders]
+
+    def one(self, caller: Caller, order_id: str) -> shop.Order:
+        return _order(self._service.look_at(order_id, caller))
+
+
+class SavedAddresses:
+    """`AddressBook` as the auth domain keeps it."""
+
+    def __init__(self, accounts: AuthService) -> None:
+        self._accounts = accounts
+
+    def of(self, caller: Caller) -> Sequence[shop.SavedAddress]:
+        book = self._accounts.address_book(caller.user_id)
+        return [
+            shop.SavedAddress(
+                saved.id,
+                shop.Address(saved.street, saved.city, saved.state, saved.zip, saved.country),
+                is_default=saved.id == book.default_id,
+            )
+            for saved in book.addresses
+        ]
+
+
+class SellerBooks:
+    """`Books` as the seller dashboard and the product domain keep them."""
+
+    def __init__(self, dashboard: Dashboard, service: ProductService, clock: Clock) -> None:
+        self._dashboard = dashboard
+        self._products = service
+        self._clock = clock
+
+    def figures(self, caller: Caller, first: date | None, last: date | None) -> shop.SalesFigures:
+        period = Period.of(first, last, today=self._clock().date())
+        found = self._dashboard.metrics(caller.user_id, period)
+        return shop.SalesFigures(
+            first=period.first,
+            last=period.last,
+            units=found.units,
+            orders=found.orders,
+            revenue=found.revenue,
+            average_order=found.average_order,
+            top=tuple(_product_sales(top) for top in found.top),
+        )
+
+    def sold(self, caller: Caller, limit: int) -> Sequence[shop.ProductSales]:
+        def page(after: str | None) -> tuple[Sequence[shop.ProductSales], str | None]:
+            found = self._dashboard.products(caller.user_id, PAGE, after)
+            on_sale = [
+                shop.ProductSales(one.product_id, one.title, one.units, one.revenue)
+                for one in found.items
+                if one.on_sale
+            ]
+            return on_sale, found.next
+
+        return list(islice(_paged(page), limit))
+
+    def stock(self, caller: Caller, limit: int) -> Sequence[shop.Product]:
+        own = products.Selection(products.Filters(seller_id=caller.user_id))
+        found = _pages_of(self._products, own, PAGE)
+        return [_product(product) for product in islice(found, limit)]
+
+    def to_ship(self, caller: Caller, limit: int) -> Sequence[shop.OrderToShip]:
+        def page(after: str | None) -> tuple[Sequence[NotedSale], str | None]:
+            found = self._dashboard.orders(caller.user_id, PAGE, after)
+            return found.items, found.next
+
+        paid = [noted.sale for noted in _paged(page) if noted.sale.status is SaleStatus.CONFIRMED]
+        return [
+            shop.OrderToShip(
+                sale.order_id, tuple(map(_sold_line, sale.lines)), sale.total, sale.placed_at
+            )
+            for sale in sorted(paid, key=lambda sale: sale.position)[:limit]
+        ]
+
+
+class ShopDesk:
+    """`Desk`: the use cases of the shop's own pages, with their own checks."""
+
+    def __init__(
+        self, order_service: OrderService, product_service: ProductService, keys: IdempotencyKeys
+    ) -> None:
+        self._orders = order_service
+        self._products = product_service
+        self._keys = keys
+
+    def place(self, caller: Caller, address_id: str, key: str, fingerprint: str) -> shop.Order:
+        own = _idempotency_key(caller, key, fingerprint)
+        return _order(self._orders.place(caller, address_id, own))
+
+    def placed(self, caller: Caller, key: str, fingerprint: str) -> shop.Order | None:
+        order_id = self._keys.result_of(_idempotency_key(caller, key, fingerprint))
+        return None if order_id is None else self.look_at(caller, order_id)
+
+    def look_at(self, caller: Caller, order_id: str) -> shop.Order:
+        return _order(self._orders.look_at(order_id, caller))
+
+    def cancel(self, caller: Caller, order_id: str) -> shop.Order:
+        return _order(self._orders.cancel(order_id, caller.user_id))
+
+    def redirect(self, caller: Caller, order_id: str, changes: Mapping[str, str]) -> shop.Order:
+        return _order(self._orders.redirect(order_id, caller.user_id, changes))
+
+    def ship(self, caller: Caller, order_id: str, tracking_number: str | None) -> shop.Order:
+        return _order(self._orders.ship(order_id, tracking_number, caller))
+
+    def set_stock(self, caller: Caller, product_id: str, stock: int) -> shop.Product:
+        change = products.StockChange(counted=stock)
+        return _product(self._products.change_stock(product_id, change, caller))
+
+
+def _idempotency_key(caller: Caller, key: str, fingerprint: str) -> IdempotencyKey:
+    body = json.dumps({"cart": fingerprint}).encode()
+    return IdempotencyKey.of("confirm_order", caller.user_id, key, body)
+
+
+def _selection(wish: shop.Wish) -> products.Selection:
+    compares = wish.cheapest_first or wish.lowest is not None or wish.highest is not None
+    filters = products.Filters(
+        category=products.category_key(wish.category),
+        currency=Currency.INR if compares else None,
+        lowest=wish.lowest,
+        highest=wish.highest,
+        in_stock=wish.in_stock,
+    )
+    if wish.cheapest_first:
+        sort = products.Sort.CHEAPEST
+    else:
+        sort = products.Sort.RELEVANCE if wish.text else products.Sort.NEWEST
+    return products.Selection(filters, sort, wish.text)
+
+
+def _pages_of(
+    service: ProductService, selection: products.Selection, size: int
+) -> Iterator[products.Product]:
+    def page(
+        after: products.Position | None,
+    ) -> tuple[Sequence[products.Product], products.Position | None]:
+        found = service.select(selection, after, size)
+        return found.products, found.next
+
+    return _paged(page)
+
+
+def _paged[Thing, Position](
+    page: Callable[[Position | None], tuple[Iterable[Thing], Position | None]],
+) -> Iterator[Thing]:
+    """The things of a few pages, each asked for when the ones before it were not enough."""
+    position: Position | None = None
+    for _ in range(MOST_PAGES):
+        things, position = page(position)
+        yield from things
+        if position is None:
+            return
+
+
+def _product(product: products.Product) -> shop.Product:
+    return shop.Product(
+        id=product.id,
+        title=product.title,
+        description=product.description,
+        price=product.price,
+        stock=product.stock,
+        category=product.category,
+        low_stock_threshold=product.low_stock_threshold,
+        thumbnail=product.images[0].thumbnail if product.images else None,
+    )
+
+
+def _cart(priced: carts.PricedCart) -> shop.Cart:
+    lines = tuple(
+        shop.CartLine(
+            product_id=priced_line.line.product_id,
+            title=priced_line.title,
+            quantity=priced_line.line.quantity,
+            unit_price=priced_line.unit_price,
+            line_total=priced_line.line_total,
+            available=priced_line.available,
+            notice=priced_line.notice,
+        )
+        for priced_line in priced.lines
+    )
+    return shop.Cart(lines, priced.price)
+
+
+def _order(order: orders.Order) -> shop.Order:
+    address = order.shipping_address
+    return shop.Order(
+        id=order.id,
+        status=order.status.value,
+        lines=tuple(_order_line(line) for line in order.lines),
+        subtotal=order.pricing.subtotal,
+        tax=order.pricing.tax,
+        shipping=order.pricing.shipping,
+        total=order.pricing.total,
+        address=shop.Address(
+            address.street, address.city, address.state, address.zip, address.country
+        ),
+        payment_status=order.payment_status.value,
+        timeline=tuple(shop.Step(step.status.value, step.at) for step in order.timeline),
+        tracking_number=order.tracking_number,
+        created_at=order.created_at,
+        can_be_cancelled=order.can_be_cancelled,
+        address_is_open=order.status in orders.ADDRESS_IS_OPEN,
+    )
+
+
+def _order_line(line: orders.OrderLine) -> shop.OrderLine:
+    return shop.OrderLine(
+        line.product_id, line.title, line.quantity, line.unit_price, line.line_total
+    )
+
+
+def _sold_line(line: SoldLine) -> shop.OrderLine:
+    return shop.OrderLine(
+        line.product_id, line.title, line.quantity, line.unit_price, line.line_total
+    )
+
+
+def _product_sales(top: TopProduct) -> shop.ProductSales:
+    return shop.ProductSales(top.product_id, top.title, top.units, top.revenue)
+
+
+def charged(tax_percent: Decimal, shipping_fee_minor: int) -> Callable[[Money], Money]:
+    """What goods cost with all that comes on top, as an order would say."""
+
+    def total(goods: Money) -> Money:
+        return goods + goods.percent(tax_percent) + Money(shipping_fee_minor, goods.currency)
+
+    return total
