@@ -20,6 +20,10 @@ os.environ.update(
     RESERVATION_MINUTES="15",
     TAX_PERCENT="0",
     SHIPPING_FEE_MINOR="0",
+    CONNECTIONS_URL="http://127.0.0.1:9/connections",
+    AI_MESSAGES_PER_MINUTE="20",
+    AI_TOKENS_PER_DAY="100000",
+    AI_CONNECTIONS_PER_USER="5",
     POWERTOOLS_SERVICE_NAME="supermarket",
 )
 os.environ.pop("AWS_ENDPOINT_URL", None)

@@ -10,6 +10,7 @@ from supermarket.caller import Caller
 from supermarket.errors import Conflict, NotFound, Unavailable
 
 MEMORY = timedelta(days=30)  # how long a conversation is kept after it began or was last used
+TICKET_SECONDS = 60
 PROPOSAL_LIFETIME = timedelta(minutes=10)
 EXECUTION_TIME = timedelta(minutes=1)  # longer than the Lambda that executes may take
 TIME_TO_BEGIN = timedelta(minutes=1)  # how long a conversation waits for a worker
@@ -236,6 +237,7 @@ class Turn:
     products: tuple[View, ...] = ()
     order: View | None = None
     confirm: OpenProposal | None = None
+    model: str = ""
 
     @property
     def id(self) -> str:
@@ -247,7 +249,7 @@ class Turn:
         if self.answer:
             if self.question:
                 yield Utterance(Speaker.USER, self.question)
-            yield Utterance(Speaker.ASSISTANT, self.answer)
+            yield Utterance(Speaker.ASSISTANT, self.answer, self.products, self.order)
 
 
 @dataclass(frozen=True)
@@ -260,6 +262,7 @@ class Conversation:
     running: str | None = None  # the turn that waits for its answer
     lease_ends: datetime | None = None
     draft: str = ""  # the answer so far
+    stopping: bool = False
 
     def waits_for(self, turn_id: str, now: datetime) -> bool:
         """Whether somebody is, as far as one can tell, working on that turn."""

@@ -27,6 +27,10 @@ class Settings(BaseModel):
     reservation_minutes: int = Field(ge=1)
     tax_percent: Decimal = Field(ge=0, le=100)
     shipping_fee_minor: int = Field(ge=0)
+    connections_url: str
+    ai_messages_per_minute: int = Field(ge=1)
+    ai_tokens_per_day: int = Field(ge=1)
+    ai_connections_per_user: int = Field(ge=1)
 
     @property
     def origins(self) -> frozenset[str]:
@@ -36,6 +40,11 @@ class Settings(BaseModel):
     @property
     def event_bus(self) -> str:
         return f"supermarket-{self.stage}"
+
+    @property
+    def turn_worker(self) -> str:
+        """The Lambda that answers what people ask the assistant."""
+        return f"supermarket-{self.stage}-RunTurn"
 
 
 @cache

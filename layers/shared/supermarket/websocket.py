@@ -84,8 +84,8 @@ class SocketAction:
             self._refuse(connection_id, error)
         except (BotoCoreError, ClientError, PynamoDBException):
             telemetry.logger.exception("AWS does not do its part")
-            code = code_of(error := Unavailable(NO_ANSWER))
-            self._refuse(connection_id, error)
+            code = code_of(unavailable := Unavailable(NO_ANSWER))
+            self._refuse(connection_id, unavailable)
         except Exception:
             telemetry.logger.exception("unexpected error")
             code = "INTERNAL"

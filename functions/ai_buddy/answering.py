@@ -1,0 +1,414 @@
+"""Answers a turn: listens to the agent, tells the listeners, keeps what was said.
+
+The agent runs on a thread of its own, so that a silent model keeps nobody from noticing that time
+is up, that a person said stop, or that somebody came back.
+"""
+
+import json
+import queue
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from threading import Event, Thread
+from traceback import extract_tb
+from typing import Any, Protocol
+
+from ai_buddy import frames
+from ai_buddy.connections import LineGone, Lines
+from ai_buddy.model import (
+    MAX_ANSWER,
+    PROPOSAL_LIFETIME,
+    WINDOW,
+    Agent,
+    AnsweredBy,
+    AnswerEvent,
+    Conversation,
+    ConversationKey,
+    Listener,
+    ModelUnavailable,
+    OpenProposal,
+    Proposed,
+    Question,
+    ShownOrder,
+    ShownProducts,
+    Task,
+    TextDelta,
+    TokensUsed,
+    ToolUsed,
+    Turn,
+    TurnKey,
+    TurnState,
+    Utterance,
+)
+from supermarket import telemetry
+from supermarket.clock import Clock
+from supermarket.errors import DomainError
+from supermarket.websocket import FAILED, code_of
+
+FRAME_SECONDS = 0.1  # at most ten frames of text a second
+NOTE_SECONDS = 1.0  # how often the answer so far is kept, and stop and listeners are looked for
+PATIENCE_SECONDS = 90.0  # for a model that says nothing at all
+
+TOO_SLOW = "The answer takes too long. Ask again, perhaps for less at a time."
+
+
+class Memory(Protocol):
+    """What a worker needs of where conversations are kept."""
+
+    def claim(self, key: TurnKey) -> Conversation | None:
+        """The conversation that waits for this turn, for the first worker who asks."""
+
+    def go_on(self, key: TurnKey, draft: str) -> Conversation | None:
+        """Still at work, and this is the answer so far; None when nobody waits for it any more."""
+
+    def finish(self, turn: Turn) -> bool:
+        """Keep how the turn ended and let go of the conversation; whether it was still running."""
+
+    def find(self, key: ConversationKey) -> Conversation | None:
+        """What is known besides the turns."""
+
+    def turn(self, key: TurnKey) -> Turn | None:
+        """One turn."""
+
+    def recent(self, key: ConversationKey, after: str, limit: int) -> Sequence[Turn]:
+        """The latest turns after one, oldest first."""
+
+    def summarise(self, key: ConversationKey, summary: str, up_to: str) -> None:
+        """Keep what is to be remembered of everything up to a turn."""
+
+
+class Listeners(Protocol):
+    """Who listens."""
+
+    def listeners(self, user_id: str, conversation_id: str) -> Iterable[Listener]:
+        """The connections of a person that show a conversation."""
+
+    def close(self, connection_id: str, user_id: str) -> None:
+        """Forget one."""
+
+
+class Spending(Protocol):
+    """Keeps account of the model's words."""
+
+    def spend_tokens(self, user_id: str, tokens: int) -> None:
+        """Add to what a person used today."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often things are done, in seconds; tests are in a hurry."""
+
+    frame: float = FRAME_SECONDS
+    note: float = NOTE_SECONDS
+    patience: float = PATIENCE_SECONDS
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a turn came to, without a word of what was said in it."""
+
+    state: TurnState
+    tokens: TokensUsed
+    seconds: float
+    first_token_seconds: float | None
+
+
+class Answering:
+    """One worker's way of answering."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        memory: Memory,
+        listeners: Listeners,
+        lines: Lines,
+        spending: Spending,
+        clock: Clock,
+        ticks: Callable[[], float],
+        pace: Pace | None = None,
+    ) -> None:
+        self._agent = agent
+        self._memory = memory
+        self._listeners = listeners
+        self._lines = lines
+        self._spending = spending
+        self._clock = clock
+        self._ticks = ticks
+        self._pace = pace or Pace()
+
+    def answer(self, task: Task, seconds: float) -> Report | None:
+        """Answer within so many seconds. None when there is nothing to do: another worker does it,
+        or the conversation is gone.
+        """
+        turn = self._memory.turn(task.key)
+        if turn is None or turn.state is not TurnState.RUNNING:
+            return None
+        audience = Audience(self._listeners, self._lines, task.key)
+        conversation = self._memory.claim(task.key)
+        if conversation is None:
+            return self._end_what_nobody_answers(turn, audience)
+        answer = _Answer(turn, self._ticks(), self._ticks() + seconds)
+        self._listen(self._question(task, turn, conversation), answer, audience)
+        self._settle(answer, audience)
+        self._remember(conversation)
+        return answer.report(self._ticks())
+
+    def _listen(self, question: Question, answer: "_Answer", audience: "Audience") -> None:
+        stream = Stream(self._agent.answer(question))
+        audience.look()
+        noted = told = self._ticks()
+        with closing(stream):
+            while answer.turn.state is TurnState.RUNNING:
+                try:
+                    event = stream.next(self._pace.frame)
+                except Exception as failure:
+                    answer.fail(*_explained(failure))
+                    return
+                now = self._ticks()
+                self._take(event, answer, audience, now)
+                if now - told >= self._pace.frame or answer.is_first_text:
+                    audience.tell(answer.turn)
+                    answer.first_text_was_told(now)
+                    told = now
+                if now - noted >= self._pace.note:
+                    self._note(answer, audience)
+                    noted = now
+                if now > answer.deadline or now - answer.heard_at > self._pace.patience:
+                    answer.fail("TOO_SLOW", TOO_SLOW)
+
+    def _take(
+        self,
+        event: "AnswerEvent | Ended | None",
+        answer: "_Answer",
+        audience: "Audience",
+        now: float,
+    ) -> None:
+        if event is None:
+            return
+        answer.heard_at = now
+        if isinstance(event, Ended):
+            answer.end(TurnState.DONE)
+        elif isinstance(event, ToolUsed):
+            audience.tell(answer.turn)
+            audience.say(frames.tool(answer.turn, event))
+        elif isinstance(event, Proposed):
+            expires = self._clock() + PROPOSAL_LIFETIME
+            answer.turn = replace(answer.turn, confirm=OpenProposal(event.proposal, expires))
+        else:
+            answer.take(event)
+
+    def _note(self, answer: "_Answer", audience: "Audience") -> None:
+        going_on = self._memory.go_on(answer.turn.key, answer.turn.answer)
+        if going_on is None:
+            answer.fail("CONVERSATION_GONE", "The conversation went on without this answer.")
+        elif going_on.stopping:
+            answer.end(TurnState.STOPPED)
+        else:
+            audience.look()
+
+    def _settle(self, answer: "_Answer", audience: "Audience") -> None:
+        turn = answer.turn
+        if answer.tokens.total:
+            self._spending.spend_tokens(turn.key.conversation.user_id, answer.tokens.total)
+        if not self._memory.finish(turn):
+            return
+        audience.look()
+        audience.tell(turn)
+        if answer.failure:
+            audience.say(frames.failed(turn, *answer.failure))
+        else:
+            audience.say(frames.message(turn))
+            audience.say(frames.done(turn))
+
+    def _end_what_nobody_answers(self, turn: Turn, audience: "Audience") -> Report | None:
+        """A worker died over it: Lambda asks again some time later, when its lease is over."""
+        conversation = self._memory.find(turn.key.conversation)
+        if conversation is None or conversation.waits_for(turn.id, self._clock()):
+            return None
+        answer = _Answer(replace(turn, answer=self._draft(conversation, turn)), 0, 0)
+        answer.fail("INTERNAL", FAILED)
+        self._settle(answer, audience)
+        return answer.report(0)
+
+    def _draft(self, conversation: Conversation, turn: Turn) -> str:
+        return conversation.draft if conversation.running == turn.id else ""
+
+    def _question(self, task: Task, turn: Turn, conversation: Conversation) -> Question:
+        before = self._turns(conversation)
+        return Question(
+            caller=task.caller,
+            conversation_id=conversation.key.id,
+            message_id=turn.id,
+            text=turn.question,
+            summary=conversation.summary,
+            history=tuple(_utterances(each for each in before if each.id != turn.id)),
+        )
+
+    def _remember(self, conversation: Conversation) -> None:
+        """Once more was said than the agent is told word for word, the older half is summed up."""
+        turns = self._turns(conversation)
+        if len(turns) < WINDOW:
+            return
+        older = turns[: WINDOW // 2]
+        try:
+            summary = self._agent.summarise(conversation.summary, list(_utterances(older)))
+        except ModelUnavailable:
+            telemetry.logger.warning("not summed up this time")
+            return
+        self._memory.summarise(conversation.key, summary, older[-1].id)
+
+    def _turns(self, conversation: Conversation) -> Sequence[Turn]:
+        return self._memory.recent(conversation.key, conversation.summarised_up_to, WINDOW)
+
+
+class _Answer:
+    """A turn while it is being answered."""
+
+    def __init__(self, turn: Turn, began: float, deadline: float) -> None:
+        self.turn = turn
+        self.began = self.heard_at = began
+        self.deadline = deadline
+        self.tokens = TokensUsed(0, 0)
+        self.failure: tuple[str, str] | None = None
+        self._first_text_at: float | None = None
+
+    def take(self, event: TextDelta | ShownProducts | ShownOrder | TokensUsed | AnsweredBy) -> None:
+        match event:
+            case TextDelta(text):
+                self.turn = replace(self.turn, answer=(self.turn.answer + text)[:MAX_ANSWER])
+            case ShownProducts(products):
+                self.turn = replace(self.turn, products=products)
+            case ShownOrder(order):
+                self.turn = replace(self.turn, order=order)
+            case AnsweredBy(model):
+                self.turn = replace(self.turn, model=model)
+            case TokensUsed(input=read, output=written):
+                self.tokens = TokensUsed(self.tokens.input + read, self.tokens.output + written)
+
+    def end(self, state: TurnState) -> None:
+        self.turn = replace(self.turn, state=state)
+
+    def fail(self, code: str, message: str) -> None:
+        self.failure = code, message
+        self.end(TurnState.FAILED)
+
+    @property
+    def is_first_text(self) -> bool:
+        return bool(self.turn.answer) and self._first_text_at is None
+
+    def first_text_was_told(self, now: float) -> None:
+        if self.is_first_text:
+            self._first_text_at = now
+
+    def report(self, now: float) -> Report:
+        first = self._first_text_at
+        waited = first - self.began if first is not None else None
+        return Report(self.turn.state, self.tokens, now - self.began, waited)
+
+
+class Audience:
+    """The connections that show the conversation; each is told every word once, wherever it came
+    in.
+    """
+
+    def __init__(self, listeners: Listeners, lines: Lines, key: TurnKey) -> None:
+        self._listeners = listeners
+        self._lines = lines
+        self._key = key
+        self._heard: dict[str, int] = {}
+
+    def look(self) -> None:
+        """See who came and who went."""
+        conversation = self._key.conversation
+        present = self._listeners.listeners(conversation.user_id, conversation.id)
+        self._heard = {
+            each.connection_id: self._heard.get(each.connection_id, self._heard_before(each))
+            for each in present
+        }
+
+    def tell(self, turn: Turn) -> None:
+        """Each gets what it has not heard yet."""
+        for connection_id, heard in list(self._heard.items()):
+            news = turn.answer[heard:]
+            if news and self._send(connection_id, frames.token(turn, news)):
+                self._heard[connection_id] = len(turn.answer)
+
+    def say(self, frame: dict[str, Any]) -> None:
+        """The same to all."""
+        for connection_id in list(self._heard):
+            self._send(connection_id, frame)
+
+    def _heard_before(self, listener: Listener) -> int:
+        return listener.heard if listener.message_id == self._key.id else 0
+
+    def _send(self, connection_id: str, frame: dict[str, Any]) -> bool:
+        try:
+            return self._lines.send(connection_id, json.dumps(frame))
+        except LineGone:
+            self._heard.pop(connection_id, None)
+            self._listeners.close(connection_id, self._key.conversation.user_id)
+            return False
+
+
+class Ended:
+    """The agent has nothing more to say."""
+
+
+class Stream:
+    """The agent's events from a thread of its own."""
+
+    def __init__(self, events: Iterator[AnswerEvent]) -> None:
+        self._events = events
+        self._arrived: queue.SimpleQueue[AnswerEvent | Ended | Exception] = queue.SimpleQueue()
+        self._closed = Event()
+        # the ids that logs carry go along
+        Thread(target=copy_context().run, args=(self._run,), daemon=True).start()
+
+    def next(self, patience: float) -> AnswerEvent | Ended | None:
+        """The next event; None when there was none in time. Raises what the agent raised."""
+        try:
+            arrived = self._arrived.get(timeout=patience)
+        except queue.Empty:
+            return None
+        if isinstance(arrived, Exception):
+            raise arrived
+        return arrived
+
+    def close(self) -> None:
+        """No more is wanted; the agent is told at its next event."""
+        self._closed.set()
+
+    def _run(self) -> None:
+        try:
+            for event in self._events:
+                self._arrived.put(event)
+                if self._closed.is_set():
+                    break
+        except Exception as failure:
+            self._arrived.put(failure)
+        else:
+            self._arrived.put(Ended())
+        finally:
+            close = getattr(self._events, "close", None)
+            if close:
+                close()
+
+
+def _utterances(turns: Iterable[Turn]) -> Iterator[Utterance]:
+    for turn in turns:
+        yield from turn.utterances
+
+
+def _explained(failure: Exception) -> tuple[str, str]:
+    """What the person is told; a fault of ours goes to the log, where no word of theirs is."""
+    if isinstance(failure, DomainError):
+        telemetry.logger.warning("the agent gave up", extra={"reason": code_of(failure)})
+        return code_of(failure), failure.message
+    where = [f"{step.name}:{step.lineno}" for step in extract_tb(failure.__traceback__)]
+    telemetry.logger.error("the agent failed", extra={"reason": _kind(failure), "where": where})
+    return "INTERNAL", FAILED
+
+
+def _kind(failure: Exception) -> str:
+    return type(failure).__name__

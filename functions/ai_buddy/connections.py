@@ -1,0 +1,199 @@
+"""Who is on the line: tickets, open connections, and what a flood of frames leads to."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+from ai_buddy.model import Listener
+from supermarket.caller import Caller
+from supermarket.errors import TooMany, Unauthenticated
+from supermarket.sessions import Sessions
+from supermarket.tokens import NOT_SIGNED_IN
+from supermarket.websocket import Connection, HangUp
+
+FRAMES_PER_MINUTE = 120
+FRAMES_TOO_MANY = 2 * FRAMES_PER_MINUTE  # whoever goes on regardless is shown the door
+MINUTE = 60
+
+
+class SignedOut(HangUp):
+    """The session behind the connection is over."""
+
+
+class TooManyFrames(TooMany):
+    """More frames a minute than anybody types."""
+
+
+class Flooding(HangUp):
+    """Frames kept coming after the refusal."""
+
+
+class TooManyConnections(TooMany):
+    """More open connections than a person may have."""
+
+
+class LineGone(Exception):
+    """Nobody is at the other end any more."""
+
+
+@dataclass(frozen=True)
+class OpenLine:
+    """An open connection of a person."""
+
+    connection_id: str
+    session_id: str
+
+
+class Connections(Protocol):
+    """Where open connections are kept; each is forgotten when API Gateway would end it anyway."""
+
+    def open(self, connection: Connection, at_most: int) -> bool:
+        """Keep one more connection of its caller; whether there was room."""
+
+    def find(self, connection_id: str) -> Connection | None:
+        """An open connection."""
+
+    def close(self, connection_id: str, user_id: str) -> None:
+        """Forget one."""
+
+    def of_user(self, user_id: str) -> Iterable[OpenLine]:
+        """Every open connection of a person."""
+
+    def listen(self, connection: Connection, conversation_id: str, heard: Listener) -> None:
+        """From now on the connection shows this conversation."""
+
+    def listeners(self, user_id: str, conversation_id: str) -> Iterable[Listener]:
+        """The connections of a person that show a conversation."""
+
+
+class Tickets(Protocol):
+    """Where tickets are kept, by their hashes, for a minute."""
+
+    def keep(self, fingerprint: str, caller: Caller) -> None:
+        """Good for one connection of `caller`."""
+
+    def redeem(self, fingerprint: str) -> Caller | None:
+        """Whose ticket it was, once."""
+
+
+class Frames(Protocol):
+    """Counts frames."""
+
+    def count_frame(self, user_id: str) -> int:
+        """The how-manieth frame of this person's this minute is."""
+
+
+class Lines(Protocol):
+    """The way to the other end of a connection."""
+
+    def send(self, connection_id: str, frame: str) -> bool:
+        """Push a frame; whether it got through. LineGone when nothing ever will."""
+
+    def hang_up(self, connection_id: str) -> None:
+        """End the connection; one that is over already is no error."""
+
+
+class ConnectionService:
+    """Opens, watches and ends connections; the switchboard of the socket edge."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        tickets: Tickets,
+        frames: Frames,
+        sessions: Sessions,
+        at_most: int,
+    ) -> None:
+        self._connections = connections
+        self._tickets = tickets
+        self._frames = frames
+        self._sessions = sessions
+        self._at_most = at_most
+
+    def issue_ticket(self, caller: Caller) -> str:
+        """A ticket for somebody whose browser cannot send the cookie along."""
+        ticket = secrets.token_urlsafe(32)
+        self._tickets.keep(_fingerprint(ticket), caller)
+        return ticket
+
+    def holder(self, ticket: str) -> Caller:
+        """Whose ticket it is; it is used up then."""
+        caller = self._tickets.redeem(_fingerprint(ticket))
+        if caller is None or not self._is_signed_in(caller):
+            raise Unauthenticated(NOT_SIGNED_IN)
+        return caller
+
+    def open(self, connection_id: str, caller: Caller) -> None:
+        """Keep a connection that is about to open."""
+        if self._frames.count_frame(caller.user_id) > FRAMES_TOO_MANY:
+            raise TooManyFrames("You send too much. Wait a minute.", MINUTE)
+        if not self._connections.open(Connection(connection_id, caller), self._at_most):
+            raise TooManyConnections(
+                f"You have {self._at_most} connections open. Close one of them.", MINUTE
+            )
+
+    def forget(self, connection_id: str) -> None:
+        """A connection ended."""
+        if found := self._connections.find(connection_id):
+            self._connections.close(connection_id, found.caller.user_id)
+
+    def admit(self, connection_id: str) -> Connection:
+        """The connection that a frame came from, if its session is open and there are not too
+        many frames.
+        """
+        found = self._connections.find(connection_id)
+        if found is None or not self._is_signed_in(found.caller):
+            raise SignedOut(NOT_SIGNED_IN)
+        frames = self._frames.count_frame(found.caller.user_id)
+        if frames > FRAMES_TOO_MANY:
+            raise Flooding("You send too much. Come back in a minute.")
+        if frames > FRAMES_PER_MINUTE:
+            raise TooManyFrames(f"At most {FRAMES_PER_MINUTE} frames a minute, please", MINUTE)
+        return found
+
+    def show(self, connection: Connection, conversation_id: str, heard: Listener) -> None:
+        """Frames of this conversation go to this connection from now on."""
+        self._connections.listen(connection, conversation_id, heard)
+
+    def _is_signed_in(self, caller: Caller) -> bool:
+        return self._sessions.is_open(caller.session_id, caller.user_id)
+
+
+class Switchboard:
+    """The socket edge's way to the open connections."""
+
+    def __init__(self, service: ConnectionService, connections: Connections, lines: Lines) -> None:
+        self._service = service
+        self._connections = connections
+        self._lines = lines
+
+    def admit(self, connection_id: str) -> Connection:
+        return self._service.admit(connection_id)
+
+    def send(self, connection_id: str, frame: str) -> None:
+        try:
+            self._lines.send(connection_id, frame)
+        except LineGone:
+            self._service.forget(connection_id)
+
+    def close(self, connection_id: str) -> None:
+        self._service.forget(connection_id)
+        self._lines.hang_up(connection_id)
+
+    def end_session(self, user_id: str, session_id: str, farewell: str) -> int:
+        """Close every connection of a session; how many there were."""
+        ended = [
+            line.connection_id
+            for line in self._connections.of_user(user_id)
+            if line.session_id == session_id
+        ]
+        for connection_id in ended:
+            self.send(connection_id, farewell)
+            self.close(connection_id)
+        return len(ended)
+
+
+def _fingerprint(ticket: str) -> str:
+    return sha256(ticket.encode()).hexdigest()

@@ -1,0 +1,20 @@
+"""The HTTP Lambdas of the assistant: what a socket cannot do."""
+
+from ai_buddy import wiring
+from ai_buddy.model import TICKET_SECONDS
+from ai_buddy.schemas import TicketAnswer
+from supermarket.caller import Caller
+from supermarket.http import delete, post
+from supermarket.schemas import Message
+
+
+@post("/api/ai/ticket", status=201)
+def create_ticket(caller: Caller) -> TicketAnswer:
+    ticket = wiring.connections().issue_ticket(caller)
+    return TicketAnswer(ticket=ticket, expires_in=TICKET_SECONDS)
+
+
+@delete("/api/ai/conversations/{conversationId}")
+def delete_conversation(conversationId: str, caller: Caller) -> Message:
+    wiring.conversations().delete(caller, conversationId)
+    return Message(message="The conversation is deleted")

@@ -1,0 +1,111 @@
+"""API Gateway's open connections, and Lambda for what takes longer than a request."""
+
+import json
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ai_buddy.connections import LineGone
+from ai_buddy.model import Task, TurnKey
+from supermarket import telemetry
+from supermarket.caller import Caller, Role
+
+GONE = {"GoneException", "410"}
+CONNECT_SECONDS = 1
+READ_SECONDS = 3
+
+
+class ApiGatewayLines:
+    """`Lines` of an API Gateway WebSocket API."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def send(self, connection_id: str, frame: str) -> bool:
+        """What did not get through now may do so later."""
+        try:
+            self._client.post_to_connection(ConnectionId=connection_id, Data=frame.encode())
+        except ClientError as refusal:
+            if _code(refusal) in GONE:
+                raise LineGone(connection_id) from None
+            _warn("frame not sent", _code(refusal))
+            return False
+        except BotoCoreError as failure:
+            _warn("frame not sent", type(failure).__name__)
+            return False
+        return True
+
+    def hang_up(self, connection_id: str) -> None:
+        try:
+            self._client.delete_connection(ConnectionId=connection_id)
+        except ClientError as refusal:
+            if _code(refusal) not in GONE:
+                raise
+
+
+class LambdaWorkers:
+    """`Workers` that are asynchronous invocations of a Lambda."""
+
+    def __init__(self, client: Any, function: str) -> None:
+        self._client = client
+        self._function = function
+
+    def start(self, task: Task) -> None:
+        self._client.invoke(
+            FunctionName=self._function, InvocationType="Event", Payload=payload(task)
+        )
+
+
+def payload(task: Task) -> bytes:
+    """A task as the worker's Lambda takes it; no word of the conversation is in it."""
+    caller = task.caller
+    return json.dumps(
+        {
+            "messageId": task.key.id,
+            "userId": caller.user_id,
+            "sessionId": caller.session_id,
+            "role": caller.role.value,
+            "email": caller.email,
+            "firstName": caller.first_name,
+        }
+    ).encode()
+
+
+def task(event: dict[str, str]) -> Task:
+    """The inverse of `payload`, parsed."""
+    caller = Caller(
+        user_id=event["userId"],
+        session_id=event["sessionId"],
+        role=Role(event["role"]),
+        email=event["email"],
+        first_name=event["firstName"],
+    )
+    return Task(TurnKey.of(caller.user_id, event["messageId"]), caller)
+
+
+def lines_client(url: str) -> Any:
+    """Impatient: a frame that is late is worth little, and the next one brings its text along."""
+    return _client("apigatewaymanagementapi", 2, endpoint_url=url)
+
+
+def workers_client() -> Any:
+    return _client("lambda", 3)
+
+
+def _client(service: str, attempts: int, **options: Any) -> Any:
+    timeouts = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
+    return botocore.session.get_session().create_client(service, config=timeouts, **options)
+
+
+def _code(refusal: ClientError) -> str:
+    return str(refusal.response.get("Error", {}).get("Code", ""))
+
+
+def _warn(what: str, reason: str) -> None:
+    telemetry.logger.warning(what, extra={"reason": reason})

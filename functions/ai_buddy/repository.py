@@ -1,0 +1,577 @@
+"""Conversations, open connections, tickets and counters in DynamoDB."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pynamodb.attributes import (
+    BooleanAttribute,
+    JSONAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from ai_buddy.connections import OpenLine
+from ai_buddy.model import (
+    EXECUTION_TIME,
+    LEASE,
+    MEMORY,
+    TICKET_SECONDS,
+    TIME_TO_BEGIN,
+    Answered,
+    Conversation,
+    ConversationKey,
+    ConversationUnknown,
+    Listener,
+    OpenProposal,
+    Proposal,
+    Turn,
+    TurnKey,
+    TurnRunning,
+    TurnState,
+)
+from ai_buddy.service import AlreadySent, TooManyMessages, TooManyTokens, TurnPage
+from supermarket.caller import Caller, Role
+from supermarket.clock import Clock, from_iso, iso
+from supermarket.dynamo.rows import Row, error_code, table
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.errors import Conflict
+from supermarket.websocket import Connection
+
+REFUSED = "ConditionalCheckFailedException"
+HEAD, TURN, SENT, LATEST = "conversation", "turn#", "sent#", "latest"
+LINE, TICKET, MINUTE, DAY = "line#", "ticket", "minute#", "day#"
+
+CONNECTION_LIFETIME = timedelta(hours=2)  # API Gateway ends connections that are older
+COUNTED_FOR = timedelta(days=2)
+
+
+class HeadRow(Row):
+    """A conversation besides its turns. `pk` names owner and conversation."""
+
+    Meta = table("conversation")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default=HEAD)
+    summary = UnicodeAttribute(null=True)
+    summarised_up_to = UnicodeAttribute(null=True, attr_name="summarisedUpTo")
+    running = UnicodeAttribute(null=True)
+    claimed = BooleanAttribute(null=True)
+    lease_ends = NumberAttribute(null=True, attr_name="leaseEnds")
+    draft = UnicodeAttribute(null=True)
+    stopping = BooleanAttribute(null=True)
+    deleted = BooleanAttribute(null=True)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class TurnRow(Row):
+    """A question with its answer; `sk` sorts by age."""
+
+    Meta = table("conversation")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    asked_at = UnicodeAttribute(attr_name="askedAt")
+    question = UnicodeAttribute(null=True)
+    client_message_id = UnicodeAttribute(null=True, attr_name="clientMessageId")
+    state = UnicodeAttribute()
+    answer = UnicodeAttribute(null=True)
+    model = UnicodeAttribute(null=True)
+    products = JSONAttribute(null=True)
+    order = JSONAttribute(null=True)
+    proposal = JSONAttribute(null=True)
+    proposal_ends = NumberAttribute(null=True, attr_name="proposalEnds")
+    answered = UnicodeAttribute(null=True)
+    answered_at = NumberAttribute(null=True, attr_name="answeredAt")
+    outcome_id = UnicodeAttribute(null=True, attr_name="outcomeId")
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class PointerRow(Row):
+    """Leads from a person to a turn: the latest, or the one that a client's message began."""
+
+    Meta = table("conversation")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    turn_id = UnicodeAttribute(attr_name="turnId")
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class DynamoConversations:
+    """`Conversations` and `Memory` in DynamoDB."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def begin(self, turn: Turn, *, new: bool) -> None:
+        ends, head = self._ends(), HeadRow(_pk(turn.key.conversation), HEAD)
+        transaction = DynamoTransaction()
+        if turn.client_message_id:  # the first to be refused: a repetition is no second message
+            transaction.put(
+                self._pointer(turn, SENT + turn.client_message_id),
+                PointerRow.pk.does_not_exist(),
+                AlreadySent("This message came before"),
+            )
+        transaction.update(
+            head,
+            [
+                *_fresh(),
+                HeadRow.running.set(turn.id),
+                HeadRow.lease_ends.set(self._now() + TIME_TO_BEGIN.total_seconds()),
+                HeadRow.expires_at.set(ends),
+            ],
+            condition=(HeadRow.pk.does_not_exist() if new else self._is_free()),
+            refused=TurnRunning("The last answer is not finished yet"),
+        )
+        transaction.put(self._row(turn))
+        transaction.put(self._pointer(turn, LATEST))
+        try:
+            transaction.commit()
+        except TurnRunning:
+            if self.find(turn.key.conversation) is None:
+                raise ConversationUnknown("There is no such conversation") from None
+            raise
+
+    def sent(self, user_id: str, client_message_id: str) -> TurnKey | None:
+        return self._pointed_at(user_id, SENT + client_message_id)
+
+    def latest(self, user_id: str) -> ConversationKey | None:
+        key = self._pointed_at(user_id, LATEST)
+        return key.conversation if key else None
+
+    def find(self, key: ConversationKey) -> Conversation | None:
+        row = self._head(key)
+        return _conversation(key, row) if row and not row.deleted else None
+
+    def turn(self, key: TurnKey) -> Turn | None:
+        try:
+            return _turn(TurnRow.get(_pk(key.conversation), TURN + key.id, consistent_read=True))
+        except DoesNotExist:
+            return None
+
+    def page(self, key: ConversationKey, limit: int, older_than: str | None = None) -> TurnPage:
+        before = f"{TURN}{older_than}" if older_than else f"{TURN}~"
+        rows = list(
+            TurnRow.query(
+                _pk(key),
+                TurnRow.sk.between(TURN, before),
+                scan_index_forward=False,
+                consistent_read=True,
+                limit=limit + 2,  # the turn named by the place itself, and one to know of more
+            )
+        )
+        turns = [_turn(row) for row in rows if row.sk != before]
+        more = len(turns) > limit
+        return TurnPage(turns[:limit], turns[limit - 1].id if more else None)
+
+    def recent(self, key: ConversationKey, after: str, limit: int) -> Sequence[Turn]:
+        rows = TurnRow.query(
+            _pk(key),
+            TurnRow.sk.between(f"{TURN}{after}", f"{TURN}~"),
+            scan_index_forward=False,
+            consistent_read=True,
+            limit=limit + 1,
+        )
+        turns = [_turn(row) for row in rows]
+        return [turn for turn in reversed(turns) if turn.id != after][-limit:]
+
+    def ask_to_stop(self, key: ConversationKey) -> bool:
+        waiting = HeadRow.running.exists() & (HeadRow.lease_ends > self._now())
+        return self._update(key, [HeadRow.stopping.set(True)], waiting) is not None
+
+    def claim(self, key: TurnKey) -> Conversation | None:
+        unclaimed = (HeadRow.running == key.id) & HeadRow.claimed.does_not_exist()
+        actions = [HeadRow.claimed.set(True), HeadRow.lease_ends.set(self._lease())]
+        return self._update(key.conversation, actions, unclaimed & _is_kept())
+
+    def go_on(self, key: TurnKey, draft: str) -> Conversation | None:
+        actions = [HeadRow.lease_ends.set(self._lease()), HeadRow.draft.set(draft)]
+        return self._update(key.conversation, actions, (HeadRow.running == key.id) & _is_kept())
+
+    def finish(self, turn: Turn) -> bool:
+        running = TurnRow.state == TurnState.RUNNING
+        kept = self._change(turn.key, self._result(turn), running)
+        self._update(turn.key.conversation, _freed(), HeadRow.running == turn.id)
+        return kept
+
+    def summarise(self, key: ConversationKey, summary: str, up_to: str) -> None:
+        actions = [HeadRow.summary.set(summary), HeadRow.summarised_up_to.set(up_to)]
+        self._update(key, actions, HeadRow.pk.exists() & _is_kept())
+
+    def decide(self, key: TurnKey, answered: Answered, now: datetime) -> bool:
+        at = now.timestamp()
+        is_open = TurnRow.answered.does_not_exist() & (TurnRow.proposal_ends > at)
+        cut_short = (
+            (TurnRow.answered == answered)
+            & TurnRow.outcome_id.does_not_exist()
+            & (TurnRow.answered_at <= at - EXECUTION_TIME.total_seconds())
+        )
+        actions = [TurnRow.answered.set(answered.value), TurnRow.answered_at.set(at)]
+        return self._change(key, actions, is_open | cut_short)
+
+    def settle(self, decided: TurnKey, outcome: Turn) -> bool:
+        transaction = DynamoTransaction()
+        transaction.update(
+            TurnRow(_pk(decided.conversation), TURN + decided.id),
+            [TurnRow.outcome_id.set(outcome.id)],
+            condition=TurnRow.answered.exists() & TurnRow.outcome_id.does_not_exist(),
+            refused=Conflict("This was settled before"),
+        )
+        transaction.put(self._row(outcome))
+        try:
+            transaction.commit()
+        except Conflict:
+            return False
+        return True
+
+    def delete(self, key: ConversationKey) -> bool:
+        """The head goes last: a deletion that was cut short can be asked for again."""
+        mark = [HeadRow.deleted.set(True), *_freed()]
+        if self._update(key, mark, HeadRow.pk.exists()) is None:
+            return False
+        latest = self._pointed_at(key.user_id, LATEST)
+        rows = list(TurnRow.query(_pk(key), TurnRow.sk.startswith(TURN)))
+        sent = [row.client_message_id for row in rows]
+        with TurnRow.batch_write() as batch:
+            for row in rows:
+                batch.delete(row)
+            for client_message_id in filter(None, sent):
+                batch.delete(TurnRow(key.user_id, SENT + client_message_id))
+            if latest and latest.conversation == key:
+                batch.delete(TurnRow(key.user_id, LATEST))
+        HeadRow(_pk(key), HEAD).delete()
+        return True
+
+    def _change(self, key: TurnKey, actions: Sequence[Action], condition: Condition) -> bool:
+        return _updated(TurnRow(_pk(key.conversation), TURN + key.id), actions, condition)
+
+    def _update(
+        self, key: ConversationKey, actions: Sequence[Action], condition: Condition
+    ) -> Conversation | None:
+        """The conversation after the change; None when it was refused."""
+        row = HeadRow(_pk(key), HEAD)
+        return _conversation(key, row) if _updated(row, actions, condition) else None
+
+    def _head(self, key: ConversationKey) -> HeadRow | None:
+        try:
+            return HeadRow.get(_pk(key), HEAD, consistent_read=True)
+        except DoesNotExist:
+            return None
+
+    def _pointed_at(self, user_id: str, sk: str) -> TurnKey | None:
+        try:
+            row = PointerRow.get(user_id, sk, consistent_read=True)
+        except DoesNotExist:
+            return None
+        return TurnKey.of(user_id, row.turn_id)
+
+    def _row(self, turn: Turn) -> TurnRow:
+        return TurnRow(
+            _pk(turn.key.conversation),
+            TURN + turn.id,
+            asked_at=iso(turn.asked_at),
+            question=turn.question or None,
+            client_message_id=turn.client_message_id,
+            state=turn.state.value,
+            answer=turn.answer or None,
+            expires_at=self._ends(),
+        )
+
+    def _result(self, turn: Turn) -> list[Action]:
+        values = {
+            TurnRow.answer: turn.answer or None,
+            TurnRow.model: turn.model or None,
+            TurnRow.products: list(map(dict, turn.products)) or None,
+            TurnRow.order: dict(turn.order) if turn.order else None,
+        }
+        actions: list[Action] = [TurnRow.state.set(turn.state.value)]
+        actions += [name.set(value) for name, value in values.items() if value is not None]
+        if turn.confirm:
+            proposal = turn.confirm.proposal
+            actions += [
+                TurnRow.proposal.set(
+                    {
+                        "action": proposal.action,
+                        "arguments": dict(proposal.arguments),
+                        "text": proposal.text,
+                    }
+                ),
+                TurnRow.proposal_ends.set(turn.confirm.expires_at.timestamp()),
+            ]
+        return actions
+
+    def _pointer(self, turn: Turn, sk: str) -> PointerRow:
+        user_id = turn.key.conversation.user_id
+        return PointerRow(user_id, sk, turn_id=turn.id, expires_at=self._ends())
+
+    def _is_free(self) -> Condition:
+        """The conversation is there and waits for no answer that is still to be expected."""
+        free: Condition = HeadRow.running.does_not_exist() | (HeadRow.lease_ends <= self._now())
+        there: Condition = HeadRow.pk.exists() & _is_kept()
+        return free & there
+
+    def _now(self) -> float:
+        return self._clock().timestamp()
+
+    def _lease(self) -> float:
+        return self._now() + LEASE.total_seconds()
+
+    def _ends(self) -> int:
+        return int(self._now() + MEMORY.total_seconds())
+
+
+class LineRow(Row):
+    """An open connection, kept twice: by its own id, and among those of its owner."""
+
+    Meta = table("connection")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    session_id = UnicodeAttribute(attr_name="sessionId")
+    caller: MapAttribute[str, str] = MapAttribute(null=True)
+    conversation_id = UnicodeAttribute(null=True, attr_name="conversationId")
+    message_id = UnicodeAttribute(null=True, attr_name="messageId")
+    heard = NumberAttribute(null=True)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class TicketRow(Row):
+    """A ticket under its fingerprint."""
+
+    Meta = table("connection")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default=TICKET)
+    caller: MapAttribute[str, str] = MapAttribute(null=True)
+    used = BooleanAttribute(null=True)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class CounterRow(Row):
+    """What a person used in a minute or on a day."""
+
+    Meta = table("connection")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    frames = NumberAttribute(null=True)
+    messages = NumberAttribute(null=True)
+    tokens = NumberAttribute(null=True)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class DynamoConnections:
+    """`Connections` in DynamoDB. TTL deletes late, so the clock decides."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def open(self, connection: Connection, at_most: int) -> bool:
+        caller = connection.caller
+        if len(list(self.of_user(caller.user_id))) >= at_most:
+            return False
+        ends = int((self._clock() + CONNECTION_LIFETIME).timestamp())
+        transaction = DynamoTransaction()
+        for row in (
+            LineRow(LINE + connection.id, LINE, caller=_caller_map(caller)),
+            LineRow(caller.user_id, LINE + connection.id),
+        ):
+            row.session_id, row.expires_at = caller.session_id, ends
+            transaction.put(row)
+        transaction.commit()
+        return True
+
+    def find(self, connection_id: str) -> Connection | None:
+        try:
+            row = LineRow.get(LINE + connection_id, LINE, consistent_read=True)
+        except DoesNotExist:
+            return None
+        return Connection(connection_id, _caller(row.caller)) if self._is_open(row) else None
+
+    def close(self, connection_id: str, user_id: str) -> None:
+        LineRow(LINE + connection_id, LINE).delete()
+        LineRow(user_id, LINE + connection_id).delete()
+
+    def of_user(self, user_id: str) -> Iterator[OpenLine]:
+        return (OpenLine(_line_id(row), row.session_id) for row in self._lines(user_id))
+
+    def listen(self, connection: Connection, conversation_id: str, heard: Listener) -> None:
+        row = LineRow(connection.caller.user_id, LINE + connection.id)
+        actions = [
+            LineRow.conversation_id.set(conversation_id),
+            LineRow.message_id.set(heard.message_id),
+            LineRow.heard.set(heard.heard),
+        ]
+        _updated(row, actions, LineRow.pk.exists())  # unless it hung up meanwhile
+
+    def listeners(self, user_id: str, conversation_id: str) -> Iterable[Listener]:
+        return [
+            Listener(_line_id(row), row.message_id or "", int(row.heard or 0))
+            for row in self._lines(user_id)
+            if row.conversation_id == conversation_id
+        ]
+
+    def _lines(self, user_id: str) -> Iterator[LineRow]:
+        rows = LineRow.query(user_id, LineRow.sk.startswith(LINE), consistent_read=True)
+        return (row for row in rows if self._is_open(row))
+
+    def _is_open(self, row: LineRow) -> bool:
+        return bool(row.expires_at > self._clock().timestamp())
+
+
+class DynamoTickets:
+    """`Tickets` in DynamoDB."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def keep(self, fingerprint: str, caller: Caller) -> None:
+        ends = int((self._clock() + timedelta(seconds=TICKET_SECONDS)).timestamp())
+        row = TicketRow(fingerprint, TICKET, caller=_caller_map(caller), expires_at=ends)
+        row.save()
+
+    def redeem(self, fingerprint: str) -> Caller | None:
+        row = TicketRow(fingerprint, TICKET)
+        good = TicketRow.used.does_not_exist() & (TicketRow.expires_at > self._clock().timestamp())
+        return _caller(row.caller) if _updated(row, [TicketRow.used.set(True)], good) else None
+
+
+class DynamoUsage:
+    """`Usage` and `Frames` in DynamoDB: a row per person and minute, and one per day."""
+
+    def __init__(self, clock: Clock, messages_per_minute: int, tokens_per_day: int) -> None:
+        self._clock = clock
+        self._messages_per_minute = messages_per_minute
+        self._tokens_per_day = tokens_per_day
+
+    def count_frame(self, user_id: str) -> int:
+        row = self._minute(user_id)
+        row.update([CounterRow.frames.add(1), self._ends()])
+        return int(row.frames)
+
+    def count_message(self, user_id: str) -> None:
+        now = self._clock()
+        tokens = CounterRow.tokens
+        if not self._count(self._day(user_id), tokens, self._tokens_per_day):
+            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+            raise TooManyTokens(
+                "You have asked all that I may answer today", int((midnight - now).total_seconds())
+            )
+        messages = CounterRow.messages
+        if not self._count(self._minute(user_id), messages, self._messages_per_minute):
+            limit = self._messages_per_minute
+            raise TooManyMessages(f"At most {limit} messages a minute, please", 60 - now.second)
+
+    def spend_tokens(self, user_id: str, tokens: int) -> None:
+        self._day(user_id).update([CounterRow.tokens.add(tokens), self._ends()])
+
+    def _count(self, row: CounterRow, what: NumberAttribute, limit: int) -> bool:
+        """One more message, if `what` has not reached its limit."""
+        room = what.does_not_exist() | (what < limit)
+        return _updated(row, [CounterRow.messages.add(1), self._ends()], room)
+
+    def _minute(self, user_id: str) -> CounterRow:
+        return CounterRow(user_id, f"{MINUTE}{iso(self._clock())[:16]}")
+
+    def _day(self, user_id: str) -> CounterRow:
+        return CounterRow(user_id, f"{DAY}{iso(self._clock())[:10]}")
+
+    def _ends(self) -> Action:
+        return CounterRow.expires_at.set(int((self._clock() + COUNTED_FOR).timestamp()))
+
+
+def _updated(row: Row, actions: Sequence[Action], condition: Condition) -> bool:
+    """Change a row if the condition holds; whether it did. The row is then as it is stored."""
+    try:
+        row.update(list(actions), condition=condition)
+    except UpdateError as failure:
+        if error_code(failure) != REFUSED:
+            raise
+        return False
+    return True
+
+
+def _pk(key: ConversationKey) -> str:
+    return f"{key.user_id}#{key.id}"
+
+
+def _is_kept() -> Condition:
+    return HeadRow.deleted.does_not_exist()
+
+
+def _fresh() -> list[Action]:
+    """Nothing was done yet for the turn that the conversation waits for."""
+    return [each.remove() for each in (HeadRow.claimed, HeadRow.draft, HeadRow.stopping)]
+
+
+def _freed() -> list[Action]:
+    """The conversation waits for nothing."""
+    return [*_fresh(), HeadRow.running.remove(), HeadRow.lease_ends.remove()]
+
+
+def _conversation(key: ConversationKey, row: HeadRow) -> Conversation:
+    ends = row.lease_ends
+    return Conversation(
+        key=key,
+        summary=row.summary or "",
+        summarised_up_to=row.summarised_up_to or "",
+        running=row.running,
+        lease_ends=datetime.fromtimestamp(ends, UTC) if ends else None,
+        draft=row.draft or "",
+        stopping=bool(row.stopping),
+    )
+
+
+def _turn(row: TurnRow) -> Turn:
+    user_id, _, _ = row.pk.partition("#")
+    turn = Turn(
+        key=TurnKey.of(user_id, row.sk.removeprefix(TURN)),
+        asked_at=from_iso(row.asked_at),
+        question=row.question or "",
+        client_message_id=row.client_message_id,
+        state=TurnState(row.state),
+        answer=row.answer or "",
+        products=tuple(row.products or ()),
+        order=row.order,
+        model=row.model or "",
+    )
+    return replace(turn, confirm=_open_proposal(row)) if row.proposal else turn
+
+
+def _open_proposal(row: TurnRow) -> OpenProposal:
+    return OpenProposal(
+        Proposal(**row.proposal),
+        datetime.fromtimestamp(row.proposal_ends, UTC),
+        Answered(row.answered) if row.answered else None,
+        row.outcome_id,
+    )
+
+
+def _caller_map(caller: Caller) -> dict[str, str]:
+    return {
+        "userId": caller.user_id,
+        "sessionId": caller.session_id,
+        "role": caller.role.value,
+        "email": caller.email,
+        "firstName": caller.first_name,
+    }
+
+
+def _caller(kept: Any) -> Caller:
+    return Caller(
+        user_id=kept["userId"],
+        session_id=kept["sessionId"],
+        role=Role(kept["role"]),
+        email=kept["email"],
+        first_name=kept["firstName"],
+    )
+
+
+def _line_id(row: LineRow) -> str:
+    return str(row.sk.removeprefix(LINE))

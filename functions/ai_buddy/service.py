@@ -1,0 +1,260 @@
+"""Conversations: begin a turn, stop it, look back, decide what was proposed, delete all of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from ai_buddy.model import (
+    Actions,
+    Answered,
+    Conversation,
+    ConversationKey,
+    ConversationUnknown,
+    Decided,
+    MessageUnknown,
+    OpenProposal,
+    Task,
+    Turn,
+    TurnKey,
+    TurnState,
+)
+from supermarket.caller import Caller
+from supermarket.clock import Clock, NewId
+from supermarket.errors import Conflict, DomainError, TooMany
+
+NOTHING_TO_DECIDE = "There is nothing to decide in this message"
+DECLINED = "All right, I have left everything as it is."
+PAGE = 20
+
+
+class TooManyMessages(TooMany):
+    """More messages a minute than a person may send."""
+
+
+class TooManyTokens(TooMany):
+    """More of the model's words a day than a person may use."""
+
+
+class AlreadySent(Conflict):
+    """The client's message began a turn before."""
+
+
+@dataclass(frozen=True)
+class TurnPage:
+    """Turns, the newest first, and where older ones go on."""
+
+    turns: Sequence[Turn]
+    older_than: str | None
+
+
+class Conversations(Protocol):
+    """Where conversations are kept; each is forgotten some time after it was last used."""
+
+    def begin(self, turn: Turn, *, new: bool) -> None:
+        """Keep a turn that waits for its answer and hold the conversation for it, or nothing.
+
+        TurnRunning, ConversationUnknown; AlreadySent when its client message was kept before.
+        """
+
+    def sent(self, user_id: str, client_message_id: str) -> TurnKey | None:
+        """The turn that a client's message began."""
+
+    def latest(self, user_id: str) -> ConversationKey | None:
+        """The conversation that this person last said something in."""
+
+    def find(self, key: ConversationKey) -> Conversation | None:
+        """What is known besides the turns."""
+
+    def turn(self, key: TurnKey) -> Turn | None:
+        """One turn."""
+
+    def page(self, key: ConversationKey, limit: int, older_than: str | None = None) -> TurnPage:
+        """Turns, the newest first."""
+
+    def ask_to_stop(self, key: ConversationKey) -> bool:
+        """Let the worker know; whether the conversation waits for an answer at all."""
+
+    def finish(self, turn: Turn) -> bool:
+        """Keep how the turn ended and let go of the conversation; whether it was still running."""
+
+    def decide(self, key: TurnKey, answered: Answered, now: datetime) -> bool:
+        """Take note of a decision, once; an acceptance that came to nothing, once more."""
+
+    def settle(self, decided: TurnKey, outcome: Turn) -> bool:
+        """Keep the turn that tells what came of it; whether nobody else had."""
+
+    def delete(self, key: ConversationKey) -> bool:
+        """Remove all of it; whether there was anything."""
+
+
+class Usage(Protocol):
+    """Counts what each person uses, by the minute and by the day."""
+
+    def count_message(self, user_id: str) -> None:
+        """TooManyMessages or TooManyTokens when the person has had enough for now."""
+
+
+class Workers(Protocol):
+    """Who does what takes longer than a request."""
+
+    def start(self, task: Task) -> None:
+        """Begin soon, and return at once."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A turn that was begun; again when the same message had come before."""
+
+    turn: Turn
+    again: bool = False
+
+
+class ConversationService:
+    """What people do with their conversations."""
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        usage: Usage,
+        workers: Workers,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._conversations = conversations
+        self._usage = usage
+        self._workers = workers
+        self._clock = clock
+        self._new_id = new_id
+
+    def begin(
+        self,
+        caller: Caller,
+        text: str,
+        conversation_id: str | None = None,
+        client_message_id: str | None = None,
+    ) -> Begun:
+        """A turn for what was said; `hand_over` gets it its answer."""
+        if before := self._sent_before(caller, client_message_id):
+            return before
+        self._usage.count_message(caller.user_id)
+        conversation = ConversationKey(caller.user_id, conversation_id or self._new_id())
+        turn = Turn(
+            self._new_turn(conversation), self._clock(), text, client_message_id=client_message_id
+        )
+        try:
+            self._conversations.begin(turn, new=conversation_id is None)
+        except AlreadySent:
+            if before := self._sent_before(caller, client_message_id):
+                return before
+            raise
+        return Begun(turn)
+
+    def hand_over(self, turn: Turn, caller: Caller) -> None:
+        """Let a worker answer; the conversation is free again when none can be had."""
+        try:
+            self._workers.start(Task(turn.key, caller))
+        except Exception:
+            self._conversations.finish(replace(turn, state=TurnState.FAILED))
+            raise
+
+    def stop(self, caller: Caller, conversation_id: str | None) -> None:
+        """End the running turn, without an id of the latest conversation; what was said stays."""
+        key = self._named_or_latest(caller, conversation_id)
+        if key is None or not self._conversations.ask_to_stop(key):
+            raise MessageUnknown("Nothing is being said that could be stopped")
+
+    def look_back(
+        self, caller: Caller, conversation_id: str | None, older_than: str | None = None
+    ) -> tuple[ConversationKey | None, TurnPage]:
+        """A page of a conversation, without an id of the latest one; none when there is none."""
+        key = self._named_or_latest(caller, conversation_id)
+        if key is None:
+            return None, TurnPage((), None)
+        found = self._conversations.find(key)
+        if found is None:
+            raise ConversationUnknown("There is no such conversation")
+        page = self._conversations.page(key, PAGE, older_than)
+        return key, replace(page, turns=[self._as_it_stands(turn, found) for turn in page.turns])
+
+    def delete(self, caller: Caller, conversation_id: str) -> None:
+        """Remove a conversation and all that was said in it."""
+        if not self._conversations.delete(ConversationKey(caller.user_id, conversation_id)):
+            raise ConversationUnknown("There is no such conversation")
+
+    def decide(self, caller: Caller, message_id: str, accept: bool, actions: Actions) -> Turn:
+        """Do what was proposed, or leave it; the turn that tells so.
+
+        Whoever asks again is told the same. An acceptance whose execution was cut short is
+        executed again, under the same key.
+        """
+        key = TurnKey.of(caller.user_id, message_id)
+        answered = Answered.ACCEPTED if accept else Answered.DECLINED
+        found = self._proposal(key)
+        if found.outcome_id and found.answered is answered:
+            return self._outcome(key, found.outcome_id)
+        if not self._conversations.decide(key, answered, self._clock()):
+            raise Decided(self._why_not(self._proposal(key)))
+        said = self._carry_out(caller, key, found, actions) if accept else DECLINED
+        return self._settle(key, said)
+
+    def _carry_out(
+        self, caller: Caller, key: TurnKey, found: OpenProposal, actions: Actions
+    ) -> str:
+        try:
+            return actions.execute(caller, found.proposal, key.id)
+        except DomainError as refusal:
+            return refusal.message
+
+    def _settle(self, key: TurnKey, said: str) -> Turn:
+        outcome = Turn(
+            self._new_turn(key.conversation), self._clock(), state=TurnState.DONE, answer=said
+        )
+        if not self._conversations.settle(key, outcome):
+            found = self._proposal(key)
+            return self._outcome(key, found.outcome_id or "")
+        return outcome
+
+    def _outcome(self, key: TurnKey, outcome_id: str) -> Turn:
+        outcome = self._conversations.turn(TurnKey(key.conversation, outcome_id))
+        if outcome is None:
+            raise MessageUnknown(NOTHING_TO_DECIDE)
+        return outcome
+
+    def _proposal(self, key: TurnKey) -> OpenProposal:
+        turn = self._conversations.turn(key)
+        if turn is None or turn.confirm is None:
+            raise MessageUnknown(NOTHING_TO_DECIDE)
+        return turn.confirm
+
+    def _why_not(self, found: OpenProposal) -> str:
+        if found.answered is None:
+            return "This offer has run out. Ask again if you still want it."
+        if found.outcome_id is None and found.answered is Answered.ACCEPTED:
+            return "This is being carried out"
+        return f"You {found.answered} this already"
+
+    def _sent_before(self, caller: Caller, client_message_id: str | None) -> Begun | None:
+        if client_message_id is None:
+            return None
+        key = self._conversations.sent(caller.user_id, client_message_id)
+        turn = self._conversations.turn(key) if key else None
+        return Begun(turn, again=True) if turn else None
+
+    def _as_it_stands(self, turn: Turn, conversation: Conversation) -> Turn:
+        """A running turn with its answer so far; one that nobody works on any more has failed."""
+        if turn.state is not TurnState.RUNNING:
+            return turn
+        if conversation.waits_for(turn.id, self._clock()):
+            return replace(turn, answer=conversation.draft)
+        return replace(turn, state=TurnState.FAILED)
+
+    def _named_or_latest(
+        self, caller: Caller, conversation_id: str | None
+    ) -> ConversationKey | None:
+        if conversation_id:
+            return ConversationKey(caller.user_id, conversation_id)
+        return self._conversations.latest(caller.user_id)
+
+    def _new_turn(self, conversation: ConversationKey) -> TurnKey:
+        return TurnKey(conversation, f"{conversation.id}-{self._new_id()}")

@@ -1,0 +1,116 @@
+"""The Lambdas of the socket: connections that open and end, and one per action."""
+
+import json
+from collections.abc import Iterator
+
+from ai_buddy import frames, wiring
+from ai_buddy.frames import Frame
+from ai_buddy.model import Listener, Turn, TurnState
+from ai_buddy.schemas import AskHistory, Confirm, Ping, SendMessage, Stop
+from supermarket.authentication import authenticate
+from supermarket.errors import Invalid
+from supermarket.request import Request
+from supermarket.websocket import Connection, Farewell, Handshake, action
+from supermarket.wiring import cursors
+
+LARGEST_HISTORY = 96 * 1024  # of the 128 KB that API Gateway lets through
+
+
+class NotJson(Invalid):
+    """The frame is no JSON object."""
+
+
+class UnknownAction(Invalid):
+    """There is no such action."""
+
+
+@Handshake
+def connect_socket(request: Request, connection_id: str) -> None:
+    service = wiring.connections()
+    ticket = request.query.get("ticket")
+    caller = service.holder(ticket) if ticket else authenticate(request)
+    service.open(connection_id, caller)
+
+
+@Farewell
+def disconnect_socket(connection_id: str) -> None:
+    wiring.connections().forget(connection_id)
+
+
+@action("message", lambda: wiring.switchboard())
+def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]:
+    service, caller = wiring.conversations(), connection.caller
+    begun = service.begin(caller, frame.text, frame.conversation_id, frame.client_message_id)
+    turn = begun.turn
+    wiring.connections().show(connection, turn.key.conversation.id, Listener(connection.id))
+    yield frames.started(turn)
+    if not begun.again:
+        service.hand_over(turn, caller)
+    elif turn.state in {TurnState.DONE, TurnState.STOPPED}:
+        yield from (frames.message(turn), frames.done(turn))
+
+
+@action("confirm", lambda: wiring.switchboard())
+def confirm_proposal(frame: Confirm, connection: Connection) -> Iterator[Frame]:
+    service = wiring.conversations()
+    outcome = service.decide(connection.caller, frame.message_id, frame.accept, wiring.actions())
+    yield {**frames.message(outcome), "confirms": frame.message_id}
+    yield frames.done(outcome)
+
+
+@action("history", lambda: wiring.switchboard())
+def show_history(frame: AskHistory, connection: Connection) -> Iterator[Frame]:
+    service, caller = wiring.conversations(), connection.caller
+    purpose = f"ai-history:{caller.user_id}:{frame.conversation_id}"
+    position = cursors().open(frame.cursor, purpose)
+    key, page = service.look_back(
+        caller, frame.conversation_id, position["olderThan"] if position else None
+    )
+    turns = _as_many_as_fit(list(page.turns))
+    cut = turns[-1].id if len(turns) < len(page.turns) else page.older_than
+    if key and position is None:
+        wiring.connections().show(connection, key.id, _heard(connection, turns))
+    cursor = cursors().seal({"olderThan": cut} if cut else None, purpose)
+    yield frames.history(key.id if key else None, turns, cursor)
+
+
+@action("stop", lambda: wiring.switchboard())
+def stop_turn(frame: Stop, connection: Connection) -> Iterator[Frame]:
+    """The worker says the rest: the message as far as it came, and done."""
+    wiring.conversations().stop(connection.caller, frame.conversation_id)
+    yield from ()
+
+
+@action("ping", lambda: wiring.switchboard())
+def answer_ping(frame: Ping) -> Iterator[Frame]:
+    yield frames.pong()
+
+
+@action("$default", lambda: wiring.switchboard())
+def refuse_unknown_action(body: str) -> Iterator[Frame]:
+    try:
+        is_object = isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise NotJson("A frame is a JSON object in text")
+    raise UnknownAction("The action is one of message, confirm, history, stop and ping")
+    yield  # a generator like the others
+
+
+def _heard(connection: Connection, turns: list[Turn]) -> Listener:
+    """What the page itself tells of an answer that is still being given."""
+    running = next((turn for turn in turns if turn.state is TurnState.RUNNING), None)
+    if running is None:
+        return Listener(connection.id)
+    return Listener(connection.id, running.id, len(running.answer))
+
+
+def _as_many_as_fit(turns: list[Turn]) -> list[Turn]:
+    """The newest of them that go into one frame; one goes in at any rate."""
+    size = 0
+    for number, turn in enumerate(turns):
+        size += len(json.dumps(list(frames.spoken(turn))))
+        if size > LARGEST_HISTORY and number:
+            return turns[:number]
+    return turns

@@ -1,0 +1,52 @@
+"""The worker's Lambda: gives a turn its answer, however long that takes."""
+
+from hashlib import sha256
+from typing import Any, Protocol
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from ai_buddy import wiring
+from ai_buddy.answering import Report
+from ai_buddy.lines import task
+from supermarket import telemetry
+
+SECONDS_TO_END_IN = 15  # of the Lambda's time, to keep and tell what there is
+
+
+class Context(Protocol):
+    """What Lambda says of an invocation."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Until it is ended by force."""
+
+
+def run_turn(event: dict[str, Any], context: Context) -> None:
+    """Invoked asynchronously: once as a rule, once more when a worker died over it."""
+    telemetry.begin(context.aws_request_id, job="ai_buddy.run_turn")
+    seconds = context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_END_IN
+    wanted = task(event)
+    report = wiring.answering().answer(wanted, seconds)
+    if report is not None:
+        _publish(report, wanted.caller.user_id)
+
+
+def _publish(report: Report, user_id: str) -> None:
+    """Numbers only; the person is a hash in the log and no dimension of a metric."""
+    telemetry.logger.info(
+        "turn answered",
+        extra={
+            "state": report.state.value,
+            "user": sha256(user_id.encode()).hexdigest()[:16],
+            "tokens_read": report.tokens.input,
+            "tokens_written": report.tokens.output,
+            "seconds": round(report.seconds, 3),
+        },
+    )
+    telemetry.count("Turns", state=report.state.value)
+    telemetry.measure("TurnTokensRead", report.tokens.input, MetricUnit.Count)
+    telemetry.measure("TurnTokensWritten", report.tokens.output, MetricUnit.Count)
+    if report.first_token_seconds is not None:
+        milliseconds = round(report.first_token_seconds * 1000, 1)
+        telemetry.measure("FirstToken", milliseconds, MetricUnit.Milliseconds)
