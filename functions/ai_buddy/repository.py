@@ -312,9 +312,9 @@ class DynamoConversations:
 
     def _is_free(self) -> Condition:
         """The conversation is there and waits for no answer that is still to be expected."""
-        free: Condition = HeadRow.running.does_not_exist() | (HeadRow.lease_ends <= self._now())
-        there: Condition = HeadRow.pk.exists() & _is_kept()
-        return free & there
+        waits: Condition = HeadRow.running.exists() & (HeadRow.lease_ends > self._now())
+        free: Condition = HeadRow.pk.exists() & _is_kept() & ~waits
+        return free
 
     def _now(self) -> float:
         return self._clock().timestamp()

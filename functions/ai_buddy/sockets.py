@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import NoReturn
 
 from ai_buddy import frames, wiring
 from ai_buddy.frames import Frame
@@ -10,7 +11,7 @@ from ai_buddy.schemas import AskHistory, Confirm, Ping, SendMessage, Stop
 from supermarket.authentication import authenticate
 from supermarket.errors import Invalid
 from supermarket.request import Request
-from supermarket.websocket import Connection, Farewell, Handshake, action
+from supermarket.websocket import Connection, Farewell, Handshake, Switchboard, action
 from supermarket.wiring import cursors
 
 LARGEST_HISTORY = 96 * 1024  # of the 128 KB that API Gateway lets through
@@ -22,6 +23,10 @@ class NotJson(Invalid):
 
 class UnknownAction(Invalid):
     """There is no such action."""
+
+
+def _switchboard() -> Switchboard:
+    return wiring.switchboard()
 
 
 @Handshake
@@ -37,7 +42,7 @@ def disconnect_socket(connection_id: str) -> None:
     wiring.connections().forget(connection_id)
 
 
-@action("message", lambda: wiring.switchboard())
+@action("message", _switchboard)
 def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]:
     service, caller = wiring.conversations(), connection.caller
     begun = service.begin(caller, frame.text, frame.conversation_id, frame.client_message_id)
@@ -50,7 +55,7 @@ def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]:
         yield from (frames.message(turn), frames.done(turn))
 
 
-@action("confirm", lambda: wiring.switchboard())
+@action("confirm", _switchboard)
 def confirm_proposal(frame: Confirm, connection: Connection) -> Iterator[Frame]:
     service = wiring.conversations()
     outcome = service.decide(connection.caller, frame.message_id, frame.accept, wiring.actions())
@@ -58,7 +63,7 @@ def confirm_proposal(frame: Confirm, connection: Connection) -> Iterator[Frame]:
     yield frames.done(outcome)
 
 
-@action("history", lambda: wiring.switchboard())
+@action("history", _switchboard)
 def show_history(frame: AskHistory, connection: Connection) -> Iterator[Frame]:
     service, caller = wiring.conversations(), connection.caller
     purpose = f"ai-history:{caller.user_id}:{frame.conversation_id}"
@@ -74,20 +79,20 @@ def show_history(frame: AskHistory, connection: Connection) -> Iterator[Frame]:
     yield frames.history(key.id if key else None, turns, cursor)
 
 
-@action("stop", lambda: wiring.switchboard())
-def stop_turn(frame: Stop, connection: Connection) -> Iterator[Frame]:
+@action("stop", _switchboard)
+def stop_turn(frame: Stop, connection: Connection) -> tuple[Frame, ...]:
     """The worker says the rest: the message as far as it came, and done."""
     wiring.conversations().stop(connection.caller, frame.conversation_id)
-    yield from ()
+    return ()
 
 
-@action("ping", lambda: wiring.switchboard())
-def answer_ping(frame: Ping) -> Iterator[Frame]:
+@action("ping", _switchboard)
+def answer_ping(_frame: Ping) -> Iterator[Frame]:
     yield frames.pong()
 
 
-@action("$default", lambda: wiring.switchboard())
-def refuse_unknown_action(body: str) -> Iterator[Frame]:
+@action("$default", _switchboard)
+def refuse_unknown_action(body: str) -> NoReturn:
     try:
         is_object = isinstance(json.loads(body), dict)
     except (ValueError, RecursionError):
@@ -95,7 +100,6 @@ def refuse_unknown_action(body: str) -> Iterator[Frame]:
     if not is_object:
         raise NotJson("A frame is a JSON object in text")
     raise UnknownAction("The action is one of message, confirm, history, stop and ping")
-    yield  # a generator like the others
 
 
 def _heard(connection: Connection, turns: list[Turn]) -> Listener:
