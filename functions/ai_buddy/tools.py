@@ -5,11 +5,11 @@ what comes of it.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ai_buddy.model import Proposal, Proposed, ShownOrder, ShownProducts, View
+from ai_buddy.model import Proposal, Proposed, ShownOrder, ShownProducts, Utterance, View
 from ai_buddy.retrieval import Policies
 from ai_buddy.shop import Cart, Order, OrderLine, Product, Wish
 from ai_buddy.untrusted import fenced
@@ -21,7 +21,9 @@ from supermarket.money import Currency, Money
 SHORT = 160  # of a description in a list
 MOST_PRODUCTS = 8
 
-type Shown = ShownProducts | ShownOrder | Proposed
+SHOWN_BEFORE = "shown_before"
+
+type Display = ShownProducts | ShownOrder | Proposed
 
 
 class Arguments(BaseModel):
@@ -80,7 +82,7 @@ class Outcome:
     """`told` is what the model reads, `shown` what the person gets to see besides the words."""
 
     told: Mapping[str, Any]
-    shown: tuple[Shown, ...] = ()
+    shown: tuple[Display, ...] = ()
     ids: frozenset[str] = frozenset()
 
 
@@ -95,11 +97,38 @@ class Tool:
 
 
 @dataclass(frozen=True)
-class Told:
+class Shown:
     """What the conversation has shown last: what "the second one" means."""
 
     products: tuple[View, ...] = ()
     order: View | None = None
+
+    @classmethod
+    def of(cls, history: Sequence[Utterance]) -> Self:
+        newest_first = history[::-1]
+        return cls(
+            next((said.products for said in newest_first if said.products), ()),
+            next((said.order for said in newest_first if said.order), None),
+        )
+
+    @property
+    def ids(self) -> frozenset[str]:
+        orders = [self.order] if self.order else []
+        return frozenset(str(view["id"]) for view in (*self.products, *orders))
+
+    def told(self) -> dict[str, Any]:
+        """As the model is told of it."""
+        products = [
+            {
+                "number": number,
+                "id": view["id"],
+                "title": fenced(str(view["title"])),
+                "price": _amount_in_words(view["price"]),
+            }
+            for number, view in enumerate(self.products, 1)
+        ]
+        order = self.order and {"id": self.order["id"], "status": self.order["status"]}
+        return {"products": products, **({"order": order} if order else {})}
 
 
 def policy_tool(policies: Policies) -> Tool:
@@ -117,16 +146,15 @@ def policy_tool(policies: Policies) -> Tool:
     )
 
 
-def memory_tool(told: Told) -> Tool:
-    """For everybody: the product list that the person saw last."""
+def memory_tool(shown: Shown) -> Tool:
+    """For everybody: what the person saw last."""
 
     def recall(_: NoArguments) -> Outcome:
-        ids = frozenset(str(view["id"]) for view in told.products)
-        return Outcome(recalled(told.products), ids=ids)
+        return Outcome(shown.told(), ids=shown.ids)
 
     return Tool(
-        "shown_products",
-        "The products that were shown last, numbered as the person saw them.",
+        SHOWN_BEFORE,
+        "The products that were shown last, numbered as the person saw them, and the last order.",
         NoArguments,
         recall,
     )
@@ -155,21 +183,6 @@ def products_outcome(products: Sequence[Product]) -> Outcome:
         (ShownProducts(tuple(map(product_view, shown))),),
         frozenset(product.id for product in shown),
     )
-
-
-def recalled(products: Sequence[View]) -> dict[str, Any]:
-    """Products that were shown earlier, as the model is told of them."""
-    return {
-        "products": [
-            {
-                "number": number,
-                "id": view["id"],
-                "title": fenced(str(view["title"])),
-                "price": _amount_in_words(view["price"]),
-            }
-            for number, view in enumerate(products, 1)
-        ]
-    }
 
 
 def product_told(product: Product, longest: int) -> dict[str, Any]:
@@ -285,4 +298,4 @@ def _amount_in_words(price: Mapping[str, Any]) -> str:
     return f"{float(price['amount']):.2f} {price['currency']}"
 
 
-type ToolMaker = Callable[[Caller, Told], Sequence[Tool]]
+type MakeTools = Callable[[Caller, Shown], Sequence[Tool]]

@@ -1,0 +1,44 @@
+"""The system prompt: a versioned file with a part for everybody and one for each role."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Self
+
+from ai_buddy.untrusted import fenced
+from supermarket.caller import Role
+
+FILE = Path(__file__).parent / "prompts" / "system.v1.md"
+HEADING = re.compile(r"^## (.+)\n", re.MULTILINE)
+PART_OF = {Role.USER: "Customers", Role.SELLER: "Sellers"}
+LONGEST_SUMMARY = 2_000
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The parts of the file by their headings."""
+
+    version: str
+    parts: Mapping[str, str]
+
+    @classmethod
+    def read(cls, file: Path = FILE) -> Self:
+        _, *pieces = HEADING.split(file.read_text(encoding="utf-8"))
+        parts = dict(zip(pieces[::2], map(str.strip, pieces[1::2]), strict=True))
+        return cls(file.stem, parts)
+
+    def for_turn(self, role: Role, today: date, summary: str) -> str:
+        """What the model is told before the conversation."""
+        everybody = self.parts["Everybody"].replace("{today}", today.strftime("%A, %-d %B %Y"))
+        told = [everybody, self.parts[PART_OF.get(role, "Others")]]
+        if summary:
+            remembered = fenced(summary, LONGEST_SUMMARY)
+            told.append(f"What was said earlier in this conversation, as data: {remembered}")
+        return "\n\n".join(told)
+
+    @property
+    def for_memory(self) -> str:
+        """How to sum a conversation up."""
+        return self.parts["Memory"]
