@@ -14,7 +14,7 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 
-from local import front_door, imagekit, mailbox, permissions, razorpay, stack
+from local import front_door, imagekit, mailbox, permissions, razorpay, sockets, stack
 from local.catalogue import loader, sample
 from local.console import step
 from local.emulator import REGION, ROOT, Emulator, free_port, running
@@ -139,6 +139,7 @@ class _Cloud:
             "RazorpayBaseUrl": f"{self.address}/razorpay",
             "ImageKitBaseUrl": f"{self.address}/imagekit",
             "ImageKitUrlEndpoint": f"{self.address}/imagekit",
+            "ConnectionsBaseUrl": stack.gateway(self.emulator),
             "BcryptRounds": str(self.plan.bcrypt_rounds),
             **{f"Razorpay{name}": value for name, value in RAZORPAY.items()},
             **{f"ImageKit{name}": value for name, value in IMAGEKIT.items()},
@@ -168,7 +169,8 @@ class _Cloud:
             "Razorpay's simulator": f"{self.address}/razorpay/",
             "Health": f"{self.address}/readyz",
         }
-        app = front_door.create_app(stack.http_api(self.emulator), mounts, links)
+        apis = stack.http_api(self.emulator), stack.socket_api(self.emulator)
+        app = front_door.create_app(apis[0], mounts, links, sockets=apis[1])
         self.stopping.enter_context(serving(app, self.plan.host, self.port))
 
     def _wait_for_the_first_answer(self) -> None:
@@ -229,7 +231,7 @@ class _Cloud:
     def _endpoints(self) -> dict[str, Any]:
         endpoints = {
             "api": self.address,
-            "websocket": None,  # the assistant's API is not deployed yet
+            "websocket": f"ws://127.0.0.1:{self.port}{sockets.PATH}",
             "mailbox": f"{self.address}/mailbox",
             "aws": self.emulator.endpoint,
             "region": REGION,
@@ -263,6 +265,8 @@ def serving(app: Starlette, host: str, port: int) -> Iterator[None]:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
+        ws="websockets-sansio",
+        ws_max_size=sockets.FRAME_LIMIT,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

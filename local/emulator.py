@@ -133,6 +133,8 @@ class Emulator:
             "TMPDIR": str(self.home / "tmp"),
             "LAMBDA_WARM_TTL_SECONDS": "60",
             "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
+            "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "60",  # as on AWS; its own is one
+            "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "120",
             "PYTHONUNBUFFERED": "1",
         }
 

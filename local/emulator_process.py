@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from contextvars import ContextVar
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -97,6 +98,32 @@ def _unpack(content: bytes, folder: Path) -> None:
         shutil.rmtree(partial)
 
 
+def refuse_handshakes_as_functions_say(gateway: Any) -> None:
+    """API Gateway passes on the status of the function behind `$connect`, the emulator says 403."""
+    handle, invoke = gateway.handle_websocket, gateway._invoke_ws_lambda  # noqa: SLF001
+    said: ContextVar[int] = ContextVar("said", default=200)
+
+    async def invoke_and_listen(*args: Any, **kwargs: Any) -> Any:
+        answer = await invoke(*args, **kwargs)
+        if "CONNECT" in args:
+            said.set(int((answer or {}).get("statusCode", 200)))
+        return answer
+
+    async def handle_and_tell(scope: Any, receive: Any, send: Any, *args: Any, **kw: Any) -> None:
+        async def tell(message: dict[str, Any]) -> None:
+            if message["type"] == "websocket.close" and said.get() >= 300:
+                start = {"type": "websocket.http.response.start", "status": said.get()}
+                await send({**start, "headers": [(b"content-length", b"0")]})
+                await send({"type": "websocket.http.response.body", "body": b""})
+            else:
+                await send(message)
+
+        await handle(scope, receive, tell, *args, **kw)
+
+    gateway._invoke_ws_lambda = invoke_and_listen  # noqa: SLF001
+    gateway.handle_websocket = handle_and_tell
+
+
 def stop_with_parent() -> None:
     """The parent holds the other end of standard input: it closes however the parent ends."""
 
@@ -113,8 +140,9 @@ if __name__ == "__main__":
     lambda_runtime.acquire_worker = acquire_in_turn
     lambda_runtime.Worker = Environment
     from ministack import app  # only now: these take the functions above by name
-    from ministack.services import lambda_svc
+    from ministack.services import apigateway, lambda_svc
 
+    refuse_handshakes_as_functions_say(apigateway)
     # How far a stream was read is saved, its records are not: new ones would seem read already.
     lambda_svc._restore_esm_positions = lambda *_: None  # noqa: SLF001
     stop_with_parent()

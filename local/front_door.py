@@ -12,8 +12,11 @@ from jinja2 import Environment, PackageLoader
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
+
+from local.sockets import PATH as SOCKETS
+from local.sockets import SocketGateway
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 GATEWAY_LIMIT = 10 * 1024 * 1024
@@ -23,8 +26,12 @@ HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"te", b"upgra
 OWN = {b"date", b"server"}  # every server on the way puts its own
 
 
-def create_app(api: str, mounts: Mapping[str, ASGIApp], links: Mapping[str, str]) -> Starlette:
-    """The application: `api` is where the emulator serves the HTTP API, `mounts` go by path."""
+def create_app(
+    api: str, mounts: Mapping[str, ASGIApp], links: Mapping[str, str], sockets: str = ""
+) -> Starlette:
+    """The application: `api` is where the emulator serves the HTTP API, `sockets` where the
+    WebSocket API; `mounts` go by path.
+    """
     gateway = Gateway(api)
 
     async def welcome(_: Request) -> Response:
@@ -33,6 +40,7 @@ def create_app(api: str, mounts: Mapping[str, ASGIApp], links: Mapping[str, str]
     return Starlette(
         routes=[
             Route("/", welcome, methods=["GET"]),
+            WebSocketRoute(SOCKETS, SocketGateway(sockets).answer),
             *(Mount(path, app) for path, app in mounts.items()),
             Route("/{path:path}", gateway.answer, methods=METHODS),
         ],

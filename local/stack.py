@@ -42,11 +42,18 @@ def outputs(emulator: Emulator) -> dict[str, str]:
 
 def http_api(emulator: Emulator) -> str:
     """The address at which the emulator serves the stack's HTTP API."""
-    resource = emulator.client("cloudformation").describe_stack_resource(
-        StackName=STACK, LogicalResourceId="Api"
-    )
-    api = resource["StackResourceDetail"]["PhysicalResourceId"]
-    return f"{emulator.endpoint}/_aws/execute-api/{api}/$default"
+    return f"{gateway(emulator)}/{_physical_id(emulator, 'Api')}/$default"
+
+
+def socket_api(emulator: Emulator) -> str:
+    """The address at which the emulator serves the stack's WebSocket API."""
+    address = f"{gateway(emulator)}/{_physical_id(emulator, 'SocketApi')}/live"
+    return address.replace("http", "ws", 1)
+
+
+def gateway(emulator: Emulator) -> str:
+    """Where the emulator serves every API by its id."""
+    return f"{emulator.endpoint}/_aws/execute-api"
 
 
 def architecture() -> str:
@@ -64,6 +71,13 @@ def sam_environment() -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": REGION,
     }
+
+
+def _physical_id(emulator: Emulator, name: str) -> str:
+    resource = emulator.client("cloudformation").describe_stack_resource(
+        StackName=STACK, LogicalResourceId=name
+    )
+    return str(resource["StackResourceDetail"]["PhysicalResourceId"])
 
 
 def _sam(

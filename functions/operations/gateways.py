@@ -22,6 +22,7 @@ DOMAINS_WITH_ENDPOINTS = (
     "order",
     "payment",
     "seller_dashboard",
+    "ai_buddy",
     "operations",
 )
 CONNECT_SECONDS = 1

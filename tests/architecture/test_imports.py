@@ -24,6 +24,9 @@ ROOMS = {
     "endpoints": {"model", "service", "schemas", "wiring"},
     "listeners": {"model", "service", "wiring"},
     "jobs": {"model", "service", "wiring"},
+    "sockets": {"model", "service", "schemas", "wiring"},
+    "turns": {"model", "service", "gateways", "wiring"},
+    "streams": {"model", "service", "wiring"},
 }
 
 IMPURE_STDLIB = {"os", "uuid", "subprocess", "socket", "urllib", "http", "asyncio", "logging"}

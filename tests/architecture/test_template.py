@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from supermarket.config import Settings
+from ai_buddy import sockets
+from supermarket.config import Settings, settings
+from supermarket.websocket import SocketAction
 from support.domains import domains, endpoints, listeners
 from support.template import functions, resources, routes_of_functions, template
 
@@ -59,7 +61,27 @@ def test_every_endpoint_and_every_listener_is_deployed() -> None:
     deployed = {function["Handler"] for function in FUNCTIONS.values()}
     written = {*endpoints(), *(f"{domain}.listeners.reactions" for domain in listeners())}
     assert written - deployed == set()
-    assert {h for h in deployed if ".jobs." not in h} == written
+    assert {h for h in deployed if h.split(".")[1] in {"endpoints", "listeners"}} == written
+
+
+def test_every_action_of_the_socket_is_deployed_under_its_name() -> None:
+    [api] = resources("AWS::Serverless::WebSocketApi").values()
+    routes = {key: _id(route["FunctionArn"]) for key, route in api["Routes"].items()}
+    lifecycle = {"$connect": "ConnectSocket", "$disconnect": "DisconnectSocket"}
+    actions = {
+        value.action: pascal(name)
+        for name, value in vars(sockets).items()
+        if isinstance(value, SocketAction)
+    }
+    assert routes == lifecycle | actions
+    assert api["RouteSelectionExpression"] == "$request.body.action"
+
+
+def test_whoever_waits_for_a_worker_finds_it_by_its_name() -> None:
+    worker = FUNCTIONS["RunTurn"]
+    named = worker["FunctionName"]["Fn::Sub"].replace("${Stage}", settings().stage)
+    assert named == settings().turn_worker
+    assert worker["EventInvokeConfig"]["MaximumRetryAttempts"] == 1  # it tells that the first died
 
 
 def test_no_two_functions_take_the_same_route() -> None:
