@@ -1,0 +1,59 @@
+"""Trouble with the model, as a test orders it, and a model that does as it is told by anybody."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+type Kind = Literal[
+    "status",  # an error of Google's; `status` says which
+    "hang",  # nothing at all for `seconds`
+    "stall",  # some words, and then nothing for `seconds`
+    "cut",  # some words, and then the connection is gone
+    "garbage",  # some words, and then what is no JSON
+    "malformed",  # a call that the model garbled: finish reason MALFORMED_FUNCTION_CALL
+    "blocked",  # the prompt was blocked: no candidate
+    "safety",  # the answer was: finish reason SAFETY
+    "slow",  # `seconds` between two pieces of the answer
+    "script",  # `calls` and `text` instead of an answer of its own
+]
+KINDS = get_args(Kind.__value__)
+
+
+@dataclass
+class Fault:
+    """What happens to the next `times` requests that have the text `about` in them."""
+
+    kind: Kind
+    times: int = 1
+    about: str = ""
+    status: int = 429
+    seconds: float = 60.0
+    calls: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    text: str = ""
+
+
+class Faults:
+    """Those that are still to come, in the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ordered: list[Fault] = []
+        self.obeys = False  # whether the model follows orders that stand in products
+
+    def order(self, fault: Fault) -> None:
+        with self._lock:
+            self._ordered.append(fault)
+
+    def forget(self) -> None:
+        with self._lock:
+            self._ordered.clear()
+            self.obeys = False
+
+    def take(self, request: str) -> Fault | None:
+        with self._lock:
+            fault = next((one for one in self._ordered if one.about in request), None)
+            if fault is not None:
+                fault.times -= 1
+                self._ordered = [one for one in self._ordered if one.times > 0]
+            return fault
