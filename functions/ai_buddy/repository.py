@@ -284,14 +284,14 @@ class DynamoConversations:
         )
 
     def _result(self, turn: Turn) -> list[Action]:
-        values = {
-            TurnRow.answer: turn.answer or None,
-            TurnRow.model: turn.model or None,
-            TurnRow.products: list(map(dict, turn.products)) or None,
-            TurnRow.order: dict(turn.order) if turn.order else None,
-        }
-        actions: list[Action] = [TurnRow.state.set(turn.state.value)]
-        actions += [name.set(value) for name, value in values.items() if value is not None]
+        actions: list[Action] = [
+            TurnRow.state.set(turn.state.value),
+            TurnRow.answer.set(turn.answer),
+            TurnRow.model.set(turn.model),
+            TurnRow.products.set(list(map(dict, turn.products))),
+        ]
+        if turn.order:
+            actions.append(TurnRow.order.set(dict(turn.order)))
         if turn.confirm:
             proposal = turn.confirm.proposal
             actions += [

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from ai_buddy import endpoints as ai_buddy
+from ai_buddy.model import ConversationKey, Turn, TurnKey
+from ai_buddy.repository import DynamoConversations
 from auth import endpoints as auth
 from cart import endpoints as cart
 from operations import endpoints as operations
@@ -94,6 +97,7 @@ def ledger(aws: None, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     basket(ledger, customer, rice)
     purchase(ledger, customer, seller, rice, razorpay)
     dashboard(ledger, seller)
+    assistance(ledger, customer)
     ledger.call(operations.check_health)
     ledger.call(product.delete_product, seller, path={"productId": rice["id"]})
     return ledger
@@ -204,6 +208,15 @@ def dashboard(ledger: Ledger, seller: Caller) -> None:
     ledger.call(seller_dashboard.get_seller_metrics, seller)
     ledger.call(seller_dashboard.list_seller_orders, seller)
     ledger.call(seller_dashboard.list_seller_products, seller)
+
+
+def assistance(ledger: Ledger, customer: Caller) -> None:
+    conversation = ConversationKey(customer.user_id, new_id())
+    turn = Turn(TurnKey(conversation, f"{conversation.id}-{new_id()}"), utc_now(), "Any rice?")
+    DynamoConversations(utc_now).begin(turn, new=True)
+    ledger.call(ai_buddy.create_ticket, customer)
+    path = {"conversationId": conversation.id}
+    ledger.call(ai_buddy.delete_conversation, customer, path=path)
 
 
 def documented() -> dict[str, str]:

@@ -1,0 +1,58 @@
+"""The worker's Lambda: its time, and the numbers it leaves behind."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ai_buddy import turns, wiring
+from ai_buddy.lines import payload
+from ai_buddy.model import TextDelta, TokensUsed
+from ai_buddy.sockets import take_message
+from support.sockets import ScriptedAgent, Sockets
+
+
+class FakeContext:
+    def __init__(self, seconds: float = 300) -> None:
+        self.aws_request_id = "request-1"
+        self._seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self._seconds * 1000)
+
+
+def run(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch, agent: ScriptedAgent, **time: Any
+) -> None:
+    monkeypatch.setattr(wiring, "answering", lambda: sockets.answering(agent))
+    turns.run_turn(json.loads(payload(sockets.workers.tasks[-1])), FakeContext(**time))
+
+
+def test_a_turn_leaves_numbers_and_neither_words_nor_names(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = sockets.connect()
+    client.send(take_message, text="a private question")
+    capsys.readouterr()
+
+    run(sockets, monkeypatch, ScriptedAgent(TokensUsed(100, 7), TextDelta("a private answer")))
+
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    metrics = {name: line[name] for line in written for name in line if "_aws" in line}
+    assert metrics["TurnTokensRead"] == [100.0]
+    assert metrics["TurnTokensWritten"] == [7.0]
+    assert metrics["FirstToken"][0] >= 0
+    assert "private" not in str(written)
+    assert client.caller.user_id not in str(written)
+    assert client.caller.email not in str(written)
+
+
+def test_a_turn_ends_before_its_lambda_does(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sockets.connect()
+    client.send(take_message, text="Hello")
+
+    run(sockets, monkeypatch, ScriptedAgent(TextDelta("So"), 3.0), seconds=15.2)
+
+    assert client.frames[-1]["code"] == "TOO_SLOW"
