@@ -377,7 +377,8 @@ def _for_langchain(tool: Tool) -> BaseTool:
 
 def _error(request: ToolCallRequest, told: str) -> ToolMessage:
     call = request.tool_call
-    return ToolMessage(told, tool_call_id=call["id"], name=call["name"], status="error")
+    content = json.dumps({"error": told}, ensure_ascii=False)
+    return ToolMessage(content, tool_call_id=call["id"], name=call["name"], status="error")
 
 
 def _is_garbled(response: ModelResponse[Any]) -> bool:

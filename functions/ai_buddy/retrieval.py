@@ -17,8 +17,8 @@ WORD = re.compile(r"[a-z0-9]+")
 STOP_WORDS = frozenset(
     """
     a an and any are as at be by can could do does for from get got has have how i if in is it its
-    long me my of on or our should take than that the their there they this to was we what
-    when where which will with would you your
+    me my of on or our should take than that the their there they this to was we what
+    where which will with would you your
     """.split()  # noqa: SIM905 - a sentence is easier to read than a list of strings
 )
 # stems that mean the same here
@@ -28,6 +28,7 @@ SAME = {
     **dict.fromkeys(("broken", "defect", "expir", "spoil", "rotten"), "damag"),
     **dict.fromkeys(("fee", "charg", "price", "much"), "cost"),
     **dict.fromkeys(("money", "reimburs"), "refund"),
+    **dict.fromkeys(("long", "when", "day", "soon", "fast"), "time"),
 }
 SATURATION, LENGTH = 1.5, 0.75  # BM25's usual k1 and b
 HEADING_COUNTS = 3

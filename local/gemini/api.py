@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
@@ -51,6 +51,10 @@ class Reply:
 
     parts: Parts
     finish: str = "STOP"
+
+    @property
+    def has_words(self) -> bool:
+        return any("text" in part for part in self.parts)
 
 
 class Api:
@@ -95,9 +99,10 @@ class Api:
             return JSONResponse({"totalTokens": _tokens(prompt.raw)})
         if method not in {"generateContent", "streamGenerateContent"}:
             raise GeminiError(404, f"Method {method} is not found.")
-        fault = self._faults.take(prompt.raw)
+        reply = self._reply(prompt)
+        fault = self._faults.take(prompt.raw, speaks=reply.has_words)
         await _refuse_or_be_silent(fault, request)
-        reply = self._reply(prompt, fault)
+        reply = _faulty(fault) or reply
         if method == "generateContent":
             visit.first_words_at = visit.finished_at = time.monotonic()
             said = _tokens(json.dumps(reply.parts, ensure_ascii=False))
@@ -113,14 +118,19 @@ class Api:
         if key != self._api_key:
             raise wrong_key()
 
-    def _reply(self, prompt: Prompt, fault: Fault | None) -> Reply:
-        if fault and fault.kind == "script":
-            return _scripted(fault)
-        if fault and fault.kind in ENDINGS:
-            return Reply([], ENDINGS[fault.kind])
+    def _reply(self, prompt: Prompt) -> Reply:
         if self._faults.obeys and (ordered := order_in(prompt)):
             return Reply(ordered)
         return Reply([_part(next_step(prompt))])
+
+
+def _faulty(fault: Fault | None) -> Reply | None:
+    """What is said instead of an answer."""
+    if fault and fault.kind == "script":
+        return _scripted(fault)
+    if fault and fault.kind in ENDINGS:
+        return Reply([], ENDINGS[fault.kind])
+    return None
 
 
 def _scripted(fault: Fault) -> Reply:
@@ -148,7 +158,7 @@ async def _silence(seconds: float, request: Request) -> None:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         if await request.is_disconnected():
-            raise ClientDisconnect
+            raise GeminiError(504)
         await asyncio.sleep(min(0.05, max(ends - time.monotonic(), 0)))
 
 

@@ -18,6 +18,7 @@ type Kind = Literal[
     "script",  # `calls` and `text` instead of an answer of its own
 ]
 KINDS = get_args(Kind.__value__)
+WHILE_SPEAKING = {"stall", "cut", "garbage", "slow"}  # what a mere call cannot meet with
 
 
 @dataclass
@@ -31,6 +32,9 @@ class Fault:
     seconds: float = 60.0
     calls: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     text: str = ""
+
+    def strikes(self, request: str, speaks: bool) -> bool:
+        return self.about in request and (speaks or self.kind not in WHILE_SPEAKING)
 
 
 class Faults:
@@ -50,9 +54,10 @@ class Faults:
             self._ordered.clear()
             self.obeys = False
 
-    def take(self, request: str) -> Fault | None:
+    def take(self, request: str, *, speaks: bool) -> Fault | None:
+        """The next one for this request, whose answer has words or has none."""
         with self._lock:
-            fault = next((one for one in self._ordered if one.about in request), None)
+            fault = next((one for one in self._ordered if one.strikes(request, speaks)), None)
             if fault is not None:
                 fault.times -= 1
                 self._ordered = [one for one in self._ordered if one.times > 0]

@@ -71,19 +71,17 @@ class Situation:
 def next_step(prompt: Prompt) -> Step:
     """A call of a function that was declared, or the words of the answer."""
     here = Situation(prompt)
-    if refused := _refusal(prompt.answered):
-        return say("refused", here.language, reason=refused)
+    if prompt.answered and (fault := _fault(prompt.answered[-1].response, here.language)):
+        return fault
     step = next((step for rule in RULES if (step := rule(here)) is not None), None)
     return step if step is not None else say("off_topic", here.language)
 
 
-def _refusal(answered: Sequence[Answered]) -> str | None:
-    """What the last function said was wrong."""
-    if not answered:
-        return None
-    response = answered[-1].response
-    wrong = response.get("error") or response.get("output")
-    return plain_text(str(wrong)) if wrong else None
+def _fault(response: Mapping[str, Any], language: words.Language) -> str | None:
+    """What the function says is wrong; what only its caller could mend is not repeated."""
+    if "error" in response:
+        return say("refused", language, reason=plain_text(str(response["error"])))
+    return say("off_topic", language) if "output" in response else None
 
 
 # --- who is spoken to, and small talk ---

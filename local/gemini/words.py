@@ -42,6 +42,7 @@ PLAIN = {
     "delivery": "डिलीवरी डिलिवरी deliver delivered shipping",
     "payment": "bhugtan भुगतान पेमेंट pay",
     "policy": "niyam नियम policies rule rules",
+    "time": "samay samai din समय दिन days",
     "today": "aaj आज",
     "yesterday": "kal कल",
     "week": "hafte hafta saptah हफ्ते हफ़्ते हफ्ता सप्ताह",
