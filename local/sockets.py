@@ -71,6 +71,8 @@ async def _send(client: WebSocket, api: ClientConnection) -> None:
 
 async def _receive(client: WebSocket, api: ClientConnection) -> None:
     """What the client is told, until the connection is closed behind the door."""
-    async for frame in api:
-        await client.send_text(frame if isinstance(frame, str) else frame.decode())
+    with suppress(ConnectionClosed):
+        while True:
+            frame = await api.recv()
+            await client.send_text(frame if isinstance(frame, str) else frame.decode())
     await client.close(api.close_code or GOING_AWAY, api.close_reason or "")

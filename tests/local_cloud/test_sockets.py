@@ -1,0 +1,110 @@
+"""The front door's WebSocket, before a stand-in for the emulator: what passes, what does not."""
+
+from collections.abc import Iterator
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from local import front_door
+from local.cloud import serving
+from local.emulator import free_port
+from local.sockets import FRAME_LIMIT
+
+
+async def gateway(socket: WebSocket) -> None:
+    """Refuses, echoes, tells what the handshake brought, or hangs up."""
+    if status := socket.query_params.get("refuse"):
+        await socket.send_denial_response(Response(status_code=int(status)))
+        return
+    await socket.accept()
+    async for text in socket.iter_text():
+        if text == "who":
+            await socket.send_text(
+                "|".join(socket.headers.get(n, "") for n in ("cookie", "origin"))
+            )
+        elif text == "end":
+            await socket.close(1008, "enough")
+            return
+        else:
+            await socket.send_text(text)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    behind, front = free_port(), free_port()
+    app = front_door.create_app("http://127.0.0.1:9", {}, {}, f"ws://127.0.0.1:{behind}/stage")
+    api = Starlette(routes=[WebSocketRoute("/stage", gateway)])
+    with serving(api, "127.0.0.1", behind), serving(app, "127.0.0.1", front):
+        yield f"ws://127.0.0.1:{front}/ws"
+
+
+@pytest.fixture
+def socket(address: str) -> Iterator[ClientConnection]:
+    with connect(address, proxy=None) as socket:
+        yield socket
+
+
+def closed_with(socket: ClientConnection) -> int | None:
+    with pytest.raises(ConnectionClosed) as ending:
+        socket.recv(timeout=5)
+    received = ending.value.rcvd
+    return received.code if received else None
+
+
+def test_frames_pass_both_ways_in_order(socket: ClientConnection) -> None:
+    sent = [str(number) for number in range(200)]
+    for text in sent:
+        socket.send(text)
+
+    assert [socket.recv(timeout=5) for _ in sent] == sent
+
+
+def test_cookie_and_origin_are_passed_on(address: str) -> None:
+    headers = {"Cookie": "token=abc"}
+    site = Origin("http://x.example")
+    with connect(address, additional_headers=headers, origin=site, proxy=None) as own:
+        own.send("who")
+        assert own.recv(timeout=5) == "token=abc|http://x.example"
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_a_refused_handshake_has_the_status_it_was_refused_with(address: str, status: int) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(f"{address}?refuse={status}", proxy=None):
+        pass
+    assert refused.value.response.status_code == status
+
+
+def test_a_binary_frame_ends_the_connection(socket: ClientConnection) -> None:
+    socket.send(b"\x00\x01")
+
+    assert closed_with(socket) == 1003
+
+
+def test_a_frame_that_is_too_large_ends_the_connection(socket: ClientConnection) -> None:
+    socket.send("x" * (FRAME_LIMIT + 1))
+
+    assert closed_with(socket) == 1009
+
+
+def test_an_end_behind_the_door_is_an_end_before_it(socket: ClientConnection) -> None:
+    socket.send("end")
+
+    assert closed_with(socket) == 1008
+
+
+def test_without_anybody_behind_the_door_nothing_opens() -> None:
+    front = free_port()
+    app = front_door.create_app("http://127.0.0.1:9", {}, {}, "ws://127.0.0.1:9/stage")
+    with (
+        serving(app, "127.0.0.1", front),
+        pytest.raises(InvalidStatus) as refused,
+        connect(f"ws://127.0.0.1:{front}/ws", proxy=None),
+    ):
+        pass
+    assert refused.value.response.status_code == 503
