@@ -1,0 +1,161 @@
+"""The socket edge, with actions and a switchboard of the test's own."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from botocore.exceptions import ClientError
+
+from supermarket.caller import Caller
+from supermarket.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unauthenticated
+from supermarket.request import Request
+from supermarket.schemas import Body
+from supermarket.websocket import (
+    Connection,
+    Farewell,
+    Frame,
+    Handshake,
+    HangUp,
+    SocketAction,
+    action,
+    code_of,
+    error_frame,
+)
+from support.api import a_caller
+
+THROTTLED = ClientError({"Error": {"Code": "ThrottlingException"}}, "GetItem")
+
+
+class Greet(Body):
+    action: Literal["greet"]
+    name: str
+
+
+class Board:
+    """A switchboard that keeps what is sent."""
+
+    def __init__(self, caller: Caller | None = None) -> None:
+        self.caller = caller
+        self.sent: list[Any] = []
+        self.closed: list[str] = []
+        self.broken = False
+
+    def admit(self, connection_id: str) -> Connection:
+        if self.caller is None:
+            raise HangUp("Who are you?")
+        return Connection(connection_id, self.caller)
+
+    def send(self, connection_id: str, frame: str) -> None:
+        if self.broken:
+            raise THROTTLED
+        self.sent.append(json.loads(frame))
+
+    def close(self, connection_id: str) -> None:
+        self.closed.append(connection_id)
+
+
+@pytest.fixture
+def board() -> Board:
+    return Board(a_caller())
+
+
+def greeting(board: Board, failure: Exception | None = None) -> SocketAction:
+    @action("greet", lambda: board)
+    def greet(frame: Greet, connection: Connection) -> Iterator[Frame]:
+        yield {"type": "hello", "name": frame.name, "to": connection.id}
+        if failure:
+            raise failure
+
+    return greet
+
+
+def context(kind: str = "MESSAGE") -> dict[str, str]:
+    return {"connectionId": "c-1", "requestId": "request-1", "eventType": kind}
+
+
+def send(greet: SocketAction, body: str = '{"action": "greet", "name": "Asha"}') -> None:
+    assert greet({"requestContext": context(), "body": body}, None) == {"statusCode": 200}
+
+
+def test_frames_go_out_one_by_one(board: Board) -> None:
+    send(greeting(board))
+
+    assert board.sent == [{"type": "hello", "name": "Asha", "to": "c-1"}]
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (Conflict("not now"), "CONFLICT"),
+        (NotFound("nowhere"), "NOT_FOUND"),
+        (TooMany("wait", 7), "TOO_MANY"),
+        (THROTTLED, "UNAVAILABLE"),
+        (ZeroDivisionError("inner detail"), "INTERNAL"),
+    ],
+)
+def test_what_goes_wrong_is_told_after_what_went_well_and_the_connection_stays(
+    board: Board, failure: Exception, code: str
+) -> None:
+    send(greeting(board, failure))
+
+    hello, told = board.sent
+    assert hello["type"] == "hello"
+    assert (told["type"], told["code"]) == ("error", code)
+    assert "inner detail" not in told["message"]
+    assert board.closed == []
+
+
+def test_an_error_that_hangs_up_says_why_first() -> None:
+    stranger = Board()
+
+    send(greeting(stranger))
+
+    assert stranger.sent == [{"type": "error", "code": "HANG_UP", "message": "Who are you?"}]
+    assert stranger.closed == ["c-1"]
+
+
+def test_nothing_can_be_told_while_nothing_can_be_sent(board: Board) -> None:
+    board.broken = True
+
+    send(greeting(board))
+
+    assert board.sent == []
+
+
+def test_an_error_names_the_fields_at_fault_and_the_time_to_wait() -> None:
+    fields = error_frame(Invalid("no", (FieldError("text", "too long"),)))
+    wait = error_frame(TooMany("slowly", 12))
+
+    assert fields["errors"] == [{"field": "text", "message": "too long"}]
+    assert wait["retryAfter"] == 12
+    assert code_of(Unauthenticated("")) == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [(None, 200), (Unauthenticated("who?"), 401), (TooMany("full", 1), 429), (THROTTLED, 503)],
+)
+def test_a_handshake_is_answered_with_a_status(failure: Exception | None, status: int) -> None:
+    @Handshake
+    def open_up(request: Request, connection_id: str) -> None:
+        assert (request.query, connection_id) == ({"a": "1"}, "c-1")
+        if failure:
+            raise failure
+
+    event = {"requestContext": context("CONNECT"), "queryStringParameters": {"a": "1"}}
+
+    assert open_up({**event, "headers": None}, None) == {"statusCode": status}
+
+
+def test_a_farewell_is_no_frame() -> None:
+    heard: list[str] = []
+
+    @Farewell
+    def said(connection_id: str) -> None:
+        heard.append(connection_id)
+
+    for kind in ("MESSAGE", "DISCONNECT"):
+        said({"requestContext": context(kind)}, None)
+
+    assert heard == ["c-1"]
