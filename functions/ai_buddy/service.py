@@ -21,7 +21,7 @@ from ai_buddy.model import (
 )
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId
-from supermarket.errors import Conflict, DomainError, TooMany
+from supermarket.errors import Conflict, DomainError, TooMany, Unavailable
 
 NOTHING_TO_DECIDE = "There is nothing to decide in this message"
 DECLINED = "All right, I have left everything as it is."
@@ -203,6 +203,8 @@ class ConversationService:
     ) -> str:
         try:
             return actions.execute(caller, found.proposal, key.id)
+        except Unavailable:  # it may have happened or not: the same is tried again, if at all
+            raise
         except DomainError as refusal:
             return refusal.message
 

@@ -23,7 +23,7 @@ from ai_buddy.sockets import (
     take_message,
 )
 from supermarket.clock import new_id, utc_now
-from supermarket.errors import Conflict
+from supermarket.errors import Conflict, Unavailable
 from supermarket.wiring import cursors, sessions
 from support.api import a_caller, bearer, call
 from support.sockets import Client, ScriptedAgent, Sockets, event, handshake
@@ -588,12 +588,17 @@ def test_a_refusal_of_the_shop_is_the_outcome(sockets: Sockets, asked: tuple[Cli
     assert outcome[0]["text"] == "It is on its way already"
 
 
+@pytest.mark.parametrize("failure", [RuntimeError("the power went"), Unavailable("No answer")])
 def test_an_execution_that_was_cut_short_is_repeated_under_the_same_key(
-    sockets: Sockets, asked: tuple[Client, str], monkeypatch: pytest.MonkeyPatch
+    sockets: Sockets,
+    asked: tuple[Client, str],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
 ) -> None:
     client, message_id = asked
-    sockets.actions.refusal = RuntimeError("the power went")
-    assert client.send(confirm_proposal, messageId=message_id, accept=True)[0]["code"] == "INTERNAL"
+    sockets.actions.refusal = failure
+    [told] = client.send(confirm_proposal, messageId=message_id, accept=True)
+    assert told["code"] in {"INTERNAL", "UNAVAILABLE"}
     sockets.actions.refusal = None
 
     [meanwhile] = client.send(confirm_proposal, messageId=message_id, accept=True)
