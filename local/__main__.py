@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         keep=arguments.keep,
         sample=not arguments.empty,
         bcrypt_rounds=arguments.bcrypt_rounds,
+        gemini_key=os.environ.get("GOOGLE_API_KEY", ""),
         evidence=arguments.evidence,
     )
     began = time.perf_counter()

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 
-from local import front_door, imagekit, mailbox, permissions, razorpay, sockets, stack
+from local import front_door, gemini, imagekit, mailbox, permissions, razorpay, sockets, stack
 from local.catalogue import loader, sample
 from local.console import step
 from local.emulator import REGION, ROOT, Emulator, free_port, running
@@ -33,6 +34,7 @@ RAZORPAY = {
     "WebhookSecret": "local-webhook-secret",
 }
 IMAGEKIT = {"PublicKey": "public_supermarket", "PrivateKey": "private_supermarket"}
+GEMINI_KEY = "local-gemini-key"
 
 
 class CloudUnavailable(RuntimeError):
@@ -50,12 +52,14 @@ class Plan:
     keep: bool = False
     sample: bool = True
     bcrypt_rounds: int = 10
+    gemini_key: str = field(default="", repr=False)  # Google's; without one a simulator answers
     evidence: Path | None = None  # where to keep what functions may do and what they did
 
     @property
     def made_of(self) -> str:
         """What a state must have been made of to be taken as it is."""
-        choices = f"{self.sample} {self.bcrypt_rounds}"
+        key = sha256(self.gemini_key.encode()).hexdigest()
+        choices = f"{self.sample} {self.bcrypt_rounds} {key}"
         return fingerprint(*(ROOT / name for name in INGREDIENTS), salt=choices)
 
 
@@ -143,7 +147,14 @@ class _Cloud:
             "BcryptRounds": str(self.plan.bcrypt_rounds),
             **{f"Razorpay{name}": value for name, value in RAZORPAY.items()},
             **{f"ImageKit{name}": value for name, value in IMAGEKIT.items()},
+            **self._gemini(),
         }
+
+    def _gemini(self) -> dict[str, str]:
+        """With a key of Google's all is as it is on AWS."""
+        if self.plan.gemini_key:
+            return {"GeminiApiKey": self.plan.gemini_key}
+        return {"GeminiApiKey": GEMINI_KEY, "GeminiBaseUrl": f"{self.address}/gemini"}
 
     def _open(self) -> None:
         mounts = {
@@ -159,6 +170,7 @@ class _Cloud:
                 private_key=IMAGEKIT["PrivateKey"],
                 public_url=f"{self.address}/imagekit",
             ),
+            "/gemini": gemini.create_app(api_key=GEMINI_KEY),
             "/mailbox": mailbox.create_app(
                 self.simulators / "mailbox", emulator_url=self.emulator.endpoint
             ),
@@ -238,6 +250,7 @@ class _Cloud:
             "stage": stack.STAGE,
             "razorpay": f"{self.address}/razorpay",
             "imagekit": f"{self.address}/imagekit",
+            "gemini": f"{self.address}/gemini",
             "outputs": stack.outputs(self.emulator),
             "accounts": [
                 {"role": account.role, "email": account.email, "password": account.password}

@@ -24,6 +24,12 @@ os.environ.update(
     AI_MESSAGES_PER_MINUTE="20",
     AI_TOKENS_PER_DAY="100000",
     AI_CONNECTIONS_PER_USER="5",
+    AI_TOOL_CALLS="8",
+    GEMINI_BASE_URL="http://127.0.0.1:9/gemini",
+    GEMINI_MODEL="gemini-3.5-flash",
+    GEMINI_TEMPERATURE="1",
+    GEMINI_TIMEOUT_SECONDS="5",
+    GEMINI_RETRIES="1",
     POWERTOOLS_SERVICE_NAME="supermarket",
 )
 os.environ.pop("AWS_ENDPOINT_URL", None)

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ai_buddy.actions import MAX_STOCK, MarkShipped, SetStock
-from ai_buddy.shop import Books, Catalogue, Orders, Product, ProductSales, SalesFigures
+from ai_buddy.shop import Books, Orders, Product, ProductSales, SalesFigures
 from ai_buddy.tools import (
     Arguments,
     NoArguments,
@@ -66,7 +66,6 @@ class SellerTools:
 
     caller: Caller
     books: Books
-    catalogue: Catalogue
     orders: Orders
 
     def all(self) -> Sequence[Tool]:

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 from ai_buddy.connections import ConnectionService, Lines, Switchboard
 from ai_buddy.service import ConversationService
 from supermarket.clock import new_id, utc_now
-from supermarket.config import settings
-from supermarket.wiring import sessions
+from supermarket.config import ConfigurationError, settings
+from supermarket.secrets import secret
+from supermarket.wiring import idempotency_keys, sessions
 
 if TYPE_CHECKING:
+    from langchain_google_genai import ChatGoogleGenerativeAI
+
     from ai_buddy.answering import Answering
+    from ai_buddy.model import Actions, Agent
     from ai_buddy.repository import DynamoUsage
+    from ai_buddy.tools import MakeTools
+
+MOST_TOKENS = 2_048  # of one answer
 
 
 @cache
@@ -69,6 +76,89 @@ def answering() -> "Answering":
         spending=_usage(),
         clock=utc_now,
         ticks=time.monotonic,
+    )
+
+
+@cache
+def agent() -> "Agent":
+    from ai_buddy.agent import LangChainAgent, Limits
+    from ai_buddy.prompt import Prompt
+
+    known = settings()
+    return LangChainAgent(
+        model=_model_of_now,
+        prompt=Prompt.read(),
+        make_tools=_tools(),
+        limits=Limits(known.ai_tool_calls, known.gemini_retries),
+        shop=known.storefront_url,
+        clock=utc_now,
+    )
+
+
+@cache
+def actions() -> "Actions":
+    from ai_buddy.actions import ConfirmedActions
+    from ai_buddy.gateways import ShopCarts, ShopDesk
+    from cart.wiring import cart_service
+    from order.wiring import order_service
+    from product.wiring import product_service
+
+    desk = ShopDesk(order_service(), product_service(), idempotency_keys())
+    return ConfirmedActions(desk, ShopCarts(cart_service()))
+
+
+def _tools() -> "MakeTools":
+    from ai_buddy.gateways import (
+        SavedAddresses,
+        SellerBooks,
+        ShopCarts,
+        ShopCatalogue,
+        ShopOrders,
+        charged,
+    )
+    from ai_buddy.retrieval import Policies
+    from ai_buddy.toolbox import Toolbox
+    from auth.wiring import auth_service
+    from cart.wiring import cart_service
+    from order.wiring import order_service
+    from product.wiring import product_service
+    from seller_dashboard.wiring import dashboard
+
+    known = settings()
+    return Toolbox(
+        catalogue=ShopCatalogue(product_service()),
+        carts=ShopCarts(cart_service()),
+        orders=ShopOrders(order_service()),
+        addresses=SavedAddresses(auth_service()),
+        books=SellerBooks(dashboard(), product_service(), utc_now),
+        policies=Policies.read(),
+        charged=charged(known.tax_percent, known.shipping_fee_minor),
+    ).of
+
+
+def _model_of_now() -> "ChatGoogleGenerativeAI":
+    """With the key of now: a rotated one arrives by itself."""
+    key = secret("gemini").get("apiKey")
+    if not key:
+        raise ConfigurationError("The secret gemini has no apiKey")
+    return _model(key)
+
+
+@cache
+def _model(key: str) -> "ChatGoogleGenerativeAI":
+    from langchain_google_genai import ChatGoogleGenerativeAI
+    from pydantic import SecretStr
+
+    known = settings()
+    return ChatGoogleGenerativeAI(
+        model=known.gemini_model,
+        api_key=SecretStr(key),
+        base_url=known.gemini_base_url,
+        temperature=known.gemini_temperature,
+        timeout=known.gemini_timeout_seconds,
+        max_retries=1,  # the agent tries again itself, unless words have left already
+        max_tokens=MOST_TOKENS,
+        vertexai=False,
     )
 
 

@@ -20,6 +20,7 @@ TABLE_PROPERTIES = (
 SIGNING_KEYS = {"active": "k1", "k1": "the-key-of-all-tests-is-long-enough-for-hs256"}
 RAZORPAY_KEYS = {"keyId": "rzp_test_key", "keySecret": "rzp-secret", "webhookSecret": "hook"}
 IMAGEKIT_KEYS = {"publicKey": "public_key", "privateKey": "private_key"}
+GEMINI_KEYS = {"apiKey": "gemini_key"}
 
 
 @cache
@@ -43,6 +44,7 @@ def make_secrets() -> None:
         "signing-keys": SIGNING_KEYS,
         "razorpay": RAZORPAY_KEYS,
         "imagekit": IMAGEKIT_KEYS,
+        "gemini": GEMINI_KEYS,
     }.items():
         manager.create_secret(Name=f"supermarket/{STAGE}/{name}", SecretString=json.dumps(value))
 

@@ -66,6 +66,7 @@ def _start(home: Path) -> None:
         cloud = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "local", "run", "--empty", *given],
             cwd=TEMPLATE.parent,
+            env={name: value for name, value in os.environ.items() if name != "GOOGLE_API_KEY"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

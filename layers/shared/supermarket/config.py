@@ -31,6 +31,12 @@ class Settings(BaseModel):
     ai_messages_per_minute: int = Field(ge=1)
     ai_tokens_per_day: int = Field(ge=1)
     ai_connections_per_user: int = Field(ge=1)
+    ai_tool_calls: int = Field(ge=1)
+    gemini_base_url: str
+    gemini_model: str
+    gemini_temperature: float = Field(ge=0, le=2)
+    gemini_timeout_seconds: float = Field(gt=0)
+    gemini_retries: int = Field(ge=0, le=5)
 
     @property
     def origins(self) -> frozenset[str]:

@@ -1,0 +1,41 @@
+"""Which tools a caller gets: by role, bound to that caller."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ai_buddy.customer_tools import CustomerTools
+from ai_buddy.retrieval import Policies
+from ai_buddy.seller_tools import SellerTools
+from ai_buddy.shop import AddressBook, Books, Carts, Catalogue, Orders
+from ai_buddy.tools import Shown, Tool, memory_tool, policy_tool
+from supermarket.caller import Caller, Role
+from supermarket.money import Money
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """The shop's ports, from which tools are made anew for every question."""
+
+    catalogue: Catalogue
+    carts: Carts
+    orders: Orders
+    addresses: AddressBook
+    books: Books
+    policies: Policies
+    charged: Callable[[Money], Money]
+
+    def of(self, caller: Caller, shown: Shown) -> Sequence[Tool]:
+        """The tools of this caller."""
+        return (*self._own(caller), policy_tool(self.policies), memory_tool(shown))
+
+    def _own(self, caller: Caller) -> Sequence[Tool]:
+        match caller.role:
+            case Role.USER:
+                customer = CustomerTools(
+                    caller, self.catalogue, self.carts, self.orders, self.addresses, self.charged
+                )
+                return customer.all()
+            case Role.SELLER:
+                return SellerTools(caller, self.books, self.orders).all()
+            case _:
+                return ()
