@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from hashlib import sha256
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ai_buddy.model import Proposal
 from ai_buddy.shop import Cart, Carts, Desk, Order, SavedAddress
@@ -21,7 +21,19 @@ SELLERS = frozenset({Role.SELLER})
 
 CART_MOVED = "Your cart is not what it was when you were asked. Have a look, and ask again."
 
+
+def _printable(text: str) -> str:
+    """An address or a number must not break out of its line, in a mail or on a parcel."""
+    if not text.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return text
+
+
 type Id = Annotated[str, Field(pattern=ID_PATTERN)]
+type Line = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_printable)]
+type Country = Annotated[str, Field(min_length=2, max_length=60), AfterValidator(_printable)]
+type Zip = Annotated[str, Field(min_length=3, max_length=12), AfterValidator(_printable)]
+type Tracking = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_printable)]
 
 
 class Action(BaseModel):
@@ -59,11 +71,11 @@ class RedirectOrder(Action):
 
     roles = CUSTOMERS
     order_id: Id
-    street: str | None = None
-    city: str | None = None
-    state: str | None = None
-    zip: str | None = None
-    country: str | None = None
+    street: Line | None = None
+    city: Line | None = None
+    state: Line | None = None
+    zip: Zip | None = None
+    country: Country | None = None
 
     def changes(self) -> Mapping[str, str]:
         return self.model_dump(exclude={"order_id"}, exclude_none=True)
@@ -82,7 +94,7 @@ class MarkShipped(Action):
 
     roles = SELLERS
     order_id: Id
-    tracking_number: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    tracking_number: Tracking | None = None
 
 
 KINDS: Mapping[str, type[Action]] = {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ai_buddy.actions import Action, CancelOrder, PlaceOrder, RedirectOrder
+from ai_buddy.actions import Action, CancelOrder, Country, Line, PlaceOrder, RedirectOrder, Zip
 from ai_buddy.model import ShownOrder
 from ai_buddy.shop import (
     AddressBook,
@@ -91,9 +91,6 @@ class Checkout(Arguments):
     )
 
 
-type Line = Annotated[str, Field(min_length=1, max_length=120)]
-
-
 class NewAddress(Arguments):
     """Fields that stay the same are left out."""
 
@@ -101,8 +98,8 @@ class NewAddress(Arguments):
     street: Line | None = None
     city: Line | None = None
     state: Line | None = None
-    zip: Annotated[str, Field(min_length=3, max_length=12)] | None = None
-    country: Annotated[str, Field(min_length=2, max_length=60)] | None = None
+    zip: Zip | None = None
+    country: Country | None = None
 
     def changes(self) -> dict[str, str]:
         return self.model_dump(exclude={"order_id"}, exclude_none=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ai_buddy.actions import MAX_STOCK, MarkShipped, SetStock
+from ai_buddy.actions import MAX_STOCK, MarkShipped, SetStock, Tracking
 from ai_buddy.shop import Books, Orders, Product, ProductSales, SalesFigures
 from ai_buddy.tools import (
     Arguments,
@@ -57,7 +57,7 @@ class Counted(Arguments):
 
 class Dispatched(Arguments):
     order_id: OrderId
-    tracking_number: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    tracking_number: Tracking | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,239 @@
+"""What happens when a person says yes: once, as it was shown, with the shop's own checks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ai_buddy.model import Proposal, Proposed
+from conftest import FrozenClock
+from supermarket.caller import Role
+from supermarket.clock import new_id
+from supermarket.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
+from supermarket.money import Currency, Money
+from support.api import a_caller
+from support.assistant import AssistedShop, Visitor
+
+KEY = "message-1"
+
+
+@pytest.fixture
+def shop(clock: FrozenClock) -> AssistedShop:
+    return AssistedShop(clock)
+
+
+@pytest.fixture
+def asha(shop: AssistedShop) -> Visitor:
+    return shop.customer()
+
+
+@pytest.fixture
+def ravi(shop: AssistedShop) -> Visitor:
+    return shop.seller()
+
+
+def proposal(visitor: Visitor, tool: str, **arguments: Any) -> Proposal:
+    [shown] = visitor.uses(tool, **arguments).shown
+    assert isinstance(shown, Proposed)
+    return shown.proposal
+
+
+def confirm(visitor: Visitor, wanted: Proposal, key: str = KEY) -> str:
+    return visitor.shop.actions.execute(visitor.caller, wanted, key)
+
+
+def orders_of(visitor: Visitor) -> list[str]:
+    return [order["id"] for order in visitor.uses("list_my_orders").told["orders"]]
+
+
+def test_a_confirmed_order_is_placed(shop: AssistedShop, asha: Visitor) -> None:
+    asha.takes(shop.sells("Tea", price=Money(10000, Currency.INR)), 2)
+    asha.lives_at()
+
+    sentence = confirm(asha, proposal(asha, "propose_order"))
+
+    [order_id] = orders_of(asha)
+    assert sentence.startswith(f"Order {order_id} is placed: 250.00 INR in all.")
+    assert asha.units_in_cart() == 0
+
+
+def test_an_order_confirmed_twice_is_placed_once(shop: AssistedShop, asha: Visitor) -> None:
+    tea = shop.sells("Tea", stock=9)
+    asha.takes(tea)
+    asha.lives_at()
+    wanted = proposal(asha, "propose_order")
+
+    first = confirm(asha, wanted)
+    asha.takes(tea)
+
+    assert confirm(asha, wanted) == first
+    assert len(orders_of(asha)) == 1
+    assert asha.units_in_cart() == 1
+
+
+def test_a_cart_that_changed_meanwhile_is_not_ordered(shop: AssistedShop, asha: Visitor) -> None:
+    tea = shop.sells("Tea", stock=9)
+    asha.takes(tea)
+    asha.lives_at()
+    wanted = proposal(asha, "propose_order")
+    asha.takes(tea)
+
+    with pytest.raises(Conflict, match="not what it was"):
+        confirm(asha, wanted)
+    assert orders_of(asha) == []
+
+
+def test_a_price_that_rose_meanwhile_is_not_paid(shop: AssistedShop, asha: Visitor) -> None:
+    from decimal import Decimal
+
+    from product.model import Changes
+
+    ravi = shop.seller()
+    tea = shop.sells("Tea", seller=ravi)
+    asha.takes(tea)
+    asha.lives_at()
+    wanted = proposal(asha, "propose_order")
+    changes = Changes(amount=Decimal(900))
+    shop.catalogue.service.update(tea.id, changes, (), ravi.caller)
+
+    with pytest.raises(Conflict):
+        confirm(asha, wanted)
+    assert orders_of(asha) == []
+
+
+def test_a_confirmed_cancellation_cancels_and_twice_is_once(
+    shop: AssistedShop, asha: Visitor
+) -> None:
+    order = asha.orders(shop.sells("Tea"), paid=True)
+    wanted = proposal(asha, "propose_cancellation")
+
+    sentence = confirm(asha, wanted)
+
+    assert sentence == f"Order {order.id} is cancelled. Your money is on its way back to you."
+    assert confirm(asha, wanted) == sentence
+    assert asha.status_of(order) == "CANCELLED"
+
+
+def test_an_order_that_was_shipped_meanwhile_is_not_cancelled(
+    shop: AssistedShop, asha: Visitor, ravi: Visitor
+) -> None:
+    order = asha.orders(shop.sells("Tea", seller=ravi), paid=True)
+    wanted = proposal(asha, "propose_cancellation")
+    shop.orders.ship(order.id, None, ravi.caller)
+    with pytest.raises(Conflict):
+        confirm(asha, wanted)
+
+
+def test_a_confirmed_address_is_where_the_order_goes(shop: AssistedShop, asha: Visitor) -> None:
+    order = asha.orders(shop.sells("Tea"))
+    wanted = proposal(asha, "propose_address_change", city="Pune", zip="411001")
+    assert "Pune, Karnataka 411001" in confirm(asha, wanted)
+    confirm(asha, wanted)
+    assert shop.orders.look_at(order.id, asha.caller).shipping_address.city == "Pune"
+
+
+def test_an_address_that_is_none_is_refused_by_the_shop(shop: AssistedShop, asha: Visitor) -> None:
+    asha.orders(shop.sells("Tea"))
+    with pytest.raises(Invalid):
+        confirm(asha, proposal(asha, "propose_address_change", zip="not a zip"))
+
+
+def test_a_confirmed_stock_is_set(shop: AssistedShop, ravi: Visitor) -> None:
+    tea = shop.sells("Tea", seller=ravi, stock=5)
+    wanted = proposal(ravi, "propose_stock", product_id=tea.id, stock=77)
+    assert confirm(ravi, wanted) == "The stock is now 77."
+    confirm(ravi, wanted)
+    assert shop.catalogue.service.one(tea.id).stock == 77
+
+
+def test_a_confirmed_shipment_is_marked_audited_and_twice_is_once(
+    shop: AssistedShop, asha: Visitor, ravi: Visitor
+) -> None:
+    order = asha.orders(shop.sells("Tea", seller=ravi), paid=True)
+    wanted = proposal(ravi, "propose_shipped", order_id=order.id, tracking_number="BD1")
+
+    assert confirm(ravi, wanted) == f"Order {order.id} is marked as shipped."
+    confirm(ravi, wanted)
+
+    assert shop.orders.look_at(order.id, asha.caller).tracking_number == "BD1"
+    assert len(shop.audit.entries) == 1
+
+
+# --- whatever stands in a proposal, the shop decides ---
+
+
+def foreign(shop: AssistedShop) -> Mapping[str, tuple[str, dict[str, Any], Role]]:
+    """Proposals about a stranger's affairs, as somebody who forged one would write them."""
+    seller, victim = shop.seller(), shop.customer()
+    product = shop.sells("Tea", seller=seller, stock=5)
+    order = victim.orders(product, paid=True)
+    return {
+        "cancel_order": ("cancel_order", {"order_id": order.id}, Role.USER),
+        "redirect_order": ("redirect_order", {"order_id": order.id, "city": "Pune"}, Role.USER),
+        "mark_shipped": ("mark_shipped", {"order_id": order.id}, Role.SELLER),
+        "set_stock": ("set_stock", {"product_id": product.id, "stock": 0}, Role.SELLER),
+    }
+
+
+@pytest.mark.parametrize("name", ["cancel_order", "redirect_order", "mark_shipped", "set_stock"])
+def test_a_strangers_affairs_cannot_be_confirmed(shop: AssistedShop, name: str) -> None:
+    action, arguments, role = foreign(shop)[name]
+    with pytest.raises((NotFound, Forbidden)):
+        shop.actions.execute(a_caller(role), Proposal(action, arguments, ""), KEY)
+
+
+@pytest.mark.parametrize("name", ["cancel_order", "redirect_order", "mark_shipped", "set_stock"])
+def test_the_wrong_role_cannot_confirm(shop: AssistedShop, name: str) -> None:
+    action, arguments, role = foreign(shop)[name]
+    other = Role.SELLER if role is Role.USER else Role.USER
+    with pytest.raises(Forbidden):
+        shop.actions.execute(a_caller(other), Proposal(action, arguments, ""), KEY)
+
+
+def test_a_strangers_address_cannot_be_ordered_to(shop: AssistedShop, asha: Visitor) -> None:
+    stranger = shop.customer()
+    stranger.lives_at("13 Secret Lane")
+    foreign_id = shop.auth.service.address_book(stranger.caller.user_id).default_id
+    asha.takes(shop.sells("Tea"))
+    asha.lives_at()
+    honest = proposal(asha, "propose_order")
+    forged = Proposal(honest.action, {**honest.arguments, "address_id": foreign_id}, "")
+    with pytest.raises(NotFound):
+        confirm(asha, forged)
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments"),
+    [
+        ("refund", {}),
+        ("", {}),
+        ("cancel_order", {}),
+        ("cancel_order", {"order_id": "x"}),
+        ("cancel_order", {"order_id": new_id, "user_id": "somebody"}),
+        ("set_stock", {"product_id": new_id, "stock": -1}),
+        ("set_stock", {"product_id": new_id, "stock": "7"}),
+        ("place_order", {"address_id": "a", "fingerprint": "short"}),
+        ("mark_shipped", {"order_id": new_id, "tracking_number": "x" * 61}),
+        ("mark_shipped", {"order_id": new_id, "tracking_number": "BD1\r\nBcc: all"}),
+        ("redirect_order", {"order_id": new_id, "street": "1 Road\nTo: another"}),
+    ],
+)
+def test_a_malformed_proposal_does_nothing(
+    shop: AssistedShop, action: str, arguments: Mapping[str, Any]
+) -> None:
+    made = {name: value() if callable(value) else value for name, value in arguments.items()}
+    for role in (Role.USER, Role.SELLER):
+        with pytest.raises(DomainError):
+            shop.actions.execute(a_caller(role), Proposal(action, made, ""), KEY)
+
+
+def test_proposals_can_be_kept_as_json_and_name_nobody(shop: AssistedShop, asha: Visitor) -> None:
+    import json
+
+    asha.takes(shop.sells("Tea"))
+    asha.lives_at()
+    wanted = proposal(asha, "propose_order")
+    kept = json.loads(json.dumps(dict(wanted.arguments)))
+    assert kept == wanted.arguments
+    assert asha.caller.user_id not in json.dumps(kept)
+    assert confirm(asha, Proposal(wanted.action, kept, wanted.text))

@@ -1,0 +1,161 @@
+"""The assistant's tools on the shop's real services, with everything below them in memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from ai_buddy.actions import ConfirmedActions
+from ai_buddy.gateways import (
+    SavedAddresses,
+    SellerBooks,
+    ShopCarts,
+    ShopCatalogue,
+    ShopDesk,
+    ShopOrders,
+    charged,
+)
+from ai_buddy.retrieval import Policies
+from ai_buddy.toolbox import Toolbox
+from ai_buddy.tools import Outcome, Shown, Tool
+from auth.model import Address
+from cart.service import CartService
+from order import gateways as order_gateways
+from order.model import Charges, Order, OrderStatus
+from order.service import OrderService, Terms
+from product.model import Product, Seller
+from seller_dashboard.model import CatalogueEntry, Sale
+from seller_dashboard.service import Bookkeeping, Dashboard
+from supermarket.caller import Caller, Role
+from supermarket.clock import Clock, new_id
+from support.api import a_caller
+from support.auth import InMemoryAuth
+from support.cart import InMemoryCarts
+from support.in_memory import InMemoryAuditTrail, InMemoryIdempotencyKeys, InMemoryOutbox
+from support.order import InMemoryOrders
+from support.product import Shop, a_product
+from support.seller_dashboard import (
+    InMemoryCatalogue,
+    InMemoryNotes,
+    InMemorySales,
+    a_sale,
+)
+
+POLICIES = Policies.read()
+TAX, SHIPPING = Decimal(5), 4000
+
+
+class AssistedShop:
+    """A shop with an assistant: its tools, and what confirmations do."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.catalogue = Shop(clock)
+        products = self.catalogue.service
+        self.carts = CartService(InMemoryCarts(clock), products, clock)
+        self.auth = InMemoryAuth(clock)
+        self.audit = InMemoryAuditTrail()
+        keys = InMemoryIdempotencyKeys(clock)
+        self.orders = OrderService(
+            orders=InMemoryOrders(),
+            catalogue=order_gateways.ShopCatalogue(products),
+            carts=order_gateways.ShopCarts(self.carts),
+            address_book=order_gateways.SavedAddresses(self.auth.service),
+            idempotency_keys=keys,
+            audit=self.audit,
+            begin=InMemoryOutbox().begin,
+            terms=Terms(timedelta(minutes=15), Charges(TAX, SHIPPING)),
+            clock=clock,
+            new_id=new_id,
+        )
+        self._listed = InMemoryCatalogue()
+        sales, notes = InMemorySales(self._listed), InMemoryNotes()
+        self.books = Bookkeeping(sales, notes, self._listed, InMemoryOutbox().begin)
+        self.toolbox = Toolbox(
+            catalogue=ShopCatalogue(products),
+            carts=ShopCarts(self.carts),
+            orders=ShopOrders(self.orders),
+            addresses=SavedAddresses(self.auth.service),
+            books=SellerBooks(Dashboard(sales, notes, self._listed), products, clock),
+            policies=POLICIES,
+            charged=charged(TAX, SHIPPING),
+        )
+        self.actions = ConfirmedActions(
+            ShopDesk(self.orders, products, keys), ShopCarts(self.carts)
+        )
+
+    def customer(self) -> "Visitor":
+        return Visitor(self, a_caller(Role.USER))
+
+    def seller(self) -> "Visitor":
+        return Visitor(self, a_caller(Role.SELLER))
+
+    def sells(self, title: str, **values: Any) -> Product:
+        """Put a product on sale; `seller` may be a visitor."""
+        seller = values.pop("seller", None)
+        if seller is not None:
+            person = seller.caller
+            values["seller"] = Seller(person.user_id, person.email, person.first_name)
+        product = a_product(title=title, **values)
+        transaction = self.catalogue.outbox.begin()
+        self.catalogue.entries.add(_words(product), product)
+        self.catalogue.products.add(product, transaction)
+        transaction.commit()
+        self.books.revise_product(
+            CatalogueEntry(
+                product.seller.user_id, product.id, title, product.price, product.category, 1
+            )
+        )
+        return product
+
+    def sold(self, seller: "Visitor", **values: Any) -> Sale:
+        """Note a sale in the seller's books."""
+        sale = replace(a_sale(order_id=new_id(), seller_id=seller.caller.user_id), **values)
+        self.books.record([sale])
+        return sale
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody who is signed in, and the tools that the assistant has for them."""
+
+    shop: AssistedShop
+    caller: Caller
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        return {tool.name: tool for tool in self.shop.toolbox.of(self.caller, Shown())}
+
+    def uses(self, name: str, **arguments: Any) -> Outcome:
+        """Run a tool with the model's arguments."""
+        tool = self.tools[name]
+        return tool.run(tool.arguments.model_validate(arguments))
+
+    def takes(self, product: Product, quantity: int = 1) -> None:
+        self.shop.carts.add(self.caller.user_id, product.id, quantity)
+
+    def lives_at(self, street: str = "12 MG Road") -> None:
+        home = Address(new_id(), street, "Bengaluru", "Karnataka", "560001", "IN")
+        self.shop.auth.service.add_address(self.caller.user_id, home, make_default=False)
+
+    def orders(self, product: Product, quantity: int = 1, *, paid: bool = False) -> Order:
+        self.takes(product, quantity)
+        self.lives_at()
+        home = self.shop.auth.service.address_book(self.caller.user_id).default_id
+        assert home is not None
+        order = self.shop.orders.place(self.caller, home)
+        if paid:
+            self.shop.orders.confirm(order.id)
+        return self.shop.orders.look_at(order.id, self.caller)
+
+    def status_of(self, order: Order) -> OrderStatus:
+        return self.shop.orders.look_at(order.id, self.caller).status
+
+    def units_in_cart(self) -> int:
+        return self.shop.carts.look(self.caller.user_id).total_quantity
+
+
+def _words(product: Product) -> frozenset[str]:
+    from product.words import findable
+
+    return findable(f"{product.title} {product.description}")
