@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from supermarket.clock import new_id
 from support.chat import Chat, chatting
 from support.deployed import rows
-from support.shop import Person, at_once, eventually
+from support.shop import Person, at_once, client
 
 pytestmark = pytest.mark.e2e
 
@@ -48,6 +49,22 @@ def refused_with(
     ):
         pass
     return int(refused.value.response.status_code)
+
+
+def a_word() -> str:
+    """One that nobody else says."""
+    return f"x{new_id()[-10:].lower()}"
+
+
+def slowly(endpoints: dict[str, Any], seconds: float) -> str:
+    """From now on the model speaks slowly about a word."""
+    word = a_word()
+    order(endpoints, {"kind": "slow", "seconds": seconds, "about": word, "times": 9})
+    return word
+
+
+def order(endpoints: dict[str, Any], fault: dict[str, Any]) -> None:
+    client(endpoints["gemini"]).post("/simulator/faults", json=fault).raise_for_status()
 
 
 # --- who gets in ----------------------------------------------------------------------------------
@@ -91,13 +108,15 @@ def test_signing_out_ends_open_connections(
 
 
 def test_nonsense_is_told_so_and_the_connection_stays(chat: Chat) -> None:
-    for nonsense in ("", "{", "[]", "🛒", '{"action":"$connect"}', '{"action":"dance"}', '{"a":1}'):
+    for nonsense in ("", "{", "[]", "🛒", '{"action":"dance"}', '{"action":5}', '{"a":1}'):
         chat.socket.send(nonsense)
         assert chat.receive()["type"] == "error", nonsense
     for frame in ({}, {"text": "x" * 4_001}, {"text": "hi", "user": "01"}, {"text": 1}):
         chat.send("message", **frame)
         assert chat.receive()["code"] == "INVALID", frame
 
+    for event in ("$connect", "$disconnect"):  # a frame is neither
+        chat.send(event)
     chat.send("ping")
     assert chat.receive() == {"type": "pong"}
 
@@ -174,27 +193,116 @@ def test_an_answer_streams_and_is_told_whole(chat: Chat) -> None:
     assert len({frame["messageId"] for frame in frames}) == 1
 
 
-def test_a_client_that_drops_and_comes_back_has_the_whole_answer_once(
+def test_what_cannot_be_undone_waits_for_a_confirmation_and_happens_once(
+    shelf: tuple[Person, list[dict[str, Any]]], customer: Person, chat: Chat
+) -> None:
+    customer.takes(shelf[1][0])
+    order = customer.orders().json()["order"]
+
+    asked = chat.ask(f"cancel my order {order['id']}")
+    assert asked["confirm"]["text"]
+    chat.ask("yes, I confirm, do it")
+    assert customer.order(order["id"])["status"] == "PENDING"
+
+    for _ in range(2):
+        chat.send("confirm", messageId=asked["messageId"], accept=True)
+        outcome = chat.until("done", "error")
+        assert [frame["type"] for frame in outcome] == ["message", "done"], outcome
+        assert outcome[0]["confirms"] == asked["messageId"]
+    assert customer.order(order["id"])["status"] == "CANCELLED"
+    chat.send("confirm", messageId=asked["messageId"], accept=False)
+    assert chat.receive()["code"] == "DECIDED"
+    chat.send("history", conversationId=chat.conversation)
+    texts = [message["text"] for message in chat.receive()["messages"]]
+    assert texts.count(outcome[0]["text"]) == 1
+
+
+def test_there_is_nothing_to_stop_once_all_is_said_and_no_cursor_can_be_made_up(chat: Chat) -> None:
+    chat.say("hello")
+
+    chat.send("stop")
+    assert chat.receive()["code"] == "MESSAGE_UNKNOWN"
+    chat.send("history", conversationId=chat.conversation, cursor="bm90aGluZw")
+    assert chat.receive()["code"] == "INVALID"
+
+
+def test_a_client_that_drops_mid_answer_and_comes_back_has_the_whole_answer_once(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
+    word = slowly(endpoints, seconds=0.5)
     with chatting(endpoints, customer) as first:
-        first.send("message", text="hello", clientMessageId="m-1")
-        started = first.receive()
+        first.send("message", text=f"hello {word}", clientMessageId=word)
+        started = first.until("token")[0]
+
     with chatting(endpoints, customer) as again:
-        again.send("message", text="hello", clientMessageId="m-1")
-        assert again.until("started")[-1]["messageId"] == started["messageId"]
+        again.send("history", conversationId=started["conversationId"])
+        missed = again.receive()["messages"][-1]
+        rest = again.until("done")
+        again.send("message", text=f"hello {word}", clientMessageId=word)
+        repeated = again.until("done")
+        again.send("history")
+        kept = again.receive()["messages"]
 
-        def whole() -> dict[str, Any] | None:
-            again.send("history", conversationId=started["conversationId"])
-            messages = again.until("history")[-1]["messages"]
-            assert len(messages) == 2
-            return messages[1] if messages[1]["status"] == "done" else None
+    [message] = [frame for frame in rest if frame["type"] == "message"]
+    tokens = "".join(frame["text"] for frame in rest if frame["type"] == "token")
+    assert missed["status"] == "running"
+    assert tokens
+    assert missed["text"] + tokens == message["text"]
+    assert [frame["type"] for frame in repeated] == ["started", "message", "done"]
+    assert [each["text"] for each in kept] == [f"hello {word}", message["text"]]
 
-        message = eventually(whole, "the answer is kept")
-        again.send("message", text="hello", clientMessageId="m-1")
-        told = again.until("message")[-1]
-    assert message["text"]
-    assert told["text"] == message["text"]
+
+def test_an_answer_can_be_stopped(endpoints: dict[str, Any], chat: Chat) -> None:
+    word = slowly(endpoints, seconds=2)
+    chat.send("message", text=f"hello {word}")
+    chat.until("token")
+    began = time.monotonic()
+
+    chat.send("stop")
+
+    done = chat.until("done")[-1]
+    assert done["status"] == "stopped"
+    assert time.monotonic() - began < 5
+    chat.conversation = chat.frames[0]["conversationId"]
+    assert chat.say("hello")[-1]["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"kind": "status", "status": 429, "times": 9},
+        {"kind": "status", "status": 500, "times": 9},
+        {"kind": "malformed", "times": 9},
+        {"kind": "cut", "times": 9},
+    ],
+    ids=["busy", "broken", "malformed", "cut"],
+)
+def test_a_model_in_trouble_costs_one_answer_and_nobody_elses(
+    endpoints: dict[str, Any], customer: Person, chat: Chat, trouble: dict[str, Any]
+) -> None:
+    word = a_word()
+    order(endpoints, {**trouble, "about": word})
+    with chatting(endpoints, Person.register(endpoints)) as other:
+        told = chat.say(f"hello {word}")[-1]
+        assert other.say("hello")[-1]["type"] == "done"
+
+    assert told["type"] == "error"
+    client(endpoints["gemini"]).delete("/simulator/faults").raise_for_status()
+    assert chat.say("hello")[-1]["type"] == "done"
+
+
+def test_the_first_words_are_not_held_up(endpoints: dict[str, Any], chat: Chat) -> None:
+    chat.say("hello")
+    late = []
+    for _ in range(5):
+        chat.frames.clear()
+        chat.at.clear()
+        chat.say("hello")
+        first = next(n for n, frame in enumerate(chat.frames) if frame["type"] == "token")
+        visits = client(endpoints["gemini"]).get("/simulator/visits").json()["visits"]
+        late.append(chat.at[first] - visits[-1]["first_words_at"])
+
+    assert sorted(late)[2] < 0.3, late
 
 
 def test_a_deleted_conversation_leaves_nothing_behind(
