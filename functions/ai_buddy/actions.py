@@ -97,8 +97,27 @@ class MarkShipped(Action):
     tracking_number: Tracking | None = None
 
 
+class PutInCart(Action):
+    """So many of a product in the cart, however many there were."""
+
+    roles = CUSTOMERS
+    product_id: Id
+    quantity: Annotated[int, Field(ge=1, le=99)]
+
+
+class TakeFromCart(Action):
+    """None of a product in the cart."""
+
+    roles = CUSTOMERS
+    product_id: Id
+
+
 KINDS: Mapping[str, type[Action]] = {
-    kind.name(): kind for kind in (PlaceOrder, CancelOrder, RedirectOrder, SetStock, MarkShipped)
+    kind.name(): kind
+    for kind in (
+        *(PutInCart, TakeFromCart, PlaceOrder, CancelOrder, RedirectOrder),
+        *(SetStock, MarkShipped),
+    )
 }
 
 
@@ -120,6 +139,10 @@ class ConfirmedActions:
                 return self._cancel(caller, action)
             case RedirectOrder():
                 return self._redirect(caller, action)
+            case PutInCart():
+                return self._put_in_cart(caller, action)
+            case TakeFromCart():
+                return self._take_from_cart(caller, action)
             case SetStock():
                 return self._set_stock(caller, action)
             case MarkShipped():
@@ -147,6 +170,18 @@ class ConfirmedActions:
     def _redirect(self, caller: Caller, action: RedirectOrder) -> str:
         order = self._desk.redirect(caller, action.order_id, action.changes())
         return f"Order {order.id} now goes to {order.address}."
+
+    def _put_in_cart(self, caller: Caller, action: PutInCart) -> str:
+        is_there = self._carts.look(caller).line(action.product_id) is not None
+        put = self._carts.change if is_there else self._carts.add
+        cart = put(caller, action.product_id, action.quantity)
+        return f"Done. Your cart comes to {_in_words(cart.total)}."
+
+    def _take_from_cart(self, caller: Caller, action: TakeFromCart) -> str:
+        cart = self._carts.look(caller)
+        if cart.line(action.product_id) is not None:
+            cart = self._carts.remove(caller, action.product_id)
+        return f"Done. Your cart comes to {_in_words(cart.total)}."
 
     def _set_stock(self, caller: Caller, action: SetStock) -> str:
         product = self._desk.set_stock(caller, action.product_id, action.stock)

@@ -1,13 +1,23 @@
 """What the assistant can do for a customer: look around, fill the cart, ask for the rest."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from ai_buddy.actions import Action, CancelOrder, Country, Line, PlaceOrder, RedirectOrder, Zip
+from ai_buddy.actions import (
+    Action,
+    CancelOrder,
+    Country,
+    Line,
+    PlaceOrder,
+    PutInCart,
+    RedirectOrder,
+    TakeFromCart,
+    Zip,
+)
 from ai_buddy.model import ShownOrder
 from ai_buddy.shop import (
     AddressBook,
@@ -50,6 +60,7 @@ from supermarket.money import Money
 
 MOST_ORDERS = 5
 MOST_NAMED = 5
+MOST_OF_AN_ITEM = 99
 NOT_ON_SALE = "There is no such product; ids come from a list of products"
 
 
@@ -107,7 +118,12 @@ class NewAddress(Arguments):
 
 @dataclass(frozen=True)
 class CustomerTools:
-    """The tools of one customer."""
+    """The tools of one customer, for one question.
+
+    A turn in which the model has read what sellers write does not change the cart, but proposes to:
+    whatever their words talked it into, the person sees it first. What was shown in an earlier
+    turn, and seen, is added at once.
+    """
 
     caller: Caller
     catalogue: Catalogue
@@ -115,6 +131,7 @@ class CustomerTools:
     orders: Orders
     addresses: AddressBook
     charged: Callable[[Money], Money]  # what goods of a price cost with all that comes on top
+    read: list[str] = field(default_factory=list, init=False)  # products read about in this turn
 
     def all(self) -> Sequence[Tool]:
         return (*self._looking(), *self._cart(), *self._orders(), *self._proposals())
@@ -174,11 +191,11 @@ class CustomerTools:
         if not found and wish.text and wish.category:
             # categories are the sellers' words, and a guess at one must not hide everything
             found = self.catalogue.search(replace(wish, category=None), MOST_PRODUCTS)
-        return products_outcome(found)
+        return self._listed(found)
 
     def details(self, asked: OneProduct) -> Outcome:
         product = self._product(asked.product_id)
-        outcome = products_outcome([product])
+        outcome = self._listed([product])
         return Outcome({"product": product_told(product, LONGEST)}, outcome.shown, outcome.ids)
 
     def both(self, asked: SomeProducts) -> Outcome:
@@ -186,7 +203,7 @@ class CustomerTools:
         products = [found[each] for each in dict.fromkeys(asked.product_ids) if each in found]
         if len(products) < 2:
             raise NotFound(NOT_ON_SALE)
-        outcome = products_outcome(products)
+        outcome = self._listed(products)
         cheapest = min(products, key=lambda product: product.price.minor)
         return Outcome({**outcome.told, "cheapest": cheapest.id}, outcome.shown, outcome.ids)
 
@@ -194,15 +211,25 @@ class CustomerTools:
         return cart_outcome(self.carts.look(self.caller))
 
     def add(self, item: AddItem) -> Outcome:
+        if self.read:
+            return self._propose_to_put(item.product_id, item.quantity, in_addition=True)
         cart = self.carts.add(self.caller, item.product_id, item.quantity)
         return cart_outcome(cart, f"added {item.quantity} of {_title(cart, item.product_id)}")
 
     def change(self, item: ChangeItem) -> Outcome:
+        if self.read:
+            return self._propose_to_put(item.product_id, item.quantity, in_addition=False)
         cart = self.carts.change(self.caller, item.product_id, item.quantity)
         return cart_outcome(cart, f"now {item.quantity} of {_title(cart, item.product_id)}")
 
     def remove(self, item: OneProduct) -> Outcome:
-        return cart_outcome(self.carts.remove(self.caller, item.product_id), "removed")
+        if not self.read:
+            return cart_outcome(self.carts.remove(self.caller, item.product_id), "removed")
+        line = self.carts.look(self.caller).line(item.product_id)
+        if line is None:
+            raise NotFound("There is no such item in the cart")
+        action = TakeFromCart(product_id=line.product_id)
+        return _proposed(action, f"Take {line.title} out of your cart.")
 
     def mine(self, asked: MyOrders) -> Outcome:
         orders = self.orders.newest(self.caller, asked.status, MOST_ORDERS)
@@ -259,6 +286,21 @@ class CustomerTools:
         parts = ", ".join(f"{name}: {value}" for name, value in changes.items())
         text = f"Change the delivery address of your order {short(order.id)} to {parts}."
         return _proposed(RedirectOrder(order_id=order.id, **changes), text)
+
+    def _listed(self, products: Sequence[Product]) -> Outcome:
+        self.read.extend(product.id for product in products)
+        return products_outcome(products)
+
+    def _propose_to_put(self, product_id: str, quantity: int, *, in_addition: bool) -> Outcome:
+        product = self._product(product_id)
+        line = self.carts.look(self.caller).line(product_id)
+        if line is None and not in_addition:
+            raise NotFound("There is no such item in the cart")
+        total = quantity + (line.quantity if line and in_addition else 0)
+        if total > min(product.stock, MOST_OF_AN_ITEM):
+            raise Conflict(f"Only {min(product.stock, MOST_OF_AN_ITEM)} can be had")
+        text = f"Put {total} x {product.title} in your cart, at {in_words(product.price)} each."
+        return _proposed(PutInCart(product_id=product.id, quantity=total), text)
 
     def _product(self, product_id: str) -> Product:
         product = self.catalogue.find_many([product_id]).get(product_id)

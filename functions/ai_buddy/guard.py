@@ -26,7 +26,7 @@ ADDRESS = re.compile(
     )\S+""",
     re.IGNORECASE | re.VERBOSE,
 )
-ID = re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b", re.IGNORECASE)
+ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE)
 NO_TAG = "\u2039"  # looks like what it stands for, and begins nothing
 ENDING = ".,;:!?)]}>*_\"'`"
 
@@ -72,8 +72,8 @@ class Guard:
     def clean(self, text: str) -> str:
         """Whole words made safe. Escapes go first: a renderer would undo them after us."""
         plain = _unescaped(unfenced(text)).replace("<", NO_TAG)
-        addressed = ADDRESS.sub(self._address, plain)
-        return ID.sub(self._id, PICTURE.sub("", addressed))
+        anonymous = ID.sub(self._id, plain)
+        return PICTURE.sub("", ADDRESS.sub(self._address, anonymous))
 
     def _address(self, found: re.Match[str]) -> str:
         whole = found.group()

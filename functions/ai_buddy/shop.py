@@ -55,6 +55,9 @@ class Cart:
     lines: tuple[CartLine, ...]
     total: Money
 
+    def line(self, product_id: str) -> CartLine | None:
+        return next((line for line in self.lines if line.product_id == product_id), None)
+
 
 @dataclass(frozen=True)
 class Address:

@@ -175,6 +175,36 @@ def test_the_cart_is_the_callers_own(shop: AssistedShop, asha: Visitor) -> None:
     assert (asha.units_in_cart(), other.units_in_cart()) == (1, 3)
 
 
+def test_what_was_looked_up_in_the_same_turn_is_only_proposed(
+    shop: AssistedShop, asha: Visitor
+) -> None:
+    """Otherwise a seller's words could fill a cart."""
+    tea, rice = shop.sells("Tea", price=rupees(100), stock=9), shop.sells("Rice")
+    asha.takes(tea, 2)
+    asha.takes(rice)
+    turn = {tool.name: tool for tool in asha.tools.values()}
+
+    def in_the_same_turn(name: str, **arguments: Any) -> Outcome:
+        return turn[name].run(turn[name].arguments.model_validate(arguments))
+
+    in_the_same_turn("product_details", product_id=tea.id)
+    added = proposed(in_the_same_turn("add_to_cart", product_id=tea.id, quantity=3))
+    changed = proposed(in_the_same_turn("change_cart_quantity", product_id=tea.id, quantity=4))
+    removed = proposed(in_the_same_turn("remove_from_cart", product_id=rice.id))
+    with pytest.raises(Conflict, match="Only 9"):
+        in_the_same_turn("add_to_cart", product_id=tea.id, quantity=8)
+
+    assert asha.units_in_cart() == 3
+    assert added.text == "Put 5 x Tea in your cart, at 100.00 INR each."
+    for key in ("first", "again"):
+        shop.actions.execute(asha.caller, added, key)
+    assert asha.units_in_cart() == 6
+    shop.actions.execute(asha.caller, changed, "third")
+    for key in ("fourth", "again"):
+        shop.actions.execute(asha.caller, removed, key)
+    assert asha.units_in_cart() == 4
+
+
 def test_more_than_there_is_cannot_be_added(shop: AssistedShop, asha: Visitor) -> None:
     tea = shop.sells("Tea", stock=2)
     with pytest.raises(Conflict, match="Only 2 left"):
