@@ -406,19 +406,20 @@ def _english(said: str) -> str:
 
 
 def _address(text: str) -> dict[str, str]:
-    """The parts of an address that were written after `to`, or with commas in between."""
-    zips = re.search(r"\b(\d{6}|\d{5}(?:-\d{4})?)\b", text)
-    changes = {"zip": zips[1]} if zips else {}
-    tail = re.search(r"\b(?:to|as|pe|par|ko|:)\s+([^?]+)$", text)
-    parts = (
-        [part.strip(" .") for part in re.sub(r"\b\d{6}\b", "", tail[1]).split(",")] if tail else []
+    """The parts of an address: named ones, or those that follow each other after `to`."""
+    named = re.findall(
+        r"\b(street|city|state|country)\s+(?:to\s+|is\s+)?([^,.?]+?)(?=,|\.|\?|$| and )", text
     )
-    parts = [part for part in parts if part]
-    names = ("street", "city", "state", "country")
+    changes = {name: value.strip() for name, value in named}
+    if zips := re.search(r"\b(\d{6}|\d{5}(?:-\d{4})?)\b", text):
+        changes["zip"] = zips[1]
+    if named:
+        return changes
+    tail = re.search(r"\b(?:to|as)\s+([^?]+)$", re.sub(r"\b\d{6}\b", "", text))
+    parts = [part.strip(" .") for part in tail[1].split(",")] if tail else []
+    in_order = ("street", "city", "state", "country")
     if len(parts) > 1:
-        changes |= dict(zip(names, parts, strict=False))
-    elif parts and re.search(r"\d", parts[0]) and not zips:
-        changes["street"] = parts[0]
+        changes |= {name: part for name, part in zip(in_order, parts, strict=False) if part}
     return changes
 
 

@@ -42,7 +42,8 @@ PLAIN = {
     "delivery": "डिलीवरी डिलिवरी deliver delivered shipping",
     "payment": "bhugtan भुगतान पेमेंट pay",
     "policy": "niyam नियम policies rule rules",
-    "time": "samay samai din समय दिन days",
+    "time": "samay samai समय",
+    "days": "din दिन",
     "today": "aaj आज",
     "yesterday": "kal कल",
     "week": "hafte hafta saptah हफ्ते हफ़्ते हफ्ता सप्ताह",
@@ -77,6 +78,7 @@ PLAIN = {
     "under": "below within upto maximum max",
     "over": "above minimum min",
     # the shelves
+    "honey": "shahad shehad शहद",
     "rice": "chawal chaawal चावल",
     "basmati": "बासमती",
     "milk": "doodh dudh दूध",
@@ -126,6 +128,8 @@ PLAIN_OF = {word: plain for plain, words in PLAIN.items() for word in words.spli
 
 # said before words are looked at one by one
 PHRASES = (
+    (r"\b(last|latest) one\b|आखिरी वाला|\baakhri wala\b", "final"),
+    (r"\b(first|second|third|fourth|fifth|which|this|that|other) one\b", r"\1"),
     (r"\b(?:dal|daal)\s+(?:do|dijiye|dena|de)\b", "daal"),
     (r"\b(kar|de|hata|nikal|bata|dikha|bhej|badal|rakh|laga)\s+(?:do|dijiye|dena)\b", r"\1"),
     (r"(डाल|कर|दे|हटा|निकाल|दिखा|बता|भेज|बदल|रख|जोड़|लगा)\s+(?:दो|दीजिए|दीजिये|दें)(?!\S)", r"\1"),
@@ -156,7 +160,7 @@ FILLERS = frozenset(
     over between rupees price cost costs item items product products anything something about
     looking look look-for search put buy good best nice quality stock order list more
     shop store sell sells selling first second third fourth fifth final it quantity make set keep
-    instead only into out up here
+    instead only into out up here take number milega milegi milenge मिलेगा मिलेगी मिलेंगे
     """.split()  # noqa: SIM905 - a text of words is easier to read than a list of strings
 )
 ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "final": -1}
@@ -188,7 +192,8 @@ def product_words(said: str) -> str:
     said = re.sub(r"\b(under|over)\s+(rupees\s+)?\d+(\s+rupees)?", " ", said)
     said = re.sub(r"\bbetween\s+(rupees\s+)?\d+\s+and\s+(rupees\s+)?\d+", " ", said)
     said = re.sub(rf"\b\d+\b(?!\s*{MEASURES}\b)", " ", said)
-    return " ".join(word for word in said.split() if word not in FILLERS)
+    words = (word for word in said.split() if word not in FILLERS)
+    return " ".join(word for word in words if any(mark.isalnum() for mark in word))
 
 
 def price_limits(said: str) -> dict[str, float]:
