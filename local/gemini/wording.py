@@ -12,10 +12,8 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
         "Hello! I can find products, fill your cart and look after your orders. What do you need?",
         "नमस्ते! मैं सामान खोज सकता हूँ, कार्ट भर सकता हूँ और ऑर्डर देख सकता हूँ। क्या चाहिए?",
         (
-            (
-                "Namaste! Main saman dhoondh sakta hoon, cart bhar sakta hoon aur "
-                "orders dekh sakta hoon."
-            )
+            "Namaste! Main saman dhoondh sakta hoon, cart bhar sakta hoon aur"
+            " orders dekh sakta hoon."
             " Kya chahiye?"
         ),
     ),
@@ -109,16 +107,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     ),
     "figures": (
         (
-            (
-                "From {period}: {units_sold} units in {orders} orders, revenue "
-                "{revenue}, {average_order}"
-            )
+            "From {period}: {units_sold} units in {orders} orders, revenue {revenue},"
+            " {average_order}"
             " per order."
         ),
-        (
-            "{period}: {orders} ऑर्डर में {units_sold} नग बिके, कमाई {revenue}, हर "
-            "ऑर्डर {average_order}।"
-        ),
+        ("{period}: {orders} ऑर्डर में {units_sold} नग बिके, कमाई {revenue}, हर ऑर्डर {average_order}।"),
         (
             "{period}: {orders} orders mein {units_sold} units bike, kamai {revenue}, har order"
             " {average_order}."
