@@ -74,7 +74,11 @@ SENTENCES: Mapping[str, tuple[str, str, str]] = {
     "changed": ("Done.", "हो गया।", "Ho gaya."),
     "total": ("Total: {total}", "कुल: {total}", "Total: {total}"),
     "orders": ("Your newest orders:", "आपके नए ऑर्डर:", "Aapke naye orders:"),
-    "no_orders": ("You have no such orders.", "ऐसा कोई ऑर्डर नहीं है।", "Aisa koi order nahi hai."),
+    "no_orders": (
+        "You have no orders like that.",
+        "ऐसा कोई ऑर्डर नहीं है।",
+        "Aisa koi order nahi hai.",
+    ),
     "order": (
         "Your order {id} is {status}, payment {payment}, {total} in all: {items}.",
         "आपका ऑर्डर {id} {status} है, भुगतान {payment}, कुल {total}: {items}।",

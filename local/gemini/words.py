@@ -191,7 +191,7 @@ def product_words(said: str) -> str:
     """What is left of a plain sentence when it was about a product: the product."""
     said = re.sub(r"\b(under|over)\s+(rupees\s+)?\d+(\s+rupees)?", " ", said)
     said = re.sub(r"\bbetween\s+(rupees\s+)?\d+\s+and\s+(rupees\s+)?\d+", " ", said)
-    said = re.sub(rf"\b\d+\b(?!\s*{MEASURES}\b)", " ", said)
+    said = re.sub(rf"(?<!\S)-?\d+\b(?!\s*{MEASURES}\b)", " ", said)
     words = (word for word in said.split() if word not in FILLERS)
     return " ".join(word for word in words if any(mark.isalnum() for mark in word))
 
@@ -225,5 +225,5 @@ def quantity(said: str) -> int | None:
     """How many, if that was said: a number that is no price, no weight and no position."""
     said = re.sub(r"(?:\bnumber|\bno|#)\s*\d+\b", " ", said)
     said = re.sub(r"\b(under|over)\s+(rupees\s+)?\d+", " ", said)
-    found = re.search(rf"\b(\d{{1,12}})\b(?!\s*{MEASURES}\b)", said)
+    found = re.search(rf"(?<!\S)(-?\d+)\b(?!\s*{MEASURES}\b)", said)
     return int(found[1]) if found else None

@@ -275,6 +275,8 @@ def test_a_customer_is_understood(text: str, name: str, args: Mapping[str, Any])
         ("tell me more about the first one", "product_details", {"product_id": "P1"}),
         ("compare the first and the third", "compare_products", {"product_ids": ["P1", "P3"]}),
         ("add 98 of the first", "add_to_cart", {"product_id": "P1", "quantity": 98}),
+        ("add -5 of the first", "add_to_cart", {"product_id": "P1", "quantity": -5}),
+        (f"add {10**20} of the first", "add_to_cart", {"product_id": "P1", "quantity": 10**20}),
     ],
 )
 def test_what_was_shown_before_is_meant(text: str, name: str, args: Mapping[str, Any]) -> None:
