@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -304,6 +305,57 @@ def test_the_first_words_are_not_held_up(endpoints: dict[str, Any], chat: Chat) 
         late.append(chat.at[first] - visits[-1]["first_words_at"])
 
     assert sorted(late)[2] < 0.3, late
+
+
+def test_of_many_messages_at_once_one_is_answered_and_a_repeated_one_is_said_once(
+    endpoints: dict[str, Any], customer: Person
+) -> None:
+    with ExitStack() as open_sockets:
+        chats = [open_sockets.enter_context(chatting(endpoints, customer)) for _ in range(5)]
+        conversation = {"conversationId": chats[0].say("hello")[0]["conversationId"]}
+
+        slow = slowly(endpoints, seconds=2)
+
+        def first_answer(chat: Chat, **frame: str) -> dict[str, Any]:
+            chat.send("message", text=f"hello {slow}", **frame)
+            return chat.until("started", "error")[-1]
+
+        told = at_once([partial(first_answer, chat, **conversation) for chat in chats])
+        assert sorted(frame.get("code", "") for frame in told) == ["", *["TURN_RUNNING"] * 4]
+        winner = next(n for n, frame in enumerate(told) if frame["type"] == "started")
+        chats[winner].until("done")
+
+        word = a_word()
+        again = at_once([partial(first_answer, chat, clientMessageId=word) for chat in chats])
+        assert len({frame["messageId"] for frame in again}) == 1
+        assert {frame["type"] for frame in again} == {"started"}
+        for chat in chats:
+            assert chat.until("done")[-1]["messageId"] == again[0]["messageId"]
+
+
+def test_a_confirmation_from_many_sockets_at_once_is_executed_once(
+    endpoints: dict[str, Any],
+    shelf: tuple[Person, list[dict[str, Any]]],
+    customer: Person,
+) -> None:
+    product = shelf[1][2]
+    customer.takes(product, 3)
+    stock = customer.get(f"/api/products/{product['id']}").json()["product"]["stock"]
+    placed = customer.orders().json()["order"]
+    with ExitStack() as open_sockets:
+        chats = [open_sockets.enter_context(chatting(endpoints, customer)) for _ in range(5)]
+        asked = chats[0].ask(f"cancel my order {placed['id']}")["messageId"]
+
+        def confirm(chat: Chat) -> dict[str, Any]:
+            chat.send("confirm", messageId=asked, accept=True)
+            return chat.until("message", "error")[-1]
+
+        told = at_once([partial(confirm, chat) for chat in chats])
+
+    assert {frame.get("code", "DECIDED") for frame in told} == {"DECIDED"}
+    assert len({frame["messageId"] for frame in told if frame["type"] == "message"}) == 1
+    after = customer.get(f"/api/products/{product['id']}").json()["product"]["stock"]
+    assert after == stock
 
 
 def test_a_deleted_conversation_leaves_nothing_behind(
