@@ -21,6 +21,7 @@ from product.model import (
     is_product_id,
 )
 from product.pictures import Picture
+from supermarket.audit import AuditTrail, Facts
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId
 from supermarket.contracts import (
@@ -117,6 +118,7 @@ class ProductService:
     products: Products
     index: Index
     pictures: Pictures
+    audit: AuditTrail
     begin: BeginTransaction
     clock: Clock
     new_id: NewId
@@ -174,7 +176,7 @@ class ProductService:
             self.products.change(before, after, transaction, OUTDATED)
 
         with self._discarding_on_failure(product_id, added):
-            before, after = self._revise(product_id, caller, change, write)
+            before, after = self._revise(product_id, caller, "product changed", change, write)
         try:
             self.index.forget(before, after)
         finally:
@@ -187,6 +189,7 @@ class ProductService:
         _, after = self._revise(
             product_id,
             caller,
+            "product restocked",
             lambda product: product.restocked(change.of(product.stock), self.clock()),
             lambda before, after, transaction: write(before, after, transaction, OUTDATED),
         )
@@ -231,6 +234,7 @@ class ProductService:
         self,
         product_id: str,
         caller: Caller,
+        action: str,
         change: Callable[[Product], Product],
         write: Callable[[Product, Product, Transaction], None],
     ) -> tuple[Product, Product]:
@@ -241,6 +245,7 @@ class ProductService:
             after = change(before)
             transaction = self.begin()
             write(before, after, transaction)
+            self._audit(transaction, action, caller, before, after)
             transaction.emit(_facts(ProductUpdated, after))
             transaction.commit()
             return before, after
@@ -251,6 +256,7 @@ class ProductService:
         product = self._own(product_id, caller)
         transaction = self.begin()
         self.products.withdraw(product, self.clock(), transaction, OUTDATED)
+        self._audit(transaction, "product withdrawn", caller, product, None)
         transaction.emit(
             ProductDeleted(
                 product_id=product.id,
@@ -260,6 +266,25 @@ class ProductService:
         )
         transaction.commit()
         return product
+
+    def _audit(
+        self,
+        transaction: Transaction,
+        action: str,
+        caller: Caller,
+        before: Product,
+        after: Product | None,
+    ) -> None:
+        """Sellers look after their own products; what an admin does to one is written down."""
+        if caller.is_admin:
+            self.audit.record(
+                transaction,
+                subject=f"product#{before.id}",
+                action=action,
+                actor=caller.user_id,
+                before=_audited(before),
+                after=_audited(after) if after else {},
+            )
 
     def _retrying[Outcome](self, attempt: Callable[[], Outcome]) -> Outcome:
         """Each round somebody's change goes through, so after a few rounds everybody's has."""
@@ -295,3 +320,18 @@ def _facts[Kind: ProductFacts](kind: type[Kind], product: Product) -> Kind:
         category=product.category,
         revision=product.revision,
     )
+
+
+def _audited(product: Product) -> Facts:
+    """What the audit trail keeps of a product: all that its seller says of it."""
+    return {
+        "title": product.title,
+        "description": product.description,
+        "minor": product.price.minor,
+        "currency": product.price.currency.value,
+        "stock": product.stock,
+        "category": product.category,
+        "lowStockThreshold": product.low_stock_threshold,
+        "images": " ".join(image.id for image in product.images),
+        "revision": product.revision,
+    }

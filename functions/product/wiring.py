@@ -13,6 +13,7 @@ from supermarket.clock import new_id, utc_now
 from supermarket.config import ConfigurationError, settings
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.secrets import secret
+from supermarket.wiring import audit_trail
 
 if TYPE_CHECKING:
     from imagekitio import ImageKit
@@ -30,6 +31,7 @@ def product_service() -> ProductService:
         products=products,
         index=WordIndex(DynamoEntries(), products),
         pictures=ImageKitPictures(imagekit, new_id),
+        audit=audit_trail(),
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,

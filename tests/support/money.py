@@ -544,6 +544,7 @@ class MoneyShop:
             products=self.products,
             index=WordIndex(InMemoryEntries(), self.products),
             pictures=InMemoryPictures(),
+            audit=self._audit,
             begin=self._begin,
             clock=self.clock,
             new_id=new_id,

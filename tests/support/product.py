@@ -16,7 +16,7 @@ from supermarket.clock import Clock, iso, new_id
 from supermarket.errors import DomainError, Unavailable
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
-from support.in_memory import InMemoryOutbox, in_memory
+from support.in_memory import InMemoryAuditTrail, InMemoryOutbox, in_memory
 
 SELLER = Seller("01JDSELLER0000000000000000", "ravi@example.com", "Ravi")
 
@@ -202,12 +202,14 @@ class Shop:
         self.products = InMemoryProducts()
         self.entries = InMemoryEntries()
         self.pictures = InMemoryPictures()
+        self.audit = InMemoryAuditTrail()
         self.outbox = InMemoryOutbox()
         self.pauses: list[int] = []
         self.service = ProductService(
             products=self.products,
             index=WordIndex(self.entries, self.products),
             pictures=self.pictures,
+            audit=self.audit,
             begin=self.outbox.begin,
             clock=clock,
             new_id=new_id,
