@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from auth.model import Account, Address, AddressBook, FullName, User
+from supermarket.audit import AuditTrail
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, NewId
 from supermarket.contracts import UserRegistered
@@ -15,6 +16,8 @@ from supermarket.transaction import BeginTransaction, Transaction
 # An attempt fails only because another change of the same book came first, and there is room for
 # 20 additions: so many attempts see even the last of 20 simultaneous ones through.
 ATTEMPTS = 25
+
+AN_OPERATOR = "operator"
 
 
 class Accounts(Protocol):
@@ -72,6 +75,7 @@ class Registrar:
 
     accounts: Accounts
     passwords: Passwords
+    audit: AuditTrail
     begin: BeginTransaction
     clock: Clock
     new_id: NewId
@@ -89,6 +93,16 @@ class Registrar:
         account = Account(user, self.passwords.hash(registration.password))
         transaction = self.begin()
         self.accounts.add(account, transaction)
+        if user.role is Role.ADMIN:
+            # only operators can, and Lambdas that may not write to the audit trail cannot
+            self.audit.record(
+                transaction,
+                subject=f"user#{user.id}",
+                action="admin made",
+                actor=AN_OPERATOR,
+                before={},
+                after={"username": user.username, "role": user.role.value},
+            )
         transaction.emit(_registered(user))
         transaction.commit()
         return user

@@ -7,7 +7,7 @@ from auth.service import AuthService, Passwords, Registrar
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.wiring import access_tokens, sessions
+from supermarket.wiring import access_tokens, audit_trail, sessions
 
 
 @cache
@@ -28,6 +28,7 @@ def registrar(bcrypt_rounds: int | None = None) -> Registrar:
     return Registrar(
         accounts=DynamoAccounts(),
         passwords=passwords(bcrypt_rounds or settings().bcrypt_rounds),
+        audit=audit_trail(),
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,

@@ -196,6 +196,11 @@ class Order:
         return self.paid_at is not None
 
     @property
+    def has_moved_money(self) -> bool:
+        """Whether the shop heard of money for it, even if only of its way back."""
+        return self.is_paid or self.refunded_at is not None
+
+    @property
     def can_be_cancelled(self) -> bool:
         return OrderStatus.CANCELLED in TRANSITIONS[self.status]
 

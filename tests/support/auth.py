@@ -11,7 +11,7 @@ from supermarket.caller import Role
 from supermarket.clock import Clock, new_id
 from supermarket.transaction import Transaction
 from support.api import call
-from support.in_memory import InMemoryOutbox, InMemorySessions, in_memory
+from support.in_memory import InMemoryAuditTrail, InMemoryOutbox, InMemorySessions, in_memory
 
 PASSWORD = "correct horse battery staple"
 
@@ -102,7 +102,10 @@ class InMemoryAuth:
         self.passwords = PlainPasswords()
         self.sessions = InMemorySessions(clock)
         self.outbox = InMemoryOutbox()
-        self.registrar = Registrar(self.accounts, self.passwords, self.outbox.begin, clock, new_id)
+        self.audit = InMemoryAuditTrail()
+        self.registrar = Registrar(
+            self.accounts, self.passwords, self.audit, self.outbox.begin, clock, new_id
+        )
         self.service = AuthService(
             self.accounts,
             self.address_books,
