@@ -15,9 +15,9 @@ from rich.table import Table
 
 from local.cloud import CloudUnavailable, Plan, local_cloud
 from local.console import console, step
-from local.emulator import ROOT, EmulatorFailed, root_client
+from local.emulator import REGION, ROOT, EmulatorFailed, root_client
 from local.permissions import Evidence, unexplained
-from local.stack import SamFailed
+from local.stack import STAGE, SamFailed
 
 HOME = ROOT / ".local" / "run"
 ENDPOINTS = ROOT / ".local" / "endpoints.json"
@@ -119,13 +119,17 @@ def endpoints() -> dict[str, Any]:
 
 
 def contracts(arguments: argparse.Namespace) -> int:
-    """Compare the events' JSON Schemas with their classes, or write them anew."""
-    sys.path.insert(0, str(ROOT / "layers" / "shared"))
-    from local.contracts import outdated, write
+    """Compare what is in `events/` with the event classes, or write it anew."""
+    sys.path[:0] = [str(ROOT / "layers" / "shared"), str(ROOT / "functions")]
+    os.environ |= {"STAGE": STAGE, "AWS_REGION": REGION}  # the listeners' tables have names
+    from local import contracts as made
 
-    changed = write() if arguments.write else outdated()
+    if faults := made.broken():
+        console.print(made.advice(faults), markup=False, soft_wrap=True)
+        return 1
+    changed = made.write() if arguments.write else made.outdated()
     for name in changed:
-        console.print(f"{'written' if arguments.write else 'outdated'}: events/contracts/{name}")
+        console.print(f"{'written' if arguments.write else 'outdated'}: events/{name}")
     return int(bool(changed) and not arguments.write)
 
 
@@ -182,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     buys = commands.add_parser("journey", help="buy something from the running local cloud")
     buys.set_defaults(command=journey)
     buys.add_argument("--api", help="another address of its HTTP API, as `sam-local` has one")
-    compares = commands.add_parser("contracts", help="compare the events' schemas with the code")
+    compares = commands.add_parser("contracts", help="compare events/ with the event classes")
     compares.set_defaults(command=contracts)
     compares.add_argument("--write", action="store_true", help="write them anew")
     return parser

@@ -179,3 +179,25 @@ def test_a_domain_reacts_to_an_event_once() -> None:
 def test_an_envelope_reads_back_what_the_outbox_wrote() -> None:
     envelope = Envelope.model_validate(registered("Asha"))
     assert Envelope.model_validate_json(envelope.model_dump_json()) == envelope
+
+
+def test_a_second_version_is_an_event_of_its_own_with_the_same_name(greeter: Greeter) -> None:
+    class UserRegisteredV2(UserRegistered):
+        """An account was created."""
+
+    assert (UserRegistered.NAME, UserRegistered.VERSION) == ("UserRegistered", 1)
+    assert (UserRegisteredV2.NAME, UserRegisteredV2.VERSION) == ("UserRegistered", 2)
+    welcomed = []
+    greeter.reactions.on(UserRegisteredV2)(lambda event, _: welcomed.append(event))
+    second = registered("Bela", "e2")
+    second["metadata"]["version"] = 2
+    assert greeter.receive(record(registered("Asha")), record(second, "m2")) == []
+    assert [name for name, _ in greeter.greeted] == ["Asha"]
+    assert [event.first_name for event in welcomed] == ["Bela"]
+
+
+def test_a_version_that_nobody_here_knows_comes_in_another_one_too(greeter: Greeter) -> None:
+    unknown = registered("Asha")
+    unknown["metadata"]["version"] = 7
+    assert greeter.receive(record(unknown)) == []
+    assert greeter.greeted == []

@@ -37,7 +37,7 @@ class OutboxRow(Row):
         return cls(
             event_id=metadata.event_id,
             source=event.SOURCE,
-            detail_type=type(event).__name__,
+            detail_type=event.NAME,
             detail=envelope.model_dump_json(),
             occurred_at=iso(metadata.occurred_at),
         )
