@@ -15,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from local import front_door, imagekit, mailbox, permissions, razorpay, stack
+from local.archive import keep_every_event
 from local.catalogue import loader, sample
 from local.console import step
 from local.emulator import REGION, ROOT, Emulator, free_port, running
@@ -129,6 +130,7 @@ class _Cloud:
             stack.deploy(self.emulator, self._parameters(), self.log)
         with step("Giving the HTTP API its routes"):
             import_routes(self.emulator, stack.STACK)
+        keep_every_event(self.emulator, stack.outputs(self.emulator)["BusName"])
         self.emulator.client("sesv2").create_email_identity(EmailIdentity=SENDER)
 
     def _parameters(self) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""Events on their way out, what the platform depends on, and the routes it has."""
+"""Events on their way out and back, what the platform depends on, and the routes it has."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 # EventBridge takes so much at once; https://docs.aws.amazon.com/eventbridge, PutEvents
 MAX_ENTRIES = 10
@@ -57,6 +58,70 @@ class Backlog:
 
     def age_in_seconds(self, now: datetime) -> float:
         return (now - self.oldest).total_seconds() if self.oldest else 0.0
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A domain that events are handed to: by one rule, through one queue."""
+
+    name: str
+    rule: str
+    queue: str
+    dead_letters: str
+    takes_replays: bool
+
+
+class ReplayState(StrEnum):
+    """EventBridge's own words."""
+
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    CANCELLING = "CANCELLING"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A part of the archive on its way to the bus again."""
+
+    name: str
+    state: ReplayState
+    since: datetime
+    until: datetime
+    reached: datetime | None = None
+    reason: str = ""
+
+    @property
+    def is_completed(self) -> bool:
+        return self.state is ReplayState.COMPLETED
+
+    @property
+    def is_lost(self) -> bool:
+        """Nothing more comes of it."""
+        return self.state in {ReplayState.CANCELLED, ReplayState.FAILED}
+
+    @property
+    def share(self) -> float:
+        """How much of its time it has gone through, from 0 to 1."""
+        if self.is_completed:
+            return 1.0
+        whole = (self.until - self.since).total_seconds()
+        done = ((self.reached or self.since) - self.since).total_seconds()
+        return min(1.0, max(0.0, done / whole)) if whole else 0.0
+
+
+@dataclass(frozen=True)
+class ReplayProgress:
+    """How far a replay is, and how much of it its consumer still has before it."""
+
+    replay: Replay
+    waiting: int
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.replay.is_completed and self.waiting == 0
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,27 @@
-"""Sends what waits in the outbox, and asks dependencies whether they answer."""
+"""Sends what waits in the outbox, replays what was sent, and asks dependencies for an answer."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from operations.model import Backlog, Dependency, Refusals, UnsentEvent, chunks
-from supermarket.clock import Clock
+from operations.model import (
+    Backlog,
+    Consumer,
+    Dependency,
+    Refusals,
+    Replay,
+    ReplayProgress,
+    UnsentEvent,
+    chunks,
+)
+from supermarket.clock import Clock, NewId
+from supermarket.errors import Invalid, RuleViolated, Unavailable
 
 SWEEP_AFTER = timedelta(minutes=2)
 PATIENCE_SECONDS = 4.0
+LOOK_EVERY_SECONDS = 1.0
 
 type Probe = Callable[[], None]
 """Asks a dependency for something small; raises when it does not answer as it should."""
@@ -60,6 +71,83 @@ class OutboxRelay:
         refused = self.send(waiting)
         oldest = min((event.occurred_at for event in waiting), default=None)
         return Backlog(len(waiting), len(refused), oldest)
+
+
+class Archive(Protocol):
+    """Every event there ever was."""
+
+    def start(self, name: str, rule: str, since: datetime | None, until: datetime) -> None:
+        """Send the events of a span, or of all time until then, to one rule again."""
+
+    def look(self, name: str) -> Replay:
+        """How far a replay is."""
+
+
+class Consumers(Protocol):
+    """Who hears of events."""
+
+    def named(self, name: str) -> Consumer:
+        """NotFound tells the names there are."""
+
+    def waiting(self, consumer: Consumer) -> int:
+        """Events that are in its queue or in its hands."""
+
+
+type TellProgress = Callable[[ReplayProgress], None]
+
+
+class Replays:
+    """Lets one consumer hear of the past again; for projections, which may hear a thing twice."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        consumers: Consumers,
+        clock: Clock,
+        new_id: NewId,
+        calm_seconds: float,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._archive = archive
+        self._consumers = consumers
+        self._clock = clock
+        self._new_id = new_id
+        self._calm_seconds = calm_seconds
+        self._pause = pause
+
+    def run(
+        self,
+        consumer: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tell: TellProgress = lambda _: None,
+    ) -> Replay:
+        """Returns when the consumer has taken the last event: its queue has been empty for a
+        while, because SQS counts a little behind the times.
+        """
+        listening = self._consumers.named(consumer)
+        if not listening.takes_replays:
+            raise RuleViolated(f"{consumer} does not take replays: it would do things twice")
+        until = until or self._clock()
+        if since and since >= until:
+            raise Invalid("The range ends before it begins")
+        name = f"{consumer}-{self._new_id()}"
+        self._archive.start(name, listening.rule, since, until)
+        for progress in self._follow(name, listening):
+            tell(progress)
+        return progress.replay
+
+    def _follow(self, name: str, consumer: Consumer) -> Iterator[ReplayProgress]:
+        calm = 0.0
+        while calm < self._calm_seconds:
+            self._pause(LOOK_EVERY_SECONDS)
+            # in this order: what the replay sent before it ended is then in the queue's count
+            replay = self._archive.look(name)
+            progress = ReplayProgress(replay, self._consumers.waiting(consumer))
+            yield progress
+            if replay.is_lost:
+                raise Unavailable(f"Replay {name} is {replay.state}: {replay.reason}")
+            calm = calm + LOOK_EVERY_SECONDS if progress.is_quiet else 0.0
 
 
 class Readiness:

@@ -12,16 +12,17 @@ from operations.gateways import (
 )
 from operations.model import RouteMap
 from operations.repository import DynamoOutbox
-from operations.service import OutboxRelay, Readiness
-from supermarket.clock import utc_now
-from supermarket.config import secret_name, settings, table_name
+from operations.service import OutboxRelay, Readiness, Replays
+from supermarket.clock import new_id, utc_now
+from supermarket.config import event_bus_name, secret_name, settings, table_name
 
+CALM_SECONDS = 60  # AWS: a queue's numbers may lag that long
 IMAGEKIT = "https://api.imagekit.io"  # where its SDK goes when it is told nothing else
 
 
 @cache
 def outbox_relay() -> OutboxRelay:
-    bus = EventBridge(event_bridge_client(), settings().event_bus)
+    bus = EventBridge(event_bridge_client(), event_bus_name())
     return OutboxRelay(bus, DynamoOutbox(), utc_now)
 
 
@@ -31,13 +32,21 @@ def readiness() -> Readiness:
     probes = {
         **aws_probes(
             table=table_name("session"),
-            bus=known.event_bus,
+            bus=event_bus_name(),
             secret=secret_name("signing-keys"),
         ),
         "razorpay": web_probe(known.razorpay_base_url),
         "imagekit": web_probe(known.imagekit_base_url or IMAGEKIT),
     }
     return Readiness(probes, ThreadPoolExecutor(len(probes)))
+
+
+def replays(calm_seconds: float = CALM_SECONDS) -> Replays:
+    """Only for commands: it looks around in the account."""
+    from operations.delivery import EventArchive, EventConsumers
+
+    bus = event_bus_name()
+    return Replays(EventArchive(bus), EventConsumers(bus), utc_now, new_id, calm_seconds)
 
 
 @cache

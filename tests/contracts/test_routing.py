@@ -53,6 +53,22 @@ def test_a_rule_lets_no_stranger_through(consumer: str) -> None:
         assert not lets_through(consumer, {**sample(name), "source": "somebody.else"})
 
 
+PROJECTIONS = {"seller_dashboard"}
+"""Consumers that only remember what they hear: whoever acts on it must not hear a replay."""
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_a_replayed_event_reaches_projections_only(consumer: str) -> None:
+    for name in listeners()[consumer].reactions:
+        replayed = {**sample(name), "replay-name": "a-replay"}
+        assert lets_through(consumer, replayed) == (consumer in PROJECTIONS)
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_a_target_bears_the_name_of_its_consumer(consumer: str) -> None:
+    assert [target["Id"] for target in rule_of(consumer)["Targets"]] == [consumer]
+
+
 @pytest.mark.parametrize("consumer", CONSUMERS)
 def test_reactions_are_named_by_what_they_do_and_know_their_domain(consumer: str) -> None:
     known = listeners()[consumer]

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from supermarket.config import ConfigurationError, Settings, settings, table_name
+from supermarket.config import ConfigurationError, Settings, event_bus_name, settings, table_name
 from support.template import template
 
 
@@ -82,7 +82,7 @@ def test_origins_are_a_comma_separated_list(
 def test_names_derive_from_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAGE", "dev")
     assert table_name("order") == "supermarket-dev-order"
-    assert settings().event_bus == "supermarket-dev"
+    assert event_bus_name() == "supermarket-dev"
 
 
 def test_the_template_sets_every_variable_for_all_functions() -> None:

@@ -1,9 +1,9 @@
 """The ports of operations in memory, and events for them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from operations.model import UnsentEvent
+from operations.model import Consumer, Replay, ReplayState, UnsentEvent
 
 LONG_AGO = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
@@ -36,3 +36,34 @@ class InMemoryOutbox:
 
     def waiting_since(self, moment: datetime) -> list[UnsentEvent]:
         return [event for event in self.events.values() if event.occurred_at < moment]
+
+
+class InMemoryArchive:
+    """Starts replays, and tells of them what it was given to tell, the last thing for ever."""
+
+    def __init__(self, *states: ReplayState) -> None:
+        self.started: list[tuple[str, str, datetime | None, datetime]] = []
+        self._states: Iterator[ReplayState] = iter(states)
+        self._state = ReplayState.STARTING
+
+    def start(self, name: str, rule: str, since: datetime | None, until: datetime) -> None:
+        self.started.append((name, rule, since, until))
+
+    def look(self, name: str) -> Replay:
+        [(_, _, since, until)] = [one for one in self.started if one[0] == name]
+        self._state = next(self._states, self._state)
+        return Replay(name, self._state, since or LONG_AGO, until, reason="as told")
+
+
+class InMemoryConsumers:
+    """Some consumers, and how much waits for them, look after look."""
+
+    def __init__(self, *consumers: Consumer, waiting: Iterable[int] = ()) -> None:
+        self._consumers = {consumer.name: consumer for consumer in consumers}
+        self._waiting = iter(waiting)
+
+    def named(self, name: str) -> Consumer:
+        return self._consumers[name]
+
+    def waiting(self, consumer: Consumer) -> int:
+        return next(self._waiting, 0)

@@ -33,10 +33,6 @@ class Settings(BaseModel):
         """Origins that a browser may call from, besides the API's own."""
         return frozenset(filter(None, (part.strip() for part in self.allowed_origins.split(","))))
 
-    @property
-    def event_bus(self) -> str:
-        return f"supermarket-{self.stage}"
-
 
 @cache
 def settings() -> Settings:
@@ -53,6 +49,13 @@ def table_name(table: str) -> str:
     imported.
     """
     return f"supermarket-{os.environ['STAGE']}-{table}"
+
+
+def event_bus_name() -> str:
+    """`supermarket-<stage>`, and the archive's name, too. Apart from `settings`, which a command may
+    not have whole.
+    """
+    return f"supermarket-{os.environ['STAGE']}"
 
 
 def secret_name(secret: str) -> str:
