@@ -1,17 +1,21 @@
-"""Accounts and address books in DynamoDB: one table, with a row per user, name claim and book."""
+"""Accounts and what belongs to them in DynamoDB: one table, with a row per user, name claim,
+address book and mailed link.
+"""
 
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from pynamodb.attributes import (
     BooleanAttribute,
     ListAttribute,
     MapAttribute,
+    NumberAttribute,
     UnicodeAttribute,
     VersionAttribute,
 )
 from pynamodb.exceptions import PutError
 
-from auth.model import Account, Address, AddressBook, FullName, User
+from auth.model import Account, Address, AddressBook, FullName, Link, Purpose, User
 from supermarket.caller import Role
 from supermarket.clock import from_iso, iso
 from supermarket.dynamo.rows import Row, error_code, table
@@ -69,6 +73,17 @@ class AddressBookRow(Row):
     addresses: ClassVar[ListAttribute[AddressMap]] = ListAttribute(of=AddressMap)
     default_id = UnicodeAttribute(attr_name="defaultId", null=True)
     version = VersionAttribute()
+
+
+class LinkRow(Row):
+    """`link#<purpose>#<digest of its token>`. DynamoDB removes it some time after `expires_at`."""
+
+    Meta = table("user")
+
+    pk = UnicodeAttribute(hash_key=True)
+    user_id = UnicodeAttribute(attr_name="userId")
+    seal = UnicodeAttribute()
+    expires_at = NumberAttribute(attr_name="expiresAt")
 
 
 class DynamoAccounts:
@@ -136,6 +151,26 @@ class DynamoAddressBooks:
         return True
 
 
+class DynamoLinks:
+    """`Links` in DynamoDB."""
+
+    def add(self, link: Link) -> None:
+        LinkRow(
+            _link(link.purpose, link.token_digest),
+            user_id=link.user_id,
+            seal=link.seal,
+            expires_at=int(link.expires_at.timestamp()),
+        ).save()
+
+    def find(self, purpose: Purpose, token_digest: str) -> Link | None:
+        try:
+            row = LinkRow.get(_link(purpose, token_digest), consistent_read=True)
+        except LinkRow.DoesNotExist:
+            return None
+        ends = datetime.fromtimestamp(row.expires_at, UTC)
+        return Link(token_digest, purpose, row.user_id, row.seal, ends)
+
+
 def taken(field: str) -> Conflict:
     """What a name that belongs to somebody else is refused with."""
     return Conflict(
@@ -153,6 +188,10 @@ def _username(username: str) -> str:
 
 def _book(user_id: str) -> str:
     return f"addresses#{user_id}"
+
+
+def _link(purpose: Purpose, token_digest: str) -> str:
+    return f"link#{purpose}#{token_digest}"
 
 
 def _map(address: Address) -> AddressMap:

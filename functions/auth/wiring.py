@@ -1,13 +1,17 @@
 """Composition root of auth."""
 
-from functools import cache
+from functools import cache, partial
+from secrets import token_urlsafe
 
-from auth.repository import DynamoAccounts, DynamoAddressBooks
+from auth.links import LinkMinter
+from auth.repository import DynamoAccounts, DynamoAddressBooks, DynamoLinks
 from auth.service import AuthService, Passwords, Registrar
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.wiring import access_tokens, audit_trail, sessions
+
+TOKEN_BYTES = 32
 
 
 @cache
@@ -32,6 +36,17 @@ def registrar(bcrypt_rounds: int | None = None) -> Registrar:
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,
+    )
+
+
+@cache
+def link_minter() -> LinkMinter:
+    """For whoever sends the mails: the tokens are to be seen by nobody else."""
+    return LinkMinter(
+        accounts=DynamoAccounts(),
+        links=DynamoLinks(),
+        new_token=partial(token_urlsafe, TOKEN_BYTES),
+        clock=utc_now,
     )
 
 

@@ -6,21 +6,33 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auth.model import Account, Address, AddressBook, FullName, User
-from auth.repository import DynamoAccounts, DynamoAddressBooks
+from auth.links import Links
+from auth.model import Account, Address, AddressBook, FullName, Link, Purpose, User, digest
+from auth.repository import (
+    AddressBookRow,
+    ClaimRow,
+    DynamoAccounts,
+    DynamoAddressBooks,
+    DynamoLinks,
+    LinkRow,
+    UserRow,
+)
 from auth.service import Accounts, AddressBooks
+from conftest import NOON
 from supermarket.caller import Role
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict
 from supermarket.transaction import Transaction
-from support.auth import InMemoryAccounts, InMemoryAddressBooks
+from support.auth import InMemoryAccounts, InMemoryAddressBooks, InMemoryLinks
 from support.in_memory import InMemoryOutbox
+from support.template import resources
 
 
 @dataclass(frozen=True)
 class Store:
     accounts: Accounts
     address_books: AddressBooks
+    links: Links
     begin: Callable[[], Transaction]
 
     def add(self, account: Account) -> None:
@@ -32,9 +44,11 @@ class Store:
 @pytest.fixture(params=["in memory", "DynamoDB"])
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "in memory":
-        return Store(InMemoryAccounts(), InMemoryAddressBooks(), InMemoryOutbox().begin)
+        return Store(
+            InMemoryAccounts(), InMemoryAddressBooks(), InMemoryLinks(), InMemoryOutbox().begin
+        )
     request.getfixturevalue("aws")
-    return Store(DynamoAccounts(), DynamoAddressBooks(), DynamoTransaction)
+    return Store(DynamoAccounts(), DynamoAddressBooks(), DynamoLinks(), DynamoTransaction)
 
 
 def an_account(user_id: str, username: str, email: str) -> Account:
@@ -117,3 +131,37 @@ def test_of_two_changes_of_the_same_book_the_second_is_refused(store: Store) -> 
         assert store.address_books.replace(mine.add(an_address(1), make_default=False))
         assert not store.address_books.replace(theirs.add(an_address(2), make_default=False))
         assert "a2" not in {address.id for address in store.address_books.of("u1").addresses}
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_link_is_found_by_its_token_and_purpose_alone(store: Store, purpose: Purpose) -> None:
+    account = an_account("u1", "asha", "asha@example.com")
+    link = Link.to(account, purpose, "the token", NOON)
+    store.links.add(link)
+    assert store.links.find(purpose, digest("the token")) == link
+    assert store.links.find(purpose, digest("another token")) is None
+    (other,) = set(Purpose) - {purpose}
+    assert store.links.find(other, digest("the token")) is None
+
+
+@pytest.mark.usefixtures("aws")
+def test_of_a_link_only_the_tokens_digest_is_kept() -> None:
+    account = an_account("u1", "asha", "asha@example.com")
+    DynamoLinks().add(Link.to(account, Purpose.PASSWORD_RESET, "the token", NOON))
+    (row,) = LinkRow.scan()
+    kept = str(row.to_simple_dict())
+    assert digest("the token") in kept
+    assert "the token" not in kept
+    assert account.password_hash not in kept
+
+
+def test_what_must_live_never_says_when_to_be_forgotten() -> None:
+    (user_table,) = (
+        properties
+        for name, properties in resources("AWS::DynamoDB::Table").items()
+        if name == "UserTable"
+    )
+    forgets_by = user_table["TimeToLiveSpecification"]["AttributeName"]
+    assert LinkRow.expires_at.attr_name == forgets_by
+    for kind in (UserRow, ClaimRow, AddressBookRow):
+        assert forgets_by not in {each.attr_name for each in kind.get_attributes().values()}

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from auth.model import Account, AddressBook, FullName
+from auth.links import LinkMinter
+from auth.model import Account, AddressBook, FullName, Link, Purpose
 from auth.repository import taken
 from auth.service import AuthService, Registrar, Registration
 from supermarket.caller import Role
@@ -72,6 +73,19 @@ class InMemoryAddressBooks:
         return True
 
 
+class InMemoryLinks:
+    """`auth.links.Links` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.links: dict[tuple[Purpose, str], Link] = {}
+
+    def add(self, link: Link) -> None:
+        self.links[link.purpose, link.token_digest] = link
+
+    def find(self, purpose: Purpose, token_digest: str) -> Link | None:
+        return self.links.get((purpose, token_digest))
+
+
 class PlainPasswords:
     """`auth.service.Passwords` that costs nothing, and keeps the hashes that it was asked about."""
 
@@ -97,6 +111,7 @@ class InMemoryAuth:
     """Auth's services with everything they need in memory."""
 
     def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.accounts = InMemoryAccounts()
         self.address_books = InMemoryAddressBooks()
         self.passwords = PlainPasswords()
@@ -106,6 +121,8 @@ class InMemoryAuth:
         self.registrar = Registrar(
             self.accounts, self.passwords, self.audit, self.outbox.begin, clock, new_id
         )
+        self.links = InMemoryLinks()
+        self.minter = LinkMinter(self.accounts, self.links, lambda: f"token {new_id()}", clock)
         self.service = AuthService(
             self.accounts,
             self.address_books,
