@@ -10,8 +10,17 @@ MAX_ENTRIES = 10
 MAX_BYTES = 256 * 1024
 BYTES_OF_A_TIME = 14
 
-type Refusals = Mapping[str, str]
-"""Ids of events that EventBridge did not take, and why."""
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why EventBridge did not take an event; a final one would be the same at every other try."""
+
+    reason: str
+    is_final: bool = False
+
+
+type Refusals = Mapping[str, Refusal]
+"""By the ids of the events that EventBridge did not take."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +57,22 @@ def chunks(events: Iterable[UnsentEvent]) -> Iterator[list[UnsentEvent]]:
         yield chunk
 
 
+def age_in_seconds(moment: datetime | None, now: datetime) -> float:
+    """Of something that need not be there; never below zero, since clocks differ a little."""
+    return max(0.0, (now - moment).total_seconds()) if moment else 0.0
+
+
 @dataclass(frozen=True)
 class Backlog:
     """What a sweep of the outbox found, and how much of it is still there."""
 
     found: int
     failed: int
+    unsendable: int
     oldest: datetime | None
 
     def age_in_seconds(self, now: datetime) -> float:
-        return (now - self.oldest).total_seconds() if self.oldest else 0.0
+        return age_in_seconds(self.oldest, now)
 
 
 @dataclass(frozen=True)

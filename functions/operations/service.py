@@ -10,6 +10,7 @@ from operations.model import (
     Backlog,
     Consumer,
     Dependency,
+    Refusal,
     Refusals,
     Replay,
     ReplayProgress,
@@ -22,6 +23,7 @@ from supermarket.errors import Invalid, RuleViolated, Unavailable
 SWEEP_AFTER = timedelta(minutes=2)
 PATIENCE_SECONDS = 4.0
 LOOK_EVERY_SECONDS = 1.0
+PAUSES_BEFORE_ANOTHER_TRY = (0.2, 0.8)  # a throttled entry is welcome again in no time
 
 type Probe = Callable[[], None]
 """Asks a dependency for something small; raises when it does not answer as it should."""
@@ -31,11 +33,21 @@ type Outcome = tuple[str | None, float]
 """What was wrong, if anything, and after how many seconds that was known."""
 
 
+class BatchRefused(Exception):
+    """Something in the call is at fault, and EventBridge did not say what: none of it was taken."""
+
+
+class BusUnavailable(Exception):
+    """Nothing was taken, whatever it was: EventBridge is down, closed to us, or has had enough."""
+
+
 class EventBus(Protocol):
     """Where events go."""
 
     def put(self, events: Sequence[UnsentEvent]) -> Refusals:
-        """Send at most one chunk; whatever is not named in the answer was taken."""
+        """Send at most one chunk; whatever is not named in the answer was taken. Raises
+        BatchRefused or BusUnavailable when all of it was not.
+        """
 
 
 class Outbox(Protocol):
@@ -51,16 +63,48 @@ class Outbox(Protocol):
 class OutboxRelay:
     """Sends an event at least once: it is discarded only after EventBridge has taken it."""
 
-    def __init__(self, bus: EventBus, outbox: Outbox, clock: Clock) -> None:
+    def __init__(
+        self,
+        bus: EventBus,
+        outbox: Outbox,
+        clock: Clock,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._bus = bus
         self._outbox = outbox
         self._clock = clock
+        self._pause = pause
 
     def send(self, events: Iterable[UnsentEvent]) -> Refusals:
-        """Send and discard; those that EventBridge refused stay in the outbox."""
-        refused: dict[str, str] = {}
-        for chunk in chunks(events):
-            failed = self._bus.put(chunk)
+        """Send and discard; those that EventBridge refused, also when asked again, stay in the
+        outbox.
+        """
+        events = list(events)
+        refused = self._send(events)
+        for seconds in PAUSES_BEFORE_ANOTHER_TRY:
+            again = [e for e in events if e.id in refused and not refused[e.id].is_final]
+            if not again:
+                break
+            self._pause(seconds)
+            final = {i: refusal for i, refusal in refused.items() if refusal.is_final}
+            refused = final | self._send(again)
+        return refused
+
+    def _send(self, events: Iterable[UnsentEvent]) -> dict[str, Refusal]:
+        refused: dict[str, Refusal] = {}
+        waiting = list(chunks(events))
+        while waiting:
+            chunk = waiting.pop(0)
+            try:
+                failed = self._bus.put(chunk)
+            except BatchRefused as reason:
+                if len(chunk) > 1:
+                    waiting[:0] = _halves(chunk)
+                    continue
+                failed = {chunk[0].id: Refusal(str(reason), is_final=True)}
+            except BusUnavailable as reason:
+                left = [event for part in (chunk, *waiting) for event in part]
+                return refused | {event.id: Refusal(str(reason)) for event in left}
             self._outbox.discard(event.id for event in chunk if event.id not in failed)
             refused.update(failed)
         return refused
@@ -70,7 +114,13 @@ class OutboxRelay:
         waiting = self._outbox.waiting_since(self._clock() - SWEEP_AFTER)
         refused = self.send(waiting)
         oldest = min((event.occurred_at for event in waiting), default=None)
-        return Backlog(len(waiting), len(refused), oldest)
+        final = sum(refusal.is_final for refusal in refused.values())
+        return Backlog(len(waiting), len(refused), final, oldest)
+
+
+def _halves(chunk: list[UnsentEvent]) -> tuple[list[UnsentEvent], list[UnsentEvent]]:
+    middle = len(chunk) // 2
+    return chunk[:middle], chunk[middle:]
 
 
 class Archive(Protocol):

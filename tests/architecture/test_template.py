@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from supermarket import telemetry
 from supermarket.config import Settings
 from support.domains import domains, endpoints, listeners
 from support.template import functions, resources, routes_of_functions, template
@@ -149,6 +150,29 @@ def test_a_stream_gives_up_in_the_end_and_says_where() -> None:
         assert event["DestinationConfig"]["OnFailure"]["Type"] == "SQS", name
 
 
+def test_somebody_is_told_of_every_dead_letter() -> None:
+    watched = {
+        _id(alarm["Dimensions"][0]["Value"]): alarm
+        for alarm in resources("AWS::CloudWatch::Alarm").values()
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    }
+    assert watched.keys() == _dead_letter_queues()
+    for alarm in watched.values():
+        assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
+        assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 0)
+
+
+def test_alarms_on_our_own_metrics_know_their_dimension() -> None:
+    service = template()["Globals"]["Function"]["Environment"]["Variables"][
+        "POWERTOOLS_SERVICE_NAME"
+    ]
+    alarms = resources("AWS::CloudWatch::Alarm").values()
+    own = [alarm for alarm in alarms if alarm["Namespace"] == telemetry.metrics.namespace]
+    assert own
+    for alarm in own:
+        assert alarm["Dimensions"] == [{"Name": "service", "Value": service}]
+
+
 def test_a_schedule_does_not_pile_up() -> None:
     for name, event in _events("ScheduleV2"):
         assert event["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 3600, name
@@ -225,7 +249,7 @@ def _dead_letter_queues() -> set[str]:
 
 def _id(arn: dict[str, str]) -> str:
     """`!GetAtt OrderQueue.Arn` is of `OrderQueue`."""
-    return arn["Fn::GetAtt"].removesuffix(".Arn")
+    return arn["Fn::GetAtt"].partition(".")[0]
 
 
 def _listed(value: Any) -> list[Any]:

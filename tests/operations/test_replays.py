@@ -10,10 +10,10 @@ from operations import delivery, wiring
 from operations.delivery import EventArchive, EventConsumers
 from operations.model import Consumer, Replay, ReplayProgress, ReplayState
 from operations.service import Replays
-from support.cloud import client, make_bus, queue_url
-from support.operations import InMemoryArchive, InMemoryConsumers
 from supermarket.clock import iso
 from supermarket.errors import Invalid, NotFound, RuleViolated, Unavailable
+from support.cloud import client, make_bus, queue_url
+from support.operations import InMemoryArchive, InMemoryConsumers
 
 STARTING, RUNNING, COMPLETED = (
     ReplayState.STARTING,

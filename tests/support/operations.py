@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from operations.model import Consumer, Replay, ReplayState, UnsentEvent
+from operations.model import Consumer, Refusal, Replay, ReplayState, UnsentEvent
+from operations.service import BatchRefused, BusUnavailable, OutboxRelay
+from supermarket.clock import Clock
 
 LONG_AGO = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
@@ -13,15 +15,25 @@ def an_event(event_id: str, detail: str = "{}", occurred_at: datetime = LONG_AGO
 
 
 class InMemoryBus:
-    """Takes every event, except those whose ids stand in `refusing`."""
+    """Takes every event but those in `refusing`; one in `malformed` spoils the call it is in."""
 
-    def __init__(self, refusing: Iterable[str] = ()) -> None:
+    def __init__(self, refusing: Iterable[str] = (), malformed: Iterable[str] = ()) -> None:
         self.refusing = set(refusing)
+        self.malformed = set(malformed)
+        self.is_down = False
         self.calls: list[list[str]] = []
+        self.taken: list[str] = []
 
-    def put(self, events: Sequence[UnsentEvent]) -> dict[str, str]:
-        self.calls.append([event.id for event in events])
-        return {event.id: "ThrottlingException" for event in events if event.id in self.refusing}
+    def put(self, events: Sequence[UnsentEvent]) -> dict[str, Refusal]:
+        ids = [event.id for event in events]
+        self.calls.append(ids)
+        if self.is_down:
+            raise BusUnavailable("nobody there")
+        if self.malformed.intersection(ids):
+            raise BatchRefused("ValidationException")
+        refused = {i: Refusal("ThrottlingException") for i in ids if i in self.refusing}
+        self.taken += [i for i in ids if i not in refused]
+        return refused
 
 
 class InMemoryOutbox:
@@ -36,6 +48,11 @@ class InMemoryOutbox:
 
     def waiting_since(self, moment: datetime) -> list[UnsentEvent]:
         return [event for event in self.events.values() if event.occurred_at < moment]
+
+
+def a_relay(bus: InMemoryBus, outbox: InMemoryOutbox, clock: Clock) -> OutboxRelay:
+    """One that does not wait between its tries."""
+    return OutboxRelay(bus, outbox, clock, lambda _: None)
 
 
 class InMemoryArchive:

@@ -27,6 +27,7 @@ class Settings(BaseModel):
     reservation_minutes: int = Field(ge=1)
     tax_percent: Decimal = Field(ge=0, le=100)
     shipping_fee_minor: int = Field(ge=0)
+    mails_per_recipient_per_hour: int = Field(ge=1)
 
     @property
     def origins(self) -> frozenset[str]:
@@ -52,8 +53,8 @@ def table_name(table: str) -> str:
 
 
 def event_bus_name() -> str:
-    """`supermarket-<stage>`, and the archive's name, too. Apart from `settings`, which a command may
-    not have whole.
+    """`supermarket-<stage>`; its archive is called the same. Apart from `settings`, which a command
+    may not have whole.
     """
     return f"supermarket-{os.environ['STAGE']}"
 
