@@ -1,6 +1,6 @@
 """Products and the words they are found by, in DynamoDB."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -130,6 +130,7 @@ class ProductRow(Row):
     category_name = UnicodeAttribute(null=True, attr_name="categoryName")
     low_stock_threshold = NumberAttribute(null=True, attr_name="lowStockThreshold")
     revision = NumberAttribute()
+    stock_revision = NumberAttribute(null=True, attr_name="stockRevision")
     created_at = UnicodeAttribute(attr_name="createdAt")
     updated_at = UnicodeAttribute(attr_name="updatedAt")
     deleted_at = UnicodeAttribute(null=True, attr_name="deletedAt")
@@ -167,6 +168,7 @@ class ProductRow(Row):
             category_name=product.category,
             low_stock_threshold=product.low_stock_threshold,
             revision=product.revision,
+            stock_revision=product.stock_revision,
             created_at=iso(product.created_at),
             updated_at=iso(product.updated_at),
             words=set(document.words) or None,
@@ -192,6 +194,8 @@ class ProductRow(Row):
             revision=int(self.revision),
             created_at=from_iso(self.created_at),
             updated_at=from_iso(self.updated_at),
+            # rows from before it was counted have none
+            stock_revision=int(self.stock_revision or 0),
         )
 
     def document(self) -> Document:
@@ -280,15 +284,15 @@ class DynamoProducts:
             row = ProductRow.get(product_id, consistent_read=True)
         except ProductRow.DoesNotExist:
             return None
-        return None if row.deleted_at else row.product()
+        return _on_sale(row)
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         rows = ProductRow.batch_get(list(dict.fromkeys(product_ids)), consistent_read=True)
-        return {row.product_id: row.product() for row in rows if not row.deleted_at}
+        return {product.id: product for row in rows if (product := _on_sale(row))}
 
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
         rows = ProductRow.batch_get(list(dict.fromkeys(product_ids)))
-        return [row.document() for row in rows if not row.deleted_at]
+        return [row.document() for row in rows if _on_sale(row)]
 
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
         aisle = Aisle.of(filters, sort)
@@ -322,6 +326,7 @@ class DynamoProducts:
         added = after.stock - before.stock
         actions = [
             ProductRow.stock.add(added),
+            _stock_moved(before, after),
             ProductRow.revision.set(after.revision),
             ProductRow.updated_at.set(iso(after.updated_at)),
         ]
@@ -349,11 +354,17 @@ class DynamoProducts:
             & (ProductRow.currency == product.price.currency.value)
             & ProductRow.deleted_at.does_not_exist()
         )
-        sold = [ProductRow.stock.add(-quantity)]
+        sold = [ProductRow.stock.add(-quantity), ProductRow.stock_revision.add(1)]
         dynamo(transaction).update(ProductRow(product.id), sold, as_shown, refused)
 
     def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        dynamo(transaction).update(ProductRow(product_id), [ProductRow.stock.add(quantity)])
+        returned = [ProductRow.stock.add(quantity), ProductRow.stock_revision.add(1)]
+        dynamo(transaction).update(ProductRow(product_id), returned)
+
+
+def product_of(image: Mapping[str, Any] | None) -> Product | None:
+    """The product that a record of the table's stream shows; None when it is not on sale."""
+    return _on_sale(ProductRow.from_raw_data(dict(image))) if image else None
 
 
 class DynamoEntries:
@@ -434,12 +445,25 @@ def _is_latest(product: Product) -> Condition:
 def _rewriting(before: Product, after: Product) -> list[Action]:
     """Everything but the stock, which customers change meanwhile, unless the seller set it."""
     values = ProductRow.of(after).attribute_values
-    left = {"product_id", "stock"} if after.stock == before.stock else {"product_id"}
-    return [
+    left = {"product_id", "stock_revision"} | ({"stock"} if after.stock == before.stock else set())
+    written = [
         attribute.remove() if values.get(name) is None else attribute.set(values[name])
         for name, attribute in ProductRow.get_attributes().items()
         if name not in left
     ]
+    return [*written, _stock_moved(before, after)]
+
+
+def _stock_moved(before: Product, after: Product) -> Action:
+    """One more change of the stock, if it is one, whatever was sold in between."""
+    return ProductRow.stock_revision.add(after.stock_revision - before.stock_revision)
+
+
+def _on_sale(row: ProductRow) -> Product | None:
+    """The product of a row, unless it was withdrawn; stock that came back after even its row was
+    purged makes a row that has nothing else.
+    """
+    return None if row.deleted_at or "title" not in row.attribute_values else row.product()
 
 
 def _image_map(image: Image) -> ImageMap:

@@ -21,6 +21,7 @@ from product.model import (
     is_product_id,
 )
 from product.pictures import Picture
+from product.stock import recipient
 from supermarket.audit import AuditTrail, Facts
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId
@@ -30,7 +31,6 @@ from supermarket.contracts import (
     ProductDeleted,
     ProductFacts,
     ProductUpdated,
-    Recipient,
 )
 from supermarket.errors import Conflict, DomainError, Invalid, NotFound
 from supermarket.transaction import BeginTransaction, Transaction
@@ -310,15 +310,16 @@ class ProductService:
 
 
 def _facts[Kind: ProductFacts](kind: type[Kind], product: Product) -> Kind:
-    seller = product.seller
     return kind(
         product_id=product.id,
-        seller=Recipient(user_id=seller.user_id, email=seller.email, first_name=seller.first_name),
+        seller=recipient(product.seller),
         title=product.title,
         price=Amount.of(product.price),
         stock=product.stock,
         category=product.category,
         revision=product.revision,
+        low_stock_threshold=product.low_stock_threshold,
+        stock_revision=product.stock_revision,
     )
 
 

@@ -6,9 +6,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from product.gateways import ImageKitPictures
-from product.repository import DynamoEntries, DynamoProducts
+from product.repository import DynamoEntries, DynamoProducts, product_of
 from product.search import WordIndex
 from product.service import ProductService
+from product.stock import StockWatch
 from supermarket.clock import new_id, utc_now
 from supermarket.config import ConfigurationError, settings
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -37,6 +38,11 @@ def product_service() -> ProductService:
         new_id=new_id,
         pause=pause,
     )
+
+
+@cache
+def stock_watch() -> StockWatch:
+    return StockWatch(product_of, DynamoTransaction)
 
 
 def pause(number: int) -> None:

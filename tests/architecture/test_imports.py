@@ -24,6 +24,7 @@ ROOMS = {
     "endpoints": {"model", "service", "schemas", "wiring"},
     "listeners": {"model", "service", "wiring"},
     "jobs": {"model", "service", "wiring"},
+    "streams": {"model", "service", "wiring"},
 }
 
 IMPURE_STDLIB = {"os", "uuid", "subprocess", "socket", "urllib", "http", "asyncio", "logging"}

@@ -99,7 +99,7 @@ class InMemoryProducts:
     ) -> None:
         def write() -> None:
             stock = self._all[before.id].stock if after.stock == before.stock else after.stock
-            self._all[before.id] = replace(after, stock=stock)
+            self._write(before, after, stock)
 
         in_memory(transaction).add(lambda: self._is_latest(before), write, refused)
 
@@ -112,7 +112,7 @@ class InMemoryProducts:
             return self._is_latest(before) and self._all[before.id].stock + added >= 0
 
         def write() -> None:
-            self._all[before.id] = replace(after, stock=self._all[before.id].stock + added)
+            self._write(before, after, self._all[before.id].stock + added)
 
         in_memory(transaction).add(there, write, refused)
 
@@ -143,7 +143,14 @@ class InMemoryProducts:
 
     def _move(self, product_id: str, quantity: int) -> None:
         product = self._all[product_id]
-        self._all[product_id] = replace(product, stock=product.stock + quantity)
+        self._all[product_id] = replace(
+            product, stock=product.stock + quantity, stock_revision=product.stock_revision + 1
+        )
+
+    def _write(self, before: Product, after: Product, stock: int) -> None:
+        moved = after.stock_revision - before.stock_revision
+        stock_revision = self._all[before.id].stock_revision + moved
+        self._all[before.id] = replace(after, stock=stock, stock_revision=stock_revision)
 
     def _is_latest(self, product: Product) -> bool:
         present = self._all[product.id]

@@ -77,8 +77,8 @@ class DynamoTransaction:
         keys = row.get_delete_kwargs_from_instance(condition=condition)
         self._add("condition_check_items", keys, refused)
 
-    def emit(self, event: Event) -> None:
-        self.put(OutboxRow.of(event))
+    def emit(self, event: Event, event_id: str | None = None) -> None:
+        self.put(OutboxRow.of(event, event_id))
 
     def commit(self) -> None:
         for attempt in range(ATTEMPTS):
