@@ -7,6 +7,8 @@ from typing import Protocol
 from auth.model import Account, Link, Purpose
 from auth.service import Accounts
 from supermarket.clock import Clock
+from supermarket.errors import DomainError
+from supermarket.transaction import Transaction
 
 type NewToken = Callable[[], str]
 
@@ -18,6 +20,9 @@ class Links(Protocol):
 
     def find(self, purpose: Purpose, token_digest: str) -> Link | None:
         """The link for this purpose with this token; it may have run out."""
+
+    def use_up(self, link: Link, transaction: Transaction, refused: DomainError) -> None:
+        """Remove it, so that it is followed once only, however many try at the same time."""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,10 @@ LINK_LIFETIMES = {
 }
 
 
+# how many mails with such links one address gets, asked for by whomever
+MAILS_AT_MOST = {timedelta(hours=1): 5, timedelta(days=1): 10}
+
+
 @dataclass(frozen=True)
 class Link:
     """A link that was mailed to somebody; its token is nowhere but in that mail.

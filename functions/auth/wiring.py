@@ -4,7 +4,8 @@ from functools import cache, partial
 from secrets import token_urlsafe
 
 from auth.links import LinkMinter
-from auth.repository import DynamoAccounts, DynamoAddressBooks, DynamoLinks
+from auth.recovery import Recovery
+from auth.repository import DynamoAccounts, DynamoAddressBooks, DynamoLinks, DynamoMailLimits
 from auth.service import AuthService, Passwords, Registrar
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
@@ -22,6 +23,7 @@ def auth_service() -> AuthService:
         passwords=passwords(settings().bcrypt_rounds),
         sessions=sessions(),
         tokens=access_tokens(),
+        begin=DynamoTransaction,
         new_id=new_id,
     )
 
@@ -36,6 +38,19 @@ def registrar(bcrypt_rounds: int | None = None) -> Registrar:
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,
+    )
+
+
+@cache
+def recovery() -> Recovery:
+    return Recovery(
+        accounts=DynamoAccounts(),
+        links=DynamoLinks(),
+        limits=DynamoMailLimits(utc_now),
+        passwords=passwords(settings().bcrypt_rounds),
+        sessions=sessions(),
+        begin=DynamoTransaction,
+        clock=utc_now,
     )
 
 

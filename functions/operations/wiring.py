@@ -1,7 +1,9 @@
 """Composition root of operations."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import TYPE_CHECKING
 
 from operations.gateways import (
     EventBridge,
@@ -12,9 +14,12 @@ from operations.gateways import (
 )
 from operations.model import RouteMap
 from operations.repository import DynamoOutbox
-from operations.service import OutboxRelay, Readiness, Replays
+from operations.service import DeadLetters, OutboxRelay, Readiness, Replays
 from supermarket.clock import new_id, utc_now
-from supermarket.config import event_bus_name, secret_name, settings, table_name
+from supermarket.config import event_bus_name, log_group_name, secret_name, settings, table_name
+
+if TYPE_CHECKING:
+    from operations.schedules import DeployedJobs
 
 CALM_SECONDS = 60  # AWS: a queue's numbers may lag that long
 IMAGEKIT = "https://api.imagekit.io"  # where its SDK goes when it is told nothing else
@@ -31,7 +36,7 @@ def readiness() -> Readiness:
     known = settings()
     probes = {
         **aws_probes(
-            table=table_name("session"),
+            table=table_name("signin"),
             bus=event_bus_name(),
             secret=secret_name("signing-keys"),
         ),
@@ -47,6 +52,22 @@ def replays(calm_seconds: float = CALM_SECONDS) -> Replays:
 
     bus = event_bus_name()
     return Replays(EventArchive(bus), EventConsumers(bus), utc_now, new_id, calm_seconds)
+
+
+def dead_letters() -> DeadLetters:
+    """Only for commands, as replays are."""
+    from operations.delivery import EventConsumers
+    from operations.letter_boxes import FailureLog, all_boxes
+
+    boxes = all_boxes(EventConsumers(event_bus_name()), outbox_relay(), DynamoOutbox(), utc_now)
+    return DeadLetters(list(boxes), FailureLog(log_group_name()), utc_now)
+
+
+def scheduled_jobs() -> "DeployedJobs":
+    """Only for commands, as replays are."""
+    from operations.schedules import DeployedJobs
+
+    return DeployedJobs(os.environ["STAGE"])
 
 
 @cache

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from auth import endpoints as auth
+from auth.wiring import link_minter
 from cart import endpoints as cart
 from operations import endpoints as operations
 from order import endpoints as order
@@ -110,7 +111,19 @@ def accounts(ledger: Ledger) -> Caller:
     ledger.call(auth.list_addresses, caller)
     ledger.call(auth.delete_address, caller, path={"addressId": added["id"]})
     ledger.call(auth.logout, caller)
+    recovery(ledger, account["email"], caller)
     return caller
+
+
+def recovery(ledger: Ledger, email: str, caller: Caller) -> None:
+    ledger.call(auth.resend_verification, caller)
+    ledger.call(auth.verify_email, body={"token": link_minter().email_verification(caller.user_id)})
+    ledger.call(auth.forgot_password, body={"email": email})
+    reset = {"token": link_minter().password_reset(caller.user_id), "password": "longer still"}
+    ledger.call(auth.reset_password, body=reset)
+    change = {"currentPassword": "longer still", "newPassword": "the longest of all"}
+    ledger.call(auth.change_password, caller, body=change)
+    ledger.call(auth.logout_all, caller)
 
 
 def catalogue(ledger: Ledger, seller: Caller) -> dict[str, Any]:

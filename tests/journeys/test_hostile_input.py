@@ -22,12 +22,19 @@ OPEN = PUBLIC | {
     "POST /api/auth/login",
     "GET /api/auth/logout",
     "POST /api/auth/logout",
+    "POST /api/auth/password/forgot",
+    "POST /api/auth/password/reset",
+    "POST /api/auth/email/verify",
     "POST /api/payments/webhook",  # its signature is its sign-in
 }
 FOR_ADMINS = {"POST /api/payments/{paymentId}/refund"}
 WITH_BODY = {
     "POST /api/auth/register",
     "POST /api/auth/login",
+    "POST /api/auth/password/forgot",
+    "POST /api/auth/password/reset",
+    "POST /api/auth/password/change",
+    "POST /api/auth/email/verify",
     "POST /api/auth/users/me/address",
     "POST /api/products",
     "PATCH /api/products/{productId}",

@@ -132,7 +132,7 @@ def test_an_ended_session_is_refused_at_once() -> None:
     caller = a_caller()
     headers = bearer(caller)
     assert call(make_wish, body={"wishedFor": "tea"}, headers=headers).status == 201
-    sessions().end(caller.session_id)
+    sessions().end(caller.session_id, caller.user_id)
     assert call(make_wish, body={"wishedFor": "tea"}, headers=headers).status == 401
 
 

@@ -1,15 +1,19 @@
 """Auth's ports in memory, and people for its tests."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from auth.links import LinkMinter
-from auth.model import Account, AddressBook, FullName, Link, Purpose
+from auth.model import MAILS_AT_MOST, Account, AddressBook, FullName, Link, Purpose
+from auth.recovery import Recovery
 from auth.repository import taken
 from auth.service import AuthService, Registrar, Registration
 from supermarket.caller import Role
 from supermarket.clock import Clock, new_id
+from supermarket.errors import DomainError
 from supermarket.transaction import Transaction
 from support.api import call
 from support.in_memory import InMemoryAuditTrail, InMemoryOutbox, InMemorySessions, in_memory
@@ -49,6 +53,26 @@ class InMemoryAccounts:
     def find_by_username(self, username: str) -> Account | None:
         return self._first(lambda account: account.user.username.lower() == username.lower())
 
+    def change(
+        self, before: Account, after: Account, transaction: Transaction, refused: DomainError
+    ) -> None:
+        def is_unchanged() -> bool:
+            present = self._accounts.get(before.user.id)
+            return present is not None and (present.password_hash, present.user.email) == (
+                before.password_hash,
+                before.user.email,
+            )
+
+        def effect() -> None:
+            present = self._accounts[before.user.id]
+            if after.password_hash != before.password_hash:
+                present = replace(present, password_hash=after.password_hash)
+            if after.user.email_verified != before.user.email_verified:
+                present = replace(present, user=after.user)
+            self._accounts[before.user.id] = present
+
+        in_memory(transaction).add(is_unchanged, effect, refused)
+
     def _first(self, fits: Callable[[Account], bool]) -> Account | None:
         return next(filter(fits, self._accounts.values()), None)
 
@@ -84,6 +108,38 @@ class InMemoryLinks:
 
     def find(self, purpose: Purpose, token_digest: str) -> Link | None:
         return self.links.get((purpose, token_digest))
+
+    def use_up(self, link: Link, transaction: Transaction, refused: DomainError) -> None:
+        key = (link.purpose, link.token_digest)
+        in_memory(transaction).add(
+            lambda: key in self.links, lambda: _drop(self.links, key), refused
+        )
+
+
+class InMemoryMailLimits:
+    """`auth.recovery.MailLimits` in a counter."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._mails: Counter[tuple[Purpose, str, timedelta, int]] = Counter()
+
+    def count(
+        self, purpose: Purpose, email: str, transaction: Transaction, refused: DomainError
+    ) -> None:
+        for stretch, at_most in MAILS_AT_MOST.items():
+            window = int(self._clock().timestamp() // stretch.total_seconds())
+            self._count((purpose, email, stretch, window), at_most, transaction, refused)
+
+    def _count(
+        self,
+        key: tuple[Purpose, str, timedelta, int],
+        at_most: int,
+        transaction: Transaction,
+        refused: DomainError,
+    ) -> None:
+        in_memory(transaction).add(
+            lambda: self._mails[key] < at_most, lambda: self._mails.update([key]), refused
+        )
 
 
 class PlainPasswords:
@@ -129,8 +185,22 @@ class InMemoryAuth:
             self.passwords,
             self.sessions,
             NamedTokens(),
+            self.outbox.begin,
             new_id,
         )
+        self.recovery = Recovery(
+            self.accounts,
+            self.links,
+            InMemoryMailLimits(clock),
+            self.passwords,
+            self.sessions,
+            self.outbox.begin,
+            clock,
+        )
+
+
+def _drop[Key](things: dict[Key, Any], key: Key) -> None:
+    del things[key]
 
 
 def _nothing() -> None:
