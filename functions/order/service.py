@@ -40,6 +40,8 @@ JUST_MISSED = "was just sold out, changed its price or went off sale; look at yo
 CART_CHANGED = "Your cart changed at this very moment. Look at it and order again."
 MIXED_CURRENCIES = "One order has one currency. Remove the items of the other one from your cart."
 NOT_ALL_YOURS = "Other sellers have a part in this order, so that the shop sends it."
+# what was paid in the last second may still be on its way here
+GRACE = timedelta(minutes=2)
 THE_CLOCK, PAYMENT = "expiry", "payment"
 
 
@@ -268,12 +270,12 @@ class OrderService:
 
     def expired(self, limit: int) -> list[str]:
         """Ids of orders whose stock was reserved long enough."""
-        return self._orders.reserved_before(self._clock(), limit)
+        return self._orders.reserved_before(self._clock() - GRACE, limit)
 
     def expire(self, order_id: str) -> bool:
         """Give back what an order reserved in vain; False when somebody else has moved it on."""
         order = self._find(order_id)
-        if not order.is_expired(self._clock()):
+        if not order.is_expired(self._clock() - GRACE):
             return False
         try:
             self._cancel(order, Actor.EXPIRY, THE_CLOCK)
@@ -286,6 +288,13 @@ class OrderService:
         one that is cancelled stays cancelled, and knows of the money that is owed.
         """
         self._advance(order_id, self._confirm)
+
+    def confirm_waiting(self, order_id: str) -> bool:
+        """The same for an order whose news of that got lost; False when it waits for none."""
+        if self._find(order_id).status is not OrderStatus.PENDING:
+            return False
+        self.confirm(order_id)
+        return True
 
     def refund(self, order_id: str) -> None:
         """All the money went back to the customer: what has not left the shop is called off."""
@@ -413,7 +422,7 @@ class OrderService:
         self._orders.move(order, cancelled, transaction)
         for line in order.lines:
             self._catalogue.return_stock(line.product_id, line.quantity, transaction)
-        if cancelled.has_moved_money:
+        if cancelled.is_paid:
             self._write_down(order, cancelled, actor, transaction)
         transaction.emit(order_cancelled(cancelled, by))
         transaction.commit()

@@ -332,7 +332,9 @@ class PaymentFailed(Event):
 
 class PaymentRefunded(Event):
     """Money went back to the customer, and Razorpay's own record says so. `amount` is what this one
-    refund gave back; `fully` tells whether nothing of the payment is left.
+    refund gave back; `fully` tells whether nothing of the payment is left. A `surplus` was paid
+    once too often and bought nothing: its return leaves the payment, its order and all sales as
+    they are.
     """
 
     SOURCE = "supermarket.payment"
@@ -342,6 +344,7 @@ class PaymentRefunded(Event):
     amount: Amount
     refund_id: str
     fully: bool
+    surplus: bool = False
     reason: str
     refunded_at: Moment
 
