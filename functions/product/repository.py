@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import batched
 from typing import Any, Self
 
 from pynamodb.attributes import (
@@ -15,7 +16,7 @@ from pynamodb.attributes import (
 from pynamodb.exceptions import DeleteError
 from pynamodb.expressions.condition import And, Condition
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from product.model import (
     MAX_MINOR,
@@ -44,6 +45,8 @@ LAST = "~"  # sorts after every character of an id
 # a list that filters looks at this many products in this many queries, however few of them fit
 EVALUATED = 100
 ROUNDS = 5
+WITHDRAWN_PER_PAGE = 25
+REFUSED = "ConditionalCheckFailedException"
 
 
 class ByNewest(GlobalSecondaryIndex["ProductRow"]):
@@ -101,6 +104,17 @@ class ByCategoryPrice(GlobalSecondaryIndex["ProductRow"]):
     place = UnicodeAttribute(range_key=True, attr_name="cheapest")
 
 
+class ByDeletion(GlobalSecondaryIndex["ProductRow"]):
+    """Only the products that were withdrawn, by when that was."""
+
+    class Meta:
+        index_name = "byDeletion"
+        projection = KeysOnlyProjection()
+
+    withdrawn = UnicodeAttribute(hash_key=True)
+    deleted_at = UnicodeAttribute(range_key=True, attr_name="deletedAt")
+
+
 class ImageMap(MapAttribute[str, str]):
     """A picture within its product's row."""
 
@@ -110,8 +124,8 @@ class ImageMap(MapAttribute[str, str]):
 
 
 class ProductRow(Row):
-    """A product. One that was withdrawn keeps its row, for orders and returns, and leaves the
-    indexes by losing `newest` and `cheapest`.
+    """A product. One that was withdrawn keeps its row for a while, for orders and returns, and
+    leaves the lists by losing `newest` and `cheapest`.
     """
 
     Meta = table("product")
@@ -134,6 +148,7 @@ class ProductRow(Row):
     created_at = UnicodeAttribute(attr_name="createdAt")
     updated_at = UnicodeAttribute(attr_name="updatedAt")
     deleted_at = UnicodeAttribute(null=True, attr_name="deletedAt")
+    withdrawn = UnicodeAttribute(null=True)
     words = UnicodeSetAttribute(null=True)
     title_words = UnicodeSetAttribute(null=True, attr_name="titleWords")
     shelf = UnicodeAttribute()
@@ -147,6 +162,7 @@ class ProductRow(Row):
     by_seller = BySeller()
     by_price = ByPrice()
     by_category_price = ByCategoryPrice()
+    by_deletion = ByDeletion()
 
     @classmethod
     def of(cls, product: Product) -> Self:
@@ -277,7 +293,7 @@ class Aisle:
 
 
 class DynamoProducts:
-    """`Products` of the service and `Documents` of the search."""
+    """`Products` of the service, `Documents` of the search, `Withdrawn` of the purge."""
 
     def find(self, product_id: str) -> Product | None:
         try:
@@ -340,6 +356,7 @@ class DynamoProducts:
             ProductRow.newest.remove(),
             ProductRow.cheapest.remove(),
             ProductRow.deleted_at.set(iso(now)),
+            ProductRow.withdrawn.set(SHELF),
             ProductRow.revision.set(product.revision + 1),
         ]
         latest = _is_latest(product)
@@ -360,6 +377,22 @@ class DynamoProducts:
     def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
         returned = [ProductRow.stock.add(quantity), ProductRow.stock_revision.add(1)]
         dynamo(transaction).update(ProductRow(product_id), returned)
+
+    def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
+        until = ProductRow.deleted_at <= iso(moment)
+        found = ProductRow.by_deletion.query(SHELF, until, page_size=WITHDRAWN_PER_PAGE)
+        for page in batched(found, WITHDRAWN_PER_PAGE, strict=False):
+            ids = [row.product_id for row in page]
+            yield from (row.product() for row in ProductRow.batch_get(ids, consistent_read=True))
+
+    def remove(self, product: Product) -> bool:
+        try:
+            ProductRow(product.id).delete(ProductRow.deleted_at.exists())
+        except DeleteError as refused:
+            if error_code(refused) != REFUSED:
+                raise
+            return False
+        return True
 
 
 def product_of(image: Mapping[str, Any] | None) -> Product | None:
@@ -396,7 +429,7 @@ class DynamoEntries:
             try:
                 EntryRow.of(word, product).delete(EntryRow.revision <= product.revision)
             except DeleteError as refused:
-                if error_code(refused) != "ConditionalCheckFailedException":
+                if error_code(refused) != REFUSED:
                     raise
 
     def remove_all(self, words: Iterable[str], product: Product) -> None:

@@ -107,8 +107,10 @@ class Pictures(Protocol):
     def upload(self, product_id: str, pictures: Sequence[Picture]) -> tuple[Image, ...]:
         """Keep all of them or none; Unavailable when the place does not answer."""
 
-    def discard(self, images: Sequence[Image]) -> None:
-        """Remove them; what cannot be removed now is reported, and is no error for the caller."""
+    def discard(self, images: Sequence[Image]) -> Sequence[Image]:
+        """Remove them, if they are there; those that could not be removed now, which is reported
+        and no error.
+        """
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,10 @@ class ProductService:
         return after
 
     def delete(self, product_id: str, caller: Caller) -> None:
-        """Take a product off sale for good; orders of the past keep their own copy of it."""
+        """Take a product off sale for good; orders of the past keep their own copy of it.
+
+        What cannot be cleared away at once, the purge clears away later.
+        """
         product = self._retrying(lambda: self._withdraw(product_id, caller))
         try:
             self.index.forget(product, None)

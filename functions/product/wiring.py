@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from product.gateways import ImageKitPictures
+from product.purge import Purge
 from product.repository import DynamoEntries, DynamoProducts, product_of
 from product.search import WordIndex
 from product.service import ProductService
@@ -43,6 +44,13 @@ def product_service() -> ProductService:
 @cache
 def stock_watch() -> StockWatch:
     return StockWatch(product_of, DynamoTransaction)
+
+
+@cache
+def purge() -> Purge:
+    products = DynamoProducts()
+    index = WordIndex(DynamoEntries(), products)
+    return Purge(products, index, ImageKitPictures(imagekit, new_id))
 
 
 def pause(number: int) -> None:

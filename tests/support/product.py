@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -58,7 +58,7 @@ class InMemoryProducts:
 
     def __init__(self) -> None:
         self._all: dict[str, Product] = {}
-        self._withdrawn: set[str] = set()
+        self._withdrawn: dict[str, datetime] = {}
         self.meanwhile: Callable[[], None] = lambda: None
 
     def find(self, product_id: str) -> Product | None:
@@ -120,8 +120,20 @@ class InMemoryProducts:
         self, product: Product, now: datetime, transaction: Transaction, refused: DomainError
     ) -> None:
         in_memory(transaction).add(
-            lambda: self._is_latest(product), lambda: self._withdrawn.add(product.id), refused
+            lambda: self._is_latest(product),
+            lambda: self._withdrawn.update({product.id: now}),
+            refused,
         )
+
+    def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
+        due = [each for each, withdrawn_at in self._withdrawn.items() if withdrawn_at <= moment]
+        yield from [self._all[each] for each in due]
+
+    def remove(self, product: Product) -> bool:
+        if self._withdrawn.pop(product.id, None) is None:
+            return False
+        del self._all[product.id]
+        return True
 
     def take_stock(
         self, product: Product, quantity: int, transaction: Transaction, refused: DomainError
@@ -197,9 +209,12 @@ class InMemoryPictures:
         self.kept |= named
         return tuple(Image(f"https://pictures/{key}", f"https://small/{key}", key) for key in named)
 
-    def discard(self, images: Sequence[Image]) -> None:
+    def discard(self, images: Sequence[Image]) -> Sequence[Image]:
+        if self.is_down:
+            return images
         for image in images:
-            del self.kept[image.id]
+            self.kept.pop(image.id, None)
+        return ()
 
 
 class Shop:
