@@ -93,10 +93,10 @@ STATUS_OF |= {
 @dataclass(frozen=True)
 class Answer:
     """A view together with what else the response needs; an endpoint may return a bare view
-    instead.
+    instead. Text is sent as it is, under the content type that the headers name.
     """
 
-    view: BaseModel
+    view: BaseModel | str
     cookies: Iterable[str] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
@@ -158,7 +158,7 @@ class Endpoint:
         return self._response(
             request,
             answer.status or self.status,
-            answer.view.model_dump_json(by_alias=True),
+            _text(answer.view),
             {"cache-control": self.cache_control, **answer.headers},
             answer.cookies,
         )
@@ -296,6 +296,10 @@ def unrouted() -> Callable[[Route], Endpoint]:
 
 def _endpoint(method: str, path: str, options: dict[str, Any]) -> Callable[[Route], Endpoint]:
     return lambda function: Endpoint(function, method, path, **options)
+
+
+def _text(view: BaseModel | str) -> str:
+    return view if isinstance(view, str) else view.model_dump_json(by_alias=True)
 
 
 def _headers_of(error: DomainError) -> dict[str, str]:
