@@ -63,7 +63,8 @@ build: setup ## build functions and layers for AWS; ARCHITECTURE=x86_64 for the 
 
 deploy: build ## deploy to AWS; STAGE=prod for another stage than dev
 	@first=$$($(SAM) list stack-outputs --config-env $(STAGE) --stack-name supermarket-$(STAGE) >/dev/null 2>&1 || echo --guided); \
-	  $(SAM) deploy --config-env $(STAGE) $$first --parameter-overrides Stage=$(STAGE) Architecture=$(ARCHITECTURE)
+	  $(SAM) deploy --config-env $(STAGE) $$first --parameter-overrides Stage=$(STAGE) Architecture=$(ARCHITECTURE) \
+	    $${first:+DeletionProtection=false} # what fails the first time can be rolled back; the next deploy protects
 
 # --- operating a stage: the local cloud that runs here, or AWS with your own credentials (STAGE=dev) ----------------
 
@@ -83,8 +84,8 @@ dlq replay rebuild job: STAGE = local
 CALM = $(if $(filter local,$(STAGE)),--calm 3)
 
 dlq: setup ## events nobody could handle: list, or SHOW=… REDRIVE=… DROP=notification; EVENT=… chooses by name or id
-	$(OPERATE) operations.dead_letters $(if $(SHOW),show $(SHOW),$(if $(REDRIVE),redrive $(REDRIVE),$(if $(DROP),drop $(DROP),list))) \
-	  $(if $(EVENT),--event "$(EVENT)") $(if $(YES),--yes)
+	$(OPERATE) operations.dead_letters $(if $(SHOW),show $(SHOW),$(if $(REDRIVE),redrive $(REDRIVE),$(if $(DROP),drop $(DROP) $(if $(YES),--yes),list))) \
+	  $(if $(EVENT),--event "$(EVENT)")
 
 replay: setup ## let a projection hear the past again: CONSUMER=seller_dashboard FROM=2026-11-01 TO=2026-11-22
 	$(OPERATE) operations.replay "$(CONSUMER)" $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)") $(CALM)

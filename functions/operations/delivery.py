@@ -67,6 +67,7 @@ class EventConsumers:
                         rule=rule["Arn"],
                         queue=queue,
                         dead_letters=_dead_letters(queue),
+                        undelivered=queue_url(target["DeadLetterConfig"]["Arn"]),
                         takes_replays="replay-name" not in pattern,
                     )
 

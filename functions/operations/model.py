@@ -1,7 +1,7 @@
 """Events on their way out and back, what the platform depends on, and the routes it has."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -83,7 +83,35 @@ class Consumer:
     rule: str
     queue: str
     dead_letters: str
+    undelivered: str
     takes_replays: bool
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """An event that did not get where it should, as it lies in a box."""
+
+    id: str
+    event: str
+    event_id: str
+    consumer: str
+    received: datetime
+    body: str = field(repr=False)
+    hint: str = ""
+    receipt: str = field(default="", repr=False)
+
+    def is_called(self, wanted: str | None) -> bool:
+        """By its event's name, by its event's id, or by its own; None is any."""
+        return wanted is None or wanted in {self.event, self.event_id, self.id}
+
+
+@dataclass(frozen=True)
+class BoxSummary:
+    """How much lies in a box, and since when."""
+
+    name: str
+    count: int
+    oldest: datetime | None
 
 
 class ReplayState(StrEnum):
@@ -137,6 +165,15 @@ class ReplayProgress:
     @property
     def is_quiet(self) -> bool:
         return self.replay.is_completed and self.waiting == 0
+
+
+@dataclass(frozen=True)
+class ScheduledJob:
+    """A Lambda that a clock starts: `<domain>.<function>`, its deployed name, and when it runs."""
+
+    name: str
+    function: str
+    schedule: str
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ STARTING, RUNNING, COMPLETED = (
     ReplayState.RUNNING,
     ReplayState.COMPLETED,
 )
-READER = Consumer("reader", "rule", "queue", "dead-letters", takes_replays=True)
-ACTOR = Consumer("actor", "rule", "queue", "dead-letters", takes_replays=False)
+READER = Consumer("reader", "rule", "queue", "dead-letters", "undelivered", takes_replays=True)
+ACTOR = Consumer("actor", "rule", "queue", "dead-letters", "undelivered", takes_replays=False)
 YESTERDAY = NOON - timedelta(days=1)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from operations.model import Consumer, Refusal, Replay, ReplayState, UnsentEvent
-from operations.service import BatchRefused, BusUnavailable, OutboxRelay
+from operations.model import Consumer, DeadLetter, Refusal, Replay, ReplayState, UnsentEvent
+from operations.service import BatchRefused, BusUnavailable, EventBus, Outbox, OutboxRelay
 from supermarket.clock import Clock
+from supermarket.errors import Unavailable
 
 LONG_AGO = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
@@ -50,7 +51,7 @@ class InMemoryOutbox:
         return [event for event in self.events.values() if event.occurred_at < moment]
 
 
-def a_relay(bus: InMemoryBus, outbox: InMemoryOutbox, clock: Clock) -> OutboxRelay:
+def a_relay(bus: EventBus, outbox: Outbox, clock: Clock) -> OutboxRelay:
     """One that does not wait between its tries."""
     return OutboxRelay(bus, outbox, clock, lambda _: None)
 
@@ -84,3 +85,34 @@ class InMemoryConsumers:
 
     def waiting(self, consumer: Consumer) -> int:
         return next(self._waiting, 0)
+
+
+class InMemoryBox:
+    """A letter box; what goes back is in `sent`."""
+
+    def __init__(self, *letters: DeadLetter, refusing: Iterable[str] = ()) -> None:
+        self.name = "reader"
+        self.letters = {letter.id: letter for letter in letters}
+        self.refusing = set(refusing)
+        self.held: set[str] = set()
+        self.sent: list[str] = []
+
+    def count(self) -> int:
+        return len(self.letters)
+
+    def take(self) -> Iterator[DeadLetter]:
+        for letter in list(self.letters.values()):
+            self.held.add(letter.id)
+            yield letter
+
+    def release(self, letters: Iterable[DeadLetter]) -> None:
+        self.held -= {letter.id for letter in letters}
+
+    def send_back(self, letter: DeadLetter) -> None:
+        if letter.id in self.refusing:
+            raise Unavailable("nobody there")
+        self.sent.append(letter.id)
+
+    def discard(self, letter: DeadLetter) -> None:
+        del self.letters[letter.id]
+        self.held.discard(letter.id)

@@ -59,6 +59,11 @@ def event_bus_name() -> str:
     return f"supermarket-{os.environ['STAGE']}"
 
 
+def log_group_name() -> str:
+    """`/supermarket/<stage>`: all functions of a stage write into one."""
+    return f"/supermarket/{os.environ['STAGE']}"
+
+
 def secret_name(secret: str) -> str:
     """`supermarket/<stage>/<secret>`. Apart from `settings`, which a command may not have whole."""
     return f"supermarket/{os.environ['STAGE']}/{secret}"

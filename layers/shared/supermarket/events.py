@@ -67,7 +67,11 @@ class Reactions:
         envelope = Envelope.model_validate(message["detail"])
         metadata = envelope.metadata
         telemetry.begin(
-            metadata.correlation_id, metadata.event_id, consumer=self.consumer, event=name
+            metadata.correlation_id,
+            metadata.event_id,
+            consumer=self.consumer,
+            event=name,
+            event_id=metadata.event_id,
         )
         try:
             self._dispatch(name, envelope)
