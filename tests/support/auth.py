@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from auth.links import LinkMinter
-from auth.model import MAILS_AT_MOST, Account, AddressBook, FullName, Link, Purpose
+from auth.model import MAILS_AT_MOST, Account, AddressBook, FullName, Link, Purpose, User
 from auth.recovery import Recovery
 from auth.repository import taken
 from auth.service import AuthService, Registrar, Registration
-from supermarket.caller import Role
+from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from supermarket.errors import DomainError
 from supermarket.transaction import Transaction
@@ -143,16 +143,24 @@ class InMemoryMailLimits:
 
 
 class PlainPasswords:
-    """`auth.service.Passwords` that costs nothing, and keeps the hashes that it was asked about."""
+    """`auth.service.Passwords` that costs nothing, and keeps what it was asked.
+
+    `meanwhile` happens while it is busy, which real ones are for long.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str | None] = []
+        self.hashed: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def hash(self, password: str) -> str:
+        self.hashed.append(password)
+        self.meanwhile()
         return f"hash of {password}"
 
     def fits(self, password: str, password_hash: str | None) -> bool:
         self.asked.append(password_hash)
+        self.meanwhile()
         return password_hash == f"hash of {password}"
 
 
@@ -198,6 +206,10 @@ class InMemoryAuth:
             clock,
         )
 
+    def caller(self, session_id: str, user: User) -> Caller:
+        """The person in that session, as endpoints get to know them."""
+        return Caller(user.id, session_id, user.role, user.email, user.full_name.first)
+
 
 def _drop[Key](things: dict[Key, Any], key: Key) -> None:
     del things[key]
@@ -210,7 +222,9 @@ def _nothing() -> None:
 def a_registration(**changes: Any) -> Registration:
     """Somebody who wants an account, and has never been seen before."""
     name = f"u{new_id()}"
-    fresh = Registration(name, f"{name}@example.com", PASSWORD, FullName("Asha", "Rao"), Role.USER)
+    fresh = Registration(
+        name, f"{name.lower()}@example.com", PASSWORD, FullName("Asha", "Rao"), Role.USER
+    )
     return replace(fresh, **changes)
 
 

@@ -87,6 +87,9 @@ class InMemorySessions:
     def end(self, session_id: str, user_id: str) -> None:
         self._ends[user_id].pop(session_id, None)
 
+    def count(self, user_id: str) -> int:
+        return len(self._ends[user_id])
+
     def end_all(self, user_id: str, transaction: Transaction) -> None:
         in_memory(transaction).add(lambda: True, lambda: self._ends.update({user_id: {}}))
 
