@@ -93,15 +93,25 @@ def test_a_table_bears_the_stage_in_its_name(name: str) -> None:
     assert TABLES[name]["TableName"] == {"Fn::Sub": f"supermarket-${{Stage}}-{table}"}
 
 
-def test_what_holds_money_or_people_outlives_its_stack() -> None:
+def test_what_holds_money_or_people_outlives_its_stack_unless_that_never_came_to_be() -> None:
     kept = {
         name
         for name in TABLES
-        if template()["Resources"][name].get("DeletionPolicy") == "Retain"
+        if template()["Resources"][name].get("DeletionPolicy") == "RetainExceptOnCreate"
         and template()["Resources"][name].get("UpdateReplacePolicy") == "Retain"
-        and "DeletionProtectionEnabled" in TABLES[name]
+        and TABLES[name].get("DeletionProtectionEnabled")
+        == {"Fn::If": ["IsProtected", True, False]}
     }
     assert kept == HOLD_MONEY_OR_PEOPLE
+    policies = {resource.get("DeletionPolicy") for resource in template()["Resources"].values()}
+    assert policies == {None, "RetainExceptOnCreate"}
+
+
+def test_a_table_is_protected_unless_somebody_says_otherwise() -> None:
+    protection = template()["Parameters"]["DeletionProtection"]
+    assert (protection["Default"], protection["AllowedValues"]) == ("true", ["true", "false"])
+    protected = template()["Conditions"]["IsProtected"]
+    assert protected == {"Fn::Equals": [{"Ref": "DeletionProtection"}, "true"]}
 
 
 @pytest.mark.parametrize("name", RULES)
