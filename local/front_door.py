@@ -1,4 +1,4 @@
-"""One port for everything: the deployed HTTP API, the simulators, the mailbox, and a page of links.
+"""One port for everything: the deployed HTTP API, the simulators, the mailbox, and a few pages.
 
 Towards the API it behaves as API Gateway does where the emulator does not: limits and errors.
 """
@@ -14,6 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
+
+from local import storefront
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 GATEWAY_LIMIT = 10 * 1024 * 1024
@@ -33,6 +35,7 @@ def create_app(api: str, mounts: Mapping[str, ASGIApp], links: Mapping[str, str]
     return Starlette(
         routes=[
             Route("/", welcome, methods=["GET"]),
+            *storefront.routes(),
             *(Mount(path, app) for path, app in mounts.items()),
             Route("/{path:path}", gateway.answer, methods=METHODS),
         ],
