@@ -18,12 +18,14 @@ A day's products are attributes of its row (`units#<product id>`), so that the b
 period are read with its days: a row of DynamoDB's 400 KB has room for five thousand products sold
 on one day.
 
-Attributes in `VOLATILE` depend on the order in which facts arrived; all others on the facts alone.
+What `version` and `soldAs` say depends on the order in which the facts arrived, all else on the
+facts alone; a rebuild holds the rows to that (`checksum.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
+from itertools import batched
 from typing import Any, Self
 
 from pydantic import TypeAdapter
@@ -39,6 +41,7 @@ from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
+from seller_dashboard.checksum import Item
 from seller_dashboard.model import (
     Buyer,
     Customer,
@@ -55,8 +58,10 @@ from seller_dashboard.model import (
     SoldProduct,
 )
 from seller_dashboard.numbers import DayTotals
-from supermarket.clock import from_iso
-from supermarket.dynamo.rows import Row, error_code, table
+from seller_dashboard.reports import Week
+from supermarket.clock import Clock, from_iso
+from supermarket.config import table_name
+from supermarket.dynamo.rows import Row, database, error_code, table
 from supermarket.dynamo.transaction import dynamo
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
@@ -64,13 +69,18 @@ from supermarket.transaction import Transaction
 
 ORDER, PAYMENT, DAY, PRODUCT = "ORDER#", "PAYMENT#", "DAY#", "PRODUCT#"
 CUSTOMER, SELLER, PROFILE, WHOLE, LOW = "CUSTOMER#", "SELLER#", "PROFILE", "ORDER", "LOW"
+SELLERS = "SELLERS"
+SELLERS_PER_PAGE = 100
+PROGRESS_KEPT_FOR = timedelta(days=7)
+REPORTS_KEPT_FOR = timedelta(days=400)
 UNITS, MINOR = "units#", "minor#"
 AFTER_ALL = "~"
-VOLATILE = {"version", "soldAs"}
+SALES = table_name("sales")
+DELETED_AT_ONCE = 25  # DynamoDB takes no more in a batch
 
 
 class ByShelf(GlobalSecondaryIndex[Any]):
-    """Sales by status, and products that run low."""
+    """Sales by status, products that run low, and everybody who sells."""
 
     class Meta:
         index_name = "byShelf"
@@ -212,6 +222,9 @@ class ProfileRow(Row):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True, default=PROFILE)
+    shelf = UnicodeAttribute()
+    place = UnicodeAttribute()
+    by_shelf = ByShelf()
     email = UnicodeAttribute()
     first_name = UnicodeAttribute(attr_name="firstName")
     told = UnicodeAttribute()
@@ -224,6 +237,27 @@ class RegisterRow(Row):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
+
+
+class ProgressRow(Row):
+    """How far a job has got with a day. It lies outside the books, which are made of facts only;
+    DynamoDB removes it some time after `expires_at`.
+    """
+
+    Meta = table("idempotency")
+
+    id = UnicodeAttribute(hash_key=True)
+    reached = UnicodeAttribute()
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class ReportRow(Row):
+    """A seller's report of a week that was told, as lasting as that."""
+
+    Meta = table("idempotency")
+
+    id = UnicodeAttribute(hash_key=True)
+    expires_at = NumberAttribute(attr_name="expiresAt")
 
 
 class DynamoOrders:
@@ -389,6 +423,8 @@ class DynamoSellers:
                 ProfileRow.email.set(seller.email),
                 ProfileRow.first_name.set(seller.first_name),
                 ProfileRow.told.set(told),
+                ProfileRow.shelf.set(SELLERS),
+                ProfileRow.place.set(seller.id),
             ],
             ProfileRow.told.does_not_exist() | (ProfileRow.told < told),
         )
@@ -399,6 +435,70 @@ class DynamoSellers:
         except ProfileRow.DoesNotExist:
             return None
         return Seller(seller_id, row.email, row.first_name)
+
+    def all(self) -> Iterator[Seller]:
+        for row in ProfileRow.by_shelf.query(SELLERS, page_size=SELLERS_PER_PAGE):
+            yield Seller(row.place, row.email, row.first_name)
+
+
+class DynamoProgress:
+    """`Progress` in DynamoDB."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def of(self, day: date) -> str:
+        try:
+            return ProgressRow.get(f"roll-up#{day}", consistent_read=True).reached
+        except ProgressRow.DoesNotExist:
+            return ""
+
+    def note(self, day: date, seller_id: str) -> None:
+        ends = int((self._clock() + PROGRESS_KEPT_FOR).timestamp())
+        ProgressRow(f"roll-up#{day}", reached=seller_id, expires_at=ends).save()
+
+
+class DynamoReports:
+    """`Reports` in DynamoDB."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def told(self, week: Week, seller_ids: Sequence[str]) -> set[str]:
+        keys = [_report_key(week, seller_id) for seller_id in seller_ids]
+        return {row.id.rpartition("#")[2] for row in ReportRow.batch_get(keys)}
+
+    def claim(
+        self, week: Week, seller_id: str, transaction: Transaction, refused: DomainError
+    ) -> None:
+        ends = int((self._clock() + REPORTS_KEPT_FOR).timestamp())
+        row = ReportRow(_report_key(week, seller_id), expires_at=ends)
+        dynamo(transaction).put(row, ReportRow.id.does_not_exist(), refused)
+
+
+def _report_key(week: Week, seller_id: str) -> str:
+    return f"weekly-report#{week.first}#{seller_id}"
+
+
+class DynamoProjections:
+    """`Projections`: every row of the table, whatever it is."""
+
+    def rows(self) -> Iterator[Item]:
+        pages = database().client.get_paginator("scan")
+        for page in pages.paginate(TableName=SALES, ConsistentRead=True):
+            yield from page["Items"]
+
+    def drop(self) -> Iterator[int]:
+        client: Any = database().client
+        dropped = 0
+        keys = ({"pk": row["pk"], "sk": row["sk"]} for row in self.rows())
+        for some in batched(keys, DELETED_AT_ONCE, strict=False):
+            left = {SALES: [{"DeleteRequest": {"Key": key}} for key in some]}
+            while left:
+                answer = client.batch_write_item(RequestItems=left)
+                left = answer.get("UnprocessedItems")
+            dropped += len(some)
+            yield dropped
 
 
 def _seller(seller_id: str) -> str:

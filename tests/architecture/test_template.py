@@ -60,7 +60,8 @@ def test_every_endpoint_and_every_listener_is_deployed() -> None:
     deployed = {function["Handler"] for function in FUNCTIONS.values()}
     written = {*endpoints(), *(f"{domain}.listeners.reactions" for domain in listeners())}
     assert written - deployed == set()
-    assert {h for h in deployed if ".jobs." not in h} == written
+    by_themselves = {"jobs", "streams", "feedback"}  # no client and no rule starts these
+    assert {h for h in deployed if h.split(".")[1] not in by_themselves} == written
 
 
 def test_no_two_functions_take_the_same_route() -> None:

@@ -1,6 +1,6 @@
 """The projections of the seller dashboard in memory, and sales for them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -22,6 +22,7 @@ from seller_dashboard.model import (
     SoldProduct,
 )
 from seller_dashboard.numbers import DayTotals
+from seller_dashboard.reports import Week
 from seller_dashboard.service import Bookkeeping, Catalogue, Dashboard, Orders, Sales, Sellers
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
@@ -289,6 +290,40 @@ class InMemorySellers:
 
     def find(self, seller_id: str) -> Seller | None:
         return self._sellers[seller_id][1] if seller_id in self._sellers else None
+
+    def all(self) -> Iterator[Seller]:
+        return (self._sellers[seller_id][1] for seller_id in sorted(self._sellers))
+
+
+class InMemoryProgress:
+    """`Progress` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._reached: dict[date, str] = {}
+
+    def of(self, day: date) -> str:
+        return self._reached.get(day, "")
+
+    def note(self, day: date, seller_id: str) -> None:
+        self._reached[day] = seller_id
+
+
+class InMemoryReports:
+    """`Reports` in a set."""
+
+    def __init__(self) -> None:
+        self._told: set[tuple[Week, str]] = set()
+
+    def told(self, week: Week, seller_ids: Sequence[str]) -> list[str]:
+        return [seller_id for seller_id in seller_ids if (week, seller_id) in self._told]
+
+    def claim(
+        self, week: Week, seller_id: str, transaction: Transaction, refused: DomainError
+    ) -> None:
+        claimed = (week, seller_id)
+        in_memory(transaction).add(
+            lambda: claimed not in self._told, lambda: self._told.add(claimed), refused
+        )
 
 
 class Books:
