@@ -20,6 +20,7 @@ os.environ.update(
     RESERVATION_MINUTES="15",
     TAX_PERCENT="0",
     SHIPPING_FEE_MINOR="0",
+    MAILS_PER_RECIPIENT_PER_HOUR="50",
     POWERTOOLS_SERVICE_NAME="supermarket",
 )
 os.environ.pop("AWS_ENDPOINT_URL", None)

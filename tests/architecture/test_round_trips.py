@@ -14,6 +14,9 @@ import pytest
 from auth import endpoints as auth
 from auth.wiring import link_minter
 from cart import endpoints as cart
+from notification import endpoints as notification
+from notification.model import Message
+from notification.repository import DynamoMessages
 from operations import endpoints as operations
 from order import endpoints as order
 from order.listeners import confirm_paid_order
@@ -95,6 +98,7 @@ def ledger(aws: None, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     basket(ledger, customer, rice)
     purchase(ledger, customer, seller, rice, razorpay)
     dashboard(ledger, seller)
+    inbox(ledger, customer)
     ledger.call(operations.check_health)
     ledger.call(product.delete_product, seller, path={"productId": rice["id"]})
     return ledger
@@ -217,6 +221,18 @@ def dashboard(ledger: Ledger, seller: Caller) -> None:
     ledger.call(seller_dashboard.get_seller_metrics, seller)
     ledger.call(seller_dashboard.list_seller_orders, seller)
     ledger.call(seller_dashboard.list_seller_products, seller)
+
+
+def inbox(ledger: Ledger, customer: Caller) -> None:
+    """A message that is listed, read by itself, and another that is read with all."""
+    for number in range(2):
+        message_id = f"{new_id()}.order_placed"
+        details = ("order_placed", f"Order {number}", "Hello", utc_now())
+        DynamoMessages(utc_now).keep(Message(message_id, customer.user_id, *details))
+    ledger.call(notification.list_notifications, customer)
+    path = {"notificationId": message_id}
+    ledger.call(notification.read_notification, customer, path=path)
+    ledger.call(notification.read_all_notifications, customer)
 
 
 def documented() -> dict[str, str]:

@@ -124,7 +124,7 @@ def test_a_rule_retries_and_keeps_what_it_cannot_deliver(name: str) -> None:
 
 
 def test_the_bus_may_write_to_every_queue_that_it_needs() -> None:
-    [policy] = resources("AWS::SQS::QueuePolicy").values()
+    policy = resources("AWS::SQS::QueuePolicy")["QueuesTakeEvents"]
     targets = [target for rule in RULES.values() for target in rule["Targets"]]
     needed = {_id(t["Arn"]) for t in targets} | {_id(t["DeadLetterConfig"]["Arn"]) for t in targets}
     assert {queue["Ref"] for queue in policy["Queues"]} == needed

@@ -2,13 +2,16 @@
 
 import io
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from supermarket import telemetry
+from supermarket import events, telemetry
 from supermarket.contracts import Envelope, Metadata, UserRegistered
+from supermarket.errors import NotYet
 from supermarket.events import Reactions
+from support import cloud
 
 REGISTERED = UserRegistered(
     user_id="u1",
@@ -201,3 +204,33 @@ def test_a_version_that_nobody_here_knows_comes_in_another_one_too(greeter: Gree
     unknown["metadata"]["version"] = 7
     assert greeter.receive(record(unknown)) == []
     assert greeter.greeted == []
+
+
+@pytest.mark.parametrize(
+    ("wait", "seconds"), [(timedelta(minutes=15), 15 * 60 + 1), (timedelta(days=2), 11 * 60 * 60)]
+)
+def test_what_can_be_done_only_later_is_hidden_until_then_and_no_failure(
+    monkeypatch: pytest.MonkeyPatch, log: io.StringIO, wait: timedelta, seconds: int
+) -> None:
+    sqs = cloud.client("sqs")
+    hidden: list[dict[str, Any]] = []
+    monkeypatch.setattr(sqs, "change_message_visibility", lambda **call: hidden.append(call))
+    monkeypatch.setattr(events, "_sqs", lambda: sqs)
+    reactions = Reactions("greeter")
+
+    @reactions.on(UserRegistered)
+    def greet(event: UserRegistered, metadata: Metadata) -> None:
+        raise NotYet("asleep", wait)
+
+    queue = {
+        "eventSourceARN": "arn:aws:sqs:ap-south-1:000000000000:greeter",
+        "receiptHandle": "receipt",
+    }
+    message = {**record(registered("Asha"), "m1"), **queue}
+    answer = reactions({"Records": [message]}, None)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert [(call["ReceiptHandle"], call["VisibilityTimeout"]) for call in hidden] == [
+        ("receipt", seconds)
+    ]
+    (line,) = (json.loads(line) for line in log.getvalue().splitlines())
+    assert (line["message"], line["why"]) == ("reaction put off", "asleep")

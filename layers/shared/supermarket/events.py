@@ -4,8 +4,11 @@ its queue.
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
 from typing import Any, cast
 
+import botocore.session
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
@@ -15,6 +18,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from supermarket import telemetry
 from supermarket.contracts import Envelope, Event, Metadata
+from supermarket.errors import NotYet
+
+LONGEST_WAIT_SECONDS = 11 * 60 * 60  # SQS hides a message for twelve hours at most, all in all
 
 type Reaction = Callable[[Any, Metadata], None]
 
@@ -75,6 +81,11 @@ class Reactions:
         )
         try:
             self._dispatch(name, envelope)
+        except NotYet as early:
+            telemetry.logger.warning("reaction put off", extra={"why": str(early)})
+            telemetry.count("ReactionsPutOff", consumer=self.consumer, event=name)
+            _hide(record, early.wait)
+            raise
         except Exception:
             telemetry.logger.exception("reaction failed")
             telemetry.count("ReactionsFailed", consumer=self.consumer, event=name)
@@ -93,3 +104,16 @@ class Reactions:
         if envelope.metadata.version in known:
             event, reaction = known[envelope.metadata.version]
             reaction(event.model_validate(envelope.data), envelope.metadata)
+
+
+def _hide(record: SQSRecord, wait: timedelta) -> None:
+    """Let nobody see the message for that long: one receive is used up by the wait, not twenty."""
+    seconds = min(int(wait.total_seconds()) + 1, LONGEST_WAIT_SECONDS)
+    _sqs().change_message_visibility(
+        QueueUrl=record.queue_url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
+    )
+
+
+@cache
+def _sqs() -> Any:
+    return botocore.session.get_session().create_client("sqs")
