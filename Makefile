@@ -90,8 +90,8 @@ dlq: setup ## events nobody could handle: list, or SHOW=… REDRIVE=… DROP=not
 replay: setup ## let a projection hear the past again: CONSUMER=seller_dashboard FROM=2026-11-01 TO=2026-11-22
 	$(OPERATE) operations.replay "$(CONSUMER)" $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)") $(CALM)
 
-rebuild: setup ## drop the seller dashboard's projections and build them anew from the archive
-	$(OPERATE) seller_dashboard.rebuild $(CALM)
+rebuild: setup ## drop the seller dashboard's projections and build them anew from the archive: YES=1
+	$(OPERATE) seller_dashboard.rebuild $(CALM) $(if $(filter local,$(STAGE)),--archive-lag 0) $(if $(YES),--yes)
 
 job: setup ## run a scheduled job now: JOB=seller_dashboard.roll_up_day DATE=2026-11-22; without JOB, list them
 	$(OPERATE) operations.run_job $(JOB) $(if $(DATE),--date "$(DATE)")
