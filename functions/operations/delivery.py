@@ -1,7 +1,8 @@
 """What lies between the bus and its consumers, as it is deployed: rules, queues, the archive."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -84,6 +85,19 @@ class EventConsumers:
         answer = client("events").list_targets_by_rule(EventBusName=self._bus, Rule=rule)
         targets: list[dict[str, Any]] = answer["Targets"]
         return targets
+
+
+def other_queues(stack: str, known: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Name, address and dead letters of queues that something else than the bus fills."""
+    named = re.compile(rf"/{stack}-([A-Z][A-Za-z]*)Queue-\w+$")
+    for page in client("sqs").get_paginator("list_queues").paginate(QueueNamePrefix=f"{stack}-"):
+        for url in page.get("QueueUrls", []):
+            if (found := named.search(url)) and url not in known:
+                yield _snake(found[1]), url, _dead_letters(url)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 class EventArchive:

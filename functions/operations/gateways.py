@@ -21,6 +21,7 @@ DOMAINS_WITH_ENDPOINTS = (
     "cart",
     "order",
     "payment",
+    "notification",
     "seller_dashboard",
     "operations",
 )

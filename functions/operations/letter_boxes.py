@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from operations.delivery import EventConsumers, client, count
+from operations.delivery import EventConsumers, client, count, other_queues
 from operations.model import MAX_BYTES, Consumer, DeadLetter, UnsentEvent
 from operations.service import SWEEP_AFTER, LetterBox, Outbox, OutboxRelay
 from supermarket.clock import Clock
@@ -30,12 +30,14 @@ PAGES_OF_LOG = 50
 
 
 def all_boxes(
-    consumers: EventConsumers, relay: OutboxRelay, outbox: Outbox, clock: Clock
+    stack: str, consumers: EventConsumers, relay: OutboxRelay, outbox: Outbox, clock: Clock
 ) -> Iterator[LetterBox]:
-    """One for each consumer, one for what reached none of them, and the outbox."""
+    """One for each consumer and other queue, one for what reached none of them, and the outbox."""
     known = consumers.all()
     for consumer in known:
         yield DeadLetterQueue(consumer.name, consumer.dead_letters, consumer.queue)
+    for name, queue, dead in other_queues(stack, {consumer.queue for consumer in known}):
+        yield DeadLetterQueue(name, dead, queue)
     for queue in sorted({consumer.undelivered for consumer in known}):
         yield UndeliveredQueue(queue, known)
     yield WaitingOutbox(relay, outbox, clock)

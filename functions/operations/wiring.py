@@ -59,7 +59,8 @@ def dead_letters() -> DeadLetters:
     from operations.delivery import EventConsumers
     from operations.letter_boxes import FailureLog, all_boxes
 
-    boxes = all_boxes(EventConsumers(event_bus_name()), outbox_relay(), DynamoOutbox(), utc_now)
+    stage = event_bus_name()  # the stack is called the same
+    boxes = all_boxes(stage, EventConsumers(stage), outbox_relay(), DynamoOutbox(), utc_now)
     return DeadLetters(list(boxes), FailureLog(log_group_name()), utc_now)
 
 

@@ -208,6 +208,23 @@ def test_a_letter_that_is_no_event_is_shown_and_can_be_dropped(body: str) -> Non
     assert wiring.dead_letters().count("payment") == 0
 
 
+@pytest.mark.usefixtures("bus")
+def test_a_queue_that_something_else_than_the_bus_fills_has_dead_letters_too() -> None:
+    dead = "supermarket-test-MailFeedbackDeadLetters-1A"
+    client("sqs").create_queue(QueueName=dead)
+    policy = json.dumps({"maxReceiveCount": 20, "deadLetterTargetArn": queue_arn(dead)})
+    for queue in ("supermarket-test-MailFeedbackQueue-1A", "supermarket-test-2-OrderQueue-1A"):
+        client("sqs").create_queue(QueueName=queue, Attributes={"RedrivePolicy": policy})
+    put(dead, {"notificationType": "Bounce"})
+    assert [box.name for box in wiring.dead_letters().summary()][-3:] == [
+        "mail_feedback",
+        "undelivered",
+        "outbox",
+    ]
+    assert wiring.dead_letters().redrive("mail_feedback").done == 1
+    assert bodies("supermarket-test-MailFeedbackQueue-1A") == [{"notificationType": "Bounce"}]
+
+
 def waiting_event() -> None:
     old = an_event("a", '{"n": 1}', NOON - timedelta(days=9000))
     OutboxRow(
