@@ -168,6 +168,18 @@ def test_both_payments_of_a_cancelled_order_go_back(till: Till) -> None:
     assert attempts == sorted([till.first.razorpay_payment_id, till.second.razorpay_payment_id])
 
 
+def test_a_payment_after_all_of_the_first_went_back_goes_back_as_a_surplus(till: Till) -> None:
+    till.shop.verify(till.first)
+    till.shop.refund()
+    assert till.shop.verify(till.second).status is PaymentStatus.REFUNDED
+    assert [(event.fully, event.surplus) for event in till.refunded] == [
+        (True, False),
+        (False, True),
+    ]
+    assert till.shop.kept.refunded == PRICE
+    assert set(till.shop.balances().values()) == {0}
+
+
 def test_a_second_payment_in_the_midst_of_the_first_one_has_its_own_effect(till: Till) -> None:
     rivals: list[Callable[[], None]] = [lambda: till.tells(till.second)]
 
