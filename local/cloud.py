@@ -162,7 +162,9 @@ class _Cloud:
                 public_url=f"{self.address}/imagekit",
             ),
             "/mailbox": mailbox.create_app(
-                self.simulators / "mailbox", emulator_url=self.emulator.endpoint
+                self.simulators / "mailbox",
+                emulator_url=self.emulator.endpoint,
+                configuration_set=f"supermarket-{stack.STAGE}",
             ),
         }
         links = {

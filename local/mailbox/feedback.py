@@ -2,14 +2,14 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from local.emulator import root_client
 from local.mailbox.mail import Mail
 
-type Bounced = Literal["Permanent", "Transient", "Undetermined"]
-
 SUB_TYPES = {"Permanent": "General", "Transient": "MailboxFull", "Undetermined": "Undetermined"}
+BOUNCES = tuple(SUB_TYPES)
+COMPLAINTS = ("abuse", "auth-failure", "fraud", "not-spam", "other", "virus")
 ACCOUNT = "000000000000"
 SUBJECT = "Amazon SES Email Event Notification"
 
@@ -37,7 +37,7 @@ def publish(endpoint: str, configuration_set: str, event: dict[str, Any]) -> Non
     sns.close()
 
 
-def bounce(mail: Mail, kind: str = "Permanent", configuration_set: str = "") -> dict[str, Any]:
+def bounce(mail: Mail, kind: str = BOUNCES[0], configuration_set: str = "") -> dict[str, Any]:
     """SES's word on a mail that came back."""
     code, action = ("5.1.1", "failed") if kind == "Permanent" else ("4.2.2", "delayed")
     return {
@@ -62,7 +62,7 @@ def bounce(mail: Mail, kind: str = "Permanent", configuration_set: str = "") -> 
     }
 
 
-def complaint(mail: Mail, kind: str = "abuse", configuration_set: str = "") -> dict[str, Any]:
+def complaint(mail: Mail, kind: str = COMPLAINTS[0], configuration_set: str = "") -> dict[str, Any]:
     """SES's word on a mail that its reader called unwanted."""
     return {
         "eventType": "Complaint",

@@ -85,7 +85,7 @@ def people(endpoints: dict[str, Any]) -> dict[str, Person]:
 
 def send(person: Person, route: str, **options: Any) -> httpx.Response:
     method, path = route.split(" ")
-    for name in ("productId", "orderId", "paymentId", "addressId"):
+    for name in ("productId", "orderId", "paymentId", "addressId", "notificationId"):
         path = path.replace("{" + name + "}", new_id())
     return person.send(method, path, **options)
 
