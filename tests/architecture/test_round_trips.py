@@ -221,6 +221,9 @@ def dashboard(ledger: Ledger, seller: Caller) -> None:
     ledger.call(seller_dashboard.get_seller_metrics, seller)
     ledger.call(seller_dashboard.list_seller_orders, seller)
     ledger.call(seller_dashboard.list_seller_products, seller)
+    ledger.call(seller_dashboard.list_seller_payments, seller)
+    ledger.call(seller_dashboard.list_seller_customers, seller)
+    ledger.call(seller_dashboard.export_seller_list, seller, path={"sheet": "orders"})
 
 
 def inbox(ledger: Ledger, customer: Caller) -> None:
