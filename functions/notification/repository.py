@@ -30,7 +30,7 @@ MESSAGE, ALLOWANCE, SUPPRESSED = "MESSAGE#", "ALLOWANCE#", "SUPPRESSED#"
 REMEMBERED_FOR = timedelta(days=365)
 # Somebody who claimed a mail longer ago than this died over it: it is longer than the Lambda's
 # timeout and shorter than the time until the queue tries again.
-AN_ATTEMPT_TAKES = timedelta(seconds=20)
+AN_ATTEMPT_TAKES = timedelta(seconds=40)
 HOUR = timedelta(hours=1)
 REFUSED = "ConditionalCheckFailedException"
 GONE = "A message disappeared at this very moment. Try again."

@@ -5,7 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from supermarket.config import ConfigurationError, Settings, event_bus_name, log_group_name, settings, table_name
+from supermarket.config import (
+    ConfigurationError,
+    Settings,
+    event_bus_name,
+    log_group_name,
+    settings,
+    table_name,
+)
 from support.template import template
 
 

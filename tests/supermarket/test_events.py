@@ -10,7 +10,7 @@ import pytest
 from supermarket import events, telemetry
 from supermarket.contracts import Envelope, Metadata, UserRegistered
 from supermarket.errors import NotYet
-from supermarket.events import Reactions
+from supermarket.events import SPARE_MILLISECONDS, Reactions
 from support import cloud
 
 REGISTERED = UserRegistered(
@@ -96,6 +96,24 @@ def test_one_failure_holds_nobody_else_up(greeter: Greeter) -> None:
         record(registered("Ravi"), "m3"),
     )
     assert failed == ["m2"]
+    assert [name for name, _ in greeter.greeted] == ["Asha", "Ravi"]
+
+
+class RunningOut:
+    """A Lambda's context with little time left, and less at every look."""
+
+    def __init__(self, *milliseconds: int) -> None:
+        self._left = iter(milliseconds)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return next(self._left)
+
+
+def test_no_event_is_begun_that_lambda_would_break_off(greeter: Greeter) -> None:
+    batch = [record(registered(name), name) for name in ("Asha", "Ravi", "Mira")]
+    context = RunningOut(9_000, SPARE_MILLISECONDS, SPARE_MILLISECONDS - 1)
+    answer = greeter.reactions({"Records": batch}, context)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "Mira"}]}
     assert [name for name, _ in greeter.greeted] == ["Asha", "Ravi"]
 
 

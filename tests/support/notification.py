@@ -355,7 +355,7 @@ class InMemoryMessages:
             return False
         if message_id in self._claimed_until and self._clock() <= self._claimed_until[message_id]:
             raise BeingSent(message_id)
-        self._claimed_until[message_id] = self._clock() + timedelta(seconds=20)
+        self._claimed_until[message_id] = self._clock() + timedelta(seconds=40)
         return True
 
     def keep(self, message: Message) -> None:

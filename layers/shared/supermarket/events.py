@@ -20,9 +20,14 @@ from supermarket import telemetry
 from supermarket.contracts import Envelope, Event, Metadata
 from supermarket.errors import NotYet
 
+SPARE_MILLISECONDS = 5_000  # what one event may take
 LONGEST_WAIT_SECONDS = 11 * 60 * 60  # SQS hides a message for twelve hours at most, all in all
 
 type Reaction = Callable[[Any, Metadata], None]
+
+
+class OutOfTime(TimeoutError):
+    """Too little of the invocation is left to begin with another event."""
 
 
 class UnknownEvent(LookupError):
@@ -67,7 +72,12 @@ class Reactions:
         answer = process_partial_response(event, self._react, processor, context)
         return cast("dict[str, Any]", answer)
 
-    def _react(self, record: SQSRecord) -> None:
+    def _react(self, record: SQSRecord, lambda_context: Any = None) -> None:
+        """Nothing is begun that Lambda would break off: an effect outside of DynamoDB, such as a
+        mail, could then happen twice.
+        """
+        if lambda_context and lambda_context.get_remaining_time_in_millis() < SPARE_MILLISECONDS:
+            raise OutOfTime(self.consumer)
         message = json.loads(record.body)
         name = message["detail-type"]
         envelope = Envelope.model_validate(message["detail"])
