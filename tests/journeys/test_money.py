@@ -22,7 +22,13 @@ import pytest
 
 from local.locks import locked
 from supermarket.clock import new_id
-from support.deployed import let_reservation_run_out, rows, rows_of, run_job
+from support.deployed import (
+    let_reservation_run_out,
+    lose_news_of_payment,
+    rows,
+    rows_of,
+    run_job,
+)
 from support.local_cloud import HOME
 from support.razorpay import Razorpay
 from support.shop import Person, at_once, eventually
@@ -252,6 +258,22 @@ def test_without_any_callback_or_webhook_one_reconciliation_confirms_orders(
     reconcile(endpoints)
     assert [one.history for one in purchases[1:]] == [OPENED_AND_PAID] * 4
     assert purchases[0].status == "PENDING"
+
+
+def test_an_order_that_never_heard_of_its_money_is_confirmed_by_the_reconciliation(
+    endpoints: dict[str, Any], razorpay: Razorpay
+) -> None:
+    purchase = Purchase.begin(endpoints)
+    proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+    assert purchase.customer.post("/api/payments/verify", proof).status_code == 200
+    purchase.waits_for("CONFIRMED")
+    lose_news_of_payment(endpoints, purchase.order_id)
+    assert purchase.status == "PENDING"
+    reconcile(endpoints)
+    seen = purchase.customer.order(purchase.order_id)
+    assert [step["status"] for step in seen["timeline"]] == ["PENDING", "CONFIRMED"]
+    assert (seen["status"], seen["payment"]) == ("CONFIRMED", {"status": "COMPLETED"})
+    assert purchase.history == OPENED_AND_PAID
 
 
 # --- money that comes too late --------------------------------------------------------------------
