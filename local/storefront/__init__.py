@@ -1,5 +1,6 @@
-"""The two pages of a storefront that links in mails lead to; any other shop window has its own."""
+"""The pages of a storefront that links in mails lead to; any other shop window has its own."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.requests import Request
@@ -17,23 +18,26 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
 }
 
 
+_THINGS = ("/orders/{id}", "/products/{id}", "/cart", "/seller/dashboard")
+
+
 def routes() -> list[BaseRoute]:
-    """`/verify-email` and `/reset-password`, and what they are made of."""
+    """Every page that a mail links to, and what they are made of."""
     return [
-        Route("/verify-email", _verify_email),
-        Route("/reset-password", _reset_password),
+        Route("/verify-email", _page("verify-email")),
+        Route("/reset-password", _page("reset-password")),
+        *(Route(path, _page("thing")) for path in _THINGS),
         Mount("/storefront", StaticFiles(directory=_PAGES)),
     ]
 
 
-def _verify_email(_: Request) -> Response:
-    return FileResponse(_PAGES / "verify-email.html", headers=_HEADERS)
+def _page(name: str) -> Callable[[Request], Response]:
+    def answer(_: Request) -> Response:
+        return FileResponse(_PAGES / f"{name}.html", headers=_HEADERS)
 
-
-def _reset_password(_: Request) -> Response:
-    return FileResponse(_PAGES / "reset-password.html", headers=_HEADERS)
+    return answer

@@ -12,6 +12,8 @@ from local.cloud import serving
 from local.emulator import free_port
 
 PAGES = ["/verify-email", "/reset-password"]
+THINGS = ["/orders/01J", "/products/01J", "/cart", "/seller/dashboard"]
+MAILS = Path(storefront.__file__).parents[2] / "functions" / "notification" / "templates"
 FOLDER = Path(storefront.__file__).parent / "pages"
 ROUTES = {
     "verify-email.js": "/api/auth/email/verify",
@@ -41,7 +43,7 @@ def test_a_page_keeps_its_token_to_itself(door: httpx.Client, page: str) -> None
     assert "the-token" not in answer.text
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES + THINGS)
 def test_a_page_runs_and_loads_only_what_it_brought(door: httpx.Client, page: str) -> None:
     answer = door.get(page)
     policy = answer.headers["content-security-policy"]
@@ -61,3 +63,12 @@ def test_a_script_takes_the_token_out_of_the_address_bar_and_asks_the_right_rout
     text = (FOLDER / script).read_text()
     assert text.index("takeToken()") < text.index(ROUTES[script])
     assert "replaceState" in (FOLDER / "links.js").read_text()
+
+
+def test_there_is_a_page_behind_every_link_in_a_mail(door: httpx.Client) -> None:
+    templates = "".join(file.read_text() for file in MAILS.glob("*.j2"))
+    linked = set(re.findall(r"storefront (?:~ \"|\}\})(/[a-z/]+)", templates))
+    assert {"/orders/", "/products/", "/cart", "/seller/dashboard"} <= linked
+    for path in linked:
+        answer = door.get(path + "01J" if path.endswith("/") else path)
+        assert answer.status_code == 200, path
