@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from notification.model import Letter, Mail, Message
+from supermarket.errors import NotYet
 
 
-class BeingSent(Exception):
-    """Somebody is sending this very mail, or died over it a moment ago. Look again later."""
+class BeingSent(NotYet):
+    """Somebody is sending this very mail, or died over it a moment ago. Look again in a moment."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"{message_id} is being sent", timedelta(seconds=10))
 
 
 class Refused(Exception):

@@ -123,7 +123,7 @@ class DynamoMessages:
                 raise
             row.refresh(consistent_read=True)
             if row.settled_at is None:
-                raise BeingSent(f"{message_id} is being sent") from None
+                raise BeingSent(message_id) from None
             return False
         return True
 
