@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 
 from seller_dashboard.endpoints import get_seller_metrics
-from seller_dashboard.model import Overtaken, Sale
+from seller_dashboard.model import Details, Overtaken, Product, Sale, Stock
 from seller_dashboard.numbers import DayTotals
-from seller_dashboard.repository import DynamoSales
+from seller_dashboard.repository import DynamoCatalogue, DynamoSales
+from seller_dashboard.service import LOW_STOCK_SHOWN
 from supermarket.caller import Caller, Role
 from supermarket.config import table_name
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
 from support.api import a_caller, bearer, call
 from support.cloud import client
-from support.seller_dashboard import a_line, a_sale
+from support.seller_dashboard import a_line, a_sale, inr
 
 FEW, MANY = 100, 50_000
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -42,7 +43,14 @@ def sell(orders: int, seller_id: str) -> None:
     for _, own in groupby(sorted(sales, key=lambda sale: sale.position), lambda sale: sale.day):
         first, *others = (DayTotals.of(sale) for sale in own)
         DynamoSales().replace_sums(seller_id, sum(others, first))
+    for number in range(PRODUCTS + 10):
+        DynamoCatalogue().save(a_low_product(f"p{number:02}", seller_id))
     put_rows(sales)
+
+
+def a_low_product(product_id: str, seller_id: str) -> Product:
+    details = Details(1, f"Tea {product_id}", inr(100), None, 5)
+    return Product(seller_id, product_id, details, Stock(1, 1))
 
 
 def put_rows(sales: list[Sale]) -> None:
@@ -117,4 +125,5 @@ def test_metrics_read_as_many_items_at_fifty_thousand_orders_as_at_a_hundred() -
         sell(orders, caller.user_id)
     few, many = reads_of(small, FEW), reads_of(large, MANY)
     assert (many.items, many.calls) == (few.items, few.calls)
-    assert few.items <= 1 + DAYS + 2 * 5  # the session, the days, the names of the top products
+    # the session, the days, the names of the top products, and those that run low
+    assert few.items == 1 + DAYS + 5 + LOW_STOCK_SHOWN
