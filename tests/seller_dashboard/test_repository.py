@@ -28,6 +28,7 @@ from seller_dashboard.numbers import DayTotals
 from seller_dashboard.repository import (
     DynamoCatalogue,
     DynamoOrders,
+    DynamoProjections,
     DynamoSales,
     DynamoSellers,
 )
@@ -411,3 +412,13 @@ def test_the_last_that_was_told_of_a_seller_stands(books: Books, turned: bool) -
         books.sellers.introduce(seller, told)
     assert books.sellers.find("s1") == facts[1][0]
     assert books.sellers.find("s2") is None
+
+
+def test_a_day_of_five_thousand_products_fits_in_a_row(aws: None) -> None:
+    product = Sold(999, inr(9_999_999_99))
+    products = {f"01JD9B0000PR0DVCT000{number:06}": product for number in range(5000)}
+    sums = replace(DayTotals.of(a_sale()), products=products)
+    DynamoSales().replace_sums("01JD9B0000SE11ER0000000001", sums)
+    [stored] = DynamoProjections().rows()
+    size = sum(len(name) + len(next(iter(value.values()))) for name, value in stored.items())
+    assert size < 400 * 1024
