@@ -6,7 +6,6 @@ from typing import Any
 
 from notification.model import Mail, Message
 from notification.ports import BeingSent, MessagePage, Refused
-from notification.repository import AN_ATTEMPT_TAKES
 from supermarket.clock import Clock, iso
 from supermarket.contracts import (
     Address,
