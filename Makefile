@@ -56,23 +56,45 @@ iam-report: setup ## compare each function's policy with the calls it made in th
 
 # --- AWS -----------------------------------------------------------------------------------------------------------
 
-.PHONY: build deploy admin
+.PHONY: build deploy
 build: setup ## build functions and layers for AWS; ARCHITECTURE=x86_64 for the other processor
 	@ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --config-env $(STAGE) --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(PYTHON) -m compileall -q -j 0 -x Layer/ --invalidation-mode unchecked-hash .aws-sam/build # or each cold start compiles
 
 deploy: build ## deploy to AWS; STAGE=prod for another stage than dev
 	@first=$$($(SAM) list stack-outputs --config-env $(STAGE) --stack-name supermarket-$(STAGE) >/dev/null 2>&1 || echo --guided); \
-	  $(SAM) deploy --config-env $(STAGE) $$first --parameter-overrides Stage=$(STAGE) Architecture=$(ARCHITECTURE)
+	  $(SAM) deploy --config-env $(STAGE) $$first --parameter-overrides Stage=$(STAGE) Architecture=$(ARCHITECTURE) \
+	    $${first:+DeletionProtection=false} # what fails the first time can be rolled back; the next deploy protects
 
+# --- operating a stage: the local cloud that runs here, or AWS with your own credentials (STAGE=dev) ----------------
+
+# the local cloud says by itself where it is and how to get in
+REACH = $(if $(filter local,$(STAGE)),reach=$$($(PYTHON) -m local environment) && eval "$$reach" &&)
+OPERATE = @$(REACH) export STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:layers/shared && \
+  AWS_DEFAULT_REGION=$$AWS_REGION $(PYTHON) -P -m
+
+.PHONY: admin reconcile dlq replay rebuild job
 admin: setup ## make an administrator's account: STAGE=dev EMAIL=… USERNAME=… FIRST_NAME=… LAST_NAME=…
-	@STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:layers/shared $(PYTHON) -m auth.create_admin \
-	  --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)"
+	$(OPERATE) auth.create_admin --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)"
 
-.PHONY: reconcile
 reconcile: setup ## hold payments against Razorpay's records: STAGE=dev FROM=2026-11-01 TO=2026-11-02
-	@STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:layers/shared $(PYTHON) -m payment.reconcile \
-	  --from "$(FROM)" --to "$(TO)"
+	$(OPERATE) payment.reconcile --from "$(FROM)" --to "$(TO)"
+
+dlq replay rebuild job: STAGE = local
+CALM = $(if $(filter local,$(STAGE)),--calm 3)
+
+dlq: setup ## events nobody could handle: list, or SHOW=… REDRIVE=… DROP=notification; EVENT=… chooses by name or id
+	$(OPERATE) operations.dead_letters $(if $(SHOW),show $(SHOW),$(if $(REDRIVE),redrive $(REDRIVE),$(if $(DROP),drop $(DROP) $(if $(YES),--yes),list))) \
+	  $(if $(EVENT),--event "$(EVENT)")
+
+replay: setup ## let a projection hear the past again: CONSUMER=seller_dashboard FROM=2026-11-01 TO=2026-11-22
+	$(OPERATE) operations.replay "$(CONSUMER)" $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)") $(CALM)
+
+rebuild: setup ## drop the seller dashboard's projections and build them anew from the archive: YES=1
+	$(OPERATE) seller_dashboard.rebuild $(CALM) $(if $(filter local,$(STAGE)),--archive-lag 0) $(if $(YES),--yes)
+
+job: setup ## run a scheduled job now: JOB=seller_dashboard.roll_up_day DATE=2026-11-22; without JOB, list them
+	$(OPERATE) operations.run_job $(JOB) $(if $(DATE),--date "$(DATE)")
 
 # --- house-keeping -------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -11,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.table import Table
 
 from local.cloud import CloudUnavailable, Plan, local_cloud
-from local.console import console, step
-from local.emulator import ROOT, EmulatorFailed, root_client
+from local.console import console, failures, step
+from local.emulator import REGION, ROOT, EmulatorFailed, root_client
 from local.permissions import Evidence, unexplained
-from local.stack import SamFailed
+from local.stack import STAGE, SamFailed
 
 HOME = ROOT / ".local" / "run"
 ENDPOINTS = ROOT / ".local" / "endpoints.json"
@@ -29,7 +31,7 @@ def main() -> int:
     try:
         return int(arguments.command(arguments) or 0)
     except (CloudUnavailable, EmulatorFailed, SamFailed) as failure:
-        console.print(f"[red]{failure}[/red]")
+        failures.print(f"[red]{failure}[/red]")
         return 1
 
 
@@ -111,6 +113,23 @@ def iam_report(arguments: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
+def environment(_: argparse.Namespace) -> None:
+    """What a command has to know to act upon the running local cloud, for a shell's `eval`."""
+    known = endpoints()
+    _must_answer(known["aws"])
+    variables = {
+        "STAGE": known["stage"],
+        "AWS_ENDPOINT_URL": known["aws"],
+        "AWS_REGION": known["region"],
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "RAZORPAY_BASE_URL": known["razorpay"],
+    }
+    for name, value in variables.items():
+        console.print(f"export {name}={shlex.quote(value)}", markup=False)
+    console.print("unset AWS_PROFILE AWS_SESSION_TOKEN")
+
+
 def endpoints() -> dict[str, Any]:
     """Where the running local cloud is."""
     if not ENDPOINTS.exists():
@@ -119,14 +138,25 @@ def endpoints() -> dict[str, Any]:
     return known
 
 
-def contracts(arguments: argparse.Namespace) -> int:
-    """Compare the events' JSON Schemas with their classes, or write them anew."""
-    sys.path.insert(0, str(ROOT / "layers" / "shared"))
-    from local.contracts import outdated, write
+def _must_answer(address: str) -> None:
+    try:
+        httpx.get(f"{address}/_ministack/health").raise_for_status()
+    except httpx.HTTPError as silence:
+        raise CloudUnavailable("the local cloud does not answer any more: make run") from silence
 
-    changed = write() if arguments.write else outdated()
+
+def contracts(arguments: argparse.Namespace) -> int:
+    """Compare what is in `events/` with the event classes, or write it anew."""
+    sys.path[:0] = [str(ROOT / "layers" / "shared"), str(ROOT / "functions")]
+    os.environ |= {"STAGE": STAGE, "AWS_REGION": REGION}  # the listeners' tables have names
+    from local import contracts as made
+
+    if faults := made.broken():
+        console.print(made.advice(faults), markup=False, soft_wrap=True)
+        return 1
+    changed = made.write() if arguments.write else made.outdated()
     for name in changed:
-        console.print(f"{'written' if arguments.write else 'outdated'}: events/contracts/{name}")
+        console.print(f"{'written' if arguments.write else 'outdated'}: events/{name}")
     return int(bool(changed) and not arguments.write)
 
 
@@ -171,6 +201,8 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--bcrypt-rounds", type=int, default=10, help="cost of a password hash")
     runs.add_argument("--evidence", type=Path, help="keep what `iam-report` needs in this file")
     runs.add_argument("--stop-with", type=int, help="stop when the process with this id is gone")
+    tells = commands.add_parser("environment", help="print what `eval` needs to act upon it")
+    tells.set_defaults(command=environment)
     loads = commands.add_parser("reload", help="put changed code live in the running local cloud")
     loads.set_defaults(command=reload)
     serves = commands.add_parser("sam-local", help="serve the HTTP API with `sam local start-api`")
@@ -183,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     buys = commands.add_parser("journey", help="buy something from the running local cloud")
     buys.set_defaults(command=journey)
     buys.add_argument("--api", help="another address of its HTTP API, as `sam-local` has one")
-    compares = commands.add_parser("contracts", help="compare the events' schemas with the code")
+    compares = commands.add_parser("contracts", help="compare events/ with the event classes")
     compares.set_defaults(command=contracts)
     compares.add_argument("--write", action="store_true", help="write them anew")
     return parser

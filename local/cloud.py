@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from local import front_door, gemini, imagekit, mailbox, permissions, razorpay, sockets, stack
+from local.archive import keep_every_event
 from local.catalogue import loader, sample
 from local.console import step
 from local.emulator import REGION, ROOT, Emulator, free_port, running
@@ -133,6 +134,7 @@ class _Cloud:
             stack.deploy(self.emulator, self._parameters(), self.log)
         with step("Giving the HTTP API its routes"):
             import_routes(self.emulator, stack.STACK)
+        keep_every_event(self.emulator, stack.outputs(self.emulator)["BusName"])
         self.emulator.client("sesv2").create_email_identity(EmailIdentity=SENDER)
 
     def _parameters(self) -> dict[str, str]:
@@ -145,6 +147,7 @@ class _Cloud:
             "ImageKitUrlEndpoint": f"{self.address}/imagekit",
             "ConnectionsBaseUrl": stack.gateway(self.emulator),
             "BcryptRounds": str(self.plan.bcrypt_rounds),
+            "MailsPerRecipientPerHour": "1000",  # tests send one customer many
             **{f"Razorpay{name}": value for name, value in RAZORPAY.items()},
             **{f"ImageKit{name}": value for name, value in IMAGEKIT.items()},
             **self._gemini(),
@@ -172,7 +175,9 @@ class _Cloud:
             ),
             "/gemini": gemini.create_app(api_key=GEMINI_KEY),
             "/mailbox": mailbox.create_app(
-                self.simulators / "mailbox", emulator_url=self.emulator.endpoint
+                self.simulators / "mailbox",
+                emulator_url=self.emulator.endpoint,
+                configuration_set=f"supermarket-{stack.STAGE}",
             ),
         }
         links = {

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 console = Console(highlight=False, soft_wrap=True)
+failures = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One port for everything: the deployed HTTP API, the simulators, the mailbox, and a page of links.
+"""One port for everything: the deployed HTTP API, the simulators, the mailbox, and a few pages.
 
 Towards the API it behaves as API Gateway does where the emulator does not: limits and errors.
 """
@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
+from local import storefront
 from local.sockets import PATH as SOCKETS
 from local.sockets import SocketGateway
 
@@ -41,6 +42,7 @@ def create_app(
         routes=[
             Route("/", welcome, methods=["GET"]),
             WebSocketRoute(SOCKETS, SocketGateway(sockets).answer),
+            *storefront.routes(),
             *(Mount(path, app) for path, app in mounts.items()),
             Route("/{path:path}", gateway.answer, methods=METHODS),
         ],

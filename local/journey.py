@@ -33,7 +33,8 @@ ADDRESS = {
 SEARCHED = "basmati rice"
 MAILS = {
     "welcome": r"\bwelcome\b",
-    "order placed": r"^(?!.*\bpayment\b).*\border\b",
+    "order placed": r"^(?!.*\b(payment|confirmed)\b).*\border\b",
+    "order confirmed": r"\border\b.*\bconfirmed\b",
     "payment initiated": r"\bpayment\b.*\b(initiated|started|pending|waiting|awaiting|ready)\b"
     r"|\b(complete|finish) (your|the) payment\b",
     "payment completed": r"\bpayment\b.*\b(completed?|received|successful|succeeded)\b"

@@ -30,7 +30,9 @@ def build(log: Path, section: str = STAGE, machine: str = "native") -> None:
 def deploy(emulator: Emulator, parameters: Mapping[str, str], log: Path) -> dict[str, str]:
     """`sam deploy` of what was built; the stack's outputs."""
     emulator.client("s3").create_bucket(Bucket=ARTIFACTS)
-    chosen = {"Stage": STAGE, "Architecture": architecture(), **parameters}
+    # a local cloud ends with all that it has
+    own = {"Stage": STAGE, "Architecture": architecture(), "DeletionProtection": "false"}
+    chosen = {**own, **parameters}
     _sam("deploy", chosen, log, STAGE, AWS_ENDPOINT_URL=emulator.endpoint)
     return outputs(emulator)
 

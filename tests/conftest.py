@@ -30,6 +30,7 @@ os.environ.update(
     GEMINI_TEMPERATURE="1",
     GEMINI_TIMEOUT_SECONDS="5",
     GEMINI_RETRIES="1",
+    MAILS_PER_RECIPIENT_PER_HOUR="50",
     POWERTOOLS_SERVICE_NAME="supermarket",
 )
 os.environ.pop("AWS_ENDPOINT_URL", None)

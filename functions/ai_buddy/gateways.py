@@ -14,8 +14,9 @@ from auth.service import AuthService
 from cart.service import CartService
 from order.service import OrderService
 from product.service import ProductService
-from seller_dashboard.model import Period, SaleStatus, SoldLine, TopProduct
-from seller_dashboard.service import Dashboard, NotedSale
+from seller_dashboard.model import Period, Sale, SaleStatus, SoldLine
+from seller_dashboard.numbers import TopProduct
+from seller_dashboard.service import Dashboard
 from supermarket.caller import Caller
 from supermarket.clock import Clock
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
@@ -108,7 +109,9 @@ class SellerBooks:
             last=period.last,
             units=found.units,
             orders=found.orders,
+            placed=found.placed,
             revenue=found.revenue,
+            refunds=found.refunds,
             average_order=found.average_order,
             top=tuple(_product_sales(top) for top in found.top),
         )
@@ -131,16 +134,16 @@ class SellerBooks:
         return [_product(product) for product in islice(found, limit)]
 
     def to_ship(self, caller: Caller, limit: int) -> Sequence[shop.OrderToShip]:
-        def page(after: str | None) -> tuple[Sequence[NotedSale], str | None]:
-            found = self._dashboard.orders(caller.user_id, PAGE, after)
+        def page(after: str | None) -> tuple[Sequence[Sale], str | None]:
+            found = self._dashboard.orders(caller.user_id, ever, SaleStatus.CONFIRMED, PAGE, after)
             return found.items, found.next
 
-        paid = [noted.sale for noted in _paged(page) if noted.sale.status is SaleStatus.CONFIRMED]
+        ever = Period.between(None, None)
         return [
             shop.OrderToShip(
                 sale.order_id, tuple(map(_sold_line, sale.lines)), sale.total, sale.placed_at
             )
-            for sale in sorted(paid, key=lambda sale: sale.position)[:limit]
+            for sale in sorted(_paged(page), key=lambda sale: sale.position)[:limit]
         ]
 
 

@@ -96,7 +96,9 @@ class SellerTools:
             "period": _period(found),
             "units_sold": found.units,
             "orders": found.orders,
+            "orders_placed": found.placed,
             "revenue": all_in_words(found.revenue),
+            "refunds": all_in_words(found.refunds),
             "average_order": all_in_words(found.average_order),
         }
         return Outcome({"figures": told})

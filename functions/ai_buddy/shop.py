@@ -133,13 +133,17 @@ class ProductSales:
 
 @dataclass(frozen=True)
 class SalesFigures:
-    """A seller's numbers of one period, both days included; money is told per currency."""
+    """A seller's numbers of one period, both days included; money is told per currency, revenue
+    without what was refunded. `placed` counts orders that were never paid, too.
+    """
 
     first: date
     last: date
     units: int
     orders: int
+    placed: int
     revenue: tuple[Money, ...]
+    refunds: tuple[Money, ...]
     average_order: tuple[Money, ...]
     top: tuple[ProductSales, ...]
 

@@ -5,9 +5,13 @@ from auth.schemas import (
     AddressAdded,
     AddressBookView,
     AddressView,
+    EmailVerification,
+    ForgottenPassword,
     Login,
     Me,
     NewAddress,
+    PasswordChange,
+    PasswordReset,
     Register,
     Registered,
     SignedIn,
@@ -36,23 +40,58 @@ def register(body: Register) -> Answer:
 
 @post("/api/auth/login")
 def login(body: Login) -> Answer:
-    service = wiring.auth_service()
-    user = service.authenticate(body.email, body.username, body.password)
-    token = service.sign_in(user)
+    signed_in = wiring.auth_service().log_in(body.email, body.username, body.password)
     view = SignedIn(
         message="You are signed in",
-        user=UserView.of(user),
-        access_token=token,
+        user=UserView.of(signed_in.user),
+        access_token=signed_in.token,
         expires_in=LIFETIME_SECONDS,
     )
-    return Answer(view, cookies=[_cookie(token)])
+    return Answer(view, cookies=[_cookie(signed_in.token)])
 
 
 @get("/api/auth/logout", also=("POST /api/auth/logout",))
 def logout(request: Request) -> Answer:
     if holder := token_holder(request):
-        wiring.auth_service().sign_out(holder.session_id)
+        wiring.auth_service().sign_out(holder.session_id, holder.user_id)
     return Answer(Message(message="You are signed out"), cookies=[_no_cookie()])
+
+
+@post("/api/auth/logout-all")
+def logout_all(caller: Caller) -> Answer:
+    wiring.auth_service().sign_out_everywhere(caller.user_id)
+    return Answer(Message(message="You are signed out everywhere"), cookies=[_no_cookie()])
+
+
+@post("/api/auth/password/forgot", status=202)
+def forgot_password(body: ForgottenPassword) -> Message:
+    wiring.recovery().request_reset(body.email)
+    return Message(message="If there is an account with this address, a mail is on its way to it")
+
+
+@post("/api/auth/password/reset")
+def reset_password(body: PasswordReset) -> Answer:
+    wiring.recovery().reset_password(body.token, body.password)
+    view = Message(message="Your new password is set. Sign in with it.")
+    return Answer(view, cookies=[_no_cookie()])
+
+
+@post("/api/auth/password/change")
+def change_password(body: PasswordChange, caller: Caller) -> Message:
+    wiring.auth_service().change_password(caller, body.current_password, body.new_password)
+    return Message(message="Your new password is set. You are signed out everywhere else.")
+
+
+@post("/api/auth/email/verify")
+def verify_email(body: EmailVerification) -> Message:
+    wiring.recovery().verify_email(body.token)
+    return Message(message="Your email address is confirmed")
+
+
+@post("/api/auth/email/resend", status=202)
+def resend_verification(caller: Caller) -> Message:
+    wiring.recovery().request_verification(caller.user_id)
+    return Message(message="A mail with a new link is on its way to you")
 
 
 @get("/api/auth/me")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
 
 from supermarket.caller import Role
 from supermarket.errors import Conflict, NotFound
@@ -38,6 +40,69 @@ class Account:
 
     user: User
     password_hash: str = field(repr=False)
+
+
+class Purpose(StrEnum):
+    """What a mailed link lets its holder do."""
+
+    EMAIL_VERIFICATION = "email-verification"
+    PASSWORD_RESET = "password-reset"  # noqa: S105 - what it is for
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long such a link is good for."""
+        return LINK_LIFETIMES[self]
+
+
+LINK_LIFETIMES = {
+    Purpose.EMAIL_VERIFICATION: timedelta(hours=48),
+    Purpose.PASSWORD_RESET: timedelta(minutes=30),
+}
+
+
+# how many mails with such links one address gets, asked for by whomever
+MAILS_AT_MOST = {timedelta(hours=1): 5, timedelta(days=1): 10}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link that was mailed to somebody; its token is nowhere but in that mail.
+
+    `seal` is what the account was when the link was made. It is broken as soon as the account has
+    another email address, and that of a reset as soon as it has another password.
+    """
+
+    token_digest: str
+    purpose: Purpose
+    user_id: str
+    seal: str
+    expires_at: datetime
+
+    @classmethod
+    def to(cls, account: Account, purpose: Purpose, token: str, now: datetime) -> Link:
+        """A link for the owner of `account`, whose token is `token`."""
+        return cls(
+            token_digest=digest(token),
+            purpose=purpose,
+            user_id=account.user.id,
+            seal=_seal(account, purpose),
+            expires_at=now + purpose.lifetime,
+        )
+
+    def is_good_for(self, account: Account, now: datetime) -> bool:
+        """Whether it is in time, and the account still the one that it was made for."""
+        is_theirs = self.user_id == account.user.id and self.seal == _seal(account, self.purpose)
+        return is_theirs and now < self.expires_at
+
+
+def digest(text: str) -> str:
+    """SHA-256 in hex: enough to recognise a random token, or an address, and not to reveal it."""
+    return sha256(text.encode()).hexdigest()
+
+
+def _seal(account: Account, purpose: Purpose) -> str:
+    secret = account.password_hash if purpose is Purpose.PASSWORD_RESET else ""
+    return digest(f"{account.user.email}\n{secret}")
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,37 @@
-"""Accounts and address books in DynamoDB: one table, with a row per user, name claim and book."""
+"""Accounts and what belongs to them in DynamoDB: one table, with a row per user, name claim,
+address book and mailed link.
+"""
 
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from pynamodb.attributes import (
     BooleanAttribute,
     ListAttribute,
     MapAttribute,
+    NumberAttribute,
     UnicodeAttribute,
     VersionAttribute,
 )
 from pynamodb.exceptions import PutError
+from pynamodb.expressions.update import Action
 
-from auth.model import Account, Address, AddressBook, FullName, User
+from auth.model import (
+    MAILS_AT_MOST,
+    Account,
+    Address,
+    AddressBook,
+    FullName,
+    Link,
+    Purpose,
+    User,
+    digest,
+)
 from supermarket.caller import Role
-from supermarket.clock import from_iso, iso
+from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, error_code, table
 from supermarket.dynamo.transaction import dynamo
-from supermarket.errors import Conflict, FieldError
+from supermarket.errors import Conflict, DomainError, FieldError
 from supermarket.transaction import Transaction
 
 NOBODY = "nobody"
@@ -71,6 +86,27 @@ class AddressBookRow(Row):
     version = VersionAttribute()
 
 
+class LinkRow(Row):
+    """`link#<purpose>#<digest of its token>`. DynamoDB removes it some time after `expires_at`."""
+
+    Meta = table("user")
+
+    pk = UnicodeAttribute(hash_key=True)
+    user_id = UnicodeAttribute(attr_name="userId")
+    seal = UnicodeAttribute()
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class CounterRow(Row):
+    """`mails#<purpose>#<digest of an address>#<seconds>#<n>`: mails in the n-th such stretch."""
+
+    Meta = table("user")
+
+    pk = UnicodeAttribute(hash_key=True)
+    mails = NumberAttribute()
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
 class DynamoAccounts:
     """`Accounts` in DynamoDB. Unique names are rows of their own, put on condition that they are
     free, since DynamoDB knows no unique attributes.
@@ -89,7 +125,7 @@ class DynamoAccounts:
 
     def find(self, user_id: str) -> Account | None:
         try:
-            return _account(UserRow.get(f"user#{user_id}", consistent_read=True))
+            return _account(UserRow.get(_user(user_id), consistent_read=True))
         except UserRow.DoesNotExist:
             return None
 
@@ -98,6 +134,21 @@ class DynamoAccounts:
 
     def find_by_username(self, username: str) -> Account | None:
         return self._claimed(_username(username))
+
+    def change(
+        self, before: Account, after: Account, transaction: Transaction, refused: DomainError
+    ) -> None:
+        actions: list[Action] = []
+        if after.password_hash != before.password_hash:
+            actions.append(UserRow.password_hash.set(after.password_hash))
+        if after.user.email_verified != before.user.email_verified:
+            actions.append(UserRow.email_verified.set(after.user.email_verified))
+        # an account that is gone has neither
+        unchanged = (UserRow.password_hash == before.password_hash) & (
+            UserRow.email == before.user.email
+        )
+        row = UserRow(_user(before.user.id))
+        dynamo(transaction).update(row, actions, condition=unchanged, refused=refused)
 
     def _claimed(self, pk: str) -> Account | None:
         try:
@@ -136,11 +187,62 @@ class DynamoAddressBooks:
         return True
 
 
+class DynamoLinks:
+    """`Links` in DynamoDB."""
+
+    def add(self, link: Link) -> None:
+        LinkRow(
+            _link(link.purpose, link.token_digest),
+            user_id=link.user_id,
+            seal=link.seal,
+            expires_at=int(link.expires_at.timestamp()),
+        ).save()
+
+    def find(self, purpose: Purpose, token_digest: str) -> Link | None:
+        try:
+            row = LinkRow.get(_link(purpose, token_digest), consistent_read=True)
+        except LinkRow.DoesNotExist:
+            return None
+        ends = datetime.fromtimestamp(row.expires_at, UTC)
+        return Link(token_digest, purpose, row.user_id, row.seal, ends)
+
+    def use_up(self, link: Link, transaction: Transaction, refused: DomainError) -> None:
+        row = LinkRow(_link(link.purpose, link.token_digest))
+        dynamo(transaction).delete(row, condition=LinkRow.pk.exists(), refused=refused)
+
+
+class DynamoMailLimits:
+    """`MailLimits` in DynamoDB: a row per address and stretch of time counts its mails."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def count(
+        self, purpose: Purpose, email: str, transaction: Transaction, refused: DomainError
+    ) -> None:
+        now = int(self._clock().timestamp())
+        for stretch, at_most in MAILS_AT_MOST.items():
+            seconds = int(stretch.total_seconds())
+            window = now // seconds
+            row = CounterRow(f"mails#{purpose}#{digest(email)}#{seconds}#{window}")
+            dynamo(transaction).update(
+                row,
+                # it is counted by the window in its key: TTL may delete late
+                [CounterRow.mails.add(1), CounterRow.expires_at.set((window + 1) * seconds)],
+                condition=CounterRow.mails.does_not_exist() | (CounterRow.mails < at_most),
+                refused=refused,
+            )
+
+
 def taken(field: str) -> Conflict:
     """What a name that belongs to somebody else is refused with."""
     return Conflict(
         "This username or email is taken", (FieldError(field, "belongs to another account"),)
     )
+
+
+def _user(user_id: str) -> str:
+    return f"user#{user_id}"
 
 
 def _email(email: str) -> str:
@@ -155,6 +257,10 @@ def _book(user_id: str) -> str:
     return f"addresses#{user_id}"
 
 
+def _link(purpose: Purpose, token_digest: str) -> str:
+    return f"link#{purpose}#{token_digest}"
+
+
 def _map(address: Address) -> AddressMap:
     return AddressMap(**vars(address))
 
@@ -162,7 +268,7 @@ def _map(address: Address) -> AddressMap:
 def _row(account: Account) -> UserRow:
     user = account.user
     return UserRow(
-        f"user#{user.id}",
+        _user(user.id),
         user_id=user.id,
         username=user.username,
         email=user.email,

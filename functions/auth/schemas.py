@@ -43,6 +43,13 @@ type Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{3,30}
 type Line = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=PRINTABLE)]
 type GivenName = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=PRINTABLE)]
 
+# blanks belong to a password as much as any other character
+type NewPassword = Annotated[
+    str, StringConstraints(min_length=8, max_length=128, strip_whitespace=False)
+]
+type GivenPassword = Annotated[str, StringConstraints(max_length=1024, strip_whitespace=False)]
+type LinkToken = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
 
 class FullNameBody(Body):
     """`{"firstName": "Asha", "lastName": "Rao"}`."""
@@ -56,10 +63,7 @@ class NewAccount(Body):
 
     username: Username
     email: Email
-    # blanks belong to a password as much as any other character
-    password: Annotated[
-        str, StringConstraints(min_length=8, max_length=128, strip_whitespace=False)
-    ] = Field(repr=False)
+    password: NewPassword = Field(repr=False)
     full_name: FullNameBody
 
     def registration(self, role: Role) -> Registration:
@@ -78,15 +82,39 @@ class Login(Body):
 
     email: Email | None = None
     username: Annotated[str, StringConstraints(max_length=254)] | None = None
-    password: Annotated[str, StringConstraints(max_length=1024, strip_whitespace=False)] = Field(
-        repr=False
-    )
+    password: GivenPassword = Field(repr=False)
 
     @model_validator(mode="after")
     def _has_a_name(self) -> Self:
         if self.email is None and self.username is None:
             raise PydanticCustomError("name_missing", "email or username is needed")
         return self
+
+
+class ForgottenPassword(Body):
+    """Whose password it is."""
+
+    email: Email
+
+
+class PasswordReset(Body):
+    """The token of a mailed link, and the new password."""
+
+    token: LinkToken = Field(repr=False)
+    password: NewPassword = Field(repr=False)
+
+
+class PasswordChange(Body):
+    """The present password and the new one."""
+
+    current_password: GivenPassword = Field(repr=False)
+    new_password: NewPassword = Field(repr=False)
+
+
+class EmailVerification(Body):
+    """The token of a mailed link."""
+
+    token: LinkToken = Field(repr=False)
 
 
 class NewAddress(Body):

@@ -1,20 +1,27 @@
 """Use cases of accounts, sign-ins and address books."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from auth.model import Account, Address, AddressBook, FullName, User
+from supermarket.audit import AuditTrail
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, NewId
 from supermarket.contracts import UserRegistered
-from supermarket.errors import Conflict, Unauthenticated
+from supermarket.errors import Conflict, DomainError, FieldError, Invalid, Unauthenticated
 from supermarket.sessions import Sessions
 from supermarket.transaction import BeginTransaction, Transaction
 
 # An attempt fails only because another change of the same book came first, and there is room for
 # 20 additions: so many attempts see even the last of 20 simultaneous ones through.
 ATTEMPTS = 25
+
+AN_OPERATOR = "operator"
+
+INVALID_CREDENTIALS = "Invalid credentials"
+WRONG_PASSWORD = "This is not your present password"  # noqa: S105 - a message
+CHANGED_MEANWHILE = "Your account was changed elsewhere at this very moment. Try again."
 
 
 class Accounts(Protocol):
@@ -28,6 +35,11 @@ class Accounts(Protocol):
     def find_by_email(self, email: str) -> Account | None: ...
 
     def find_by_username(self, username: str) -> Account | None: ...
+
+    def change(
+        self, before: Account, after: Account, transaction: Transaction, refused: DomainError
+    ) -> None:
+        """Another password or a verified address, if email and password are still as before."""
 
 
 class AddressBooks(Protocol):
@@ -72,6 +84,7 @@ class Registrar:
 
     accounts: Accounts
     passwords: Passwords
+    audit: AuditTrail
     begin: BeginTransaction
     clock: Clock
     new_id: NewId
@@ -89,9 +102,27 @@ class Registrar:
         account = Account(user, self.passwords.hash(registration.password))
         transaction = self.begin()
         self.accounts.add(account, transaction)
+        if user.role is Role.ADMIN:
+            # only operators can, and Lambdas that may not write to the audit trail cannot
+            self.audit.record(
+                transaction,
+                subject=f"user#{user.id}",
+                action="admin made",
+                actor=AN_OPERATOR,
+                before={},
+                after={"username": user.username, "role": user.role.value},
+            )
         transaction.emit(_registered(user))
         transaction.commit()
         return user
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Somebody who has just signed in, and the access token that proves it."""
+
+    user: User
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -103,35 +134,56 @@ class AuthService:
     passwords: Passwords
     sessions: Sessions
     tokens: Tokens
+    begin: BeginTransaction
     new_id: NewId
 
-    def authenticate(self, email: str | None, username: str | None, password: str) -> User:
-        """The user with this email (or else username) and password; Unauthenticated otherwise.
+    def log_in(self, email: str | None, username: str | None, password: str) -> SignIn:
+        """Sign in with an email (or else a username) and the password; Unauthenticated otherwise.
 
         What is wrong is not told, and an unknown name takes as long as a wrong password.
         """
         account = self._named(email, username)
         fits = self.passwords.fits(password, account.password_hash if account else None)
         if account is None or not fits:
-            raise Unauthenticated("Invalid credentials")
-        return account.user
+            raise Unauthenticated(INVALID_CREDENTIALS)
+        caller = self._begin_session(account.user)
+        if not self._has_still(account.password_hash, caller.user_id):
+            # it was replaced while it was checked, and all sessions were ended before this one
+            self.sessions.end(caller.session_id, caller.user_id)
+            raise Unauthenticated(INVALID_CREDENTIALS)
+        return SignIn(account.user, self.tokens.issue(caller))
 
     def sign_in(self, user: User) -> str:
-        """Begin a session; the access token that proves it."""
-        caller = Caller(user.id, self.new_id(), user.role, user.email, user.full_name.first)
-        self.sessions.open(caller.session_id, caller.user_id)
-        return self.tokens.issue(caller)
+        """Begin a session of somebody who is known; the access token that proves it."""
+        return self.tokens.issue(self._begin_session(user))
 
-    def sign_out(self, session_id: str) -> None:
+    def sign_out(self, session_id: str, user_id: str) -> None:
         """End a session for good."""
-        self.sessions.end(session_id)
+        self.sessions.end(session_id, user_id)
+
+    def sign_out_everywhere(self, user_id: str) -> None:
+        """End all sessions for good."""
+        transaction = self.begin()
+        self.sessions.end_all(user_id, transaction)
+        transaction.commit()
+
+    def change_password(self, caller: Caller, present: str, wanted: str) -> None:
+        """Replace the password, which ends all sessions but the caller's.
+
+        Invalid when the present one is another.
+        """
+        account = self._account(caller.user_id)
+        if not self.passwords.fits(present, account.password_hash):
+            raise Invalid(WRONG_PASSWORD, (FieldError("currentPassword", "not your password"),))
+        changed = replace(account, password_hash=self.passwords.hash(wanted))
+        transaction = self.begin()
+        self.accounts.change(account, changed, transaction, Conflict(CHANGED_MEANWHILE))
+        self.sessions.end_others(caller.session_id, caller.user_id, transaction)
+        transaction.commit()
 
     def user(self, user_id: str) -> User:
         """The user as stored; Unauthenticated when the account is gone."""
-        account = self.accounts.find(user_id)
-        if account is None:
-            raise Unauthenticated("This account is not there any more")
-        return account.user
+        return self._account(user_id).user
 
     def address_book(self, user_id: str) -> AddressBook:
         return self.address_books.of(user_id)
@@ -147,6 +199,21 @@ class AuthService:
     def delete_address(self, user_id: str, address_id: str) -> AddressBook:
         """Take an address out of the book; NotFound when it is not in there."""
         return self._change(user_id, lambda book: book.remove(address_id))
+
+    def _account(self, user_id: str) -> Account:
+        account = self.accounts.find(user_id)
+        if account is None:
+            raise Unauthenticated("This account is not there any more")
+        return account
+
+    def _begin_session(self, user: User) -> Caller:
+        caller = Caller(user.id, self.new_id(), user.role, user.email, user.full_name.first)
+        self.sessions.open(caller.session_id, caller.user_id)
+        return caller
+
+    def _has_still(self, password_hash: str, user_id: str) -> bool:
+        account = self.accounts.find(user_id)
+        return account is not None and account.password_hash == password_hash
 
     def _named(self, email: str | None, username: str | None) -> Account | None:
         if email is not None:

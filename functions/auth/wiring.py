@@ -1,13 +1,18 @@
 """Composition root of auth."""
 
-from functools import cache
+from functools import cache, partial
+from secrets import token_urlsafe
 
-from auth.repository import DynamoAccounts, DynamoAddressBooks
+from auth.links import LinkMinter
+from auth.recovery import Recovery
+from auth.repository import DynamoAccounts, DynamoAddressBooks, DynamoLinks, DynamoMailLimits
 from auth.service import AuthService, Passwords, Registrar
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.wiring import access_tokens, sessions
+from supermarket.wiring import access_tokens, audit_trail, sessions
+
+TOKEN_BYTES = 32
 
 
 @cache
@@ -18,6 +23,7 @@ def auth_service() -> AuthService:
         passwords=passwords(settings().bcrypt_rounds),
         sessions=sessions(),
         tokens=access_tokens(),
+        begin=DynamoTransaction,
         new_id=new_id,
     )
 
@@ -28,9 +34,34 @@ def registrar(bcrypt_rounds: int | None = None) -> Registrar:
     return Registrar(
         accounts=DynamoAccounts(),
         passwords=passwords(bcrypt_rounds or settings().bcrypt_rounds),
+        audit=audit_trail(),
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,
+    )
+
+
+@cache
+def recovery() -> Recovery:
+    return Recovery(
+        accounts=DynamoAccounts(),
+        links=DynamoLinks(),
+        limits=DynamoMailLimits(utc_now),
+        passwords=passwords(settings().bcrypt_rounds),
+        sessions=sessions(),
+        begin=DynamoTransaction,
+        clock=utc_now,
+    )
+
+
+@cache
+def link_minter() -> LinkMinter:
+    """For whoever sends the mails: the tokens are to be seen by nobody else."""
+    return LinkMinter(
+        accounts=DynamoAccounts(),
+        links=DynamoLinks(),
+        new_token=partial(token_urlsafe, TOKEN_BYTES),
+        clock=utc_now,
     )
 
 

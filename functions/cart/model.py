@@ -11,6 +11,7 @@ from supermarket.money import Currency, Money
 MAX_ITEMS = 50
 MAX_QUANTITY = 99
 LIFETIME = timedelta(days=30)
+IDLE_BEFORE_REMINDER = timedelta(hours=24)
 
 NOT_IN_CART = "There is no such item in your cart"
 NOT_ON_SALE = "There is no such product"
@@ -64,6 +65,7 @@ class Cart:
     lines: tuple[CartLine, ...]
     updated_at: datetime
     expires_at: datetime
+    reminded_at: datetime | None = None
 
     @classmethod
     def new(cls, user_id: str, now: datetime) -> Self:
@@ -83,6 +85,13 @@ class Cart:
 
     def is_expired(self, now: datetime) -> bool:
         return self.expires_at <= now
+
+    def was_reminded_of(self) -> bool:
+        """Whether its owner was reminded of something that is still in it. Another quantity, price
+        or item makes no other cart of it; to be emptied and filled anew does.
+        """
+        reminded_at = self.reminded_at
+        return reminded_at is not None and any(line.added_at < reminded_at for line in self.lines)
 
 
 def most_of(stock: int) -> int:

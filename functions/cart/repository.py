@@ -2,14 +2,17 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import batched
+from zlib import crc32
 
 from pynamodb.attributes import MapAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import PutError, UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from cart.model import LIFETIME, MAX_ITEMS, Cart, CartLine
 from supermarket.clock import Clock, from_iso, iso
@@ -25,11 +28,27 @@ ATTEMPTS = 8
 FIRST_WAIT_SECONDS = 0.02
 ITEM_MAPS = ("quantities", "prices", "titles", "addedAt")
 
+# every change of a cart moves it within the index, of which a partition takes 1,000 writes a second
+SHELVES = 8
+CARTS_PER_PAGE = 25
+
+
+class ByWaiting(GlobalSecondaryIndex["CartRow"]):
+    """The carts whose owners may have to be reminded of them, by their last change."""
+
+    class Meta:
+        index_name = "byWaiting"
+        projection = KeysOnlyProjection()
+
+    waiting = UnicodeAttribute(hash_key=True)
+    updated_at = UnicodeAttribute(range_key=True, attr_name="updatedAt")
+
 
 class CartRow(Row):
     """A customer's cart; the maps have an entry per item, under the product's id.
 
     They are flat, since DynamoDB can add to an entry that is not there yet only in a map that is.
+    `waiting` is there from when something is put in until the cart is emptied or reminded of.
     """
 
     Meta = table("cart")
@@ -43,10 +62,16 @@ class CartRow(Row):
     currency = UnicodeAttribute(null=True)
     updated_at = UnicodeAttribute(attr_name="updatedAt")
     expires_at = NumberAttribute(attr_name="expiresAt")
+    waiting = UnicodeAttribute(null=True)
+    reminded_at = UnicodeAttribute(null=True, attr_name="remindedAt")
+
+    by_waiting = ByWaiting()
 
 
 class DynamoCarts:
-    """`Carts` in DynamoDB. TTL deletes late, so an expired cart is treated as none."""
+    """`Carts` and `WaitingCarts` in DynamoDB. TTL deletes late, so an expired cart is treated as
+    none.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -64,7 +89,11 @@ class DynamoCarts:
         no_other_currency = _is_in(line.price_when_added.currency) | (size(CartRow.quantities) == 0)
         return self._update(
             user_id,
-            [quantity.set((quantity | 0) + line.quantity), *_details(line)],
+            [
+                quantity.set((quantity | 0) + line.quantity),
+                *_details(line),
+                CartRow.waiting.set(_shelf(user_id)),
+            ],
             (is_new_and_fits | enough_is_left) & no_other_currency,
         ) or self._begin(user_id, line)
 
@@ -90,6 +119,31 @@ class DynamoCarts:
             CartRow(cart.user_id),
             [*_nothing_in_it(), *self._touched()],
             condition=CartRow.version == cart.version,
+            refused=refused,
+        )
+
+    def waiting(self, unchanged_since: datetime) -> Iterator[Sequence[Cart]]:
+        for shelf in range(SHELVES):
+            until = CartRow.updated_at <= iso(unchanged_since)
+            found = CartRow.by_waiting.query(str(shelf), until, page_size=CARTS_PER_PAGE)
+            for page in batched(found, CARTS_PER_PAGE, strict=False):
+                # the index may lag behind, and has the keys only
+                ids = [row.user_id for row in page]
+                yield [_cart(row) for row in CartRow.batch_get(ids, consistent_read=True)]
+
+    def stop_waiting(
+        self,
+        cart: Cart,
+        reminded_at: datetime | None,
+        transaction: Transaction,
+        refused: DomainError,
+    ) -> None:
+        # an order that has read the cart must still be able to empty it: its version stays
+        reminded = [CartRow.reminded_at.set(iso(reminded_at))] if reminded_at else []
+        dynamo(transaction).update(
+            CartRow(cart.user_id),
+            [CartRow.waiting.remove(), *reminded],
+            condition=(CartRow.version == cart.version) & CartRow.waiting.exists(),
             refused=refused,
         )
 
@@ -128,6 +182,7 @@ class DynamoCarts:
             currency=line.price_when_added.currency.value,
             updated_at=iso(now),
             expires_at=int((now + LIFETIME).timestamp()),
+            waiting=_shelf(user_id),
         )
         free = CartRow.user_id.does_not_exist() | (CartRow.expires_at <= int(now.timestamp()))
         try:
@@ -169,7 +224,11 @@ def _details(line: CartLine) -> list[Action]:
 
 
 def _nothing_in_it() -> list[Action]:
-    return [Path(name).set({}) for name in ITEM_MAPS]
+    return [*(Path(name).set({}) for name in ITEM_MAPS), CartRow.waiting.remove()]
+
+
+def _shelf(user_id: str) -> str:
+    return str(crc32(user_id.encode()) % SHELVES)
 
 
 def _cart(row: CartRow) -> Cart:
@@ -180,6 +239,7 @@ def _cart(row: CartRow) -> Cart:
         lines=tuple(sorted(lines, key=lambda line: (line.added_at, line.product_id))),
         updated_at=from_iso(row.updated_at),
         expires_at=datetime.fromtimestamp(row.expires_at, UTC),
+        reminded_at=from_iso(row.reminded_at) if row.reminded_at else None,
     )
 
 

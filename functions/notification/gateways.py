@@ -1,86 +1,84 @@
-"""SES, which takes the mails, and the memory of which were sent."""
+"""SES, which takes the mails, and auth, which mints the links that some of them hold."""
 
 from collections.abc import Callable
 from email.utils import formataddr
-from typing import Any, cast
+from typing import Any, Protocol
+from urllib.parse import quote
 
-from aws_lambda_powertools.utilities.idempotency import (
-    DynamoDBPersistenceLayer,
-    IdempotencyConfig,
-    idempotent_function,
-)
+from botocore.exceptions import ClientError
 
 from notification.model import Mail
+from notification.ports import Refused
 from supermarket import telemetry
 
 SENDER_NAME = "Super-Market"
 UTF_8 = "UTF-8"
 
-# longer than an event can wait in the queue and then in the dead-letter queue: 14 days each
-REMEMBERED_FOR_SECONDS = 30 * 24 * 60 * 60
-# Somebody who began to send a mail longer ago than this died over it: it is longer than the
-# Lambda's timeout and shorter than the time until the queue tries again.
-AN_ATTEMPT_TAKES_MILLISECONDS = 20_000
+# SES's names for what will not get better by asking again; all else, such as throttling, may
+FOR_GOOD = {"MessageRejected", "BadRequestException", "MailFromDomainNotVerifiedException"}
 
 
 class SesPost:
-    """`Post` through SES v2."""
+    """`Post` through SES v2. The configuration set is what bounces and complaints come back by."""
 
-    def __init__(self, client: Any, sender: str) -> None:
+    def __init__(self, client: Any, sender: str, configuration_set: str) -> None:
         self._client = client
         self._from = formataddr((SENDER_NAME, sender))
+        self._configuration_set = configuration_set
 
     def send(self, mail: Mail) -> None:
-        answer = self._client.send_email(
-            FromEmailAddress=self._from,
-            Destination={"ToAddresses": [mail.to]},
-            Content={
-                "Simple": {
-                    "Subject": {"Data": mail.subject, "Charset": UTF_8},
-                    "Body": {
-                        "Html": {"Data": mail.letter.html, "Charset": UTF_8},
-                        "Text": {"Data": mail.letter.text, "Charset": UTF_8},
-                    },
-                    "Headers": _headers(mail),
-                }
-            },
-        )
+        try:
+            answer = self._client.send_email(
+                FromEmailAddress=self._from,
+                Destination={"ToAddresses": [mail.to]},
+                ConfigurationSetName=self._configuration_set,
+                Content={"Simple": _content(mail)},
+            )
+        except ClientError as failure:
+            code = failure.response["Error"]["Code"]
+            if code not in FOR_GOOD:
+                raise
+            telemetry.count("MailsRefused", reason=code)
+            raise Refused(f"SES refuses this mail for good: {code}") from failure
         telemetry.logger.info("mail sent", extra={"ses_message_id": answer["MessageId"]})
 
 
-class PowertoolsOnce:
-    """`Once` by Powertools' idempotency in DynamoDB."""
+class LinkMinter(Protocol):
+    """What auth has to offer: tokens that are good for one use and a short time."""
 
-    def __init__(self, store: DynamoDBPersistenceLayer) -> None:
-        self._store = store
-        self._config = IdempotencyConfig(
-            expires_after_seconds=REMEMBERED_FOR_SECONDS,
-            hash_function="sha256",
-            lambda_context=cast("Any", _Attempt()),
-        )
+    def email_verification(self, user_id: str) -> str | None: ...
 
-    def do(self, what: str, event_id: str, action: Callable[[], None]) -> None:
-        def act(*, event_id: str) -> None:  # noqa: ARG001 - it is the key
-            action()
-
-        once = idempotent_function(
-            act,
-            data_keyword_argument="event_id",
-            persistence_store=self._store,
-            config=self._config,
-            # a part of the key: without it two mails about one event would be one
-            key_prefix=f"notification.{what}",
-        )
-        once(event_id=event_id)
+    def password_reset(self, user_id: str) -> str | None: ...
 
 
-class _Attempt:
-    """Tells Powertools how long an attempt may take. A reaction does not see Lambda's own context,
-    and without a limit an attempt that died would block the mail for as long as it is remembered.
+class StorefrontLinks:
+    """`Links` to the storefront's pages, with tokens of auth's. The minter comes as a function, so
+    that only a mail with a link pays for it.
     """
 
-    def get_remaining_time_in_millis(self) -> int:
-        return AN_ATTEMPT_TAKES_MILLISECONDS
+    def __init__(self, minter: Callable[[], LinkMinter], storefront_url: str) -> None:
+        self._minter = minter
+        self._storefront = storefront_url.rstrip("/")
+
+    def email_verification(self, user_id: str) -> str | None:
+        return self._link("verify-email", self._minter().email_verification(user_id))
+
+    def password_reset(self, user_id: str) -> str | None:
+        return self._link("reset-password", self._minter().password_reset(user_id))
+
+    def _link(self, page: str, token: str | None) -> str | None:
+        return f"{self._storefront}/{page}?token={quote(token, safe='')}" if token else None
+
+
+def _content(mail: Mail) -> dict[str, Any]:
+    return {
+        "Subject": {"Data": mail.subject, "Charset": UTF_8},
+        "Body": {
+            "Html": {"Data": mail.letter.html, "Charset": UTF_8},
+            "Text": {"Data": mail.letter.text, "Charset": UTF_8},
+        },
+        "Headers": _headers(mail),
+    }
 
 
 def _headers(mail: Mail) -> list[dict[str, str]]:

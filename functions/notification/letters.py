@@ -2,20 +2,23 @@
 error.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from notification.model import Letter, localised, one_line
+from notification.model import Letter, harmless, localised, one_line
+from notification.report import charts
 from supermarket.contracts import Amount
+from supermarket.money import Money
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 class TemplateLetters:
-    """`Letters` from `<name>.html.j2` and `<name>.txt.j2`; each is compiled once per Lambda."""
+    """`Letters` from `<kind>.html.j2` and `<kind>.txt.j2`; each is compiled once per Lambda."""
 
     def __init__(self, storefront_url: str) -> None:
         self._templates = Environment(
@@ -27,13 +30,20 @@ class TemplateLetters:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._templates.filters |= {"money": _money, "moment": _moment}
+        self._templates.filters |= {
+            "money": _money,
+            "moment": _moment,
+            "day": _day,
+            "weekday": _weekday,
+            "charts": charts,
+            "harmless": harmless,
+        }
         self._templates.globals["storefront"] = storefront_url.rstrip("/")
 
-    def write(self, name: str, facts: dict[str, Any]) -> Letter:
+    def write(self, kind: str, facts: Mapping[str, Any]) -> Letter:
         html, text = (
-            self._templates.get_template(f"{name}.{kind}.j2").render(facts)
-            for kind in ("html", "txt")
+            self._templates.get_template(f"{kind}.{form}.j2").render(facts)
+            for form in ("html", "txt")
         )
         return Letter(html, text)
 
@@ -43,9 +53,17 @@ def _on_one_line(value: Any) -> Any:
     return one_line(value) if type(value) is str else value
 
 
-def _money(amount: Amount) -> str:
-    return localised(amount.money())
+def _money(amount: Amount | Money) -> str:
+    return localised(amount.money() if isinstance(amount, Amount) else amount)
 
 
 def _moment(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+
+
+def _day(day: date) -> str:
+    return day.strftime("%a %-d %b")
+
+
+def _weekday(day: date) -> str:
+    return day.strftime("%a %-d")

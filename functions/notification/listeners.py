@@ -2,16 +2,22 @@
 
 from notification import wiring
 from supermarket.contracts import (
+    CartAbandoned,
+    EmailVerificationRequested,
     Metadata,
     OrderCancelled,
+    OrderConfirmed,
     OrderDelivered,
     OrderPlaced,
     OrderShipped,
+    PasswordResetRequested,
     PaymentCompleted,
     PaymentFailed,
     PaymentInitiated,
     PaymentRefunded,
     ProductCreated,
+    SalesReportReady,
+    StockRanLow,
     UserRegistered,
 )
 from supermarket.events import Reactions
@@ -24,14 +30,44 @@ def welcome_new_user(event: UserRegistered, metadata: Metadata) -> None:
     wiring.notification_service().welcome(event, metadata)
 
 
+@reactions.on(EmailVerificationRequested)
+def send_link_that_proves_an_address(event: EmailVerificationRequested, metadata: Metadata) -> None:
+    wiring.notification_service().verify_email(event, metadata)
+
+
+@reactions.on(PasswordResetRequested)
+def send_link_to_choose_a_password(event: PasswordResetRequested, metadata: Metadata) -> None:
+    wiring.notification_service().reset_password(event, metadata)
+
+
 @reactions.on(ProductCreated)
 def tell_seller_of_new_product(event: ProductCreated, metadata: Metadata) -> None:
     wiring.notification_service().product_created(event, metadata)
 
 
+@reactions.on(StockRanLow)
+def tell_seller_to_fill_the_shelf(event: StockRanLow, metadata: Metadata) -> None:
+    wiring.notification_service().stock_ran_low(event, metadata)
+
+
+@reactions.on(SalesReportReady)
+def tell_seller_of_the_week(event: SalesReportReady, metadata: Metadata) -> None:
+    wiring.notification_service().sales_report(event, metadata)
+
+
+@reactions.on(CartAbandoned)
+def remind_customer_of_the_cart(event: CartAbandoned, metadata: Metadata) -> None:
+    wiring.notification_service().cart_abandoned(event, metadata)
+
+
 @reactions.on(OrderPlaced)
 def tell_customer_of_order(event: OrderPlaced, metadata: Metadata) -> None:
     wiring.notification_service().order_placed(event, metadata)
+
+
+@reactions.on(OrderConfirmed)
+def tell_customer_that_it_will_be_sent(event: OrderConfirmed, metadata: Metadata) -> None:
+    wiring.notification_service().order_confirmed(event, metadata)
 
 
 @reactions.on(OrderCancelled)

@@ -1,8 +1,11 @@
-"""A mail, and how words and amounts that come from elsewhere are made fit to stand in one."""
+"""A mail, what its recipient finds of it in the inbox, and how words and amounts that come from
+elsewhere are made fit to stand in one.
+"""
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from supermarket.money import MINOR_UNITS_PER_UNIT, Currency, Money
 
@@ -10,10 +13,11 @@ LONGEST_SUBJECT = 120
 LONGEST_NAME = 40
 ELLIPSIS = "…"
 NAMELESS = "there"
-UNTITLED = "your new product"
+UNTITLED = "your product"
 LEADS_ELSEWHERE = re.compile(r"://|@|\bwww\.|\w\.[a-z]{2,}\b", re.IGNORECASE)
 
 SYMBOLS = {Currency.INR: "₹", Currency.USD: "$"}
+MINUS = "\N{MINUS SIGN}"
 
 # A stranger can register somebody else's address under a name that mail programs turn into a link.
 LOOKS_LIKE_A_LINK = re.compile(r"[/@:\\]|\.\w")
@@ -21,10 +25,12 @@ LOOKS_LIKE_A_LINK = re.compile(r"[/@:\\]|\.\w")
 
 @dataclass(frozen=True)
 class Letter:
-    """What a mail says, for programs that show HTML and for those that do not."""
+    """What a mail says, for programs that show HTML and for those that do not. Never shown in a
+    log: it may hold a secret link.
+    """
 
-    html: str
-    text: str
+    html: str = field(repr=False)
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,19 @@ class Mail:
     subject: str
     letter: Letter
     correlation_id: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a person finds in the inbox about one mail; a secret link is not part of it."""
+
+    id: str
+    recipient_id: str
+    kind: str
+    subject: str
+    text: str
+    sent_at: datetime
+    read: bool = False
 
 
 def one_line(text: str, longest: int | None = None) -> str:
@@ -49,12 +68,11 @@ def one_line(text: str, longest: int | None = None) -> str:
     return line[: longest - 1].rstrip() + ELLIPSIS
 
 
-def harmless(title: str) -> str:
-    """A seller's title, unless it would lead the reader of a mail elsewhere.
-
-    Nobody has verified the address yet, and it may be a stranger's.
+def harmless(title: str, instead: str = UNTITLED) -> str:
+    """A title, unless it would lead the reader of a mail elsewhere: whoever chose it may have given
+    a stranger's address.
     """
-    return UNTITLED if LEADS_ELSEWHERE.search(title) else title
+    return instead if LEADS_ELSEWHERE.search(title) else title
 
 
 def form_of_address(first_name: str) -> str:
@@ -65,9 +83,10 @@ def form_of_address(first_name: str) -> str:
 
 def localised(money: Money) -> str:
     """As people of the currency's country write it: ₹1,23,456.00, $1,234.50."""
-    units, minor = divmod(money.minor, MINOR_UNITS_PER_UNIT)
+    units, minor = divmod(abs(money.minor), MINOR_UNITS_PER_UNIT)
     grouped = _in_lakhs(str(units)) if money.currency is Currency.INR else f"{units:,}"
-    return f"{SYMBOLS[money.currency]}{grouped}.{minor:02}"
+    sign = MINUS if money.minor < 0 else ""
+    return f"{sign}{SYMBOLS[money.currency]}{grouped}.{minor:02}"
 
 
 def _in_lakhs(digits: str) -> str:

@@ -1,35 +1,58 @@
 """Composition root of notification."""
 
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
-import botocore.session
-from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
-from botocore.config import Config
+from notification.inbox import InboxService
+from notification.repository import DynamoAllowance, DynamoMessages, DynamoSuppressions
+from notification.suppression import FeedbackService
+from supermarket.clock import utc_now
+from supermarket.config import settings
 
-from notification.gateways import PowertoolsOnce, SesPost
-from notification.letters import TemplateLetters
-from notification.service import NotificationService
-from supermarket.config import settings, table_name
-from supermarket.dynamo.rows import database
-
-# a mail that SES does not take in time is tried again by the queue
-TIMEOUTS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2})
+if TYPE_CHECKING:
+    from notification.service import NotificationService
 
 
 @cache
-def notification_service() -> NotificationService:
-    # any botocore client does, whatever the annotation says; a second one would cost a cold start
-    client = cast("Any", database().client)
-    store = DynamoDBPersistenceLayer(
-        table_name("idempotency"), expiry_attr="expiresAt", boto3_client=client
+def notification_service() -> "NotificationService":
+    # templates, SES and auth are for the listener alone: an inbox opens without them
+    from notification.gateways import SesPost, StorefrontLinks
+    from notification.letters import TemplateLetters
+    from notification.sending import Sender
+    from notification.service import NotificationService
+
+    known = settings()
+    sender = Sender(
+        letters=TemplateLetters(known.storefront_url),
+        post=SesPost(_ses(), known.mail_sender, f"supermarket-{known.stage}"),
+        messages=DynamoMessages(utc_now),
+        allowance=DynamoAllowance(utc_now, known.mails_per_recipient_per_hour),
+        suppressions=DynamoSuppressions(),
+        clock=utc_now,
     )
-    return NotificationService(
-        letters=TemplateLetters(settings().storefront_url),
-        post=SesPost(_ses(), settings().mail_sender),
-        once=PowertoolsOnce(store),
-    )
+    return NotificationService(sender, StorefrontLinks(_link_minter, known.storefront_url))
+
+
+@cache
+def inbox() -> InboxService:
+    return InboxService(DynamoMessages(utc_now), utc_now)
+
+
+@cache
+def feedback() -> FeedbackService:
+    return FeedbackService(DynamoSuppressions(), utc_now)
+
+
+def _link_minter() -> Any:
+    from auth.wiring import link_minter
+
+    return link_minter()
 
 
 def _ses() -> Any:
-    return botocore.session.get_session().create_client("sesv2", config=TIMEOUTS)
+    import botocore.session
+    from botocore.config import Config
+
+    # a mail that SES does not take in time is tried again by the queue
+    patience = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2})
+    return botocore.session.get_session().create_client("sesv2", config=patience)

@@ -1,17 +1,17 @@
 """EventBridge, the probes of what the platform depends on, and the routes of every domain."""
 
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from importlib import import_module
 from typing import Any
 
 import botocore.session
 import urllib3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from operations.model import Refusals, UnsentEvent
-from operations.service import Probe
-from supermarket import telemetry
+from operations.model import Refusal, Refusals, UnsentEvent
+from operations.service import BatchRefused, BusUnavailable, Probe
 from supermarket.clock import iso
 from supermarket.http import Endpoint
 
@@ -21,6 +21,7 @@ DOMAINS_WITH_ENDPOINTS = (
     "cart",
     "order",
     "payment",
+    "notification",
     "seller_dashboard",
     "ai_buddy",
     "operations",
@@ -31,6 +32,13 @@ FIRST_SERVER_ERROR = 500
 
 NO_ONE = "nobody"
 
+# what no other try would change; everything else may be better the next time
+FAULTS_OF_AN_ENTRY = {"InvalidArgument", "MalformedDetail", "NotAuthorizedForSourceException"}
+FAULTS_OF_A_BATCH = {
+    *("ValidationException", "ValidationError", "SerializationException"),
+    *("RequestEntityTooLarge", "RequestEntityTooLargeException"),
+}
+
 
 class EventBridge:
     """`EventBus` on Amazon EventBridge."""
@@ -40,20 +48,25 @@ class EventBridge:
         self._bus = bus
 
     def put(self, events: Sequence[UnsentEvent]) -> Refusals:
-        """A call that fails as a whole refuses all its events: none of them may be lost."""
+        """Every entry is looked at: EventBridge may take some of them and refuse others."""
         try:
             answer = self._client.put_events(Entries=[self._entry(event) for event in events])
-        except (BotoCoreError, ClientError) as failure:
-            refused = {event.id: repr(failure) for event in events}
-        else:
-            refused = {
-                event.id: f"{result['ErrorCode']}: {result.get('ErrorMessage', '')}"
-                for event, result in zip(events, answer["Entries"], strict=True)
-                if "ErrorCode" in result
-            }
-        for event_id, reason in refused.items():
-            telemetry.logger.error("event not sent", extra={"event_id": event_id, "reason": reason})
-        return refused
+        except ParamValidationError as fault:
+            raise BatchRefused(repr(fault)) from fault
+        except ClientError as fault:
+            raise (BatchRefused if _is_about_the_batch(fault) else BusUnavailable)(
+                repr(fault)
+            ) from fault
+        except BotoCoreError as fault:
+            raise BusUnavailable(repr(fault)) from fault
+        return {
+            event.id: Refusal(
+                f"{result['ErrorCode']}: {result.get('ErrorMessage', '')}",
+                is_final=result["ErrorCode"] in FAULTS_OF_AN_ENTRY,
+            )
+            for event, result in zip(events, answer["Entries"], strict=True)
+            if "ErrorCode" in result
+        }
 
     def _entry(self, event: UnsentEvent) -> dict[str, str]:
         return {
@@ -65,6 +78,13 @@ class EventBridge:
         }
 
 
+def _is_about_the_batch(fault: ClientError) -> bool:
+    return (
+        fault.response["Error"]["Code"] in FAULTS_OF_A_BATCH
+        or fault.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.CONTENT_TOO_LARGE
+    )
+
+
 def event_bridge_client() -> Any:
     """Patient: what is not sent now has to be sent again."""
     return _client("events", attempts=3)
@@ -73,7 +93,7 @@ def event_bridge_client() -> Any:
 def aws_probes(table: str, bus: str, secret: str) -> dict[str, Probe]:
     """What a request needs: a table, the signing keys and, behind the outbox, the bus."""
     database, secrets, events = (_client(s) for s in ("dynamodb", "secretsmanager", "events"))
-    key = {"sessionId": {"S": NO_ONE}}
+    key = {"userId": {"S": NO_ONE}}
     return {
         "database": _probe(lambda: database.get_item(TableName=table, Key=key)),
         "secrets": _probe(lambda: secrets.get_secret_value(SecretId=secret)),

@@ -1,16 +1,34 @@
-"""Sends what waits in the outbox, and asks dependencies whether they answer."""
+"""Gets events to where they should be, now, again or after all; asks dependencies for an answer."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Protocol
 
-from operations.model import Backlog, Dependency, Refusals, UnsentEvent, chunks
-from supermarket.clock import Clock
+from operations.model import (
+    Backlog,
+    BoxSummary,
+    Consumer,
+    DeadLetter,
+    Dependency,
+    Refusal,
+    Refusals,
+    Replay,
+    ReplayProgress,
+    UnsentEvent,
+    chunks,
+)
+from supermarket.clock import Clock, NewId
+from supermarket.errors import DomainError, Invalid, NotFound, RuleViolated, Unavailable
 
 SWEEP_AFTER = timedelta(minutes=2)
 PATIENCE_SECONDS = 4.0
+LOOK_EVERY_SECONDS = 1.0
+LOOK_AT = 500
+PAUSES_BEFORE_ANOTHER_TRY = (0.2, 0.8)  # a throttled entry is welcome again in no time
 
 type Probe = Callable[[], None]
 """Asks a dependency for something small; raises when it does not answer as it should."""
@@ -20,11 +38,21 @@ type Outcome = tuple[str | None, float]
 """What was wrong, if anything, and after how many seconds that was known."""
 
 
+class BatchRefused(Exception):
+    """Something in the call is at fault, and EventBridge did not say what: none of it was taken."""
+
+
+class BusUnavailable(Exception):
+    """Nothing was taken, whatever it was: EventBridge is down, closed to us, or has had enough."""
+
+
 class EventBus(Protocol):
     """Where events go."""
 
     def put(self, events: Sequence[UnsentEvent]) -> Refusals:
-        """Send at most one chunk; whatever is not named in the answer was taken."""
+        """Send at most one chunk; whatever is not named in the answer was taken. Raises
+        BatchRefused or BusUnavailable when all of it was not.
+        """
 
 
 class Outbox(Protocol):
@@ -40,16 +68,48 @@ class Outbox(Protocol):
 class OutboxRelay:
     """Sends an event at least once: it is discarded only after EventBridge has taken it."""
 
-    def __init__(self, bus: EventBus, outbox: Outbox, clock: Clock) -> None:
+    def __init__(
+        self,
+        bus: EventBus,
+        outbox: Outbox,
+        clock: Clock,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._bus = bus
         self._outbox = outbox
         self._clock = clock
+        self._pause = pause
 
     def send(self, events: Iterable[UnsentEvent]) -> Refusals:
-        """Send and discard; those that EventBridge refused stay in the outbox."""
-        refused: dict[str, str] = {}
-        for chunk in chunks(events):
-            failed = self._bus.put(chunk)
+        """Send and discard; those that EventBridge refused, also when asked again, stay in the
+        outbox.
+        """
+        events = list(events)
+        refused = self._send(events)
+        for seconds in PAUSES_BEFORE_ANOTHER_TRY:
+            again = [e for e in events if e.id in refused and not refused[e.id].is_final]
+            if not again:
+                break
+            self._pause(seconds)
+            final = {i: refusal for i, refusal in refused.items() if refusal.is_final}
+            refused = final | self._send(again)
+        return refused
+
+    def _send(self, events: Iterable[UnsentEvent]) -> dict[str, Refusal]:
+        refused: dict[str, Refusal] = {}
+        waiting = list(chunks(events))
+        while waiting:
+            chunk = waiting.pop(0)
+            try:
+                failed = self._bus.put(chunk)
+            except BatchRefused as reason:
+                if len(chunk) > 1:
+                    waiting[:0] = _halves(chunk)
+                    continue
+                failed = {chunk[0].id: Refusal(str(reason), is_final=True)}
+            except BusUnavailable as reason:
+                left = [event for part in (chunk, *waiting) for event in part]
+                return refused | {event.id: Refusal(str(reason)) for event in left}
             self._outbox.discard(event.id for event in chunk if event.id not in failed)
             refused.update(failed)
         return refused
@@ -59,7 +119,218 @@ class OutboxRelay:
         waiting = self._outbox.waiting_since(self._clock() - SWEEP_AFTER)
         refused = self.send(waiting)
         oldest = min((event.occurred_at for event in waiting), default=None)
-        return Backlog(len(waiting), len(refused), oldest)
+        final = sum(refusal.is_final for refusal in refused.values())
+        return Backlog(len(waiting), len(refused), final, oldest)
+
+
+def _halves(chunk: list[UnsentEvent]) -> tuple[list[UnsentEvent], list[UnsentEvent]]:
+    middle = len(chunk) // 2
+    return chunk[:middle], chunk[middle:]
+
+
+class Archive(Protocol):
+    """Every event there ever was."""
+
+    def start(self, name: str, rule: str, since: datetime | None, until: datetime) -> None:
+        """Send the events of a span, or of all time until then, to one rule again."""
+
+    def look(self, name: str) -> Replay:
+        """How far a replay is."""
+
+
+class Consumers(Protocol):
+    """Who hears of events."""
+
+    def named(self, name: str) -> Consumer:
+        """NotFound tells the names there are."""
+
+    def waiting(self, consumer: Consumer) -> int:
+        """Events that are in its queue or in its hands."""
+
+
+type TellProgress = Callable[[ReplayProgress], None]
+
+
+class Replays:
+    """Lets one consumer hear of the past again; for projections, which may hear a thing twice."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        consumers: Consumers,
+        clock: Clock,
+        new_id: NewId,
+        calm_seconds: float,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._archive = archive
+        self._consumers = consumers
+        self._clock = clock
+        self._new_id = new_id
+        self._calm_seconds = calm_seconds
+        self._pause = pause
+
+    def run(
+        self,
+        consumer: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tell: TellProgress = lambda _: None,
+    ) -> Replay:
+        """Returns when the consumer has taken the last event: its queue has been empty for a
+        while, because SQS counts a little behind the times.
+        """
+        listening = self._consumers.named(consumer)
+        if not listening.takes_replays:
+            raise RuleViolated(f"{consumer} does not take replays: it would do things twice")
+        until = until or self._clock()
+        if since and since >= until:
+            raise Invalid("The range ends before it begins")
+        name = f"{consumer}-{self._new_id()}"
+        self._archive.start(name, listening.rule, since, until)
+        for progress in self._follow(name, listening):
+            tell(progress)
+        return progress.replay
+
+    def _follow(self, name: str, consumer: Consumer) -> Iterator[ReplayProgress]:
+        calm = 0.0
+        while calm < self._calm_seconds:
+            self._pause(LOOK_EVERY_SECONDS)
+            # in this order: what the replay sent before it ended is then in the queue's count
+            replay = self._archive.look(name)
+            progress = ReplayProgress(replay, self._consumers.waiting(consumer))
+            yield progress
+            if replay.is_lost:
+                raise Unavailable(f"Replay {name} is {replay.state}: {replay.reason}")
+            calm = calm + LOOK_EVERY_SECONDS if progress.is_quiet else 0.0
+
+
+class LetterBox(Protocol):
+    """One place where events end that did not get where they should."""
+
+    @property
+    def name(self) -> str:
+        """What an operator calls it."""
+
+    def count(self) -> int:
+        """How many lie in it, more or less."""
+
+    def take(self) -> Iterator[DeadLetter]:
+        """All of them; until they are released, nobody else gets to see them."""
+
+    def release(self, letters: Iterable[DeadLetter]) -> None:
+        """Put back what was taken."""
+
+    def send_back(self, letter: DeadLetter) -> None:
+        """Hand it once more to whom it is for. A DomainError says why that cannot be."""
+
+    def discard(self, letter: DeadLetter) -> None:
+        """Away with it."""
+
+
+type Reasons = Callable[[str, datetime], Mapping[str, str]]
+"""Why a consumer's reactions failed since a moment, by event id."""
+
+
+@dataclass
+class Handled:
+    """What became of the letters that were meant; `kept` tells why, by message id."""
+
+    done: int = 0
+    kept: dict[str, str] = field(default_factory=dict)
+
+
+class DeadLetters:
+    """What an operator does about them. None is ever lost: it is sent first and removed after."""
+
+    def __init__(self, boxes: Sequence[LetterBox], reasons: Reasons, clock: Clock) -> None:
+        self._boxes = {box.name: box for box in boxes}
+        self._reasons = reasons
+        self._clock = clock
+
+    def summary(self) -> list[BoxSummary]:
+        """Of every box; the oldest of a full one is the oldest of those that were looked at."""
+        return [self._summary(box) for box in self._boxes.values()]
+
+    def look(self, name: str, wanted: str | None = None) -> list[DeadLetter]:
+        """The letters in a box, oldest first, each with what is known of its reason."""
+        box = self._box(name)
+        seen = [letter for letter in _looked_at(box) if letter.is_called(wanted)]
+        seen.sort(key=lambda letter: letter.received)
+        if not seen:
+            return []
+        reasons = self._reasons(name, seen[0].received)
+        return [replace(one, hint=one.hint or reasons.get(one.event_id, "")) for one in seen]
+
+    def redrive(
+        self, name: str, wanted: str | None = None, tell: Callable[[Handled], None] = lambda _: None
+    ) -> Handled:
+        """Hand letters once more to whom they are for."""
+        box = self._box(name)
+
+        def send_then_discard(letter: DeadLetter) -> None:
+            box.send_back(letter)
+            box.discard(letter)
+
+        return self._handle(box, wanted, send_then_discard, tell)
+
+    def drop(
+        self, name: str, wanted: str | None = None, tell: Callable[[Handled], None] = lambda _: None
+    ) -> Handled:
+        """Give letters up for good."""
+        box = self._box(name)
+        return self._handle(box, wanted, box.discard, tell)
+
+    def count(self, name: str) -> int:
+        return self._box(name).count()
+
+    def _handle(
+        self,
+        box: LetterBox,
+        wanted: str | None,
+        act: Callable[[DeadLetter], None],
+        tell: Callable[[Handled], None],
+    ) -> Handled:
+        began = self._clock()
+        handled = Handled()
+        left: list[DeadLetter] = []
+        try:
+            for letter in box.take():
+                left.append(letter)
+                # what came in meanwhile may be what was just sent back: once is enough
+                if letter.received >= began or not letter.is_called(wanted):
+                    continue
+                try:
+                    act(letter)
+                except DomainError as reason:
+                    handled.kept[letter.id] = reason.message
+                else:
+                    left.pop()
+                    handled.done += 1
+                tell(handled)
+        finally:
+            box.release(left)
+        return handled
+
+    def _box(self, name: str) -> LetterBox:
+        if name not in self._boxes:
+            raise NotFound(f"There is no {name!r}, only {', '.join(self._boxes)}")
+        return self._boxes[name]
+
+    def _summary(self, box: LetterBox) -> BoxSummary:
+        if not (count := box.count()):
+            return BoxSummary(box.name, 0, None)
+        oldest = min((letter.received for letter in _looked_at(box)), default=None)
+        return BoxSummary(box.name, count, oldest)
+
+
+def _looked_at(box: LetterBox) -> list[DeadLetter]:
+    seen: list[DeadLetter] = []
+    try:
+        seen.extend(islice(box.take(), LOOK_AT))
+    finally:
+        box.release(seen)
+    return seen
 
 
 class Readiness:

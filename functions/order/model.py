@@ -173,8 +173,8 @@ class Order:
         return replace(self, paid_at=at, updated_at=at)
 
     def refunded(self, at: datetime) -> Self:
-        """The order with all of its money given back."""
-        return replace(self, refunded_at=at, updated_at=at)
+        """The order with all of its money given back, and so paid for before."""
+        return replace(self, paid_at=self.paid_at or at, refunded_at=at, updated_at=at)
 
     def tracked(self, tracking_number: str | None) -> Self:
         """The order under the carrier's number, if there is a new one."""

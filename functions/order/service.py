@@ -40,6 +40,9 @@ JUST_MISSED = "was just sold out, changed its price or went off sale; look at yo
 CART_CHANGED = "Your cart changed at this very moment. Look at it and order again."
 MIXED_CURRENCIES = "One order has one currency. Remove the items of the other one from your cart."
 NOT_ALL_YOURS = "Other sellers have a part in this order, so that the shop sends it."
+# what was paid in the last second may still be on its way here
+GRACE = timedelta(minutes=2)
+THE_CLOCK, PAYMENT = "expiry", "payment"
 
 
 ANNOUNCED: dict[OrderStatus, Callable[[Order], Event]] = {
@@ -255,7 +258,7 @@ class OrderService:
 
     def cancel(self, order_id: str, customer_id: str) -> Order:
         """Call the customer's own order off; its stock is back at once, its money is refunded."""
-        return self._cancel(self._own(order_id, customer_id), Actor.CUSTOMER)
+        return self._cancel(self._own(order_id, customer_id), Actor.CUSTOMER, customer_id)
 
     def ship(self, order_id: str, tracking_number: str | None, caller: Caller) -> Order:
         """Everything in the order leaves: said by the one seller of all of it, or by an admin."""
@@ -267,15 +270,15 @@ class OrderService:
 
     def expired(self, limit: int) -> list[str]:
         """Ids of orders whose stock was reserved long enough."""
-        return self._orders.reserved_before(self._clock(), limit)
+        return self._orders.reserved_before(self._clock() - GRACE, limit)
 
     def expire(self, order_id: str) -> bool:
         """Give back what an order reserved in vain; False when somebody else has moved it on."""
         order = self._find(order_id)
-        if not order.is_expired(self._clock()):
+        if not order.is_expired(self._clock() - GRACE):
             return False
         try:
-            self._cancel(order, Actor.EXPIRY)
+            self._cancel(order, Actor.EXPIRY, THE_CLOCK)
         except Moved:
             return False
         return True
@@ -285,6 +288,13 @@ class OrderService:
         one that is cancelled stays cancelled, and knows of the money that is owed.
         """
         self._advance(order_id, self._confirm)
+
+    def confirm_waiting(self, order_id: str) -> bool:
+        """The same for an order whose news of that got lost; False when it waits for none."""
+        if self._find(order_id).status is not OrderStatus.PENDING:
+            return False
+        self.confirm(order_id)
+        return True
 
     def refund(self, order_id: str) -> None:
         """All the money went back to the customer: what has not left the shop is called off."""
@@ -378,7 +388,7 @@ class OrderService:
         refunded = order.refunded(self._clock())
         if order.can_be_cancelled:
             # nobody but an admin can have given back what was paid for a living order
-            self._cancel(refunded, Actor.ADMIN)
+            self._cancel(order, Actor.ADMIN, PAYMENT, refunded)
         else:
             self._settle(order, refunded)
 
@@ -398,27 +408,37 @@ class OrderService:
         moved = order.tracked(tracking_number).moved(status, self._clock(), by)
         transaction = self._begin()
         self._orders.move(order, moved, transaction)
-        self._audit.record(
-            transaction,
-            subject=f"order#{order.id}",
-            action=f"order {status.lower()}",
-            actor=caller.user_id,
-            before=_audited(order),
-            after=_audited(moved),
-        )
+        self._write_down(order, moved, caller.user_id, transaction)
         transaction.emit(ANNOUNCED[status](moved))
         transaction.commit()
         return _seen(moved, caller)
 
-    def _cancel(self, order: Order, by: Actor) -> Order:
-        cancelled = order.moved(OrderStatus.CANCELLED, self._clock(), by)
+    def _cancel(self, order: Order, by: Actor, actor: str, learned: Order | None = None) -> Order:
+        """`actor` is for the audit trail, which is told if there was money; `learned` is the order
+        with news of it.
+        """
+        cancelled = (learned or order).moved(OrderStatus.CANCELLED, self._clock(), by)
         transaction = self._begin()
         self._orders.move(order, cancelled, transaction)
         for line in order.lines:
             self._catalogue.return_stock(line.product_id, line.quantity, transaction)
+        if cancelled.is_paid:
+            self._write_down(order, cancelled, actor, transaction)
         transaction.emit(order_cancelled(cancelled, by))
         transaction.commit()
         return cancelled
+
+    def _write_down(
+        self, before: Order, after: Order, actor: str, transaction: Transaction
+    ) -> None:
+        self._audit.record(
+            transaction,
+            subject=f"order#{after.id}",
+            action=f"order {after.status.lower()}",
+            actor=actor,
+            before=_audited(before),
+            after=_audited(after),
+        )
 
 
 def _seen(order: Order, caller: Caller) -> Order:
@@ -429,7 +449,11 @@ def _seen(order: Order, caller: Caller) -> Order:
 
 
 def _audited(order: Order) -> dict[str, str | None]:
-    return {"status": order.status.value, "trackingNumber": order.tracking_number}
+    return {
+        "status": order.status.value,
+        "paymentStatus": order.payment_status.value,
+        "trackingNumber": order.tracking_number,
+    }
 
 
 def _refuse_what_cannot_be_had(cart: Cart, products: Mapping[str, Product]) -> None:

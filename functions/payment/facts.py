@@ -22,7 +22,8 @@ def facts_between(before: Payment | None, after: Payment) -> Iterator[Event]:
         yield _initiated(after)
     if after.status is PaymentStatus.FAILED and was is not PaymentStatus.FAILED:
         yield _failed(after)
-    if after.is_paid and not (before and before.is_paid):
+    if after.is_paid and not (before and before.is_paid) and not after.is_refunded:
+        # what was back with its customer before we heard of it completes no order
         yield _completed(after)
     known = before.refunds if before else ()
     done = {refund.id for refund in known if refund.is_processed}
@@ -44,6 +45,7 @@ def audited(payment: Payment | None) -> Facts:
         "razorpayPaymentId": payment.razorpay_payment_id,
         "feeMinor": payment.fee.minor if payment.fee else None,
         "refundedMinor": payment.refunded.minor,
+        **{f"surplus {one.attempt_id}": payment.price.minor for one in payment.surplus},
         **{f"refund {one.id}": f"{one.status} {one.amount.minor}" for one in payment.refunds},
     }
 
@@ -91,7 +93,8 @@ def _refunded(payment: Payment, refund: Refund) -> PaymentRefunded:
         customer=_recipient(payment),
         amount=Amount.of(refund.amount),
         refund_id=refund.id,
-        fully=payment.status is PaymentStatus.REFUNDED,
+        fully=payment.is_refunded and not refund.is_of_surplus,
+        surplus=refund.is_of_surplus,
         reason=refund.reason,
         refunded_at=refund.updated_at,
     )

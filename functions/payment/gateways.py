@@ -9,7 +9,7 @@ from payment.model import Attempt, Customer, PayableOrder, RazorpayOrder, Razorp
 from payment.ports import OrderGone, Refused
 from payment.records import NotARecord, attempt_of, order_of, refund_of
 from supermarket import telemetry
-from supermarket.errors import BadGateway, Unavailable
+from supermarket.errors import BadGateway, NotFound, Unavailable
 from supermarket.money import Money
 
 # to connect, and to wait for the answer; a verification makes three calls at most
@@ -199,7 +199,7 @@ class OrderServiceOrders:
     """`Orders` of the order domain."""
 
     def payable(self, order_id: str, customer_id: str) -> PayableOrder:
-        # imported here, for only one of payment's Lambdas asks for orders
+        # imported here, for only some of payment's Lambdas ask for orders
         from order.service import Cancelled
         from order.wiring import order_service
 
@@ -213,6 +213,14 @@ class OrderServiceOrders:
             customer=Customer(customer.user_id, customer.email, customer.first_name),
             total=order.pricing.total,
         )
+
+    def confirm(self, order_id: str) -> bool:
+        from order.wiring import order_service
+
+        try:
+            return order_service().confirm_waiting(order_id)
+        except NotFound:
+            return False
 
 
 def _read[R](read: Callable[[Any], R], record: Any) -> R:

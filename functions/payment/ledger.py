@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from payment.model import Payment
+from payment.model import Payment, Surplus
 from supermarket.money import Currency, Money
 
 
@@ -17,6 +17,7 @@ class Account(StrEnum):
 
     RAZORPAY = "razorpay"
     SALES = "sales"
+    OWED = "owed"  # what customers paid once too often and get back
     FEES = "fees"
 
 
@@ -79,10 +80,24 @@ def entries_between(before: Payment | None, after: Payment) -> Iterator[Entry]:
         )
     if attempt is not None and after.fee and (before is None or before.fee is None):
         yield Entry.moving(after, Kind.FEE, attempt, after.fee, Account.RAZORPAY, Account.FEES)
+    for one in after.surplus:
+        yield from _of_surplus(before, after, one)
     known = before.refunds if before else ()
     done = {refund.id for refund in known if refund.is_processed}
     for refund in after.refunds:
         if refund.is_processed and refund.id not in done:
+            target = Account.OWED if refund.is_of_surplus else Account.SALES
             yield Entry.moving(
-                after, Kind.REFUND, refund.id, refund.amount, Account.RAZORPAY, Account.SALES
+                after, Kind.REFUND, refund.id, refund.amount, Account.RAZORPAY, target
             )
+
+
+def _of_surplus(before: Payment | None, after: Payment, surplus: Surplus) -> Iterator[Entry]:
+    """Nothing was sold for money that was paid once too often: it is owed."""
+    attempt = surplus.attempt_id
+    if before is None or attempt not in before.attempts:
+        yield Entry.moving(
+            after, Kind.CAPTURE, attempt, after.price, Account.OWED, Account.RAZORPAY
+        )
+    if surplus.fee and (before is None or before.fee_of(attempt) is None):
+        yield Entry.moving(after, Kind.FEE, attempt, surplus.fee, Account.RAZORPAY, Account.FEES)

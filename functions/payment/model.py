@@ -1,11 +1,12 @@
 """What a payment is, its one table of states, and what proves that it was made."""
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Self
+from typing import Any, Self
 
 from supermarket.caller import Caller
 from supermarket.money import Currency, Money
@@ -126,12 +127,20 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class ForeignMoney:
+    """An amount in a currency that this shop does not trade in."""
+
+    minor: int
+    currency: str
+
+
+@dataclass(frozen=True)
 class RazorpayRefund:
     """A refund, as Razorpay's record tells it; `our_id` is there if it was made by this shop."""
 
     id: str
     payment_id: str
-    amount: Money
+    amount: Money | ForeignMoney
     status: RefundStatus
     our_id: str | None = None
 
@@ -152,7 +161,9 @@ class RazorpayOrder:
 
 @dataclass(frozen=True)
 class Refund:
-    """Money that goes back. `requested_by` is an admin's id, or the name of the machine at work."""
+    """Money that goes back. `requested_by` is an admin's id, or the name of the machine at work;
+    `attempt_id` is the surplus attempt whose money it is, if it is not that of the payment itself.
+    """
 
     id: str
     amount: Money
@@ -162,16 +173,17 @@ class Refund:
     updated_at: datetime
     status: RefundStatus = RefundStatus.REQUESTED
     razorpay_refund_id: str | None = None
+    attempt_id: str | None = None
 
     @classmethod
     def requested(cls, id_: str, amount: Money, reason: str, by: str, at: datetime) -> Self:
         return cls(id_, amount, reason, by, at, at)
 
     @classmethod
-    def made_elsewhere(cls, id_: str, record: RazorpayRefund, at: datetime) -> Self:
+    def made_elsewhere(cls, id_: str, amount: Money, record: RazorpayRefund, at: datetime) -> Self:
         """One that nobody here asked for: it was made by hand, in Razorpay's dashboard."""
         reason, by = "The refund was made at Razorpay.", "razorpay"
-        return cls(id_, record.amount, reason, by, at, at, record.status, record.id)
+        return cls(id_, amount, reason, by, at, at, record.status, record.id)
 
     @property
     def is_open(self) -> bool:
@@ -181,6 +193,11 @@ class Refund:
     def is_sent(self) -> bool:
         """Whether Razorpay has answered to it."""
         return self.status is not RefundStatus.REQUESTED
+
+    @property
+    def is_of_surplus(self) -> bool:
+        """Whether it is of money that was paid once too often, so that nothing was bought by it."""
+        return self.attempt_id is not None
 
     @property
     def is_refused(self) -> bool:
@@ -238,11 +255,20 @@ class PayableOrder:
 
 
 @dataclass(frozen=True)
+class Surplus:
+    """An attempt that took the price once more, when it was paid already; all of it goes back."""
+
+    attempt_id: str
+    fee: Money | None
+
+
+@dataclass(frozen=True)
 class Payment:
     """The one payment of an order. `version` grows with every change, so that no change is lost.
 
     `declined` are the attempts known to have failed: each of them counts once, however often it is
-    reported.
+    reported. `surplus` are those that took the money again; they and their refunds leave the
+    payment's own state as it is.
     """
 
     id: str
@@ -258,6 +284,7 @@ class Payment:
     declined: frozenset[str] = frozenset()
     fee: Money | None = None
     refunds: tuple[Refund, ...] = ()
+    surplus: tuple[Surplus, ...] = ()
     version: int = 1
 
     @classmethod
@@ -268,6 +295,11 @@ class Payment:
     def is_paid(self) -> bool:
         """Whether its money was taken, whatever went back since."""
         return self.status in PAID
+
+    @property
+    def is_refunded(self) -> bool:
+        """Whether all of the money that completed it went back."""
+        return self.status is PaymentStatus.REFUNDED
 
     @property
     def is_open(self) -> bool:
@@ -284,17 +316,28 @@ class Payment:
         return tuple(refund for refund in self.refunds if refund.is_open)
 
     @property
+    def attempts(self) -> frozenset[str]:
+        """All that took money for it: the one that completed it, and the surplus."""
+        own = {self.razorpay_payment_id} if self.razorpay_payment_id else set()
+        return frozenset(own | {one.attempt_id for one in self.surplus})
+
+    @property
+    def own_refunds(self) -> tuple[Refund, ...]:
+        """Those of the money that completed it."""
+        return tuple(refund for refund in self.refunds if not refund.is_of_surplus)
+
+    @property
     def refunded(self) -> Money:
-        """What is back with the customer."""
-        processed = (refund.amount for refund in self.refunds if refund.is_processed)
-        return Money.total(processed, self.price.currency)
+        """What is back with the customer of the money that completed it."""
+        return self._back(self.own_refunds)
 
     @property
     def refundable(self) -> Money:
         """What may still go back; zero as long as nothing was taken."""
         if not self.is_paid:
             return Money.zero(self.price.currency)
-        promised = Money.total((r.amount for r in self.open_refunds), self.price.currency)
+        open_ = (refund.amount for refund in self.own_refunds if refund.is_open)
+        promised = Money.total(open_, self.price.currency)
         left = self.price - self.refunded - promised
         # Razorpay may have been asked elsewhere for what is promised here; it refuses one of both
         return Money(max(left.minor, 0), left.currency)
@@ -304,7 +347,23 @@ class Payment:
         """What the status of a paid payment must be."""
         if self.refunded.minor >= self.price.minor:
             return PaymentStatus.REFUNDED
-        return PaymentStatus.REFUND_PENDING if self.open_refunds else PaymentStatus.COMPLETED
+        is_going_back = any(refund.is_open for refund in self.own_refunds)
+        return PaymentStatus.REFUND_PENDING if is_going_back else PaymentStatus.COMPLETED
+
+    def attempt_of(self, refund: Refund) -> str | None:
+        """The attempt whose money a refund gives back."""
+        return refund.attempt_id or self.razorpay_payment_id
+
+    def fee_of(self, attempt_id: str) -> Money | None:
+        """What Razorpay is known to have charged for an attempt."""
+        if attempt_id == self.razorpay_payment_id:
+            return self.fee
+        return next((one.fee for one in self.surplus if one.attempt_id == attempt_id), None)
+
+    def is_back(self, attempt_id: str) -> bool:
+        """Whether all that an attempt took is with the customer again."""
+        of_it = (refund for refund in self.refunds if self.attempt_of(refund) == attempt_id)
+        return self._back(of_it).minor >= self.price.minor
 
     def refund_of_id(self, refund_id: str) -> Refund:
         return next(refund for refund in self.refunds if refund.id == refund_id)
@@ -326,11 +385,20 @@ class Payment:
         moved = self._moved(PaymentStatus.COMPLETED, at)
         return replace(moved, razorpay_payment_id=attempt.id, fee=attempt.fee)
 
-    def charged(self, fee: Money | None, at: datetime) -> Self:
+    def taken_again(self, attempt: Attempt, at: datetime) -> Self:
+        """With the money of one more attempt, which is owed to the customer."""
+        surplus = (*self.surplus, Surplus(attempt.id, attempt.fee))
+        return self._changed(at, surplus=surplus)
+
+    def charged(self, attempt: Attempt, at: datetime) -> Self:
         """With Razorpay's fee, which may become known later than the payment; it is known once."""
-        if fee is None or self.fee is not None:
+        if attempt.fee is None or self.fee_of(attempt.id) is not None:
             return self
-        return replace(self, fee=fee, updated_at=at, version=self.version + 1)
+        if attempt.id == self.razorpay_payment_id:
+            return self._changed(at, fee=attempt.fee)
+        charged = Surplus(attempt.id, attempt.fee)
+        known = (charged if one.attempt_id == attempt.id else one for one in self.surplus)
+        return self._changed(at, surplus=tuple(known))
 
     def declined_by(self, attempt: Attempt, at: datetime) -> Self:
         """Failed by one more attempt; an attempt that is known already does not count again."""
@@ -340,7 +408,7 @@ class Payment:
     def called_off(self, failure: Failure, at: datetime) -> Self:
         """Failed since its order is gone; that weighs more than being declined before."""
         if self.status is PaymentStatus.FAILED:
-            return replace(self, failure=failure, updated_at=at, version=self.version + 1)
+            return self._changed(at, failure=failure)
         return replace(self._moved(PaymentStatus.FAILED, at), failure=failure)
 
     def reopened(self, at: datetime) -> Self:
@@ -354,7 +422,7 @@ class Payment:
         known = {one.id: one for one in self.refunds} | {refund.id: refund}
         changed = replace(self, refunds=tuple(known.values()))
         if changed.status_by_refunds is self.status:
-            return replace(changed, updated_at=at, version=self.version + 1)
+            return self._changed(at, refunds=changed.refunds)
         moved = self._moved(changed.status_by_refunds, at)
         return replace(moved, refunds=changed.refunds)
 
@@ -363,20 +431,39 @@ class Payment:
         rest = Refund.requested(refund_id, self.refundable, reason, by, at)
         return self.with_refund(rest, at)
 
+    def surplus_given_back(
+        self, attempt_id: str, refund_id: str, reason: str, by: str, at: datetime
+    ) -> Self:
+        """With all that a surplus attempt took wanted back."""
+        refund = Refund.requested(refund_id, self.price, reason, by, at)
+        return self.with_refund(replace(refund, attempt_id=attempt_id), at)
+
     def told_of(self, record: RazorpayRefund, spare_id: str, at: datetime) -> Self:
         """With what Razorpay's record of a refund says; NotThisPayment when it cannot be its."""
-        same_money = record.amount.currency is self.price.currency
-        if not self.is_paid or record.payment_id != self.razorpay_payment_id or not same_money:
+        amount = record.amount
+        if not isinstance(amount, Money) or amount.currency is not self.price.currency:
+            raise NotThisPayment(record.id)
+        if not self.is_paid or record.payment_id not in self.attempts:
             raise NotThisPayment(record.id)
         for refund in self.refunds:
             if refund.is_meant_by(record):
                 return self.with_refund(refund.moved(record.status, at, record.id), at)
-        return self.with_refund(Refund.made_elsewhere(spare_id, record, at), at)
+        made = Refund.made_elsewhere(spare_id, amount, record, at)
+        if record.payment_id != self.razorpay_payment_id:
+            made = replace(made, attempt_id=record.payment_id)
+        return self.with_refund(made, at)
+
+    def _back(self, refunds: Iterable[Refund]) -> Money:
+        processed = (refund.amount for refund in refunds if refund.is_processed)
+        return Money.total(processed, self.price.currency)
+
+    def _changed(self, at: datetime, **values: Any) -> Self:
+        return replace(self, **values, updated_at=at, version=self.version + 1)
 
     def _moved(self, to: PaymentStatus, at: datetime) -> Self:
         if to not in TRANSITIONS[self.status]:
             raise IllegalTransition(f"a payment does not go from {self.status} to {to}")
-        return replace(self, status=to, updated_at=at, version=self.version + 1)
+        return self._changed(at, status=to)
 
 
 def is_large_enough(price: Money) -> bool:

@@ -73,12 +73,15 @@ class HandledWebhooks(Protocol):
 
 
 class Orders(Protocol):
-    """The orders that wait to be paid."""
+    """The orders that are paid for."""
 
     def payable(self, order_id: str, customer_id: str) -> PayableOrder:
         """The customer's own order; NotFound when it is not, OrderGone when it is cancelled,
         Conflict when it cannot be paid (any more) for another reason.
         """
+
+    def confirm(self, order_id: str) -> bool:
+        """Confirm an order that was paid and still waits for that news; whether it did."""
 
 
 class Razorpay(Protocol):

@@ -16,6 +16,7 @@ from typing import Literal, Protocol, Self
 from payment.model import (
     Attempt,
     AttemptStatus,
+    ForeignMoney,
     Payment,
     RazorpayOrder,
     RazorpayRefund,
@@ -153,11 +154,20 @@ class Records(Protocol):
     def attempts_of(self, razorpay_order_id: str) -> Sequence[Attempt]:
         """All attempts to pay an order."""
 
+    def refunds_of(self, razorpay_payment_id: str) -> Sequence[RazorpayRefund]:
+        """What went back of an attempt."""
+
 
 class Mending(Protocol):
     """The one way in which the shop learns of payments (`PaymentService`)."""
 
-    def learn_of_attempt(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None: ...
+    def learn_of_attempt(
+        self, razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
+    ) -> Payment | None: ...
+
+    def take(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None: ...
+
+    def confirm_order(self, payment_id: str) -> bool: ...
 
     def learn_of_refund(self, record: RazorpayRefund) -> Payment | None: ...
 
@@ -307,13 +317,24 @@ class Reconciliation:
         elif not payment.is_meant_by(attempt):
             details = f"Razorpay has {_text(attempt)}, the shop {_money(payment.price)}"
             self._report("different_amount", attempt.id, details, payment, report)
+        elif attempt.status is AttemptStatus.AUTHORIZED:
+            self._take(payment, attempt, report)
         elif not _agrees(payment, attempt):
             self._learn(payment, attempt, report)
 
+    def _take(self, payment: Payment, attempt: Attempt, report: Report) -> None:
+        """Razorpay captures by itself what a customer set aside, and may have failed to."""
+        taken = self._mending.take(payment.razorpay_order_id, attempt) or payment
+        if taken.status is not payment.status:
+            report.counts["mended"] += 1
+
     def _learn(self, payment: Payment, attempt: Attempt, report: Report) -> None:
-        told = self._mending.learn_of_attempt(payment.razorpay_order_id, attempt) or payment
+        is_back = attempt.status is AttemptStatus.REFUNDED
+        refunds = self._records.refunds_of(attempt.id) if is_back else ()
+        told = self._mending.learn_of_attempt(payment.razorpay_order_id, attempt, refunds)
+        told = told or payment
         if told.open_refunds:
-            # money that came for an order that is gone: it is on its way back at once
+            # money that came too late or too often: it is on its way back at once
             told = self._mending.drive_refunds(told.id)
         if _agrees(told, attempt):
             report.counts["mended"] += 1
@@ -364,6 +385,8 @@ class Reconciliation:
             if now is None or now.status != "paid":
                 details = f"the payment is {payment.status}, its order is not paid at Razorpay"
                 self._report("different_state", order.id, details, payment, report)
+        elif payment.is_paid and self._mending.confirm_order(payment.id):
+            report.counts["mended"] += 1
 
     def _fetch_payment_of(self, payment: Payment, order: RazorpayOrder, report: Report) -> None:
         """The attempt that paid may be outside of the window."""
@@ -418,8 +441,8 @@ class Reconciliation:
 def _agrees(payment: Payment, attempt: Attempt) -> bool:
     """Whether the shop knows what this attempt came to."""
     if attempt.is_taken:
-        is_booked = attempt.fee is None or payment.fee is not None
-        return payment.is_paid and payment.razorpay_payment_id == attempt.id and is_booked
+        is_booked = attempt.fee is None or payment.fee_of(attempt.id) is not None
+        return attempt.id in payment.attempts and is_booked
     if attempt.status is AttemptStatus.FAILED:
         return not payment.is_open or attempt.id in payment.declined
     return True  # it is not over
@@ -434,7 +457,7 @@ def _text(record: Attempt | RazorpayOrder) -> str:
     return f"{record.minor} {record.currency} (minor units)"
 
 
-def _money(money: Money) -> str:
+def _money(money: Money | ForeignMoney) -> str:
     return f"{money.minor} {money.currency} (minor units)"
 
 

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from payment.model import Attempt, AttemptStatus, RazorpayOrder, RazorpayRefund, RefundStatus
+from payment.model import (
+    Attempt,
+    AttemptStatus,
+    ForeignMoney,
+    RazorpayOrder,
+    RazorpayRefund,
+    RefundStatus,
+)
 from supermarket.money import Currency, Money
 
 REFUND_STATUSES = {
@@ -37,7 +44,7 @@ def refund_of(record: Any) -> RazorpayRefund:
         return RazorpayRefund(
             id=_text(record["id"]),
             payment_id=_text(record["payment_id"]),
-            amount=Money(_whole(record["amount"]), Currency(record["currency"])),
+            amount=_amount(_whole(record["amount"]), _text(record["currency"])),
             status=REFUND_STATUSES[record["status"]],
             our_id=_note(record, "refund_id"),
         )
@@ -57,6 +64,12 @@ def order_of(record: Any) -> RazorpayOrder:
         )
     except (KeyError, TypeError, ValueError):
         raise NotARecord("order") from None
+
+
+def _amount(minor: int, currency: str) -> Money | ForeignMoney:
+    if currency not in set(Currency):
+        return ForeignMoney(minor, currency)
+    return Money(minor, Currency(currency))
 
 
 def _fee(record: Any) -> Money | None:

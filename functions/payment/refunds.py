@@ -30,6 +30,7 @@ NOTHING_LEFT = "All of this payment went back already, or is on its way"
 BUSY = "This payment is being changed at this very moment. Try again."
 REFUSED = "Razorpay refused the refund. No money went back."
 BY_ADMIN = "The shop refunded this payment."
+PAID_TWICE = "This order was paid twice, so the second payment goes back."
 THE_SHOP, RAZORPAY = "shop", "razorpay"
 
 
@@ -89,10 +90,10 @@ class Refunds:
         of.
         """
         payment = self._find(payment_id)
-        if payment.razorpay_payment_id is None or not payment.open_refunds:
-            return payment
-        for record in self._razorpay.refunds_of(payment.razorpay_payment_id):
-            payment = self.learn(record) or payment
+        attempts = dict.fromkeys(payment.attempt_of(refund) for refund in payment.open_refunds)
+        for attempt_id in filter(None, attempts):
+            for record in self._razorpay.refunds_of(attempt_id):
+                payment = self.learn(record) or payment
         for refund in payment.open_refunds:
             payment = self._sent(payment, refund)
         return payment
@@ -162,7 +163,7 @@ class Refunds:
 
     def _sent(self, payment: Payment, refund: Refund) -> Payment:
         """The payment after Razorpay was asked; a refund that it knows is not sent again."""
-        attempt_id = payment.razorpay_payment_id
+        attempt_id = payment.attempt_of(refund)
         if attempt_id is None or refund.status is not RefundStatus.REQUESTED:
             return payment
         try:

@@ -1,6 +1,6 @@
 """Payments in DynamoDB: a row per payment, a pointer to it from its order, its Razorpay order and
-the attempt that completed it, its ledger, the webhooks that were handled, and how far it was held
-against Razorpay's records.
+the attempts that took money for it, its ledger, the webhooks that were handled, and how far it was
+held against Razorpay's records.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,15 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
 from payment.ledger import Account, Entry, Kind, Line
-from payment.model import Customer, Failure, Payment, PaymentStatus, Refund, RefundStatus
+from payment.model import (
+    Customer,
+    Failure,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    Surplus,
+)
 from payment.ports import Overtaken
 from payment.reconciliation import Checkpoint, Drift, FoundBefore, OtherRun, Walk, place_of
 from supermarket.clock import Clock, from_iso, iso
@@ -45,6 +53,7 @@ class RefundMap(MapAttribute[str, object]):
     updated_at = UnicodeAttribute(attr_name="updatedAt")
     status = UnicodeAttribute()
     razorpay_refund_id = UnicodeAttribute(attr_name="razorpayRefundId", null=True)
+    attempt_id = UnicodeAttribute(attr_name="attemptId", null=True)
 
     @classmethod
     def of(cls, refund: Refund) -> Self:
@@ -57,6 +66,7 @@ class RefundMap(MapAttribute[str, object]):
             updated_at=iso(refund.updated_at),
             status=refund.status.value,
             razorpay_refund_id=refund.razorpay_refund_id,
+            attempt_id=refund.attempt_id,
         )
 
     def refund(self, currency: Currency) -> Refund:
@@ -69,7 +79,15 @@ class RefundMap(MapAttribute[str, object]):
             updated_at=from_iso(self.updated_at),
             status=RefundStatus(self.status),
             razorpay_refund_id=self.razorpay_refund_id,
+            attempt_id=self.attempt_id,
         )
+
+
+class SurplusMap(MapAttribute[str, object]):
+    """An attempt that took the price once more, in the currency of its payment."""
+
+    attempt_id = UnicodeAttribute(attr_name="attemptId")
+    fee_minor = NumberAttribute(attr_name="feeMinor", null=True)
 
 
 class ByRefunding(GlobalSecondaryIndex["PaymentRow"]):
@@ -117,6 +135,7 @@ class PaymentRow(Row):
     fee_minor = NumberAttribute(attr_name="feeMinor", null=True)
     refunds: ListAttribute[RefundMap] = ListAttribute(of=RefundMap, null=True)
     refunding = UnicodeAttribute(null=True)
+    surplus: ListAttribute[SurplusMap] = ListAttribute(of=SurplusMap, null=True)
     version = NumberAttribute()
     created_at = UnicodeAttribute(attr_name="createdAt")
     updated_at = UnicodeAttribute(attr_name="updatedAt")
@@ -146,6 +165,7 @@ class PaymentRow(Row):
             fee_minor=payment.fee.minor if payment.fee else None,
             refunds=[RefundMap.of(refund) for refund in payment.refunds] or None,
             refunding=REFUNDING if payment.open_refunds else None,
+            surplus=[_surplus_map(one) for one in payment.surplus] or None,
             version=payment.version,
             created_at=iso(payment.created_at),
             updated_at=iso(payment.updated_at),
@@ -167,15 +187,18 @@ class PaymentRow(Row):
             razorpay_payment_id=self.razorpay_payment_id,
             failure=Failure(self.failure) if self.failure else None,
             declined=frozenset(self.declined or ()),
-            fee=Money(int(self.fee_minor), currency) if self.fee_minor else None,
+            fee=_fee(self.fee_minor, currency),
             refunds=tuple(refund.refund(currency) for refund in self.refunds or ()),
+            surplus=tuple(
+                Surplus(one.attempt_id, _fee(one.fee_minor, currency)) for one in self.surplus or ()
+            ),
             version=int(self.version),
         )
 
 
 class PointerRow(Row):
     """Where the payment of an order is, at `order#<id>`; and at `razorpay#<id>` that of a Razorpay
-    order and of the attempt that completed it.
+    order and of the attempts that took money for it.
     """
 
     Meta = table("payment")
@@ -212,9 +235,8 @@ class DynamoPayments:
         unchanged = PaymentRow.version == read.version
         row = PaymentRow.of(changed)
         writes.update(row, _changes(row), unchanged, Overtaken(OVERTAKEN))
-        if changed.razorpay_payment_id is not None and read.razorpay_payment_id is None:
-            key = _razorpay_key(changed.razorpay_payment_id)
-            pointer = PointerRow(key, payment_id=changed.id)
+        for attempt_id in changed.attempts - read.attempts:
+            pointer = PointerRow(_razorpay_key(attempt_id), payment_id=changed.id)
             writes.put(pointer, PointerRow.pk.does_not_exist(), Overtaken(OVERTAKEN))
 
     def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
@@ -404,11 +426,21 @@ def _changes(row: PaymentRow) -> list[Action]:
         (PaymentRow.fee_minor, row.fee_minor),
         (PaymentRow.refunds, row.refunds),
         (PaymentRow.refunding, row.refunding),
+        (PaymentRow.surplus, row.surplus),
     ]
     return [
         attribute.remove() if value is None else attribute.set(value)
         for attribute, value in changed
     ]
+
+
+def _surplus_map(surplus: Surplus) -> SurplusMap:
+    fee_minor = surplus.fee.minor if surplus.fee else None
+    return SurplusMap(attempt_id=surplus.attempt_id, fee_minor=fee_minor)
+
+
+def _fee(minor: float | None, currency: Currency) -> Money | None:
+    return Money(int(minor), currency) if minor else None
 
 
 def _payment_key(payment_id: str) -> str:

@@ -2,7 +2,8 @@
 with its order, and give its money back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from payment.model import (
     Failure,
     PayableOrder,
     Payment,
+    PaymentStatus,
     Proof,
     RazorpayRefund,
     Refund,
@@ -21,7 +23,15 @@ from payment.model import (
     smallest,
 )
 from payment.ports import Ledger, OrderGone, Orders, Overtaken, Payments, Razorpay, RazorpayKeys
-from payment.refunds import BUSY, NOT_FOUND, RAZORPAY, THE_SHOP, TRIES, Refunds
+from payment.refunds import (
+    BUSY,
+    NOT_FOUND,
+    PAID_TWICE,
+    RAZORPAY,
+    THE_SHOP,
+    TRIES,
+    Refunds,
+)
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
@@ -102,23 +112,36 @@ class PaymentService:
         payment = self._payments.find_by_razorpay_order(proof.razorpay_order_id)
         if payment is None or not payment.is_of(caller):
             raise NotFound(NOT_FOUND)
-        if payment.is_paid:
+        if proof.razorpay_payment_id in payment.attempts:
             return payment
-        attempt = self._taken(payment, proof)
-        if attempt.status is AttemptStatus.REFUNDED:
+        attempt = self._captured(payment, self._razorpay.attempt(proof.razorpay_payment_id))
+        learned = self._learned(payment, attempt)
+        if attempt.status is AttemptStatus.REFUNDED and not learned.is_paid:
             raise Invalid(GIVEN_BACK)
-        return _paid(self._learned(payment, attempt), attempt)
+        return _paid(self._without_surplus(learned), attempt)
 
-    def learn_of_attempt(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
+    def learn_of_attempt(
+        self, razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
+    ) -> Payment | None:
         """Let Razorpay's word about an attempt take effect once, whoever else reports it, in
         whatever order; None when the Razorpay order is not ours. Calls nobody.
+
+        `refunds` are those of it that are known: what is back with its customer already only
+        counts together with them.
         """
         payment = self._payments.find_by_razorpay_order(razorpay_order_id)
         if payment is None:
             named = {"razorpay_order_id": razorpay_order_id, "razorpay_payment_id": attempt.id}
             telemetry.logger.warning("an attempt to pay nothing we know", extra=named)
             return None
-        return self._learned(payment, attempt)
+        return self._learned(payment, attempt, refunds)
+
+    def take(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
+        """Capture what a customer set aside and nobody took, as long as it is wanted."""
+        payment = self._payments.find_by_razorpay_order(razorpay_order_id)
+        if payment is None or payment.is_called_off:
+            return payment
+        return self._learned(payment, self._captured(payment, attempt))
 
     def learn_of_refund(self, record: RazorpayRefund) -> Payment | None:
         """The same for a refund; None when the payment is not ours."""
@@ -129,6 +152,13 @@ class PaymentService:
     ) -> tuple[Payment, Refund]:
         """Give money back because an admin says so: `amount`, or all that is left."""
         return self._refunds.request(payment_id, amount, caller.user_id, key)
+
+    def confirm_order(self, payment_id: str) -> bool:
+        """Confirm the order of a complete payment if it never heard of it; whether it did now."""
+        payment = self._payments.find(payment_id)
+        if payment is None or payment.status is not PaymentStatus.COMPLETED:
+            return False
+        return self._orders.confirm(payment.order_id)
 
     def drive_refunds(self, payment_id: str) -> Payment:
         """Bring the open refunds of a payment on their way; doing so again is harmless."""
@@ -145,10 +175,6 @@ class PaymentService:
     def entries_of(self, payment: Payment) -> tuple[Entry, ...]:
         """What the ledger says of a payment."""
         return self._ledger.of_payment(payment.id)
-
-    def refunding(self, limit: int) -> list[str]:
-        """Ids of payments whose refunds are not at their end, those unchanged longest first."""
-        return self._payments.refunding(limit)
 
     def return_late_money(self, payment_id: str) -> None:
         """Money came: if it is owed back, or its order is gone, let it go back.
@@ -236,20 +262,22 @@ class PaymentService:
         self._idempotency_keys.remember(key, payment.id, transaction)
         transaction.commit()
 
-    def _taken(self, payment: Payment, proof: Proof) -> Attempt:
-        """The attempt that the proof tells of, with its money taken if it was only set aside."""
-        attempt = _checked(payment, self._razorpay.attempt(proof.razorpay_payment_id))
-        if attempt.status is not AttemptStatus.AUTHORIZED:
+    def _captured(self, payment: Payment, attempt: Attempt) -> Attempt:
+        """The attempt with its money taken, if it was only set aside and is wanted."""
+        _checked(payment, attempt)
+        # Razorpay gives back by itself what nobody captures
+        if attempt.status is not AttemptStatus.AUTHORIZED or payment.is_paid:
             return attempt
         if payment.is_called_off:
-            # Razorpay gives back by itself what nobody captures
             raise Conflict(ORDER_GONE)
         return _checked(payment, self._razorpay.capture(attempt))
 
-    def _learned(self, payment: Payment, attempt: Attempt) -> Payment:
+    def _learned(
+        self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
+    ) -> Payment:
         """The payment after the attempt took effect: here, or where somebody was faster."""
         for _ in range(TRIES):
-            after = self._after(payment, _checked(payment, attempt))
+            after = self._after(payment, _checked(payment, attempt), refunds)
             if after == payment:
                 return payment
             try:
@@ -257,16 +285,21 @@ class PaymentService:
             except Overtaken:
                 payment = self._payments.find(payment.id) or payment
                 continue
+            _report_surplus(payment, after)
             return after
         raise Conflict(BUSY)
 
-    def _after(self, payment: Payment, attempt: Attempt) -> Payment:
+    def _after(
+        self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund]
+    ) -> Payment:
         """What becomes of the payment; itself when this is old news."""
         now = self._clock()
+        if attempt.id in payment.attempts:
+            return payment.charged(attempt, now)
+        if attempt.status is AttemptStatus.REFUNDED:
+            return self._given_back_before(payment, attempt, refunds)
         if attempt.is_taken:
-            if payment.is_paid:
-                return self._paid_before(payment, attempt)
-            return self._completed(payment, attempt)
+            return (self._paid_again if payment.is_paid else self._completed)(payment, attempt)
         news = payment.is_open and attempt.id not in payment.declined
         if attempt.status is AttemptStatus.FAILED and news:
             return payment.declined_by(attempt, now)
@@ -280,12 +313,31 @@ class PaymentService:
             return completed
         return completed.given_back(self._new_id(), payment.failure.refund_reason, THE_SHOP, now)
 
-    def _paid_before(self, payment: Payment, attempt: Attempt) -> Payment:
-        if attempt.id == payment.razorpay_payment_id:
-            return payment.charged(attempt.fee, self._clock())
-        named = {"payment_id": payment.id, "razorpay_payment_id": attempt.id}
-        telemetry.logger.error("an order was paid twice", extra=named)
-        telemetry.count("PaidTwice")
+    def _paid_again(self, payment: Payment, attempt: Attempt) -> Payment:
+        """With money that nobody owed, and in the same change wanted back."""
+        now = self._clock()
+        paid = payment.taken_again(attempt, now)
+        return paid.surplus_given_back(attempt.id, self._new_id(), PAID_TWICE, THE_SHOP, now)
+
+    def _given_back_before(
+        self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund]
+    ) -> Payment:
+        """With money that came and went before we heard of it, in one change, so that it never
+        confirms an order; itself while the refunds that are known do not tell of all of it.
+        """
+        now = self._clock()
+        taken = payment.taken_again if payment.is_paid else payment.completed
+        after = taken(attempt, now)
+        for record in refunds:
+            if record.payment_id == attempt.id and record.amount.currency == attempt.currency:
+                after = after.told_of(record, self._new_id(), now)
+        return after if after.is_back(attempt.id) else payment
+
+    def _without_surplus(self, payment: Payment) -> Payment:
+        """Send back what was paid once too often; the job does so if Razorpay is down by now."""
+        if any(refund.is_of_surplus for refund in payment.open_refunds):
+            with suppress(Unavailable, Conflict):
+                return self._refunds.drive(payment.id)
         return payment
 
 
@@ -296,6 +348,13 @@ def _paid(payment: Payment, attempt: Attempt) -> Payment:
     if attempt.status is AttemptStatus.FAILED:
         raise Invalid(Failure.DECLINED.reason)
     raise Unavailable(NOT_CAPTURED)
+
+
+def _report_surplus(before: Payment, after: Payment) -> None:
+    for attempt_id in after.attempts - before.attempts - {after.razorpay_payment_id}:
+        named = {"payment_id": after.id, "razorpay_payment_id": attempt_id}
+        telemetry.logger.error("an order was paid twice", extra=named)
+        telemetry.count("PaidTwice")
 
 
 def _checked(payment: Payment, attempt: Attempt) -> Attempt:

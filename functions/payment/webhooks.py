@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any
 
+from payment.model import RazorpayRefund
 from payment.ports import HandledWebhooks
 from payment.records import NotARecord, attempt_of, refund_of
 from payment.service import Mismatch, PaymentService
@@ -62,23 +63,21 @@ class Webhooks:
         if event not in REFUND_EVENTS:
             return False
         # a refund comes with its payment, which may not be known as paid yet
-        refund = _entity(webhook, "refund")
+        refund = _read(refund_of, _entity(webhook, "refund"))
         if "payment" in webhook["payload"]:
-            self._take_attempt(_entity(webhook, "payment"))
-        return self._take_refund(refund)
+            self._take_attempt(_entity(webhook, "payment"), refund)
+        return bool(self._payments.learn_of_refund(refund))
 
-    def _take_attempt(self, record: Any) -> bool:
+    def _take_attempt(self, record: Any, *refunds: RazorpayRefund) -> bool:
         attempt = _read(attempt_of, record)
         if attempt.razorpay_order_id is None:
             return False
+        order_id = attempt.razorpay_order_id
         try:
-            return bool(self._payments.learn_of_attempt(attempt.razorpay_order_id, attempt))
+            return bool(self._payments.learn_of_attempt(order_id, attempt, refunds))
         except Mismatch:
             # logged and counted; no repetition would make it fit
             return False
-
-    def _take_refund(self, record: Any) -> bool:
-        return bool(self._payments.learn_of_refund(_read(refund_of, record)))
 
 
 def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:

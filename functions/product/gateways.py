@@ -40,13 +40,13 @@ class ImageKitPictures:
             raise failure
         return tuple(_succeeded(uploads))
 
-    def discard(self, images: Sequence[Image]) -> None:
+    def discard(self, images: Sequence[Image]) -> Sequence[Image]:
         if not images:
-            return
+            return ()
         client = self._client()
         with ThreadPoolExecutor(MAX_IMAGES) as pool:
-            # a list, since the results' exceptions must not go unseen
-            list(pool.map(lambda image: _remove(client, image), images))
+            removed = pool.map(lambda image: _is_removed(client, image), images)
+            return [image for image, is_gone in zip(images, removed, strict=True) if not is_gone]
 
     def _upload(self, client: "ImageKit", product_id: str, picture: Picture) -> Image:
         with _failures_explained():
@@ -71,8 +71,8 @@ def _succeeded(uploads: Sequence[Future[Image]]) -> list[Image]:
     return [upload.result() for upload in uploads if upload.exception() is None]
 
 
-def _remove(client: "ImageKit", image: Image) -> None:
-    """A picture that stays behind is an error for us to see, and none for the caller."""
+def _is_removed(client: "ImageKit", image: Image) -> bool:
+    """Whether it is gone now; if not, that is an error for us to see, and none for the caller."""
     from imagekitio import ImageKitError, NotFoundError
 
     try:
@@ -82,6 +82,8 @@ def _remove(client: "ImageKit", image: Image) -> None:
     except ImageKitError:
         telemetry.logger.exception("picture not removed", extra={"image_id": image.id})
         telemetry.count("PicturesLeftBehind")
+        return False
+    return True
 
 
 @contextmanager

@@ -90,7 +90,9 @@ class Changes:
 
 @dataclass(frozen=True)
 class Product:
-    """A product on sale. `revision` counts the changes its seller made; sales do not."""
+    """A product on sale. `revision` counts the changes its seller made; sales do not.
+    `stock_revision` counts those of stock and threshold, whoever made them.
+    """
 
     id: str
     title: str
@@ -104,6 +106,12 @@ class Product:
     revision: int
     created_at: datetime
     updated_at: datetime
+    stock_revision: int = 0
+
+    @property
+    def is_low(self) -> bool:
+        """Whether its seller wants to know how little is left."""
+        return self.low_stock_threshold is not None and self.stock <= self.low_stock_threshold
 
     def require_editor(self, caller: Caller) -> None:
         """Forbidden unless `caller` sells this product or is an admin."""
@@ -134,7 +142,9 @@ class Product:
         return tuple(image for image in self.images if image.id not in changes.remove_images)
 
     def _revised(self, now: datetime, **values: Any) -> "Product":
-        return replace(self, **values, revision=self.revision + 1, updated_at=now)
+        after = replace(self, **values, revision=self.revision + 1, updated_at=now)
+        moved = (after.stock, after.low_stock_threshold) != (self.stock, self.low_stock_threshold)
+        return replace(after, stock_revision=self.stock_revision + moved)
 
 
 @dataclass(frozen=True)

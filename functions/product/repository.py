@@ -1,8 +1,9 @@
 """Products and the words they are found by, in DynamoDB."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import batched
 from typing import Any, Self
 
 from pynamodb.attributes import (
@@ -15,7 +16,7 @@ from pynamodb.attributes import (
 from pynamodb.exceptions import DeleteError
 from pynamodb.expressions.condition import And, Condition
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from product.model import (
     MAX_MINOR,
@@ -44,6 +45,8 @@ LAST = "~"  # sorts after every character of an id
 # a list that filters looks at this many products in this many queries, however few of them fit
 EVALUATED = 100
 ROUNDS = 5
+WITHDRAWN_PER_PAGE = 25
+REFUSED = "ConditionalCheckFailedException"
 
 
 class ByNewest(GlobalSecondaryIndex["ProductRow"]):
@@ -101,6 +104,17 @@ class ByCategoryPrice(GlobalSecondaryIndex["ProductRow"]):
     place = UnicodeAttribute(range_key=True, attr_name="cheapest")
 
 
+class ByDeletion(GlobalSecondaryIndex["ProductRow"]):
+    """Only the products that were withdrawn, by when that was."""
+
+    class Meta:
+        index_name = "byDeletion"
+        projection = KeysOnlyProjection()
+
+    withdrawn = UnicodeAttribute(hash_key=True)
+    deleted_at = UnicodeAttribute(range_key=True, attr_name="deletedAt")
+
+
 class ImageMap(MapAttribute[str, str]):
     """A picture within its product's row."""
 
@@ -110,8 +124,8 @@ class ImageMap(MapAttribute[str, str]):
 
 
 class ProductRow(Row):
-    """A product. One that was withdrawn keeps its row, for orders and returns, and leaves the
-    indexes by losing `newest` and `cheapest`.
+    """A product. One that was withdrawn keeps its row for a while, for orders and returns, and
+    leaves the lists by losing `newest` and `cheapest`.
     """
 
     Meta = table("product")
@@ -130,9 +144,11 @@ class ProductRow(Row):
     category_name = UnicodeAttribute(null=True, attr_name="categoryName")
     low_stock_threshold = NumberAttribute(null=True, attr_name="lowStockThreshold")
     revision = NumberAttribute()
+    stock_revision = NumberAttribute(null=True, attr_name="stockRevision")
     created_at = UnicodeAttribute(attr_name="createdAt")
     updated_at = UnicodeAttribute(attr_name="updatedAt")
     deleted_at = UnicodeAttribute(null=True, attr_name="deletedAt")
+    withdrawn = UnicodeAttribute(null=True)
     words = UnicodeSetAttribute(null=True)
     title_words = UnicodeSetAttribute(null=True, attr_name="titleWords")
     shelf = UnicodeAttribute()
@@ -146,6 +162,7 @@ class ProductRow(Row):
     by_seller = BySeller()
     by_price = ByPrice()
     by_category_price = ByCategoryPrice()
+    by_deletion = ByDeletion()
 
     @classmethod
     def of(cls, product: Product) -> Self:
@@ -167,6 +184,7 @@ class ProductRow(Row):
             category_name=product.category,
             low_stock_threshold=product.low_stock_threshold,
             revision=product.revision,
+            stock_revision=product.stock_revision,
             created_at=iso(product.created_at),
             updated_at=iso(product.updated_at),
             words=set(document.words) or None,
@@ -192,6 +210,8 @@ class ProductRow(Row):
             revision=int(self.revision),
             created_at=from_iso(self.created_at),
             updated_at=from_iso(self.updated_at),
+            # rows from before it was counted have none
+            stock_revision=int(self.stock_revision or 0),
         )
 
     def document(self) -> Document:
@@ -273,22 +293,22 @@ class Aisle:
 
 
 class DynamoProducts:
-    """`Products` of the service and `Documents` of the search."""
+    """`Products` of the service, `Documents` of the search, `Withdrawn` of the purge."""
 
     def find(self, product_id: str) -> Product | None:
         try:
             row = ProductRow.get(product_id, consistent_read=True)
         except ProductRow.DoesNotExist:
             return None
-        return None if row.deleted_at else row.product()
+        return _on_sale(row)
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         rows = ProductRow.batch_get(list(dict.fromkeys(product_ids)), consistent_read=True)
-        return {row.product_id: row.product() for row in rows if not row.deleted_at}
+        return {product.id: product for row in rows if (product := _on_sale(row))}
 
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
         rows = ProductRow.batch_get(list(dict.fromkeys(product_ids)))
-        return [row.document() for row in rows if not row.deleted_at]
+        return [row.document() for row in rows if _on_sale(row)]
 
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
         aisle = Aisle.of(filters, sort)
@@ -322,6 +342,7 @@ class DynamoProducts:
         added = after.stock - before.stock
         actions = [
             ProductRow.stock.add(added),
+            _stock_moved(before, after),
             ProductRow.revision.set(after.revision),
             ProductRow.updated_at.set(iso(after.updated_at)),
         ]
@@ -335,6 +356,7 @@ class DynamoProducts:
             ProductRow.newest.remove(),
             ProductRow.cheapest.remove(),
             ProductRow.deleted_at.set(iso(now)),
+            ProductRow.withdrawn.set(SHELF),
             ProductRow.revision.set(product.revision + 1),
         ]
         latest = _is_latest(product)
@@ -349,11 +371,33 @@ class DynamoProducts:
             & (ProductRow.currency == product.price.currency.value)
             & ProductRow.deleted_at.does_not_exist()
         )
-        sold = [ProductRow.stock.add(-quantity)]
+        sold = [ProductRow.stock.add(-quantity), ProductRow.stock_revision.add(1)]
         dynamo(transaction).update(ProductRow(product.id), sold, as_shown, refused)
 
     def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        dynamo(transaction).update(ProductRow(product_id), [ProductRow.stock.add(quantity)])
+        returned = [ProductRow.stock.add(quantity), ProductRow.stock_revision.add(1)]
+        dynamo(transaction).update(ProductRow(product_id), returned)
+
+    def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
+        until = ProductRow.deleted_at <= iso(moment)
+        found = ProductRow.by_deletion.query(SHELF, until, page_size=WITHDRAWN_PER_PAGE)
+        for page in batched(found, WITHDRAWN_PER_PAGE, strict=False):
+            ids = [row.product_id for row in page]
+            yield from (row.product() for row in ProductRow.batch_get(ids, consistent_read=True))
+
+    def remove(self, product: Product) -> bool:
+        try:
+            ProductRow(product.id).delete(ProductRow.deleted_at.exists())
+        except DeleteError as refused:
+            if error_code(refused) != REFUSED:
+                raise
+            return False
+        return True
+
+
+def product_of(image: Mapping[str, Any] | None) -> Product | None:
+    """The product that a record of the table's stream shows; None when it is not on sale."""
+    return _on_sale(ProductRow.from_raw_data(dict(image))) if image else None
 
 
 class DynamoEntries:
@@ -385,7 +429,7 @@ class DynamoEntries:
             try:
                 EntryRow.of(word, product).delete(EntryRow.revision <= product.revision)
             except DeleteError as refused:
-                if error_code(refused) != "ConditionalCheckFailedException":
+                if error_code(refused) != REFUSED:
                     raise
 
     def remove_all(self, words: Iterable[str], product: Product) -> None:
@@ -434,12 +478,25 @@ def _is_latest(product: Product) -> Condition:
 def _rewriting(before: Product, after: Product) -> list[Action]:
     """Everything but the stock, which customers change meanwhile, unless the seller set it."""
     values = ProductRow.of(after).attribute_values
-    left = {"product_id", "stock"} if after.stock == before.stock else {"product_id"}
-    return [
+    left = {"product_id", "stock_revision"} | ({"stock"} if after.stock == before.stock else set())
+    written = [
         attribute.remove() if values.get(name) is None else attribute.set(values[name])
         for name, attribute in ProductRow.get_attributes().items()
         if name not in left
     ]
+    return [*written, _stock_moved(before, after)]
+
+
+def _stock_moved(before: Product, after: Product) -> Action:
+    """One more change of the stock, if it is one, whatever was sold in between."""
+    return ProductRow.stock_revision.add(after.stock_revision - before.stock_revision)
+
+
+def _on_sale(row: ProductRow) -> Product | None:
+    """The product of a row, unless it was withdrawn; stock that came back after even its row was
+    purged makes a row that has nothing else.
+    """
+    return None if row.deleted_at or "title" not in row.attribute_values else row.product()
 
 
 def _image_map(image: Image) -> ImageMap:

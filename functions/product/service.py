@@ -21,6 +21,8 @@ from product.model import (
     is_product_id,
 )
 from product.pictures import Picture
+from product.stock import recipient
+from supermarket.audit import AuditTrail, Facts
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId
 from supermarket.contracts import (
@@ -29,7 +31,6 @@ from supermarket.contracts import (
     ProductDeleted,
     ProductFacts,
     ProductUpdated,
-    Recipient,
 )
 from supermarket.errors import Conflict, DomainError, Invalid, NotFound
 from supermarket.transaction import BeginTransaction, Transaction
@@ -106,8 +107,10 @@ class Pictures(Protocol):
     def upload(self, product_id: str, pictures: Sequence[Picture]) -> tuple[Image, ...]:
         """Keep all of them or none; Unavailable when the place does not answer."""
 
-    def discard(self, images: Sequence[Image]) -> None:
-        """Remove them; what cannot be removed now is reported, and is no error for the caller."""
+    def discard(self, images: Sequence[Image]) -> Sequence[Image]:
+        """Remove them, if they are there; those that could not be removed now, which is reported
+        and no error.
+        """
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class ProductService:
     products: Products
     index: Index
     pictures: Pictures
+    audit: AuditTrail
     begin: BeginTransaction
     clock: Clock
     new_id: NewId
@@ -174,7 +178,7 @@ class ProductService:
             self.products.change(before, after, transaction, OUTDATED)
 
         with self._discarding_on_failure(product_id, added):
-            before, after = self._revise(product_id, caller, change, write)
+            before, after = self._revise(product_id, caller, "product changed", change, write)
         try:
             self.index.forget(before, after)
         finally:
@@ -187,13 +191,17 @@ class ProductService:
         _, after = self._revise(
             product_id,
             caller,
+            "product restocked",
             lambda product: product.restocked(change.of(product.stock), self.clock()),
             lambda before, after, transaction: write(before, after, transaction, OUTDATED),
         )
         return after
 
     def delete(self, product_id: str, caller: Caller) -> None:
-        """Take a product off sale for good; orders of the past keep their own copy of it."""
+        """Take a product off sale for good; orders of the past keep their own copy of it.
+
+        What cannot be cleared away at once, the purge clears away later.
+        """
         product = self._retrying(lambda: self._withdraw(product_id, caller))
         try:
             self.index.forget(product, None)
@@ -231,6 +239,7 @@ class ProductService:
         self,
         product_id: str,
         caller: Caller,
+        action: str,
         change: Callable[[Product], Product],
         write: Callable[[Product, Product, Transaction], None],
     ) -> tuple[Product, Product]:
@@ -241,6 +250,7 @@ class ProductService:
             after = change(before)
             transaction = self.begin()
             write(before, after, transaction)
+            self._audit(transaction, action, caller, before, after)
             transaction.emit(_facts(ProductUpdated, after))
             transaction.commit()
             return before, after
@@ -251,6 +261,7 @@ class ProductService:
         product = self._own(product_id, caller)
         transaction = self.begin()
         self.products.withdraw(product, self.clock(), transaction, OUTDATED)
+        self._audit(transaction, "product withdrawn", caller, product, None)
         transaction.emit(
             ProductDeleted(
                 product_id=product.id,
@@ -260,6 +271,25 @@ class ProductService:
         )
         transaction.commit()
         return product
+
+    def _audit(
+        self,
+        transaction: Transaction,
+        action: str,
+        caller: Caller,
+        before: Product,
+        after: Product | None,
+    ) -> None:
+        """Sellers look after their own products; what an admin does to one is written down."""
+        if caller.is_admin:
+            self.audit.record(
+                transaction,
+                subject=f"product#{before.id}",
+                action=action,
+                actor=caller.user_id,
+                before=_audited(before),
+                after=_audited(after) if after else {},
+            )
 
     def _retrying[Outcome](self, attempt: Callable[[], Outcome]) -> Outcome:
         """Each round somebody's change goes through, so after a few rounds everybody's has."""
@@ -285,13 +315,29 @@ class ProductService:
 
 
 def _facts[Kind: ProductFacts](kind: type[Kind], product: Product) -> Kind:
-    seller = product.seller
     return kind(
         product_id=product.id,
-        seller=Recipient(user_id=seller.user_id, email=seller.email, first_name=seller.first_name),
+        seller=recipient(product.seller),
         title=product.title,
         price=Amount.of(product.price),
         stock=product.stock,
         category=product.category,
         revision=product.revision,
+        low_stock_threshold=product.low_stock_threshold,
+        stock_revision=product.stock_revision,
     )
+
+
+def _audited(product: Product) -> Facts:
+    """What the audit trail keeps of a product: all that its seller says of it."""
+    return {
+        "title": product.title,
+        "description": product.description,
+        "minor": product.price.minor,
+        "currency": product.price.currency.value,
+        "stock": product.stock,
+        "category": product.category,
+        "lowStockThreshold": product.low_stock_threshold,
+        "images": " ".join(image.id for image in product.images),
+        "revision": product.revision,
+    }

@@ -6,13 +6,16 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from product.gateways import ImageKitPictures
-from product.repository import DynamoEntries, DynamoProducts
+from product.purge import Purge
+from product.repository import DynamoEntries, DynamoProducts, product_of
 from product.search import WordIndex
 from product.service import ProductService
+from product.stock import StockWatch
 from supermarket.clock import new_id, utc_now
 from supermarket.config import ConfigurationError, settings
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.secrets import secret
+from supermarket.wiring import audit_trail
 
 if TYPE_CHECKING:
     from imagekitio import ImageKit
@@ -30,11 +33,24 @@ def product_service() -> ProductService:
         products=products,
         index=WordIndex(DynamoEntries(), products),
         pictures=ImageKitPictures(imagekit, new_id),
+        audit=audit_trail(),
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,
         pause=pause,
     )
+
+
+@cache
+def stock_watch() -> StockWatch:
+    return StockWatch(product_of, DynamoTransaction)
+
+
+@cache
+def purge() -> Purge:
+    products = DynamoProducts()
+    index = WordIndex(DynamoEntries(), products)
+    return Purge(products, index, ImageKitPictures(imagekit, new_id))
 
 
 def pause(number: int) -> None:

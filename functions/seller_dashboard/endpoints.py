@@ -3,35 +3,43 @@
 from seller_dashboard import wiring
 from seller_dashboard.model import Period
 from seller_dashboard.schemas import (
-    MetricsQuery,
+    Days,
     MetricsView,
+    PageOfDays,
+    PageOfOrders,
+    SellerCustomersView,
+    SellerCustomerView,
     SellerOrdersView,
     SellerOrderView,
+    SellerPaymentsView,
+    SellerPaymentView,
     SellerProductsView,
     SellerProductView,
 )
 from supermarket.caller import Caller, Role
 from supermarket.clock import utc_now
-from supermarket.http import get
+from supermarket.http import Answer, get
 from supermarket.schemas import Page
 from supermarket.wiring import cursors
 
 SELLERS = {Role.SELLER}
+CSV = "text/csv; charset=utf-8; header=present"
 
 
 @get("/api/seller/dashboard/metrics", roles=SELLERS)
-def get_seller_metrics(query: MetricsQuery, caller: Caller) -> MetricsView:
-    period = Period.of(query.first, query.last, today=utc_now().date())
+def get_seller_metrics(query: Days, caller: Caller) -> MetricsView:
+    period = _bounded(query)
     return MetricsView.of(wiring.dashboard().metrics(caller.user_id, period))
 
 
 @get("/api/seller/dashboard/orders", roles=SELLERS)
-def list_seller_orders(page: Page, caller: Caller) -> SellerOrdersView:
-    purpose = f"seller orders {caller.user_id}"
+def list_seller_orders(page: PageOfOrders, caller: Caller) -> SellerOrdersView:
+    purpose = page.purpose("orders", caller.user_id)
     after = _opened(page.cursor, purpose)
-    found = wiring.dashboard().orders(caller.user_id, page.limit, after)
+    seller = caller.user_id
+    found = wiring.dashboard().orders(seller, page.period, page.status, page.limit, after)
     return SellerOrdersView(
-        orders=[SellerOrderView.of(noted) for noted in found.items],
+        orders=[SellerOrderView.of(sale) for sale in found.items],
         next_cursor=_sealed(found.next, purpose),
     )
 
@@ -45,6 +53,41 @@ def list_seller_products(page: Page, caller: Caller) -> SellerProductsView:
         products=[SellerProductView.of(product) for product in found.items],
         next_cursor=_sealed(found.next, purpose),
     )
+
+
+@get("/api/seller/dashboard/payments", roles=SELLERS)
+def list_seller_payments(page: PageOfDays, caller: Caller) -> SellerPaymentsView:
+    purpose = page.purpose("payments", caller.user_id)
+    after = _opened(page.cursor, purpose)
+    found = wiring.dashboard().payments(caller.user_id, page.period, page.limit, after)
+    return SellerPaymentsView(
+        payments=[SellerPaymentView.of(share) for share in found.items],
+        next_cursor=_sealed(found.next, purpose),
+    )
+
+
+@get("/api/seller/dashboard/customers", roles=SELLERS)
+def list_seller_customers(page: Page, caller: Caller) -> SellerCustomersView:
+    purpose = f"seller customers {caller.user_id}"
+    after = _opened(page.cursor, purpose)
+    found = wiring.dashboard().customers(caller.user_id, page.limit, after)
+    return SellerCustomersView(
+        customers=[SellerCustomerView.of(buyer) for buyer in found.items],
+        next_cursor=_sealed(found.next, purpose),
+    )
+
+
+@get("/api/seller/dashboard/{sheet}/export", roles=SELLERS)
+def export_seller_list(sheet: str, query: Days, caller: Caller) -> Answer:
+    period = _bounded(query)
+    text = wiring.exports().sheet(sheet, caller.user_id, period)
+    name = f"{sheet}-{period.first}-{period.last}.csv"
+    attached = f'attachment; filename="{name}"'
+    return Answer(text, headers={"content-type": CSV, "content-disposition": attached})
+
+
+def _bounded(query: Days) -> Period:
+    return Period.of(query.first, query.last, today=utc_now().date())
 
 
 def _opened(cursor: str | None, purpose: str) -> str | None:

@@ -1,17 +1,27 @@
-"""What the seller dashboard learns from events."""
+"""What the seller dashboard learns from events: each is a piece of an order, of a product, or of
+who a seller is.
+"""
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from seller_dashboard import wiring
 from seller_dashboard.model import (
     Address,
-    CatalogueEntry,
+    Customer,
+    Destination,
+    Details,
+    Order,
+    Payment,
     PaymentStatus,
-    Sale,
+    Product,
+    Progress,
+    Purchase,
     SaleStatus,
+    Seller,
     SoldLine,
+    Stock,
 )
+from supermarket.clock import iso
 from supermarket.contracts import Address as AddressOnTheWire
 from supermarket.contracts import (
     Metadata,
@@ -29,122 +39,196 @@ from supermarket.contracts import (
     ProductCreated,
     ProductDeleted,
     ProductUpdated,
+    Recipient,
+    StockMoved,
+    StockRanLow,
+    UserRegistered,
 )
 from supermarket.events import Reactions
+from supermarket.money import Money
 
 reactions = Reactions("seller_dashboard")
 
 
+@reactions.on(UserRegistered)
+def meet_new_seller(event: UserRegistered, metadata: Metadata) -> None:
+    if event.role == "seller":
+        _introduce(Seller(event.user_id, event.email, event.first_name), metadata)
+
+
 @reactions.on(ProductCreated)
-def list_new_product(event: ProductCreated, _metadata: Metadata) -> None:
-    wiring.bookkeeping().revise_product(_entry(event))
+def list_new_product(event: ProductCreated, metadata: Metadata) -> None:
+    _introduce(_seller(event.seller), metadata)
+    wiring.bookkeeping().learn_of_product(_product(event))
 
 
 @reactions.on(ProductUpdated)
-def revise_product(event: ProductUpdated, _metadata: Metadata) -> None:
-    wiring.bookkeeping().revise_product(_entry(event))
+def revise_product(event: ProductUpdated, metadata: Metadata) -> None:
+    _introduce(_seller(event.seller), metadata)
+    wiring.bookkeeping().learn_of_product(_product(event))
 
 
 @reactions.on(ProductDeleted)
 def take_product_off_sale(event: ProductDeleted, _metadata: Metadata) -> None:
-    wiring.bookkeeping().take_off_sale(event.seller_id, event.product_id)
+    deleted = Product(event.seller_id, event.product_id, is_deleted=True)
+    wiring.bookkeeping().learn_of_product(deleted)
+
+
+@reactions.on(StockRanLow)
+def note_low_stock(event: StockRanLow, metadata: Metadata) -> None:
+    _introduce(_seller(event.seller), metadata)
+    wiring.bookkeeping().learn_of_product(_stocked(event.seller.user_id, event))
+
+
+@reactions.on(StockMoved)
+def note_moved_stock(event: StockMoved, _metadata: Metadata) -> None:
+    wiring.bookkeeping().learn_of_product(_stocked(event.seller_id, event))
 
 
 @reactions.on(OrderPlaced)
 def record_placed_order(event: OrderPlaced, _metadata: Metadata) -> None:
-    wiring.bookkeeping().record(_sales(event, SaleStatus.PENDING, event.placed_at))
-    wiring.bookkeeping().note_address(
-        event.order_id, _address(event.shipping_address), event.placed_at
+    wiring.bookkeeping().learn(
+        Order(
+            event.order_id,
+            purchase=_purchase(event),
+            total=event.total.money(),
+            progress=Progress(SaleStatus.PENDING, event.placed_at),
+            destination=Destination(_address(event.shipping_address), event.placed_at),
+        )
     )
 
 
 @reactions.on(OrderConfirmed)
 def count_confirmed_order(event: OrderConfirmed, _metadata: Metadata) -> None:
-    wiring.bookkeeping().record(_sales(event, SaleStatus.CONFIRMED, event.confirmed_at))
+    wiring.bookkeeping().learn(
+        Order(
+            event.order_id,
+            purchase=_purchase(event),
+            total=event.total.money(),
+            progress=Progress(SaleStatus.CONFIRMED, event.confirmed_at),
+            is_paid=True,
+        )
+    )
 
 
 @reactions.on(OrderShipped)
 def mark_as_on_its_way(event: OrderShipped, _metadata: Metadata) -> None:
-    wiring.bookkeeping().record(_sales(event, SaleStatus.SHIPPED, event.shipped_at))
+    progress = Progress(SaleStatus.SHIPPED, event.shipped_at)
+    shipped = Order(event.order_id, purchase=_purchase(event), progress=progress, is_paid=True)
+    wiring.bookkeeping().learn(shipped)
 
 
 @reactions.on(OrderDelivered)
 def mark_as_arrived(event: OrderDelivered, _metadata: Metadata) -> None:
-    wiring.bookkeeping().record(_sales(event, SaleStatus.DELIVERED, event.delivered_at))
+    progress = Progress(SaleStatus.DELIVERED, event.delivered_at)
+    delivered = Order(event.order_id, purchase=_purchase(event), progress=progress, is_paid=True)
+    wiring.bookkeeping().learn(delivered)
 
 
 @reactions.on(OrderCancelled)
 def take_out_cancelled_order(event: OrderCancelled, _metadata: Metadata) -> None:
-    wiring.bookkeeping().record(_sales(event, SaleStatus.CANCELLED, event.cancelled_at))
+    wiring.bookkeeping().learn(
+        Order(
+            event.order_id,
+            purchase=_purchase(event),
+            total=event.total.money(),
+            progress=Progress(SaleStatus.CANCELLED, event.cancelled_at),
+            is_paid=event.was_paid,
+        )
+    )
 
 
 @reactions.on(OrderAddressChanged)
 def note_changed_address(event: OrderAddressChanged, _metadata: Metadata) -> None:
-    wiring.bookkeeping().note_address(
-        event.order_id, _address(event.shipping_address), event.changed_at
-    )
+    moved = Destination(_address(event.shipping_address), event.changed_at)
+    wiring.bookkeeping().learn(Order(event.order_id, destination=moved))
 
 
 @reactions.on(PaymentInitiated)
 def note_open_payment(event: PaymentInitiated, _metadata: Metadata) -> None:
-    wiring.bookkeeping().note_payment(event.order_id, event.payment_id, PaymentStatus.PENDING)
+    wiring.bookkeeping().learn(_paid(event, PaymentStatus.PENDING, event.initiated_at))
 
 
 @reactions.on(PaymentCompleted)
 def note_completed_payment(event: PaymentCompleted, _metadata: Metadata) -> None:
-    wiring.bookkeeping().note_payment(event.order_id, event.payment_id, PaymentStatus.COMPLETED)
+    wiring.bookkeeping().learn(_paid(event, PaymentStatus.COMPLETED, event.completed_at))
 
 
 @reactions.on(PaymentFailed)
 def note_failed_payment(event: PaymentFailed, _metadata: Metadata) -> None:
-    wiring.bookkeeping().note_payment(event.order_id, event.payment_id, PaymentStatus.FAILED)
+    wiring.bookkeeping().learn(_paid(event, PaymentStatus.FAILED, event.failed_at))
 
 
 @reactions.on(PaymentRefunded)
-def note_returned_payment(event: PaymentRefunded, _metadata: Metadata) -> None:
-    """What was given back in part is a paid order still."""
-    if event.fully:
-        wiring.bookkeeping().note_payment(event.order_id, event.payment_id, PaymentStatus.REFUNDED)
+def note_returned_money(event: PaymentRefunded, _metadata: Metadata) -> None:
+    """What was given back in part is a payment that has arrived still; what was paid once too
+    often was never a sale.
+    """
+    if event.surplus:
+        return
+    status = PaymentStatus.REFUNDED if event.fully else PaymentStatus.COMPLETED
+    refund = {event.refund_id: event.amount.money()}
+    wiring.bookkeeping().learn(_paid(event, status, event.refunded_at, refund))
 
 
-def _sales(
+def _introduce(seller: Seller, metadata: Metadata) -> None:
+    told = f"{iso(metadata.occurred_at)}#{metadata.event_id}"
+    wiring.bookkeeping().introduce(seller, told)
+
+
+def _seller(recipient: Recipient) -> Seller:
+    return Seller(recipient.user_id, recipient.email, recipient.first_name)
+
+
+def _product(event: ProductCreated | ProductUpdated) -> Product:
+    return Product(
+        event.seller.user_id,
+        event.product_id,
+        Details(
+            event.revision,
+            event.title,
+            event.price.money(),
+            event.category,
+            event.low_stock_threshold,
+        ),
+        Stock(event.stock, event.stock_revision, event.revision),
+    )
+
+
+def _stocked(seller_id: str, event: StockRanLow | StockMoved) -> Product:
+    stock = Stock(event.stock, event.stock_revision)
+    return Product(seller_id, event.product_id, stock=stock)
+
+
+def _purchase(
     event: OrderPlaced | OrderConfirmed | OrderShipped | OrderDelivered | OrderCancelled,
-    status: SaleStatus,
+) -> Purchase:
+    customer = Customer(event.customer.user_id, event.customer.first_name)
+    return Purchase(customer, tuple(_line(line) for line in event.lines), event.placed_at)
+
+
+def _paid(
+    event: PaymentInitiated | PaymentCompleted | PaymentFailed | PaymentRefunded,
+    status: PaymentStatus,
     at: datetime,
-) -> Iterator[Sale]:
-    """One per seller; the lines of one never reach another."""
-    for seller_id in sorted({line.seller_id for line in event.lines}):
-        yield Sale(
-            seller_id=seller_id,
-            order_id=event.order_id,
-            status=status,
-            customer_first_name=event.customer.first_name,
-            lines=tuple(_line(line) for line in event.lines if line.seller_id == seller_id),
-            placed_at=event.placed_at,
-            updated_at=at,
-        )
+    refunds: dict[str, Money] | None = None,
+) -> Order:
+    payment = Payment(event.payment_id, status, at)
+    return Order(event.order_id, payment=payment, is_paid=status.arrived, refunds=refunds or {})
 
 
 def _line(line: OrderLine) -> SoldLine:
+    total = line.line_total.money()
     return SoldLine(
+        line.seller_id,
         line.product_id,
         line.title,
         line.quantity,
         line.unit_price.money(),
-        line.line_total.money(),
+        total,
+        refunded=Money.zero(total.currency),
     )
 
 
 def _address(address: AddressOnTheWire) -> Address:
     return Address(address.street, address.city, address.state, address.zip, address.country)
-
-
-def _entry(event: ProductCreated | ProductUpdated) -> CatalogueEntry:
-    return CatalogueEntry(
-        event.seller.user_id,
-        event.product_id,
-        event.title,
-        event.price.money(),
-        event.category,
-        event.revision,
-    )

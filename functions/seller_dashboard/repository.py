@@ -1,54 +1,121 @@
 """The projections in DynamoDB, all in the table `sales`.
 
-| pk          | sk                          | one row per                                          |
-|-------------|-----------------------------|------------------------------------------------------|
-| SELLER#<id> | ORDER#<placedAt>#<order id> | sale: the seller's lines of an order, its status     |
-| SELLER#<id> | DAY#<date>#<currency>       | day: sums, and each product's share of them          |
-| SELLER#<id> | PRODUCT#<product id>        | product: the catalogue's facts, all it ever sold     |
-| ORDER#<id>  | NOTES                       | order: payment and address, whosever lines it has    |
+| pk          | sk                            | one row per                                      |
+|-------------|-------------------------------|--------------------------------------------------|
+| ORDER#<id>  | ORDER                         | order: what is known of it, for all its sellers  |
+| SELLER#<id> | ORDER#<placedAt>#<order id>   | sale: the seller's share of an order             |
+| SELLER#<id> | PAYMENT#<placedAt>#<order id> | sale of which a payment is known                 |
+| SELLER#<id> | DAY#<date>#<currency>         | day: sums, and each product's share of them      |
+| SELLER#<id> | PRODUCT#<product id>          | product: the catalogue's facts, all it ever sold |
+| SELLER#<id> | CUSTOMER#<user id>            | customer: sums, and the last order               |
+| SELLER#<id> | PROFILE                       | seller: whom mail goes to                        |
+| DAY#<date>  | SELLER#<id>                   | seller who had orders on that day                |
+
+The index `byShelf` holds the sales by status (shelf `<seller>#<status>`, by the time they were
+placed) and the products that run low (shelf `<seller>#LOW`, the scarcest first).
 
 A day's products are attributes of its row (`units#<product id>`), so that the best sellers of a
 period are read with its days: a row of DynamoDB's 400 KB has room for five thousand products sold
 on one day.
+
+What `version` and `soldAs` say depends on the order in which the facts arrived, all else on the
+facts alone; a rebuild holds the rows to that (`checksum.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import batched
 from typing import Any, Self
 
+from pydantic import TypeAdapter
 from pynamodb.attributes import (
-    BooleanAttribute,
-    JSONAttribute,
+    Attribute,
     NumberAttribute,
     UnicodeAttribute,
 )
-from pynamodb.exceptions import UpdateError
+from pynamodb.constants import STRING
+from pynamodb.exceptions import PutError, PynamoDBException, UpdateError
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
+from seller_dashboard.checksum import Item
 from seller_dashboard.model import (
-    Address,
-    CatalogueEntry,
-    DayTotals,
-    OrderNotes,
-    PaymentStatus,
+    Buyer,
+    Customer,
+    LowStock,
+    Order,
+    Overtaken,
+    PaymentShare,
     Period,
+    Product,
     Sale,
     SaleStatus,
+    Seller,
     Sold,
-    SoldLine,
     SoldProduct,
 )
-from supermarket.clock import from_iso, iso
-from supermarket.dynamo.rows import Row, error_code, table
+from seller_dashboard.numbers import DayTotals
+from seller_dashboard.reports import Week
+from supermarket.clock import Clock, from_iso
+from supermarket.config import table_name
+from supermarket.dynamo.rows import Row, database, error_code, table
 from supermarket.dynamo.transaction import dynamo
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
 
-ORDER, DAY, PRODUCT, NOTES = "ORDER#", "DAY#", "PRODUCT#", "NOTES"
+ORDER, PAYMENT, DAY, PRODUCT = "ORDER#", "PAYMENT#", "DAY#", "PRODUCT#"
+CUSTOMER, SELLER, PROFILE, WHOLE, LOW = "CUSTOMER#", "SELLER#", "PROFILE", "ORDER", "LOW"
+SELLERS = "SELLERS"
+SELLERS_PER_PAGE = 100
+PROGRESS_KEPT_FOR = timedelta(days=7)
+REPORTS_KEPT_FOR = timedelta(days=400)
 UNITS, MINOR = "units#", "minor#"
-AFTER_ANY_CURRENCY = "~"
+AFTER_ALL = "~"
+SALES = table_name("sales")
+DELETED_AT_ONCE = 25  # DynamoDB takes no more in a batch
+
+
+class ByShelf(GlobalSecondaryIndex[Any]):
+    """Sales by status, products that run low, and everybody who sells."""
+
+    class Meta:
+        index_name = "byShelf"
+        projection = AllProjection()
+
+    shelf = UnicodeAttribute(hash_key=True)
+    place = UnicodeAttribute(range_key=True)
+
+
+class JsonOf[Thing](Attribute[Thing]):
+    """A dataclass of the model as JSON; what it compares by, and nothing else."""
+
+    attr_type = STRING
+
+    def __init__(self, kind: type[Any], **options: Any) -> None:
+        super().__init__(**options)
+        self._adapter = TypeAdapter(kind)
+
+    def serialize(self, value: Thing) -> str:
+        return self._adapter.dump_json(value, exclude={"version"}).decode()
+
+    def deserialize(self, value: str) -> Thing:
+        stored: Thing = self._adapter.validate_json(value)
+        return stored
+
+
+class OrderRow(Row):
+    """An order as the facts told of it so far."""
+
+    Meta = table("sales")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default=WHOLE)
+    order = JsonOf[Order](Order)
+    version = NumberAttribute()
 
 
 class SaleRow(Row):
@@ -58,13 +125,21 @@ class SaleRow(Row):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    order_id = UnicodeAttribute(attr_name="orderId")
-    status = UnicodeAttribute()
-    customer_first_name = UnicodeAttribute(attr_name="customerFirstName")
-    currency = UnicodeAttribute()
-    lines = JSONAttribute()
-    placed_at = UnicodeAttribute(attr_name="placedAt")
-    updated_at = UnicodeAttribute(attr_name="updatedAt")
+    shelf = UnicodeAttribute()
+    place = UnicodeAttribute()
+    by_shelf = ByShelf()
+    sale = JsonOf[Sale](Sale)
+    version = NumberAttribute()
+
+
+class PaymentRow(Row):
+    """One seller's share of the payment of one order."""
+
+    Meta = table("sales")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    share = JsonOf[PaymentShare](PaymentShare)
 
 
 class DayRow(Row):
@@ -76,56 +151,133 @@ class DayRow(Row):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    orders = NumberAttribute()
-    units = NumberAttribute()
-    minor = NumberAttribute()
-    shares: dict[str, int]
+    placed = NumberAttribute(default=0)
+    paid = NumberAttribute(default=0)
+    orders = NumberAttribute(default=0)
+    units = NumberAttribute(default=0)
+    minor = NumberAttribute(default=0)
+    refunded = NumberAttribute(default=0)
+    version = NumberAttribute(default=0)
+    shares: Mapping[str, int] = {}
 
     @classmethod
     def from_raw_data(cls, data: dict[str, Any]) -> Self:
         row = super().from_raw_data(data)
-        row.shares = {
-            name: int(value["N"]) for name, value in data.items() if name.startswith((UNITS, MINOR))
-        }
+        row.shares = _numbers(data, (UNITS, MINOR))
         return row
+
+    def serialize(self, null_check: bool = True) -> dict[str, Any]:
+        shares = {name: {"N": str(number)} for name, number in self.shares.items()}
+        return {**super().serialize(null_check), **shares}
 
 
 class ProductRow(Row):
-    """One product; a row that a sale made before the catalogue's fact arrived has no revision."""
+    """One product; a row that a sale made before the catalogue's facts arrived has no `product`,
+    and until then bears the title that it was sold under.
+    """
 
     Meta = table("sales")
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    title = UnicodeAttribute(null=True)
-    price = NumberAttribute(null=True)
-    currency = UnicodeAttribute(null=True)
-    category = UnicodeAttribute(null=True)
-    revision = NumberAttribute(null=True)
-    deleted = BooleanAttribute(null=True)
+    shelf = UnicodeAttribute(null=True)
+    place = UnicodeAttribute(null=True)
+    by_shelf = ByShelf()
+    product = JsonOf[Product | None](Product, null=True)
+    sold_as = UnicodeAttribute(attr_name="soldAs", null=True)
+    version = NumberAttribute(null=True)
     units = NumberAttribute(null=True)
-    shares: dict[str, int]
+    shares: Mapping[str, int] = {}
 
     @classmethod
     def from_raw_data(cls, data: dict[str, Any]) -> Self:
         row = super().from_raw_data(data)
-        row.shares = {
-            name: int(value["N"]) for name, value in data.items() if name.startswith(MINOR)
-        }
+        row.shares = _numbers(data, (MINOR,))
         return row
 
 
-class NotesRow(Row):
-    """What is known of an order as a whole."""
+class CustomerRow(Row):
+    """One customer of a seller."""
 
     Meta = table("sales")
 
     pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True, default=NOTES)
-    payment = UnicodeAttribute(null=True)
-    payment_standing = UnicodeAttribute(attr_name="paymentStanding", null=True)
-    address = JSONAttribute(null=True)
-    address_since = UnicodeAttribute(attr_name="addressSince", null=True)
+    sk = UnicodeAttribute(range_key=True)
+    first_name = UnicodeAttribute(attr_name="firstName")
+    last_order = UnicodeAttribute(attr_name="lastOrder")
+    orders = NumberAttribute(default=0)
+    shares: Mapping[str, int] = {}
+
+    @classmethod
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
+        row = super().from_raw_data(data)
+        row.shares = _numbers(data, (MINOR,))
+        return row
+
+
+class ProfileRow(Row):
+    """Whom a seller's mail goes to."""
+
+    Meta = table("sales")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default=PROFILE)
+    shelf = UnicodeAttribute()
+    place = UnicodeAttribute()
+    by_shelf = ByShelf()
+    email = UnicodeAttribute()
+    first_name = UnicodeAttribute(attr_name="firstName")
+    told = UnicodeAttribute()
+
+
+class RegisterRow(Row):
+    """A seller had orders on a day."""
+
+    Meta = table("sales")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+
+class ProgressRow(Row):
+    """How far a job has got with a day. It lies outside the books, which are made of facts only;
+    DynamoDB removes it some time after `expires_at`.
+    """
+
+    Meta = table("idempotency")
+
+    id = UnicodeAttribute(hash_key=True)
+    reached = UnicodeAttribute()
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class ReportRow(Row):
+    """A seller's report of a week that was told, as lasting as that."""
+
+    Meta = table("idempotency")
+
+    id = UnicodeAttribute(hash_key=True)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class DynamoOrders:
+    """`Orders` in DynamoDB."""
+
+    def find(self, order_id: str) -> Order | None:
+        try:
+            row = OrderRow.get(ORDER + order_id, WHOLE, consistent_read=True)
+        except OrderRow.DoesNotExist:
+            return None
+        return replace(row.order, version=int(row.version))
+
+    def save(self, order: Order) -> Order:
+        saved = replace(order, version=order.version + 1)
+        row = OrderRow(ORDER + order.id, order=saved, version=saved.version)
+        try:
+            row.save(condition=_unchanged(OrderRow.version, order.version))
+        except PutError as refused:
+            raise _overtaken(refused) from refused
+        return saved
 
 
 class DynamoSales:
@@ -141,103 +293,246 @@ class DynamoSales:
     def save(
         self, sale: Sale, known: Sale | None, transaction: Transaction, refused: DomainError
     ) -> None:
-        unchanged = SaleRow.sk.does_not_exist() if known is None else SaleRow.status == known.status
+        unchanged = _unchanged(SaleRow.version, known.version if known else 0)
         dynamo(transaction).put(_sale_row(sale), condition=unchanged, refused=refused)
+        if share := sale.payment_share:
+            row = PaymentRow(_seller(sale.seller_id), PAYMENT + share.position, share=share)
+            dynamo(transaction).put(row)
+        if known is None:
+            seller = _seller(sale.seller_id)
+            dynamo(transaction).put(RegisterRow(f"{DAY}{sale.day}", seller))
 
-    def count(self, sale: Sale, change: int, transaction: Transaction) -> None:
-        day = DayRow(_seller(sale.seller_id), f"{DAY}{sale.day}#{sale.currency}")
-        dynamo(transaction).update(day, list(_day_changes(sale, change)))
+    def count(self, sale: Sale, change: DayTotals, transaction: Transaction) -> None:
+        seller = _seller(sale.seller_id)
+        day = DayRow(seller, _day_key(change))
+        dynamo(transaction).update(day, list(_day_changes(change)))
         titles = {line.product_id: line.title for line in sale.lines}
-        for product_id, sold in sale.products.items():
-            product = ProductRow(_seller(sale.seller_id), PRODUCT + product_id)
+        for product_id, sold in change.products.items():
             dynamo(transaction).update(
-                product,
+                _product_row(sale.seller_id, product_id),
                 [
-                    ProductRow.title.set(ProductRow.title | titles[product_id]),
-                    ProductRow.units.add(change * sold.units),
-                    Path(MINOR + sold.revenue.currency).add(change * sold.revenue.minor),
+                    ProductRow.sold_as.set(titles[product_id]),
+                    ProductRow.units.add(sold.units),
+                    Path(MINOR + sold.revenue.currency).add(sold.revenue.minor),
                 ],
             )
+        if change.orders or change.sold:
+            customer = CustomerRow(seller, CUSTOMER + sale.customer.id)
+            spent = Path(MINOR + change.currency).add(change.sold.revenue.minor)
+            dynamo(transaction).update(customer, [CustomerRow.orders.add(change.orders), spent])
 
-    def newest(self, seller_id: str, limit: int, after: str | None) -> Sequence[Sale]:
-        rows = _newest(SaleRow, seller_id, ORDER, limit, after)
-        return [_sale(row) for row in rows]
+    def meet(self, sale: Sale) -> None:
+        known = CustomerRow.last_order
+        _update_if_news(
+            CustomerRow(_seller(sale.seller_id), CUSTOMER + sale.customer.id),
+            [CustomerRow.first_name.set(sale.customer.first_name), known.set(sale.position)],
+            known.does_not_exist() | (known < sale.position),
+        )
+
+    def newest(
+        self,
+        seller_id: str,
+        period: Period,
+        status: SaleStatus | None,
+        limit: int,
+        after: str | None,
+    ) -> Sequence[Sale]:
+        if status is None:
+            rows = _backwards(SaleRow, seller_id, ORDER, limit, after, period)
+            return [_sale(row) for row in rows]
+        return [_sale(row) for row in _on_shelf(seller_id, status, period, limit, after)]
+
+    def payments(
+        self, seller_id: str, period: Period, limit: int, after: str | None
+    ) -> Sequence[PaymentShare]:
+        rows = _backwards(PaymentRow, seller_id, PAYMENT, limit, after, period)
+        return [row.share for row in rows]
+
+    def buyers(self, seller_id: str, limit: int, after: str | None) -> Sequence[Buyer]:
+        return [_buyer(row) for row in _backwards(CustomerRow, seller_id, CUSTOMER, limit, after)]
 
     def days(self, seller_id: str, period: Period) -> Sequence[DayTotals]:
-        between = DayRow.sk.between(
-            f"{DAY}{period.first}", f"{DAY}{period.last}#{AFTER_ANY_CURRENCY}"
-        )
-        return [_day_totals(row) for row in DayRow.query(_seller(seller_id), between)]
+        rows = DayRow.query(_seller(seller_id), _within(DAY, period))
+        return [_day_totals(row) for row in rows]
 
+    def sellers_on(self, day: date) -> Iterable[str]:
+        for row in RegisterRow.query(f"{DAY}{day}"):
+            yield row.sk.removeprefix(SELLER)
 
-class DynamoNotes:
-    """`Notes` in DynamoDB."""
+    def of_day(self, seller_id: str, day: date) -> Iterable[Sale]:
+        of_day = _within(ORDER, Period(day, day))
+        for row in SaleRow.query(_seller(seller_id), of_day, consistent_read=True):
+            yield _sale(row)
 
-    def payment(self, order_id: str, status: PaymentStatus, standing: str) -> None:
-        known = NotesRow.payment_standing
-        _update_unless_stale(
-            NotesRow(ORDER + order_id),
-            [NotesRow.payment.set(status), known.set(standing)],
-            known.does_not_exist() | (known < standing),
-        )
+    def sums_of_day(self, seller_id: str, day: date) -> Sequence[DayTotals]:
+        of_day = _within(DAY, Period(day, day))
+        rows = DayRow.query(_seller(seller_id), of_day, consistent_read=True)
+        return [_day_totals(row) for row in rows]
 
-    def address(self, order_id: str, address: Address, since: datetime) -> None:
-        known = NotesRow.address_since
-        _update_unless_stale(
-            NotesRow(ORDER + order_id),
-            [NotesRow.address.set(vars(address)), known.set(iso(since))],
-            known.does_not_exist() | (known < iso(since)),
-        )
-
-    def find_many(self, order_ids: Iterable[str]) -> Mapping[str, OrderNotes]:
-        rows = NotesRow.batch_get([(ORDER + order_id, NOTES) for order_id in order_ids])
-        return {row.pk.removeprefix(ORDER): _notes(row) for row in rows}
+    def replace_sums(self, seller_id: str, sums: DayTotals) -> None:
+        try:
+            _day_row(seller_id, sums).save(condition=_unchanged(DayRow.version, sums.version))
+        except PutError as refused:
+            raise _overtaken(refused) from refused
 
 
 class DynamoCatalogue:
     """`Catalogue` in DynamoDB."""
 
-    def revise(self, entry: CatalogueEntry) -> None:
-        known = ProductRow.revision
-        category = ProductRow.category
-        _update_unless_stale(
-            ProductRow(_seller(entry.seller_id), PRODUCT + entry.product_id),
-            [
-                ProductRow.title.set(entry.title),
-                ProductRow.price.set(entry.price.minor),
-                ProductRow.currency.set(entry.price.currency),
-                category.remove() if entry.category is None else category.set(entry.category),
-                known.set(entry.revision),
-            ],
-            known.does_not_exist() | (known < entry.revision),
-        )
+    def find(self, seller_id: str, product_id: str) -> Product | None:
+        try:
+            row = ProductRow.get(_seller(seller_id), PRODUCT + product_id, consistent_read=True)
+        except ProductRow.DoesNotExist:
+            return None
+        return _product(row)
 
-    def take_off_sale(self, seller_id: str, product_id: str) -> None:
-        """For good: nothing ever takes the mark away, so it does not matter when it comes."""
-        ProductRow(_seller(seller_id), PRODUCT + product_id).update([ProductRow.deleted.set(True)])
+    def save(self, product: Product) -> None:
+        row, low = ProductRow, product.low_stock
+        changes = [
+            row.product.set(product),
+            row.version.set(product.version + 1),
+            _set_or_remove(row.shelf, _shelf(product.seller_id, LOW) if low else None),
+            _set_or_remove(row.place, f"{low.stock:010}#{product.id}" if low else None),
+        ]
+        unchanged = _unchanged(row.version, product.version)
+        try:
+            _product_row(product.seller_id, product.id).update(changes, condition=unchanged)
+        except UpdateError as refused:
+            raise _overtaken(refused) from refused
 
     def newest(self, seller_id: str, limit: int, after: str | None) -> Sequence[SoldProduct]:
-        rows = _newest(ProductRow, seller_id, PRODUCT, limit, after)
-        return [_product(row) for row in rows]
+        rows = _backwards(ProductRow, seller_id, PRODUCT, limit, after)
+        return [_sold_product(row) for row in rows]
 
     def titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]:
         keys = [(_seller(seller_id), PRODUCT + product_id) for product_id in product_ids]
-        return {row.sk.removeprefix(PRODUCT): row.title or "" for row in ProductRow.batch_get(keys)}
+        return {row.sk.removeprefix(PRODUCT): _title(row) for row in ProductRow.batch_get(keys)}
+
+    def low_stock(self, seller_id: str, limit: int) -> Sequence[LowStock]:
+        rows = ProductRow.by_shelf.query(_shelf(seller_id, LOW), limit=limit, page_size=limit)
+        return [low for row in rows if (low := _product(row).low_stock)]
+
+
+class DynamoSellers:
+    """`Sellers` in DynamoDB."""
+
+    def introduce(self, seller: Seller, told: str) -> None:
+        _update_if_news(
+            ProfileRow(_seller(seller.id)),
+            [
+                ProfileRow.email.set(seller.email),
+                ProfileRow.first_name.set(seller.first_name),
+                ProfileRow.told.set(told),
+                ProfileRow.shelf.set(SELLERS),
+                ProfileRow.place.set(seller.id),
+            ],
+            ProfileRow.told.does_not_exist() | (ProfileRow.told < told),
+        )
+
+    def find(self, seller_id: str) -> Seller | None:
+        try:
+            row = ProfileRow.get(_seller(seller_id), PROFILE)
+        except ProfileRow.DoesNotExist:
+            return None
+        return Seller(seller_id, row.email, row.first_name)
+
+    def all(self) -> Iterator[Seller]:
+        for row in ProfileRow.by_shelf.query(SELLERS, page_size=SELLERS_PER_PAGE):
+            yield Seller(row.place, row.email, row.first_name)
+
+
+class DynamoProgress:
+    """`Progress` in DynamoDB."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def of(self, day: date) -> str:
+        try:
+            return ProgressRow.get(f"roll-up#{day}", consistent_read=True).reached
+        except ProgressRow.DoesNotExist:
+            return ""
+
+    def note(self, day: date, seller_id: str) -> None:
+        ends = int((self._clock() + PROGRESS_KEPT_FOR).timestamp())
+        ProgressRow(f"roll-up#{day}", reached=seller_id, expires_at=ends).save()
+
+
+class DynamoReports:
+    """`Reports` in DynamoDB."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def told(self, week: Week, seller_ids: Sequence[str]) -> set[str]:
+        keys = [_report_key(week, seller_id) for seller_id in seller_ids]
+        return {row.id.rpartition("#")[2] for row in ReportRow.batch_get(keys)}
+
+    def claim(
+        self, week: Week, seller_id: str, transaction: Transaction, refused: DomainError
+    ) -> None:
+        ends = int((self._clock() + REPORTS_KEPT_FOR).timestamp())
+        row = ReportRow(_report_key(week, seller_id), expires_at=ends)
+        dynamo(transaction).put(row, ReportRow.id.does_not_exist(), refused)
+
+
+def _report_key(week: Week, seller_id: str) -> str:
+    return f"weekly-report#{week.first}#{seller_id}"
+
+
+class DynamoProjections:
+    """`Projections`: every row of the table, whatever it is."""
+
+    def rows(self) -> Iterator[Item]:
+        pages = database().client.get_paginator("scan")
+        for page in pages.paginate(TableName=SALES, ConsistentRead=True):
+            yield from page["Items"]
+
+    def drop(self) -> Iterator[int]:
+        client: Any = database().client
+        dropped = 0
+        keys = ({"pk": row["pk"], "sk": row["sk"]} for row in self.rows())
+        for some in batched(keys, DELETED_AT_ONCE, strict=False):
+            left = {SALES: [{"DeleteRequest": {"Key": key}} for key in some]}
+            while left:
+                answer = client.batch_write_item(RequestItems=left)
+                left = answer.get("UnprocessedItems")
+            dropped += len(some)
+            yield dropped
 
 
 def _seller(seller_id: str) -> str:
-    return f"SELLER#{seller_id}"
+    return f"{SELLER}{seller_id}"
 
 
-def _newest[R: Row](
-    kind: type[R], seller_id: str, prefix: str, limit: int, after: str | None
+def _shelf(seller_id: str, name: str) -> str:
+    return f"{_seller(seller_id)}#{name}"
+
+
+def _day_key(sums: DayTotals) -> str:
+    return f"{DAY}{sums.day}#{sums.currency}"
+
+
+def _within(prefix: str, period: Period | None) -> Condition:
+    if period is None:
+        return Path("sk").startswith(prefix)
+    return Path("sk").between(f"{prefix}{period.first}", f"{prefix}{period.last}{AFTER_ALL}")
+
+
+def _backwards[R: Row](
+    kind: type[R],
+    seller_id: str,
+    prefix: str,
+    limit: int,
+    after: str | None,
+    period: Period | None = None,
 ) -> Iterator[R]:
-    """Backwards from `after`, which need not be there any more."""
+    """From `after`, which need not be there any more."""
     seller = _seller(seller_id)
     start = {"pk": {"S": seller}, "sk": {"S": f"{prefix}{after}"}}
     return kind.query(
         seller,
-        Path("sk").startswith(prefix),
+        _within(prefix, period),
         scan_index_forward=False,
         limit=limit,
         page_size=limit,
@@ -245,7 +540,32 @@ def _newest[R: Row](
     )
 
 
-def _update_unless_stale(row: Row, actions: list[Action], is_news: Any) -> None:
+def _on_shelf(
+    seller_id: str, status: SaleStatus, period: Period, limit: int, after: str | None
+) -> Iterator[SaleRow]:
+    seller, shelf = _seller(seller_id), _shelf(seller_id, status)
+    start = {"pk": seller, "sk": f"{ORDER}{after}", "shelf": shelf, "place": after}
+    return SaleRow.by_shelf.query(
+        shelf,
+        ByShelf.place.between(str(period.first), f"{period.last}{AFTER_ALL}"),
+        scan_index_forward=False,
+        limit=limit,
+        page_size=limit,
+        last_evaluated_key=None if after is None else {k: {"S": v} for k, v in start.items()},
+    )
+
+
+def _unchanged(version: NumberAttribute, known: int) -> Condition:
+    return version == known if known else version.does_not_exist()
+
+
+def _overtaken(refused: PynamoDBException) -> Exception:
+    if error_code(refused) == "ConditionalCheckFailedException":
+        return Overtaken("The books have changed")
+    return refused
+
+
+def _update_if_news(row: Row, actions: list[Action], is_news: Condition) -> None:
     try:
         row.update(actions, condition=is_news)
     except UpdateError as refused:
@@ -253,88 +573,122 @@ def _update_unless_stale(row: Row, actions: list[Action], is_news: Any) -> None:
             raise
 
 
-def _day_changes(sale: Sale, change: int) -> Iterator[Action]:
-    yield DayRow.orders.add(change)
-    yield DayRow.units.add(change * sale.units)
-    yield DayRow.minor.add(change * sale.total.minor)
-    for product_id, sold in sale.products.items():
-        yield Path(UNITS + product_id).add(change * sold.units)
-        yield Path(MINOR + product_id).add(change * sold.revenue.minor)
+def _numbers(data: dict[str, Any], prefixes: tuple[str, ...]) -> dict[str, int]:
+    return {name: int(value["N"]) for name, value in data.items() if name.startswith(prefixes)}
+
+
+def _day_changes(change: DayTotals) -> Iterator[Action]:
+    yield DayRow.version.add(1)
+    yield DayRow.placed.add(change.placed)
+    yield DayRow.paid.add(change.paid)
+    yield DayRow.orders.add(change.orders)
+    yield DayRow.units.add(change.sold.units)
+    yield DayRow.minor.add(change.sold.revenue.minor)
+    yield DayRow.refunded.add(change.refunded.minor)
+    for product_id, sold in change.products.items():
+        yield Path(UNITS + product_id).add(sold.units)
+        yield Path(MINOR + product_id).add(sold.revenue.minor)
+
+
+def _set_or_remove(attribute: Any, value: Any) -> Action:
+    action: Action = attribute.remove() if value is None else attribute.set(value)
+    return action
 
 
 def _sale_row(sale: Sale) -> SaleRow:
     return SaleRow(
         _seller(sale.seller_id),
         ORDER + sale.position,
-        order_id=sale.order_id,
-        status=sale.status,
-        customer_first_name=sale.customer_first_name,
-        currency=sale.currency,
-        lines=[
-            [
-                line.product_id,
-                line.title,
-                line.quantity,
-                line.unit_price.minor,
-                line.line_total.minor,
-            ]
-            for line in sale.lines
-        ],
-        placed_at=iso(sale.placed_at),
-        updated_at=iso(sale.updated_at),
+        shelf=_shelf(sale.seller_id, sale.status),
+        place=sale.position,
+        sale=sale,
+        version=sale.version,
     )
 
 
 def _sale(row: SaleRow) -> Sale:
-    currency = Currency(row.currency)
-    return Sale(
-        seller_id=row.pk.removeprefix("SELLER#"),
-        order_id=row.order_id,
-        status=SaleStatus(row.status),
-        customer_first_name=row.customer_first_name,
-        lines=tuple(
-            SoldLine(product_id, title, quantity, Money(unit, currency), Money(line, currency))
-            for product_id, title, quantity, unit, line in row.lines
-        ),
-        placed_at=from_iso(row.placed_at),
-        updated_at=from_iso(row.updated_at),
+    return replace(row.sale, version=int(row.version))
+
+
+def _day_row(seller_id: str, sums: DayTotals) -> DayRow:
+    row = DayRow(
+        _seller(seller_id),
+        _day_key(sums),
+        placed=sums.placed,
+        paid=sums.paid,
+        orders=sums.orders,
+        units=sums.sold.units,
+        minor=sums.sold.revenue.minor,
+        refunded=sums.refunded.minor,
+        version=sums.version + 1,
     )
+    row.shares = {UNITS + product_id: sold.units for product_id, sold in sums.products.items()} | {
+        MINOR + product_id: sold.revenue.minor for product_id, sold in sums.products.items()
+    }
+    return row
 
 
 def _day_totals(row: DayRow) -> DayTotals:
     day, currency_code = row.sk.removeprefix(DAY).split("#")
     currency = Currency(currency_code)
+    products = {
+        product_id: Sold(units, Money(row.shares[MINOR + product_id], currency))
+        for name, units in row.shares.items()
+        if (product_id := name.removeprefix(UNITS)) != name
+    }
     return DayTotals(
         day=date.fromisoformat(day),
+        placed=int(row.placed),
+        paid=int(row.paid),
         orders=int(row.orders),
         sold=Sold(int(row.units), Money(int(row.minor), currency)),
-        products={
-            product_id: Sold(units, Money(row.shares[MINOR + product_id], currency))
-            for name, units in row.shares.items()
-            if (product_id := name.removeprefix(UNITS)) != name
-        },
+        refunded=Money(int(row.refunded), currency),
+        products={product_id: sold for product_id, sold in products.items() if sold},
+        version=int(row.version),
     )
 
 
-def _product(row: ProductRow) -> SoldProduct:
-    listed = row.revision is not None
+def _product_row(seller_id: str, product_id: str) -> ProductRow:
+    return ProductRow(_seller(seller_id), PRODUCT + product_id)
+
+
+def _product(row: ProductRow) -> Product:
+    """Nothing but its ids before the catalogue has told of it."""
+    told = row.product or Product(row.pk.removeprefix(SELLER), row.sk.removeprefix(PRODUCT))
+    return replace(told, version=int(row.version or 0))
+
+
+def _sold_product(row: ProductRow) -> SoldProduct:
+    product = _product(row)
+    details = product.details
     return SoldProduct(
-        product_id=row.sk.removeprefix(PRODUCT),
-        title=row.title or "",
-        price=Money(int(row.price), Currency(row.currency)) if listed else None,
-        category=row.category,
-        on_sale=listed and not row.deleted,
+        product_id=product.id,
+        title=_title(row),
+        price=details.price if details else None,
+        category=details.category if details else None,
+        on_sale=details is not None and not product.is_deleted,
         units=int(row.units or 0),
-        revenue=tuple(
-            Money(minor, currency)
-            for currency in Currency
-            if (minor := row.shares.get(MINOR + currency, 0))
-        ),
+        revenue=_amounts(row.shares),
     )
 
 
-def _notes(row: NotesRow) -> OrderNotes:
-    return OrderNotes(
-        payment=PaymentStatus(row.payment) if row.payment else None,
-        shipping_address=Address(**row.address) if row.address else None,
+def _title(row: ProductRow) -> str:
+    details = _product(row).details
+    return details.title if details else row.sold_as or ""
+
+
+def _buyer(row: CustomerRow) -> Buyer:
+    return Buyer(
+        Customer(row.sk.removeprefix(CUSTOMER), row.first_name),
+        orders=int(row.orders),
+        spent=_amounts(row.shares),
+        last_order_at=from_iso(row.last_order.partition("#")[0]),
+    )
+
+
+def _amounts(shares: Mapping[str, int]) -> tuple[Money, ...]:
+    return tuple(
+        Money(minor, currency)
+        for currency in Currency
+        if (minor := shares.get(MINOR + currency, 0))
     )

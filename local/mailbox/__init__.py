@@ -1,11 +1,14 @@
-"""A mailbox that shows every mail the shop sent, to people as a page and to programs as JSON."""
+"""A mailbox that shows every mail the shop sent, to people as a page and to programs as JSON; it
+can send one back, or complain about it, as SES would tell.
+"""
 
 import hashlib
 import json
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -15,6 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from local.mailbox import feedback
 from local.mailbox.mail import Mail, parse_mails
 
 __all__ = ["create_app"]
@@ -31,24 +35,43 @@ _PAGE_HEADERS = {
 
 
 def create_app(
-    directory: Path, *, emulator_url: str, clock: Callable[[], float] = time.time
+    directory: Path,
+    *,
+    emulator_url: str,
+    configuration_set: str = "",
+    clock: Callable[[], float] = time.time,
 ) -> Starlette:
-    """The application; it reads from the emulator, and keeps in the directory what it hides."""
-    mailbox = _Mailbox(directory, emulator_url.rstrip("/"), clock)
+    """The application; it reads from the emulator, keeps in the directory what it hides, and gives
+    feedback by the configuration set's destinations.
+    """
+    mailbox = _Mailbox(directory, emulator_url.rstrip("/"), configuration_set, clock)
     return Starlette(
         routes=[
             Route("/", mailbox.page),
             Route("/api/messages", mailbox.messages),
             Route("/api/messages", mailbox.clear, methods=["DELETE"]),
+            Route("/api/messages/{id}/bounce", mailbox.bounce, methods=["POST"]),
+            Route("/api/messages/{id}/complaint", mailbox.complain, methods=["POST"]),
             Mount("/page", StaticFiles(directory=_PAGE)),
         ],
-        exception_handlers={httpx.HTTPError: _emulator_is_down},
+        exception_handlers={
+            httpx.HTTPError: _emulator_is_down,
+            feedback.NobodyListens: _nobody_listens,
+        },
     )
 
 
 class _Mailbox:
-    def __init__(self, directory: Path, emulator_url: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        emulator_url: str,
+        configuration_set: str,
+        clock: Callable[[], float],
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        self._emulator_url = emulator_url
+        self._configuration_set = configuration_set
         self._marker = directory / "hidden-until.json"
         self._clock = clock
         self._emulator = httpx.AsyncClient(
@@ -78,6 +101,32 @@ class _Mailbox:
         await run_in_threadpool(self._marker.write_text, marker)
         return Response(status_code=204)
 
+    async def bounce(self, request: Request) -> Response:
+        """`?type=` Permanent (as when it is left out), Transient or Undetermined."""
+        return await self._give(request, feedback.BOUNCES, feedback.bounce)
+
+    async def complain(self, request: Request) -> Response:
+        """`?type=` abuse (as when it is left out), not-spam and others."""
+        return await self._give(request, feedback.COMPLAINTS, feedback.complaint)
+
+    async def _give(
+        self,
+        request: Request,
+        kinds: Sequence[str],
+        tell: Callable[[Mail, str, str], dict[str, Any]],
+    ) -> Response:
+        kind = request.query_params.get("type", kinds[0])
+        if kind not in kinds:
+            return JSONResponse({"message": f"type must be one of {', '.join(kinds)}"}, 400)
+        mails = [mail for mail in await self._visible() if mail.id == request.path_params["id"]]
+        if not mails:
+            return JSONResponse({"message": "There is no such mail"}, 404)
+        event = tell(mails[0], kind, self._configuration_set)
+        await run_in_threadpool(
+            feedback.publish, self._emulator_url, self._configuration_set, event
+        )
+        return JSONResponse(event, 202)
+
     async def _visible(self) -> list[Mail]:
         answer = await self._emulator.get("/_ministack/ses/messages")
         hidden_until = await run_in_threadpool(self._hidden_until)
@@ -97,3 +146,7 @@ def _etag(mails: list[Mail]) -> str:
 
 def _emulator_is_down(_: Request, error: Exception) -> Response:
     return JSONResponse({"message": f"The emulator does not answer: {error}"}, 502)
+
+
+def _nobody_listens(_: Request, error: Exception) -> Response:
+    return JSONResponse({"message": str(error)}, 409)

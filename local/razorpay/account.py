@@ -70,13 +70,16 @@ class Account:
             records.put(order)
         return order
 
-    def pay(self, order_id: str, outcome: Outcome, *, quietly: bool = False) -> Payment:
+    def pay(
+        self, order_id: str, outcome: Outcome, *, quietly: bool = False, again: bool = False
+    ) -> Payment:
         """What happens when a customer pays, or fails to: the order counts one attempt more.
-        `quietly` sends no webhook of it.
+        `quietly` sends no webhook of it; `again` takes the money for a paid order, too, as may
+        happen to a customer with two checkouts open.
         """
         with self._records.transaction() as records:
             order = _existing(records, Order, order_id)
-            if order.status == "paid":
+            if order.status == "paid" and not again:
                 raise already_paid()
             order = order.attempted()
             attempt = payment = Payment(

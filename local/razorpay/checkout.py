@@ -57,17 +57,17 @@ class Checkout:
 
     async def pay(self, request: Request) -> Response:
         body = parse_json(await request.body())
-        quietly = body.get("webhook") is False
-        payment = await self._pay(body.get("orderId"), body.get("outcome"), quietly=quietly)
+        ways = {"quietly": body.get("webhook") is False, "again": body.get("again") is True}
+        payment = await self._pay(body.get("orderId"), body.get("outcome"), **ways)
         return JSONResponse(self._proof(payment))
 
-    async def _pay(self, order_id: object, outcome: object, *, quietly: bool = False) -> Payment:
+    async def _pay(self, order_id: object, outcome: object, **ways: bool) -> Payment:
         if not isinstance(order_id, str) or not order_id:
             raise RazorpayError("The orderId field is required.", field="orderId")
         if outcome not in ("success", "failure"):
             raise RazorpayError("The outcome must be success or failure.", field="outcome")
         self._order(order_id)
-        pay = partial(self._account.pay, order_id, outcome, quietly=quietly)
+        pay = partial(self._account.pay, order_id, outcome, **ways)
         return await run_in_threadpool(pay)
 
     def _order(self, order_id: str) -> Order:

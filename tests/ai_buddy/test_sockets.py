@@ -64,7 +64,7 @@ def test_whoever_is_not_is_refused(sockets: Sockets, headers: dict[str, str]) ->
 def test_a_token_of_a_revoked_session_opens_nothing(sockets: Sockets) -> None:
     caller = a_caller()
     headers = bearer(caller)
-    sessions().end(caller.session_id)
+    sessions().end(caller.session_id, caller.user_id)
 
     assert open_with(headers) == 401
 
@@ -101,7 +101,7 @@ def test_a_ticket_is_kept_as_its_hash_only(sockets: Sockets) -> None:
 def test_a_ticket_of_somebody_who_signed_out_meanwhile_opens_nothing(sockets: Sockets) -> None:
     caller = a_caller()
     ticket = call(create_ticket, caller=caller).body["ticket"]
-    sessions().end(caller.session_id)
+    sessions().end(caller.session_id, caller.user_id)
 
     assert open_with({}, ticket=ticket) == 401
 
@@ -197,7 +197,7 @@ def test_what_was_said_is_in_no_log(
 
 def test_a_session_that_ended_ends_the_connection_at_its_next_frame(sockets: Sockets) -> None:
     client = sockets.connect()
-    sessions().end(client.caller.session_id)
+    sessions().end(client.caller.session_id, client.caller.user_id)
 
     [told] = client.send(take_message, text="Hello")
 

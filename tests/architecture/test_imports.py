@@ -46,7 +46,7 @@ FETCHED = {
 
 def pure_modules() -> list[Source]:
     """Models and services, and whatever modules of their domain they stand on."""
-    rooms = {"model", "service", "reconciliation"}
+    rooms = {"model", "service", "reconciliation", "reminders", "purge", "reports", "rollup"}
     found = {name for name, source in MODULES.items() if source.room in rooms}
     waiting = list(found)
     while waiting:

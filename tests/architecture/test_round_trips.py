@@ -15,7 +15,11 @@ from ai_buddy import endpoints as ai_buddy
 from ai_buddy.model import ConversationKey, Turn, TurnKey
 from ai_buddy.repository import DynamoConversations
 from auth import endpoints as auth
+from auth.wiring import link_minter
 from cart import endpoints as cart
+from notification import endpoints as notification
+from notification.model import Message
+from notification.repository import DynamoMessages
 from operations import endpoints as operations
 from order import endpoints as order
 from order.listeners import confirm_paid_order
@@ -98,6 +102,7 @@ def ledger(aws: None, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     purchase(ledger, customer, seller, rice, razorpay)
     dashboard(ledger, seller)
     assistance(ledger, customer)
+    inbox(ledger, customer)
     ledger.call(operations.check_health)
     ledger.call(product.delete_product, seller, path={"productId": rice["id"]})
     return ledger
@@ -114,7 +119,19 @@ def accounts(ledger: Ledger) -> Caller:
     ledger.call(auth.list_addresses, caller)
     ledger.call(auth.delete_address, caller, path={"addressId": added["id"]})
     ledger.call(auth.logout, caller)
+    recovery(ledger, account["email"], caller)
     return caller
+
+
+def recovery(ledger: Ledger, email: str, caller: Caller) -> None:
+    ledger.call(auth.resend_verification, caller)
+    ledger.call(auth.verify_email, body={"token": link_minter().email_verification(caller.user_id)})
+    ledger.call(auth.forgot_password, body={"email": email})
+    reset = {"token": link_minter().password_reset(caller.user_id), "password": "longer still"}
+    ledger.call(auth.reset_password, body=reset)
+    change = {"currentPassword": "longer still", "newPassword": "the longest of all"}
+    ledger.call(auth.change_password, caller, body=change)
+    ledger.call(auth.logout_all, caller)
 
 
 def catalogue(ledger: Ledger, seller: Caller) -> dict[str, Any]:
@@ -208,6 +225,21 @@ def dashboard(ledger: Ledger, seller: Caller) -> None:
     ledger.call(seller_dashboard.get_seller_metrics, seller)
     ledger.call(seller_dashboard.list_seller_orders, seller)
     ledger.call(seller_dashboard.list_seller_products, seller)
+    ledger.call(seller_dashboard.list_seller_payments, seller)
+    ledger.call(seller_dashboard.list_seller_customers, seller)
+    ledger.call(seller_dashboard.export_seller_list, seller, path={"sheet": "orders"})
+
+
+def inbox(ledger: Ledger, customer: Caller) -> None:
+    """A message that is listed, read by itself, and another that is read with all."""
+    for number in range(2):
+        message_id = f"{new_id()}.order_placed"
+        details = ("order_placed", f"Order {number}", "Hello", utc_now())
+        DynamoMessages(utc_now).keep(Message(message_id, customer.user_id, *details))
+    ledger.call(notification.list_notifications, customer)
+    path = {"notificationId": message_id}
+    ledger.call(notification.read_notification, customer, path=path)
+    ledger.call(notification.read_all_notifications, customer)
 
 
 def assistance(ledger: Ledger, customer: Caller) -> None:

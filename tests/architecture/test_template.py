@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ai_buddy import sockets
+from supermarket import telemetry
 from supermarket.config import Settings, settings
 from supermarket.websocket import SocketAction
 from support.domains import domains, endpoints, listeners
@@ -61,7 +62,8 @@ def test_every_endpoint_and_every_listener_is_deployed() -> None:
     deployed = {function["Handler"] for function in FUNCTIONS.values()}
     written = {*endpoints(), *(f"{domain}.listeners.reactions" for domain in listeners())}
     assert written - deployed == set()
-    assert {h for h in deployed if h.split(".")[1] in {"endpoints", "listeners"}} == written
+    by_themselves = {"jobs", "streams", "feedback", "sockets", "turns"}  # no client and no rule
+    assert {h for h in deployed if h.split(".")[1] not in by_themselves} == written
 
 
 def test_every_action_of_the_socket_is_deployed_under_its_name() -> None:
@@ -114,15 +116,25 @@ def test_a_table_bears_the_stage_in_its_name(name: str) -> None:
     assert TABLES[name]["TableName"] == {"Fn::Sub": f"supermarket-${{Stage}}-{table}"}
 
 
-def test_what_holds_money_or_people_outlives_its_stack() -> None:
+def test_what_holds_money_or_people_outlives_its_stack_unless_that_never_came_to_be() -> None:
     kept = {
         name
         for name in TABLES
-        if template()["Resources"][name].get("DeletionPolicy") == "Retain"
+        if template()["Resources"][name].get("DeletionPolicy") == "RetainExceptOnCreate"
         and template()["Resources"][name].get("UpdateReplacePolicy") == "Retain"
-        and "DeletionProtectionEnabled" in TABLES[name]
+        and TABLES[name].get("DeletionProtectionEnabled")
+        == {"Fn::If": ["IsProtected", True, False]}
     }
     assert kept == HOLD_MONEY_OR_PEOPLE
+    policies = {resource.get("DeletionPolicy") for resource in template()["Resources"].values()}
+    assert policies == {None, "RetainExceptOnCreate"}
+
+
+def test_a_table_is_protected_unless_somebody_says_otherwise() -> None:
+    protection = template()["Parameters"]["DeletionProtection"]
+    assert (protection["Default"], protection["AllowedValues"]) == ("true", ["true", "false"])
+    protected = template()["Conditions"]["IsProtected"]
+    assert protected == {"Fn::Equals": [{"Ref": "DeletionProtection"}, "true"]}
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -134,7 +146,7 @@ def test_a_rule_retries_and_keeps_what_it_cannot_deliver(name: str) -> None:
 
 
 def test_the_bus_may_write_to_every_queue_that_it_needs() -> None:
-    [policy] = resources("AWS::SQS::QueuePolicy").values()
+    policy = resources("AWS::SQS::QueuePolicy")["QueuesTakeEvents"]
     targets = [target for rule in RULES.values() for target in rule["Targets"]]
     needed = {_id(t["Arn"]) for t in targets} | {_id(t["DeadLetterConfig"]["Arn"]) for t in targets}
     assert {queue["Ref"] for queue in policy["Queues"]} == needed
@@ -169,6 +181,29 @@ def test_a_stream_gives_up_in_the_end_and_says_where() -> None:
     for name, event in _events("DynamoDB"):
         assert event["MaximumRetryAttempts"] > 0, name
         assert event["DestinationConfig"]["OnFailure"]["Type"] == "SQS", name
+
+
+def test_somebody_is_told_of_every_dead_letter() -> None:
+    watched = {
+        _id(alarm["Dimensions"][0]["Value"]): alarm
+        for alarm in resources("AWS::CloudWatch::Alarm").values()
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    }
+    assert watched.keys() == _dead_letter_queues()
+    for alarm in watched.values():
+        assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
+        assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 0)
+
+
+def test_alarms_on_our_own_metrics_know_their_dimension() -> None:
+    service = template()["Globals"]["Function"]["Environment"]["Variables"][
+        "POWERTOOLS_SERVICE_NAME"
+    ]
+    alarms = resources("AWS::CloudWatch::Alarm").values()
+    own = [alarm for alarm in alarms if alarm["Namespace"] == telemetry.metrics.namespace]
+    assert own
+    for alarm in own:
+        assert alarm["Dimensions"] == [{"Name": "service", "Value": service}]
 
 
 def test_a_schedule_does_not_pile_up() -> None:
@@ -247,7 +282,7 @@ def _dead_letter_queues() -> set[str]:
 
 def _id(arn: dict[str, str]) -> str:
     """`!GetAtt OrderQueue.Arn` is of `OrderQueue`."""
-    return arn["Fn::GetAtt"].removesuffix(".Arn")
+    return arn["Fn::GetAtt"].partition(".")[0]
 
 
 def _listed(value: Any) -> list[Any]:

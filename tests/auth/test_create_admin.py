@@ -6,6 +6,7 @@ import pytest
 
 from auth.create_admin import main
 from auth.endpoints import get_me, login
+from supermarket.dynamo.audit import AuditRow
 from support.api import call
 from support.auth import PASSWORD, register_somebody
 
@@ -34,6 +35,15 @@ def test_an_admin_can_log_in(typed: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert (reply.status, reply.body["user"]["role"]) == (200, "admin")
     token = {"authorization": f"Bearer {reply.body['accessToken']}"}
     assert call(get_me, headers=token).body["user"]["role"] == "admin"
+
+
+def test_who_was_made_an_admin_is_written_down(typed: pytest.MonkeyPatch) -> None:
+    somebody = register_somebody()
+    assert main(ARGUMENTS) == 0
+    (row,) = AuditRow.scan()
+    assert row.pk != f"user#{somebody['id']}"
+    assert (row.action, row.actor, row.before) == ("admin made", "operator", {})
+    assert row.after == {"username": "root", "role": "admin"}
 
 
 def test_a_taken_name_makes_no_admin(

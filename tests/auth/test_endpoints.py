@@ -2,27 +2,35 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
 import pytest
 
-from auth import endpoints
+from auth import endpoints, wiring
 from auth.endpoints import (
     add_address,
+    change_password,
     delete_address,
+    forgot_password,
     get_me,
     list_addresses,
     login,
     logout,
+    logout_all,
     register,
+    resend_verification,
+    reset_password,
+    verify_email,
 )
-from auth.model import MAX_ADDRESSES, Address, AddressBook
+from auth.model import MAILS_AT_MOST, MAX_ADDRESSES, Address, AddressBook, digest
 from auth.repository import DynamoAddressBooks, UserRow
 from supermarket.clock import utc_now
 from supermarket.config import settings
 from supermarket.contracts import Envelope, UserRegistered
 from supermarket.dynamo.outbox import OutboxRow
+from supermarket.dynamo.rows import database
 from supermarket.http import Endpoint
 from supermarket.tokens import AccessTokens
 from supermarket.wiring import access_tokens, sessions, signing_keys
@@ -434,3 +442,169 @@ def test_both_spellings_of_the_address_book_lead_to_the_same_lambda() -> None:
     one = "{addressId}"
     assert delete_address.routes == (f"DELETE {singular}/{one}", f"DELETE {plural}/{one}")
     assert endpoints.logout.routes == ("GET /api/auth/logout", "POST /api/auth/logout")
+
+
+# --- links in mails ---------------------------------------------------------------------------
+
+NEW_PASSWORD = "a brand new password"
+
+
+def outbox(kind: str) -> list[OutboxRow]:
+    return [row for row in OutboxRow.scan() if row.detail_type == kind]
+
+
+def test_a_forgotten_password_is_replaced_and_every_session_ends() -> None:
+    user = register_somebody()
+    tokens = [log_in(user) for _ in range(2)]
+    link = wiring.link_minter().password_reset(user["id"])
+    reply = call(reset_password, body={"token": link, "password": NEW_PASSWORD})
+    assert reply.status == 200
+    assert the_cookie(reply).value == ""
+    for token in tokens:
+        assert call(get_me, headers=by_header(token)).status == 401
+    body = {"email": user["email"], "password": PASSWORD}
+    assert call(login, body=body).status == 401
+    reply = call(login, body={**body, "password": NEW_PASSWORD})
+    assert (reply.status, reply.body["user"]["emailVerified"]) == (200, True)
+
+
+def test_a_reset_link_works_once_and_says_so() -> None:
+    user = register_somebody()
+    body = {"token": wiring.link_minter().password_reset(user["id"]), "password": NEW_PASSWORD}
+    assert call(reset_password, body=body).status == 200
+    reply = call(reset_password, body={**body, "password": "yet another one"})
+    assert reply.status == 400
+    assert "not valid any more" in reply.body["message"]
+
+
+def test_a_password_that_is_too_short_leaves_the_link_good() -> None:
+    token = wiring.link_minter().password_reset(register_somebody()["id"])
+    reply = call(reset_password, body={"token": token, "password": "short"})
+    assert reply.status == 400
+    assert [error["field"] for error in reply.body["errors"]] == ["password"]
+    assert call(reset_password, body={"token": token, "password": NEW_PASSWORD}).status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"token": "made-up", "password": NEW_PASSWORD},
+        {"token": "", "password": NEW_PASSWORD},
+        {"token": "x" * 129, "password": NEW_PASSWORD},
+        {"token": "💥 ", "password": NEW_PASSWORD},
+        {"token": None, "password": NEW_PASSWORD},
+        {"token": {"$ne": ""}, "password": NEW_PASSWORD},
+        {"password": NEW_PASSWORD},
+        {"token": "made-up", "password": NEW_PASSWORD, "userId": "u1"},
+    ],
+)
+def test_a_token_that_is_none_is_400_and_never_repeated(body: dict[str, Any]) -> None:
+    reply = call(reset_password, body=body)
+    assert reply.status == 400
+    assert "made-up" not in json.dumps(reply.body)
+    assert call(verify_email, body={k: body[k] for k in body if k != "password"}).status == 400
+
+
+def test_forgetting_a_password_is_answered_alike_and_takes_the_same_trips() -> None:
+    user = register_somebody()
+    seen = []
+    for email in (user["email"], "nobody@example.com"):
+        trips: list[str] = []
+        note = partial(_note, trips)
+        events = database().client.meta.events
+        events.register("before-call.dynamodb", note)
+        reply = call(forgot_password, body={"email": email})
+        events.unregister("before-call.dynamodb", note)
+        seen.append((reply.status, reply.body, reply.cookies, trips))
+    assert seen[0] == seen[1]
+    assert seen[0][0] == 202
+    (row,) = outbox("PasswordResetRequested")
+    assert user["id"] in row.detail
+    assert "token" not in row.detail.lower()
+
+
+def _note(trips: list[str], model: Any, **_: Any) -> None:
+    trips.append(model.name)
+
+
+def test_who_asks_too_often_is_answered_as_ever_and_sent_no_more() -> None:
+    user = register_somebody()
+    most = min(MAILS_AT_MOST.values())
+    replies = [call(forgot_password, body={"email": user["email"]}) for _ in range(most + 2)]
+    assert len({(reply.status, reply.body["message"]) for reply in replies}) == 1
+    assert len(outbox("PasswordResetRequested")) == most
+
+
+def test_an_address_is_proved_by_its_link_however_often_it_is_followed() -> None:
+    user = register_somebody()
+    body = {"token": wiring.link_minter().email_verification(user["id"])}
+    replies = [call(verify_email, body=body) for _ in range(2)]
+    assert [reply.status for reply in replies] == [200, 200]
+    token = log_in(user)
+    assert call(get_me, headers=by_header(token)).body["user"]["emailVerified"]
+
+
+def test_another_verification_mail_is_sent_until_the_address_is_proved() -> None:
+    user = register_somebody()
+    token = log_in(user)
+    assert call(resend_verification).status == 401
+    assert call(resend_verification, headers=by_header(token)).status == 202
+    body = {"token": wiring.link_minter().email_verification(user["id"])}
+    assert call(verify_email, body=body).status == 200
+    assert call(resend_verification, headers=by_header(token)).status == 409
+    assert len(outbox("EmailVerificationRequested")) == 1
+
+
+def test_nothing_that_is_logged_or_told_holds_a_token(caplog: pytest.LogCaptureFixture) -> None:
+    user = register_somebody()
+    minter = wiring.link_minter()
+    link, reset = minter.email_verification(user["id"]), minter.password_reset(user["id"])
+    assert link
+    assert reset
+    call(verify_email, body={"token": link})
+    call(reset_password, body={"token": reset, "password": NEW_PASSWORD})
+    call(reset_password, body={"token": reset, "password": NEW_PASSWORD})
+    logged = [str(vars(record)) for record in caplog.records]
+    said = "".join([*logged, *(row.detail for row in OutboxRow.scan())])
+    assert "answered" in said
+    for secret in (link, reset, digest(link), digest(reset), NEW_PASSWORD):
+        assert secret not in said
+
+
+# --- change of the password, logout everywhere --------------------------------------------------
+
+
+def test_a_changed_password_ends_the_other_sessions_only() -> None:
+    user = register_somebody()
+    mine, other = log_in(user), log_in(user)
+    body = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+    assert call(change_password, body=body, headers=by_header(mine)).status == 200
+    assert call(get_me, headers=by_header(mine)).status == 200
+    assert call(get_me, headers=by_header(other)).status == 401
+    assert call(login, body={"email": user["email"], "password": PASSWORD}).status == 401
+    assert call(login, body={"email": user["email"], "password": NEW_PASSWORD}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "at_fault"),
+    [
+        ({"currentPassword": "guessed", "newPassword": NEW_PASSWORD}, "currentPassword"),
+        ({"currentPassword": PASSWORD, "newPassword": "short"}, "newPassword"),
+        ({"currentPassword": PASSWORD}, "newPassword"),
+    ],
+)
+def test_a_change_that_is_no_good_names_its_fault(body: dict[str, str], at_fault: str) -> None:
+    user = register_somebody()
+    reply = call(change_password, body=body, headers=by_header(log_in(user)))
+    assert reply.status == 400
+    assert [error["field"] for error in reply.body["errors"]] == [at_fault]
+    assert log_in(user)
+
+
+def test_a_logout_everywhere_ends_every_session() -> None:
+    user = register_somebody()
+    tokens = [log_in(user) for _ in range(2)]
+    reply = call(logout_all, headers=by_header(tokens[0]))
+    assert (reply.status, the_cookie(reply).value) == (200, "")
+    for token in tokens:
+        assert call(get_me, headers=by_header(token)).status == 401

@@ -1,26 +1,52 @@
 """Accounts and address books, in memory and in DynamoDB alike."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
 
-from auth.model import Account, Address, AddressBook, FullName, User
-from auth.repository import DynamoAccounts, DynamoAddressBooks
+from auth.links import Links
+from auth.model import (
+    MAILS_AT_MOST,
+    Account,
+    Address,
+    AddressBook,
+    FullName,
+    Link,
+    Purpose,
+    User,
+    digest,
+)
+from auth.recovery import MailLimits
+from auth.repository import (
+    AddressBookRow,
+    ClaimRow,
+    CounterRow,
+    DynamoAccounts,
+    DynamoAddressBooks,
+    DynamoLinks,
+    DynamoMailLimits,
+    LinkRow,
+    UserRow,
+)
 from auth.service import Accounts, AddressBooks
+from conftest import NOON, FrozenClock
 from supermarket.caller import Role
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict
 from supermarket.transaction import Transaction
-from support.auth import InMemoryAccounts, InMemoryAddressBooks
+from support.auth import InMemoryAccounts, InMemoryAddressBooks, InMemoryLinks, InMemoryMailLimits
 from support.in_memory import InMemoryOutbox
+from support.template import resources
 
 
 @dataclass(frozen=True)
 class Store:
     accounts: Accounts
     address_books: AddressBooks
+    links: Links
+    limits: MailLimits
     begin: Callable[[], Transaction]
 
     def add(self, account: Account) -> None:
@@ -30,11 +56,23 @@ class Store:
 
 
 @pytest.fixture(params=["in memory", "DynamoDB"])
-def store(request: pytest.FixtureRequest) -> Store:
+def store(request: pytest.FixtureRequest, clock: FrozenClock) -> Store:
     if request.param == "in memory":
-        return Store(InMemoryAccounts(), InMemoryAddressBooks(), InMemoryOutbox().begin)
+        return Store(
+            InMemoryAccounts(),
+            InMemoryAddressBooks(),
+            InMemoryLinks(),
+            InMemoryMailLimits(clock),
+            InMemoryOutbox().begin,
+        )
     request.getfixturevalue("aws")
-    return Store(DynamoAccounts(), DynamoAddressBooks(), DynamoTransaction)
+    return Store(
+        DynamoAccounts(),
+        DynamoAddressBooks(),
+        DynamoLinks(),
+        DynamoMailLimits(clock),
+        DynamoTransaction,
+    )
 
 
 def an_account(user_id: str, username: str, email: str) -> Account:
@@ -117,3 +155,115 @@ def test_of_two_changes_of_the_same_book_the_second_is_refused(store: Store) -> 
         assert store.address_books.replace(mine.add(an_address(1), make_default=False))
         assert not store.address_books.replace(theirs.add(an_address(2), make_default=False))
         assert "a2" not in {address.id for address in store.address_books.of("u1").addresses}
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_link_is_found_by_its_token_and_purpose_alone(store: Store, purpose: Purpose) -> None:
+    account = an_account("u1", "asha", "asha@example.com")
+    link = Link.to(account, purpose, "the token", NOON)
+    store.links.add(link)
+    assert store.links.find(purpose, digest("the token")) == link
+    assert store.links.find(purpose, digest("another token")) is None
+    (other,) = set(Purpose) - {purpose}
+    assert store.links.find(other, digest("the token")) is None
+
+
+def test_a_link_is_used_up_once(store: Store) -> None:
+    link = Link.to(an_account("u1", "asha", "a@example.com"), Purpose.PASSWORD_RESET, "t", NOON)
+    store.links.add(link)
+    mine, theirs = store.begin(), store.begin()
+    for transaction in (mine, theirs):
+        store.links.use_up(link, transaction, Conflict("used"))
+    mine.commit()
+    with pytest.raises(Conflict, match="used"):
+        theirs.commit()
+    assert store.links.find(Purpose.PASSWORD_RESET, digest("t")) is None
+
+
+def test_a_change_of_an_account_leaves_everything_else(store: Store) -> None:
+    account = an_account("u1", "asha", "asha@example.com")
+    store.add(account)
+    verified = replace(account, user=replace(account.user, email_verified=True))
+    changed = replace(account, password_hash="another hash")
+    for after in (verified, changed):  # both were read before either was written
+        transaction = store.begin()
+        store.accounts.change(account, after, transaction, Conflict("late"))
+        transaction.commit()
+    assert store.accounts.find("u1") == replace(verified, password_hash="another hash")
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_change_that_comes_too_late_is_refused(store: Store, gone: bool) -> None:
+    account = an_account("u1", "asha", "asha@example.com")
+    if not gone:
+        store.add(replace(account, password_hash="somebody was faster"))
+    transaction = store.begin()
+    changed = replace(account, password_hash="another hash")
+    store.accounts.change(account, changed, transaction, Conflict("late"))
+    with pytest.raises(Conflict, match="late"):
+        transaction.commit()
+    assert (store.accounts.find("u1") is None) == gone
+
+
+def test_mails_are_counted_by_address_purpose_hour_and_day(
+    store: Store, clock: FrozenClock
+) -> None:
+    def is_let_through(
+        purpose: Purpose = Purpose.PASSWORD_RESET, email: str = "a@b.example"
+    ) -> bool:
+        transaction = store.begin()
+        store.limits.count(purpose, email, transaction, Conflict("enough"))
+        try:
+            transaction.commit()
+        except Conflict:
+            return False
+        return True
+
+    hour, day = MAILS_AT_MOST
+    asked = MAILS_AT_MOST[hour] + 1
+    assert [is_let_through() for _ in range(asked)] == [True] * (asked - 1) + [False]
+    assert is_let_through(purpose=Purpose.EMAIL_VERIFICATION)
+    assert is_let_through(email="c@d.example")
+    clock.advance(hour)
+    assert sum(is_let_through() for _ in range(asked)) == MAILS_AT_MOST[day] - asked + 1
+    clock.advance(hour)
+    assert not is_let_through()
+    clock.advance(day)
+    assert is_let_through()
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_count_keeps_no_address_and_is_forgotten(clock: FrozenClock) -> None:
+    transaction = DynamoTransaction()
+    DynamoMailLimits(clock).count(
+        Purpose.PASSWORD_RESET, "asha@example.com", transaction, Conflict("enough")
+    )
+    transaction.commit()
+    rows = list(CounterRow.scan())
+    assert len(rows) == len(MAILS_AT_MOST)
+    for row in rows:
+        assert "asha" not in row.pk
+        assert clock().timestamp() < row.expires_at <= clock().timestamp() + 24 * 60 * 60
+
+
+@pytest.mark.usefixtures("aws")
+def test_of_a_link_only_the_tokens_digest_is_kept() -> None:
+    account = an_account("u1", "asha", "asha@example.com")
+    DynamoLinks().add(Link.to(account, Purpose.PASSWORD_RESET, "the token", NOON))
+    (row,) = LinkRow.scan()
+    kept = str(row.to_simple_dict())
+    assert digest("the token") in kept
+    assert "the token" not in kept
+    assert account.password_hash not in kept
+
+
+def test_what_must_live_never_says_when_to_be_forgotten() -> None:
+    (user_table,) = (
+        properties
+        for name, properties in resources("AWS::DynamoDB::Table").items()
+        if name == "UserTable"
+    )
+    forgets_by = user_table["TimeToLiveSpecification"]["AttributeName"]
+    assert {LinkRow.expires_at.attr_name, CounterRow.expires_at.attr_name} == {forgets_by}
+    for kind in (UserRow, ClaimRow, AddressBookRow):
+        assert forgets_by not in {each.attr_name for each in kind.get_attributes().values()}

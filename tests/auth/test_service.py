@@ -66,9 +66,9 @@ def test_a_taken_name_is_a_conflict_that_says_which(
 
 def test_a_person_is_known_by_email_or_username(auth: Auth) -> None:
     user = auth.registrar.register(a_registration(username="Asha", email="asha@example.com"))
-    assert auth.service.authenticate("asha@example.com", None, PASSWORD) == user
-    assert auth.service.authenticate(None, "aSHA", PASSWORD) == user
-    assert auth.service.authenticate("asha@example.com", "somebody", PASSWORD) == user
+    assert auth.service.log_in("asha@example.com", None, PASSWORD).user == user
+    assert auth.service.log_in(None, "aSHA", PASSWORD).user == user
+    assert auth.service.log_in("asha@example.com", "somebody", PASSWORD).user == user
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ def test_whatever_is_wrong_the_answer_is_the_same(
 ) -> None:
     auth.registrar.register(a_registration(username="Asha", email="asha@example.com"))
     with pytest.raises(Unauthenticated, match="Invalid credentials"):
-        auth.service.authenticate(email, username, password)
+        auth.service.log_in(email, username, password)
 
 
 def test_an_unknown_name_costs_a_password_check_too(auth: Auth) -> None:
     with pytest.raises(Unauthenticated):
-        auth.service.authenticate("nobody@example.com", None, PASSWORD)
+        auth.service.log_in("nobody@example.com", None, PASSWORD)
     assert auth.passwords.asked == [None]
 
 
@@ -102,7 +102,7 @@ def test_signing_in_opens_a_session_and_signing_out_ends_that_one_only(auth: Aut
     assert role == "user"
     assert auth.sessions.is_open(first, user.id)
 
-    auth.service.sign_out(first)
+    auth.service.sign_out(first, user.id)
     assert not auth.sessions.is_open(first, user.id)
     assert auth.sessions.is_open(second, user.id)
 

@@ -21,6 +21,8 @@ EXPECTED = {
     "GetProduct": 404,
     "GetCart": 401,
     "CreateOrder": 401,
+    "ReceiveWebhook": 200,  # signed with the secret of the tests, and about nothing that we know
+    "RefundPayment": 401,
 }
 
 

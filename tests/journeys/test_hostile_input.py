@@ -22,12 +22,19 @@ OPEN = PUBLIC | {
     "POST /api/auth/login",
     "GET /api/auth/logout",
     "POST /api/auth/logout",
+    "POST /api/auth/password/forgot",
+    "POST /api/auth/password/reset",
+    "POST /api/auth/email/verify",
     "POST /api/payments/webhook",  # its signature is its sign-in
 }
 FOR_ADMINS = {"POST /api/payments/{paymentId}/refund"}
 WITH_BODY = {
     "POST /api/auth/register",
     "POST /api/auth/login",
+    "POST /api/auth/password/forgot",
+    "POST /api/auth/password/reset",
+    "POST /api/auth/password/change",
+    "POST /api/auth/email/verify",
     "POST /api/auth/users/me/address",
     "POST /api/products",
     "PATCH /api/products/{productId}",
@@ -78,7 +85,7 @@ def people(endpoints: dict[str, Any]) -> dict[str, Person]:
 
 def send(person: Person, route: str, **options: Any) -> httpx.Response:
     method, path = route.split(" ")
-    for name in ("productId", "orderId", "paymentId", "addressId"):
+    for name in ("productId", "orderId", "paymentId", "addressId", "notificationId"):
         path = path.replace("{" + name + "}", new_id())
     return person.send(method, path, **options)
 

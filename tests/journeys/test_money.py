@@ -22,7 +22,13 @@ import pytest
 
 from local.locks import locked
 from supermarket.clock import new_id
-from support.deployed import let_reservation_run_out, rows, rows_of, run_job
+from support.deployed import (
+    let_reservation_run_out,
+    lose_news_of_payment,
+    rows,
+    rows_of,
+    run_job,
+)
 from support.local_cloud import HOME
 from support.razorpay import Razorpay
 from support.shop import Person, at_once, eventually
@@ -254,6 +260,22 @@ def test_without_any_callback_or_webhook_one_reconciliation_confirms_orders(
     assert purchases[0].status == "PENDING"
 
 
+def test_an_order_that_never_heard_of_its_money_is_confirmed_by_the_reconciliation(
+    endpoints: dict[str, Any], razorpay: Razorpay
+) -> None:
+    purchase = Purchase.begin(endpoints)
+    proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+    assert purchase.customer.post("/api/payments/verify", proof).status_code == 200
+    purchase.waits_for("CONFIRMED")
+    lose_news_of_payment(endpoints, purchase.order_id)
+    assert purchase.status == "PENDING"
+    reconcile(endpoints)
+    seen = purchase.customer.order(purchase.order_id)
+    assert [step["status"] for step in seen["timeline"]] == ["PENDING", "CONFIRMED"]
+    assert (seen["status"], seen["payment"]) == ("CONFIRMED", {"status": "COMPLETED"})
+    assert purchase.history == OPENED_AND_PAID
+
+
 # --- money that comes too late --------------------------------------------------------------------
 
 
@@ -313,6 +335,53 @@ def test_money_for_an_expired_order_goes_back_whoever_tells_of_it(
     assert answer.status_code == 200, answer.text
     purchase.waits_for_payment("REFUNDED")
     sees_all_money_back(purchase, razorpay, admin)
+
+
+# --- money that comes twice -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("teller", ["callback", "webhook", "nobody"])
+def test_an_order_that_was_paid_twice_stands_and_the_second_payment_goes_back(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person, teller: str
+) -> None:
+    purchase = Purchase.begin(endpoints)
+    first, second = (
+        proof_of(razorpay.is_paid(purchase.razorpay_order_id, again=again))
+        for again in (False, True)
+    )
+    assert purchase.customer.post("/api/payments/verify", first).status_code == 200
+    for _ in range(2):
+        if teller == "callback":
+            answer = purchase.customer.post("/api/payments/verify", second)
+            assert answer.json()["message"] == "The payment is complete"
+        elif teller == "webhook":
+            told = razorpay.delivers(razorpay.webhook(second["razorpay_payment_id"]))
+            assert told.status_code == 200
+    reconcile(endpoints)
+    purchase.waits_for("CONFIRMED")
+    purchase.waits_for_mail("on the way back to you")
+    [record] = razorpay.refunds_of(second["razorpay_payment_id"])
+    assert razorpay.refunds_of(first["razorpay_payment_id"]) == []
+    payment = purchase.payment
+    assert (payment["status"], payment["razorpayPaymentId"]) == (
+        "COMPLETED",
+        first["razorpay_payment_id"],
+    )
+    [refund] = payment["refunds"]
+    assert (refund["status"], refund["razorpayRefundId"]) == ("PROCESSED", record["id"])
+    assert refund["amount"] == payment["price"]
+    assert payment["refunded"]["amount"] == 0
+    books = purchase.books(admin)
+    assert (books["capture"], books["fee"], books["refund"], books["owed"]) == (2, 2, 1, 0)
+    assert books["sales"] == -minor(payment["price"])
+    [mail] = [
+        mail["text"]
+        for mail in purchase.customer.mails(endpoints)
+        if "on the way back to you" in mail["subject"]
+    ]
+    assert "your second payment" in mail
+    assert "paid twice" in mail
+    assert (purchase.status, purchase.stock) == ("CONFIRMED", 0)
 
 
 # --- webhooks that are not what they should be ----------------------------------------------------

@@ -44,9 +44,9 @@ def test_a_purchase_ends_confirmed_with_mails_and_on_the_sellers_dashboards(
     assert paid.json()["payment"]["status"] == "COMPLETED"
     customer.waits_for_status(order["id"], "CONFIRMED")
 
-    eventually(lambda: len(customer.mails(endpoints)) >= 4, "four mails for the customer")
+    eventually(lambda: len(customer.mails(endpoints)) >= 5, "five mails for the customer")
     subjects = [mail["subject"] for mail in customer.mails(endpoints)]
-    assert len(subjects) == len(set(subjects)) == 4
+    assert len(subjects) == len(set(subjects)) == 5
 
     eventually(lambda: metrics_of(first)["sales"] == 2, "the first seller's sale")
     eventually(lambda: metrics_of(second)["sales"] == 3, "the second seller's sale")

@@ -97,6 +97,6 @@ def test_a_payment_verified_many_times_at_once_has_one_effect(endpoints: dict[st
     customer.waits_for_status(order["id"], "CONFIRMED")
     timeline = customer.order(order["id"])["timeline"]
     assert [step["status"] for step in timeline] == ["PENDING", "CONFIRMED"]
-    eventually(lambda: len(customer.mails(endpoints)) >= 4, "the mails of the purchase")
+    eventually(lambda: len(customer.mails(endpoints)) >= 5, "the mails of the purchase")
     subjects = Counter(mail["subject"] for mail in customer.mails(endpoints))
     assert set(subjects.values()) == {1}

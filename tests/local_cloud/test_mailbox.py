@@ -1,5 +1,6 @@
 """The mailbox, reading from something that answers as the emulator's SES does."""
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore.stub import ANY, Stubber
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.mailbox import create_app
+from local.emulator import root_client
+from local.mailbox import create_app, feedback
 
 Serve = Callable[[Starlette, str], str]
 
@@ -78,7 +81,10 @@ def clock() -> Clock:
 
 @pytest.fixture
 def address(emulator: str, tmp_path: Path, clock: Clock, serve: Serve) -> str:
-    return serve(create_app(tmp_path, emulator_url=emulator, clock=clock), "/mailbox")
+    app = create_app(
+        tmp_path, emulator_url=emulator, configuration_set="supermarket-test", clock=clock
+    )
+    return serve(app, "/mailbox")
 
 
 def messages(address: str, **query: str) -> list[dict[str, Any]]:
@@ -180,6 +186,95 @@ def test_many_readers_at_once_see_the_same(ses: Ses, address: str) -> None:
     for reader in readers:
         reader.join()
     assert seen == [50] * 12
+
+
+class Account:
+    """The emulator's SES and SNS as their service models know them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clients = {name: root_client("http://127.0.0.1:9", name) for name in ("sesv2", "sns")}
+        self.stubbers = {name: Stubber(client) for name, client in self.clients.items()}
+        for stubber in self.stubbers.values():
+            stubber.activate()
+        self.published: list[dict[str, Any]] = []
+        monkeypatch.setattr(feedback, "root_client", lambda _, name: self.clients[name])
+        self.clients["sns"].meta.events.register(
+            "provide-client-params.sns.Publish", lambda params, **_: self.published.append(params)
+        )
+
+    def listens(self, *kinds: str, enabled: bool = True) -> None:
+        destination = {
+            "Name": "feedback",
+            "Enabled": enabled,
+            "MatchingEventTypes": list(kinds),
+            "SnsDestination": {"TopicArn": "arn:aws:sns:us-east-1:000000000000:feedback"},
+        }
+        self.stubbers["sesv2"].add_response(
+            "get_configuration_set_event_destinations",
+            {"EventDestinations": [destination]},
+            {"ConfigurationSetName": "supermarket-test"},
+        )
+        self.stubbers["sns"].add_response(
+            "publish", {"MessageId": "1"}, {"TopicArn": ANY, "Subject": ANY, "Message": ANY}
+        )
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    return Account(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "part", "people"),
+    [
+        ("bounce", "Permanent", "bounce", "bouncedRecipients"),
+        ("bounce?type=Transient", "Transient", "bounce", "bouncedRecipients"),
+        ("complaint", "abuse", "complaint", "complainedRecipients"),
+        ("complaint?type=not-spam", "not-spam", "complaint", "complainedRecipients"),
+    ],
+)
+def test_feedback_on_a_mail_goes_where_ses_would_send_it(
+    ses: Ses, address: str, account: Account, path: str, kind: str, part: str, people: str
+) -> None:
+    account.listens("BOUNCE", "COMPLAINT")
+    id_ = ses.send(To=["Asha Rao <asha@example.com>"])
+    answer = http.post(f"{address}/api/messages/{id_}/{path}")
+    assert answer.status_code == 202
+    (call,) = account.published
+    assert call["TopicArn"].endswith(":feedback")
+    told = json.loads(call["Message"])
+    assert told == answer.json()
+    assert told["eventType"] == part.capitalize()
+    assert told[part][people][0]["emailAddress"] == "asha@example.com"
+    assert kind in (told[part].get("bounceType"), told[part].get("complaintFeedbackType"))
+    assert told["mail"]["messageId"] == id_
+    assert told["mail"]["tags"] == {"ses:configuration-set": ["supermarket-test"]}
+
+
+def test_feedback_that_nobody_asked_for_is_not_sent(
+    ses: Ses, address: str, account: Account
+) -> None:
+    account.listens("COMPLAINT")
+    answer = http.post(f"{address}/api/messages/{ses.send()}/bounce")
+    assert answer.status_code == 409
+    assert "no Bounce" in answer.json()["message"]
+    assert account.published == []
+
+
+def test_feedback_on_an_unknown_mail_or_of_an_unknown_kind_is_refused(
+    ses: Ses, address: str, account: Account
+) -> None:
+    assert http.post(f"{address}/api/messages/nothing/bounce").status_code == 404
+    refused = http.post(f"{address}/api/messages/{ses.send()}/bounce?type=Total")
+    assert refused.status_code == 400
+    assert "Permanent, Transient, Undetermined" in refused.json()["message"]
+    assert account.published == []
+
+
+def test_the_page_offers_what_the_mailbox_can_tell_the_shop(address: str) -> None:
+    page = http.get(f"{address}/").text
+    for path in ("bounce", "bounce?type=Transient", "complaint"):
+        assert f'data-feedback="{path}"' in page
 
 
 def test_the_page_finds_its_parts_from_where_it_is_mounted(address: str) -> None:

@@ -246,6 +246,16 @@ def test_a_paid_order_takes_no_further_payment(client: Any, address: str, outcom
     assert client.order.fetch(order["id"])["attempts"] == 1
 
 
+def test_a_customer_with_two_checkouts_open_may_pay_twice(client: Any, address: str) -> None:
+    order = new_order(client)
+    pay(address, order["id"])
+    twice = {"orderId": order["id"], "outcome": "success", "again": True}
+    assert http.post(f"{address}/simulator/pay", json=twice).status_code == 200
+    payments = client.order.payments(order["id"])["items"]
+    assert [payment["status"] for payment in payments] == ["captured", "captured"]
+    assert client.order.fetch(order["id"])["amount_paid"] == order["amount"]
+
+
 def test_paying_an_unknown_order_is_404(address: str) -> None:
     body = {"orderId": "order_unknown", "outcome": "success"}
     answer = http.post(f"{address}/simulator/pay", json=body)

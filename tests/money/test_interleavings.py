@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from order.model import Order, OrderStatus
-from payment.ledger import Account, Kind
-from payment.model import RefundStatus
+from order.model import OrderStatus
+from payment.ledger import Account, Entry, Kind
+from payment.model import RazorpayRefund, RefundStatus
 from payment.refunds import THE_SHOP
 from supermarket.contracts import (
     Event,
@@ -121,7 +121,7 @@ def nothing_happens_twice(shop: MoneyShop) -> None:
     assert all(len(results) == 1 for results in shop.answers.values())
     payments = Counter(payment.order_id for payment in shop.payments.all())
     assert set(payments.values()) <= {1}
-    made = Counter(refund.our_id for refund in shop.razorpay.refunds.values())
+    made = Counter(refund.our_id for refund in shop.razorpay.refunds.values() if refund.our_id)
     assert set(made.values()) <= {1}
     for attempt in shop.razorpay.taken():
         assert shop.razorpay.given_back(attempt) <= attempt.minor
@@ -146,14 +146,14 @@ def the_ledger_tells_what_razorpay_did(shop: MoneyShop) -> None:
             attempt = shop.razorpay.attempts[entry.reference]
             assert (attempt.is_taken, attempt.minor) == (True, moved)
         if entry.kind is Kind.REFUND:
-            (refund,) = (r for r in shop.razorpay.refunds.values() if r.our_id == entry.reference)
+            refund = _at_razorpay(shop, entry)
             assert (refund.status, refund.amount.minor) == (RefundStatus.PROCESSED, -moved)
     assert set(sums.values()) <= {0}
 
 
 def only_cancelled_orders_are_given_back_unasked(shop: MoneyShop) -> None:
     for payment in shop.payments.all():
-        if any(refund.requested_by == THE_SHOP for refund in payment.refunds):
+        if any(refund.requested_by == THE_SHOP for refund in payment.own_refunds):
             assert shop.orders.kept[payment.order_id].status is OrderStatus.CANCELLED
 
 
@@ -162,10 +162,12 @@ def no_money_is_kept_for_nothing(shop: MoneyShop) -> None:
     for attempt in shop.razorpay.taken():
         payment = shop.payments.find_by_attempt(attempt.id)
         assert payment is not None
-        has_failed = any(refund.status is RefundStatus.FAILED for refund in payment.refunds)
+        own = [refund for refund in payment.refunds if payment.attempt_of(refund) == attempt.id]
+        has_failed = any(refund.status is RefundStatus.FAILED for refund in own)
         is_back = shop.razorpay.given_back(attempt) == attempt.minor
         alive = shop.orders.kept[payment.order_id].status in PAID_FOR
-        assert alive or is_back or has_failed
+        bought_something = alive and attempt.id == payment.razorpay_payment_id
+        assert bought_something or is_back or has_failed
 
 
 def the_ledger_is_complete(shop: MoneyShop) -> None:
@@ -178,14 +180,19 @@ def the_ledger_is_complete(shop: MoneyShop) -> None:
 
 def orders_know_of_their_money(shop: MoneyShop) -> None:
     for order in shop.orders.kept.values():
-        taken = [a for a in shop.razorpay.taken() if a.razorpay_order_id == _place(shop, order)]
+        payment = shop.payments.find_by_order(order.id)
+        place = payment.razorpay_order_id if payment else None
+        taken = [a for a in shop.razorpay.taken() if a.razorpay_order_id == place]
         assert order.is_paid is bool(taken)
-        is_back = any(shop.razorpay.given_back(a) == a.minor for a in taken)
+        own = [a for a in taken if payment and a.id == payment.razorpay_payment_id]
+        is_back = any(shop.razorpay.given_back(a) == a.minor for a in own)
         assert (order.refunded_at is not None) is is_back
         assert not (is_back and order.can_be_cancelled)
 
 
-def _place(shop: MoneyShop, order: Order) -> str | None:
-    """Where an order is paid at Razorpay."""
-    payment = shop.payments.find_by_order(order.id)
-    return payment.razorpay_order_id if payment else None
+def _at_razorpay(shop: MoneyShop, entry: Entry) -> RazorpayRefund:
+    """The refund that an entry tells of."""
+    (payment,) = (p for p in shop.payments.all() if p.id == entry.payment_id)
+    refund = payment.refund_of_id(entry.reference)
+    assert refund.razorpay_refund_id is not None
+    return shop.razorpay.refunds[refund.razorpay_refund_id]

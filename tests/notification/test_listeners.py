@@ -2,38 +2,55 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.stub import ANY, Stubber
 
-from notification import gateways, wiring
-from notification.gateways import PowertoolsOnce
+from auth.wiring import link_minter
+from conftest import FrozenClock
+from notification import wiring
+from notification.gateways import LinkMinter
 from notification.listeners import reactions
-from supermarket import telemetry
+from notification.model import Message
+from supermarket import events, telemetry
 from supermarket.clock import new_id
+from supermarket.config import settings
 from supermarket.contracts import Event
 from supermarket.dynamo.outbox import OutboxRow
 from support import cloud
 from support.notification import (
+    cart_abandoned,
+    email_verification_requested,
     order_cancelled,
+    order_confirmed,
     order_delivered,
     order_placed,
     order_shipped,
+    password_reset_requested,
     payment_completed,
     payment_failed,
     payment_initiated,
     payment_refunded,
     product_created,
+    sales_report,
+    stock_ran_low,
     user_registered,
 )
-from support.template import resources, template
+from support.template import resources
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 EVENTS: dict[str, Callable[[], Event]] = {
     "UserRegistered": user_registered,
+    "EmailVerificationRequested": email_verification_requested,
+    "PasswordResetRequested": password_reset_requested,
     "ProductCreated": product_created,
+    "StockRanLow": stock_ran_low,
+    "SalesReportReady": sales_report,
+    "CartAbandoned": cart_abandoned,
+    "OrderConfirmed": order_confirmed,
     "OrderPlaced": order_placed,
     "PaymentInitiated": payment_initiated,
     "PaymentCompleted": payment_completed,
@@ -46,14 +63,46 @@ EVENTS: dict[str, Callable[[], Event]] = {
 
 
 @pytest.fixture(autouse=True)
-def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+def ses(monkeypatch: pytest.MonkeyPatch, clock: FrozenClock) -> Iterator[Stubber]:
     """SES as its own service model knows it: a parameter it would refuse is refused here."""
     client = cloud.client("sesv2")
     monkeypatch.setattr(wiring, "_ses", lambda: client)
-    wiring.notification_service.cache_clear()
+    monkeypatch.setattr(wiring, "utc_now", clock)
+    forget()
     with Stubber(client) as stubber:
         yield stubber
+    forget()
+
+
+def forget() -> None:
     wiring.notification_service.cache_clear()
+    wiring.inbox.cache_clear()
+
+
+class NumberedTokens:
+    """`LinkMinter` with a sign in its tokens that an address cannot have as it is."""
+
+    def __init__(self) -> None:
+        self.minted: list[str] = []
+
+    def email_verification(self, user_id: str) -> str:
+        self.minted.append(f"verify-{user_id}-{len(self.minted)}")
+        return self.minted[-1] + "+"
+
+    def password_reset(self, user_id: str) -> str:
+        self.minted.append(f"reset-{user_id}-{len(self.minted)}")
+        return self.minted[-1] + "+"
+
+
+@pytest.fixture(autouse=True)
+def minter(monkeypatch: pytest.MonkeyPatch) -> NumberedTokens:
+    minter = NumberedTokens()
+    monkeypatch.setattr(wiring, "_link_minter", lambda: minter)
+    return minter
+
+
+def inbox_of(user_id: str) -> list[Message]:
+    return list(wiring.inbox().open(user_id, None, 100).page.messages)
 
 
 def takes(ses: Stubber, times: int = 1) -> None:
@@ -61,7 +110,12 @@ def takes(ses: Stubber, times: int = 1) -> None:
         ses.add_response(
             "send_email",
             {"MessageId": new_id()},
-            {"FromEmailAddress": ANY, "Destination": ANY, "Content": ANY},
+            {
+                "FromEmailAddress": ANY,
+                "Destination": ANY,
+                "Content": ANY,
+                "ConfigurationSetName": "supermarket-test",
+            },
         )
 
 
@@ -73,19 +127,18 @@ def record(event: Event, correlation_id: str = "request-1") -> dict[str, Any]:
     telemetry.begin(correlation_id)
     row = OutboxRow.of(event)
     body = {"detail-type": row.detail_type, "detail": json.loads(row.detail)}
-    return {"messageId": new_id(), "body": json.dumps(body), "eventSource": "aws:sqs"}
+    return {
+        "messageId": new_id(),
+        "body": json.dumps(body),
+        "receiptHandle": "receipt",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:ap-south-1:000000000000:notifications",
+    }
 
 
 def deliver(*records: dict[str, Any]) -> list[str]:
     answer = reactions({"Records": list(records)}, None)
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
-
-
-def remembered() -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = cloud.client("dynamodb").scan(
-        TableName="supermarket-test-idempotency"
-    )["Items"]
-    return items
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -95,6 +148,7 @@ def test_every_event_sends_one_mail_however_often_it_comes(name: str, ses: Stubb
     assert deliver(event, event) == []
     assert deliver(event) == []
     ses.assert_no_pending_responses()
+    assert len(inbox_of("u1")) == 1
 
 
 def test_the_rule_lets_exactly_these_events_through() -> None:
@@ -127,50 +181,97 @@ def test_an_event_that_nobody_asked_for_needs_no_correlation_id(ses: Stubber) ->
     assert deliver(record(payment_failed(), correlation_id="")) == []
 
 
-def test_a_mail_that_ses_refuses_goes_back_to_the_queue_and_only_that_one(ses: Stubber) -> None:
+def test_a_mail_that_ses_does_not_take_goes_back_to_the_queue_and_only_that_one(
+    ses: Stubber, clock: FrozenClock
+) -> None:
     refuses(ses)
     takes(ses, times=2)
     bad, good = record(order_placed()), record(payment_completed())
     assert deliver(bad, good) == [bad["messageId"]]
+    clock.advance(timedelta(seconds=60))
     assert deliver(bad) == []
     ses.assert_no_pending_responses()
 
 
-def test_what_was_sent_is_forgotten_after_it_cannot_come_again(ses: Stubber) -> None:
-    takes(ses)
-    deliver(record(order_placed()))
-    (item,) = remembered()
-    assert item["id"]["S"].startswith("notification.order_placed#")
-    assert item["status"]["S"] == "COMPLETED"
-    retention = 2 * resources("AWS::SQS::Queue")["NotificationQueue"]["MessageRetentionPeriod"]
-    assert retention <= gateways.REMEMBERED_FOR_SECONDS
-    assert "asha" not in json.dumps(item).lower()
-
-
-def test_an_attempt_that_died_does_not_block_the_mail_for_ever(
-    ses: Stubber, monkeypatch: pytest.MonkeyPatch
+def test_a_refusal_for_good_is_told_in_the_log_and_never_forgotten(
+    ses: Stubber, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class PowerCut(BaseException):
-        """Nothing catches this, as nothing catches a Lambda's death."""
-
-    def die() -> None:
-        raise PowerCut
-
-    sent: list[str] = []
-    store = wiring.notification_service()._once
-    assert isinstance(store, PowertoolsOnce)
-    monkeypatch.setattr(gateways, "AN_ATTEMPT_TAKES_MILLISECONDS", -1)
-    with pytest.raises(PowerCut):
-        store.do("mail", "event-1", die)
-    assert [item["status"]["S"] for item in remembered()] == ["INPROGRESS"]
-    store.do("mail", "event-1", lambda: sent.append("mail"))
-    assert sent == ["mail"]
+    ses.add_client_error("send_email", "MessageRejected", "The address is not allowed")
+    event = record(order_placed())
+    assert deliver(event) == [event["messageId"]]
+    assert "SES refuses this mail for good: MessageRejected" in caplog.text
+    assert '"MailsRefused"' in capsys.readouterr().out
+    assert inbox_of("u1") == []
 
 
-def test_an_attempt_ends_after_the_lambda_and_before_the_queue_tries_again() -> None:
-    queue = resources("AWS::SQS::Queue")["NotificationQueue"]
-    timeout = resources("AWS::Serverless::Function")["NotificationReactions"].get(
-        "Timeout", template()["Globals"]["Function"]["Timeout"]
+@pytest.mark.parametrize("code", ["TooManyRequestsException", "InternalFailure", "LimitExceeded"])
+def test_what_may_get_better_is_no_refusal_for_good(
+    code: str, ses: Stubber, caplog: pytest.LogCaptureFixture
+) -> None:
+    ses.add_client_error("send_email", code)
+    event = record(order_placed())
+    assert deliver(event) == [event["messageId"]]
+    assert code in caplog.text
+    assert "for good" not in caplog.text
+
+
+def test_a_mail_over_the_limit_is_hidden_in_its_queue_until_the_next_hour(
+    ses: Stubber, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MAILS_PER_RECIPIENT_PER_HOUR", "1")
+    settings.cache_clear()
+    takes(ses)
+    first, second = record(order_placed()), record(order_placed())
+    hidden: list[dict[str, Any]] = []
+    sqs = cloud.client("sqs")
+    monkeypatch.setattr(sqs, "change_message_visibility", lambda **call: hidden.append(call))
+    monkeypatch.setattr(events, "_sqs", lambda: sqs)
+    try:
+        assert deliver(first, second) == [second["messageId"]]
+    finally:
+        settings.cache_clear()
+    (call,) = hidden
+    assert call["QueueUrl"].endswith("/000000000000/notifications")
+    assert call["ReceiptHandle"] == "receipt"
+    assert call["VisibilityTimeout"] == 60 * 60 + 1  # it is exactly noon
+    assert "reaction put off" in caplog.text
+    ses.assert_no_pending_responses()
+
+
+def test_secrets_stand_in_no_log_and_in_no_table(
+    ses: Stubber,
+    minter: NumberedTokens,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    takes(ses)
+    refuses(ses)
+    takes(ses)
+    told = [user_registered(), password_reset_requested(), email_verification_requested()]
+    deliver(*(record(event) for event in told))
+    assert len(minter.minted) == 3
+    kept = json.dumps(cloud.client("dynamodb").scan(TableName="supermarket-test-notification"))
+    said = "".join(capsys.readouterr()) + caplog.text
+    for token in minter.minted:
+        assert token not in kept
+        assert token not in said
+    assert "asha@" not in said
+
+
+def test_the_link_leads_to_the_storefront_with_a_token_of_auths(
+    ses: Stubber, minter: NumberedTokens
+) -> None:
+    seen: list[dict[str, Any]] = []
+    takes(ses)
+    ses.client.meta.events.register(
+        "provide-client-params.sesv2.SendEmail", lambda params, **_: seen.append(params)
     )
-    assert timeout * 1000 < gateways.AN_ATTEMPT_TAKES_MILLISECONDS
-    assert queue["VisibilityTimeout"] * 1000 > gateways.AN_ATTEMPT_TAKES_MILLISECONDS
+    deliver(record(password_reset_requested()))
+    text = seen[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert f"https://shop.example/reset-password?token={minter.minted[0]}%2B" in text
+
+
+def test_the_real_minter_of_auth_is_what_notification_expects() -> None:
+    minter: LinkMinter = link_minter()
+    assert minter.email_verification("nobody") is None
+    assert minter.password_reset("nobody") is None

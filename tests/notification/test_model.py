@@ -27,6 +27,7 @@ from supermarket.money import Currency, Money
         (1_234_567_890, Currency.INR, "₹1,23,45,678.90"),
         (123_450, Currency.USD, "$1,234.50"),
         (123_456_789, Currency.USD, "$1,234,567.89"),
+        (-12_345_600, Currency.INR, "−₹1,23,456.00"),  # noqa: RUF001 - a real minus
     ],
 )
 def test_an_amount_is_written_as_its_country_does(
@@ -82,10 +83,10 @@ def test_a_link_is_no_name(name: str) -> None:
     [
         ("Basmati Rice, 1.5 kg", "Basmati Rice, 1.5 kg"),
         ("Milk 1/2 L: fresh", "Milk 1/2 L: fresh"),
-        ("You won! https://evil.example/now", "your new product"),
-        ("Claim at WWW.evil.example", "your new product"),
-        ("evil.example pays", "your new product"),
-        ("write to a@b", "your new product"),
+        ("You won! https://evil.example/now", "your product"),
+        ("Claim at WWW.evil.example", "your product"),
+        ("evil.example pays", "your product"),
+        ("write to a@b", "your product"),
     ],
 )
 def test_a_title_leads_no_reader_elsewhere(title: str, shown: str) -> None:

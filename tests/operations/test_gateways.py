@@ -6,9 +6,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import botocore.session
 import pytest
+from botocore.config import Config
 from botocore.stub import ANY, Stubber
 
 from operations.gateways import EventBridge, all_routes, web_probe
+from operations.model import Refusal
+from operations.service import BatchRefused, BusUnavailable
 from support.operations import an_event
 from support.template import routes_of_functions
 
@@ -42,16 +45,49 @@ def test_each_entry_is_looked_at(stubbed: tuple[EventBridge, Stubber]) -> None:
         {"EventId": "1"},
         {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"},
         {"EventId": "3"},
+        {"ErrorCode": "MalformedDetail", "ErrorMessage": "no JSON"},
     ]
-    stub.add_response("put_events", {"FailedEntryCount": 1, "Entries": results}, {"Entries": ANY})
-    refused = bus.put([an_event("a"), an_event("b"), an_event("c")])
-    assert refused == {"b": "ThrottlingException: slow down"}
+    stub.add_response("put_events", {"FailedEntryCount": 2, "Entries": results}, {"Entries": ANY})
+    assert bus.put([an_event(event_id) for event_id in "abcd"]) == {
+        "b": Refusal("ThrottlingException: slow down"),
+        "d": Refusal("MalformedDetail: no JSON", is_final=True),
+    }
 
 
-def test_a_call_that_fails_as_a_whole_refuses_all(stubbed: tuple[EventBridge, Stubber]) -> None:
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("ValidationException", 400), ("RequestEntityTooLarge", 413), ("413", 413)],
+)
+def test_a_call_whose_content_is_at_fault_can_be_split(
+    stubbed: tuple[EventBridge, Stubber], code: str, status: int
+) -> None:
     bus, stub = stubbed
-    stub.add_client_error("put_events", "AccessDeniedException")
-    assert bus.put([an_event("a"), an_event("b")]).keys() == {"a", "b"}
+    stub.add_client_error("put_events", code, http_status_code=status)
+    with pytest.raises(BatchRefused, match=code):
+        bus.put([an_event("a"), an_event("b")])
+
+
+@pytest.mark.parametrize(
+    "code", ["AccessDeniedException", "ThrottlingException", "InternalFailure"]
+)
+def test_a_call_that_fails_for_other_reasons_cannot(
+    stubbed: tuple[EventBridge, Stubber], code: str
+) -> None:
+    bus, stub = stubbed
+    stub.add_client_error("put_events", code)
+    with pytest.raises(BusUnavailable, match=code):
+        bus.put([an_event("a"), an_event("b")])
+
+
+def test_a_bus_that_nobody_answers_for_is_unavailable() -> None:
+    client = botocore.session.get_session().create_client(
+        "events",
+        region_name="ap-south-1",
+        endpoint_url="http://127.0.0.1:9",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    with pytest.raises(BusUnavailable):
+        EventBridge(client, "supermarket-test").put([an_event("a")])
 
 
 class Answering(BaseHTTPRequestHandler):

@@ -325,6 +325,8 @@ def test_a_paid_order_is_cancelled_and_waits_for_its_refund() -> None:
     cancelled = on_order(endpoints.cancel_order, order_id, caller)
     assert cancelled.body["order"]["payment"] == {"status": "REFUND_PENDING"}
     assert "money" in cancelled.body["message"]
+    (written,) = AuditRow.query(f"order#{order_id}")
+    assert (written.action, written.actor) == ("order cancelled", caller.user_id)
     assert stock_of(product) == 5
     order_service().refund(order_id)
     shown = on_order(endpoints.get_order, order_id, caller).body["order"]

@@ -7,6 +7,7 @@ import pytest
 from conftest import FrozenClock
 from order import jobs, wiring
 from order.model import Order, OrderStatus
+from order.service import GRACE
 from support.api import a_caller
 from support.order import RESERVATION, LittleShop
 
@@ -35,7 +36,7 @@ def test_only_what_has_run_out_is_released_and_only_once(
     shop.service.confirm(paid.id)
     clock.advance(timedelta(minutes=1))
     young = shop.places(ASHA)
-    clock.advance(RESERVATION - timedelta(minutes=1))
+    clock.advance(RESERVATION + GRACE - timedelta(minutes=1))
     assert run() == {"released": 1, "skipped": 0, "failed": 0}
     assert [status_of(shop, order) for order in (old, paid, young)] == [
         OrderStatus.CANCELLED,
@@ -50,7 +51,7 @@ def test_a_failure_stops_none_of_the_rest(
     shop: LittleShop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     placed = [shop.places(ASHA) for _ in range(3)]
-    clock.advance(RESERVATION)
+    clock.advance(RESERVATION + GRACE)
     expire = shop.service.expire
 
     def expire_all_but_the_first(order_id: str) -> bool:
@@ -72,7 +73,7 @@ def test_a_run_is_bounded_and_the_next_one_goes_on(
     monkeypatch.setattr(jobs, "ORDERS_PER_RUN", 2)
     for _ in range(3):
         shop.places(ASHA)
-    clock.advance(RESERVATION)
+    clock.advance(RESERVATION + GRACE)
     assert [run()["released"] for _ in range(3)] == [2, 1, 0]
 
 
@@ -80,7 +81,7 @@ def test_two_runs_at_once_release_everything_once(
     shop: LittleShop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = shop.places(ASHA, stock=10, quantity=4)
-    clock.advance(RESERVATION)
+    clock.advance(RESERVATION + GRACE)
     found = shop.service.expired(10)
     assert run()["released"] == 1
     monkeypatch.setattr(shop.service, "expired", lambda _limit: found)

@@ -1,5 +1,6 @@
 """Use cases of orders, in a little shop in memory."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -20,7 +21,7 @@ from order.model import (
     OrderStatus,
     PaymentStatus,
 )
-from order.service import Moved
+from order.service import GRACE, Moved
 from supermarket.caller import Caller, Role
 from supermarket.contracts import (
     Event,
@@ -307,6 +308,16 @@ def test_a_payment_for_nothing_is_an_error(shop: LittleShop) -> None:
         shop.service.confirm("0" * 26)
 
 
+def test_only_an_order_that_waits_for_its_payment_is_confirmed_later(shop: LittleShop) -> None:
+    lost, gone = shop.places(ASHA), brought_to(shop, OrderStatus.CANCELLED)
+    assert shop.service.confirm_waiting(lost.id) is True
+    assert shop.orders.kept[lost.id].status is OrderStatus.CONFIRMED
+    assert shop.service.confirm_waiting(lost.id) is False
+    assert shop.service.confirm_waiting(gone.id) is False
+    assert shop.orders.kept[gone.id] == gone
+    assert len(shop.outbox.of(OrderConfirmed)) == 1
+
+
 class Overtaken(InMemoryOrders):
     """Somebody else moves the order between a read and the write that follows it."""
 
@@ -349,7 +360,7 @@ def test_an_expiry_that_a_payment_overtakes_does_nothing(
     shop: LittleShop, clock: FrozenClock
 ) -> None:
     order = shop.places(ASHA, stock=10, quantity=4)
-    clock.advance(RESERVATION)
+    clock.advance(RESERVATION + GRACE)
     overtaken_by(shop, lambda: shop.service.confirm(order.id))
     assert shop.service.expire(order.id) is False
     assert shop.orders.kept[order.id].status is OrderStatus.CONFIRMED
@@ -398,6 +409,23 @@ def test_cancelling_a_paid_order_returns_the_stock_and_asks_for_a_refund(shop: L
     (event,) = shop.outbox.of(OrderCancelled)
     assert isinstance(event, OrderCancelled)
     assert (event.cancelled_by, event.was_paid) == ("customer", True)
+
+
+def test_who_cancels_a_paid_order_is_written_down(shop: LittleShop) -> None:
+    by_asha, by_refund = (brought_to(shop, OrderStatus.CONFIRMED) for _ in range(2))
+    unpaid = shop.places(ASHA)
+    shop.service.cancel(unpaid.id, "asha")
+    assert shop.audit.entries == []
+    shop.service.cancel(by_asha.id, "asha")
+    shop.service.refund(by_refund.id)
+    number = {"trackingNumber": None}
+    before = {"status": "CONFIRMED", "paymentStatus": "COMPLETED", **number}
+    owed = {"status": "CANCELLED", "paymentStatus": "REFUND_PENDING", **number}
+    back = {"status": "CANCELLED", "paymentStatus": "REFUNDED", **number}
+    assert shop.audit.entries == [
+        Audited(f"order#{by_asha.id}", "order cancelled", "asha", before, owed),
+        Audited(f"order#{by_refund.id}", "order cancelled", "payment", before, back),
+    ]
 
 
 @pytest.mark.parametrize("status", [OrderStatus.SHIPPED, OrderStatus.DELIVERED])
@@ -506,20 +534,21 @@ def test_who_ships_and_delivers_is_written_down(shop: LittleShop) -> None:
     shop.service.ship(order.id, "DTDC-4711", SELLER)
     shop.service.deliver(order.id, None, ADMIN)
     subject, number = f"order#{order.id}", "trackingNumber"
+    paid = {"paymentStatus": "COMPLETED"}
     assert shop.audit.entries == [
         Audited(
             subject,
             "order shipped",
             "seller",
-            {"status": "CONFIRMED", number: None},
-            {"status": "SHIPPED", number: "DTDC-4711"},
+            {"status": "CONFIRMED", **paid, number: None},
+            {"status": "SHIPPED", **paid, number: "DTDC-4711"},
         ),
         Audited(
             subject,
             "order delivered",
             "admin",
-            {"status": "SHIPPED", number: "DTDC-4711"},
-            {"status": "DELIVERED", number: "DTDC-4711"},
+            {"status": "SHIPPED", **paid, number: "DTDC-4711"},
+            {"status": "DELIVERED", **paid, number: "DTDC-4711"},
         ),
     ]
 
@@ -577,24 +606,25 @@ def test_of_a_cancellation_and_a_shipping_at_once_one_wins(shop: LittleShop) -> 
     with pytest.raises(Moved):
         shop.service.ship(order.id, None, SELLER)
     assert shop.orders.kept[order.id].status is OrderStatus.CANCELLED
-    assert shop.audit.entries == []
+    assert [entry.action for entry in shop.audit.entries] == ["order cancelled"]
     assert shop.outbox.of(OrderShipped) == []
 
 
 def test_a_crash_while_cancelling_leaves_everything_as_it_was(shop: LittleShop) -> None:
-    order = shop.places(ASHA)
+    order = brought_to(shop, OrderStatus.CONFIRMED)
     before = state_of(shop)
     shop.is_crashing = True
     with pytest.raises(Crash):
         shop.service.cancel(order.id, "asha")
     assert state_of(shop) == before
+    assert shop.audit.entries == []
 
 
 def test_a_reservation_is_given_back_when_its_time_has_come_and_only_once(
     shop: LittleShop, clock: FrozenClock
 ) -> None:
     order = shop.places(ASHA, stock=10, quantity=4)
-    clock.advance(RESERVATION - timedelta(milliseconds=1))
+    clock.advance(RESERVATION + GRACE - timedelta(milliseconds=1))
     assert shop.service.expired(10) == []
     assert shop.service.expire(order.id) is False
     clock.advance(timedelta(milliseconds=1))
@@ -606,6 +636,21 @@ def test_a_reservation_is_given_back_when_its_time_has_come_and_only_once(
     (event,) = shop.outbox.of(OrderCancelled)
     assert isinstance(event, OrderCancelled)
     assert event.cancelled_by == "expiry"
+
+
+def test_an_order_that_was_paid_in_its_last_second_is_not_called_off(
+    shop: LittleShop, clock: FrozenClock
+) -> None:
+    order = shop.places(ASHA)
+    clock.advance(RESERVATION - timedelta(seconds=1))
+    assert shop.service.payable(order.id, "asha") == order
+    clock.advance(timedelta(seconds=30))  # the news of its payment is on its way
+    assert shop.service.expired(10) == []
+    assert shop.service.expire(order.id) is False
+    with pytest.raises(Conflict, match="run out"):
+        shop.service.payable(order.id, "asha")
+    shop.service.confirm(order.id)
+    assert shop.orders.kept[order.id].status is OrderStatus.CONFIRMED
 
 
 # --- address
@@ -741,14 +786,14 @@ class StockIsConserved(RuleBasedStateMachine):
             assert len(self.shop.outbox.of(event)) == steps.count(status)
 
     @invariant()
-    def what_a_seller_or_an_admin_did_was_written_down(self) -> None:
-        sent = [
-            step
-            for order in self.shop.orders.kept.values()
-            for step in order.timeline
-            if step.status in {OrderStatus.SHIPPED, OrderStatus.DELIVERED}
-        ]
-        assert len(self.shop.audit.entries) == len(sent)
+    def what_was_sent_and_what_was_called_off_for_money_was_written_down(self) -> None:
+        told = Counter(
+            f"order#{event.order_id}"
+            for event in self.shop.outbox.events
+            if isinstance(event, OrderShipped | OrderDelivered)
+            or (isinstance(event, OrderCancelled) and event.was_paid)
+        )
+        assert Counter(entry.subject for entry in self.shop.audit.entries) == told
 
     @invariant()
     def no_order_lives_on_without_its_money(self) -> None:

@@ -1,6 +1,7 @@
 """Payment's Lambdas through the HTTP edge, on moto's DynamoDB, with Razorpay and orders faked."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,11 +16,21 @@ from payment.endpoints import (
     refund_payment,
     verify_payment,
 )
-from payment.model import AttemptStatus, PayableOrder, Proof
+from payment.model import Attempt, AttemptStatus, PayableOrder, Proof
+from supermarket import secrets
 from supermarket.caller import Caller, Role
 from support import cloud
 from support.api import Reply, a_caller, api_event, call
-from support.payment import KEYS, FakeOrders, FakeRazorpay, a_payment_webhook, a_webhook, an_order
+from support.payment import (
+    KEYS,
+    FakeOrders,
+    FakeRazorpay,
+    a_payment_webhook,
+    a_webhook,
+    an_order,
+    as_event,
+    on_the_wire,
+)
 
 # no new id per run: every worker must collect the same tests
 A_FREE_ID = "01M83K9VF68985Q06XKS3Y0MER"
@@ -302,6 +313,37 @@ def test_a_forged_or_oversized_webhook_is_refused(
     reply = call(receive_webhook, raw=sent.body, headers={**sent.headers, **headers})
     assert reply.status == status
     assert sent_events() == ["PaymentInitiated"]
+
+
+def test_a_rotated_secret_arrives_by_itself_and_the_one_before_is_good_until_it_is_taken_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed = [0.0]
+    monkeypatch.setattr(secrets, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+    secrets._remembered.clear()
+
+    def rotate(**keys: str) -> None:
+        kept = json.dumps({**cloud.RAZORPAY_KEYS, **keys})
+        cloud.client("secretsmanager").put_secret_value(
+            SecretId="supermarket/test/razorpay", SecretString=kept
+        )
+        passed[0] += secrets.REMEMBERED_FOR_SECONDS + 1
+
+    def statuses() -> list[int]:
+        sent = [
+            a_webhook(as_event("payment.captured", unknown), secret) for secret in ("old", "new")
+        ]
+        return [call(receive_webhook, raw=one.body, headers=one.headers).status for one in sent]
+
+    attempt = Attempt("pay_1", "order_1", 100, "INR", AttemptStatus.CAPTURED)
+    unknown = {"payment": {"entity": on_the_wire(attempt)}}
+    rotate(webhookSecret="old")
+    assert statuses() == [200, 400]
+    rotate(webhookSecret="new", previousWebhookSecret="old")
+    assert statuses() == [200, 200]
+    rotate(webhookSecret="new")
+    assert statuses() == [400, 200]
+    secrets._remembered.clear()
 
 
 def test_a_webhook_without_any_header_is_refused() -> None:

@@ -18,10 +18,10 @@ from starlette.routing import Route
 
 from conftest import FrozenClock
 from local.razorpay import create_app
-from order.model import Order
+from order.model import Order, OrderStatus
 from payment import gateways
 from payment.gateways import OrderServiceOrders, RazorpayApi
-from payment.model import AttemptStatus, Customer, PayableOrder, Proof
+from payment.model import AttemptStatus, Customer, ForeignMoney, PayableOrder, Proof
 from payment.ports import OrderGone, RazorpayKeys, Refused
 from payment.wiring import razorpay_client
 from supermarket.clock import new_id
@@ -340,6 +340,27 @@ def test_an_order_is_payable_by_whom_and_over_what_the_order_domain_says(
     customer = Customer("u1", "asha@example.com", "Asha")
     expected = PayableOrder(order.id, customer, order.pricing.total)
     assert OrderServiceOrders().payable(order.id, "u1") == expected
+
+
+def test_a_refund_of_money_that_the_shop_does_not_trade_in_hides_none_of_the_others(
+    connect: Callable[..., RazorpayApi], serve: Serve
+) -> None:
+    refund = {"id": "rfnd_1", "payment_id": "pay_1", "amount": 500, "status": "processed"}
+    items = [{**refund, "currency": "EUR"}, {**refund, "id": "rfnd_2", "currency": "INR"}]
+    razorpay = connect(serve(Answers(JSONResponse({"items": items})).app(), ""))
+    foreign, own = razorpay.refunds_between(NOON, NOON, 0, 100)
+    assert foreign.amount == ForeignMoney(500, "EUR")
+    assert own.amount == Money(500, Currency.INR)
+
+
+def test_an_order_that_waits_for_news_of_its_money_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = LittleShop(FrozenClock())
+    order = shop.places(a_caller())
+    monkeypatch.setattr("order.wiring.order_service", lambda: shop.service)
+    assert OrderServiceOrders().confirm(order.id) is True
+    assert shop.orders.kept[order.id].status is OrderStatus.CONFIRMED
+    assert OrderServiceOrders().confirm(order.id) is False
+    assert OrderServiceOrders().confirm(new_id()) is False
 
 
 def test_only_a_cancelled_order_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,10 +40,13 @@ def book(store: Store, *entries: Entry) -> None:
 
 def completed(fee: int | None = None, price: int = 49_950) -> tuple[Payment, Payment]:
     payment = a_payment(a_caller(), Money(price, Currency.INR))
+    return payment, payment.completed(an_attempt(payment, "pay_1", fee), NOON)
+
+
+def an_attempt(payment: Payment, id_: str, fee: int | None = None) -> Attempt:
     charged = None if fee is None else Money(fee, Currency.INR)
     order, money = payment.razorpay_order_id, payment.price
-    attempt = Attempt("pay_1", order, money.minor, "INR", AttemptStatus.CAPTURED, charged)
-    return payment, payment.completed(attempt, NOON)
+    return Attempt(id_, order, money.minor, "INR", AttemptStatus.CAPTURED, charged)
 
 
 def lines(*pairs: tuple[Account, int]) -> tuple[Line, ...]:
@@ -62,9 +65,26 @@ def test_a_capture_moves_money_from_sales_to_razorpay_and_its_fee_to_fees() -> N
 def test_a_fee_that_becomes_known_later_is_booked_then() -> None:
     before, after = completed()
     assert [entry.kind for entry in entries_between(before, after)] == [Kind.CAPTURE]
-    charged = after.charged(Money(1_000, Currency.INR), NOON)
+    charged = after.charged(an_attempt(after, "pay_1", fee=1_000), NOON)
     assert [entry.kind for entry in entries_between(after, charged)] == [Kind.FEE]
-    assert charged.charged(Money(2_000, Currency.INR), NOON) == charged
+    assert charged.charged(an_attempt(after, "pay_1", fee=2_000), NOON) == charged
+
+
+def test_what_was_paid_once_too_often_is_owed_until_it_is_back() -> None:
+    _, paid = completed(fee=1_000)
+    twice = paid.taken_again(an_attempt(paid, "pay_2"), NOON)
+    wanted = twice.surplus_given_back("pay_2", "r2", "why", "shop", NOON)
+    (capture,) = entries_between(paid, wanted)
+    assert (capture.kind, capture.reference) == (Kind.CAPTURE, "pay_2")
+    assert capture.lines == lines((Account.RAZORPAY, 49_950), (Account.OWED, -49_950))
+    charged = wanted.charged(an_attempt(paid, "pay_2", fee=900), NOON)
+    (fee,) = entries_between(wanted, charged)
+    assert (fee.kind, fee.reference) == (Kind.FEE, "pay_2")
+    assert fee.lines == lines((Account.FEES, 900), (Account.RAZORPAY, -900))
+    (refund,) = charged.refunds
+    back = charged.with_refund(refund.moved(RefundStatus.PROCESSED, NOON), NOON)
+    (entry,) = entries_between(charged, back)
+    assert entry.lines == lines((Account.OWED, 49_950), (Account.RAZORPAY, -49_950))
 
 
 def test_a_refund_is_booked_when_it_is_processed_and_not_before() -> None:

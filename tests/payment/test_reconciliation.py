@@ -1,6 +1,6 @@
 """Reconciliation: what it mends, what it reports, and how it goes on after it stopped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +12,7 @@ from conftest import FrozenClock
 from payment.model import (
     Attempt,
     AttemptStatus,
+    ForeignMoney,
     Payment,
     PaymentStatus,
     RazorpayRefund,
@@ -116,12 +117,30 @@ def test_what_was_declined_and_never_told_is_mended(shop: Shop) -> None:
     assert shop.drift == []
 
 
-@pytest.mark.parametrize("status", [AttemptStatus.CREATED, AttemptStatus.AUTHORIZED])
-def test_what_is_not_over_is_left_alone(shop: Shop, status: AttemptStatus) -> None:
+def test_what_is_not_over_is_left_alone(shop: Shop) -> None:
     payment = shop.opens()
-    shop.records.takes(payment, BEGAN, status)
+    shop.records.takes(payment, BEGAN, AttemptStatus.CREATED)
     report = shop.run()
     assert (report.counts["mended"], shop.drift) == (0, [])
+
+
+def test_what_was_set_aside_and_never_taken_is_taken(shop: Shop) -> None:
+    payment = shop.opens()
+    shop.records.takes(payment, BEGAN, AttemptStatus.AUTHORIZED)
+    report = shop.run()
+    assert shop.status(payment) is PaymentStatus.COMPLETED
+    assert report.counts["mended"] == 1
+    assert shop.mending.completed == [payment.id]
+
+
+def test_an_order_that_never_heard_of_its_money_is_confirmed(shop: Shop) -> None:
+    lost, known, open_ = shop.pays(), shop.pays(), shop.opens()
+    shop.mending.waiting = {lost.id, open_.id}
+    report = shop.run()
+    assert shop.mending.waiting == {open_.id}
+    assert shop.status(known) is PaymentStatus.COMPLETED
+    assert report.counts["mended"] == 3  # two payments, and one order
+    assert shop.drift == []
 
 
 @pytest.mark.parametrize("number", [PAGE - 1, PAGE, PAGE + 1, 3 * PAGE + 7])
@@ -256,12 +275,24 @@ def test_an_order_over_another_amount_is_reported(shop: Shop) -> None:
     assert shop.drift == [(payment.razorpay_order_id, "different_amount")]
 
 
-def test_an_order_that_was_paid_twice_is_reported(shop: Shop) -> None:
+def test_an_order_that_was_paid_twice_is_learnt_of_and_no_drift(shop: Shop) -> None:
     payment = shop.opens()
-    shop.records.takes(payment, BEGAN)
+    first = shop.records.takes(payment, BEGAN)
     second = shop.records.takes(payment, BEGAN - timedelta(seconds=1))
     shop.run()
-    assert shop.drift == [(second.id, "different_state")]
+    assert shop.payments.kept[payment.id].attempts == {first.id, second.id}
+    assert shop.drift == []
+
+
+def test_a_refund_of_foreign_money_is_reported_and_stops_nothing(shop: Shop) -> None:
+    foreign = ForeignMoney(500, "EUR")
+    record = RazorpayRefund("rfnd_9", "pay_9", foreign, RefundStatus.PROCESSED)
+    shop.records.refunds.append(Dated(BEGAN, record))
+    report = shop.run()
+    assert report.is_finished
+    assert shop.drift == [("rfnd_9", "missing_here")]
+    (drift,) = shop.findings.drift.values()
+    assert "500 EUR" in drift.details
 
 
 def test_a_payment_that_razorpay_was_never_paid_for_is_reported(shop: Shop) -> None:
@@ -366,10 +397,12 @@ def test_a_record_that_breaks_something_stops_none_of_the_rest(
     bad, good = shop.pays(), shop.pays()
     learn = shop.mending.learn_of_attempt
 
-    def stumble(razorpay_order_id: str, attempt: Attempt) -> Payment | None:
+    def stumble(
+        razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund]
+    ) -> Payment | None:
         if razorpay_order_id == bad.razorpay_order_id:
             raise RuntimeError("a defect")
-        return learn(razorpay_order_id, attempt)
+        return learn(razorpay_order_id, attempt, refunds)
 
     monkeypatch.setattr(shop.mending, "learn_of_attempt", stumble)
     report = shop.run()

@@ -203,12 +203,12 @@ def test_while_razorpay_is_down_a_refund_waits_and_is_sent_later_once(shop: Shop
     payment = shop.refund(None, KEY)
     assert payment.status is PaymentStatus.REFUND_PENDING
     assert not shop.outbox.of(PaymentRefunded)
-    assert shop.service.refunding(10) == [payment.id]
+    assert shop.payments.refunding(10) == [payment.id]
     shop.razorpay.is_down = False
     assert shop.refund(None, KEY).status is PaymentStatus.REFUNDED
     shop.service.drive_refunds(payment.id)
     assert len(shop.razorpay.refunds) == 1
-    assert shop.service.refunding(10) == []
+    assert shop.payments.refunding(10) == []
     assert_books_are_right(shop)
 
 
@@ -260,7 +260,7 @@ def test_a_crash_at_any_step_leaves_a_refund_that_happens_once_or_not_at_all(
     with pytest.raises(Crash):
         shop.a_service(_crashing(shop, place)).refund(shop.kept.id, None, shop.admin, KEY)
     assert_books_are_right(shop)
-    for payment_id in shop.service.refunding(10):
+    for payment_id in shop.payments.refunding(10):
         shop.service.drive_refunds(payment_id)
     assert_books_are_right(shop)
     asked_for = place != "before the request"

@@ -140,6 +140,21 @@ def test_refunds_are_kept_whole_and_listed_until_their_end(store: Store) -> None
     assert payments.refunding(10) == []
 
 
+def test_a_surplus_is_kept_whole_and_found_by_its_attempt(store: Store) -> None:
+    payments, _ = store
+    payment = paid(store)
+    fee = Money(9, payment.price.currency)
+    wanted = payment.taken_again(attempt(payment, "pay_2"), LATER)
+    wanted = wanted.surplus_given_back("pay_2", new_id(), "why", "shop", LATER)
+    payment = save(store, payment, wanted)
+    assert payments.find_by_attempt("pay_2") == payments.find_by_attempt("pay_1") == payment
+    assert payments.refunding(10) == [payment.id]
+    charged = payment.charged(replace(attempt(payment, "pay_2"), fee=fee), LATER)
+    payment = save(store, payment, charged)
+    assert payments.find(payment.id) == payment
+    assert payment.fee_of("pay_2") == fee
+
+
 def test_of_those_with_open_refunds_the_oldest_come_first(store: Store) -> None:
     payments, _ = store
     found = []

@@ -288,6 +288,40 @@ def test_while_razorpay_is_down_a_proof_changes_nothing_and_later_it_works(shop:
     assert shop.verify(proof).status is PaymentStatus.COMPLETED
 
 
+# --- what reconciliation asks for -----------------------------------------------------------------
+
+
+def test_only_the_order_of_a_complete_payment_is_confirmed(shop: Shop) -> None:
+    payment = shop.create()
+    assert shop.service.confirm_order(payment.id) is False
+    shop.paid()
+    assert shop.service.confirm_order(payment.id) is True
+    assert shop.service.confirm_order(payment.id) is False
+    assert shop.orders.confirmed == [shop.order.id]
+    shop.orders.confirmed.clear()
+    shop.refund()
+    assert shop.service.confirm_order(payment.id) is False
+
+
+def test_what_was_set_aside_is_taken_as_long_as_it_is_wanted(shop: Shop) -> None:
+    proof = shop.pay(AttemptStatus.AUTHORIZED)
+    attempt = shop.razorpay.attempts[proof.razorpay_payment_id]
+    for _ in range(2):
+        taken = shop.service.take(proof.razorpay_order_id, attempt)
+        assert taken is not None
+        assert taken.status is PaymentStatus.COMPLETED
+    assert shop.razorpay.captures == [attempt.id]
+    assert shop.service.take("order_of_another", attempt) is None
+
+
+def test_what_was_set_aside_for_an_order_that_is_gone_is_not_taken(shop: Shop) -> None:
+    proof = shop.pay(AttemptStatus.AUTHORIZED)
+    shop.service.call_off(shop.order.id, Failure.ORDER_EXPIRED)
+    shop.service.take(proof.razorpay_order_id, shop.razorpay.attempts[proof.razorpay_payment_id])
+    assert shop.razorpay.captures == []
+    assert shop.kept.is_called_off
+
+
 # --- call off -------------------------------------------------------------------------------------
 
 

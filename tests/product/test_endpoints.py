@@ -11,6 +11,7 @@ import pytest
 from product import endpoints, wiring
 from product.service import ProductService
 from supermarket.caller import Caller, Role
+from supermarket.dynamo.audit import AuditRow
 from support.api import Reply, a_caller, call
 from support.cloud import client
 from support.product import InMemoryPictures, png
@@ -370,6 +371,12 @@ def test_only_the_owner_and_admins_change_a_product(seller: Caller) -> None:
     assert call(endpoints.update_product, body=title, path=path, caller=admin).status == 200
     assert call(endpoints.change_stock, body=stock, path=path, caller=admin).status == 200
     assert call(endpoints.delete_product, path=path, caller=admin).status == 200
+    written = [(row.action, row.actor) for row in AuditRow.query(f"product#{product['id']}")]
+    assert written == [
+        ("product changed", admin.user_id),
+        ("product restocked", admin.user_id),
+        ("product withdrawn", admin.user_id),
+    ]
 
 
 @pytest.mark.parametrize("product_id", [A_FREE_ID, "x", "%00", "é", "0" * 3000, "../../etc"])

@@ -79,8 +79,15 @@ def test_what_is_gone_already_is_discarded_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(telemetry, "count", left_behind := Counted())
-    pictures_at(simulator).discard([Image("", "", "0" * 24)])
+    assert not pictures_at(simulator).discard([Image("", "", "0" * 24)])
     assert left_behind.names == []
+
+
+def test_what_could_not_be_discarded_is_named(
+    pictures_at: Callable[[str], ImageKitPictures],
+) -> None:
+    stays = [Image("", "", "0" * 24), Image("", "", "1" * 24)]
+    assert pictures_at("http://127.0.0.1:9").discard(stays) == stays
 
 
 class Counted:

@@ -103,7 +103,7 @@ def test_a_change_of_anything_else_leaves_the_stock_to_the_customers(store: Stor
     after = replace(product, title="Brown rice", revision=2)
     store.do(partial(store.products.take_stock, product, 2, refused=REFUSED))
     store.do(partial(store.products.change, product, after, refused=REFUSED))
-    assert store.products.find(product.id) == replace(after, stock=3)
+    assert store.products.find(product.id) == replace(after, stock=3, stock_revision=1)
 
 
 def test_a_change_of_an_older_revision_is_refused(store: Store) -> None:
@@ -119,9 +119,9 @@ def test_a_change_of_an_older_revision_is_refused(store: Store) -> None:
 def test_stock_is_moved_from_what_it_is_and_not_from_what_was_read(store: Store) -> None:
     store.add(product := a_product(stock=5))
     store.do(partial(store.products.take_stock, product, 2, refused=REFUSED))
-    after = replace(product, stock=15, revision=2)
+    after = replace(product, stock=15, revision=2, stock_revision=1)
     store.do(partial(store.products.add_stock, product, after, refused=REFUSED))
-    assert store.products.find(product.id) == replace(after, stock=13)
+    assert store.products.find(product.id) == replace(after, stock=13, stock_revision=2)
 
 
 def test_stock_is_never_moved_below_zero(store: Store) -> None:

@@ -24,7 +24,7 @@ from supermarket.contracts import (
 from supermarket.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from supermarket.money import Currency, Money
 from support.api import a_caller
-from support.in_memory import InMemoryTransaction
+from support.in_memory import Audited, InMemoryTransaction
 from support.product import Shop, png
 
 PICTURE = Picture.of(png())
@@ -169,6 +169,68 @@ def test_a_change_is_shown_found_and_announced(shop: Shop, seller: Caller, role:
         2,
     )
     assert event.seller.user_id == seller.user_id
+
+
+def test_what_an_admin_does_to_a_product_is_written_down(shop: Shop, seller: Caller) -> None:
+    admin = a_caller(Role.ADMIN)
+    product = shop.service.create(DRAFT, [PICTURE], seller)
+    picture = product.images[0].id
+    changes = Changes(title="Brown rice", amount=Decimal(2), remove_images=(picture,))
+    shop.service.update(product.id, changes, [], admin)
+    shop.service.change_stock(product.id, StockChange(added=-3), admin)
+    shop.service.delete(product.id, admin)
+    put_on_sale: dict[str, str | int | None] = {
+        "title": "Basmati rice",
+        "description": "Long grains",
+        "minor": 49900,
+        "currency": "INR",
+        "stock": 5,
+        "category": "Rice",
+        "lowStockThreshold": None,
+        "images": picture,
+        "revision": 1,
+    }
+    changed = put_on_sale | {"title": "Brown rice", "minor": 200, "images": "", "revision": 2}
+    restocked = changed | {"stock": 2, "revision": 3}
+    subject = f"product#{product.id}"
+    assert shop.audit.entries == [
+        Audited(subject, "product changed", admin.user_id, put_on_sale, changed),
+        Audited(subject, "product restocked", admin.user_id, changed, restocked),
+        Audited(subject, "product withdrawn", admin.user_id, restocked, {}),
+    ]
+
+
+def test_what_sellers_do_to_their_own_products_is_their_own_affair(
+    shop: Shop, seller: Caller
+) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+    shop.service.update(product.id, Changes(title="Brown rice"), [], seller)
+    shop.service.change_stock(product.id, StockChange(counted=1), seller)
+    shop.service.delete(product.id, seller)
+    assert shop.audit.entries == []
+
+
+def test_an_admin_s_change_that_does_not_happen_is_not_written_down(
+    shop: Shop, seller: Caller
+) -> None:
+    product, admin = shop.service.create(DRAFT, [], seller), a_caller(Role.ADMIN)
+
+    def sell() -> None:
+        transaction = shop.outbox.begin()
+        shop.service.take_stock(product, 4, transaction, Conflict("sold out"))
+        transaction.commit()
+
+    def overtake() -> None:
+        shop.service.update(product.id, Changes(description="Aged"), [], seller)
+
+    shop.products.meanwhile = overtake
+    shop.service.change_stock(product.id, StockChange(added=1), admin)
+    (entry,) = shop.audit.entries
+    assert (entry.before["revision"], entry.after["revision"]) == (2, 3)
+    shop.products.meanwhile = sell
+    with pytest.raises(Conflict):
+        shop.service.change_stock(product.id, StockChange(added=-6), admin)
+    assert shop.audit.entries == [entry]
 
 
 def test_a_change_of_nothing_is_refused(shop: Shop, seller: Caller) -> None:

@@ -1,13 +1,19 @@
 """What a seller sees over HTTP, from events that were really handled, on DynamoDB."""
 
+import csv
+import io
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from seller_dashboard import sheets
 from seller_dashboard.endpoints import (
+    export_seller_list,
     get_seller_metrics,
+    list_seller_customers,
     list_seller_orders,
+    list_seller_payments,
     list_seller_products,
 )
 from seller_dashboard.listeners import reactions
@@ -21,7 +27,13 @@ pytestmark = pytest.mark.usefixtures("aws")
 LINES = sample("OrderPlaced")["detail"]["data"]["lines"]
 MEERA = a_caller(Role.SELLER, LINES[0]["sellerId"])
 OTHER = a_caller(Role.SELLER, LINES[1]["sellerId"])
-ENDPOINTS = [get_seller_metrics, list_seller_orders, list_seller_products]
+LISTS = [
+    list_seller_orders,
+    list_seller_products,
+    list_seller_payments,
+    list_seller_customers,
+]
+ENDPOINTS = [get_seller_metrics, export_seller_list, *LISTS]
 
 
 def an_event(name: str, **changes: Any) -> dict[str, Any]:
@@ -44,16 +56,36 @@ def test_the_numbers_of_a_sale_reach_its_sellers_dashboard() -> None:
     deliver(sample("ProductCreated"), sample("OrderPlaced"), sample("OrderConfirmed"))
     body = a_week_of_metrics(MEERA)
     revenue = [{"amount": 1298.0, "currency": "INR"}]
-    assert body["series"].pop() == {"date": "2026-11-22", "sales": 2, "revenue": revenue}
+    day = {"date": "2026-11-22", "orders": 1, "sales": 2, "revenue": revenue, "refunds": []}
+    assert body["series"].pop() == day
     assert all(day["sales"] == 0 and day["revenue"] == [] for day in body.pop("series"))
     product = {"id": LINES[0]["productId"], "title": "Basmati rice, 5 kg", "sold": 2}
+    top = [{**product, "revenue": revenue}]
     assert body == {
         "sales": 2,
         "orders": 1,
+        "placed": 1,
+        "conversion": 1.0,
         "revenue": revenue,
+        "refunds": [],
         "averageOrderValue": revenue,
-        "topProducts": [{**product, "revenue": revenue}],
+        "topProducts": top,
+        "topProductsByRevenue": [{"currency": "INR", "products": top}],
+        "lowStock": [],
     }
+
+
+def test_refunds_and_low_stock_reach_the_dashboard_too() -> None:
+    deliver(sample("OrderPlaced"), sample("OrderConfirmed"))
+    total = sample("OrderPlaced")["detail"]["data"]["total"]
+    deliver(an_event("PaymentRefunded", amount=total))
+    deliver(an_event("ProductCreated", stock=2, lowStockThreshold=5))
+    body = a_week_of_metrics(MEERA)
+    assert (body["revenue"], body["sales"]) == ([], 2)
+    assert body["refunds"] == [{"amount": 1298.0, "currency": "INR"}]
+    product = sample("ProductCreated")["detail"]["data"]
+    low = {"id": product["productId"], "title": product["title"], "stock": 2, "threshold": 5}
+    assert body["lowStock"] == [low]
 
 
 def test_another_seller_sees_nothing_of_it() -> None:
@@ -107,6 +139,7 @@ def test_an_order_is_shown_with_the_own_lines_and_no_mail_address() -> None:
             }
         ],
         "total": {"amount": 1298.0, "currency": "INR"},
+        "refunded": {"amount": 0.0, "currency": "INR"},
         "payment": {"status": "COMPLETED"},
         "shippingAddress": sample("OrderPlaced")["detail"]["data"]["shippingAddress"],
         "placedAt": "2026-11-22T09:30:00.000Z",
@@ -151,14 +184,143 @@ def test_a_cursor_is_good_for_its_own_list_and_person_only() -> None:
     for number in range(3):
         deliver(an_event("OrderPlaced", orderId=f"order-{number}"))
     cursor = call(list_seller_orders, query={"limit": "1"}, caller=MEERA).body["nextCursor"]
-    for endpoint, caller in [(list_seller_orders, OTHER), (list_seller_products, MEERA)]:
+    others = [(endpoint, MEERA) for endpoint in LISTS if endpoint is not list_seller_orders]
+    for endpoint, caller in [(list_seller_orders, OTHER), *others]:
         assert call(endpoint, query={"cursor": cursor}, caller=caller).status == 400
+    filtered = {"cursor": cursor, "status": "PENDING"}
+    assert call(list_seller_orders, query=filtered, caller=MEERA).status == 400
     assert call(list_seller_orders, query={"cursor": cursor[:-2]}, caller=MEERA).status == 400
+
+
+def test_orders_can_be_filtered_by_status_and_period() -> None:
+    for day in range(1, 7):
+        placed = f"2026-11-0{day}T10:00:00.000Z"
+        name = "OrderConfirmed" if day % 2 else "OrderPlaced"
+        deliver(an_event(name, orderId=f"order-{day}", placedAt=placed))
+    query = {"status": "CONFIRMED", "from": "2026-11-02", "to": "2026-11-05", "limit": "1"}
+    first = call(list_seller_orders, query=query, caller=MEERA).body
+    second = call(
+        list_seller_orders, query={**query, "cursor": first["nextCursor"]}, caller=MEERA
+    ).body
+    ids = [order["id"] for page in (first, second) for order in page["orders"]]
+    assert (ids, second["nextCursor"]) == (["order-5", "order-3"], None)
+    for wrong in ({"status": "LOST"}, {"from": "2026-11-02", "to": "2026-11-01"}):
+        assert call(list_seller_orders, query=wrong, caller=MEERA).status == 400
+
+
+def test_a_payment_is_shown_with_the_own_share_of_it() -> None:
+    deliver(sample("OrderPlaced"), sample("PaymentInitiated"), sample("PaymentCompleted"))
+    refund = {"amount": sample("OrderPlaced")["detail"]["data"]["total"], "fully": True}
+    deliver(an_event("PaymentRefunded", **refund))
+    payment = sample("PaymentRefunded")["detail"]["data"]
+    body = call(list_seller_payments, caller=MEERA).body
+    assert body == {
+        "payments": [
+            {
+                "id": payment["paymentId"],
+                "order": payment["orderId"],
+                "status": "REFUNDED",
+                "amount": {"amount": 1298.0, "currency": "INR"},
+                "refunded": {"amount": 1298.0, "currency": "INR"},
+                "placedAt": "2026-11-22T09:30:00.000Z",
+                "updatedAt": payment["refundedAt"],
+            }
+        ],
+        "nextCursor": None,
+    }
+
+
+def test_a_customer_is_shown_by_first_name_and_without_an_address() -> None:
+    customer = sample("OrderPlaced")["detail"]["data"]["customer"]
+    deliver(sample("OrderConfirmed"), an_event("OrderPlaced", orderId="o2"))
+    body = call(list_seller_customers, caller=MEERA).body
+    assert body == {
+        "customers": [
+            {
+                "id": customer["userId"],
+                "firstName": "Asha",
+                "orders": 1,
+                "spent": [{"amount": 1298.0, "currency": "INR"}],
+                "lastOrderAt": "2026-11-22T09:30:00.000Z",
+            }
+        ],
+        "nextCursor": None,
+    }
+
+
+NOVEMBER = {"from": "2026-11-01", "to": "2026-11-30"}
+
+
+def exported(name: str, caller: Caller = MEERA) -> list[dict[str, str]]:
+    reply = call(export_seller_list, path={"sheet": name}, query=NOVEMBER, caller=caller)
+    assert reply.status == 200, reply.body
+    assert reply.headers["content-type"].startswith("text/csv")
+    attached = f'attachment; filename="{name}-2026-11-01-2026-11-30.csv"'
+    assert reply.headers["content-disposition"] == attached
+    return list(csv.DictReader(io.StringIO(reply.body, newline=""), strict=True))
+
+
+def test_every_list_can_be_had_as_csv() -> None:
+    deliver(sample("OrderPlaced"), sample("OrderConfirmed"), sample("PaymentCompleted"))
+    deliver(sample("ProductCreated"))
+    [order] = exported("orders")
+    assert (order["title"], order["quantity"], order["lineTotal"], order["city"]) == (
+        "Basmati rice, 5 kg",
+        "2",
+        "1298.00",
+        sample("OrderPlaced")["detail"]["data"]["shippingAddress"]["city"],
+    )
+    [payment] = exported("payments")
+    assert (payment["status"], payment["amount"], payment["refunded"]) == (
+        "COMPLETED",
+        "1298.00",
+        "0.00",
+    )
+    [product] = exported("products")
+    assert (product["onSale"], product["price"]) == ("yes", "649.00")
+    assert product["revenue"] == "1298.00"
+    [customer] = exported("customers")
+    assert (customer["firstName"], customer["orders"], customer["spent"]) == (
+        "Asha",
+        "1",
+        "1298.00",
+    )
+    [day] = exported("metrics")
+    assert (day["date"], day["orders"], day["revenue"]) == ("2026-11-22", "1", "1298.00")
+
+
+def test_a_name_that_is_a_formula_is_text_in_the_sheet() -> None:
+    event = sample("OrderConfirmed")
+    event["detail"]["data"]["customer"]["firstName"] = '=HYPERLINK("http://evil.example")'
+    event["detail"]["data"]["lines"][0]["title"] = 'Tea, "fine"\nand loose'
+    deliver(event)
+    [order] = exported("orders")
+    assert order["customer"] == '\'=HYPERLINK("http://evil.example")'
+    assert order["title"] == 'Tea, "fine"\nand loose'
+
+
+def test_nobody_exports_what_is_somebody_elses() -> None:
+    deliver(sample("OrderConfirmed"))
+    assert exported("orders", a_caller(Role.SELLER)) == []
+    assert LINES[0]["productId"] not in str(exported("orders", OTHER))
+
+
+def test_a_sheet_that_would_be_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "MOST_ROWS", 1)
+    deliver(sample("OrderConfirmed"), an_event("OrderConfirmed", orderId="o2"))
+    reply = call(export_seller_list, path={"sheet": "orders"}, query=NOVEMBER, caller=MEERA)
+    assert reply.status == 400
+    assert "shorter period" in reply.body["message"]
+
+
+def test_there_is_no_sheet_of_another_name() -> None:
+    assert call(export_seller_list, path={"sheet": "secrets"}, caller=MEERA).status == 404
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
 def test_the_dashboard_is_for_sellers(endpoint: Endpoint) -> None:
-    assert call(endpoint).status == 401
-    assert call(endpoint, caller=a_caller(Role.USER)).status == 403
-    assert call(endpoint, caller=a_caller(Role.ADMIN)).status == 403
-    assert call(endpoint, caller=MEERA).status == 200
+    path = {"sheet": "orders"} if endpoint is export_seller_list else None
+    assert call(endpoint, path=path).status == 401
+    assert call(endpoint, path=path, caller=a_caller(Role.USER)).status == 403
+    assert call(endpoint, path=path, caller=a_caller(Role.ADMIN)).status == 403
+    assert call(endpoint, path=path, caller=MEERA).status == 200

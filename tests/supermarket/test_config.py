@@ -5,7 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from supermarket.config import ConfigurationError, Settings, settings, table_name
+from supermarket.config import (
+    ConfigurationError,
+    Settings,
+    event_bus_name,
+    log_group_name,
+    settings,
+    table_name,
+)
 from support.template import template
 
 
@@ -43,6 +50,7 @@ def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TAX_PERCENT", "-1"),
         ("TAX_PERCENT", "101"),
         ("SHIPPING_FEE_MINOR", "1.5"),
+        ("MAILS_PER_RECIPIENT_PER_HOUR", "0"),
     ],
 )
 def test_what_is_missing_or_makes_no_sense_is_named(
@@ -82,7 +90,8 @@ def test_origins_are_a_comma_separated_list(
 def test_names_derive_from_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAGE", "dev")
     assert table_name("order") == "supermarket-dev-order"
-    assert settings().event_bus == "supermarket-dev"
+    assert event_bus_name() == "supermarket-dev"
+    assert log_group_name() == "/supermarket/dev"
 
 
 def test_the_template_sets_every_variable_for_all_functions() -> None:

@@ -2,13 +2,16 @@
 
 import io
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from supermarket import telemetry
+from supermarket import events, telemetry
 from supermarket.contracts import Envelope, Metadata, UserRegistered
-from supermarket.events import Reactions
+from supermarket.errors import NotYet
+from supermarket.events import SPARE_MILLISECONDS, Reactions
+from support import cloud
 
 REGISTERED = UserRegistered(
     user_id="u1",
@@ -96,6 +99,24 @@ def test_one_failure_holds_nobody_else_up(greeter: Greeter) -> None:
     assert [name for name, _ in greeter.greeted] == ["Asha", "Ravi"]
 
 
+class RunningOut:
+    """A Lambda's context with little time left, and less at every look."""
+
+    def __init__(self, *milliseconds: int) -> None:
+        self._left = iter(milliseconds)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return next(self._left)
+
+
+def test_no_event_is_begun_that_lambda_would_break_off(greeter: Greeter) -> None:
+    batch = [record(registered(name), name) for name in ("Asha", "Ravi", "Mira")]
+    context = RunningOut(9_000, SPARE_MILLISECONDS, SPARE_MILLISECONDS - 1)
+    answer = greeter.reactions({"Records": batch}, context)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "Mira"}]}
+    assert [name for name, _ in greeter.greeted] == ["Asha", "Ravi"]
+
+
 def test_a_batch_of_failures_only_is_delivered_again_piece_by_piece(greeter: Greeter) -> None:
     trouble = [record(registered("Trouble"), message_id) for message_id in ("m1", "m2")]
     assert greeter.receive(*trouble) == ["m1", "m2"]
@@ -179,3 +200,55 @@ def test_a_domain_reacts_to_an_event_once() -> None:
 def test_an_envelope_reads_back_what_the_outbox_wrote() -> None:
     envelope = Envelope.model_validate(registered("Asha"))
     assert Envelope.model_validate_json(envelope.model_dump_json()) == envelope
+
+
+def test_a_second_version_is_an_event_of_its_own_with_the_same_name(greeter: Greeter) -> None:
+    class UserRegisteredV2(UserRegistered):
+        """An account was created."""
+
+    assert (UserRegistered.NAME, UserRegistered.VERSION) == ("UserRegistered", 1)
+    assert (UserRegisteredV2.NAME, UserRegisteredV2.VERSION) == ("UserRegistered", 2)
+    welcomed = []
+    greeter.reactions.on(UserRegisteredV2)(lambda event, _: welcomed.append(event))
+    second = registered("Bela", "e2")
+    second["metadata"]["version"] = 2
+    assert greeter.receive(record(registered("Asha")), record(second, "m2")) == []
+    assert [name for name, _ in greeter.greeted] == ["Asha"]
+    assert [event.first_name for event in welcomed] == ["Bela"]
+
+
+def test_a_version_that_nobody_here_knows_comes_in_another_one_too(greeter: Greeter) -> None:
+    unknown = registered("Asha")
+    unknown["metadata"]["version"] = 7
+    assert greeter.receive(record(unknown)) == []
+    assert greeter.greeted == []
+
+
+@pytest.mark.parametrize(
+    ("wait", "seconds"), [(timedelta(minutes=15), 15 * 60 + 1), (timedelta(days=2), 11 * 60 * 60)]
+)
+def test_what_can_be_done_only_later_is_hidden_until_then_and_no_failure(
+    monkeypatch: pytest.MonkeyPatch, log: io.StringIO, wait: timedelta, seconds: int
+) -> None:
+    sqs = cloud.client("sqs")
+    hidden: list[dict[str, Any]] = []
+    monkeypatch.setattr(sqs, "change_message_visibility", lambda **call: hidden.append(call))
+    monkeypatch.setattr(events, "_sqs", lambda: sqs)
+    reactions = Reactions("greeter")
+
+    @reactions.on(UserRegistered)
+    def greet(event: UserRegistered, metadata: Metadata) -> None:
+        raise NotYet("asleep", wait)
+
+    queue = {
+        "eventSourceARN": "arn:aws:sqs:ap-south-1:000000000000:greeter",
+        "receiptHandle": "receipt",
+    }
+    message = {**record(registered("Asha"), "m1"), **queue}
+    answer = reactions({"Records": [message]}, None)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert [(call["ReceiptHandle"], call["VisibilityTimeout"]) for call in hidden] == [
+        ("receipt", seconds)
+    ]
+    (line,) = (json.loads(line) for line in log.getvalue().splitlines())
+    assert (line["message"], line["why"]) == ("reaction put off", "asleep")

@@ -1,57 +1,143 @@
 """Sessions, in memory and in DynamoDB alike."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from ulid import ULID
 
 from conftest import FrozenClock
-from supermarket.dynamo.sessions import DynamoSessions, SessionRow
-from supermarket.sessions import SESSION_LIFETIME, Sessions
-from support.in_memory import InMemorySessions
+from supermarket.dynamo.sessions import DynamoSessions, SignInRow
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.errors import Unauthenticated
+from supermarket.sessions import MAX_SESSIONS, SESSION_LIFETIME, Sessions
+from supermarket.transaction import Transaction
+from support.in_memory import InMemoryOutbox, InMemorySessions
+
+A_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Sessions, and what it takes to open and to end several of them."""
+
+    sessions: Sessions
+    begin: Callable[[], Transaction]
+    clock: FrozenClock
+
+    def opened(self, user_id: str) -> str:
+        """The id of a new session; ids sort by time, so it passes."""
+        self.clock.advance(A_MILLISECOND)
+        session_id = str(ULID.from_datetime(self.clock()))
+        self.sessions.open(session_id, user_id)
+        return session_id
+
+    def open_ones(self, user_id: str, session_ids: list[str]) -> list[str]:
+        return [each for each in session_ids if self.sessions.is_open(each, user_id)]
 
 
 @pytest.fixture(params=["in memory", "DynamoDB"])
-def sessions(request: pytest.FixtureRequest, clock: FrozenClock) -> Sessions:
+def doors(request: pytest.FixtureRequest, clock: FrozenClock) -> Doors:
     if request.param == "in memory":
-        return InMemorySessions(clock)
+        return Doors(InMemorySessions(clock), InMemoryOutbox().begin, clock)
     request.getfixturevalue("aws")
-    return DynamoSessions(clock)
+    return Doors(DynamoSessions(clock), DynamoTransaction, clock)
 
 
-def test_a_session_is_open_from_its_beginning_to_its_end(sessions: Sessions) -> None:
-    assert not sessions.is_open("s1", "u1")
-    sessions.open("s1", "u1")
-    assert sessions.is_open("s1", "u1")
-    sessions.end("s1")
-    assert not sessions.is_open("s1", "u1")
+def test_a_session_is_open_from_its_beginning_to_its_end(doors: Doors) -> None:
+    assert not doors.sessions.is_open(str(ULID()), "u1")
+    session = doors.opened("u1")
+    assert doors.sessions.is_open(session, "u1")
+    doors.sessions.end(session, "u1")
+    assert not doors.sessions.is_open(session, "u1")
 
 
-def test_a_session_is_open_for_its_owner_only(sessions: Sessions) -> None:
-    sessions.open("s1", "u1")
-    assert not sessions.is_open("s1", "u2")
+def test_a_session_is_open_for_its_owner_only(doors: Doors) -> None:
+    session = doors.opened("u1")
+    assert not doors.sessions.is_open(session, "u2")
+    doors.opened("u2")
+    assert not doors.sessions.is_open(session, "u2")
 
 
-def test_a_session_ends_by_itself(sessions: Sessions, clock: FrozenClock) -> None:
-    sessions.open("s1", "u1")
-    clock.advance(SESSION_LIFETIME - timedelta(seconds=1))
-    assert sessions.is_open("s1", "u1")
-    clock.advance(timedelta(seconds=1))
-    assert not sessions.is_open("s1", "u1")
+def test_a_session_ends_by_itself_also_while_a_later_one_goes_on(
+    doors: Doors, clock: FrozenClock
+) -> None:
+    session = doors.opened("u1")
+    clock.advance(SESSION_LIFETIME - A_MILLISECOND)
+    assert doors.sessions.is_open(session, "u1")
+    later = doors.opened("u1")
+    assert doors.open_ones("u1", [session, later]) == [later]
 
 
-def test_ending_a_session_leaves_the_others_open(sessions: Sessions) -> None:
-    sessions.open("s1", "u1")
-    sessions.open("s2", "u1")
-    sessions.end("s1")
-    assert sessions.is_open("s2", "u1")
+def test_ending_a_session_leaves_the_others_open(doors: Doors) -> None:
+    first, second = doors.opened("u1"), doors.opened("u1")
+    doors.sessions.end(first, "u1")
+    assert doors.open_ones("u1", [first, second]) == [second]
 
 
-def test_ending_a_session_that_is_not_there_is_no_error(sessions: Sessions) -> None:
-    sessions.end("s1")
-    sessions.end("s1")
+def test_ending_a_session_that_is_not_there_is_no_error(doors: Doors) -> None:
+    session = doors.opened("u1")
+    for user_id in ("u1", "u1", "u2"):
+        doors.sessions.end(session, user_id)
+    assert not doors.sessions.is_open(session, "u1")
+
+
+def test_nobody_ends_somebody_elses_session(doors: Doors) -> None:
+    session = doors.opened("u1")
+    doors.sessions.end(session, "u2")
+    assert doors.sessions.is_open(session, "u1")
+
+
+def test_all_sessions_of_a_person_end_at_once_and_nobody_elses(doors: Doors) -> None:
+    mine, theirs = [doors.opened("u1") for _ in range(3)], doors.opened("u2")
+    transaction = doors.begin()
+    doors.sessions.end_all("u1", transaction)
+    assert doors.open_ones("u1", mine) == mine
+    transaction.commit()
+    assert doors.open_ones("u1", mine) == []
+    assert doors.sessions.is_open(theirs, "u2")
+    again = doors.opened("u1")
+    assert doors.open_ones("u1", [*mine, again]) == [again]
+
+
+def test_all_sessions_but_one_end(doors: Doors) -> None:
+    mine = [doors.opened("u1") for _ in range(3)]
+    transaction = doors.begin()
+    doors.sessions.end_others(mine[1], "u1", transaction)
+    transaction.commit()
+    assert doors.open_ones("u1", mine) == [mine[1]]
+
+
+def test_a_session_that_has_ended_does_not_come_back_when_the_others_end(doors: Doors) -> None:
+    first, second = doors.opened("u1"), doors.opened("u1")
+    doors.sessions.end(first, "u1")
+    transaction = doors.begin()
+    doors.sessions.end_others(first, "u1", transaction)
+    with pytest.raises(Unauthenticated):
+        transaction.commit()
+    assert doors.open_ones("u1", [first, second]) == [second]
+
+
+def test_of_too_many_sessions_the_oldest_ends(doors: Doors) -> None:
+    mine = [doors.opened("u1") for _ in range(MAX_SESSIONS + 2)]
+    assert doors.open_ones("u1", mine) == mine[2:]
 
 
 @pytest.mark.usefixtures("aws")
-def test_dynamodb_is_told_when_to_forget_a_session(clock: FrozenClock) -> None:
-    DynamoSessions(clock).open("s1", "u1")
-    assert SessionRow.get("s1").expires_at == (clock() + SESSION_LIFETIME).timestamp()
+def test_what_is_known_of_a_person_fits_one_unit_of_reading(clock: FrozenClock) -> None:
+    doors = Doors(DynamoSessions(clock), DynamoTransaction, clock)
+    user_id = str(ULID())
+    for _ in range(MAX_SESSIONS):
+        doors.opened(user_id)
+    assert len(str(SignInRow.get(user_id).serialize())) < 4096
+
+
+@pytest.mark.usefixtures("aws")
+def test_dynamodb_is_told_when_to_forget_a_persons_last_session(clock: FrozenClock) -> None:
+    doors = Doors(DynamoSessions(clock), DynamoTransaction, clock)
+    doors.opened("u1")
+    clock.advance(timedelta(days=10))
+    doors.opened("u1")
+    last = clock() + SESSION_LIFETIME
+    assert SignInRow.get("u1").expires_at == int(last.timestamp())

@@ -23,8 +23,8 @@ from support.in_memory import InMemoryOutbox, InMemoryTransaction
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-KINDS = ("check", "delete", "put", "update")
-SENT_AS = {"check": "ConditionCheck", "delete": "Delete", "put": "Put", "update": "Update"}
+KINDS = ("delete", "put", "update")
+SENT_AS = {"delete": "Delete", "put": "Put", "update": "Update"}
 
 REGISTERED = UserRegistered(
     user_id="u1",
@@ -64,9 +64,7 @@ def add(work: DynamoTransaction, kind: str, name: str, *, holds: bool) -> None:
     row = ThingRow(name)
     condition = ThingRow.id.does_not_exist() if holds else ThingRow.id.exists()
     refused = refusal(name)
-    if kind == "check":
-        work.check(row, condition, refused)
-    elif kind == "delete":
+    if kind == "delete":
         work.delete(row, condition, refused)
     elif kind == "put":
         work.put(row, condition, refused)
@@ -119,8 +117,7 @@ def cancelled(*reasons: str) -> ApiCall:
 def test_everything_happens_when_nothing_is_refused() -> None:
     ThingRow("old").save()
     work = DynamoTransaction()
-    work.check(ThingRow("absent"), ThingRow.id.does_not_exist(), refusal("absent"))
-    work.put(ThingRow("new"))
+    work.put(ThingRow("new"), ThingRow.id.does_not_exist(), refusal("new"))
     work.update(ThingRow("counted"), [ThingRow.changes.add(2)])
     work.delete(ThingRow("old"), ThingRow.id.exists())
     work.commit()
@@ -215,7 +212,7 @@ def _refusals(work: DynamoTransaction) -> list[str]:
 def test_the_order_of_refusals_is_the_same_in_memory() -> None:
     in_memory = InMemoryTransaction(InMemoryOutbox().events)
     real = DynamoTransaction()
-    for kind, name in (("update", "first"), ("put", "second"), ("check", "third")):
+    for kind, name in (("update", "first"), ("put", "second"), ("delete", "third")):
         add(real, kind, name, holds=False)
         in_memory.add(lambda: False, lambda: None, refusal(name))
     told = []

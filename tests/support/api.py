@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
-from supermarket.http import Endpoint
+from supermarket.http import JSON, Endpoint
 from supermarket.wiring import access_tokens, sessions
 
 
@@ -54,7 +54,13 @@ def call(
         event["headers"].update(bearer(caller))
     answer = endpoint(event, None)
     text = answer["body"]
-    return Reply(answer["statusCode"], answer["headers"], answer["cookies"], json.loads(text))
+    return Reply(
+        answer["statusCode"], answer["headers"], answer["cookies"], _read(answer["headers"], text)
+    )
+
+
+def _read(headers: Mapping[str, str], text: str) -> Any:
+    return json.loads(text) if headers["content-type"] == JSON else text
 
 
 def api_event(

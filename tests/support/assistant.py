@@ -1,7 +1,7 @@
 """The assistant's tools on the shop's real services, with everything below them in memory."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,8 +25,9 @@ from order import gateways as order_gateways
 from order.model import Charges, Order, OrderStatus
 from order.service import OrderService, Terms
 from product.model import Product, Seller
-from seller_dashboard.model import CatalogueEntry, Sale
-from seller_dashboard.service import Bookkeeping, Dashboard
+from seller_dashboard.model import Details, Overtaken, Sale
+from seller_dashboard.model import Product as ProductOfBooks
+from seller_dashboard.numbers import DayTotals
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from support.api import a_caller
@@ -35,12 +36,7 @@ from support.cart import InMemoryCarts
 from support.in_memory import InMemoryAuditTrail, InMemoryIdempotencyKeys, InMemoryOutbox
 from support.order import InMemoryOrders
 from support.product import Shop, a_product
-from support.seller_dashboard import (
-    InMemoryCatalogue,
-    InMemoryNotes,
-    InMemorySales,
-    a_sale,
-)
+from support.seller_dashboard import Books, a_sale
 
 POLICIES = Policies.read()
 TAX, SHIPPING = Decimal(5), 4000
@@ -68,15 +64,13 @@ class AssistedShop:
             clock=clock,
             new_id=new_id,
         )
-        self._listed = InMemoryCatalogue()
-        sales, notes = InMemorySales(self._listed), InMemoryNotes()
-        self.books = Bookkeeping(sales, notes, self._listed, InMemoryOutbox().begin)
+        self.books = Books()
         self.toolbox = Toolbox(
             catalogue=ShopCatalogue(products),
             carts=ShopCarts(self.carts),
             orders=ShopOrders(self.orders),
             addresses=SavedAddresses(self.auth.service),
-            books=SellerBooks(Dashboard(sales, notes, self._listed), products, clock),
+            books=SellerBooks(self.books.dashboard, products, clock),
             policies=POLICIES,
             charged=charged(TAX, SHIPPING),
         )
@@ -101,17 +95,19 @@ class AssistedShop:
         self.catalogue.entries.add(_words(product), product)
         self.catalogue.products.add(product, transaction)
         transaction.commit()
-        self.books.revise_product(
-            CatalogueEntry(
-                product.seller.user_id, product.id, title, product.price, product.category, 1
-            )
+        details = Details(1, title, product.price, product.category, product.low_stock_threshold)
+        self.books.keeping.learn_of_product(
+            ProductOfBooks(product.seller.user_id, product.id, details)
         )
         return product
 
     def sold(self, seller: "Visitor", **values: Any) -> Sale:
         """Note a sale in the seller's books."""
-        sale = replace(a_sale(order_id=new_id(), seller_id=seller.caller.user_id), **values)
-        self.books.record([sale])
+        sale = a_sale(order_id=new_id(), seller_id=seller.caller.user_id, **values)
+        transaction = self.books.begin()
+        self.books.sales.save(sale, None, transaction, Overtaken("It is there already"))
+        self.books.sales.count(sale, DayTotals.of(sale), transaction)
+        transaction.commit()
         return sale
 
 

@@ -1,17 +1,22 @@
 """Auth's ports in memory, and people for its tests."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from auth.model import Account, AddressBook, FullName
+from auth.links import LinkMinter
+from auth.model import MAILS_AT_MOST, Account, AddressBook, FullName, Link, Purpose, User
+from auth.recovery import Recovery
 from auth.repository import taken
 from auth.service import AuthService, Registrar, Registration
-from supermarket.caller import Role
+from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
+from supermarket.errors import DomainError
 from supermarket.transaction import Transaction
 from support.api import call
-from support.in_memory import InMemoryOutbox, InMemorySessions, in_memory
+from support.in_memory import InMemoryAuditTrail, InMemoryOutbox, InMemorySessions, in_memory
 
 PASSWORD = "correct horse battery staple"
 
@@ -48,6 +53,26 @@ class InMemoryAccounts:
     def find_by_username(self, username: str) -> Account | None:
         return self._first(lambda account: account.user.username.lower() == username.lower())
 
+    def change(
+        self, before: Account, after: Account, transaction: Transaction, refused: DomainError
+    ) -> None:
+        def is_unchanged() -> bool:
+            present = self._accounts.get(before.user.id)
+            return present is not None and (present.password_hash, present.user.email) == (
+                before.password_hash,
+                before.user.email,
+            )
+
+        def effect() -> None:
+            present = self._accounts[before.user.id]
+            if after.password_hash != before.password_hash:
+                present = replace(present, password_hash=after.password_hash)
+            if after.user.email_verified != before.user.email_verified:
+                present = replace(present, user=after.user)
+            self._accounts[before.user.id] = present
+
+        in_memory(transaction).add(is_unchanged, effect, refused)
+
     def _first(self, fits: Callable[[Account], bool]) -> Account | None:
         return next(filter(fits, self._accounts.values()), None)
 
@@ -72,17 +97,70 @@ class InMemoryAddressBooks:
         return True
 
 
+class InMemoryLinks:
+    """`auth.links.Links` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.links: dict[tuple[Purpose, str], Link] = {}
+
+    def add(self, link: Link) -> None:
+        self.links[link.purpose, link.token_digest] = link
+
+    def find(self, purpose: Purpose, token_digest: str) -> Link | None:
+        return self.links.get((purpose, token_digest))
+
+    def use_up(self, link: Link, transaction: Transaction, refused: DomainError) -> None:
+        key = (link.purpose, link.token_digest)
+        in_memory(transaction).add(
+            lambda: key in self.links, lambda: _drop(self.links, key), refused
+        )
+
+
+class InMemoryMailLimits:
+    """`auth.recovery.MailLimits` in a counter."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._mails: Counter[tuple[Purpose, str, timedelta, int]] = Counter()
+
+    def count(
+        self, purpose: Purpose, email: str, transaction: Transaction, refused: DomainError
+    ) -> None:
+        for stretch, at_most in MAILS_AT_MOST.items():
+            window = int(self._clock().timestamp() // stretch.total_seconds())
+            self._count((purpose, email, stretch, window), at_most, transaction, refused)
+
+    def _count(
+        self,
+        key: tuple[Purpose, str, timedelta, int],
+        at_most: int,
+        transaction: Transaction,
+        refused: DomainError,
+    ) -> None:
+        in_memory(transaction).add(
+            lambda: self._mails[key] < at_most, lambda: self._mails.update([key]), refused
+        )
+
+
 class PlainPasswords:
-    """`auth.service.Passwords` that costs nothing, and keeps the hashes that it was asked about."""
+    """`auth.service.Passwords` that costs nothing, and keeps what it was asked.
+
+    `meanwhile` happens while it is busy, which real ones are for long.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str | None] = []
+        self.hashed: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def hash(self, password: str) -> str:
+        self.hashed.append(password)
+        self.meanwhile()
         return f"hash of {password}"
 
     def fits(self, password: str, password_hash: str | None) -> bool:
         self.asked.append(password_hash)
+        self.meanwhile()
         return password_hash == f"hash of {password}"
 
 
@@ -97,20 +175,44 @@ class InMemoryAuth:
     """Auth's services with everything they need in memory."""
 
     def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.accounts = InMemoryAccounts()
         self.address_books = InMemoryAddressBooks()
         self.passwords = PlainPasswords()
         self.sessions = InMemorySessions(clock)
         self.outbox = InMemoryOutbox()
-        self.registrar = Registrar(self.accounts, self.passwords, self.outbox.begin, clock, new_id)
+        self.audit = InMemoryAuditTrail()
+        self.registrar = Registrar(
+            self.accounts, self.passwords, self.audit, self.outbox.begin, clock, new_id
+        )
+        self.links = InMemoryLinks()
+        self.minter = LinkMinter(self.accounts, self.links, lambda: f"token {new_id()}", clock)
         self.service = AuthService(
             self.accounts,
             self.address_books,
             self.passwords,
             self.sessions,
             NamedTokens(),
+            self.outbox.begin,
             new_id,
         )
+        self.recovery = Recovery(
+            self.accounts,
+            self.links,
+            InMemoryMailLimits(clock),
+            self.passwords,
+            self.sessions,
+            self.outbox.begin,
+            clock,
+        )
+
+    def caller(self, session_id: str, user: User) -> Caller:
+        """The person in that session, as endpoints get to know them."""
+        return Caller(user.id, session_id, user.role, user.email, user.full_name.first)
+
+
+def _drop[Key](things: dict[Key, Any], key: Key) -> None:
+    del things[key]
 
 
 def _nothing() -> None:
@@ -120,7 +222,9 @@ def _nothing() -> None:
 def a_registration(**changes: Any) -> Registration:
     """Somebody who wants an account, and has never been seen before."""
     name = f"u{new_id()}"
-    fresh = Registration(name, f"{name}@example.com", PASSWORD, FullName("Asha", "Rao"), Role.USER)
+    fresh = Registration(
+        name, f"{name.lower()}@example.com", PASSWORD, FullName("Asha", "Rao"), Role.USER
+    )
     return replace(fresh, **changes)
 
 

@@ -1,6 +1,6 @@
 """Carts and a catalogue in memory, and products to put in them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -98,11 +98,14 @@ class InMemoryCatalogue:
 
 
 class InMemoryCarts:
-    """`cart.service.Carts` in a dictionary; an expired cart stays in it, as TTL deletes late."""
+    """`Carts` and `WaitingCarts` in a dictionary; an expired cart stays in it, as TTL deletes
+    late.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._carts: dict[str, Cart] = {}
+        self._waiting: set[str] = set()
 
     def find(self, user_id: str) -> Cart | None:
         return self._carts.get(user_id)
@@ -112,6 +115,7 @@ class InMemoryCarts:
         if why_not_add(cart, line, at_most):
             return None
         quantity = cart.quantity_of(line.product_id) + line.quantity
+        self._waiting.add(user_id)
         return self._with(cart, replace(line, quantity=quantity))
 
     def change(self, user_id: str, line: CartLine, at_most: int) -> Cart | None:
@@ -128,7 +132,7 @@ class InMemoryCarts:
     def clear(self, user_id: str) -> None:
         cart = self._alive(user_id)
         if cart.version:
-            self._keep(cart, ())
+            self._forget_lines(cart)
 
     def empty(self, cart: object, transaction: Transaction, refused: DomainError) -> None:
         assert isinstance(cart, Cart)
@@ -139,10 +143,35 @@ class InMemoryCarts:
 
         in_memory(transaction).add(is_unchanged, lambda: self._forget_lines(cart), refused)
 
+    def waiting(self, unchanged_since: datetime) -> Iterator[Sequence[Cart]]:
+        for user_id in sorted(self._waiting):
+            if self._carts[user_id].updated_at <= unchanged_since:
+                yield [self._carts[user_id]]
+
+    def stop_waiting(
+        self,
+        cart: Cart,
+        reminded_at: datetime | None,
+        transaction: Transaction,
+        refused: DomainError,
+    ) -> None:
+        def still_waits() -> bool:
+            present = self._carts.get(cart.user_id)
+            unchanged = present is not None and present.version == cart.version
+            return unchanged and cart.user_id in self._waiting
+
+        def stop() -> None:
+            self._waiting.remove(cart.user_id)
+            if reminded_at:
+                present = self._carts[cart.user_id]
+                self._carts[cart.user_id] = replace(present, reminded_at=reminded_at)
+
+        in_memory(transaction).add(still_waits, stop, refused)
+
     def _alive(self, user_id: str) -> Cart:
         now = self._clock()
         cart = self._carts.get(user_id) or Cart.new(user_id, now)
-        return replace(cart, lines=()) if cart.is_expired(now) else cart
+        return replace(cart, lines=(), reminded_at=None) if cart.is_expired(now) else cart
 
     def _with(self, cart: Cart, line: CartLine) -> Cart:
         present = cart.line(line.product_id)
@@ -151,6 +180,7 @@ class InMemoryCarts:
         return self._keep(cart, tuple(sorted([*others, line], key=_place)))
 
     def _forget_lines(self, cart: Cart) -> None:
+        self._waiting.discard(cart.user_id)
         self._keep(cart, ())
 
     def _keep(self, cart: Cart, lines: tuple[CartLine, ...]) -> Cart:

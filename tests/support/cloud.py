@@ -1,4 +1,4 @@
-"""The template's tables and secrets inside moto."""
+"""The template's tables, secrets, rules and queues inside moto."""
 
 import json
 from functools import cache
@@ -47,6 +47,47 @@ def make_secrets() -> None:
         "gemini": GEMINI_KEYS,
     }.items():
         manager.create_secret(Name=f"supermarket/{STAGE}/{name}", SecretString=json.dumps(value))
+
+
+def make_bus() -> str:
+    """The bus with its archive, rules and queues; its name."""
+    events, sqs, name = client("events"), client("sqs"), f"supermarket-{STAGE}"
+    bus = events.create_event_bus(Name=name)["EventBusArn"]
+    events.create_archive(ArchiveName=name, EventSourceArn=bus)
+    queues = resources("AWS::SQS::Queue")
+    for queue in queues:
+        sqs.create_queue(QueueName=queue)
+    for queue, properties in queues.items():
+        if "RedrivePolicy" in properties:
+            dead = properties["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
+            policy = {"maxReceiveCount": 20, "deadLetterTargetArn": queue_arn(dead)}
+            sqs.set_queue_attributes(
+                QueueUrl=queue_url(queue), Attributes={"RedrivePolicy": json.dumps(policy)}
+            )
+    for rule, properties in resources("AWS::Events::Rule").items():
+        pattern = json.dumps(properties["EventPattern"])
+        events.put_rule(Name=rule, EventBusName=name, EventPattern=pattern)
+        targets = [
+            {
+                "Id": target["Id"],
+                "Arn": queue_arn(target["Arn"]["Fn::GetAtt"]),
+                "DeadLetterConfig": {
+                    "Arn": queue_arn(target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"])
+                },
+            }
+            for target in properties["Targets"]
+        ]
+        events.put_targets(Rule=rule, EventBusName=name, Targets=targets)
+    return name
+
+
+def queue_url(name: str) -> str:
+    return str(client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
+
+
+def queue_arn(attribute: str) -> str:
+    """Of a queue of the template, as `OrderQueue` or `OrderQueue.Arn`."""
+    return f"arn:aws:sqs:ap-south-1:123456789012:{attribute.removesuffix('.Arn')}"
 
 
 def forget_secrets() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -67,10 +68,23 @@ def let_reservation_run_out(endpoints: dict[str, Any], order_id: str) -> None:
         )
 
 
-def run_job(endpoints: dict[str, Any], handler: str) -> dict[str, Any]:
-    """Run a scheduled Lambda now; what it says of its work."""
+def lose_news_of_payment(endpoints: dict[str, Any], order_id: str) -> None:
+    """The order is as it would be if the event of its payment had never reached it."""
+    aws(endpoints, "dynamodb").update_item(
+        TableName=table(endpoints, "order"),
+        Key={"orderId": {"S": order_id}},
+        UpdateExpression="SET #status = :pending REMOVE paidAt, timeline[1]",
+        ConditionExpression="#status = :confirmed",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":pending": {"S": "PENDING"}, ":confirmed": {"S": "CONFIRMED"}},
+    )
+
+
+def run_job(endpoints: dict[str, Any], handler: str, day: date | None = None) -> dict[str, Any]:
+    """Run a scheduled Lambda now, for a day if one is named; what it says of its work."""
+    payload = json.dumps({"date": str(day)} if day else {}).encode()
     answer = aws(endpoints, "lambda").invoke(
-        FunctionName=function(endpoints, handler), Payload=b"{}"
+        FunctionName=function(endpoints, handler), Payload=payload
     )
     said = answer["Payload"].read()
     assert "FunctionError" not in answer, said

@@ -264,6 +264,7 @@ class FakeShop:
         if "confirmation" not in self.broken:
             order["status"] = "CONFIRMED"
         self._mail(order["email"], "Payment completed")
+        self._mail(order["email"], "Your order is confirmed")
         return 200, {"payment": {"status": "COMPLETED"}}
 
     def _messages(self, request: Request, _: bytes) -> Answer:

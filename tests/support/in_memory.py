@@ -2,16 +2,18 @@
 lie.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 
 from supermarket.audit import Facts
 from supermarket.clock import Clock
 from supermarket.contracts import Event
-from supermarket.errors import DomainError, RuleViolated
+from supermarket.errors import DomainError, RuleViolated, Unauthenticated
 from supermarket.idempotency import REMEMBERED_FOR, REUSED, IdempotencyKey, KeyTaken
-from supermarket.sessions import SESSION_LIFETIME
+from supermarket.sessions import MAX_SESSIONS, SESSION_LIFETIME
 from supermarket.transaction import Transaction
 
 
@@ -31,7 +33,7 @@ class InMemoryTransaction:
         """A write that happens if `holds()`, and refuses the whole with `refused` otherwise."""
         self._writes.append((holds, effect, refused))
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: Event, event_id: str | None = None) -> None:
         self.add(lambda: True, lambda: self._outbox.append(event))
 
     def commit(self) -> None:
@@ -70,17 +72,38 @@ class InMemorySessions:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._open: dict[str, tuple[str, float]] = {}
+        self._ends: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
 
     def open(self, session_id: str, user_id: str) -> None:
-        self._open[session_id] = (user_id, (self._clock() + SESSION_LIFETIME).timestamp())
+        mine = self._ends[user_id]
+        mine[session_id] = self._clock() + SESSION_LIFETIME
+        for too_many in sorted(mine)[:-MAX_SESSIONS]:
+            del mine[too_many]
 
     def is_open(self, session_id: str, user_id: str) -> bool:
-        owner, ends = self._open.get(session_id, (None, 0.0))
-        return owner == user_id and ends > self._clock().timestamp()
+        ends = self._ends[user_id].get(session_id)
+        return ends is not None and self._clock() < ends
 
-    def end(self, session_id: str) -> None:
-        self._open.pop(session_id, None)
+    def end(self, session_id: str, user_id: str) -> None:
+        self._ends[user_id].pop(session_id, None)
+
+    def count(self, user_id: str) -> int:
+        return len(self._ends[user_id])
+
+    def end_all(self, user_id: str, transaction: Transaction) -> None:
+        in_memory(transaction).add(lambda: True, lambda: self._ends.update({user_id: {}}))
+
+    def end_others(self, session_id: str, user_id: str, transaction: Transaction) -> None:
+        mine = self._ends[user_id]
+
+        def keep_one() -> None:
+            self._ends[user_id] = {session_id: mine[session_id]}
+
+        in_memory(transaction).add(
+            lambda: session_id in mine,
+            keep_one,
+            refused=Unauthenticated("This session has ended"),
+        )
 
 
 class InMemoryIdempotencyKeys:

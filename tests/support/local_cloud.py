@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from local.locks import locked
+from supermarket.clock import new_id
 from support.template import TEMPLATE
 
 HOME = "SUPERMARKET_TEST_CLOUD"  # set by the controlling process, inherited by xdist's workers
@@ -29,16 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The session's cloud ends with it; should this process be killed, `--stop-with` sees to it."""
-    process = Path(os.environ[HOME]) / "process"
-    if hasattr(config, "workerinput") or not process.exists():
-        return
-    cloud = int(process.read_text())
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    with suppress(ProcessLookupError):
-        os.kill(cloud, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            _wait_for(cloud)
-            time.sleep(0.1)
+    home = Path(os.environ[HOME])
+    if not hasattr(config, "workerinput") and (home / "process").exists():
+        _stop(home)
 
 
 @pytest.fixture(scope="session")
@@ -47,20 +42,36 @@ def endpoints() -> dict[str, Any]:
     home = Path(os.environ[HOME])
     with locked(home / "starting"):
         if not (home / "process").exists():
-            _start(home)
+            _start(home, evidence=FOLDER / "permissions.json")
+    return _known(home)
+
+
+@pytest.fixture(scope="module")
+def own_endpoints() -> Iterator[dict[str, Any]]:
+    """A local cloud that one module has to itself, because it turns things upside down there."""
+    home = Path(os.environ[HOME]) / f"own-{new_id()}"
+    home.mkdir(parents=True)
+    _start(home, evidence=home / "permissions.json")
+    try:
+        yield _known(home)
+    finally:
+        _stop(home)
+
+
+def _known(home: Path) -> dict[str, Any]:
     known: dict[str, Any] = json.loads((home / "cloud" / "endpoints.json").read_text())
     return known
 
 
-def _start(home: Path) -> None:
+def _start(home: Path, evidence: Path) -> None:
     log = home / "cloud.log"
     with log.open("wb") as output:
         options = {
             "--port": 0,
             "--home": home / "cloud",
             "--bcrypt-rounds": 4,
-            "--evidence": FOLDER / "permissions.json",
-            "--stop-with": home.name,
+            "--evidence": evidence,
+            "--stop-with": Path(os.environ[HOME]).name,
         }
         given = [str(word) for option in options.items() for word in option]
         cloud = subprocess.Popen(  # noqa: S603 - our own program
@@ -79,6 +90,16 @@ def _start(home: Path) -> None:
         assert time.monotonic() < deadline, f"the local cloud takes too long:\n{log.read_text()}"
         time.sleep(0.2)
     cloud.returncode = 0  # nobody's child from here on: the controlling process ends it
+
+
+def _stop(home: Path) -> None:
+    cloud = int((home / "process").read_text())
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with suppress(ProcessLookupError):
+        os.kill(cloud, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            _wait_for(cloud)
+            time.sleep(0.1)
 
 
 def _forget_sessions_of_the_past() -> None:

@@ -17,7 +17,7 @@ from order import jobs, listeners
 from order import wiring as order_wiring
 from order.gateways import ShopCarts, ShopCatalogue
 from order.model import Charges, Order, OrderStatus
-from order.service import OrderService, Terms
+from order.service import GRACE, OrderService, Terms
 from payment import listeners as payment_listeners
 from payment import wiring as payment_wiring
 from payment.changes import Changes
@@ -79,6 +79,7 @@ HAPPENINGS = (
     *["webhook_arrives", "event_arrives"] * 3,
     *["customer_places_an_order", "admin_refunds"] * 2,
     "customer_cancels",
+    "customer_pays_again",
     "seller_ships",
     "seller_delivers",
     "webhook_gets_lost",
@@ -87,6 +88,7 @@ HAPPENINGS = (
     "reconciliation_runs",
     "razorpay_treats_refunds_another_way",
     "razorpay_ends_a_refund",
+    "razorpay_s_owner_refunds",
 )
 
 
@@ -225,6 +227,10 @@ class RazorpayWithBooks(FakeRazorpay):
         """What is with its customer again, in minor units."""
         own = (r for r in self.refunds.values() if r.payment_id == attempt.id)
         return sum(r.amount.minor for r in own if r.status is RefundStatus.PROCESSED)
+
+    def promised(self, attempt: Attempt) -> int:
+        """What is with its customer again, or on its way, in minor units."""
+        return sum(refund.amount.minor for refund in self._alive(attempt.id))
 
     def balance(self) -> Counter[str]:
         """What Razorpay holds for the shop, per currency."""
@@ -365,6 +371,22 @@ class MoneyShop:
             proof = self.razorpay.pay(payment.razorpay_order_id, outcome)
             self.proofs.append((proof, self._customer_of(self.orders.kept[payment.order_id])))
 
+    def customer_pays_again(self, which: int, how: int) -> None:
+        """What is paid at Razorpay already, which takes the money all the same."""
+        if payment := _one(self._paid_there(), which):
+            outcome = AttemptStatus.AUTHORIZED if how == 1 else AttemptStatus.CAPTURED
+            proof = self.razorpay.pay(payment.razorpay_order_id, outcome)
+            self.proofs.append((proof, self._customer_of(self.orders.kept[payment.order_id])))
+
+    def razorpay_s_owner_refunds(self, which: int, how: int) -> None:
+        """By hand, in Razorpay's dashboard, all that is left of an attempt or a rupee of it."""
+        if attempt := _one(self.razorpay.taken(), which):
+            left = attempt.minor - self.razorpay.promised(attempt)
+            minor = min(left, 100) if how % 2 else left
+            if minor:
+                currency = Currency(attempt.currency)
+                self.razorpay.give_back(attempt.id, Money(minor, currency))
+
     def browser_calls_back(self, which: int, how: int) -> None:
         if found := _one(self.proofs, which):
             self.payment_service.verify(*found)
@@ -416,7 +438,7 @@ class MoneyShop:
                 self.queue.remove(found)
 
     def time_passes(self, which: int, how: int) -> None:
-        self.clock.advance((timedelta(seconds=2), RESERVATION)[how % 2])
+        self.clock.advance((timedelta(seconds=2), RESERVATION, GRACE, RESERVATION + GRACE)[how])
 
     def unpaid_orders_expire(self, which: int = 0, how: int = 0) -> None:
         jobs.release_expired_reservations(None, None)
@@ -476,6 +498,8 @@ class MoneyShop:
             ),
             "customer_opens_the_payment": OrderStatus.PENDING in order_states,
             "customer_pays": self._payable(),
+            "customer_pays_again": self._paid_there(),
+            "razorpay_s_owner_refunds": self.razorpay.taken(),
             "browser_calls_back": self.proofs,
             "customer_cancels": order_states - {OrderStatus.CANCELLED},
             "admin_refunds": any(payment.refundable.minor for payment in payments),
@@ -495,6 +519,9 @@ class MoneyShop:
     def _payable(self) -> list[Payment]:
         payments = self.payments.all()
         return [p for p in payments if not self.razorpay.is_paid(p.razorpay_order_id)]
+
+    def _paid_there(self) -> list[Payment]:
+        return [p for p in self.payments.all() if self.razorpay.is_paid(p.razorpay_order_id)]
 
     def _pending(self) -> list[RazorpayRefund]:
         refunds = self.razorpay.refunds.values()
@@ -544,6 +571,7 @@ class MoneyShop:
             products=self.products,
             index=WordIndex(InMemoryEntries(), self.products),
             pictures=InMemoryPictures(),
+            audit=self._audit,
             begin=self._begin,
             clock=self.clock,
             new_id=new_id,

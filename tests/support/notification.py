@@ -1,28 +1,41 @@
 """Notification's ports in memory, and one event of every kind that people get a mail about."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from notification.model import Mail
+from notification.model import Mail, Message
+from notification.ports import BeingSent, MessagePage, Refused
+from supermarket.clock import Clock, iso
 from supermarket.contracts import (
     Address,
     Amount,
+    CartAbandoned,
+    CartLine,
+    EmailVerificationRequested,
     Event,
+    LowStock,
     Metadata,
     OrderCancelled,
+    OrderConfirmed,
     OrderDelivered,
     OrderLine,
     OrderPlaced,
     OrderShipped,
+    PasswordResetRequested,
     PaymentCompleted,
     PaymentFailed,
     PaymentInitiated,
     PaymentRefunded,
     ProductCreated,
     Recipient,
+    SalesOfDay,
+    SalesOfProduct,
+    SalesReportReady,
+    StockRanLow,
     UserRegistered,
 )
+from supermarket.errors import NotYet
 from supermarket.money import Currency
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -54,6 +67,93 @@ def user_registered(first_name: str = "Asha", role: str = "user") -> UserRegiste
             "first_name": first_name,
             "last_name": "Rao",
             "role": role,
+        }
+    )
+
+
+def email_verification_requested(first_name: str = "Asha") -> EmailVerificationRequested:
+    return EmailVerificationRequested(user_id="u1", email="asha@example.com", first_name=first_name)
+
+
+def password_reset_requested(first_name: str = "Asha") -> PasswordResetRequested:
+    return PasswordResetRequested(user_id="u1", email="asha@example.com", first_name=first_name)
+
+
+def stock_ran_low(title: str = TEA, first_name: str = "Asha", stock: int = 3) -> StockRanLow:
+    return StockRanLow(
+        product_id=PRODUCT_ID,
+        seller=asha(first_name),
+        title=title,
+        stock=stock,
+        threshold=5,
+        stock_revision=7,
+    )
+
+
+def cart_abandoned(title: str = TEA, name: str = "Asha") -> CartAbandoned:
+    tea = CartLine(product_id=PRODUCT_ID, title=title, quantity=2, unit_price=rupees(49_950))
+    rice = CartLine(
+        product_id="p2", title="Basmati Rice, 5 kg", quantity=99, unit_price=rupees(123_456)
+    )
+    return CartAbandoned(
+        user_id="u1",
+        customer=asha(name),
+        lines=[tea, rice],
+        total=rupees(12_322_044),
+        idle_since=NOON.replace(day=21),
+    )
+
+
+MONDAY = date(2026, 11, 16)
+WEEK = (61_298_00, 0, 94_510_00, 1_23_456_78, 99, -250_00, 83_000_00)
+
+
+def sales_report(title: str = TEA, name: str = "Asha") -> SalesReportReady:
+    """A good week in rupees, a little in dollars, and one day that gave back more than it took."""
+    dollars = Amount(minor=12_50, currency=Currency.USD)
+    days = [
+        SalesOfDay(
+            day=MONDAY + timedelta(days=number),
+            units=max(0, minor // 1_000),
+            revenue=[rupees(minor)] * (minor != 0) + [dollars] * (number == 2),
+        )
+        for number, minor in enumerate(WEEK)
+    ]
+    tea = SalesOfProduct(
+        product_id=PRODUCT_ID, title=title, units=40, revenue=[rupees(2_23_456_00), dollars]
+    )
+    rice = SalesOfProduct(
+        product_id="p2", title="Basmati Rice, 5 kg", units=12, revenue=[rupees(1_40_000_00)]
+    )
+    return SalesReportReady(
+        seller_id="u1",
+        seller=asha(name),
+        first=MONDAY,
+        last=MONDAY + timedelta(days=6),
+        orders=31,
+        units=52,
+        revenue=[rupees(sum(WEEK)), dollars],
+        revenue_before=[rupees(3_20_000_00)],
+        refunds=[rupees(250_00)],
+        days=days,
+        top_products=[tea, rice],
+        low_stock=[LowStock(product_id=PRODUCT_ID, title=title, stock=3)],
+    )
+
+
+def quiet_week() -> SalesReportReady:
+    """A week in which nothing was sold."""
+    days = [
+        SalesOfDay(day=MONDAY + timedelta(days=number), units=0, revenue=[]) for number in range(7)
+    ]
+    return sales_report().model_copy(
+        update={
+            "orders": 0,
+            "units": 0,
+            "days": days,
+            "revenue": [],
+            "refunds": [],
+            "top_products": [],
         }
     )
 
@@ -101,6 +201,17 @@ def order_placed(title: str = TEA, street: str = "12 MG Road", name: str = "Asha
         ),
         placed_at=NOON,
         reserved_until=NOON.replace(minute=15),
+    )
+
+
+def order_confirmed(title: str = TEA, name: str = "Asha") -> OrderConfirmed:
+    return OrderConfirmed(
+        order_id=ORDER_ID,
+        customer=asha(name),
+        lines=lines(title),
+        total=rupees(12_322_044),
+        placed_at=NOON,
+        confirmed_at=NOON.replace(minute=4),
     )
 
 
@@ -196,25 +307,126 @@ def payment_refunded(
 
 
 class Mailbag:
-    """`Post` that keeps what it is given, unless it is out of order."""
+    """`Post` that keeps what it is given, unless it is out of order or refuses for good."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
         self.is_out_of_order = False
+        self.refuses = False
 
     def send(self, mail: Mail) -> None:
         if self.is_out_of_order:
             raise ConnectionError("no post today")
+        if self.refuses:
+            raise Refused("no such address")
         self.mails.append(mail)
 
 
-class InMemoryOnce:
-    """`Once` in a set."""
+class NumberedLinks:
+    """`Links` that differ each time, unless there is nothing to link to."""
 
     def __init__(self) -> None:
-        self._done: set[tuple[str, str]] = set()
+        self.minted: list[str] = []
+        self.are_needed = True
 
-    def do(self, what: str, event_id: str, action: Callable[[], None]) -> None:
-        if (what, event_id) not in self._done:
-            action()
-            self._done.add((what, event_id))
+    def email_verification(self, user_id: str) -> str | None:
+        return self._mint(f"https://shop.example/verify-email?token={user_id}-secret")
+
+    def password_reset(self, user_id: str) -> str | None:
+        return self._mint(f"https://shop.example/reset-password?token={user_id}-secret")
+
+    def _mint(self, link: str) -> str | None:
+        if not self.are_needed:
+            return None
+        self.minted.append(f"{link}-{len(self.minted) + 1}")
+        return self.minted[-1]
+
+
+class InMemoryMessages:
+    """`Messages` and `Inbox` in dictionaries."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._claimed_until: dict[str, datetime] = {}
+        self._settled: dict[str, Message | None] = {}
+
+    def claim(self, message_id: str) -> bool:
+        if message_id in self._settled:
+            return False
+        if message_id in self._claimed_until and self._clock() <= self._claimed_until[message_id]:
+            raise BeingSent(message_id)
+        self._claimed_until[message_id] = self._clock() + timedelta(seconds=40)
+        return True
+
+    def keep(self, message: Message) -> None:
+        self._settled[message.id] = message
+
+    def drop(self, message_id: str) -> None:
+        self._settled[message_id] = None
+
+    def page_of(self, recipient_id: str, before: str | None, limit: int) -> MessagePage:
+        found = [one for one in self._of(recipient_id) if before is None or _place(one) < before]
+        page = found[:limit]
+        return MessagePage(tuple(page), _place(page[-1]) if len(found) > limit else None)
+
+    def unread(self, recipient_id: str, limit: int) -> list[str]:
+        return [one.id for one in self._of(recipient_id) if not one.read][:limit]
+
+    def mark_read(self, recipient_id: str, message_id: str, at: datetime) -> Message | None:
+        message = self._settled.get(message_id)
+        if message is None or message.recipient_id != recipient_id:
+            return None
+        self._settled[message_id] = read = replace(message, read=True)
+        return read
+
+    def mark_all_read(self, message_ids: list[str], at: datetime) -> None:
+        for message_id in message_ids:
+            message = self._settled[message_id]
+            assert message is not None
+            self._settled[message_id] = replace(message, read=True)
+
+    def _of(self, recipient_id: str) -> list[Message]:
+        own = [one for one in self._settled.values() if one and one.recipient_id == recipient_id]
+        return sorted(own, key=_place, reverse=True)
+
+
+class InMemoryAllowance:
+    """`Allowance` in a dictionary."""
+
+    def __init__(self, clock: Clock, mails_per_hour: int = 50) -> None:
+        self._clock = clock
+        self._mails_per_hour = mails_per_hour
+        self._taken: dict[tuple[str, datetime], int] = {}
+
+    def take(self, address: str) -> None:
+        if self._taken.get(self._key(address), 0) >= self._mails_per_hour:
+            hour = self._clock().replace(minute=0, second=0, microsecond=0)
+            raise NotYet("too many", hour + timedelta(hours=1) - self._clock())
+        self._count(address, 1)
+
+    def give_back(self, address: str) -> None:
+        self._count(address, -1)
+
+    def _count(self, address: str, mails: int) -> None:
+        self._taken[self._key(address)] = self._taken.get(self._key(address), 0) + mails
+
+    def _key(self, address: str) -> tuple[str, datetime]:
+        hour = self._clock().replace(minute=0, second=0, microsecond=0)
+        return address.strip().lower(), hour
+
+
+class InMemorySuppressions:
+    """`Suppressions` in a set."""
+
+    def __init__(self) -> None:
+        self._addresses: set[str] = set()
+
+    def has(self, address: str) -> bool:
+        return address.strip().lower() in self._addresses
+
+    def add(self, address: str, why: str, at: datetime) -> None:
+        self._addresses.add(address.strip().lower())
+
+
+def _place(message: Message) -> str:
+    return f"{iso(message.sent_at)}#{message.id}"

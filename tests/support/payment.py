@@ -131,7 +131,7 @@ def refund_on_the_wire(refund: RazorpayRefund) -> dict[str, object]:
         "entity": "refund",
         "payment_id": refund.payment_id,
         "amount": refund.amount.minor,
-        "currency": refund.amount.currency.value,
+        "currency": str(refund.amount.currency),
         "status": refund.status.value.lower(),
         "notes": {"refund_id": refund.our_id} if refund.our_id else [],
     }
@@ -185,8 +185,7 @@ class InMemoryPayments:
 
         def effect() -> None:
             self._by_id[changed.id] = changed
-            if changed.razorpay_payment_id:
-                self._by_attempt[changed.razorpay_payment_id] = changed.id
+            self._by_attempt |= dict.fromkeys(changed.attempts, changed.id)
 
         in_memory(transaction).add(unchanged, effect, Overtaken("overtaken"))
 
@@ -227,6 +226,7 @@ class FakeOrders:
     """`Orders` as a test says."""
 
     def __init__(self) -> None:
+        self.confirmed: list[str] = []
         self._payable: dict[str, PayableOrder] = {}
         self._closed: set[str] = set()
         self._out_of_time: set[str] = set()
@@ -251,6 +251,12 @@ class FakeOrders:
         if order_id in self._out_of_time:
             raise Conflict("This order cannot be paid")
         return order
+
+    def confirm(self, order_id: str) -> bool:
+        if order_id in self.confirmed or order_id in self._closed:
+            return False
+        self.confirmed.append(order_id)
+        return True
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from supermarket.clock import Clock, iso, new_id
 from supermarket.errors import DomainError, Unavailable
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
-from support.in_memory import InMemoryOutbox, in_memory
+from support.in_memory import InMemoryAuditTrail, InMemoryOutbox, in_memory
 
 SELLER = Seller("01JDSELLER0000000000000000", "ravi@example.com", "Ravi")
 
@@ -58,7 +58,7 @@ class InMemoryProducts:
 
     def __init__(self) -> None:
         self._all: dict[str, Product] = {}
-        self._withdrawn: set[str] = set()
+        self._withdrawn: dict[str, datetime] = {}
         self.meanwhile: Callable[[], None] = lambda: None
 
     def find(self, product_id: str) -> Product | None:
@@ -99,7 +99,7 @@ class InMemoryProducts:
     ) -> None:
         def write() -> None:
             stock = self._all[before.id].stock if after.stock == before.stock else after.stock
-            self._all[before.id] = replace(after, stock=stock)
+            self._write(before, after, stock)
 
         in_memory(transaction).add(lambda: self._is_latest(before), write, refused)
 
@@ -112,7 +112,7 @@ class InMemoryProducts:
             return self._is_latest(before) and self._all[before.id].stock + added >= 0
 
         def write() -> None:
-            self._all[before.id] = replace(after, stock=self._all[before.id].stock + added)
+            self._write(before, after, self._all[before.id].stock + added)
 
         in_memory(transaction).add(there, write, refused)
 
@@ -120,8 +120,20 @@ class InMemoryProducts:
         self, product: Product, now: datetime, transaction: Transaction, refused: DomainError
     ) -> None:
         in_memory(transaction).add(
-            lambda: self._is_latest(product), lambda: self._withdrawn.add(product.id), refused
+            lambda: self._is_latest(product),
+            lambda: self._withdrawn.update({product.id: now}),
+            refused,
         )
+
+    def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
+        due = [each for each, withdrawn_at in self._withdrawn.items() if withdrawn_at <= moment]
+        yield from [self._all[each] for each in due]
+
+    def remove(self, product: Product) -> bool:
+        if self._withdrawn.pop(product.id, None) is None:
+            return False
+        del self._all[product.id]
+        return True
 
     def take_stock(
         self, product: Product, quantity: int, transaction: Transaction, refused: DomainError
@@ -143,7 +155,14 @@ class InMemoryProducts:
 
     def _move(self, product_id: str, quantity: int) -> None:
         product = self._all[product_id]
-        self._all[product_id] = replace(product, stock=product.stock + quantity)
+        self._all[product_id] = replace(
+            product, stock=product.stock + quantity, stock_revision=product.stock_revision + 1
+        )
+
+    def _write(self, before: Product, after: Product, stock: int) -> None:
+        moved = after.stock_revision - before.stock_revision
+        stock_revision = self._all[before.id].stock_revision + moved
+        self._all[before.id] = replace(after, stock=stock, stock_revision=stock_revision)
 
     def _is_latest(self, product: Product) -> bool:
         present = self._all[product.id]
@@ -190,9 +209,12 @@ class InMemoryPictures:
         self.kept |= named
         return tuple(Image(f"https://pictures/{key}", f"https://small/{key}", key) for key in named)
 
-    def discard(self, images: Sequence[Image]) -> None:
+    def discard(self, images: Sequence[Image]) -> Sequence[Image]:
+        if self.is_down:
+            return images
         for image in images:
-            del self.kept[image.id]
+            self.kept.pop(image.id, None)
+        return ()
 
 
 class Shop:
@@ -202,12 +224,14 @@ class Shop:
         self.products = InMemoryProducts()
         self.entries = InMemoryEntries()
         self.pictures = InMemoryPictures()
+        self.audit = InMemoryAuditTrail()
         self.outbox = InMemoryOutbox()
         self.pauses: list[int] = []
         self.service = ProductService(
             products=self.products,
             index=WordIndex(self.entries, self.products),
             pictures=self.pictures,
+            audit=self.audit,
             begin=self.outbox.begin,
             clock=clock,
             new_id=new_id,

@@ -39,9 +39,12 @@ class Razorpay:
         ]
         return refunds
 
-    def is_paid(self, razorpay_order_id: str, *, webhook: bool = False) -> httpx.Response:
-        """Its customer pays. Without `webhook`, nobody tells the shop of it."""
-        attempt = {"orderId": razorpay_order_id, "outcome": "success", "webhook": webhook}
+    def is_paid(
+        self, razorpay_order_id: str, *, webhook: bool = False, again: bool = False
+    ) -> httpx.Response:
+        """Its customer pays, or pays `again`. Without `webhook`, nobody tells the shop of it."""
+        how = {"outcome": "success", "webhook": webhook, "again": again}
+        attempt = {"orderId": razorpay_order_id, **how}
         return self._simulator.post("/simulator/pay", json=attempt)
 
     def fails(self, path: str, status: int | str, **how: Any) -> None:

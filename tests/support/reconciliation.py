@@ -1,7 +1,7 @@
 """Reconciliation's ports in memory: Razorpay's records as lists, checkpoints in a dictionary."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from payment.model import (
@@ -72,6 +72,10 @@ class FakeRecords:
     def attempts_of(self, razorpay_order_id: str) -> Sequence[Attempt]:
         every = (one.record for one in self.attempts)
         return [one for one in every if one.razorpay_order_id == razorpay_order_id]
+
+    def refunds_of(self, razorpay_payment_id: str) -> Sequence[RazorpayRefund]:
+        every = (one.record for one in self.refunds)
+        return [one for one in every if one.payment_id == razorpay_payment_id]
 
     def knows(self, payment: Payment, status: str = "created") -> RazorpayOrder:
         """Razorpay has the order of this payment."""
@@ -152,19 +156,34 @@ class FakeMending:
     at: datetime
     driven: list[str] = field(default_factory=list)
     completed: list[str] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)
+    """The payments whose orders have not heard of them."""
     refunds: dict[str, Payment] = field(default_factory=dict)
     """The payments that refunds are known to belong to."""
 
-    def learn_of_attempt(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
+    def learn_of_attempt(
+        self, razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
+    ) -> Payment | None:
         payment = self.payments.find_by_razorpay_order(razorpay_order_id)
-        if payment is None or payment.is_paid:
+        if payment is None:
             return payment
+        if attempt.is_taken and payment.is_paid:
+            return self.payments.keep(payment.taken_again(attempt, self.at))
         if attempt.is_taken:
             self.completed.append(payment.id)
             return self.payments.keep(payment.completed(attempt, self.at))
         if attempt.status is AttemptStatus.FAILED and payment.status is PaymentStatus.PENDING:
             return self.payments.keep(payment.declined_by(attempt, self.at))
         return payment
+
+    def take(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
+        captured = replace(attempt, status=AttemptStatus.CAPTURED)
+        return self.learn_of_attempt(razorpay_order_id, captured)
+
+    def confirm_order(self, payment_id: str) -> bool:
+        is_waiting = payment_id in self.waiting
+        self.waiting.discard(payment_id)
+        return is_waiting
 
     def learn_of_refund(self, record: RazorpayRefund) -> Payment | None:
         return self.refunds.get(record.id)

@@ -28,6 +28,11 @@ def is_id(text: str) -> bool:
     return re.fullmatch(ID_PATTERN, text) is not None
 
 
+def made_at(id_: str) -> datetime:
+    """When an id was made."""
+    return ULID.from_str(id_).datetime
+
+
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds: `2026-11-22T09:30:00.000Z`; sorts as text."""
     return (

@@ -37,15 +37,12 @@ class Settings(BaseModel):
     gemini_temperature: float = Field(ge=0, le=2)
     gemini_timeout_seconds: float = Field(gt=0)
     gemini_retries: int = Field(ge=0, le=5)
+    mails_per_recipient_per_hour: int = Field(ge=1)
 
     @property
     def origins(self) -> frozenset[str]:
         """Origins that a browser may call from, besides the API's own."""
         return frozenset(filter(None, (part.strip() for part in self.allowed_origins.split(","))))
-
-    @property
-    def event_bus(self) -> str:
-        return f"supermarket-{self.stage}"
 
     @property
     def turn_worker(self) -> str:
@@ -68,6 +65,18 @@ def table_name(table: str) -> str:
     imported.
     """
     return f"supermarket-{os.environ['STAGE']}-{table}"
+
+
+def event_bus_name() -> str:
+    """`supermarket-<stage>`; its archive is called the same. Apart from `settings`, which a command
+    may not have whole.
+    """
+    return f"supermarket-{os.environ['STAGE']}"
+
+
+def log_group_name() -> str:
+    """`/supermarket/<stage>`: all functions of a stage write into one."""
+    return f"/supermarket/{os.environ['STAGE']}"
 
 
 def secret_name(secret: str) -> str:

@@ -2,6 +2,7 @@
 `events/contracts`.
 """
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -12,6 +13,9 @@ from supermarket.clock import iso
 from supermarket.money import Currency, Money
 
 type Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
+
+
+_NAME_AND_VERSION = re.compile(r"(\w+?)(?:V(\d+))?")
 
 
 class Fact(BaseModel):
@@ -35,10 +39,19 @@ class Metadata(Fact):
 
 
 class Event(Fact):
-    """Base of all events. The class name is the detail-type."""
+    """Base of all events. The class name is the detail-type; from its second version on, an event
+    bears the number at the end: `OrderPlacedV2` is version 2 of `OrderPlaced`.
+    """
 
     SOURCE: ClassVar[str]
-    VERSION: ClassVar[int] = 1
+    NAME: ClassVar[str]
+    VERSION: ClassVar[int]
+    PUBLIC: ClassVar[bool] = False  # meant for others than the platform's own domains
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        name, number = _NAME_AND_VERSION.fullmatch(cls.__name__).groups()  # type: ignore[union-attr]
+        cls.NAME, cls.VERSION = name, int(number or 1)
 
     def aggregate_id(self) -> str:
         """The thing this is a fact about; by convention the first field."""
@@ -319,7 +332,9 @@ class PaymentFailed(Event):
 
 class PaymentRefunded(Event):
     """Money went back to the customer, and Razorpay's own record says so. `amount` is what this one
-    refund gave back; `fully` tells whether nothing of the payment is left.
+    refund gave back; `fully` tells whether nothing of the payment is left. A `surplus` was paid
+    once too often and bought nothing: its return leaves the payment, its order and all sales as
+    they are.
     """
 
     SOURCE = "supermarket.payment"
@@ -329,6 +344,7 @@ class PaymentRefunded(Event):
     amount: Amount
     refund_id: str
     fully: bool
+    surplus: bool = False
     reason: str
     refunded_at: Moment
 
@@ -384,6 +400,7 @@ class PaymentDriftFound(Event):
     """
 
     SOURCE = "supermarket.payment"
+    PUBLIC = True
     subject_id: str
     kind: Literal["missing_here", "missing_there", "different_amount", "different_state"]
     details: str

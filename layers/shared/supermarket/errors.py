@@ -15,6 +15,7 @@ DomainError                 a rule or a fact of the shop stands in the way
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True)
@@ -76,3 +77,13 @@ class Unavailable(DomainError):
 
 class BadGateway(Unavailable):
     """A third party answered, but with an error or with something that makes no sense."""
+
+
+class NotYet(Exception):
+    """A reaction to an event can act only later, and knows when: its queue brings the event again
+    then. Nothing of this ever reaches a caller.
+    """
+
+    def __init__(self, why: str, wait: timedelta) -> None:
+        super().__init__(why)
+        self.wait = wait

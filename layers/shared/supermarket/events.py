@@ -4,8 +4,11 @@ its queue.
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
 from typing import Any, cast
 
+import botocore.session
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
@@ -15,8 +18,16 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from supermarket import telemetry
 from supermarket.contracts import Envelope, Event, Metadata
+from supermarket.errors import NotYet
+
+SPARE_MILLISECONDS = 5_000  # what one event may take
+LONGEST_WAIT_SECONDS = 11 * 60 * 60  # SQS hides a message for twelve hours at most, all in all
 
 type Reaction = Callable[[Any, Metadata], None]
+
+
+class OutOfTime(TimeoutError):
+    """Too little of the invocation is left to begin with another event."""
 
 
 class UnknownEvent(LookupError):
@@ -61,16 +72,30 @@ class Reactions:
         answer = process_partial_response(event, self._react, processor, context)
         return cast("dict[str, Any]", answer)
 
-    def _react(self, record: SQSRecord) -> None:
+    def _react(self, record: SQSRecord, lambda_context: Any = None) -> None:
+        """Nothing is begun that Lambda would break off: an effect outside of DynamoDB, such as a
+        mail, could then happen twice.
+        """
+        if lambda_context and lambda_context.get_remaining_time_in_millis() < SPARE_MILLISECONDS:
+            raise OutOfTime(self.consumer)
         message = json.loads(record.body)
         name = message["detail-type"]
         envelope = Envelope.model_validate(message["detail"])
         metadata = envelope.metadata
         telemetry.begin(
-            metadata.correlation_id, metadata.event_id, consumer=self.consumer, event=name
+            metadata.correlation_id,
+            metadata.event_id,
+            consumer=self.consumer,
+            event=name,
+            event_id=metadata.event_id,
         )
         try:
             self._dispatch(name, envelope)
+        except NotYet as early:
+            telemetry.logger.warning("reaction put off", extra={"why": str(early)})
+            telemetry.count("ReactionsPutOff", consumer=self.consumer, event=name)
+            _hide(record, early.wait)
+            raise
         except Exception:
             telemetry.logger.exception("reaction failed")
             telemetry.count("ReactionsFailed", consumer=self.consumer, event=name)
@@ -78,7 +103,27 @@ class Reactions:
         telemetry.logger.info("reacted")
 
     def _dispatch(self, name: str, envelope: Envelope) -> None:
-        if name not in self.reactions:
+        """What comes in a version that nobody here knows comes in one that somebody does, too."""
+        known = {
+            event.VERSION: (event, reaction)
+            for event, reaction in self.reactions.values()
+            if name == event.NAME
+        }
+        if not known:
             raise UnknownEvent(f"{self.consumer} has no reaction to {name}")
-        event, reaction = self.reactions[name]
-        reaction(event.model_validate(envelope.data), envelope.metadata)
+        if envelope.metadata.version in known:
+            event, reaction = known[envelope.metadata.version]
+            reaction(event.model_validate(envelope.data), envelope.metadata)
+
+
+def _hide(record: SQSRecord, wait: timedelta) -> None:
+    """Let nobody see the message for that long: one receive is used up by the wait, not twenty."""
+    seconds = min(int(wait.total_seconds()) + 1, LONGEST_WAIT_SECONDS)
+    _sqs().change_message_visibility(
+        QueueUrl=record.queue_url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
+    )
+
+
+@cache
+def _sqs() -> Any:
+    return botocore.session.get_session().create_client("sqs")

@@ -5,8 +5,8 @@ happens here.
     def create_order(body: PlaceOrder, caller: Caller) -> OrderAnswer: ...
 
 A parameter is filled by its type: a `Body` from the JSON body, a `Query` from the query string,
-`Caller` with whoever is signed in (`Caller | None` where that is optional), `Request` with the
-request itself, and a `str` that bears the name of a path parameter with that.
+`Caller` with whoever is signed in, `Request` with the request itself, and a `str` that bears the
+name of a path parameter with that.
 """
 
 import time
@@ -14,15 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ValidationError
 from pynamodb.exceptions import PynamoDBException
 
 from supermarket import telemetry
-from supermarket.authentication import TOKEN_COOKIE, authenticate
+from supermarket.authentication import authenticate
 from supermarket.caller import Caller, Role
 from supermarket.errors import (
     BadGateway,
@@ -95,10 +94,10 @@ STATUS_OF |= {
 @dataclass(frozen=True)
 class Answer:
     """A view together with what else the response needs; an endpoint may return a bare view
-    instead.
+    instead. Text is sent as it is, under the content type that the headers name.
     """
 
-    view: BaseModel
+    view: BaseModel | str
     cookies: Iterable[str] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
@@ -158,7 +157,7 @@ class Endpoint:
         return self._response(
             request,
             answer.status or self.status,
-            answer.view.model_dump_json(by_alias=True),
+            _text(answer.view),
             {"cache-control": self.cache_control, **answer.headers},
             answer.cookies,
         )
@@ -171,12 +170,11 @@ class Endpoint:
         hints = get_type_hints(self.function)
         hints.pop("return", None)
         binders = {name: self._binder(name, hint) for name, hint in hints.items()}
-        return dict(sorted(binders.items(), key=lambda item: Caller not in _types(hints[item[0]])))
+        return dict(sorted(binders.items(), key=lambda item: hints[item[0]] is not Caller))
 
     def _binder(self, name: str, hint: Any) -> Callable[[Request], Any]:
-        types = _types(hint)
-        if Caller in types:
-            return self._optional_caller if NoneType in types else self._caller
+        if hint is Caller:
+            return self._caller
         if hint is Request:
             return self._checked
         if issubclass(hint, Body):
@@ -192,14 +190,6 @@ class Endpoint:
         if self.roles is not None:
             caller.require(self.roles)
         return caller
-
-    def _optional_caller(self, request: Request) -> Caller | None:
-        if request.bearer_token is None and TOKEN_COOKIE not in request.cookies:
-            return None
-        try:
-            return self._caller(request)
-        except Unauthenticated:
-            return None
 
     def _checked(self, request: Request) -> Request:
         """The request, if its body is of a kind and a size that this endpoint takes."""
@@ -304,16 +294,16 @@ def _endpoint(method: str, path: str, options: dict[str, Any]) -> Callable[[Rout
     return lambda function: Endpoint(function, method, path, **options)
 
 
+def _text(view: BaseModel | str) -> str:
+    return view if isinstance(view, str) else view.model_dump_json(by_alias=True)
+
+
 def _headers_of(error: DomainError) -> dict[str, str]:
     if isinstance(error, MethodNotAllowed):
         return {"allow": ", ".join(error.allowed)}
     if isinstance(error, TooMany):
         return {"retry-after": str(error.retry_after)}
     return {"retry-after": "1"} if isinstance(error, Unavailable) else {}
-
-
-def _types(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) or (hint,)
 
 
 def _validated[Model: BaseModel](validate: Callable[[], Model]) -> Model:

@@ -14,8 +14,10 @@ class Transaction(Protocol):
     Repositories know how to add their own rows to it; a service only passes it round.
     """
 
-    def emit(self, event: Event) -> None:
-        """Announce `event` if, and only if, the transaction commits."""
+    def emit(self, event: Event, event_id: str | None = None) -> None:
+        """Announce `event` if, and only if, the transaction commits. What may be announced twice is
+        one event, if it is given the same id.
+        """
 
     def commit(self) -> None:
         """Do all of it or none of it.

@@ -89,6 +89,7 @@ function fillIn(mail) {
   element("sent").textContent = new Date(mail.sentAt).toLocaleString();
   element("html").srcdoc = `<base target="_blank">${mail.html}`;
   element("text").textContent = mail.text;
+  element("told").textContent = "";
   element("tab-html").disabled = !mail.html;
   showTab(mail.html ? "html" : "text");
 }
@@ -100,6 +101,18 @@ function showTab(chosen) {
   }
 }
 
+// As SES would tell the shop of this mail.
+async function giveFeedback(path) {
+  const [kind, query] = path.split("?");
+  const id = encodeURIComponent(chosenId());
+  try {
+    const answer = await fetch(`api/messages/${id}/${kind}${query ? `?${query}` : ""}`, { method: "POST" });
+    element("told").textContent = answer.ok ? "The shop was told." : (await answer.json()).message;
+  } catch (error) {
+    element("told").textContent = "Not reachable just now.";
+  }
+}
+
 addEventListener("hashchange", () => {
   markChosen();
   showMail();
@@ -108,5 +121,8 @@ document.addEventListener("visibilitychange", refresh);
 element("search").addEventListener("input", showList);
 element("tab-html").addEventListener("click", () => showTab("html"));
 element("tab-text").addEventListener("click", () => showTab("text"));
+for (const button of document.querySelectorAll("[data-feedback]")) {
+  button.addEventListener("click", () => giveFeedback(button.dataset.feedback));
+}
 setInterval(refresh, REFRESH_MILLISECONDS);
 refresh();

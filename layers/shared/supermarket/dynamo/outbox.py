@@ -24,10 +24,12 @@ class OutboxRow(Row):
     occurred_at = UnicodeAttribute(attr_name="occurredAt")
 
     @classmethod
-    def of(cls, event: Event) -> Self:
-        """The row for `event`, with a fresh id and the ids of the work it was born in."""
+    def of(cls, event: Event, event_id: str | None = None) -> Self:
+        """The row for `event`, with a fresh id unless it has one, and the ids of the work it was
+        born in.
+        """
         metadata = Metadata(
-            event_id=new_id(),
+            event_id=event_id or new_id(),
             version=event.VERSION,
             occurred_at=utc_now(),
             correlation_id=telemetry.correlation_id(),
@@ -37,7 +39,7 @@ class OutboxRow(Row):
         return cls(
             event_id=metadata.event_id,
             source=event.SOURCE,
-            detail_type=type(event).__name__,
+            detail_type=event.NAME,
             detail=envelope.model_dump_json(),
             occurred_at=iso(metadata.occurred_at),
         )

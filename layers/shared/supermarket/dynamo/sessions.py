@@ -1,21 +1,26 @@
-"""Sessions in DynamoDB."""
+"""Sessions in DynamoDB: one row per person, so that all sessions can end in one write."""
 
-from datetime import datetime
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.exceptions import UpdateError
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from supermarket.clock import Clock, made_at
+from supermarket.dynamo.rows import Row, error_code, table
+from supermarket.dynamo.transaction import dynamo
+from supermarket.errors import Unauthenticated
+from supermarket.sessions import MAX_SESSIONS, SESSION_LIFETIME
+from supermarket.transaction import Transaction
 
-from supermarket.clock import Clock
-from supermarket.dynamo.rows import Row, table
-from supermarket.sessions import SESSION_LIFETIME
 
+class SignInRow(Row):
+    """The open sessions of a person: their ids, which tell when they began.
 
-class SessionRow(Row):
-    """One sign-in. DynamoDB removes it some time after `expires_at`."""
+    DynamoDB removes it some time after `expires_at`, when the last of them has run out.
+    """
 
-    Meta = table("session")
+    Meta = table("signin")
 
-    session_id = UnicodeAttribute(hash_key=True, attr_name="sessionId")
-    user_id = UnicodeAttribute(attr_name="userId")
+    user_id = UnicodeAttribute(hash_key=True, attr_name="userId")
+    sessions = UnicodeSetAttribute(null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
@@ -26,16 +31,36 @@ class DynamoSessions:
         self._clock = clock
 
     def open(self, session_id: str, user_id: str) -> None:
-        ends: datetime = self._clock() + SESSION_LIFETIME
-        SessionRow(session_id, user_id=user_id, expires_at=int(ends.timestamp())).save()
+        row = SignInRow(user_id)
+        ends = int((self._clock() + SESSION_LIFETIME).timestamp())
+        row.update([SignInRow.sessions.add({session_id}), SignInRow.expires_at.set(ends)])
+        if too_many := sorted(row.sessions)[:-MAX_SESSIONS]:
+            row.update([SignInRow.sessions.delete(set(too_many))])
 
     def is_open(self, session_id: str, user_id: str) -> bool:
         try:
-            row = SessionRow.get(session_id, consistent_read=True)
-        except SessionRow.DoesNotExist:
+            row = SignInRow.get(user_id, consistent_read=True)
+        except SignInRow.DoesNotExist:
             return False
-        # TTL deletes late, so the clock decides
-        return row.user_id == user_id and row.expires_at > self._clock().timestamp()
+        if session_id not in (row.sessions or ()):
+            return False
+        return self._clock() < made_at(session_id) + SESSION_LIFETIME
 
-    def end(self, session_id: str) -> None:
-        SessionRow(session_id).delete()
+    def end(self, session_id: str, user_id: str) -> None:
+        is_there = SignInRow.sessions.contains(session_id)
+        try:
+            SignInRow(user_id).update([SignInRow.sessions.delete({session_id})], is_there)
+        except UpdateError as failure:
+            if error_code(failure) != "ConditionalCheckFailedException":
+                raise
+
+    def end_all(self, user_id: str, transaction: Transaction) -> None:
+        dynamo(transaction).delete(SignInRow(user_id))
+
+    def end_others(self, session_id: str, user_id: str, transaction: Transaction) -> None:
+        dynamo(transaction).update(
+            SignInRow(user_id),
+            [SignInRow.sessions.set({session_id})],
+            condition=SignInRow.sessions.contains(session_id),
+            refused=Unauthenticated("This session has ended"),
+        )

@@ -27,7 +27,7 @@ CONTENDED = "Somebody else changed the same thing at this very moment. Try again
 UNEXPECTED = "A write was refused that nobody expected to be."
 
 # PynamoDB sends the writes grouped in this order, and DynamoDB names the refused ones by position
-KINDS = ("condition_check_items", "delete_items", "put_items", "update_items")
+KINDS = ("delete_items", "put_items", "update_items")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Write:
 
 
 class DynamoTransaction:
-    """Collects puts, updates, deletes and checks; `commit` sends them as one all-or-nothing call.
+    """Collects puts, updates and deletes; `commit` sends them as one all-or-nothing call.
 
     Each write says which `DomainError` it means when its condition does not hold (`refused`).
     DynamoDB allows 100 of them in one transaction.
@@ -72,18 +72,13 @@ class DynamoTransaction:
         """Remove the row with the keys of `row`."""
         self._add("delete_items", row.get_delete_kwargs_from_instance(condition=condition), refused)
 
-    def check(self, row: Row, condition: Condition, refused: DomainError) -> None:
-        """Let the rest happen only if `condition` holds for the row with the keys of `row`."""
-        keys = row.get_delete_kwargs_from_instance(condition=condition)
-        self._add("condition_check_items", keys, refused)
-
-    def emit(self, event: Event) -> None:
-        self.put(OutboxRow.of(event))
+    def emit(self, event: Event, event_id: str | None = None) -> None:
+        self.put(OutboxRow.of(event, event_id))
 
     def commit(self) -> None:
         for attempt in range(ATTEMPTS):
             try:
-                database().transact_write_items(**self._operations())
+                database().transact_write_items(condition_check_items=(), **self._operations())
             except TransactWriteError as failure:
                 self._raise_refusals(failure)
                 # full jitter: buyers who collided must not collide again in step

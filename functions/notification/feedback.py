@@ -1,0 +1,33 @@
+"""The Lambda that SES tells of mails which came back or were complained about."""
+
+from typing import Any, cast
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from notification import wiring
+from notification.schemas import SesEvent
+from supermarket import telemetry
+
+
+def suppress_addresses(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The Lambda handler: an SQS batch in, the items to be retried out."""
+    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+    answer = process_partial_response(event, _take, processor, context)
+    return cast("dict[str, Any]", answer)
+
+
+def _take(record: SQSRecord) -> None:
+    told = SesEvent.model_validate_json(record.body)
+    telemetry.begin(record.message_id, ses_message_id=told.mail.message_id)
+    service = wiring.feedback()
+    if told.bounce:
+        for addressee in told.bounce.bounced_recipients:
+            service.bounced(addressee.email_address, told.bounce.bounce_type)
+    if told.complaint:
+        for addressee in told.complaint.complained_recipients:
+            service.complained(addressee.email_address, told.complaint.complaint_feedback_type)

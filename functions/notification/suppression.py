@@ -1,0 +1,32 @@
+"""Which addresses get no mail any more, by what SES tells of mails that were sent."""
+
+from notification.ports import Suppressions
+from supermarket import telemetry
+from supermarket.clock import Clock
+
+PERMANENT = "Permanent"
+NOT_SPAM = "not-spam"  # somebody took a mail out of the spam folder
+
+
+class FeedbackService:
+    """Permanent bounces and complaints suppress; what may pass is only counted. All of it may be
+    told again.
+    """
+
+    def __init__(self, suppressions: Suppressions, clock: Clock) -> None:
+        self._suppressions = suppressions
+        self._clock = clock
+
+    def bounced(self, address: str, bounce_type: str) -> None:
+        telemetry.count("MailsBounced", type=bounce_type)
+        if bounce_type == PERMANENT:
+            self._suppress(address, "bounce")
+
+    def complained(self, address: str, feedback_type: str | None) -> None:
+        telemetry.count("MailsComplainedAbout", type=feedback_type or "unknown")
+        if feedback_type != NOT_SPAM:
+            self._suppress(address, "complaint")
+
+    def _suppress(self, address: str, why: str) -> None:
+        self._suppressions.add(address, why, self._clock())
+        telemetry.logger.warning("address suppressed", extra={"why": why})

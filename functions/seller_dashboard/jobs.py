@@ -1,0 +1,27 @@
+"""The scheduled Lambdas that check each day's sums and tell sellers of each week."""
+
+from datetime import timedelta
+
+from seller_dashboard import wiring
+from seller_dashboard.reports import Week
+from supermarket.jobs import Counts, Run, job
+
+SECONDS_PER_SELLER = 60
+SECONDS_PER_PAGE = 60
+
+
+@job(spare_seconds=SECONDS_PER_SELLER)
+def roll_up_day(run: Run) -> Counts:
+    """Runs at night, some hours in a row, for the day before, until that is done. For a date: for
+    that day, whether it was done or not.
+    """
+    day = run.day or run.today - timedelta(days=1)
+    return wiring.roll_up().roll_up(day, run.has_time, again=run.day is not None)
+
+
+@job(spare_seconds=SECONDS_PER_PAGE)
+def report_week(run: Run) -> Counts:
+    """Runs on Mondays, some hours in a row, for the week before. For a date: for the last week that
+    was over when the date's week began.
+    """
+    return wiring.weekly_reports().report(Week.before(run.today), run.has_time)

@@ -1,0 +1,95 @@
+"""The AsyncAPI 3 document of the bus, `events/asyncapi.json`, for tools that draw or generate.
+
+https://www.asyncapi.com/docs/reference/specification/v3.0.0
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from local.contracts.catalogue import PUBLIC, consumers, producer, summary
+from local.contracts.schemas import file_name
+from supermarket.contracts import EVENTS, Event
+
+SAMPLES = Path(__file__).parents[2] / "events" / "samples" / "eventbridge"
+
+
+def document() -> dict[str, Any]:
+    """One channel (the bus), one message per event, and what each domain sends and receives."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Super-Market events",
+            "version": "1.0.0",
+            "description": "What the domains tell each other over EventBridge.",
+            "license": {"name": "ISC"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "eventBridge": {
+                "host": "events.{region}.amazonaws.com",
+                "protocol": "https",
+                "description": "Events come out of an outbox and go into queues",
+                "variables": {"region": {"default": "ap-south-1"}},
+            }
+        },
+        "channels": {
+            "bus": {
+                "address": "supermarket-{stage}",
+                "description": "The one event bus of a stage",
+                "parameters": {"stage": {"description": "Such as local, dev or prod"}},
+                "messages": {name: _to("components/messages", name) for name in EVENTS},
+            }
+        },
+        "operations": {**_sending(), **_receiving()},
+        "components": {"messages": {name: _message(event) for name, event in EVENTS.items()}},
+    }
+
+
+def _message(event: type[Event]) -> dict[str, Any]:
+    # the class's name is the sample's name, too
+    sample = json.loads((SAMPLES / f"{event.__name__}.json").read_text())
+    return {
+        "name": event.NAME,
+        "title": f"{event.NAME}, version {event.VERSION}",
+        "summary": summary(event),
+        "tags": [{"name": producer(event)}],
+        "correlationId": {"location": "$message.payload#/metadata/correlationId"},
+        "payload": {"$ref": f"./contracts/{file_name(event)}"},
+        "examples": [{"name": "sample", "payload": sample["detail"]}],
+        "x-source": event.SOURCE,
+    }
+
+
+def _sending() -> dict[str, Any]:
+    domains = sorted({producer(event) for event in EVENTS.values()})
+    return {
+        f"{domain}.sends": _operation(
+            "send", (name for name, event in EVENTS.items() if producer(event) == domain)
+        )
+        for domain in domains
+    }
+
+
+def _receiving() -> dict[str, Any]:
+    domains = sorted({domain for event in EVENTS.values() for domain in consumers(event)})
+    return {
+        f"{domain}.receives": _operation(
+            "receive", (name for name, event in EVENTS.items() if domain in consumers(event))
+        )
+        for domain in domains
+        if domain != PUBLIC
+    }
+
+
+def _operation(action: str, names: Iterable[str]) -> dict[str, Any]:
+    return {
+        "action": action,
+        "channel": {"$ref": "#/channels/bus"},
+        "messages": [_to("channels/bus/messages", name) for name in names],
+    }
+
+
+def _to(place: str, name: str) -> dict[str, str]:
+    return {"$ref": f"#/{place}/{name}"}

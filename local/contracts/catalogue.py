@@ -1,0 +1,62 @@
+"""The table of events in `events/README.md`: who tells what, and who listens."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+from local.contracts.schemas import file_name
+from supermarket.contracts import EVENTS, Event
+
+BEGIN, END = "<!-- events: begin -->", "<!-- events: end -->"
+PUBLIC = "public"
+
+
+def page(text: str) -> str:
+    """The page with its table made anew; everything else stays as it was written."""
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n{table()}{END}{after}"
+
+
+def table() -> str:
+    """A row per event and version, in the order of `EVENTS`."""
+    rows = ["| event | version | producer | what happened | consumers |", "|---|---|---|---|---|"]
+    rows += [_row(event) for event in EVENTS.values()]
+    return "\n".join(rows) + "\n"
+
+
+def consumers(event: type[Event]) -> list[str]:
+    """The domains whose listeners react to it, or that it is public."""
+    return [
+        *(domain for domain, heard in sorted(_listeners().items()) if event in heard),
+        *([PUBLIC] if event.PUBLIC else []),
+    ]
+
+
+def summary(event: type[Event]) -> str:
+    """The first sentence of what its class says of it."""
+    words = " ".join((event.__doc__ or "").split())
+    return re.split(r"(?<=[.;:])\s", words, maxsplit=1)[0].rstrip(".;:")
+
+
+def producer(event: type[Event]) -> str:
+    return event.SOURCE.removeprefix("supermarket.")
+
+
+def _row(event: type[Event]) -> str:
+    name = f"[{event.NAME}](contracts/{file_name(event)})"
+    told_to = ", ".join(consumers(event))
+    return f"| {name} | {event.VERSION} | {producer(event)} | {summary(event)} | {told_to} |"
+
+
+def _listeners() -> dict[str, set[type[Event]]]:
+    functions = Path(__file__).parents[2] / "functions"
+    return {
+        path.parent.name: {
+            event
+            for event, _ in import_module(
+                f"{path.parent.name}.listeners"
+            ).reactions.reactions.values()
+        }
+        for path in functions.glob("*/listeners.py")
+    }

@@ -1,0 +1,40 @@
+"""The JSON Schema of an event, from its class in `supermarket.contracts`."""
+
+import json
+from typing import Any
+
+from pydantic import create_model
+from pydantic.json_schema import GenerateJsonSchema
+
+from supermarket.contracts import Event, Fact, Metadata
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def file_name(event: type[Event]) -> str:
+    """Such as `OrderPlaced.v1.schema.json`."""
+    return f"{event.NAME}.v{event.VERSION}.schema.json"
+
+
+def schema(event: type[Event]) -> dict[str, Any]:
+    """Of the `detail` of the EventBridge event: metadata, and the fact itself."""
+    detail = create_model(
+        event.__name__, __base__=Fact, __doc__=event.__doc__, metadata=Metadata, data=event
+    )
+    return detail.model_json_schema(schema_generator=_Untitled) | {
+        "$schema": DIALECT,
+        "title": f"{event.NAME}, version {event.VERSION}",
+        "x-source": event.SOURCE,
+    }
+
+
+def as_text(document: dict[str, Any]) -> str:
+    """JSON as it lies in the repository: two spaces, sorted, one line feed at the end."""
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+class _Untitled(GenerateJsonSchema):
+    """Leaves out titles that only repeat the names of fields."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False

@@ -1,0 +1,400 @@
+"""Proving an address and replacing a forgotten password, with everything in memory."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from auth.model import MAILS_AT_MOST, Purpose, User
+from conftest import FrozenClock
+from supermarket.contracts import EmailVerificationRequested, PasswordResetRequested
+from supermarket.errors import Conflict, Invalid, Unauthenticated
+from support.auth import PASSWORD, InMemoryAuth, a_registration
+
+NEW_PASSWORD = "a brand new password"
+AN_HOUR = timedelta(hours=1)
+PER_HOUR = MAILS_AT_MOST[AN_HOUR]
+PER_DAY = MAILS_AT_MOST[timedelta(days=1)]
+
+type Auth = InMemoryAuth
+
+
+@pytest.fixture
+def auth(clock: FrozenClock) -> Auth:
+    return InMemoryAuth(clock)
+
+
+@pytest.fixture
+def user(auth: Auth) -> User:
+    return auth.registrar.register(a_registration())
+
+
+def reset_token(auth: Auth, user: User) -> str:
+    token = auth.minter.password_reset(user.id)
+    assert token is not None
+    return token
+
+
+def verification_token(auth: Auth, user: User) -> str:
+    token = auth.minter.email_verification(user.id)
+    assert token is not None
+    return token
+
+
+def session_of(auth: Auth, user: User, password: str = PASSWORD) -> str:
+    """The id of a new session; the tokens of these tests can be read."""
+    return auth.service.log_in(user.email, None, password).token.split()[1]
+
+
+# --- asking for a reset -----------------------------------------------------------------------
+
+
+def test_who_has_an_account_is_sent_a_mail_whose_event_holds_no_secret(
+    auth: Auth, user: User
+) -> None:
+    auth.recovery.request_reset(user.email)
+    (event,) = auth.outbox.of(PasswordResetRequested)
+    assert event.model_dump() == {"userId": user.id, "email": user.email, "firstName": "Asha"}
+
+
+def test_who_has_none_is_answered_alike_and_sent_nothing(auth: Auth) -> None:
+    auth.recovery.request_reset("nobody@example.com")
+    assert auth.outbox.events == []
+
+
+def test_an_address_gets_so_many_mails_an_hour_and_a_day(
+    auth: Auth, user: User, clock: FrozenClock
+) -> None:
+    sent = []
+    for _ in range(4):
+        for _ in range(PER_HOUR + 2):
+            auth.recovery.request_reset(user.email)
+        sent.append(len(auth.outbox.of(PasswordResetRequested)))
+        clock.advance(AN_HOUR)
+    assert sent == [PER_HOUR, 2 * PER_HOUR, PER_DAY, PER_DAY]
+
+    clock.advance(timedelta(days=1))
+    auth.recovery.request_reset(user.email)
+    assert len(auth.outbox.of(PasswordResetRequested)) == PER_DAY + 1
+
+
+def test_one_address_does_not_use_up_the_mails_of_another(auth: Auth, user: User) -> None:
+    for _ in range(PER_DAY):
+        auth.recovery.request_reset("somebody.else@example.com")
+    auth.recovery.request_reset(user.email)
+    assert len(auth.outbox.of(PasswordResetRequested)) == 1
+
+
+# --- replacing the password -------------------------------------------------------------------
+
+
+def test_a_reset_replaces_the_password_and_ends_every_session(auth: Auth, user: User) -> None:
+    somebody_else = auth.registrar.register(a_registration())
+    sessions = [session_of(auth, user) for _ in range(3)]
+    theirs = session_of(auth, somebody_else)
+
+    auth.recovery.reset_password(reset_token(auth, user), NEW_PASSWORD)
+
+    assert not any(auth.sessions.is_open(each, user.id) for each in sessions)
+    assert auth.sessions.is_open(theirs, somebody_else.id)
+    with pytest.raises(Unauthenticated):
+        auth.service.log_in(user.email, None, PASSWORD)
+    assert auth.sessions.is_open(session_of(auth, user, NEW_PASSWORD), user.id)
+
+
+def test_a_reset_proves_the_address_too(auth: Auth, user: User) -> None:
+    auth.recovery.reset_password(reset_token(auth, user), NEW_PASSWORD)
+    assert auth.service.user(user.id).email_verified
+
+
+def test_a_reset_works_once(auth: Auth, user: User) -> None:
+    token = reset_token(auth, user)
+    auth.recovery.reset_password(token, NEW_PASSWORD)
+    with pytest.raises(Invalid):
+        auth.recovery.reset_password(token, "yet another one")
+    assert session_of(auth, user, NEW_PASSWORD)
+
+
+def test_a_reset_ends_the_earlier_and_later_links_that_were_not_followed(
+    auth: Auth, user: User
+) -> None:
+    tokens = [reset_token(auth, user) for _ in range(3)]
+    auth.recovery.reset_password(tokens[1], NEW_PASSWORD)
+    for token in tokens:
+        with pytest.raises(Invalid):
+            auth.recovery.reset_password(token, "yet another one")
+
+
+@pytest.mark.parametrize("same_link", [True, False])
+def test_of_two_resets_at_once_one_wins(auth: Auth, user: User, same_link: bool) -> None:
+    mine = reset_token(auth, user)
+    theirs = mine if same_link else reset_token(auth, user)
+
+    def somebody_is_faster() -> None:
+        auth.passwords.meanwhile = lambda: None
+        auth.recovery.reset_password(theirs, "the faster password")
+
+    auth.passwords.meanwhile = somebody_is_faster
+    with pytest.raises(Invalid):
+        auth.recovery.reset_password(mine, NEW_PASSWORD)
+    assert session_of(auth, user, "the faster password")
+
+
+def test_a_reset_link_outlives_no_change_of_the_password(auth: Auth, user: User) -> None:
+    token = reset_token(auth, user)
+    signed_in = auth.caller(session_of(auth, user), user)
+    auth.service.change_password(signed_in, PASSWORD, "changed by its owner")
+    with pytest.raises(Invalid):
+        auth.recovery.reset_password(token, NEW_PASSWORD)
+
+
+def test_a_link_that_is_no_good_costs_no_hash(auth: Auth) -> None:
+    with pytest.raises(Invalid):
+        auth.recovery.reset_password("made up", NEW_PASSWORD)
+    assert auth.passwords.hashed == []
+
+
+@pytest.mark.parametrize(
+    ("purpose", "follow"),
+    [
+        (Purpose.EMAIL_VERIFICATION, lambda auth, token: auth.recovery.verify_email(token)),
+        (Purpose.PASSWORD_RESET, lambda auth, token: auth.recovery.reset_password(token, "x" * 8)),
+    ],
+)
+def test_a_link_works_until_its_time_is_up_and_for_its_purpose_alone(
+    auth: Auth,
+    user: User,
+    clock: FrozenClock,
+    purpose: Purpose,
+    follow: Callable[[Auth, str], None],
+) -> None:
+    other = verification_token if purpose is Purpose.PASSWORD_RESET else reset_token
+    with pytest.raises(Invalid):
+        follow(auth, other(auth, user))
+    mine = reset_token if purpose is Purpose.PASSWORD_RESET else verification_token
+    stale, fresh = mine(auth, user), mine(auth, user)
+    clock.advance(purpose.lifetime)
+    with pytest.raises(Invalid):
+        follow(auth, stale)
+    fresh = mine(auth, user)
+    clock.advance(purpose.lifetime - timedelta(seconds=1))
+    follow(auth, fresh)
+
+
+# --- the race of a login and a reset ----------------------------------------------------------
+
+
+def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing(
+    auth: Auth, user: User
+) -> None:
+    token = reset_token(auth, user)
+
+    def the_owner_resets() -> None:
+        auth.passwords.meanwhile = lambda: None
+        auth.recovery.reset_password(token, NEW_PASSWORD)
+
+    auth.passwords.meanwhile = the_owner_resets
+    with pytest.raises(Unauthenticated, match="Invalid credentials"):
+        auth.service.log_in(user.email, None, PASSWORD)
+    assert auth.sessions.count(user.id) == 0
+
+
+# --- proving an address -----------------------------------------------------------------------
+
+
+def test_a_link_proves_the_address_and_following_it_again_changes_nothing(
+    auth: Auth, user: User
+) -> None:
+    token = verification_token(auth, user)
+    assert not auth.service.user(user.id).email_verified
+    for _ in range(2):
+        auth.recovery.verify_email(token)
+        assert auth.service.user(user.id).email_verified
+    assert session_of(auth, user)
+
+
+def test_another_mail_can_be_asked_for_until_the_address_is_proved(auth: Auth, user: User) -> None:
+    auth.recovery.request_verification(user.id)
+    (event,) = auth.outbox.of(EmailVerificationRequested)
+    assert event.model_dump() == {"userId": user.id, "email": user.email, "firstName": "Asha"}
+
+    auth.recovery.verify_email(verification_token(auth, user))
+    with pytest.raises(Conflict, match="already"):
+        auth.recovery.request_verification(user.id)
+    assert len(auth.outbox.of(EmailVerificationRequested)) == 1
+
+
+def test_whoever_asks_for_too_many_mails_is_told(auth: Auth, user: User) -> None:
+    for _ in range(PER_HOUR):
+        auth.recovery.request_verification(user.id)
+    with pytest.raises(Conflict, match="later"):
+        auth.recovery.request_verification(user.id)
+    assert len(auth.outbox.of(EmailVerificationRequested)) == PER_HOUR
+
+
+def test_who_is_gone_cannot_ask_for_a_mail(auth: Auth) -> None:
+    with pytest.raises(Unauthenticated):
+        auth.recovery.request_verification("gone")
+
+
+# --- changing the password --------------------------------------------------------------------
+
+
+def test_a_changed_password_ends_the_other_sessions(auth: Auth, user: User) -> None:
+    mine, others = session_of(auth, user), [session_of(auth, user) for _ in range(2)]
+    auth.service.change_password(auth.caller(mine, user), PASSWORD, NEW_PASSWORD)
+    assert auth.sessions.is_open(mine, user.id)
+    assert not any(auth.sessions.is_open(each, user.id) for each in others)
+    assert session_of(auth, user, NEW_PASSWORD)
+    assert not auth.service.user(user.id).email_verified
+
+
+def test_who_does_not_know_the_password_does_not_change_it(auth: Auth, user: User) -> None:
+    mine, other = session_of(auth, user), session_of(auth, user)
+    with pytest.raises(Invalid) as refusal:
+        auth.service.change_password(auth.caller(mine, user), "guessed", NEW_PASSWORD)
+    assert [error.field for error in refusal.value.errors] == ["currentPassword"]
+    assert auth.sessions.is_open(other, user.id)
+    assert session_of(auth, user)
+
+
+def test_a_change_that_loses_against_a_reset_changes_nothing(auth: Auth, user: User) -> None:
+    mine = auth.caller(session_of(auth, user), user)
+    token = reset_token(auth, user)
+
+    def the_owner_resets() -> None:
+        auth.passwords.meanwhile = lambda: None
+        auth.recovery.reset_password(token, "the owner's password")
+
+    auth.passwords.meanwhile = the_owner_resets
+    with pytest.raises(Conflict):
+        auth.service.change_password(mine, PASSWORD, NEW_PASSWORD)
+    assert session_of(auth, user, "the owner's password")
+
+
+def test_signing_out_everywhere_ends_every_session(auth: Auth, user: User) -> None:
+    sessions = [session_of(auth, user) for _ in range(3)]
+    auth.service.sign_out_everywhere(user.id)
+    assert not any(auth.sessions.is_open(each, user.id) for each in sessions)
+
+
+# --- any order of all of it -------------------------------------------------------------------
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Links are made, followed, replayed and run out in any order, for two people."""
+
+    resets = Bundle("resets")
+    verifications = Bundle("verifications")
+
+    @initialize()
+    def begin(self) -> None:
+        self.clock = FrozenClock()
+        self.auth = InMemoryAuth(self.clock)
+        self.people = [self.auth.registrar.register(a_registration()) for _ in range(2)]
+        self.passwords = {user.id: PASSWORD for user in self.people}
+        self.open: dict[str, set[str]] = {user.id: set() for user in self.people}
+        self.closed: dict[str, set[str]] = {user.id: set() for user in self.people}
+        self.proved: set[str] = set()
+        self.good: dict[str, tuple[str, Purpose, datetime]] = {}
+        self.sequence = 0
+
+    @rule(target=resets, who=st.sampled_from([0, 1]))
+    def mail_a_reset(self, who: int) -> tuple[str, str]:
+        return self._mailed(reset_token(self.auth, self.people[who]), who, Purpose.PASSWORD_RESET)
+
+    @rule(target=verifications, who=st.sampled_from([0, 1]))
+    def mail_a_verification(self, who: int) -> tuple[str, str]:
+        token = self.auth.minter.email_verification(self.people[who].id)
+        assert (token is None) == (self.people[who].id in self.proved)
+        return self._mailed(token or "none", who, Purpose.EMAIL_VERIFICATION)
+
+    def _mailed(self, token: str, who: int, purpose: Purpose) -> tuple[str, str]:
+        user_id = self.people[who].id
+        if token != "none":
+            self.good[token] = (user_id, purpose, self.clock() + purpose.lifetime)
+        return token, user_id
+
+    @rule(link=resets)
+    def follow_a_reset(self, link: tuple[str, str]) -> None:
+        token, user_id = link
+        self.sequence += 1
+        wanted = f"password {self.sequence}"
+        if not self._is_good(token):
+            with pytest.raises(Invalid):
+                self.auth.recovery.reset_password(token, wanted)
+            return
+        self.auth.recovery.reset_password(token, wanted)
+        self._password_became(user_id, wanted)
+        self.closed[user_id] |= self.open[user_id]
+        self.open[user_id] = set()
+        self.proved.add(user_id)
+
+    @rule(link=verifications)
+    def follow_a_verification(self, link: tuple[str, str]) -> None:
+        token, user_id = link
+        if not self._is_good(token):
+            with pytest.raises(Invalid):
+                self.auth.recovery.verify_email(token)
+            return
+        self.auth.recovery.verify_email(token)
+        self.proved.add(user_id)
+
+    @rule(link=resets)
+    def follow_a_reset_as_a_verification(self, link: tuple[str, str]) -> None:
+        with pytest.raises(Invalid):
+            self.auth.recovery.verify_email(link[0])
+
+    @rule(link=verifications)
+    def follow_a_verification_as_a_reset(self, link: tuple[str, str]) -> None:
+        with pytest.raises(Invalid):
+            self.auth.recovery.reset_password(link[0], "whatever it is")
+
+    @rule(who=st.sampled_from([0, 1]))
+    def sign_in(self, who: int) -> None:
+        user = self.people[who]
+        self.open[user.id].add(session_of(self.auth, user, self.passwords[user.id]))
+
+    @rule(who=st.sampled_from([0, 1]))
+    def change_the_password(self, who: int) -> None:
+        user = self.people[who]
+        if not self.open[user.id]:
+            return
+        kept = min(self.open[user.id])
+        self.sequence += 1
+        wanted = f"password {self.sequence}"
+        caller = self.auth.caller(kept, user)
+        self.auth.service.change_password(caller, self.passwords[user.id], wanted)
+        self._password_became(user.id, wanted)
+        self.closed[user.id] |= self.open[user.id] - {kept}
+        self.open[user.id] = {kept}
+
+    @rule(minutes=st.sampled_from([1, 29, 31, 60 * 47]))
+    def time_passes(self, minutes: int) -> None:
+        self.clock.advance(timedelta(minutes=minutes))
+
+    def _is_good(self, token: str) -> bool:
+        return token in self.good and self.clock() < self.good[token][2]
+
+    def _password_became(self, user_id: str, password: str) -> None:
+        self.passwords[user_id] = password
+        self.good = {
+            token: (owner, purpose, ends)
+            for token, (owner, purpose, ends) in self.good.items()
+            if owner != user_id or purpose is not Purpose.PASSWORD_RESET
+        }
+
+    @invariant()
+    def everything_is_as_it_should_be(self) -> None:
+        for user in self.people:
+            account = self.auth.accounts.find(user.id)
+            assert account is not None
+            assert account.password_hash == f"hash of {self.passwords[user.id]}"
+            assert account.user.email_verified == (user.id in self.proved)
+            for session in self.closed[user.id]:
+                assert not self.auth.sessions.is_open(session, user.id)
+
+
+TestAnyOrder = AnyOrder.TestCase

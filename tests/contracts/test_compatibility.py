@@ -1,0 +1,86 @@
+"""What may change about a published version, and what may not."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.contracts.compatibility import breaks, outline
+from local.contracts.schemas import schema
+from supermarket.contracts import EVENTS, OrderPlaced
+
+PUBLISHED = schema(OrderPlaced)
+FIELDS = list(outline(PUBLISHED))
+OBJECTS = ["OrderPlaced", "Metadata", "OrderLine", "Recipient", "Amount", "Address"]
+
+
+def changed(definition: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A copy of the published schema, and one of the objects in it."""
+    proposed = deepcopy(PUBLISHED)
+    return proposed, proposed["$defs"][definition]
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+def test_a_version_takes_its_own_place(event: Any) -> None:
+    assert breaks(schema(event), schema(event)) == []
+
+
+def test_the_outline_knows_every_field_however_deep() -> None:
+    assert {"metadata.eventId", "data.lines.unitPrice.minor", "data.customer.email"} <= set(FIELDS)
+
+
+@given(definition=st.sampled_from(OBJECTS), data=st.data())
+def test_no_field_can_go(definition: str, data: st.DataObject) -> None:
+    proposed, part = changed(definition)
+    gone = data.draw(st.sampled_from(sorted(part["properties"])))
+    del part["properties"][gone]
+    part["required"] = [name for name in part.get("required", ()) if name != gone]
+    assert any(fault.endswith(f"{gone} is gone") for fault in breaks(PUBLISHED, proposed))
+
+
+@given(definition=st.sampled_from(OBJECTS), data=st.data())
+def test_no_field_changes_its_type(definition: str, data: st.DataObject) -> None:
+    proposed, part = changed(definition)
+    name = data.draw(st.sampled_from(sorted(part["properties"])))
+    part["properties"][name] = {"type": "boolean"}
+    assert any(f"{name} changes from" in fault for fault in breaks(PUBLISHED, proposed))
+
+
+@given(definition=st.sampled_from(OBJECTS), data=st.data())
+def test_no_required_field_becomes_optional(definition: str, data: st.DataObject) -> None:
+    proposed, part = changed(definition)
+    name = data.draw(st.sampled_from(sorted(part["required"])))
+    part["required"].remove(name)
+    assert any(fault.endswith(f"{name} becomes optional") for fault in breaks(PUBLISHED, proposed))
+
+
+def test_a_renamed_field_is_one_that_went_and_one_that_came() -> None:
+    proposed, part = changed("OrderPlaced")
+    part["properties"]["sum"] = part["properties"].pop("total")
+    part["required"] = ["sum" if name == "total" else name for name in part["required"]]
+    faults = breaks(PUBLISHED, proposed)
+    assert "data.total is gone" in faults
+    assert "data.sum is new and required" in faults
+
+
+def test_the_archive_has_no_event_with_a_field_that_is_new_and_required() -> None:
+    proposed, part = changed("OrderPlaced")
+    part["properties"]["channel"] = {"type": "string"}
+    assert breaks(PUBLISHED, proposed) == []
+    part["required"].append("channel")
+    assert breaks(PUBLISHED, proposed) == ["data.channel is new and required"]
+
+
+def test_values_that_a_consumer_never_saw_break_it() -> None:
+    proposed, part = changed("Currency")
+    part["enum"].append("EUR")
+    assert any("currency changes from" in fault for fault in breaks(PUBLISHED, proposed))
+
+
+def test_words_break_nobody() -> None:
+    proposed, part = changed("OrderPlaced")
+    part["description"] = "Said better."
+    part["properties"]["total"]["description"] = "Tax and shipping included."
+    assert breaks(PUBLISHED, proposed) == []

@@ -1,0 +1,138 @@
+"""Links in mails, end to end: an address is proved, a forgotten password replaced, once."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from support.deployed import function_environment
+from support.shop import PASSWORD, ROOT, Person, at_once, client
+
+pytestmark = pytest.mark.e2e
+
+NEW_PASSWORD = "a brand new password"
+MINT = """
+import sys
+from auth.wiring import link_minter
+
+purpose, user_id = sys.argv[1:]
+print(getattr(link_minter(), purpose)(user_id))
+"""
+
+
+def token_for(endpoints: dict[str, Any], person: Person, purpose: str) -> str:
+    """What the mail for this purpose would hold, made as it is made for the mail."""
+    minted = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-P", "-c", MINT, purpose, person.id],
+        env={
+            **os.environ,
+            **function_environment(endpoints, "auth.endpoints.forgot_password"),
+            "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'layers' / 'shared'}",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return minted.stdout.strip()
+
+
+def reset(endpoints: dict[str, Any], token: str, password: str) -> httpx.Response:
+    body = {"token": token, "password": password}
+    return client(endpoints["api"]).post("/api/auth/password/reset", json=body)
+
+
+def log_in(person: Person, password: str) -> httpx.Response:
+    body = {"email": person.email, "password": password}
+    return person.http.post("/api/auth/login", json=body)
+
+
+def is_signed_in(person: Person, token: str) -> bool:
+    headers = {"authorization": f"Bearer {token}"}
+    return person.http.get("/api/auth/me", headers=headers).status_code == 200
+
+
+def test_an_address_is_proved_by_the_link_that_was_mailed_to_it(endpoints: dict[str, Any]) -> None:
+    person = Person.register(endpoints)
+    assert not person.get("/api/auth/me").json()["user"]["emailVerified"]
+    assert person.post("/api/auth/email/resend").status_code == 202
+    token = token_for(endpoints, person, "email_verification")
+
+    for _ in range(2):  # whoever clicks twice is not told off
+        verified = person.http.post("/api/auth/email/verify", json={"token": token})
+        assert verified.status_code == 200, verified.text
+
+    assert person.get("/api/auth/me").json()["user"]["emailVerified"]
+    assert person.post("/api/auth/email/resend").status_code == 409
+    assert token_for(endpoints, person, "email_verification") == "None"
+    assert reset(endpoints, token, NEW_PASSWORD).status_code == 400
+
+
+def test_a_forgotten_password_is_replaced_and_every_session_ends(endpoints: dict[str, Any]) -> None:
+    person, other = Person.register(endpoints), Person.register(endpoints)
+    elsewhere = log_in(person, PASSWORD).json()["accessToken"]
+    forgot = partial(person.http.post, "/api/auth/password/forgot")
+    known, unknown = (
+        forgot(json={"email": email}) for email in (person.email, f"no.{person.email}")
+    )
+    assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
+    assert known.status_code == 202
+
+    done = reset(endpoints, token_for(endpoints, person, "password_reset"), NEW_PASSWORD)
+
+    assert done.status_code == 200, done.text
+    assert person.get("/api/auth/me").status_code == 401
+    assert person.get("/api/cart").status_code == 401
+    assert not is_signed_in(person, elsewhere)
+    assert other.get("/api/auth/me").status_code == 200
+    assert log_in(person, PASSWORD).status_code == 401
+    again = log_in(person, NEW_PASSWORD)
+    assert again.json()["user"]["emailVerified"]
+    assert is_signed_in(person, again.json()["accessToken"])
+
+
+def test_of_many_resets_with_one_link_at_once_one_wins(endpoints: dict[str, Any]) -> None:
+    person = Person.register(endpoints)
+    token = token_for(endpoints, person, "password_reset")
+    passwords = [f"the password of number {number}" for number in range(6)]
+
+    answers = at_once(partial(reset, endpoints, token, password) for password in passwords)
+
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 5}
+    winner = passwords[[answer.status_code for answer in answers].index(200)]
+    fitting = [password for password in passwords if log_in(person, password).is_success]
+    assert fitting == [winner]
+    assert reset(endpoints, token, NEW_PASSWORD).status_code == 400
+
+
+def test_whoever_signs_in_with_the_old_password_during_a_reset_is_out_afterwards(
+    endpoints: dict[str, Any],
+) -> None:
+    person = Person.register(endpoints)
+    token = token_for(endpoints, person, "password_reset")
+    thief = partial(log_in, person, PASSWORD)
+
+    answers = at_once([*[thief] * 6, partial(reset, endpoints, token, NEW_PASSWORD), *[thief] * 6])
+
+    assert answers[6].status_code == 200, answers[6].text
+    signed_in = [answer.json()["accessToken"] for answer in answers if "accessToken" in answer.text]
+    assert not [each for each in signed_in if is_signed_in(person, each)]
+
+
+def test_many_sign_ins_at_once_are_all_kept_and_end_together(endpoints: dict[str, Any]) -> None:
+    person = Person.register(endpoints)
+    answers = at_once([partial(log_in, person, PASSWORD)] * 12)
+    tokens = [answer.json()["accessToken"] for answer in answers]
+    assert all(is_signed_in(person, each) for each in tokens)
+
+    change = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
+    assert person.post("/api/auth/password/change", change).status_code == 200
+    assert not any(is_signed_in(person, each) for each in tokens)
+    assert person.get("/api/auth/me").status_code == 200
+
+    assert person.post("/api/auth/logout-all").status_code == 200
+    assert person.get("/api/auth/me").status_code == 401

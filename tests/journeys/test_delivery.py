@@ -1,0 +1,261 @@
+"""Events over the deployed shop when something goes wrong: nothing is missing, nothing happens
+twice, and what could not be handled waits for an operator.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supermarket.clock import iso, new_id, utc_now
+from support import failing_bus
+from support.contracts import sample
+from support.deployed import aws, function, function_environment, rows, table
+from support.shop import Person, eventually
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+RELAY = "operations.jobs.relay_outbox"
+CALM_SECONDS = 3
+PATIENCE_SECONDS = 45  # other tests may keep the queues busy
+
+
+def run(endpoints: dict[str, Any], *program: str, event: Any = None) -> Any:
+    """One of the platform's programs, in a process of its own, against the local cloud."""
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-P", *program],
+        input=json.dumps(event),
+        env={
+            **function_environment(endpoints, RELAY),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'layers' / 'shared'}",
+            "COLUMNS": "200",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@contextmanager
+def no_relay(endpoints: dict[str, Any]) -> Iterator[None]:
+    """The stream of the outbox reaches nobody for a while."""
+    lambdas = aws(endpoints, "lambda")
+    [mapping] = lambdas.list_event_source_mappings(FunctionName=function(endpoints, RELAY))[
+        "EventSourceMappings"
+    ]
+    lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        yield
+    finally:
+        lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+
+def stream_batch(events: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "eventName": "INSERT",
+                "dynamodb": {"SequenceNumber": f"{number:03}", "NewImage": image},
+            }
+            for number, image in enumerate(events)
+        ]
+    }
+
+
+def test_a_relay_killed_mid_batch_over_a_failing_bus_loses_and_doubles_nothing(
+    endpoints: dict[str, Any],
+) -> None:
+    with no_relay(endpoints):
+        seller = Person.register(endpoints, "seller")
+        customers = [Person.register(endpoints) for _ in range(5)]
+        product = seller.sells(stock=100)
+        for customer in customers:
+            customer.takes(product)
+            assert customer.orders().status_code == 201
+        batch = stream_batch(rows(endpoints, "outbox"))
+        assert len(batch["Records"]) >= 12
+        for call, moment in ((1, "after"), (2, "after"), (3, "before")):
+            died = run(endpoints, failing_bus.__file__, str(call), moment, event=batch)
+            assert died.returncode == failing_bus.KILLED, died.stderr
+            assert rows(endpoints, "outbox"), "the relay was done before it could die"
+        survived = run(endpoints, failing_bus.__file__, "0", "never", event=batch)
+        assert survived.returncode == 0, survived.stderr
+        refused = json.loads(survived.stdout.splitlines()[-1])["batchItemFailures"]
+        assert 0 < len(refused) < len(batch["Records"])
+
+    eventually(
+        lambda: all(len(customer.mails(endpoints)) >= 2 for customer in customers),
+        "a mail for each event",
+    )
+    eventually(lambda: len(sold_by(seller)) >= len(customers), "all orders in the dashboard")
+    let_it_settle(endpoints)
+    for customer in customers:
+        subjects = Counter(mail["subject"] for mail in customer.mails(endpoints))
+        assert set(subjects.values()) == {1}, f"a mail came twice: {subjects}"
+    sold = sold_by(seller)
+    assert len(sold) == len({order["id"] for order in sold}) == len(customers)
+
+
+def sold_by(seller: Person) -> list[dict[str, Any]]:
+    orders: list[dict[str, Any]] = seller.get("/api/seller/dashboard/orders").json()["orders"]
+    return orders
+
+
+def let_it_settle(endpoints: dict[str, Any]) -> None:
+    """Until the outbox and the queues have been empty for a while: nothing comes after that."""
+    quiet_since = time.monotonic()
+    deadline = quiet_since + PATIENCE_SECONDS
+    while time.monotonic() - quiet_since < CALM_SECONDS and time.monotonic() < deadline:
+        if rows(endpoints, "outbox") or any(waiting(endpoints, url) for url in queues(endpoints)):
+            quiet_since = time.monotonic()
+        time.sleep(0.3)
+
+
+def queues(endpoints: dict[str, Any]) -> list[str]:
+    """The consumers' queues."""
+    sqs, events = aws(endpoints, "sqs"), aws(endpoints, "events")
+    bus = endpoints["outputs"]["BusName"]
+    targets = [
+        target["Arn"]
+        for rule in events.list_rules(EventBusName=bus)["Rules"]
+        for target in events.list_targets_by_rule(EventBusName=bus, Rule=rule["Name"])["Targets"]
+    ]
+    return [sqs.get_queue_url(QueueName=arn.split(":")[-1])["QueueUrl"] for arn in targets]
+
+
+def waiting(endpoints: dict[str, Any], queue: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    sqs = aws(endpoints, "sqs")
+    counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    return sum(int(counts[name]) for name in names)
+
+
+@contextmanager
+def impatient_queue(endpoints: dict[str, Any], name: str) -> Iterator[None]:
+    """Its retries follow each other quickly; their number stays what the template says."""
+    sqs = aws(endpoints, "sqs")
+    [queue] = [url for url in queues(endpoints) if f"-{name}-" in url]
+    before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=before["Attributes"])
+
+
+def all_the_money_went_back(endpoints: dict[str, Any], customer: Person, order_id: str) -> str:
+    """Tell it as payment would, by the outbox; the event's id."""
+    event = sample("PaymentRefunded")
+    event_id, now = new_id(), iso(utc_now())
+    event["detail"]["metadata"] |= {"eventId": event_id, "occurredAt": now}
+    recipient = {"userId": customer.id, "email": customer.email, "firstName": "Asha"}
+    event["detail"]["data"] |= {
+        "paymentId": new_id(),
+        "orderId": order_id,
+        "customer": recipient,
+        "fully": True,
+    }
+    aws(endpoints, "dynamodb").put_item(
+        TableName=table(endpoints, "outbox"),
+        Item={
+            "eventId": {"S": event_id},
+            "source": {"S": event["source"]},
+            "detailType": {"S": event["detail-type"]},
+            "detail": {"S": json.dumps(event["detail"])},
+            "occurredAt": {"S": now},
+        },
+    )
+    return event_id
+
+
+def test_a_poisoned_event_is_set_aside_and_handled_when_its_fault_is_mended(
+    endpoints: dict[str, Any],
+) -> None:
+    seller, unlucky, other = (Person.register(endpoints, r) for r in ("seller", "user", "user"))
+    product = seller.sells(stock=10)
+    placed = {}
+    for customer in (unlucky, other):
+        customer.takes(product)
+        placed[customer.id] = customer.orders().json()["order"]["id"]
+    dynamodb, orders = aws(endpoints, "dynamodb"), table(endpoints, "order")
+    key = {"orderId": {"S": placed[unlucky.id]}}
+    lost = dynamodb.delete_item(TableName=orders, Key=key, ReturnValues="ALL_OLD")["Attributes"]
+
+    with impatient_queue(endpoints, "OrderQueue"):
+        poison = all_the_money_went_back(endpoints, unlucky, placed[unlucky.id])
+        all_the_money_went_back(endpoints, other, placed[other.id])
+        other.waits_for_status(placed[other.id], "CANCELLED")
+        eventually(
+            lambda: poison in command(endpoints, "show", "order"), "a dead letter of the poison"
+        )
+    shown = command(endpoints, "show", "order", "--event", poison)
+    assert "PaymentRefunded" in shown
+    assert "NotFound" in shown, "the reason from the logs"
+    assert f'"orderId": "{placed[unlucky.id]}"' in shown
+    listed = {line.split()[0]: line.split()[1] for line in command(endpoints, "list").splitlines()}
+    assert int(listed["order"]) >= 1
+
+    dynamodb.put_item(TableName=orders, Item=lost)
+    assert "1 sent again, 0 kept" in command(endpoints, "redrive", "order", "--event", poison)
+    unlucky.waits_for_status(placed[unlucky.id], "CANCELLED")
+    assert poison not in command(endpoints, "show", "order")
+
+
+def command(endpoints: dict[str, Any], *words: str) -> str:
+    """What `make dlq` shows."""
+    done = run(endpoints, "-m", "operations.dead_letters", *words)
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout)
+
+
+def test_a_replay_is_heard_by_the_projection_and_by_nobody_else(endpoints: dict[str, Any]) -> None:
+    seller = Person.register(endpoints, "seller")
+    product = {"title": "Jasmine rice", "priceAmount": 99, "stock": 3}
+    request = seller.post("/api/products", product).headers["x-request-id"]
+    heard_once = {"notification": 1, "seller_dashboard": 1}
+    eventually(lambda: reactions(endpoints, request) == heard_once, "reactions to the product")
+    mails = len(seller.mails(endpoints))
+
+    today = iso(utc_now())[:10]
+    replay = ("-m", "operations.replay", "seller_dashboard", "--from", today, "--calm", "2")
+    done = run(endpoints, *replay)
+    assert done.returncode == 0, done.stderr
+    assert "100% replayed" in done.stdout
+    assert "has heard all of" in done.stdout
+    assert reactions(endpoints, request) == {"notification": 1, "seller_dashboard": 2}
+    assert len(seller.mails(endpoints)) == mails
+
+    refused = run(endpoints, "-m", "operations.replay", "notification")
+    assert refused.returncode == 1
+    assert "does not take replays" in refused.stderr
+
+
+def reactions(endpoints: dict[str, Any], request: str) -> Counter[str]:
+    """How often each consumer has reacted to the one event of a request, as the logs tell."""
+    pages = aws(endpoints, "logs").get_paginator("filter_log_events")
+    found = pages.paginate(
+        logGroupName=endpoints["outputs"]["LogGroup"], filterPattern=f'"reacted" "{request}"'
+    )
+    lines = (json.loads(event["message"]) for page in found for event in page["events"])
+    return Counter(line["consumer"] for line in lines)
+
+
+def test_jobs_are_listed_and_run_by_hand(endpoints: dict[str, Any]) -> None:
+    listed = run(endpoints, "-m", "operations.run_job")
+    assert listed.returncode == 0, listed.stderr
+    jobs = dict(line.split(None, 1) for line in listed.stdout.splitlines())
+    assert jobs["order.release_expired_reservations"].startswith("rate(")
+    done = run(endpoints, "-m", "operations.run_job", "order.release_expired_reservations")
+    assert done.returncode == 0, done.stderr
+    report = dict(line.split() for line in done.stdout.splitlines())
+    assert report.keys() == {"released", "skipped", "failed"}

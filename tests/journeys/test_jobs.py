@@ -1,0 +1,197 @@
+"""What the shop does by itself, end to end: alerts, reminders, reports, checks, clearing up."""
+
+import io
+import time
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from supermarket.clock import iso, utc_now
+from support.deployed import aws, rows, rows_of, run_job, table
+from support.shop import Person, at_once, client, eventually
+
+pytestmark = pytest.mark.e2e
+
+REMINDERS = "cart.jobs.remind_of_abandoned_carts"
+PURGE = "product.jobs.purge_deleted_products"
+ROLL_UP = "seller_dashboard.jobs.roll_up_day"
+WEEKLY = "seller_dashboard.jobs.report_week"
+METRICS = "/api/seller/dashboard/metrics"
+A_WEDNESDAY, THE_WEEK_AFTER = date(2026, 3, 11), date(2026, 3, 18)
+TIME_FOR_A_SECOND_MAIL = 5
+
+
+@pytest.fixture
+def seller(endpoints: dict[str, Any]) -> Person:
+    return Person.register(endpoints, "seller")
+
+
+@pytest.fixture
+def customer(endpoints: dict[str, Any]) -> Person:
+    return Person.register(endpoints)
+
+
+def mails(person: Person, endpoints: dict[str, Any], subject: str) -> int:
+    return sum(subject in mail["subject"] for mail in person.mails(endpoints))
+
+
+def waits_for_the_one_mail(person: Person, endpoints: dict[str, Any], subject: str) -> None:
+    eventually(lambda: mails(person, endpoints, subject), f"a mail: {subject}")
+    time.sleep(TIME_FOR_A_SECOND_MAIL)
+    assert mails(person, endpoints, subject) == 1
+
+
+def changed(
+    endpoints: dict[str, Any], name: str, key: dict[str, str], update: str, **values: Any
+) -> None:
+    """Change a row behind everybody's back."""
+    aws(endpoints, "dynamodb").update_item(
+        TableName=table(endpoints, name),
+        Key={attribute: {"S": value} for attribute, value in key.items()},
+        UpdateExpression=update,
+        ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
+    )
+
+
+def sold_today(seller: Person) -> int:
+    sales: int = seller.get(METRICS).json()["sales"]
+    return sales
+
+
+def sells_one(endpoints: dict[str, Any], seller: Person, customer: Person) -> None:
+    customer.takes(seller.sells(stock=1, price=120.5))
+    order: dict[str, Any] = customer.orders().json()["order"]
+    assert customer.pays(endpoints, order["id"]).status_code == 200
+    eventually(lambda: sold_today(seller) == 1, "the sale in the seller's numbers")
+
+
+def low_stock(seller: Person) -> dict[str, int]:
+    products = seller.get(METRICS).json()["lowStock"]
+    return {product["id"]: product["stock"] for product in products}
+
+
+def test_an_order_that_brings_stock_to_its_threshold_alerts_the_seller_once(
+    endpoints: dict[str, Any], seller: Person, customer: Person
+) -> None:
+    product = seller.sells(stock=7, lowStockThreshold=5)
+    plenty = seller.sells(stock=1)
+    customer.takes(plenty)
+    customer.takes(product, 2)
+    assert customer.orders().status_code == 201
+    subject = f"Running low: {product['title']}"
+    eventually(lambda: low_stock(seller) == {product["id"]: 5}, "the product among those low")
+    customer.takes(product)
+    order = customer.orders().json()["order"]
+    eventually(lambda: low_stock(seller) == {product["id"]: 4}, "what is left of it")
+    waits_for_the_one_mail(seller, endpoints, subject)
+
+    assert customer.post(f"/api/orders/{order['id']}/cancel").status_code == 200
+    eventually(lambda: low_stock(seller) == {product["id"]: 5}, "what came back")
+    restocked = seller.patch(f"/api/products/{product['id']}/stock", {"set": 20})
+    assert restocked.status_code == 200, restocked.text
+    eventually(lambda: low_stock(seller) == {}, "nothing that is low")
+    assert mails(seller, endpoints, subject) == 1
+
+
+def test_a_cart_that_was_left_is_reminded_of_once_though_the_job_runs_twice_at_once(
+    endpoints: dict[str, Any], seller: Person, customer: Person
+) -> None:
+    tea, gone = seller.sells(stock=9, price=120.5), seller.sells(stock=9)
+    customer.takes(tea, 2)
+    customer.takes(gone)
+    assert seller.delete(f"/api/products/{gone['id']}").status_code == 200
+
+    def leave_it() -> None:
+        a_day_ago = {"S": iso(utc_now() - timedelta(hours=25))}
+        key = {"userId": customer.id}
+        changed(endpoints, "cart", key, "SET updatedAt = :then", then=a_day_ago)
+
+    leave_it()
+    reports = at_once([lambda: run_job(endpoints, REMINDERS)] * 2)
+    assert sum(report["reminded"] for report in reports) == 1
+    assert sum(report["failed"] for report in reports) == 0
+    subject = "Your cart over ₹241.00 is waiting for you"
+    waits_for_the_one_mail(customer, endpoints, subject)
+
+    assert customer.patch(f"/api/cart/items/{tea['id']}", {"quantity": 3}).status_code == 200
+    leave_it()
+    assert run_job(endpoints, REMINDERS)["reminded"] == 0
+    assert customer.orders().status_code == 409, "one of its items is gone"
+    assert customer.delete(f"/api/cart/items/{gone['id']}").status_code == 200
+    assert customer.orders().status_code == 201
+    customer.takes(tea)
+    leave_it()
+    assert run_job(endpoints, REMINDERS)["reminded"] == 1
+    waits_for_the_one_mail(customer, endpoints, "Your cart over ₹120.50 is waiting for you")
+
+
+def test_a_week_is_reported_once_though_the_job_runs_twice_at_once(
+    endpoints: dict[str, Any], seller: Person, customer: Person
+) -> None:
+    sells_one(endpoints, seller, customer)
+    own = f"SELLER#{seller.id}"
+    [day] = [row for row in rows_of(endpoints, "sales", own) if row["sk"]["S"].startswith("DAY#")]
+    aws(endpoints, "dynamodb").put_item(
+        TableName=table(endpoints, "sales"), Item={**day, "sk": {"S": f"DAY#{A_WEDNESDAY}#INR"}}
+    )
+    at_once([lambda: run_job(endpoints, WEEKLY, THE_WEEK_AFTER)] * 2)
+    assert run_job(endpoints, WEEKLY, THE_WEEK_AFTER)["reported"] == 0
+    waits_for_the_one_mail(seller, endpoints, "Your week at Super-Market")
+
+
+def test_the_roll_up_heals_a_day_that_somebody_tampered_with(
+    endpoints: dict[str, Any], seller: Person, customer: Person
+) -> None:
+    sells_one(endpoints, seller, customer)
+    right = seller.get(METRICS).json()
+    today = datetime.now(UTC).date()
+    key = {"pk": f"SELLER#{seller.id}", "sk": f"DAY#{today}#INR"}
+    changed(endpoints, "sales", key, "SET units = :many, minor = :many", many={"N": "777"})
+    assert sold_today(seller) == 777
+    reports = at_once([lambda: run_job(endpoints, ROLL_UP, today)] * 2)
+    assert sum(report["mended"] for report in reports) >= 1
+    assert sum(report["failed"] for report in reports) == 0
+    assert seller.get(METRICS).json() == right
+    assert run_job(endpoints, ROLL_UP, today)["mended"] == 0
+
+
+def test_what_a_failed_clean_up_left_of_a_product_is_purged_a_month_later(
+    endpoints: dict[str, Any], seller: Person
+) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(content, "PNG")
+    fields = {"title": "Zzyzx honey", "priceAmount": "349.50", "stock": "3"}
+    files = [("images", ("honey.png", content.getvalue(), "image/png"))]
+    created = seller.send("POST", "/api/products", data=fields, files=files)
+    product = created.json()["product"]
+    picture = product["images"][0]["url"]
+
+    def entries() -> int:
+        found = rows(endpoints, "search")
+        return sum(row["entry"]["S"].endswith(product["id"]) for row in found)
+
+    def is_there() -> bool:
+        found = rows(endpoints, "product")
+        return any(row["productId"]["S"] == product["id"] for row in found)
+
+    def was_withdrawn(days_ago: int) -> None:
+        changed(
+            endpoints,
+            "product",
+            {"productId": product["id"]},
+            "SET deletedAt = :then, withdrawn = :shelf REMOVE newest, cheapest",
+            then={"S": iso(utc_now() - timedelta(days=days_ago))},
+            shelf={"S": "products"},
+        )
+
+    was_withdrawn(days_ago=29)
+    run_job(endpoints, PURGE)
+    assert (is_there(), entries() > 0) == (True, True)
+    was_withdrawn(days_ago=31)
+    reports = at_once([lambda: run_job(endpoints, PURGE)] * 2)
+    assert sum(report["purged"] for report in reports) == 1
+    assert sum(report["failed"] for report in reports) == 0
+    assert client(endpoints["api"]).get(picture).status_code == 404
+    assert (is_there(), entries()) == (False, 0)

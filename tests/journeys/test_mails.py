@@ -1,0 +1,211 @@
+"""Mails end to end: each once, an inbox to read them in, and addresses that get none any more."""
+
+import json
+import random
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from local.stack import STACK
+from notification.listeners import reactions
+from supermarket.clock import new_id
+from support.contracts import sample
+from support.deployed import aws, rows, table
+from support.shop import Person, client, eventually
+
+pytestmark = pytest.mark.e2e
+
+SEED = 4
+PLENTY = "1000000"
+
+
+def queue_url(endpoints: dict[str, Any], name: str) -> str:
+    """Of a queue of the template."""
+    described = aws(endpoints, "cloudformation").describe_stack_resource(
+        StackName=STACK, LogicalResourceId=name
+    )
+    return str(described["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def fact_about(person: Person, name: str) -> dict[str, Any]:
+    """The sample of an event, as if it had happened to this person."""
+    event = sample(name)
+    event["detail"]["metadata"]["eventId"] = new_id()
+    data = event["detail"]["data"]
+    whom = {"userId": person.id, "email": person.email, "firstName": "Asha"}
+    for part in (data.get("customer"), data.get("seller"), data if "email" in data else None):
+        if isinstance(part, dict):
+            part.update(whom)
+    return event
+
+
+def deliver(endpoints: dict[str, Any], *events: dict[str, Any]) -> None:
+    """Put events where EventBridge would put them."""
+    url, sqs = queue_url(endpoints, "NotificationQueue"), aws(endpoints, "sqs")
+    for event in events:
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
+
+
+def told_of(endpoints: dict[str, Any], *events: dict[str, Any]) -> Counter[str]:
+    """What the log says notification did about these events, and how often."""
+    pages = aws(endpoints, "logs").get_paginator("filter_log_events")
+    found = pages.paginate(
+        logGroupName=endpoints["outputs"]["LogGroup"], filterPattern='"notification"'
+    )
+    lines = [each["message"] for page in found for each in page["events"]]
+    ids = {event["detail"]["metadata"]["eventId"] for event in events}
+    entries = (json.loads(line) for line in lines if any(one in line for one in ids))
+    return Counter(entry["message"] for entry in entries if entry.get("event_id") in ids)
+
+
+def inbox(person: Person, **query: Any) -> dict[str, Any]:
+    answer = person.get("/api/notifications", params=query)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def waits_for_mails(person: Person, endpoints: dict[str, Any], number: int) -> list[Any]:
+    eventually(lambda: len(person.mails(endpoints)) >= number, f"{number} mails")
+    return person.mails(endpoints)
+
+
+def give_feedback(endpoints: dict[str, Any], mail: dict[str, Any], path: str) -> None:
+    told = client(endpoints["mailbox"]).post(f"/api/messages/{mail['id']}/{path}")
+    assert told.status_code == 202, told.text
+    url, sqs = queue_url(endpoints, "MailFeedbackQueue"), aws(endpoints, "sqs")
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+
+    def is_empty() -> bool:
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
+        return all(found[count] == "0" for count in counts)
+
+    eventually(is_empty, "the shop has heard of it")
+
+
+def suppressed(endpoints: dict[str, Any]) -> set[str]:
+    keys = (row["pk"]["S"] for row in rows(endpoints, "notification"))
+    return {key.removeprefix("SUPPRESSED#") for key in keys if key.startswith("SUPPRESSED#")}
+
+
+def test_every_event_that_comes_three_times_in_any_order_is_one_mail(
+    endpoints: dict[str, Any],
+) -> None:
+    person = Person.register(endpoints)
+    waits_for_mails(person, endpoints, 1)
+    events = [fact_about(person, name) for name in reactions.reactions]
+    deliveries = events * 3
+    random.Random(SEED).shuffle(deliveries)
+
+    deliver(endpoints, *deliveries)
+    waits_for_mails(person, endpoints, 1 + len(events))
+    # a delivery that met another one of the same event comes again much later, and is counted here
+    ends = ("reacted", "reaction failed")
+    eventually(
+        lambda: sum(told_of(endpoints, *events)[end] for end in ends) >= len(deliveries),
+        "every delivery was looked at",
+    )
+
+    mails = person.mails(endpoints)
+    assert len(mails) == 1 + len(events)
+    read = inbox(person, limit=100)["notifications"]
+    assert Counter(mail["subject"] for mail in mails) == Counter(one["subject"] for one in read)
+    assert all("None" not in mail["text"] for mail in mails)
+
+
+def test_an_inbox_is_read_page_by_page_and_marked(endpoints: dict[str, Any]) -> None:
+    person, other = Person.register(endpoints), Person.register(endpoints)
+    names = ("OrderPlaced", "PaymentInitiated", "PaymentCompleted", "OrderConfirmed")
+    deliver(endpoints, *(fact_about(person, name) for name in names))
+    eventually(lambda: inbox(person)["unread"] == 5, "five unread messages")
+
+    first = inbox(person, limit=3)
+    second = inbox(person, limit=3, cursor=first["nextCursor"])
+    messages = first["notifications"] + second["notifications"]
+    assert [len(messages), second["nextCursor"]] == [5, None]
+    assert [one["sentAt"] for one in messages] == sorted(
+        (one["sentAt"] for one in messages), reverse=True
+    )
+
+    newest = messages[0]
+    path = f"/api/notifications/{newest['id']}/read"
+    assert other.post(path).status_code == 404
+    assert person.post(path).json()["notification"] == {**newest, "read": True}
+    assert inbox(person)["unread"] == 4
+    assert person.post("/api/notifications/read-all").json() == {"allRead": True}
+    after = inbox(person)
+    assert after["unread"] == 0
+    assert all(one["read"] for one in after["notifications"])
+    eventually(lambda: inbox(other)["unread"] == 1, "the other one's welcome")
+
+
+def test_a_secret_link_works_and_stands_in_the_mail_alone(endpoints: dict[str, Any]) -> None:
+    person = Person.register(endpoints)
+    (welcome,) = waits_for_mails(person, endpoints, 1)
+    assert person.post("/api/auth/password/forgot", {"email": person.email}).is_success
+    reset = waits_for_mails(person, endpoints, 2)[0]
+    tokens = [re.findall(r"token=([\w-]+)", mail["text"])[0] for mail in (welcome, reset)]
+
+    kept = json.dumps([rows(endpoints, "notification"), inbox(person)])
+    assert not any(token in kept for token in tokens)
+    verified = person.http.post("/api/auth/email/verify", json={"token": tokens[0]})
+    assert verified.status_code == 200, verified.text
+    assert person.get("/api/auth/me").json()["user"]["emailVerified"]
+    body = {"token": tokens[1], "password": "another long password"}
+    assert person.http.post("/api/auth/password/reset", json=body).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["bounce", "complaint"])
+def test_an_address_that_takes_no_mail_gets_none_and_its_inbox_still_tells(
+    endpoints: dict[str, Any], path: str
+) -> None:
+    person = Person.register(endpoints)
+    (welcome,) = waits_for_mails(person, endpoints, 1)
+
+    give_feedback(endpoints, welcome, path)
+    assert person.email in suppressed(endpoints)
+
+    deliver(endpoints, fact_about(person, "OrderShipped"))
+    eventually(lambda: inbox(person)["unread"] == 2, "the message in the inbox")
+    assert person.mails(endpoints) == [welcome]
+
+
+def test_an_address_whose_mailbox_was_full_gets_the_next_mail(endpoints: dict[str, Any]) -> None:
+    person = Person.register(endpoints)
+    (welcome,) = waits_for_mails(person, endpoints, 1)
+    give_feedback(endpoints, welcome, "bounce?type=Transient")
+    give_feedback(endpoints, welcome, "complaint?type=not-spam")
+    assert person.email not in suppressed(endpoints)
+    deliver(endpoints, fact_about(person, "OrderShipped"))
+    waits_for_mails(person, endpoints, 2)
+
+
+def test_what_is_over_the_limit_of_an_hour_is_kept_back_and_not_lost(
+    endpoints: dict[str, Any],
+) -> None:
+    person = Person.register(endpoints)
+    waits_for_mails(person, endpoints, 1)
+    now = datetime.now(UTC)
+    for hour in (now.hour, (now.hour + 1) % 24):  # the clock may strike meanwhile
+        aws(endpoints, "dynamodb").put_item(
+            TableName=table(endpoints, "notification"),
+            Item={
+                "pk": {"S": f"ALLOWANCE#{now:%Y-%m-%d}T{hour:02}#{person.email}"},
+                "mails": {"N": PLENTY},
+                "expiresAt": {"N": str(int(now.timestamp()) + 7200)},
+            },
+        )
+
+    shipped = fact_about(person, "OrderShipped")
+    deliver(endpoints, shipped)
+    eventually(lambda: told_of(endpoints, shipped)["reaction put off"], "the mail is put off")
+    hidden = "ApproximateNumberOfMessagesNotVisible"
+    queue = aws(endpoints, "sqs").get_queue_attributes(
+        QueueUrl=queue_url(endpoints, "NotificationQueue"), AttributeNames=[hidden]
+    )
+    assert int(queue["Attributes"][hidden]) >= 1
+    assert len(person.mails(endpoints)) == inbox(person)["unread"] == 1
+    assert told_of(endpoints, shipped) == {"reaction put off": 1}

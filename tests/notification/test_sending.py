@@ -1,0 +1,218 @@
+"""A mail is sent once, to those who can be reached, and not more often than people can bear."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import FrozenClock
+from notification.letters import TemplateLetters
+from notification.model import Message
+from notification.ports import BeingSent, Refused
+from notification.sending import Sender
+from notification.service import NotificationService
+from supermarket.errors import NotYet
+from support.notification import (
+    CORRELATION_ID,
+    InMemoryAllowance,
+    InMemoryMessages,
+    InMemorySuppressions,
+    Mailbag,
+    NumberedLinks,
+    email_verification_requested,
+    metadata,
+    order_placed,
+    password_reset_requested,
+    payment_completed,
+    user_registered,
+)
+
+MAILS_PER_HOUR = 3
+
+
+@dataclass
+class Desk:
+    """The whole of notification in memory."""
+
+    clock: FrozenClock = field(default_factory=FrozenClock)
+    bag: Mailbag = field(default_factory=Mailbag)
+    links: NumberedLinks = field(default_factory=NumberedLinks)
+    suppressions: InMemorySuppressions = field(default_factory=InMemorySuppressions)
+
+    def __post_init__(self) -> None:
+        self.messages = InMemoryMessages(self.clock)
+        sender = Sender(
+            letters=TemplateLetters("https://shop.example"),
+            post=self.bag,
+            messages=self.messages,
+            allowance=InMemoryAllowance(self.clock, MAILS_PER_HOUR),
+            suppressions=self.suppressions,
+            clock=self.clock,
+        )
+        self.tell = NotificationService(sender, self.links)
+
+    @property
+    def inbox(self) -> tuple[Message, ...]:
+        return self.messages.page_of("u1", None, 100).messages
+
+    def after_the_queue_waited(self) -> None:
+        self.clock.advance(timedelta(seconds=60))
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_mail_goes_to_the_person_it_is_about(desk: Desk) -> None:
+    desk.tell.order_placed(order_placed(), metadata())
+    (mail,) = desk.bag.mails
+    assert (mail.to, mail.correlation_id) == ("asha@example.com", CORRELATION_ID)
+    assert mail.subject == "We have your order over ₹1,23,220.44"
+
+
+def test_what_was_sent_is_in_the_inbox_of_its_recipient_alone(desk: Desk) -> None:
+    desk.tell.order_placed(order_placed(), metadata())
+    (message,) = desk.inbox
+    (mail,) = desk.bag.mails
+    assert (message.kind, message.subject, message.text, message.read) == (
+        "order_placed",
+        mail.subject,
+        mail.letter.text,
+        False,
+    )
+    assert desk.messages.page_of("u2", None, 10).messages == ()
+
+
+def test_an_event_that_comes_again_sends_nothing(desk: Desk) -> None:
+    for _ in range(3):
+        desk.tell.order_placed(order_placed(), metadata("event-1"))
+    desk.tell.order_placed(order_placed(), metadata("event-2"))
+    assert len(desk.bag.mails) == len(desk.inbox) == 2
+
+
+def test_two_mails_about_events_of_the_same_id_are_two(desk: Desk) -> None:
+    desk.tell.order_placed(order_placed(), metadata("event-1"))
+    desk.tell.payment_completed(payment_completed(), metadata("event-1"))
+    assert len(desk.bag.mails) == 2
+
+
+def test_a_mail_that_was_not_taken_is_sent_when_the_event_comes_again(desk: Desk) -> None:
+    desk.bag.is_out_of_order = True
+    with pytest.raises(ConnectionError):
+        desk.tell.order_placed(order_placed(), metadata())
+    assert desk.inbox == ()
+    desk.bag.is_out_of_order = False
+    desk.after_the_queue_waited()
+    desk.tell.order_placed(order_placed(), metadata())
+    assert len(desk.bag.mails) == len(desk.inbox) == 1
+
+
+def test_while_one_is_sending_a_mail_another_keeps_off(desk: Desk) -> None:
+    assert desk.messages.claim("event-1.order_placed")
+    with pytest.raises(BeingSent):
+        desk.tell.order_placed(order_placed(), metadata("event-1"))
+    assert desk.bag.mails == []
+    desk.after_the_queue_waited()  # whoever had it must have died
+    desk.tell.order_placed(order_placed(), metadata("event-1"))
+    assert len(desk.bag.mails) == 1
+
+
+def test_a_refused_mail_is_not_counted_as_sent(desk: Desk) -> None:
+    desk.bag.refuses = True
+    for _ in range(MAILS_PER_HOUR + 1):
+        with pytest.raises(Refused):
+            desk.tell.order_placed(order_placed(), metadata())
+        desk.after_the_queue_waited()
+    assert desk.inbox == ()
+
+
+def test_what_is_over_the_limit_waits_for_the_next_hour_and_is_sent_then(desk: Desk) -> None:
+    desk.clock.advance(timedelta(minutes=45))
+    for number in range(MAILS_PER_HOUR):
+        desk.tell.order_placed(order_placed(), metadata(f"event-{number}"))
+    with pytest.raises(NotYet) as early:
+        desk.tell.order_placed(order_placed(), metadata("one-more"))
+    assert early.value.wait == timedelta(minutes=15)
+    assert len(desk.bag.mails) == len(desk.inbox) == MAILS_PER_HOUR
+    desk.clock.advance(early.value.wait)
+    desk.tell.order_placed(order_placed(), metadata("one-more"))
+    assert len(desk.bag.mails) == MAILS_PER_HOUR + 1
+
+
+def test_resets_of_passwords_are_limited_and_no_link_is_made_for_one_that_waits(desk: Desk) -> None:
+    for number in range(MAILS_PER_HOUR):
+        desk.tell.reset_password(password_reset_requested(), metadata(f"event-{number}"))
+    with pytest.raises(NotYet):
+        desk.tell.reset_password(password_reset_requested(), metadata("one-more"))
+    assert len(desk.links.minted) == MAILS_PER_HOUR
+
+
+@given(st.lists(st.sampled_from(["1", "2", "3", "4", "5", "6"]), max_size=40), st.data())
+def test_in_whatever_order_events_come_each_mail_is_sent_once(
+    order: list[str], data: st.DataObject
+) -> None:
+    desk = Desk()
+    waiting = {*order}
+    for event_id in order:
+        desk.bag.is_out_of_order = data.draw(st.booleans())
+        try:
+            desk.tell.order_placed(order_placed(), metadata(event_id))
+        except (ConnectionError, NotYet, BeingSent):
+            desk.after_the_queue_waited()
+    desk.bag.is_out_of_order = False
+    for event_id in waiting:  # the queue brings what was not handled
+        desk.clock.advance(timedelta(hours=1))
+        desk.tell.order_placed(order_placed(), metadata(event_id))
+    assert len(desk.bag.mails) == len(desk.inbox) == len(waiting)
+
+
+def test_a_suppressed_address_gets_no_mail_and_no_link_but_reads_its_inbox(desk: Desk) -> None:
+    desk.suppressions.add("ASHA@example.com", "bounce", desk.clock())
+    desk.tell.order_placed(order_placed(), metadata("event-1"))
+    desk.tell.reset_password(password_reset_requested(), metadata("event-2"))
+    desk.tell.order_placed(order_placed(), metadata("event-1"))
+    assert desk.bag.mails == []
+    assert desk.links.minted == []
+    assert {message.kind for message in desk.inbox} == {"order_placed", "password_reset"}
+
+
+def test_a_secret_link_is_in_the_mail_and_nowhere_else(desk: Desk) -> None:
+    desk.tell.welcome(user_registered(), metadata("event-1"))
+    desk.tell.verify_email(email_verification_requested(), metadata("event-2"))
+    desk.tell.reset_password(password_reset_requested(), metadata("event-3"))
+    for mail, link in zip(desk.bag.mails, desk.links.minted, strict=True):
+        assert link in mail.letter.text
+        assert link in mail.letter.html
+        assert "secret" not in repr(mail)
+    assert len(desk.inbox) == 3
+    assert "secret" not in repr(desk.inbox)
+    assert "token" not in repr(desk.inbox)
+
+
+def test_a_mail_whose_link_nobody_needs_is_not_sent(desk: Desk) -> None:
+    desk.links.are_needed = False
+    for _ in range(2):
+        desk.tell.verify_email(email_verification_requested(), metadata("event-1"))
+        desk.tell.reset_password(password_reset_requested(), metadata("event-2"))
+    assert desk.bag.mails == []
+    assert desk.inbox == ()
+
+
+def test_everybody_is_welcome_with_or_without_a_link(desk: Desk) -> None:
+    desk.links.are_needed = False
+    desk.tell.welcome(user_registered(), metadata())
+    assert "token" not in desk.bag.mails[0].letter.html
+
+
+def test_a_mail_that_is_tried_again_has_a_link_of_its_own(desk: Desk) -> None:
+    desk.bag.is_out_of_order = True
+    with pytest.raises(ConnectionError):
+        desk.tell.reset_password(password_reset_requested(), metadata())
+    desk.bag.is_out_of_order = False
+    desk.after_the_queue_waited()
+    desk.tell.reset_password(password_reset_requested(), metadata())
+    (mail,) = desk.bag.mails
+    assert desk.links.minted[-1] in mail.letter.text

@@ -1,0 +1,142 @@
+"""A replay reaches one projection, is followed to its end, and is refused to all who act."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from conftest import NOON, FrozenClock
+from operations import delivery, wiring
+from operations.delivery import EventArchive, EventConsumers
+from operations.model import Consumer, Replay, ReplayProgress, ReplayState
+from operations.service import Replays
+from supermarket.clock import iso
+from supermarket.errors import Invalid, NotFound, RuleViolated, Unavailable
+from support.cloud import client, make_bus, queue_url
+from support.operations import InMemoryArchive, InMemoryConsumers
+
+STARTING, RUNNING, COMPLETED = (
+    ReplayState.STARTING,
+    ReplayState.RUNNING,
+    ReplayState.COMPLETED,
+)
+READER = Consumer("reader", "rule", "queue", "dead-letters", "undelivered", takes_replays=True)
+ACTOR = Consumer("actor", "rule", "queue", "dead-letters", "undelivered", takes_replays=False)
+YESTERDAY = NOON - timedelta(days=1)
+
+
+def replays(archive: InMemoryArchive, waiting: tuple[int, ...] = (), calm: float = 1) -> Replays:
+    consumers = InMemoryConsumers(READER, ACTOR, waiting=waiting)
+    return Replays(archive, consumers, FrozenClock(), lambda: "1", calm, lambda _: None)
+
+
+def test_a_replay_is_followed_until_its_consumer_has_taken_everything() -> None:
+    archive = InMemoryArchive(STARTING, RUNNING, COMPLETED)
+    told: list[ReplayProgress] = []
+    done = replays(archive, waiting=(0, 5, 9, 4)).run("reader", YESTERDAY, tell=told.append)
+    assert archive.started == [("reader-1", "rule", YESTERDAY, NOON)]
+    assert [(one.replay.state, one.waiting) for one in told] == [
+        (STARTING, 0),
+        (RUNNING, 5),
+        (COMPLETED, 9),
+        (COMPLETED, 4),
+        (COMPLETED, 0),
+    ]
+    assert done.is_completed
+
+
+def test_a_queue_that_was_empty_for_a_moment_only_is_not_done() -> None:
+    told: list[ReplayProgress] = []
+    waiting = (0, 0, 7, 0, 0, 0)
+    replays(InMemoryArchive(COMPLETED), waiting, calm=3).run("reader", tell=told.append)
+    assert len(told) == len(waiting)
+
+
+def test_a_replay_of_all_times_has_no_beginning() -> None:
+    archive = InMemoryArchive(COMPLETED)
+    replays(archive).run("reader")
+    assert archive.started == [("reader-1", "rule", None, NOON)]
+
+
+@pytest.mark.parametrize("state", [ReplayState.FAILED, ReplayState.CANCELLED])
+def test_a_replay_that_fails_is_an_error_that_tells_why(state: ReplayState) -> None:
+    with pytest.raises(Unavailable, match="as told"):
+        replays(InMemoryArchive(RUNNING, state)).run("reader")
+
+
+def test_who_acts_on_events_gets_no_replay() -> None:
+    archive = InMemoryArchive()
+    with pytest.raises(RuleViolated, match="twice"):
+        replays(archive).run("actor")
+    assert archive.started == []
+
+
+def test_a_range_that_ends_before_it_begins_is_refused() -> None:
+    archive = InMemoryArchive()
+    with pytest.raises(Invalid):
+        replays(archive).run("reader", NOON, YESTERDAY)
+    assert archive.started == []
+
+
+@pytest.mark.parametrize(
+    ("state", "hours", "share"),
+    [(STARTING, None, 0), (RUNNING, 6, 0.25), (RUNNING, 30, 1), (COMPLETED, None, 1)],
+)
+def test_progress_is_told_in_time_gone_through(
+    state: ReplayState, hours: int | None, share: float
+) -> None:
+    reached = YESTERDAY + timedelta(hours=hours) if hours else None
+    assert Replay("a", state, YESTERDAY, NOON, reached).share == share
+
+
+@pytest.fixture
+def bus(aws: None) -> Iterator[str]:
+    delivery.client.cache_clear()
+    yield make_bus()
+    delivery.client.cache_clear()
+
+
+def test_consumers_are_found_by_their_rules(bus: str) -> None:
+    found = {consumer.name: consumer for consumer in EventConsumers(bus).all()}
+    assert {"order", "payment", "notification", "seller_dashboard"} <= found.keys()
+    dashboard = found["seller_dashboard"]
+    assert dashboard.queue == queue_url("SellerDashboardQueue")
+    assert dashboard.dead_letters == queue_url("SellerDashboardDeadLetters")
+    assert {name for name, one in found.items() if one.takes_replays} == {"seller_dashboard"}
+
+
+def test_a_consumer_that_is_not_there_is_told_with_those_that_are(bus: str) -> None:
+    with pytest.raises(NotFound, match=r"no consumer 'mailer', only .*notification"):
+        EventConsumers(bus).named("mailer")
+
+
+def test_what_waits_in_a_queue_is_counted_also_when_somebody_holds_it(bus: str) -> None:
+    consumers = EventConsumers(bus)
+    order = consumers.named("order")
+    for number in range(3):
+        client("sqs").send_message(QueueUrl=order.queue, MessageBody=str(number))
+    client("sqs").receive_message(QueueUrl=order.queue)
+    assert consumers.waiting(order) == 3
+
+
+def test_a_replay_goes_to_the_rule_that_was_asked_for(bus: str) -> None:
+    archive = EventArchive(bus)
+    rule = EventConsumers(bus).named("seller_dashboard").rule
+    archive.start("first", rule, None, NOON)
+    started = client("events").describe_replay(ReplayName="first")
+    assert started["Destination"]["FilterArns"] == [rule]
+    assert started["EventEndTime"] == NOON
+    created = client("events").describe_archive(ArchiveName=bus)["CreationTime"]
+    assert started["EventStartTime"] < created
+    assert archive.look("first").until == NOON
+
+
+def test_a_stage_without_an_archive_is_told(bus: str) -> None:
+    with pytest.raises(NotFound, match="no archive"):
+        EventArchive("elsewhere").start("first", "rule", None, NOON)
+
+
+def test_all_of_it_together_ends_when_the_queue_is_empty(bus: str) -> None:
+    done = wiring.replays(calm_seconds=1).run("seller_dashboard", YESTERDAY)
+    assert done.is_completed
+    assert iso(done.since) == iso(YESTERDAY)

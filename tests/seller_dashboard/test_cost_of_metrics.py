@@ -1,0 +1,129 @@
+"""What the metrics cost does not depend on how many orders a seller has: items read are counted at
+100 and at 50,000 orders.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+import pytest
+
+from seller_dashboard.endpoints import get_seller_metrics
+from seller_dashboard.model import Details, Overtaken, Product, Sale, Stock
+from seller_dashboard.numbers import DayTotals
+from seller_dashboard.repository import DynamoCatalogue, DynamoSales
+from seller_dashboard.service import LOW_STOCK_SHOWN
+from supermarket.caller import Caller, Role
+from supermarket.config import table_name
+from supermarket.dynamo.rows import database
+from supermarket.dynamo.transaction import DynamoTransaction
+from support.api import a_caller, bearer, call
+from support.cloud import client
+from support.seller_dashboard import a_line, a_sale, inr
+
+FEW, MANY = 100, 50_000
+BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
+NOVEMBER = {"from": "2026-11-01", "to": "2026-11-30"}
+DAYS, PRODUCTS = 30, 20
+
+
+def the_sale(number: int, seller_id: str) -> Sale:
+    """Orders spread evenly over the days of a month and the products of a shop."""
+    placed = BEGAN + timedelta(days=number % DAYS, seconds=number // DAYS)
+    lines = [a_line(f"p{number % PRODUCTS:02}", 1 + number % PRODUCTS, 100)]
+    return a_sale(order_id=f"o{number:05}", seller_id=seller_id, lines=lines, placed_at=placed)
+
+
+def sell(orders: int, seller_id: str) -> None:
+    """As the projections would stand after so many orders: a row each, and the sums of the days."""
+    sales = [the_sale(number, seller_id) for number in range(orders)]
+    for _, own in groupby(sorted(sales, key=lambda sale: sale.position), lambda sale: sale.day):
+        first, *others = (DayTotals.of(sale) for sale in own)
+        DynamoSales().replace_sums(seller_id, sum(others, first))
+    for number in range(PRODUCTS + 10):
+        DynamoCatalogue().save(a_low_product(f"p{number:02}", seller_id))
+    put_rows(sales)
+
+
+def a_low_product(product_id: str, seller_id: str) -> Product:
+    details = Details(1, f"Tea {product_id}", inr(100), None, 5)
+    return Product(seller_id, product_id, details, Stock(1, 1))
+
+
+def put_rows(sales: list[Sale]) -> None:
+    """The first sale is saved as it should be; its row serves all others as a model, past moto's
+    own parsing, which would take minutes.
+    """
+    first, *others = sales
+    transaction = DynamoTransaction()
+    DynamoSales().save(first, None, transaction, Overtaken("never"))
+    transaction.commit()
+    table = stored(table_name("sales"))
+    [model] = client("dynamodb").query(
+        TableName=table.name,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+        ExpressionAttributeValues={
+            ":pk": {"S": f"SELLER#{first.seller_id}"},
+            ":sk": {"S": "ORDER#"},
+        },
+    )["Items"]
+    del model["sale"]  # nothing reads it here, and it is the better part of the row
+    for sale in others:
+        keys = {"sk": {"S": f"ORDER#{sale.position}"}, "place": {"S": sale.position}}
+        table.put_item(model | keys)
+
+
+def stored(name: str) -> Any:
+    from moto.dynamodb.models import dynamodb_backends
+
+    return dynamodb_backends["123456789012"]["ap-south-1"].tables[name]
+
+
+class Reads:
+    """DynamoDB calls, and the items that they read (whether or not they were handed on)."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.items = 0
+
+    def note(self, model: Any, parsed: Any, **_: Any) -> None:
+        self.calls[model.name] += 1
+        self.items += (
+            parsed.get("ScannedCount", 0)
+            + int("Item" in parsed)
+            + sum(len(found) for found in parsed.get("Responses", {}).values())
+        )
+
+
+@contextmanager
+def counting() -> Iterator[Reads]:
+    reads = Reads()
+    events = database().client.meta.events
+    events.register("after-call.dynamodb", reads.note)
+    try:
+        yield reads
+    finally:
+        events.unregister("after-call.dynamodb", reads.note)
+
+
+def reads_of(caller: Caller, orders: int) -> Reads:
+    headers = bearer(caller)
+    with counting() as reads:
+        reply = call(get_seller_metrics, query=NOVEMBER, headers=headers)
+    assert reply.body["orders"] == orders
+    assert len(reply.body["topProducts"]) == 5
+    return reads
+
+
+@pytest.mark.usefixtures("aws")
+def test_metrics_read_as_many_items_at_fifty_thousand_orders_as_at_a_hundred() -> None:
+    small, large = a_caller(Role.SELLER), a_caller(Role.SELLER)
+    for caller, orders in ((small, FEW), (large, MANY)):
+        sell(orders, caller.user_id)
+    few, many = reads_of(small, FEW), reads_of(large, MANY)
+    assert (many.items, many.calls) == (few.items, few.calls)
+    # the session, the days, the names of the top products, and those that run low
+    assert few.items == 1 + DAYS + 5 + LOW_STOCK_SHOWN

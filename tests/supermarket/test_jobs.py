@@ -1,0 +1,76 @@
+"""Scheduled Lambdas: the day they run for, the time they have, what they report."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from conftest import NOON, FrozenClock
+from supermarket import jobs, telemetry
+from supermarket.jobs import Counts, Run, job
+from support.jobs import AContext
+
+
+@pytest.fixture
+def runs(clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    monkeypatch.setattr(jobs, "utc_now", clock)
+    return []
+
+
+def started(runs: list[Run], event: dict[str, Any], seconds: int = 60) -> Run:
+    @job(spare_seconds=30)
+    def count_sheep(run: Run) -> Counts:
+        runs.append(run)
+        return {"counted": 3}
+
+    assert count_sheep(event, AContext(seconds)) == {"counted": 3}
+    return runs[-1]
+
+
+def test_the_clock_starts_a_job_for_what_happened_until_now(runs: list[Run]) -> None:
+    run = started(runs, {"source": "aws.scheduler", "detail-type": "Scheduled Event"})
+    assert (run.day, run.until, run.today) == (None, NOON, date(2026, 11, 22))
+
+
+@pytest.mark.parametrize(
+    ("day", "until"),
+    [
+        ("2026-11-20", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("2026-11-21", datetime(2026, 11, 22, tzinfo=UTC)),
+        ("2026-11-22", NOON),
+        ("2026-11-25", NOON),
+    ],
+)
+def test_a_date_starts_it_for_what_happened_until_its_end(
+    runs: list[Run], day: str, until: datetime
+) -> None:
+    run = started(runs, {"date": day})
+    assert (str(run.today), run.until) == (day, until)
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2026-02-30", ""])
+def test_what_is_no_date_is_refused(runs: list[Run], day: str) -> None:
+    with pytest.raises(ValueError, match=r"date|isoformat|day"):
+        started(runs, {"date": day})
+    assert runs == []
+
+
+def test_time_is_over_when_no_page_fits_in(runs: list[Run]) -> None:
+    assert started(runs, {}, seconds=31).has_time()
+    assert not started(runs, {}, seconds=30).has_time()
+
+
+def test_every_run_is_a_story_of_its_own(runs: list[Run]) -> None:
+    started(runs, {})
+    first = telemetry.correlation_id()
+    started(runs, {})
+    assert first != telemetry.correlation_id()
+
+
+def test_what_was_counted_becomes_metrics(
+    runs: list[Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    started(runs, {})
+    written = capsys.readouterr().out
+    assert '"outcome":"counted"' in written
+    assert '"JobCounted":[3' in written

@@ -1,0 +1,54 @@
+"""Runs one invocation of the relay in this process, over a bus that takes every second entry only,
+and kills the process at a chosen call of it.
+
+usage: failing_bus.py CALL before|after < event.json
+
+Exits with 9 when it was killed, with 0 (and the answer on stdout) when there was no such call.
+"""
+
+import json
+import os
+import sys
+from itertools import count
+from typing import Any
+from unittest.mock import patch
+
+KILLED = 9
+THROTTLED = {"ErrorCode": "ThrottlingException", "ErrorMessage": "too much at once"}
+
+
+class FailingBus:
+    """An EventBridge client whose process dies in one of its calls."""
+
+    def __init__(self, client: Any, call: int, moment: str) -> None:
+        self._client = client
+        self._death = (call, moment)
+        self._calls = count(1)
+        self._entries = count()
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        call = next(self._calls)
+        self._die((call, "before"))
+        taken = [next(self._entries) % 2 == 0 for _ in Entries]
+        sent = [entry for entry, is_taken in zip(Entries, taken, strict=True) if is_taken]
+        results = iter(self._client.put_events(Entries=sent)["Entries"] if sent else [])
+        self._die((call, "after"))
+        return {"Entries": [next(results) if is_taken else THROTTLED for is_taken in taken]}
+
+    def _die(self, now: tuple[int, str]) -> None:
+        if now == self._death:
+            os._exit(KILLED)
+
+
+def main(call: int, moment: str) -> None:
+    from operations import jobs, wiring
+    from operations.gateways import event_bridge_client
+
+    bus = FailingBus(event_bridge_client(), call, moment)
+    with patch.object(wiring, "event_bridge_client", lambda: bus):
+        answer = jobs.relay_outbox(json.load(sys.stdin), None)
+    sys.stdout.write("\n" + json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])
