@@ -15,18 +15,21 @@ FAREWELL = json.dumps(error_frame(SignedOut(NOT_SIGNED_IN)))
 
 
 def close_connections(batch: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """Ended sessions in; the records to be tried again out."""
+    """Changes of people's sessions in; the records to be tried again out.
+
+    A record only says whose: what is open by now is looked up, so that a late one does no harm.
+    """
     telemetry.begin(new_id(), job="ai_buddy.close_connections")
-    ended = [record["dynamodb"] for record in batch["Records"] if record["eventName"] == "REMOVE"]
-    failures = [change["SequenceNumber"] for change in ended if not _closed(change["OldImage"])]
+    changes = [
+        record["dynamodb"] for record in batch["Records"] if "OldImage" in record["dynamodb"]
+    ]
+    failures = [change["SequenceNumber"] for change in changes if not _closed(change["OldImage"])]
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failures]}
 
 
-def _closed(session: Mapping[str, Mapping[str, str]]) -> bool:
+def _closed(before: Mapping[str, Mapping[str, str]]) -> bool:
     try:
-        closed = wiring.switchboard().end_session(
-            session["userId"]["S"], session["sessionId"]["S"], FAREWELL
-        )
+        closed = wiring.switchboard().end_signed_out(before["userId"]["S"], FAREWELL)
     except Exception:  # whatever it is, the others are not to wait for it
         telemetry.logger.exception("connections of a session stay open")
         return False
