@@ -157,8 +157,12 @@ class ConnectionService:
         """Frames of this conversation go to this connection from now on."""
         self._connections.listen(connection, conversation_id, heard)
 
+    def is_open(self, session_id: str, user_id: str) -> bool:
+        """Whether the session still is."""
+        return self._sessions.is_open(session_id, user_id)
+
     def _is_signed_in(self, caller: Caller) -> bool:
-        return self._sessions.is_open(caller.session_id, caller.user_id)
+        return self.is_open(caller.session_id, caller.user_id)
 
 
 class Switchboard:
@@ -179,15 +183,15 @@ class Switchboard:
             self._service.forget(connection_id)
 
     def close(self, connection_id: str) -> None:
+        self._lines.hang_up(connection_id)  # first: a failure is to find it again
         self._service.forget(connection_id)
-        self._lines.hang_up(connection_id)
 
-    def end_session(self, user_id: str, session_id: str, farewell: str) -> int:
-        """Close every connection of a session; how many there were."""
+    def end_signed_out(self, user_id: str, farewell: str) -> int:
+        """Close the person's connections whose session is over; how many there were."""
         ended = [
             line.connection_id
             for line in self._connections.of_user(user_id)
-            if line.session_id == session_id
+            if not self._service.is_open(line.session_id, user_id)
         ]
         for connection_id in ended:
             self.send(connection_id, farewell)

@@ -15,7 +15,6 @@ from cart.service import CartService
 from order.service import OrderService
 from product.service import ProductService
 from seller_dashboard.model import Period, Sale, SaleStatus, SoldLine
-from seller_dashboard.numbers import TopProduct
 from seller_dashboard.service import Dashboard
 from supermarket.caller import Caller
 from supermarket.clock import Clock
@@ -113,7 +112,10 @@ class SellerBooks:
             revenue=found.revenue,
             refunds=found.refunds,
             average_order=found.average_order,
-            top=tuple(_product_sales(top) for top in found.top),
+            top=tuple(
+                shop.ProductSales(top.product_id, top.title, top.units, top.revenue)
+                for top in found.top
+            ),
         )
 
     def sold(self, caller: Caller, limit: int) -> Sequence[shop.ProductSales]:
@@ -288,10 +290,6 @@ def _sold_line(line: SoldLine) -> shop.OrderLine:
     return shop.OrderLine(
         line.product_id, line.title, line.quantity, line.unit_price, line.line_total
     )
-
-
-def _product_sales(top: TopProduct) -> shop.ProductSales:
-    return shop.ProductSales(top.product_id, top.title, top.units, top.revenue)
 
 
 def charged(tax_percent: Decimal, shipping_fee_minor: int) -> Callable[[Money], Money]:

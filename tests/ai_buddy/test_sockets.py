@@ -24,9 +24,9 @@ from ai_buddy.sockets import (
 )
 from supermarket.clock import new_id, utc_now
 from supermarket.errors import Conflict, Unavailable
-from supermarket.wiring import cursors, sessions
+from supermarket.wiring import cursors
 from support.api import a_caller, bearer, call
-from support.sockets import Client, ScriptedAgent, Sockets, event, handshake
+from support.sockets import Client, ScriptedAgent, Sockets, event, handshake, sign_out
 
 RICE = {"id": "01", "title": "Basmati rice", "price": {"amount": 120.5, "currency": "INR"}}
 CANCEL = Proposal("cancel_order", {"orderId": "01"}, "Cancel your order of rice.")
@@ -64,7 +64,7 @@ def test_whoever_is_not_is_refused(sockets: Sockets, headers: dict[str, str]) ->
 def test_a_token_of_a_revoked_session_opens_nothing(sockets: Sockets) -> None:
     caller = a_caller()
     headers = bearer(caller)
-    sessions().end(caller.session_id, caller.user_id)
+    sign_out(caller)
 
     assert open_with(headers) == 401
 
@@ -101,7 +101,7 @@ def test_a_ticket_is_kept_as_its_hash_only(sockets: Sockets) -> None:
 def test_a_ticket_of_somebody_who_signed_out_meanwhile_opens_nothing(sockets: Sockets) -> None:
     caller = a_caller()
     ticket = call(create_ticket, caller=caller).body["ticket"]
-    sessions().end(caller.session_id, caller.user_id)
+    sign_out(caller)
 
     assert open_with({}, ticket=ticket) == 401
 
@@ -197,7 +197,7 @@ def test_what_was_said_is_in_no_log(
 
 def test_a_session_that_ended_ends_the_connection_at_its_next_frame(sockets: Sockets) -> None:
     client = sockets.connect()
-    sessions().end(client.caller.session_id, client.caller.user_id)
+    sign_out(client.caller)
 
     [told] = client.send(take_message, text="Hello")
 
@@ -207,8 +207,9 @@ def test_a_session_that_ended_ends_the_connection_at_its_next_frame(sockets: Soc
 
 
 def test_a_flood_is_refused_and_then_cut_off_while_others_notice_nothing(
-    sockets: Sockets,
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    sockets.stop_the_clock_of_limits(monkeypatch)
     client, other = sockets.connect(), sockets.connect()
     codes = []
     for _ in range(FRAMES_TOO_MANY + 1):
@@ -320,7 +321,10 @@ def test_frames_reach_the_connections_of_their_person_and_conversation_only(
     assert stranger.frames == []
 
 
-def test_too_many_messages_a_minute_are_told_when_to_come_back(sockets: Sockets) -> None:
+def test_too_many_messages_a_minute_are_told_when_to_come_back(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sockets.stop_the_clock_of_limits(monkeypatch)
     client = sockets.connect()
     for _ in range(20):
         ask(client)

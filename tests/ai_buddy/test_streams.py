@@ -1,6 +1,5 @@
 """Sessions that end take their connections with them."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,26 +7,14 @@ import pytest
 from ai_buddy.sockets import answer_ping
 from ai_buddy.streams import close_connections
 from supermarket.caller import Caller
-from supermarket.clock import new_id
 from support.api import a_caller
-from support.sockets import Sockets
+from support.sockets import Sockets, sign_out
 
 
-def signed_out(caller: Caller, number: str = "1", left: Sequence[str] = ()) -> dict[str, Any]:
-    """The record of a person whose session ended, with the sessions that are left."""
-    return {
-        "eventName": "MODIFY" if left else "REMOVE",
-        "dynamodb": {
-            "SequenceNumber": number,
-            "Keys": {"userId": {"S": caller.user_id}},
-            "OldImage": image(caller, caller.session_id, *left),
-            **({"NewImage": image(caller, *left)} if left else {}),
-        },
-    }
-
-
-def image(caller: Caller, *sessions: str) -> dict[str, Any]:
-    return {"userId": {"S": caller.user_id}, "sessions": {"SS": list(sessions)}}
+def changed(caller: Caller, number: str = "1", kind: str = "REMOVE") -> dict[str, Any]:
+    """What the stream tells of somebody's sessions."""
+    image = {"userId": {"S": caller.user_id}}
+    return {"eventName": kind, "dynamodb": {"SequenceNumber": number, "OldImage": image}}
 
 
 def test_a_session_that_ends_closes_its_connections_and_no_others(sockets: Sockets) -> None:
@@ -36,9 +23,9 @@ def test_a_session_that_ends_closes_its_connections_and_no_others(sockets: Socke
     ended, other_device, stranger = (
         sockets.connect(each) for each in (caller, same_person, a_caller())
     )
+    sign_out(caller)
 
-    record = signed_out(caller, left=[same_person.session_id])
-    answer = close_connections({"Records": [record]}, None)
+    answer = close_connections({"Records": [changed(caller)]}, None)
 
     assert answer == {"batchItemFailures": []}
     assert sockets.lines.closed == [ended.id]
@@ -47,35 +34,27 @@ def test_a_session_that_ends_closes_its_connections_and_no_others(sockets: Socke
         assert client.send(answer_ping) == [{"type": "pong"}]
 
 
-def test_all_sessions_that_end_at_once_lose_their_connections(sockets: Sockets) -> None:
-    caller = a_caller()
-    clients = [sockets.connect(each) for each in (caller, a_caller(user_id=caller.user_id))]
-    record = signed_out(caller)
-    record["dynamodb"]["OldImage"] = image(caller, *(each.caller.session_id for each in clients))
-
-    close_connections({"Records": [record]}, None)
-
-    assert sorted(sockets.lines.closed) == sorted(each.id for each in clients)
-
-
-def test_a_session_that_begins_closes_nothing(sockets: Sockets) -> None:
+@pytest.mark.parametrize("kind", ["MODIFY", "REMOVE"])
+def test_a_change_that_ends_no_session_or_comes_late_closes_nothing(
+    sockets: Sockets, kind: str
+) -> None:
     client = sockets.connect()
-    record = signed_out(client.caller)
-    sessions = record["dynamodb"].pop("OldImage")
-    for before in ({"OldImage": sessions}, {"OldImage": {"userId": sessions["userId"]}}, {}):
-        images = {**before, "NewImage": sessions}
-        close_connections({"Records": [{**record, "dynamodb": record["dynamodb"] | images}]}, None)
+    inserted = {"eventName": "INSERT", "dynamodb": {"SequenceNumber": "2"}}
+
+    close_connections({"Records": [changed(client.caller, kind=kind), inserted]}, None)
 
     assert sockets.lines.closed == []
+    assert client.send(answer_ping) == [{"type": "pong"}]
 
 
 def test_a_connection_that_is_gone_already_is_forgotten(sockets: Sockets) -> None:
     client = sockets.connect()
     sockets.lines.dead.add(client.id)
+    sign_out(client.caller)
 
-    assert close_connections({"Records": [signed_out(client.caller)]}, None) == {
-        "batchItemFailures": []
-    }
+    answer = close_connections({"Records": [changed(client.caller)]}, None)
+
+    assert answer == {"batchItemFailures": []}
     assert sockets.switchboard_lines(client.caller.user_id) == []
 
 
@@ -83,17 +62,24 @@ def test_one_failure_keeps_no_other_session_open(
     sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = sockets.connect(), sockets.connect()
+    for client in (first, second):
+        sign_out(client.caller)
     hang_up = sockets.lines.hang_up
 
     def fail_for_first(connection_id: str) -> None:
         if connection_id == first.id:
-            raise RuntimeError(new_id())
+            raise RuntimeError("API Gateway is down")
         hang_up(connection_id)
 
     monkeypatch.setattr(sockets.lines, "hang_up", fail_for_first)
-    records = [signed_out(first.caller, "1"), signed_out(second.caller, "2")]
+    records = [changed(first.caller, "1"), changed(second.caller, "2")]
 
     answer = close_connections({"Records": records}, None)
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert sockets.lines.closed == [second.id]
+
+    monkeypatch.undo()
+    monkeypatch.setattr("ai_buddy.wiring.lines", lambda: sockets.lines)
+    assert close_connections({"Records": records[:1]}, None) == {"batchItemFailures": []}
+    assert sockets.lines.closed == [second.id, first.id]

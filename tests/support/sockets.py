@@ -20,6 +20,7 @@ from ai_buddy.sockets import connect_socket
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.websocket import SocketAction
+from supermarket.wiring import sessions
 from support.api import a_caller, bearer
 
 type Frame = dict[str, Any]
@@ -123,9 +124,15 @@ class Sockets:
         wiring.switchboard.cache_clear()
         wiring.connections.cache_clear()
         wiring.conversations.cache_clear()
+        wiring._usage.cache_clear()
         patch.setattr(wiring, "lines", lambda: self.lines)
         patch.setattr("ai_buddy.lines.LambdaWorkers", lambda *_: self.workers)
         patch.setattr(wiring, "actions", lambda: self.actions, raising=False)
+
+    def stop_the_clock_of_limits(self, patch: pytest.MonkeyPatch) -> None:
+        """No minute ends while a test counts."""
+        now = utc_now()
+        patch.setattr(wiring._usage(), "_clock", lambda: now)
 
     def connect(self, caller: Caller | None = None) -> "Client":
         """A connection that is open."""
@@ -176,6 +183,11 @@ class Client:
     @property
     def frames(self) -> list[Frame]:
         return self._sockets.lines.sent[self.id]
+
+
+def sign_out(caller: Caller) -> None:
+    """End the caller's session, elsewhere."""
+    sessions().end(caller.session_id, caller.user_id)
 
 
 def handshake(
