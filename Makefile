@@ -18,7 +18,7 @@ help: ## this list
 
 # --- the shop on this machine --------------------------------------------------------------------------------------
 
-.PHONY: run reload journey sam-local
+.PHONY: run reload journey chat evaluate sam-local
 run: setup ## start the whole shop here; PORT=4000 chooses the port, KEEP=1 keeps the last run's data
 	@$(PYTHON) -m local run --port $(PORT) $(if $(KEEP),--keep)
 
@@ -27,6 +27,12 @@ reload: setup ## put changed code of functions/ and layers/shared live in the ru
 
 journey: setup ## buy something from the running shop, step by step
 	@$(PYTHON) -m local journey $(if $(API),--api $(API))
+
+chat: setup ## talk with the running shop's assistant; AS=<email> PASSWORD=… says who you are
+	@$(PYTHON) -m local chat $(if $(AS),--as "$(AS)") $(if $(PASSWORD),--password "$(PASSWORD)")
+
+evaluate: setup ## play the assistant's conversations against the running shop; ONLY=… are beginnings of their names
+	@$(PYTHON) -m local evaluate $(ONLY)
 
 sam-local: PORT = 3001
 sam-local: setup ## serve the HTTP API with `sam local start-api` on port 3001 (needs Docker, and `make run` in another terminal)

@@ -84,6 +84,22 @@ def journey(arguments: argparse.Namespace) -> int:
     return buy({**known, "api": arguments.api or known["api"]}, console)
 
 
+def chat(arguments: argparse.Namespace) -> int:
+    from local.chat.terminal import talk
+
+    known = endpoints()
+    _must_answer(known["aws"])
+    return talk(known, arguments.email, arguments.password, console)
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    from local.evaluation import evaluate as play
+
+    known = endpoints()
+    _must_answer(known["aws"])
+    return play(known, console, arguments.only)
+
+
 def reload(_: argparse.Namespace) -> None:
     from local.reload import reload as put_live
 
@@ -163,7 +179,7 @@ def contracts(arguments: argparse.Namespace) -> int:
 def announce(endpoints: dict[str, Any]) -> None:
     """The tables of links and of sample accounts."""
     links = Table(title="Links", title_justify="left", box=None, show_header=False)
-    for name in ("api", "mailbox", "razorpay", "imagekit", "aws"):
+    for name in ("api", "chat", "websocket", "mailbox", "razorpay", "imagekit", "aws"):
         links.add_row(name, str(endpoints[name]))
     accounts = Table(
         "role", "email", "password", title="Sample accounts", title_justify="left", box=None
@@ -215,6 +231,13 @@ def _parser() -> argparse.ArgumentParser:
     buys = commands.add_parser("journey", help="buy something from the running local cloud")
     buys.set_defaults(command=journey)
     buys.add_argument("--api", help="another address of its HTTP API, as `sam-local` has one")
+    talks = commands.add_parser("chat", help="talk with the assistant of the running local cloud")
+    talks.set_defaults(command=chat)
+    talks.add_argument("--as", dest="email", help="email; the first sample customer's by default")
+    talks.add_argument("--password", help="need not be told for a sample account")
+    plays = commands.add_parser("evaluate", help="play the conversations that judge the assistant")
+    plays.set_defaults(command=evaluate)
+    plays.add_argument("only", nargs="*", metavar="ID-PREFIX", help="of conversations; else all")
     compares = commands.add_parser("contracts", help="compare events/ with the event classes")
     compares.set_defaults(command=contracts)
     compares.add_argument("--write", action="store_true", help="write them anew")

@@ -15,7 +15,17 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 
-from local import front_door, gemini, imagekit, mailbox, permissions, razorpay, sockets, stack
+from local import (
+    chat,
+    front_door,
+    gemini,
+    imagekit,
+    mailbox,
+    permissions,
+    razorpay,
+    sockets,
+    stack,
+)
 from local.archive import keep_every_event
 from local.catalogue import loader, sample
 from local.console import step
@@ -182,6 +192,7 @@ class _Cloud:
         }
         links = {
             "Products": f"{self.address}/api/products",
+            "Chat with AI-Buddy": f"{self.address}{chat.PATH}",
             "Mailbox": f"{self.address}/mailbox/",
             "Razorpay's simulator": f"{self.address}/razorpay/",
             "Health": f"{self.address}/readyz",
@@ -249,6 +260,7 @@ class _Cloud:
         endpoints = {
             "api": self.address,
             "websocket": f"ws://127.0.0.1:{self.port}{sockets.PATH}",
+            "chat": f"{self.address}{chat.PATH}",
             "mailbox": f"{self.address}/mailbox",
             "aws": self.emulator.endpoint,
             "region": REGION,

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from local import storefront
+from local import chat, storefront
 from local.sockets import PATH as SOCKETS
 from local.sockets import SocketGateway
 
@@ -43,6 +43,7 @@ def create_app(
             Route("/", welcome, methods=["GET"]),
             WebSocketRoute(SOCKETS, SocketGateway(sockets).answer),
             *storefront.routes(),
+            *chat.routes(),
             *(Mount(path, app) for path, app in mounts.items()),
             Route("/{path:path}", gateway.answer, methods=METHODS),
         ],

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 type Frame = dict[str, Any]
 
 FIRST_FUNCTION_STARTS = 60.0  # seconds: a function's first call on a laptop starts a process
+SILENCE = 150.0  # seconds: the shop gives a model up long before
 LAST = {"done", "error"}
 
 
@@ -59,9 +60,10 @@ class Conversation:
                 return
 
     def _frames(self) -> Iterator[Frame]:
-        for text in self._socket:
-            frame: Frame = json.loads(text)
-            yield frame
+        with suppress(ConnectionClosedOK):
+            while True:
+                frame: Frame = json.loads(self._socket.recv(timeout=SILENCE))
+                yield frame
 
     def _send(self, frame: Frame) -> None:
         self._socket.send(json.dumps(frame))

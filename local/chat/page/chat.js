@@ -1,185 +1,224 @@
-"use strict";
+/* The page: a person, one conversation at a time, and the line to the shop. */
+
+import {Line} from "./line.js";
+import {View, make} from "./view.js";
 
 const element = id => document.getElementById(id);
-const talk = element("talk"), say = element("say"), state = element("state"), signIn = element("sign-in");
-const turns = new Map(); // message id -> the bubble it streams into
-let socket = null, conversation = sessionStorage.getItem("conversation"), running = null, retry = 0;
+const [talk, say, state, signIn] = ["talk", "say", "state", "sign-in"].map(element);
+const ASK_FIRST = {
+  user: ["Find basmati rice under 500", "What's in my cart?", "Where is my order?", "How do I return something?"],
+  seller: ["How did I sell this week?", "What is low on stock?", "Which orders do I have to ship?"],
+};
 
-function add(kind, text = "") {
-  const box = Object.assign(document.createElement("div"), {className: kind, textContent: text});
-  talk.append(box);
-  box.scrollIntoView({block: "end"});
-  return box;
+let person = null;
+let running = null; // id of the message that is being answered
+let unsaid = null; // the frame that nobody has taken note of yet
+let asked = null; // the page of history that is awaited
+
+const view = new View(talk, (messageId, accept) => {
+  if (!line.send({action: "confirm", messageId, accept})) view.askAgain();
+});
+const line = new Line({
+  open() {
+    state.textContent = "";
+    if (conversation() === "") resume();
+    else lookBack();
+  },
+  frame(frame) {
+    heard[frame.type]?.(frame);
+  },
+  lost() {
+    [asked, state.textContent] = [null, "Connecting again …"];
+  },
+  stranger() {
+    show(false);
+  },
+});
+
+const heard = {
+  started({conversationId, messageId}) {
+    if (!unsaid) return lookBack(); // said in another window
+    unsaid = null;
+    remember(conversationId);
+    if (!view.has(messageId)) view.begin(messageId);
+    busy(messageId);
+  },
+  token({messageId, text}) {
+    if (isKnown(messageId)) view.more(messageId, text);
+  },
+  tool({messageId, name, status}) {
+    if (isKnown(messageId)) view.doing(messageId, status === "started" ? name.replaceAll("_", " ") : "");
+  },
+  message(frame) {
+    if (!frame.confirms && !isKnown(frame.messageId)) return;
+    view.answer(frame);
+    if (frame.confirms) view.decided(frame.confirms);
+    credit(frame);
+  },
+  done({messageId, status}) {
+    if (!view.has(messageId)) return;
+    view.end(messageId, status);
+    if (messageId === running) busy(null);
+  },
+  history({conversationId, messages, nextCursor}) {
+    if (!asked?.cursor) view.clear();
+    asked = null;
+    remember(conversationId ?? "");
+    element("earlier")?.remove();
+    credit(messages.findLast(one => one.model));
+    view.page(messages, nextCursor && earlier(nextCursor));
+    resume(messages);
+    busy(messages.find(one => one.status === "running")?.messageId ?? (unsaid && "soon"));
+  },
+  error({code, message, messageId}) {
+    if (messageId) {
+      if (view.has(messageId)) view.fail(messageId, message);
+      if (messageId === running) busy(null);
+    } else if (asked) {
+      asked = null;
+      if (code === "CONVERSATION_UNKNOWN") anew();
+      else view.note(message, "words error");
+    } else {
+      view.note(message, "words error");
+      if (unsaid) takeBack(code);
+      else if (code === "DECIDED") lookBack();
+      else view.askAgain();
+    }
+  },
+};
+
+const conversation = () => sessionStorage.getItem("conversation"); // null is the latest, "" a new one
+const remember = id => sessionStorage.setItem("conversation", id);
+const named = () => (conversation() ? {conversationId: conversation()} : {});
+
+function isKnown(messageId) {
+  if (!view.has(messageId)) lookBack();
+  return view.has(messageId);
 }
 
-function amount(price) {
-  const locale = price.currency === "INR" ? "en-IN" : "en-US";
-  return new Intl.NumberFormat(locale, {style: "currency", currency: price.currency}).format(price.amount);
+function lookBack(cursor) {
+  if (asked) return;
+  asked = {action: "history", ...named(), ...(cursor && {cursor})};
+  if (!line.send(asked)) asked = null;
 }
 
-function product(one) {
-  const card = Object.assign(document.createElement("a"), {className: "product", href: "/api/products/" + encodeURIComponent(one.id), target: "_blank", rel: "noopener"});
-  const image = one.image ?? one.images?.[0]?.thumbnail;
-  if (image?.startsWith(location.origin)) card.append(Object.assign(document.createElement("img"), {src: image, alt: "", loading: "lazy"}));
-  card.append(Object.assign(document.createElement("strong"), {textContent: one.title}));
-  card.append(amount(one.price) + (one.stock === 0 ? " · sold out" : ""));
-  return card;
+/* After a connection: what was on the tip of the tongue is said, unless it was heard. */
+function resume(messages = []) {
+  if (unsaid && messages.some(one => one.clientMessageId === unsaid.clientMessageId)) unsaid = null;
+  if (unsaid) {
+    if (messages.length) view.said(unsaid.text, unsaid.clientMessageId);
+    line.send(unsaid);
+  } else if (!talk.children.length) welcome();
 }
 
-function shelf(products) {
-  const box = add("products");
-  box.append(...products.map(product));
-  box.scrollIntoView({block: "end"});
+function takeBack(code) {
+  view.takeBack(unsaid.clientMessageId);
+  if (!say.text.value) say.text.value = unsaid.text;
+  if (code === "CONVERSATION_UNKNOWN") remember("");
+  unsaid = null;
+  busy(null);
 }
 
-function question(messageId, wording) {
-  const box = add("confirm");
-  const answer = (label, accept) => {
-    const button = Object.assign(document.createElement("button"), {type: "button", textContent: label});
-    button.addEventListener("click", () => {
-      box.querySelectorAll("button").forEach(one => { one.disabled = true; });
-      send({action: "confirm", messageId, accept});
-    });
-    return button;
-  };
-  box.append(Object.assign(document.createElement("p"), {textContent: wording}), answer("Yes, do it", true), answer("No", false));
-  box.scrollIntoView({block: "end"});
+function speak(text) {
+  element("welcome")?.remove();
+  unsaid = {action: "message", text, clientMessageId: crypto.randomUUID(), ...named()};
+  view.said(text, unsaid.clientMessageId);
+  busy("soon");
+  line.send(unsaid);
+}
+
+/* A model says what it is; a simulator of one does, too. */
+function credit(message) {
+  if (message?.model) element("model").textContent = `Answers by ${message.model}`;
 }
 
 function busy(messageId) {
   running = messageId;
   element("send").hidden = Boolean(messageId);
   element("stop").hidden = !messageId;
+  element("stop").disabled = messageId === "soon";
 }
 
-function bubble(messageId) {
-  if (!turns.has(messageId)) turns.set(messageId, add("words assistant waiting"));
-  return turns.get(messageId);
-}
-
-function remember(id) {
-  conversation = id;
-  id ? sessionStorage.setItem("conversation", id) : sessionStorage.removeItem("conversation");
-}
-
-const shown = {
-  started(frame) {
-    if (frame.conversationId) remember(frame.conversationId);
-    bubble(frame.messageId);
-    busy(frame.messageId);
-  },
-  token(frame) {
-    bubble(frame.messageId).append(frame.text);
-    talk.scrollTop = talk.scrollHeight;
-  },
-  tool(frame) {
-    state.textContent = frame.status === "started" ? `Looking: ${frame.name.replaceAll("_", " ")} …` : "";
-  },
-  message(frame) {
-    const words = bubble(frame.messageId);
-    words.textContent = frame.text; // the whole answer, whatever was missed on the way
-    words.classList.remove("waiting");
-    if (frame.products?.length) shelf(frame.products);
-    if (frame.confirm) question(frame.messageId, frame.confirm.text);
-  },
-  done(frame) {
-    state.textContent = "";
-    turns.get(frame.messageId)?.classList.remove("waiting");
-    turns.delete(frame.messageId);
-    busy(null);
-  },
-  error(frame) {
-    add("words error", frame.message);
-    state.textContent = "";
-    busy(null);
-  },
-  history(frame) {
-    talk.replaceChildren();
-    for (const message of frame.messages) {
-      add(`words ${message.role}`, message.text);
-      if (message.products?.length) shelf(message.products);
-    }
-  },
-  pong() {},
-};
-
-function send(frame) {
-  if (socket?.readyState === WebSocket.OPEN) return socket.send(JSON.stringify(frame));
-  add("note", "Not connected. Trying again …");
-  open();
-}
-
-async function open() {
-  const answer = await fetch("/api/ai/ticket", {method: "POST"});
-  if (answer.status === 401) return ask();
-  if (!answer.ok) return again();
-  const {ticket} = await answer.json();
-  socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/ws?ticket=${encodeURIComponent(ticket)}`);
-  socket.addEventListener("open", () => {
-    retry = 0;
-    state.textContent = "";
-    show(true);
-    if (conversation) send({action: "history", conversationId: conversation});
-  });
-  socket.addEventListener("message", event => {
-    const frame = JSON.parse(event.data);
-    shown[frame.type]?.(frame);
-  });
-  socket.addEventListener("close", again);
-}
-
-function again() {
+function anew() {
+  remember("");
+  [asked, unsaid] = [null, null];
   busy(null);
-  retry = Math.min(retry + 1, 6);
-  state.textContent = "Connection lost, trying again …";
-  setTimeout(open, 500 * 2 ** retry);
+  welcome();
 }
 
-function show(signedIn) {
-  signIn.hidden = signedIn;
-  for (const id of ["talk", "say", "leave", "anew"]) element(id).hidden = !signedIn;
-  if (signedIn) say.text.focus();
+function welcome() {
+  const chips = ASK_FIRST[person?.role ?? "user"].map(text => {
+    const chip = Object.assign(make("button", "", text), {type: "button"});
+    chip.addEventListener("click", () => speak(text));
+    return chip;
+  });
+  const box = make("div", "", make("p", "", `Hello${person ? ` ${person.fullName.firstName}` : ""}! What can I do for you?`), ...chips);
+  box.id = "welcome";
+  view.clear(box);
 }
 
-function ask() {
-  show(false);
-  state.textContent = "";
+function earlier(cursor) {
+  const button = Object.assign(make("button", "", "Earlier messages"), {type: "button", id: "earlier"});
+  button.addEventListener("click", () => lookBack(cursor));
+  return button;
+}
+
+function show(isSignedIn) {
+  signIn.hidden = isSignedIn;
+  for (const part of [talk, say, element("menu")]) part.hidden = !isSignedIn;
+  if (!isSignedIn) state.textContent = "";
+  if (matchMedia("(hover: hover)").matches) (isSignedIn ? say.text : signIn.email).focus(); // no keyboard pops up
+}
+
+async function enter() {
+  const answer = await fetch("/api/auth/me").catch(() => null);
+  if (answer?.status === 401) return show(false);
+  if (answer?.ok) person = (await answer.json()).user;
+  show(true);
+  state.textContent = "Connecting …";
+  line.open();
 }
 
 signIn.addEventListener("submit", async event => {
   event.preventDefault();
   const body = JSON.stringify({email: signIn.email.value, password: signIn.password.value});
-  const answer = await fetch("/api/auth/login", {method: "POST", headers: {"content-type": "application/json"}, body});
-  if (answer.ok) open();
-  else state.textContent = (await answer.json()).message;
+  const answer = await fetch("/api/auth/login", {method: "POST", headers: {"content-type": "application/json"}, body}).catch(() => null);
+  element("refusal").textContent = answer?.ok ? "" : answer ? (await answer.json()).message : "The shop does not answer.";
+  if (!answer?.ok) return;
+  signIn.reset();
+  enter();
 });
 
 say.addEventListener("submit", event => {
   event.preventDefault();
   const text = say.text.value.trim();
   if (!text || running) return;
-  add("words user", text);
   say.reset();
-  send({action: "message", text, clientMessageId: crypto.randomUUID(), ...(conversation && {conversationId: conversation})});
+  speak(text);
 });
 
 say.text.addEventListener("keydown", event => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-    event.preventDefault();
-    say.requestSubmit();
-  }
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  say.requestSubmit();
 });
 
-element("stop").addEventListener("click", () => send({action: "stop", conversationId: conversation}));
-element("anew").addEventListener("click", () => { remember(null); talk.replaceChildren(); });
+element("stop").addEventListener("click", () => line.send({action: "stop", ...named()}));
+element("anew").addEventListener("click", anew);
+element("forget").addEventListener("click", async () => {
+  if (!conversation() || !confirm("Delete this conversation and all that was said in it?")) return;
+  const answer = await fetch(`/api/ai/conversations/${conversation()}`, {method: "DELETE"}).catch(() => null);
+  if (answer?.ok || answer?.status === 404) anew();
+  else view.note("The conversation could not be deleted. Try again.", "words error");
+});
 element("leave").addEventListener("click", async () => {
-  remember(null);
-  socket?.removeEventListener("close", again);
-  await fetch("/api/auth/logout", {method: "POST"});
-  socket?.close();
-  talk.replaceChildren();
-  ask();
+  line.hangUp();
+  await fetch("/api/auth/logout", {method: "POST"}).catch(() => null);
+  sessionStorage.removeItem("conversation");
+  [person, unsaid] = [null, null];
+  busy(null);
+  view.clear();
+  show(false);
 });
-setInterval(() => { if (socket?.readyState === WebSocket.OPEN) send({action: "ping"}); }, 5 * 60 * 1000);
 
-open();
+enter();
