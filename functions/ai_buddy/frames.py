@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ai_buddy.model import OpenProposal, ToolUsed, Turn
+from ai_buddy.model import OpenProposal, ToolUsed, Turn, TurnState
 from supermarket.clock import iso
 
 type Frame = dict[str, Any]
+
+UNANSWERED = "There is no whole answer to this. Ask again."
 
 
 def started(turn: Turn) -> Frame:
@@ -34,6 +36,15 @@ def done(turn: Turn) -> Frame:
 def failed(turn: Turn, code: str, text: str) -> Frame:
     """The answer ends here; the conversation goes on."""
     return {**_head("error", turn), "code": code, "message": text}
+
+
+def ended(turn: Turn) -> Iterator[Frame]:
+    """How an answer ended, for whoever did not hear it; nothing while it is being given."""
+    if turn.state is TurnState.FAILED:
+        yield failed(turn, "INTERNAL", UNANSWERED)
+    elif turn.state is not TurnState.RUNNING:
+        yield message(turn)
+        yield done(turn)
 
 
 def pong() -> Frame:

@@ -177,6 +177,15 @@ class ConversationService:
         page = self._conversations.page(key, PAGE, older_than)
         return key, replace(page, turns=[self._as_it_stands(turn, found) for turn in page.turns])
 
+    def by_now(self, turn: Turn) -> Turn:
+        """The turn as it stands, which was running a moment ago."""
+        # in this order: a worker ends its turn first, and then lets go of the conversation
+        conversation = self._conversations.find(turn.key.conversation)
+        current = self._conversations.turn(turn.key)
+        if conversation is None or current is None:
+            return replace(turn, state=TurnState.FAILED)
+        return self._as_it_stands(current, conversation)
+
     def delete(self, caller: Caller, conversation_id: str) -> None:
         """Remove a conversation and all that was said in it."""
         if not self._conversations.delete(ConversationKey(caller.user_id, conversation_id)):

@@ -51,8 +51,8 @@ def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]:
     yield frames.started(turn)
     if not begun.again:
         service.hand_over(turn, caller)
-    elif turn.state in {TurnState.DONE, TurnState.STOPPED}:
-        yield from (frames.message(turn), frames.done(turn))
+    else:
+        yield from frames.ended(service.by_now(turn))
 
 
 @action("confirm", _switchboard)
@@ -73,10 +73,13 @@ def show_history(frame: AskHistory, connection: Connection) -> Iterator[Frame]:
     )
     turns = _as_many_as_fit(list(page.turns))
     cut = turns[-1].id if len(turns) < len(page.turns) else page.older_than
+    running = next((turn for turn in turns if turn.state is TurnState.RUNNING), None)
     if key and position is None:
-        wiring.connections().show(connection, key.id, _heard(connection, turns))
+        wiring.connections().show(connection, key.id, _heard(connection, running))
     cursor = cursors().seal({"olderThan": cut} if cut else None, purpose)
     yield frames.history(key.id if key else None, turns, cursor)
+    if running:  # an answer that ended before its worker saw the new listener
+        yield from frames.ended(service.by_now(running))
 
 
 @action("stop", _switchboard)
@@ -102,9 +105,8 @@ def refuse_unknown_action(body: str) -> NoReturn:
     raise UnknownAction("The action is one of message, confirm, history, stop and ping")
 
 
-def _heard(connection: Connection, turns: list[Turn]) -> Listener:
+def _heard(connection: Connection, running: Turn | None) -> Listener:
     """What the page itself tells of an answer that is still being given."""
-    running = next((turn for turn in turns if turn.state is TurnState.RUNNING), None)
     if running is None:
         return Listener(connection.id)
     return Listener(connection.id, running.id, len(running.answer))

@@ -288,6 +288,51 @@ def test_a_message_that_is_sent_twice_is_said_once(sockets: Sockets) -> None:
     assert sockets.workers.tasks == []
 
 
+def test_whoever_says_again_what_was_never_answered_is_told_so(sockets: Sockets) -> None:
+    client = sockets.connect()
+    ask(client, clientMessageId="m-1")
+    sockets.work(ScriptedAgent(RuntimeError("the power went")))
+
+    again = client.send(take_message, text="Hello", clientMessageId="m-1")
+
+    assert [frame["type"] for frame in again] == ["started", "error"]
+    assert again[1]["messageId"] == again[0]["messageId"]
+
+
+def test_whoever_says_again_what_nobody_works_on_is_told_so(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sockets.connect()
+    ask(client, clientMessageId="m-1")
+    service = wiring.conversations()
+    monkeypatch.setattr(service, "_clock", lambda: utc_now() + timedelta(minutes=2))
+
+    again = client.send(take_message, text="Hello", clientMessageId="m-1")
+
+    assert [frame["type"] for frame in again] == ["started", "error"]
+
+
+def test_an_answer_that_ends_while_one_begins_to_listen_is_told(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sockets.connect()
+    ask(first, clientMessageId="m-1")
+    late, board = sockets.connect(first.caller), wiring.connections()
+    show = board.show
+
+    def end_before_it_listens(*told: Any) -> None:
+        sockets.work(ScriptedAgent(TextDelta("Just done.")))
+        show(*told)
+
+    monkeypatch.setattr(board, "show", end_before_it_listens)
+
+    [history, *rest] = late.send(show_history)
+
+    assert history["messages"][-1]["status"] == "running"
+    assert [frame["type"] for frame in rest] == ["message", "done"]
+    assert rest[0]["text"] == "Just done."
+
+
 def test_nobody_speaks_in_or_reads_anothers_conversation(sockets: Sockets) -> None:
     owner, stranger = sockets.connect(), sockets.connect()
     started = ask(owner, "Where is my order?")
