@@ -120,9 +120,9 @@ class NewAddress(Arguments):
 class CustomerTools:
     """The tools of one customer, for one question.
 
-    A turn in which the model has read what sellers write does not change the cart, but proposes to:
-    whatever their words talked it into, the person sees it first. What was shown in an earlier
-    turn, and seen, is added at once.
+    A turn in which the model has read what sellers write of their products does not change the
+    cart, but proposes to: whatever their words talked it into, the person sees it first. What was
+    `seen`, because an earlier turn showed it, is added at once; no title can get anything else in.
     """
 
     caller: Caller
@@ -131,6 +131,7 @@ class CustomerTools:
     orders: Orders
     addresses: AddressBook
     charged: Callable[[Money], Money]  # what goods of a price cost with all that comes on top
+    seen: frozenset[str]
     read: list[str] = field(default_factory=list, init=False)  # products read about in this turn
 
     def all(self) -> Sequence[Tool]:
@@ -211,7 +212,7 @@ class CustomerTools:
         return cart_outcome(self.carts.look(self.caller))
 
     def add(self, item: AddItem) -> Outcome:
-        if self.read:
+        if self.read or item.product_id not in self.seen:
             return self._propose_to_put(item.product_id, item.quantity, in_addition=True)
         cart = self.carts.add(self.caller, item.product_id, item.quantity)
         return cart_outcome(cart, f"added {item.quantity} of {_title(cart, item.product_id)}")

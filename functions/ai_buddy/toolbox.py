@@ -26,13 +26,19 @@ class Toolbox:
 
     def of(self, caller: Caller, shown: Shown) -> Sequence[Tool]:
         """The tools of this caller."""
-        return (*self._own(caller), policy_tool(self.policies), memory_tool(shown))
+        return (*self._own(caller, shown), policy_tool(self.policies), memory_tool(shown))
 
-    def _own(self, caller: Caller) -> Sequence[Tool]:
+    def _own(self, caller: Caller, shown: Shown) -> Sequence[Tool]:
         match caller.role:
             case Role.USER:
                 customer = CustomerTools(
-                    caller, self.catalogue, self.carts, self.orders, self.addresses, self.charged
+                    caller,
+                    self.catalogue,
+                    self.carts,
+                    self.orders,
+                    self.addresses,
+                    self.charged,
+                    seen=frozenset(str(product["id"]) for product in shown.products),
                 )
                 return customer.all()
             case Role.SELLER:

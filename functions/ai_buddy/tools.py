@@ -20,6 +20,7 @@ from supermarket.money import Currency, Money
 
 SHORT = 160  # of a description in a list
 MOST_PRODUCTS = 8
+LONGEST_PROPOSAL = 2_000
 
 SHOWN_BEFORE = "shown_before"
 
@@ -164,7 +165,7 @@ def proposal(action: str, arguments: Mapping[str, Any], text: str) -> Outcome:
     """A write that only a person can let happen."""
     return Outcome(
         {
-            "proposed": text,
+            "proposed": fenced(text, LONGEST_PROPOSAL),  # of titles that sellers wrote
             "note": "Nothing has happened yet: a button to confirm is shown to the person.",
         },
         (Proposed(Proposal(action, arguments, text)),),

@@ -120,11 +120,15 @@ class Visitor:
 
     @property
     def tools(self) -> Mapping[str, Tool]:
-        return {tool.name: tool for tool in self.shop.toolbox.of(self.caller, Shown())}
+        return self.tools_after(Shown())
+
+    def tools_after(self, shown: Shown) -> Mapping[str, Tool]:
+        return {tool.name: tool for tool in self.shop.toolbox.of(self.caller, shown)}
 
     def uses(self, name: str, **arguments: Any) -> Outcome:
-        """Run a tool with the model's arguments."""
-        tool = self.tools[name]
+        """Run a tool with the model's arguments, about a product that was shown before."""
+        named = arguments.get("product_id")
+        tool = self.tools_after(Shown(({"id": named},) if named else ()))[name]
         return tool.run(tool.arguments.model_validate(arguments))
 
     def takes(self, product: Product, quantity: int = 1) -> None:
