@@ -1,5 +1,5 @@
 """The agent on LangChain and Gemini: streams its words, calls the tools it is given, and tells the
-model what goes wrong with them. Neither prompts nor answers are ever logged or traced.
+model what they refuse. Neither prompts nor answers are ever logged or traced.
 """
 
 import json
@@ -49,8 +49,10 @@ from ai_buddy.model import (
     Proposed,
     Question,
     Speaker,
+    Summary,
     TextDelta,
     TokensUsed,
+    ToolBroke,
     ToolStatus,
     ToolUsed,
     Utterance,
@@ -78,7 +80,8 @@ STEPS_PER_CALL = 10  # of the graph; the limits below end a turn long before
 SILENT = "The assistant does not answer at the moment. Try again in a little while."
 WORDLESS = "I could not find words for that. Could you ask it in another way?"
 UNKNOWN_TOOL = "unknown"
-TOOL_BROKE = "This tool does not work at the moment. Nothing was changed by it."
+TOOL_BROKE = "Something in the shop broke while I was at it. Try again in a little while."
+CONFUSED = "I got confused over that. Could you ask again, perhaps in other words?"
 
 type RunTool = Callable[[ToolCallRequest], ToolMessage | Command[Any]]
 type CallModel = Callable[[ModelRequest[Any]], ModelResponse[Any]]
@@ -148,7 +151,7 @@ class LangChainAgent:
                 yield from speech.heard(mode, part)
         yield from speech.end()
 
-    def summarise(self, summary: str, older: Sequence[Utterance]) -> str:
+    def summarise(self, summary: str, older: Sequence[Utterance]) -> Summary:
         said = "\n".join(f"{one.role.value}: {fenced(one.text)}" for one in older)
         asked = [
             SystemMessage(self._prompt.for_memory),
@@ -157,7 +160,7 @@ class LangChainAgent:
         with tracing_context(enabled=False), _model_failures():
             answer = self._model().invoke(asked)
         nothing_known = Guard(self._shop, lambda _: False)
-        return nothing_known.clean(answer.text)[:LONGEST_SUMMARY]
+        return Summary(nothing_known.clean(answer.text)[:LONGEST_SUMMARY], _cost(answer))
 
     def _system_prompt(self, question: Question) -> str:
         today = self._clock().date()
@@ -217,17 +220,20 @@ class _Listener(BaseCallbackHandler):
 
 
 class _SecondChance(AgentMiddleware[Any, Any]):
-    """Asks once more when the model garbled its call of a tool."""
+    """Asks once more when the model garbled its call of a tool, and then gives up."""
 
     @override
     def wrap_model_call(self, request: ModelRequest[Any], handler: CallModel) -> ModelResponse[Any]:
-        response = handler(request)
-        return handler(request) if _is_garbled(response) else response
+        for _ in range(2):
+            response = handler(request)
+            if not _is_garbled(response):
+                return response
+        raise _confused()
 
 
 class _ToolReports(AgentMiddleware[Any, Any]):
-    """Tells of each tool that it began, what came of it, and how it ended. What goes wrong is the
-    model's to hear, and ends nothing.
+    """Tells of each tool that it began, what came of it, and how it ended. What the shop refuses is
+    the model's to hear, and ends nothing; a fault of ours ends the answer.
     """
 
     def __init__(self, names: frozenset[str]) -> None:
@@ -242,7 +248,11 @@ class _ToolReports(AgentMiddleware[Any, Any]):
         asked = request.tool_call["name"]
         name = asked if asked in self._names else UNKNOWN_TOOL
         tell(ToolUsed(name, ToolStatus.STARTED))
-        result = self._run(name, request, handler)
+        try:
+            result = self._run(name, request, handler)
+        except ToolBroke:
+            tell(ToolUsed(name, ToolStatus.FAILED))
+            raise
         outcome = getattr(result, "artifact", None)
         if isinstance(outcome, Outcome):
             tell(outcome)
@@ -260,7 +270,7 @@ class _ToolReports(AgentMiddleware[Any, Any]):
             # no traceback: its last line may hold what the person asked for
             fault = type(broken).__name__
             telemetry.logger.error("tool failed", extra={"tool": name, "fault": fault})
-            return _error(request, TOOL_BROKE)
+            raise ToolBroke(TOOL_BROKE) from None
 
 
 class _Speech:
@@ -271,6 +281,7 @@ class _Speech:
         self._guard = Guard(shop, lambda an_id: an_id in self._known or an_id in question.text)
         self._has_spoken = False
         self._is_finished = False  # the last that was said is not followed by a tool
+        self._last_tool = ToolStatus.DONE
         self._proposed = ""
         self._model = ""
 
@@ -278,21 +289,26 @@ class _Speech:
         if mode == "messages":
             message, origin = part
             if isinstance(message, AIMessageChunk) and origin.get("langgraph_node") == SPEAKING:
+                yield _cost(message)  # with each piece: an answer that is stopped has cost as well
                 yield from self._spoken(message.text)
         elif mode == "updates":
             for message in (part.get(SPEAKING) or {}).get("messages", ()):
-                yield from self._accounted(message)
+                yield from self._signed(message)
         elif isinstance(part, Outcome):
             yield from self._displayed(part)
         else:
             yield from self._held_back()
             self._is_finished = False
+            self._last_tool = part.status
             yield part
 
     def end(self) -> Iterator[AnswerEvent]:
         yield from self._held_back()
-        if not self._is_finished:
-            yield TextDelta(self._gap() + (self._proposed or WORDLESS))
+        if self._is_finished:
+            return
+        if self._last_tool is ToolStatus.FAILED and not self._proposed:
+            raise _confused()  # it called and called, and got none right
+        yield TextDelta(self._gap() + (self._proposed or WORDLESS))
 
     def _spoken(self, text: str) -> Iterator[AnswerEvent]:
         if safe := self._guard.let_through(text):
@@ -311,11 +327,9 @@ class _Speech:
         """Between what was said before a tool was used and after."""
         return "\n\n" if self._has_spoken and not self._is_finished else ""
 
-    def _accounted(self, message: AnyMessage) -> Iterator[AnswerEvent]:
+    def _signed(self, message: AnyMessage) -> Iterator[AnswerEvent]:
         if not isinstance(message, AIMessage):
             return
-        if usage := message.usage_metadata:
-            yield TokensUsed(usage["input_tokens"], usage["output_tokens"])
         model = str(message.response_metadata.get("model_name") or "")
         if model and model != self._model:
             self._model = model
@@ -361,6 +375,11 @@ def _messages(question: Question, shown: Shown) -> list[AnyMessage]:
     return spoken
 
 
+def _cost(message: AIMessage) -> TokensUsed:
+    usage = message.usage_metadata
+    return TokensUsed(usage["input_tokens"], usage["output_tokens"]) if usage else TokensUsed()
+
+
 def _for_langchain(tool: Tool) -> BaseTool:
     def run(**said: Any) -> tuple[str, Outcome]:
         outcome = tool.run(tool.arguments(**said))
@@ -379,6 +398,12 @@ def _error(request: ToolCallRequest, told: str) -> ToolMessage:
     call = request.tool_call
     content = json.dumps({"error": told}, ensure_ascii=False)
     return ToolMessage(content, tool_call_id=call["id"], name=call["name"], status="error")
+
+
+def _confused() -> ModelUnavailable:
+    telemetry.logger.warning("model failed", extra={"fault": "garbled calls"})
+    telemetry.count("ModelFailures")
+    return ModelUnavailable(CONFUSED)
 
 
 def _is_garbled(response: ModelResponse[Any]) -> bool:

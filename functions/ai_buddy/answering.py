@@ -151,14 +151,13 @@ class Answering:
         answer = _Answer(turn, self._ticks(), self._ticks() + seconds)
         self._listen(self._question(task, turn, conversation), answer, audience)
         self._settle(answer, audience)
-        self._remember(conversation)
+        self._remember(conversation, answer)
         return answer.report(self._ticks())
 
     def _listen(self, question: Question, answer: "_Answer", audience: "Audience") -> None:
-        stream = Stream(self._agent.answer(question))
-        audience.look()
-        noted = told = self._ticks()
-        with closing(stream):
+        with closing(Stream(self._agent.answer(question))) as stream:
+            audience.look()
+            noted = told = self._ticks()
             while answer.turn.state is TurnState.RUNNING:
                 try:
                     event = stream.next(self._pace.frame)
@@ -209,8 +208,7 @@ class Answering:
 
     def _settle(self, answer: "_Answer", audience: "Audience") -> None:
         turn = answer.turn
-        if answer.tokens.total:
-            self._spending.spend_tokens(turn.key.conversation.user_id, answer.tokens.total)
+        self._spend(turn.key, answer.tokens)
         if not self._memory.finish(turn):
             return
         audience.look()
@@ -245,7 +243,11 @@ class Answering:
             history=tuple(_utterances(each for each in before if each.id != turn.id)),
         )
 
-    def _remember(self, conversation: Conversation) -> None:
+    def _spend(self, key: TurnKey, tokens: TokensUsed) -> None:
+        if tokens.total:
+            self._spending.spend_tokens(key.conversation.user_id, tokens.total)
+
+    def _remember(self, conversation: Conversation, answer: "_Answer") -> None:
         """Once more was said than the agent is told word for word, the older half is summed up."""
         turns = self._turns(conversation)
         if len(turns) < WINDOW:
@@ -256,7 +258,9 @@ class Answering:
         except ModelUnavailable:
             telemetry.logger.warning("not summed up this time")
             return
-        self._memory.summarise(conversation.key, summary, older[-1].id)
+        answer.take(summary.tokens)
+        self._spend(answer.turn.key, summary.tokens)
+        self._memory.summarise(conversation.key, summary.text, older[-1].id)
 
     def _turns(self, conversation: Conversation) -> Sequence[Turn]:
         return self._memory.recent(conversation.key, conversation.summarised_up_to, WINDOW)
@@ -269,7 +273,7 @@ class _Answer:
         self.turn = turn
         self.began = self.heard_at = began
         self.deadline = deadline
-        self.tokens = TokensUsed(0, 0)
+        self.tokens = TokensUsed()
         self.failure: tuple[str, str] | None = None
         self._first_text_at: float | None = None
 
@@ -283,8 +287,8 @@ class _Answer:
                 self.turn = replace(self.turn, order=order)
             case AnsweredBy(model):
                 self.turn = replace(self.turn, model=model)
-            case TokensUsed(input=read, output=written):
-                self.tokens = TokensUsed(self.tokens.input + read, self.tokens.output + written)
+            case TokensUsed():
+                self.tokens += event
 
     def end(self, state: TurnState) -> None:
         self.turn = replace(self.turn, state=state)

@@ -22,7 +22,7 @@ ADDRESS = re.compile(
         | [a-z][a-z0-9+.-]*://
         | (?<=\]\()[a-z][a-z0-9+.-]*:
         | (?<![\w:])//
-        | \bwww\.
+        | www\.
     )\S+""",
     re.IGNORECASE | re.VERBOSE,
 )

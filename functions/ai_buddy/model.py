@@ -112,10 +112,13 @@ class Proposed:
 
 @dataclass(frozen=True)
 class TokensUsed:
-    """What one call of the model cost; there may be several in an answer, they add up."""
+    """What a piece of the model's words cost, and what it read before; they add up."""
 
-    input: int
-    output: int
+    input: int = 0
+    output: int = 0
+
+    def __add__(self, more: "TokensUsed") -> "TokensUsed":
+        return TokensUsed(self.input + more.input, self.output + more.output)
 
     @property
     def total(self) -> int:
@@ -136,8 +139,22 @@ type AnswerEvent = (
 )
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What is to be remembered of a conversation, and what it cost to sum it up."""
+
+    text: str
+    tokens: TokensUsed
+
+
 class ModelUnavailable(Unavailable):
     """The language model does not answer, or not with sense."""
+
+
+class ToolBroke(Unavailable):
+    """The shop failed at what the model wanted of it: a fault of ours, and no word on it of the
+    model's would be worth hearing.
+    """
 
 
 class Agent(Protocol):
@@ -145,11 +162,11 @@ class Agent(Protocol):
 
     def answer(self, question: Question) -> Iterator[AnswerEvent]:
         """The answer as it comes. A caller may stop listening at any time and then closes the
-        iterator. ModelUnavailable when the model is at fault; whatever tools do wrong is told to
-        the model.
+        iterator. ModelUnavailable when the model is at fault, ToolBroke when a tool is; what a tool
+        refuses is told to the model.
         """
 
-    def summarise(self, summary: str, older: Sequence[Utterance]) -> str:
+    def summarise(self, summary: str, older: Sequence[Utterance]) -> Summary:
         """`summary` and what was said after it, in few words."""
 
 

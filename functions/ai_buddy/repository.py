@@ -236,7 +236,8 @@ class DynamoConversations:
         if self._update(key, mark, HeadRow.pk.exists()) is None:
             return False
         latest = self._pointed_at(key.user_id, LATEST)
-        rows = list(TurnRow.query(_pk(key), TurnRow.sk.startswith(TURN)))
+        found = TurnRow.query(_pk(key), TurnRow.sk.startswith(TURN), consistent_read=True)
+        rows = list(found)
         sent = [row.client_message_id for row in rows]
         with TurnRow.batch_write() as batch:
             for row in rows:

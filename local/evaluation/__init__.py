@@ -34,7 +34,7 @@ def _tell(verdict: Verdict, place: str, console: Console) -> None:
 
 def _sum_up(verdicts: Sequence[Verdict], console: Console) -> None:
     models = sorted({verdict.model for verdict in verdicts if verdict.model})
-    table = Table("conversations", "English", "Hindi", "Hinglish", title=", ".join(models))
+    table = Table("conversations", "English", "Hindi", "Hinglish", caption=", ".join(models))
     for kind in ("customer", "seller", "hostile"):
         own = [verdict for verdict in verdicts if verdict.script.kind == kind]
         table.add_row(kind, *(_share(own, language) for language in ("en", "hi", "hinglish")))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 FILE = Path(__file__).parent / "conversations.toml"
 
-type Given = Literal["cart", "pending", "paid", "shipped", "address", "sale"]
+type Given = Literal["cart", "pending", "paid", "shipped", "trapped", "address", "sale"]
 
 
 class _Strict(BaseModel):

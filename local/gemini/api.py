@@ -43,6 +43,7 @@ class Visit:
     first_words_at: float | None = None
     finished_at: float | None = None
     status: int = 200
+    fault: str = ""  # what the fault was about that was ordered for it
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class Api:
             raise GeminiError(404, f"Method {method} is not found.")
         reply = self._reply(prompt)
         fault = self._faults.take(prompt.raw, speaks=reply.has_words)
+        visit.fault = fault.about if fault else ""
         await _refuse_or_be_silent(fault, request)
         reply = _faulty(fault) or reply
         if method == "generateContent":
@@ -119,7 +121,7 @@ class Api:
             raise wrong_key()
 
     def _reply(self, prompt: Prompt) -> Reply:
-        if self._faults.obeys and (ordered := order_in(prompt)):
+        if self._faults.obeys(prompt.raw) and (ordered := order_in(prompt)):
             return Reply(ordered)
         return Reply([_part(next_step(prompt))])
 

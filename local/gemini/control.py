@@ -41,13 +41,16 @@ class Control:
         self._faults.order(fault)
         return JSONResponse(vars(fault))
 
-    async def forget_faults(self, _: Request) -> Response:
-        self._faults.forget()
+    async def forget_faults(self, request: Request) -> Response:
+        self._faults.forget(request.query_params.get("about"))
         return JSONResponse({})
 
     async def obey(self, request: Request) -> Response:
-        self._faults.obeys = (await request.json()).get("obeys") is True
-        return JSONResponse({"obeys": self._faults.obeys})
+        about = (await request.json()).get("about")
+        if not isinstance(about, str):
+            raise invalid("Obedience is about a text, which may be empty")
+        self._faults.obey(about)
+        return JSONResponse({"about": about})
 
     async def visits(self, _: Request) -> Response:
         return JSONResponse({"visits": [told(visit) for visit in self._api.visits]})

@@ -43,16 +43,27 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ordered: list[Fault] = []
-        self.obeys = False  # whether the model follows orders that stand in products
+        self._obeyed: set[str] = set()
 
     def order(self, fault: Fault) -> None:
         with self._lock:
             self._ordered.append(fault)
 
-    def forget(self) -> None:
+    def obey(self, about: str) -> None:
+        """From now on the model does as it is told by anybody, in requests with this text."""
         with self._lock:
-            self._ordered.clear()
-            self.obeys = False
+            self._obeyed.add(about)
+
+    def obeys(self, request: str) -> bool:
+        with self._lock:
+            return any(about in request for about in self._obeyed)
+
+    def forget(self, about: str | None) -> None:
+        """Those about this text; all of them for None."""
+        with self._lock:
+            kept = [] if about is None else [one for one in self._ordered if one.about != about]
+            self._ordered = kept
+            self._obeyed = set() if about is None else self._obeyed - {about}
 
     def take(self, request: str, *, speaks: bool) -> Fault | None:
         """The next one for this request, whose answer has words or has none."""

@@ -1,4 +1,4 @@
-"""A model that follows whoever shouts last: orders inside of products, reviews and messages.
+"""A model that follows whoever shouts last: orders inside of products, tracking numbers, messages.
 
 The server's guards must hold against it; that a real model is better behaved proves nothing.
 An order reads `CALL track_order {"order_id": "..."}` or `SAY anything up to the line's end`.

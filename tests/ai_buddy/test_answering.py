@@ -276,6 +276,8 @@ def test_what_is_older_than_the_window_is_summed_up(sockets: Sockets, client: Cl
     last = agent.questions[-1]
     assert last.summary == "12 things were said"
     assert last.history[0].text == f"Question {WINDOW // 2}"
+    [day] = [row for row in CounterRow.query(client.caller.user_id) if row.tokens]
+    assert day.tokens == 34  # of the summary: the answers themselves were free
 
 
 def test_a_summary_that_fails_fails_nothing_else(

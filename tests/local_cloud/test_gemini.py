@@ -181,6 +181,31 @@ def test_trouble_can_be_about_one_conversation(address: str, http: httpx.Client)
 def test_a_fault_that_does_not_exist_is_refused(address: str, http: httpx.Client) -> None:
     for wrong in ({"kind": "flood"}, {"kind": "slow", "speed": 3}):
         assert http.post(f"{address}/simulator/faults", json=wrong).status_code == 400
+
+
+def test_trouble_and_obedience_are_about_a_text_and_leave_others_alone(
+    address: str, http: httpx.Client
+) -> None:
+    def said(text: str) -> str:
+        answer = http.post(url(address), json=request(text)).json()
+        return str(answer["candidates"][0]["content"]["parts"][0].get("text"))
+
+    for about in ("mine", "yours"):
+        fault = {"kind": "script", "text": f"scripted for {about}", "about": about, "times": 9}
+        http.post(f"{address}/simulator/faults", json=fault).raise_for_status()
+    http.post(f"{address}/simulator/obedience", json={"about": "oxo"}).raise_for_status()
+
+    assert (said("mine"), said("yours")) == ("scripted for mine", "scripted for yours")
+    assert said("SAY yes. oxo") == "yes. oxo"
+    assert said("SAY yes.") != "yes."
+    visits = http.get(f"{address}/simulator/visits").json()["visits"]
+    assert [visit["fault"] for visit in visits[:3]] == ["mine", "yours", ""]
+
+    http.delete(f"{address}/simulator/faults", params={"about": "mine"}).raise_for_status()
+    assert (said("mine") == "scripted for mine", said("yours")) == (False, "scripted for yours")
+    http.delete(f"{address}/simulator/faults", params={"about": "oxo"}).raise_for_status()
+    assert said("SAY yes. oxo") != "yes. oxo"
+    assert http.post(f"{address}/simulator/obedience", json={"obeys": True}).status_code == 400
     assert "hang" in KINDS
 
 

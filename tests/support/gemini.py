@@ -44,8 +44,8 @@ class Simulator:
     def suffers(self, kind: str, **how: Any) -> None:
         self._send("POST", "/simulator/faults", {"kind": kind, **how})
 
-    def obeys(self) -> None:
-        self._send("POST", "/simulator/obedience", {"obeys": True})
+    def obeys(self, about: str = "") -> None:
+        self._send("POST", "/simulator/obedience", {"about": about})
 
     def recovers(self) -> None:
         self._send("DELETE", "/simulator/faults")
