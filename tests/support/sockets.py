@@ -14,7 +14,16 @@ import pytest
 from ai_buddy import wiring
 from ai_buddy.answering import Answering, Pace
 from ai_buddy.connections import LineGone
-from ai_buddy.model import AnswerEvent, Proposal, Question, Task, TextDelta, Utterance
+from ai_buddy.model import (
+    AnswerEvent,
+    Proposal,
+    Question,
+    Summary,
+    Task,
+    TextDelta,
+    TokensUsed,
+    Utterance,
+)
 from ai_buddy.repository import DynamoConnections, DynamoConversations, DynamoUsage
 from ai_buddy.sockets import connect_socket
 from supermarket.caller import Caller
@@ -97,9 +106,9 @@ class ScriptedAgent:
         finally:
             self.left.set()
 
-    def summarise(self, summary: str, older: Sequence[Utterance]) -> str:
+    def summarise(self, summary: str, older: Sequence[Utterance]) -> Summary:
         self.summed_up.append((summary, list(older)))
-        return f"{len(older)} things were said"
+        return Summary(f"{len(older)} things were said", TokensUsed(30, 4))
 
 
 class FakeActions:
