@@ -83,7 +83,9 @@ def test_whoever_waits_for_a_worker_finds_it_by_its_name() -> None:
     worker = FUNCTIONS["RunTurn"]
     named = worker["FunctionName"]["Fn::Sub"].replace("${Stage}", settings().stage)
     assert named == settings().turn_worker
-    assert worker["EventInvokeConfig"]["MaximumRetryAttempts"] == 1  # it tells that the first died
+    attempts = worker["EventInvokeConfig"]
+    assert attempts["MaximumRetryAttempts"] == 1  # it tells that the first died
+    assert attempts["MaximumEventAgeInSeconds"] > 2 * worker["Timeout"] + 60
 
 
 def test_no_two_functions_take_the_same_route() -> None:
