@@ -4,7 +4,6 @@ The agent runs on a thread of its own, so that a silent model keeps nobody from 
 is up, that a person said stop, or that somebody came back.
 """
 
-import json
 import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -26,7 +25,6 @@ from ai_buddy.model import (
     Conversation,
     ConversationKey,
     Listener,
-    ModelUnavailable,
     OpenProposal,
     Proposed,
     Question,
@@ -44,7 +42,7 @@ from ai_buddy.model import (
 from supermarket import telemetry
 from supermarket.clock import Clock
 from supermarket.errors import DomainError
-from supermarket.websocket import FAILED, code_of
+from supermarket.websocket import FAILED, code_of, written
 
 FRAME_SECONDS = 0.1  # at most ten frames of text a second
 NOTE_SECONDS = 1.0  # how often the answer so far is kept, and stop and listeners are looked for
@@ -255,8 +253,8 @@ class Answering:
         older = turns[: WINDOW // 2]
         try:
             summary = self._agent.summarise(conversation.summary, list(_utterances(older)))
-        except ModelUnavailable:
-            telemetry.logger.warning("not summed up this time")
+        except Exception as failure:  # the answer is given, and its account is still to be
+            telemetry.logger.warning("not summed up this time", extra={"reason": _kind(failure)})
             return
         answer.take(summary.tokens)
         self._spend(answer.turn.key, summary.tokens)
@@ -348,7 +346,7 @@ class Audience:
 
     def _send(self, connection_id: str, frame: dict[str, Any]) -> bool:
         try:
-            return self._lines.send(connection_id, json.dumps(frame))
+            return self._lines.send(connection_id, written(frame))
         except LineGone:
             self._heard.pop(connection_id, None)
             self._listeners.close(connection_id, self._key.conversation.user_id)

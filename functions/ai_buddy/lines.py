@@ -1,16 +1,17 @@
 """API Gateway's open connections, and Lambda for what takes longer than a request."""
 
 import json
+from functools import cache
 from typing import Any
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ai_buddy.callers import caller_of, values_of
 from ai_buddy.connections import LineGone
 from ai_buddy.model import Task, TurnKey
 from supermarket import telemetry
-from supermarket.caller import Caller, Role
 
 GONE = {"GoneException", "410"}
 CONNECT_SECONDS = 1
@@ -25,8 +26,9 @@ class ApiGatewayLines:
 
     def send(self, connection_id: str, frame: str) -> bool:
         """What did not get through now may do so later."""
+        data = frame.encode(errors="replace")  # half a character is no reason to say nothing
         try:
-            self._client.post_to_connection(ConnectionId=connection_id, Data=frame.encode())
+            self._client.post_to_connection(ConnectionId=connection_id, Data=data)
         except ClientError as refusal:
             if _code(refusal) in GONE:
                 raise LineGone(connection_id) from None
@@ -60,28 +62,12 @@ class LambdaWorkers:
 
 def payload(task: Task) -> bytes:
     """A task as the worker's Lambda takes it; no word of the conversation is in it."""
-    caller = task.caller
-    return json.dumps(
-        {
-            "messageId": task.key.id,
-            "userId": caller.user_id,
-            "sessionId": caller.session_id,
-            "role": caller.role.value,
-            "email": caller.email,
-            "firstName": caller.first_name,
-        }
-    ).encode()
+    return json.dumps({"messageId": task.key.id, **values_of(task.caller)}).encode()
 
 
 def task(event: dict[str, str]) -> Task:
     """The inverse of `payload`, parsed."""
-    caller = Caller(
-        user_id=event["userId"],
-        session_id=event["sessionId"],
-        role=Role(event["role"]),
-        email=event["email"],
-        first_name=event["firstName"],
-    )
+    caller = caller_of(event)
     return Task(TurnKey.of(caller.user_id, event["messageId"]), caller)
 
 
@@ -101,7 +87,13 @@ def _client(service: str, attempts: int, **options: Any) -> Any:
         read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    return botocore.session.get_session().create_client(service, config=timeouts, **options)
+    return _session().create_client(service, config=timeouts, **options)
+
+
+@cache
+def _session() -> Any:
+    """One for all clients: reading AWS's endpoints is most of what a client costs."""
+    return botocore.session.get_session()
 
 
 def _code(refusal: ClientError) -> str:

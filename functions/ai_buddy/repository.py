@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pynamodb.attributes import (
     BooleanAttribute,
@@ -16,6 +15,7 @@ from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from ai_buddy.callers import caller_of, values_of
 from ai_buddy.connections import OpenLine
 from ai_buddy.model import (
     EXECUTION_TIME,
@@ -36,7 +36,7 @@ from ai_buddy.model import (
     TurnState,
 )
 from ai_buddy.service import AlreadySent, TooManyMessages, TooManyTokens, TurnPage
-from supermarket.caller import Caller, Role
+from supermarket.caller import Caller
 from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, error_code, table
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -380,7 +380,7 @@ class DynamoConnections:
         ends = int((self._clock() + CONNECTION_LIFETIME).timestamp())
         transaction = DynamoTransaction()
         for row in (
-            LineRow(LINE + connection.id, LINE, caller=_caller_map(caller)),
+            LineRow(LINE + connection.id, LINE, caller=values_of(caller)),
             LineRow(caller.user_id, LINE + connection.id),
         ):
             row.session_id, row.expires_at = caller.session_id, ends
@@ -393,7 +393,11 @@ class DynamoConnections:
             row = LineRow.get(LINE + connection_id, LINE, consistent_read=True)
         except DoesNotExist:
             return None
-        return Connection(connection_id, _caller(row.caller)) if self._is_open(row) else None
+        return (
+            Connection(connection_id, caller_of(row.caller.as_dict()))
+            if self._is_open(row)
+            else None
+        )
 
     def close(self, connection_id: str, user_id: str) -> None:
         LineRow(LINE + connection_id, LINE).delete()
@@ -434,13 +438,17 @@ class DynamoTickets:
 
     def keep(self, fingerprint: str, caller: Caller) -> None:
         ends = int((self._clock() + timedelta(seconds=TICKET_SECONDS)).timestamp())
-        row = TicketRow(fingerprint, TICKET, caller=_caller_map(caller), expires_at=ends)
+        row = TicketRow(fingerprint, TICKET, caller=values_of(caller), expires_at=ends)
         row.save()
 
     def redeem(self, fingerprint: str) -> Caller | None:
         row = TicketRow(fingerprint, TICKET)
         good = TicketRow.used.does_not_exist() & (TicketRow.expires_at > self._clock().timestamp())
-        return _caller(row.caller) if _updated(row, [TicketRow.used.set(True)], good) else None
+        return (
+            caller_of(row.caller.as_dict())
+            if _updated(row, [TicketRow.used.set(True)], good)
+            else None
+        )
 
 
 class DynamoUsage:
@@ -551,26 +559,6 @@ def _open_proposal(row: TurnRow) -> OpenProposal:
         datetime.fromtimestamp(row.proposal_ends, UTC),
         Answered(row.answered) if row.answered else None,
         row.outcome_id,
-    )
-
-
-def _caller_map(caller: Caller) -> dict[str, str]:
-    return {
-        "userId": caller.user_id,
-        "sessionId": caller.session_id,
-        "role": caller.role.value,
-        "email": caller.email,
-        "firstName": caller.first_name,
-    }
-
-
-def _caller(kept: Any) -> Caller:
-    return Caller(
-        user_id=kept["userId"],
-        session_id=kept["sessionId"],
-        role=Role(kept["role"]),
-        email=kept["email"],
-        first_name=kept["firstName"],
     )
 
 

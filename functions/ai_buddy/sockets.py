@@ -11,7 +11,7 @@ from ai_buddy.schemas import AskHistory, Confirm, Ping, SendMessage, Stop
 from supermarket.authentication import authenticate
 from supermarket.errors import Invalid
 from supermarket.request import Request
-from supermarket.websocket import Connection, Farewell, Handshake, Switchboard, action
+from supermarket.websocket import Connection, Farewell, Handshake, Switchboard, action, written
 from supermarket.wiring import cursors
 
 LARGEST_HISTORY = 96 * 1024  # of the 128 KB that API Gateway lets through
@@ -116,7 +116,7 @@ def _as_many_as_fit(turns: list[Turn]) -> list[Turn]:
     """The newest of them that go into one frame; one goes in at any rate."""
     size = 0
     for number, turn in enumerate(turns):
-        size += len(json.dumps(list(frames.spoken(turn))))
+        size += sum(len(written(said).encode()) for said in frames.spoken(turn))
         if size > LARGEST_HISTORY and number:
             return turns[:number]
     return turns

@@ -1,6 +1,5 @@
 """The Lambda that reads what happens to sessions: one that ends takes its connections with it."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,9 +8,9 @@ from ai_buddy.connections import SignedOut
 from supermarket import telemetry
 from supermarket.clock import new_id
 from supermarket.tokens import NOT_SIGNED_IN
-from supermarket.websocket import error_frame
+from supermarket.websocket import error_frame, written
 
-FAREWELL = json.dumps(error_frame(SignedOut(NOT_SIGNED_IN)))
+FAREWELL = written(error_frame(SignedOut(NOT_SIGNED_IN)))
 
 
 def close_connections(batch: Mapping[str, Any], _context: object) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ai_buddy.model import (
     TurnState,
 )
 from ai_buddy.repository import CounterRow, DynamoConversations
+from ai_buddy.schemas import MAX_TEXT
 from ai_buddy.sockets import show_history, take_message
 from supermarket.clock import utc_now
 from support.sockets import HURRIED, Client, ScriptedAgent, Sockets
@@ -262,6 +263,17 @@ def test_an_answer_has_an_end(sockets: Sockets, client: Client, task: Task) -> N
     assert len(client.frames[-2]["text"]) == MAX_ANSWER
 
 
+def test_the_longest_answer_goes_into_a_frame_in_any_script(
+    sockets: Sockets, client: Client
+) -> None:
+    client.send(take_message, text="\U0001f35a" * MAX_TEXT)
+    sockets.work(ScriptedAgent(TextDelta("\U0001f35b" * MAX_ANSWER)))
+    client.send(show_history)
+
+    assert client.frames[-1]["type"] == "history"
+    assert MAX_ANSWER < sockets.lines.largest < 128 * 1024  # of API Gateway
+
+
 def test_what_is_older_than_the_window_is_summed_up(sockets: Sockets, client: Client) -> None:
     agent = ScriptedAgent(TextDelta("Yes."))
     more: dict[str, str] = {}
@@ -280,14 +292,15 @@ def test_what_is_older_than_the_window_is_summed_up(sockets: Sockets, client: Cl
     assert day.tokens == 34  # of the summary: the answers themselves were free
 
 
+@pytest.mark.parametrize("failure", [ModelUnavailable("not now"), ValueError("no sense")])
 def test_a_summary_that_fails_fails_nothing_else(
-    sockets: Sockets, client: Client, monkeypatch: pytest.MonkeyPatch
+    sockets: Sockets, client: Client, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     monkeypatch.setattr("ai_buddy.answering.WINDOW", 2)
     agent = ScriptedAgent(TextDelta("Yes."))
 
     def refuse(*_: Any) -> str:
-        raise ModelUnavailable("not now")
+        raise failure
 
     monkeypatch.setattr(agent, "summarise", refuse)
     more: dict[str, str] = {}

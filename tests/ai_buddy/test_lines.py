@@ -29,6 +29,12 @@ def test_a_frame_goes_to_its_connection(gateway: Any) -> None:
         stub.assert_no_pending_responses()
 
 
+def test_half_a_character_does_not_keep_a_frame_from_leaving(gateway: Any) -> None:
+    with Stubber(gateway) as stub:
+        stub.add_response("post_to_connection", {}, {"ConnectionId": "c=", "Data": b'{"a":"?"}'})
+        assert ApiGatewayLines(gateway).send("c=", '{"a":"\ud83c"}')
+
+
 def test_whoever_is_gone_is_told_apart_from_whoever_is_busy(gateway: Any) -> None:
     with Stubber(gateway) as stub:
         stub.add_client_error("post_to_connection", "GoneException", http_status_code=410)

@@ -547,6 +547,25 @@ def test_a_conversation_can_be_deleted_with_all_that_was_said(sockets: Sockets) 
     assert call(delete_conversation, caller=client.caller, path=path).status == 404
 
 
+def test_a_deletion_sees_what_was_said_a_moment_ago(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sockets.connect()
+    started = ask(client)
+    asked: list[dict[str, Any]] = []
+    query = repository.TurnRow.query
+
+    def note(*key: Any, **how: Any) -> Any:
+        asked.append(how)
+        return query(*key, **how)
+
+    monkeypatch.setattr(repository.TurnRow, "query", note)
+    path = {"conversationId": started["conversationId"]}
+    assert call(delete_conversation, caller=client.caller, path=path).status == 200
+
+    assert [how["consistent_read"] for how in asked] == [True]
+
+
 def test_an_answer_to_a_deleted_conversation_is_kept_nowhere(sockets: Sockets) -> None:
     client = sockets.connect()
     started = ask(client)

@@ -46,12 +46,14 @@ class FakeLines:
         self.closed: list[str] = []
         self.dead: set[str] = set()
         self.slow: set[str] = set()
+        self.largest = 0  # frame so far, in bytes
 
     def send(self, connection_id: str, frame: str) -> bool:
         if connection_id in self.dead:
             raise LineGone(connection_id)
         if connection_id in self.slow:
             return False
+        self.largest = max(self.largest, len(frame.encode()))
         self.sent[connection_id].append(json.loads(frame))
         return True
 
