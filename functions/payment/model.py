@@ -160,6 +160,13 @@ class RazorpayOrder:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """A record of Razorpay's that makes no sense to us; `id` is what it calls itself."""
+
+    id: str
+
+
+@dataclass(frozen=True)
 class Refund:
     """Money that goes back. `requested_by` is an admin's id, or the name of the machine at work;
     `attempt_id` is the surplus attempt whose money it is, if it is not that of the payment itself.
