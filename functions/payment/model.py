@@ -323,6 +323,11 @@ class Payment:
         return tuple(refund for refund in self.refunds if refund.is_open)
 
     @property
+    def has_unsent_refund(self) -> bool:
+        """Whether there is one that Razorpay has not answered to yet."""
+        return not all(refund.is_sent for refund in self.refunds)
+
+    @property
     def attempts(self) -> frozenset[str]:
         """All that took money for it: the one that completed it, and the surplus."""
         own = {self.razorpay_payment_id} if self.razorpay_payment_id else set()

@@ -48,8 +48,9 @@ class Payments(Protocol):
         """The payment that this attempt took money for."""
 
     def refunding(self, limit: int) -> list[str]:
-        """Ids of payments with refunds whose end is not known, those unchanged longest first; a
-        change of this very moment may be missing.
+        """Ids of payments with refunds whose end is not known: first those that Razorpay has not
+        heard of, then the others, each those unchanged longest first. A change of this very moment
+        may be missing.
         """
 
     def add(self, payment: Payment, transaction: Transaction) -> None:

@@ -128,7 +128,7 @@ class OwnPayments(Protocol):
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
 
     def refunding(self, limit: int) -> list[str]:
-        """Ids of payments with refunds whose end is not known."""
+        """Ids of payments with refunds whose end is not known, those that wait to be sent first."""
 
     def created_between(
         self, since: datetime, until: datetime, after: str, count: int
