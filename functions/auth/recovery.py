@@ -9,7 +9,7 @@ from auth.service import Accounts, Passwords
 from supermarket import telemetry
 from supermarket.clock import Clock
 from supermarket.contracts import EmailVerificationRequested, PasswordResetRequested
-from supermarket.errors import Conflict, DomainError, Invalid, Unauthenticated
+from supermarket.errors import Conflict, DomainError, Invalid, TooMany, Unauthenticated
 from supermarket.sessions import Sessions
 from supermarket.transaction import BeginTransaction, Transaction
 
@@ -46,16 +46,18 @@ class Recovery:
         """
         account = self.accounts.find_by_email(email)
         transaction = self.begin()
-        self.limits.count(Purpose.PASSWORD_RESET, email, transaction, Conflict(ENOUGH_MAILS))
+        self.limits.count(Purpose.PASSWORD_RESET, email, transaction, TooMany(ENOUGH_MAILS))
         if account:
             transaction.emit(_reset_requested(account))
         try:
             transaction.commit()
-        except Conflict:
+        except TooMany:
             telemetry.logger.info("no mail: enough were sent to this address")
 
     def request_verification(self, user_id: str) -> None:
-        """Ask for another mail; Conflict when the address is verified, or got enough mails."""
+        """Ask for another mail; Conflict when the address is verified, TooMany when it got enough
+        mails.
+        """
         account = self.accounts.find(user_id)
         if account is None:
             raise Unauthenticated("This account is not there any more")
@@ -63,7 +65,7 @@ class Recovery:
         if user.email_verified:
             raise Conflict(VERIFIED_ALREADY)
         transaction = self.begin()
-        enough = Conflict(ENOUGH_MAILS)
+        enough = TooMany(ENOUGH_MAILS)
         self.limits.count(Purpose.EMAIL_VERIFICATION, user.email, transaction, enough)
         transaction.emit(_verification_requested(account))
         transaction.commit()

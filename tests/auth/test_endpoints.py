@@ -555,6 +555,14 @@ def test_another_verification_mail_is_sent_until_the_address_is_proved() -> None
     assert len(outbox("EmailVerificationRequested")) == 1
 
 
+def test_who_asks_for_too_many_mails_is_told_when_to_ask_again() -> None:
+    token = log_in(register_somebody())
+    replies = [call(resend_verification, headers=by_header(token)) for _ in range(6)]
+    assert [reply.status for reply in replies] == [202] * 5 + [429]
+    assert replies[-1].headers["retry-after"] == "3600"
+    assert len(outbox("EmailVerificationRequested")) == 5
+
+
 def test_nothing_that_is_logged_or_told_holds_a_token(caplog: pytest.LogCaptureFixture) -> None:
     user = register_somebody()
     minter = wiring.link_minter()

@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from auth.model import MAILS_AT_MOST, Purpose, User
 from conftest import FrozenClock
 from supermarket.contracts import EmailVerificationRequested, PasswordResetRequested
-from supermarket.errors import Conflict, Invalid, Unauthenticated
+from supermarket.errors import Conflict, Invalid, TooMany, Unauthenticated
 from support.auth import PASSWORD, InMemoryAuth, a_registration
 
 NEW_PASSWORD = "a brand new password"
@@ -229,7 +229,7 @@ def test_another_mail_can_be_asked_for_until_the_address_is_proved(auth: Auth, u
 def test_whoever_asks_for_too_many_mails_is_told(auth: Auth, user: User) -> None:
     for _ in range(PER_HOUR):
         auth.recovery.request_verification(user.id)
-    with pytest.raises(Conflict, match="later"):
+    with pytest.raises(TooMany, match="later"):
         auth.recovery.request_verification(user.id)
     assert len(auth.outbox.of(EmailVerificationRequested)) == PER_HOUR
 

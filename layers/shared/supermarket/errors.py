@@ -6,6 +6,7 @@ DomainError                 a rule or a fact of the shop stands in the way
 ├── Forbidden               signed in, but not allowed                             -> 403
 ├── NotFound                no such thing, or not the caller's to know of          -> 404
 ├── Conflict                the present state does not permit it                   -> 409
+├── TooMany                 permitted, but not so often: again in an hour          -> 429
 ├── RuleViolated            understood, but against a rule that holds at all times -> 422
 └── Unavailable             something this depends on is down; try again           -> 503
     └── BadGateway          a third party answered with nonsense or an error       -> 502
@@ -54,6 +55,10 @@ class NotFound(DomainError):
 
 class Conflict(DomainError):
     """The present state of things does not permit it."""
+
+
+class TooMany(DomainError):
+    """It was asked for more often than is good for somebody; an hour later it may be again."""
 
 
 class RuleViolated(DomainError):

@@ -32,6 +32,7 @@ from supermarket.errors import (
     Invalid,
     NotFound,
     RuleViolated,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -51,6 +52,7 @@ STATUS_OF: dict[type[DomainError], HTTPStatus] = {
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     RuleViolated: HTTPStatus.UNPROCESSABLE_ENTITY,
     BadGateway: HTTPStatus.BAD_GATEWAY,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -61,6 +63,8 @@ SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
+
+RETRY_AFTER: dict[type[DomainError], str] = {TooMany: "3600", Unavailable: "1"}
 
 PRIVATE = "no-store"
 NO_ANSWER = "Something that the shop needs does not answer. Try again."
@@ -132,9 +136,7 @@ class Endpoint:
             response = self._refusal(request, error)
         except (BotoCoreError, ClientError, PynamoDBException):
             telemetry.logger.exception("AWS does not do its part")
-            response = self._refusal(
-                request, Unavailable("Something that the shop needs does not answer. Try again.")
-            )
+            response = self._refusal(request, Unavailable(NO_ANSWER))
         except Exception:
             telemetry.logger.exception("unexpected error")
             response = self._failure(request)
@@ -295,7 +297,8 @@ def _text(view: BaseModel | str) -> str:
 def _headers_of(error: DomainError) -> dict[str, str]:
     if isinstance(error, MethodNotAllowed):
         return {"allow": ", ".join(error.allowed)}
-    return {"retry-after": "1"} if isinstance(error, Unavailable) else {}
+    seconds = next((RETRY_AFTER[kind] for kind in type(error).__mro__ if kind in RETRY_AFTER), None)
+    return {"retry-after": seconds} if seconds else {}
 
 
 def _validated[Model: BaseModel](validate: Callable[[], Model]) -> Model:
