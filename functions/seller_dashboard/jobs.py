@@ -16,7 +16,9 @@ def roll_up_day(run: Run) -> Counts:
     that day, whether it was done or not.
     """
     day = run.day or run.today - timedelta(days=1)
-    return wiring.roll_up().roll_up(day, run.has_time, again=run.day is not None)
+    return wiring.roll_up().roll_up(
+        day, run.has_time, again=run.day is not None, is_over=day < run.now.date()
+    )
 
 
 @job(spare_seconds=SECONDS_PER_PAGE)
