@@ -147,16 +147,12 @@ class RazorpayRefund:
 
 @dataclass(frozen=True)
 class RazorpayOrder:
-    """A Razorpay order, as its record tells it; `payment_id` and `order_id` are ours, from its
-    notes.
-    """
+    """A Razorpay order, as its record tells it."""
 
     id: str
     minor: int
     currency: str
     status: str
-    payment_id: str | None
-    order_id: str | None
 
 
 @dataclass(frozen=True)

@@ -269,7 +269,7 @@ class RazorpayWithBooks(FakeRazorpay):
     def _record(self, razorpay_order_id: str) -> RazorpayOrder:
         order = self.orders[razorpay_order_id]
         status = "paid" if self.is_paid(razorpay_order_id) else "created"
-        return RazorpayOrder(razorpay_order_id, order.minor, order.currency, status, None, None)
+        return RazorpayOrder(razorpay_order_id, order.minor, order.currency, status)
 
     def _keep(self, attempt: Attempt) -> None:
         if attempt.is_taken:

@@ -88,8 +88,6 @@ class FakeRecords:
             price.minor,
             price.currency.value,
             status,
-            payment.id,
-            payment.order_id,
         )
         self.orders = [one for one in self.orders if one.record.id != order.id]
         self.orders.append(Dated(payment.created_at, order))
