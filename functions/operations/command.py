@@ -25,7 +25,7 @@ def end(work: Callable[[], int]) -> int:
     except (BotoCoreError, ClientError) as error:
         return failed(f"AWS says: {error}")
     except KeyboardInterrupt:
-        return failed("\nStopped; the same command goes on from here")
+        return failed("\nStopped; what AWS was asked for goes on there")
 
 
 def failed(reason: str) -> int:

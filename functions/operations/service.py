@@ -131,6 +131,9 @@ def _halves(chunk: list[UnsentEvent]) -> tuple[list[UnsentEvent], list[UnsentEve
 class Archive(Protocol):
     """Every event there ever was."""
 
+    def ensure(self) -> None:
+        """NotFound where there is none."""
+
     def start(self, name: str, rule: str, since: datetime | None, until: datetime) -> None:
         """Send the events of a span, or of all time until then, to one rule again."""
 
@@ -180,9 +183,7 @@ class Replays:
         """Returns when the consumer has taken the last event: its queue has been empty for a
         while, because SQS counts a little behind the times.
         """
-        listening = self._consumers.named(consumer)
-        if not listening.takes_replays:
-            raise RuleViolated(f"{consumer} does not take replays: it would do things twice")
+        listening = self._listening(consumer)
         until = until or self._clock()
         if since and since >= until:
             raise Invalid("The range ends before it begins")
@@ -191,6 +192,17 @@ class Replays:
         for progress in self._follow(name, listening):
             tell(progress)
         return progress.replay
+
+    def ensure(self, consumer: str) -> None:
+        """A DomainError tells why there can be no replay for this consumer."""
+        self._listening(consumer)
+        self._archive.ensure()
+
+    def _listening(self, name: str) -> Consumer:
+        consumer = self._consumers.named(name)
+        if not consumer.takes_replays:
+            raise RuleViolated(f"{name} does not take replays: it would do things twice")
+        return consumer
 
     def _follow(self, name: str, consumer: Consumer) -> Iterator[ReplayProgress]:
         calm = 0.0

@@ -71,6 +71,14 @@ def test_who_acts_on_events_gets_no_replay() -> None:
     assert archive.started == []
 
 
+def test_whether_there_can_be_a_replay_is_told_before_anything_is_done_for_one() -> None:
+    archive = InMemoryArchive()
+    with pytest.raises(RuleViolated, match="twice"):
+        replays(archive).ensure("actor")
+    replays(archive).ensure("reader")
+    assert archive.started == []
+
+
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:
     archive = InMemoryArchive()
     with pytest.raises(Invalid):
@@ -134,6 +142,9 @@ def test_a_replay_goes_to_the_rule_that_was_asked_for(bus: str) -> None:
 def test_a_stage_without_an_archive_is_told(bus: str) -> None:
     with pytest.raises(NotFound, match="no archive"):
         EventArchive("elsewhere").start("first", "rule", None, NOON)
+    with pytest.raises(NotFound, match="no archive"):
+        EventArchive("elsewhere").ensure()
+    EventArchive(bus).ensure()
 
 
 def test_all_of_it_together_ends_when_the_queue_is_empty(bus: str) -> None:
