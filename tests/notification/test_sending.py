@@ -2,18 +2,24 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import FrozenClock
+from notification import wiring
+from notification.gateways import SesPost
 from notification.letters import TemplateLetters
-from notification.model import Message
+from notification.model import Letter, Mail, Message
 from notification.ports import BeingSent, Refused
 from notification.sending import Sender
 from notification.service import NotificationService
 from supermarket.errors import NotYet
+from supermarket.events import SPARE_MILLISECONDS
 from support.notification import (
     CORRELATION_ID,
     InMemoryAllowance,
@@ -216,3 +222,21 @@ def test_a_mail_that_is_tried_again_has_a_link_of_its_own(desk: Desk) -> None:
     desk.tell.reset_password(password_reset_requested(), metadata())
     (mail,) = desk.bag.mails
     assert desk.links.minted[-1] in mail.letter.text
+
+
+@pytest.mark.usefixtures("aws")
+def test_ses_is_asked_once_since_it_may_have_taken_what_it_does_not_answer_for() -> None:
+    client = wiring._ses()
+    asked: list[str] = []
+
+    def stay_silent(request: AWSPreparedRequest, **_: Any) -> None:
+        asked.append(request.url)
+        raise ReadTimeoutError(endpoint_url=request.url)
+
+    client.meta.events.register("before-send.sesv2.SendEmail", stay_silent)
+    mail = Mail("asha@example.com", "Tea", Letter("<p>Tea</p>", "Tea"), CORRELATION_ID)
+    with pytest.raises(ReadTimeoutError):
+        SesPost(client, "shop@supermarket.example", "supermarket-test").send(mail)
+    assert len(asked) == 1
+    patience = client.meta.config.connect_timeout + client.meta.config.read_timeout
+    assert patience * 1000 < SPARE_MILLISECONDS
