@@ -265,9 +265,12 @@ class DeadLetters:
         return [self._summary(box) for box in self._boxes.values()]
 
     def look(self, name: str, wanted: str | None = None) -> list[DeadLetter]:
-        """The letters in a box, oldest first, each with what is known of its reason."""
+        """The letters in a box (of a very full one, some), oldest first, each with what is known of
+        its reason. Those that are wanted are looked for among all.
+        """
         box = self._box(name)
-        seen = [letter for letter in _looked_at(box) if letter.is_called(wanted)]
+        looked_at = _looked_at(box, LOOK_AT if wanted is None else None)
+        seen = [letter for letter in looked_at if letter.is_called(wanted)]
         seen.sort(key=lambda letter: letter.received)
         if not seen:
             return []
@@ -332,14 +335,15 @@ class DeadLetters:
     def _summary(self, box: LetterBox) -> BoxSummary:
         if not (count := box.count()):
             return BoxSummary(box.name, 0, None)
-        oldest = min((letter.received for letter in _looked_at(box)), default=None)
+        oldest = min((letter.received for letter in _looked_at(box, LOOK_AT)), default=None)
         return BoxSummary(box.name, count, oldest)
 
 
-def _looked_at(box: LetterBox) -> list[DeadLetter]:
+def _looked_at(box: LetterBox, most: int | None) -> list[DeadLetter]:
+    """Up to so many of them, or all."""
     seen: list[DeadLetter] = []
     try:
-        seen.extend(islice(box.take(), LOOK_AT))
+        seen.extend(islice(box.take(), most))
     finally:
         box.release(seen)
     return seen
