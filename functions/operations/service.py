@@ -184,7 +184,8 @@ class Replays:
         while, because SQS counts a little behind the times.
         """
         listening = self._listening(consumer)
-        until = until or self._clock()
+        now = self._clock()
+        until = min(until or now, now)
         if since and since >= until:
             raise Invalid("The range ends before it begins")
         name = f"{consumer}-{self._new_id()}"
