@@ -1,5 +1,6 @@
 """A mail is sent once, to those who can be reached, and not more often than people can bear."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
 from conftest import FrozenClock
 from notification import wiring
@@ -46,11 +48,14 @@ class Desk:
     bag: Mailbag = field(default_factory=Mailbag)
     links: NumberedLinks = field(default_factory=NumberedLinks)
     suppressions: InMemorySuppressions = field(default_factory=InMemorySuppressions)
+    letters: TemplateLetters = field(
+        default_factory=lambda: TemplateLetters("https://shop.example")
+    )
 
     def __post_init__(self) -> None:
         self.messages = InMemoryMessages(self.clock)
         sender = Sender(
-            letters=TemplateLetters("https://shop.example"),
+            letters=self.letters,
             post=self.bag,
             messages=self.messages,
             allowance=InMemoryAllowance(self.clock, MAILS_PER_HOUR),
@@ -240,3 +245,16 @@ def test_ses_is_asked_once_since_it_may_have_taken_what_it_does_not_answer_for()
     assert len(asked) == 1
     patience = client.meta.config.connect_timeout + client.meta.config.read_timeout
     assert patience * 1000 < SPARE_MILLISECONDS
+
+
+def test_no_mail_is_sent_that_could_not_be_kept_for_the_inbox() -> None:
+    class OnlyWithALink(TemplateLetters):
+        def write(self, kind: str, facts: Mapping[str, Any]) -> Letter:
+            if facts["link"] is None:
+                raise UndefinedError("link")
+            return super().write(kind, facts)
+
+    desk = Desk(letters=OnlyWithALink("https://shop.example"))
+    with pytest.raises(UndefinedError):
+        desk.tell.reset_password(password_reset_requested(), metadata())
+    assert desk.bag.mails == []
