@@ -581,12 +581,12 @@ class MoneyShop:
         self.order_service = OrderService(
             orders=self.orders,
             catalogue=ShopCatalogue(products),
-            carts=ShopCarts(self._carts),
+            carts=ShopCarts(lambda: self._carts),
             address_book=InMemoryAddressBook(),
             idempotency_keys=self._keys,
             audit=self._audit,
             begin=self._begin,
-            terms=Terms(RESERVATION, Charges(Decimal(18), 4900)),
+            terms=lambda: Terms(RESERVATION, Charges(Decimal(18), 4900)),
             clock=self.clock,
             new_id=new_id,
         )
