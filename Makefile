@@ -8,7 +8,10 @@ PYTHON := .venv/bin/python
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/.venv/bin:$$PATH" .local/sam/bin/sam
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --no-annotate --custom-compile-command 'make lock'
 
-STAGE ?= dev
+ifeq ($(origin STAGE),undefined) # what the environment says counts for every command
+STAGE := dev
+dlq replay rebuild job: STAGE := local
+endif
 ARCHITECTURE ?= arm64
 PORT ?= 3000
 
@@ -86,7 +89,6 @@ admin: setup ## make an administrator's account: STAGE=dev EMAIL=… USERNAME=�
 reconcile: setup ## hold payments against Razorpay's records: STAGE=dev FROM=2026-11-01 TO=2026-11-02
 	$(OPERATE) payment.reconcile --from "$(FROM)" --to "$(TO)"
 
-dlq replay rebuild job: STAGE = local
 CALM = $(if $(filter local,$(STAGE)),--calm 3)
 
 dlq: setup ## events nobody could handle: list, or SHOW=… REDRIVE=… DROP=notification; EVENT=… chooses by name or id

@@ -6,7 +6,7 @@ from auth.schemas import (
     AddressBookView,
     AddressView,
     EmailVerification,
-    ForgottenPassword,
+    LinkRequest,
     Login,
     Me,
     NewAddress,
@@ -64,7 +64,7 @@ def logout_all(caller: Caller) -> Answer:
 
 
 @post("/api/auth/password/forgot", status=202)
-def forgot_password(body: ForgottenPassword) -> Message:
+def forgot_password(body: LinkRequest) -> Message:
     wiring.recovery().request_reset(body.email)
     return Message(message="If there is an account with this address, a mail is on its way to it")
 
@@ -89,9 +89,9 @@ def verify_email(body: EmailVerification) -> Message:
 
 
 @post("/api/auth/email/resend", status=202)
-def resend_verification(caller: Caller) -> Message:
-    wiring.recovery().request_verification(caller.user_id)
-    return Message(message="A mail with a new link is on its way to you")
+def resend_verification(body: LinkRequest) -> Message:
+    wiring.recovery().request_verification(body.email)
+    return Message(message="If this address is still to be confirmed, a mail is on its way to it")
 
 
 @get("/api/auth/me")

@@ -1,5 +1,6 @@
 """What mailed links are for: proving an address, and replacing a forgotten password."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -8,13 +9,13 @@ from auth.model import Account, Link, Purpose, digest
 from auth.service import Accounts, Passwords
 from supermarket import telemetry
 from supermarket.clock import Clock
-from supermarket.contracts import EmailVerificationRequested, PasswordResetRequested
-from supermarket.errors import Conflict, DomainError, Invalid, Unauthenticated
+from supermarket.contracts import EmailVerificationRequested, Event, PasswordResetRequested
+from supermarket.errors import DomainError, Invalid, TooMany
 from supermarket.sessions import Sessions
 from supermarket.transaction import BeginTransaction, Transaction
 
 VOID = "This link is not valid any more, or never was. Ask for a new one."
-VERIFIED_ALREADY = "Your email address is confirmed already"
+AN_HOUR = 3600
 ENOUGH_MAILS = "You were sent several mails already. Look for the newest, or try again later."
 
 
@@ -40,33 +41,26 @@ class Recovery:
     clock: Clock
 
     def request_reset(self, email: str) -> None:
-        """Ask for a mail to the owner of this address.
+        """Ask for a mail with which the owner of this address can choose another password."""
+        self._request(Purpose.PASSWORD_RESET, email, _reset_requested)
 
-        Nothing tells whether there is one: strangers are looked up, counted and limited alike.
+    def request_verification(self, email: str) -> None:
+        """Ask for another mail that proves this address, unless it is proved already."""
+        self._request(Purpose.EMAIL_VERIFICATION, email, _verification_requested)
+
+    def _request(self, purpose: Purpose, email: str, fact: Callable[[Account], Event]) -> None:
+        """Nothing tells whether there is an account: strangers are looked up, counted and limited
+        alike.
         """
         account = self.accounts.find_by_email(email)
         transaction = self.begin()
-        self.limits.count(Purpose.PASSWORD_RESET, email, transaction, Conflict(ENOUGH_MAILS))
-        if account:
-            transaction.emit(_reset_requested(account))
+        self.limits.count(purpose, email, transaction, TooMany(ENOUGH_MAILS, AN_HOUR))
+        if account and not (purpose is Purpose.EMAIL_VERIFICATION and account.user.email_verified):
+            transaction.emit(fact(account))
         try:
             transaction.commit()
-        except Conflict:
+        except TooMany:
             telemetry.logger.info("no mail: enough were sent to this address")
-
-    def request_verification(self, user_id: str) -> None:
-        """Ask for another mail; Conflict when the address is verified, or got enough mails."""
-        account = self.accounts.find(user_id)
-        if account is None:
-            raise Unauthenticated("This account is not there any more")
-        user = account.user
-        if user.email_verified:
-            raise Conflict(VERIFIED_ALREADY)
-        transaction = self.begin()
-        enough = Conflict(ENOUGH_MAILS)
-        self.limits.count(Purpose.EMAIL_VERIFICATION, user.email, transaction, enough)
-        transaction.emit(_verification_requested(account))
-        transaction.commit()
 
     def verify_email(self, token: str) -> None:
         """The address is its owner's, who has read the mail; Invalid when the link is no good.

@@ -91,8 +91,8 @@ class Login(Body):
         return self
 
 
-class ForgottenPassword(Body):
-    """Whose password it is."""
+class LinkRequest(Body):
+    """Where a mail with a link is to go."""
 
     email: Email
 

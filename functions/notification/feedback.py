@@ -13,6 +13,9 @@ from notification import wiring
 from notification.schemas import SesEvent
 from supermarket import telemetry
 
+# SES tries a topic with these words when an event destination is made or changed
+GREETING = "Successfully validated SNS topic"
+
 
 def suppress_addresses(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The Lambda handler: an SQS batch in, the items to be retried out."""
@@ -22,6 +25,8 @@ def suppress_addresses(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _take(record: SQSRecord) -> None:
+    if record.body.startswith(GREETING):
+        return
     told = SesEvent.model_validate_json(record.body)
     telemetry.begin(record.message_id, ses_message_id=told.mail.message_id)
     service = wiring.feedback()

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from notification.model import Letter, harmless, localised, one_line
+from notification.model import Letter, harmless, inert, localised, one_line
 from notification.report import charts
 from supermarket.contracts import Amount
 from supermarket.money import Money
@@ -37,6 +37,7 @@ class TemplateLetters:
             "weekday": _weekday,
             "charts": charts,
             "harmless": harmless,
+            "inert": inert,
         }
         self._templates.globals["storefront"] = storefront_url.rstrip("/")
 

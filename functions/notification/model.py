@@ -14,13 +14,16 @@ LONGEST_NAME = 40
 ELLIPSIS = "…"
 NAMELESS = "there"
 UNTITLED = "your product"
-LEADS_ELSEWHERE = re.compile(r"://|@|\bwww\.|\w\.[a-z]{2,}\b", re.IGNORECASE)
+# domains may end in letters of any script, and be written with a dot of another one
+LEADS_ELSEWHERE = re.compile(r"://|@|\bwww\.|\w[.。][^\W\d_]{2,}", re.IGNORECASE)
+JOINT_OF_A_LINK = re.compile(r"([.。\uff0e\uff61:/@])(?=\S)")
+TURNS_TEXT_ROUND = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 SYMBOLS = {Currency.INR: "₹", Currency.USD: "$"}
 MINUS = "\N{MINUS SIGN}"
 
 # A stranger can register somebody else's address under a name that mail programs turn into a link.
-LOOKS_LIKE_A_LINK = re.compile(r"[/@:\\]|\.\w")
+LOOKS_LIKE_A_LINK = re.compile(r"[/@:\\]|[.。]\w")
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,12 @@ class Message:
 
 
 def one_line(text: str, longest: int | None = None) -> str:
-    """`text` without line breaks and control characters, cut where it is too long."""
+    """`text` without line breaks, control characters and what would turn the words around it round,
+    cut where it is too long.
+    """
     visible = "".join(
         " " if unicodedata.category(character) in {"Cc", "Zl", "Zp"} else character
-        for character in text
+        for character in TURNS_TEXT_ROUND.sub("", text)
     )
     line = " ".join(visible.split())
     if longest is None or len(line) <= longest:
@@ -72,13 +77,28 @@ def harmless(title: str, instead: str = UNTITLED) -> str:
     """A title, unless it would lead the reader of a mail elsewhere: whoever chose it may have given
     a stranger's address.
     """
-    return instead if LEADS_ELSEWHERE.search(title) else title
+    return instead if _leads_elsewhere(title) else title
+
+
+def inert(text: str) -> str:
+    """A text that has to be told, such as an address, so that no program makes a link of it."""
+    return JOINT_OF_A_LINK.sub(r"\1 ", text) if _leads_elsewhere(text) else text
+
+
+def _leads_elsewhere(text: str) -> bool:
+    return bool(LEADS_ELSEWHERE.search(_as_seen(text)))
+
+
+def _as_seen(text: str) -> str:
+    """As mail programs may see it: in plain letters, and without those that nobody sees."""
+    plain = unicodedata.normalize("NFKC", text)
+    return "".join(one for one in plain if unicodedata.category(one) != "Cf")
 
 
 def form_of_address(first_name: str) -> str:
     """The first name, unless it is none."""
     name = one_line(first_name, LONGEST_NAME)
-    return NAMELESS if not name or LOOKS_LIKE_A_LINK.search(name) else name
+    return NAMELESS if not name or LOOKS_LIKE_A_LINK.search(_as_seen(name)) else name
 
 
 def localised(money: Money) -> str:

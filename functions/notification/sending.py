@@ -56,12 +56,14 @@ class Sender:
         message_id = f"{metadata.event_id}.{note.kind}"
         if not self._messages.claim(message_id):
             return
+        # before the mail: what failed after it would have it sent again and again
+        message = self._message(message_id, note)
         if self._suppressions.has(note.recipient.email):
             telemetry.count("MailsSuppressed", kind=note.kind)
         elif not self._mail(note, metadata):
             self._messages.drop(message_id)
             return
-        self._messages.keep(self._message(message_id, note))
+        self._messages.keep(message)
 
     def _mail(self, note: Note, metadata: Metadata) -> bool:
         """Whether there was anything to send. Once it is counted it is sent, or counted no more."""

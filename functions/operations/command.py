@@ -25,7 +25,7 @@ def end(work: Callable[[], int]) -> int:
     except (BotoCoreError, ClientError) as error:
         return failed(f"AWS says: {error}")
     except KeyboardInterrupt:
-        return failed("\nStopped; the same command goes on from here")
+        return failed("\nStopped; what AWS was asked for goes on there")
 
 
 def failed(reason: str) -> int:
@@ -40,9 +40,9 @@ def beginning(text: str) -> datetime:
 
 
 def ending(text: str) -> datetime:
-    """A day's end in UTC, or the very moment that is given."""
+    """A day's end in UTC, which is the next one's beginning, or the very moment that is given."""
     is_a_day = len(text) == len("2026-11-22")
-    return beginning(text) + (timedelta(days=1, seconds=-1) if is_a_day else timedelta())
+    return beginning(text) + timedelta(days=is_a_day)
 
 
 def age(moment: datetime | None, now: datetime) -> str:

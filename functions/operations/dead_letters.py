@@ -34,11 +34,14 @@ def summarise(_: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """Each of them, and the whole of one."""
-    letters = _dead_letters().look(options.box, options.event)
+    office = _dead_letters()
+    letters = office.look(options.box, options.event)
     _print_table(
         ("event", "id", "for", "received", "why"),
         [(one.event, _id(one), one.consumer, _minute(one.received), one.hint) for one in letters],
     )
+    if not options.event and len(letters) < office.count(options.box):
+        sys.stdout.write("There are more; --event looks among all of them\n")
     for letter in letters if options.event and len(letters) == 1 else ():
         sys.stdout.write(f"\n{_indented(letter.body)}\n")
     return DONE
@@ -82,7 +85,9 @@ def _told(
 
 
 def _is_sure(office: "DeadLetters", options: argparse.Namespace) -> bool:
-    found = len(office.look(options.box, options.event))
+    found = office.count(options.box)
+    if options.event:
+        found = len(office.look(options.box, options.event))
     which = f"{options.event} in {options.box}" if options.event else options.box
     if not sys.stdin.isatty():
         sys.stderr.write("Nobody is here to be asked: --yes\n")

@@ -106,6 +106,9 @@ class EventArchive:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def ensure(self) -> None:
+        self._described()
+
     def start(self, name: str, rule: str, since: datetime | None, until: datetime) -> None:
         archive = self._described()
         client("events").start_replay(

@@ -60,13 +60,20 @@ class Queue:
             if not fresh:  # held for so long that they are visible again
                 return
             seen.update(message["MessageId"] for message in fresh)
-            yield from (self._letter(message) for message in fresh)
+            letters = [self._letter(message) for message in fresh]
+            try:
+                while letters:
+                    yield letters.pop(0)
+            finally:
+                self.release(letters)  # whoever wanted no more of them never got these
 
     def release(self, letters: Iterable[DeadLetter]) -> None:
+        sqs = client("sqs")
         for letter in letters:
-            client("sqs").change_message_visibility(
-                QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
-            )
+            with suppress(sqs.exceptions.MessageNotInflight):  # it was held for too long
+                sqs.change_message_visibility(
+                    QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+                )
 
     def discard(self, letter: DeadLetter) -> None:
         client("sqs").delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt)
@@ -150,12 +157,14 @@ class WaitingOutbox:
         self._relay = relay
         self._outbox = outbox
         self._clock = clock
+        self._taken: dict[str, UnsentEvent] = {}
 
     def count(self) -> int:
         return len(self._waiting())
 
     def take(self) -> Iterator[DeadLetter]:
         for event in self._waiting():
+            self._taken[event.id] = event
             too_large = event.size > MAX_BYTES
             yield DeadLetter(
                 id=event.id,
@@ -171,9 +180,9 @@ class WaitingOutbox:
         """Nobody was kept from seeing them."""
 
     def send_back(self, letter: DeadLetter) -> None:
-        [event] = [one for one in self._waiting() if one.id == letter.id]
-        if refused := self._relay.send([event]):
-            raise Unavailable(refused[event.id].reason)
+        # the sweep may have sent it in the meantime: twice is better than not at all
+        if refused := self._relay.send([self._taken[letter.id]]):
+            raise Unavailable(refused[letter.id].reason)
 
     def discard(self, letter: DeadLetter) -> None:
         self._outbox.discard([letter.id])

@@ -131,6 +131,9 @@ def _halves(chunk: list[UnsentEvent]) -> tuple[list[UnsentEvent], list[UnsentEve
 class Archive(Protocol):
     """Every event there ever was."""
 
+    def ensure(self) -> None:
+        """NotFound where there is none."""
+
     def start(self, name: str, rule: str, since: datetime | None, until: datetime) -> None:
         """Send the events of a span, or of all time until then, to one rule again."""
 
@@ -180,10 +183,9 @@ class Replays:
         """Returns when the consumer has taken the last event: its queue has been empty for a
         while, because SQS counts a little behind the times.
         """
-        listening = self._consumers.named(consumer)
-        if not listening.takes_replays:
-            raise RuleViolated(f"{consumer} does not take replays: it would do things twice")
-        until = until or self._clock()
+        listening = self._listening(consumer)
+        now = self._clock()
+        until = min(until or now, now)
         if since and since >= until:
             raise Invalid("The range ends before it begins")
         name = f"{consumer}-{self._new_id()}"
@@ -191,6 +193,17 @@ class Replays:
         for progress in self._follow(name, listening):
             tell(progress)
         return progress.replay
+
+    def ensure(self, consumer: str) -> None:
+        """A DomainError tells why there can be no replay for this consumer."""
+        self._listening(consumer)
+        self._archive.ensure()
+
+    def _listening(self, name: str) -> Consumer:
+        consumer = self._consumers.named(name)
+        if not consumer.takes_replays:
+            raise RuleViolated(f"{name} does not take replays: it would do things twice")
+        return consumer
 
     def _follow(self, name: str, consumer: Consumer) -> Iterator[ReplayProgress]:
         calm = 0.0
@@ -253,9 +266,12 @@ class DeadLetters:
         return [self._summary(box) for box in self._boxes.values()]
 
     def look(self, name: str, wanted: str | None = None) -> list[DeadLetter]:
-        """The letters in a box, oldest first, each with what is known of its reason."""
+        """The letters in a box (of a very full one, some), oldest first, each with what is known of
+        its reason. Those that are wanted are looked for among all.
+        """
         box = self._box(name)
-        seen = [letter for letter in _looked_at(box) if letter.is_called(wanted)]
+        looked_at = _looked_at(box, LOOK_AT if wanted is None else None)
+        seen = [letter for letter in looked_at if letter.is_called(wanted)]
         seen.sort(key=lambda letter: letter.received)
         if not seen:
             return []
@@ -320,14 +336,15 @@ class DeadLetters:
     def _summary(self, box: LetterBox) -> BoxSummary:
         if not (count := box.count()):
             return BoxSummary(box.name, 0, None)
-        oldest = min((letter.received for letter in _looked_at(box)), default=None)
+        oldest = min((letter.received for letter in _looked_at(box, LOOK_AT)), default=None)
         return BoxSummary(box.name, count, oldest)
 
 
-def _looked_at(box: LetterBox) -> list[DeadLetter]:
+def _looked_at(box: LetterBox, most: int | None) -> list[DeadLetter]:
+    """Up to so many of them, or all."""
     seen: list[DeadLetter] = []
     try:
-        seen.extend(islice(box.take(), LOOK_AT))
+        seen.extend(islice(box.take(), most))
     finally:
         box.release(seen)
     return seen

@@ -189,7 +189,7 @@ class OrderService:
         idempotency_keys: IdempotencyKeys,
         audit: AuditTrail,
         begin: BeginTransaction,
-        terms: Terms,
+        terms: Callable[[], Terms],
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -325,17 +325,17 @@ class OrderService:
     def _new_order(
         self, caller: Caller, cart: Cart, products: Mapping[str, Product], address: Address
     ) -> Order:
-        now = self._clock()
+        now, terms = self._clock(), self._terms()
         lines = tuple(_order_line(line, products[line.product_id]) for line in cart.lines)
         return Order(
             id=self._new_id(),
             customer=Customer(caller.user_id, caller.email, caller.first_name),
             status=OrderStatus.PENDING,
             lines=lines,
-            pricing=self._terms.charges.price(lines, lines[0].unit_price.currency),
+            pricing=terms.charges.price(lines, lines[0].unit_price.currency),
             shipping_address=address,
             timeline=(Step(OrderStatus.PENDING, now, Actor.CUSTOMER),),
-            reserved_until=now + self._terms.reservation,
+            reserved_until=now + terms.reservation,
             created_at=now,
             updated_at=now,
         )

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 from order.model import Charges
 from order.service import OrderService, Terms
@@ -9,11 +10,13 @@ from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.wiring import audit_trail, idempotency_keys
 
+if TYPE_CHECKING:
+    from auth.service import AuthService
+    from cart.service import CartService
+
 
 @cache
 def order_service() -> OrderService:
-    from auth.wiring import auth_service
-    from cart.wiring import cart_service
     from order.gateways import SavedAddresses, ShopCarts, ShopCatalogue
     from order.repository import DynamoOrders
     from product.wiring import product_service
@@ -22,15 +25,27 @@ def order_service() -> OrderService:
     return OrderService(
         orders=DynamoOrders(),
         catalogue=ShopCatalogue(product_service()),
-        carts=ShopCarts(cart_service()),
-        address_book=SavedAddresses(auth_service()),
+        carts=ShopCarts(_cart_service),
+        address_book=SavedAddresses(_auth_service),
         idempotency_keys=idempotency_keys(),
         audit=audit_trail(),
         begin=DynamoTransaction,
-        terms=_terms(),
+        terms=_terms,
         clock=utc_now,
         new_id=new_id,
     )
+
+
+def _cart_service() -> "CartService":
+    from cart.wiring import cart_service
+
+    return cart_service()
+
+
+def _auth_service() -> "AuthService":
+    from auth.wiring import auth_service
+
+    return auth_service()
 
 
 def _terms() -> Terms:

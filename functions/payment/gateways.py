@@ -5,14 +5,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from payment.model import Attempt, Customer, PayableOrder, RazorpayOrder, RazorpayRefund
-from payment.ports import OrderGone, Refused
+from payment.model import (
+    Attempt,
+    Customer,
+    PayableOrder,
+    RazorpayOrder,
+    RazorpayRefund,
+    Unreadable,
+)
+from payment.ports import Nonsense, OrderGone, Refused
 from payment.records import NotARecord, attempt_of, order_of, refund_of
 from supermarket import telemetry
 from supermarket.errors import BadGateway, NotFound, Unavailable
 from supermarket.money import Money
 
-# to connect, and to wait for the answer; a verification makes three calls at most
 # whatever the account's dashboard says: what is only authorized goes back to the customer in days
 AUTOMATIC_CAPTURE = {
     "capture": "automatic",
@@ -22,6 +28,7 @@ AUTOMATIC_CAPTURE = {
         "refund_speed": "optimum",
     },
 }
+# to connect, and to wait for the answer; a verification makes three calls at most
 TIMEOUT_SECONDS = (2.0, 4.0)
 TRIES = 3
 FIRST_WAIT_SECONDS = 0.2
@@ -61,11 +68,11 @@ class RazorpayApi:
         try:
             id_, minor, currency = answer["id"], answer["amount"], answer["currency"]
         except (KeyError, TypeError):
-            raise BadGateway(NONSENSE) from None
+            raise Nonsense(NONSENSE) from None
         if not isinstance(id_, str) or (minor, currency) != (price.minor, price.currency.value):
             telemetry.logger.error("Razorpay opened another order than it was asked for")
             telemetry.count("PaymentMismatches")
-            raise BadGateway(NONSENSE)
+            raise Nonsense(NONSENSE)
         return id_
 
     def attempt(self, razorpay_payment_id: str) -> Attempt:
@@ -132,18 +139,18 @@ class RazorpayApi:
 
     def orders_between(
         self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[RazorpayOrder]:
-        return _read_all(order_of, self._page("order", since, until, skip, count))
+    ) -> Sequence[RazorpayOrder | Unreadable]:
+        return _read_each(order_of, self._page("order", since, until, skip, count))
 
     def payments_between(
         self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[Attempt]:
-        return _read_all(attempt_of, self._page("payment", since, until, skip, count))
+    ) -> Sequence[Attempt | Unreadable]:
+        return _read_each(attempt_of, self._page("payment", since, until, skip, count))
 
     def refunds_between(
         self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[RazorpayRefund]:
-        return _read_all(refund_of, self._page("refund", since, until, skip, count))
+    ) -> Sequence[RazorpayRefund | Unreadable]:
+        return _read_each(refund_of, self._page("refund", since, until, skip, count))
 
     def _page(self, kind: str, since: datetime, until: datetime, skip: int, count: int) -> Any:
         window = {"from": int(since.timestamp()), "to": int(until.timestamp())}
@@ -227,14 +234,30 @@ def _read[R](read: Callable[[Any], R], record: Any) -> R:
     try:
         return read(record)
     except NotARecord:
-        raise _reported(BadGateway(NONSENSE)) from None
+        raise _reported(Nonsense(NONSENSE)) from None
 
 
 def _read_all[R](read: Callable[[Any], R], page: Any) -> list[R]:
+    return [_read(read, record) for record in _items(page)]
+
+
+def _read_each[R](read: Callable[[Any], R], page: Any) -> list[R | Unreadable]:
+    """All of a page, in its places: where a next one begins is told by how many there were."""
+    return [_read_if_it_can_be(read, record) for record in _items(page)]
+
+
+def _read_if_it_can_be[R](read: Callable[[Any], R], record: Any) -> R | Unreadable:
+    try:
+        return read(record)
+    except NotARecord:
+        return Unreadable(str(record.get("id")) if isinstance(record, dict) else "nameless")
+
+
+def _items(page: Any) -> list[Any]:
     records = page.get("items") if isinstance(page, dict) else None
     if not isinstance(records, list):
-        raise _reported(BadGateway(NONSENSE))
-    return [_read(read, record) for record in records]
+        raise _reported(Nonsense(NONSENSE))
+    return records
 
 
 def _reported[E: Unavailable](failure: E) -> E:

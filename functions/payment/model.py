@@ -147,16 +147,19 @@ class RazorpayRefund:
 
 @dataclass(frozen=True)
 class RazorpayOrder:
-    """A Razorpay order, as its record tells it; `payment_id` and `order_id` are ours, from its
-    notes.
-    """
+    """A Razorpay order, as its record tells it."""
 
     id: str
     minor: int
     currency: str
     status: str
-    payment_id: str | None
-    order_id: str | None
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A record of Razorpay's that makes no sense to us; `id` is what it calls itself."""
+
+    id: str
 
 
 @dataclass(frozen=True)
@@ -314,6 +317,11 @@ class Payment:
     def open_refunds(self) -> tuple[Refund, ...]:
         """Those whose end is not known yet."""
         return tuple(refund for refund in self.refunds if refund.is_open)
+
+    @property
+    def has_unsent_refund(self) -> bool:
+        """Whether there is one that Razorpay has not answered to yet."""
+        return not all(refund.is_sent for refund in self.refunds)
 
     @property
     def attempts(self) -> frozenset[str]:

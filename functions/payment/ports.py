@@ -23,6 +23,10 @@ class Refused(BadGateway):
     """Razorpay understood the request and said no."""
 
 
+class Nonsense(BadGateway):
+    """Razorpay answered with something that cannot be what was asked for."""
+
+
 @dataclass(frozen=True)
 class RazorpayKeys:
     """The shop's key at Razorpay. The secret is never shown."""
@@ -41,11 +45,12 @@ class Payments(Protocol):
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
 
     def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
-        """The payment that this attempt completed."""
+        """The payment that this attempt took money for."""
 
     def refunding(self, limit: int) -> list[str]:
-        """Ids of payments with refunds whose end is not known, those unchanged longest first; a
-        change of this very moment may be missing.
+        """Ids of payments with refunds whose end is not known: first those that Razorpay has not
+        heard of, then the others, each those unchanged longest first. A change of this very moment
+        may be missing.
         """
 
     def add(self, payment: Payment, transaction: Transaction) -> None:

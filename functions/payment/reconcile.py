@@ -61,9 +61,9 @@ def _start(text: str) -> datetime:
 
 
 def _end(text: str) -> datetime:
-    """A day's end, or the very moment that is given."""
+    """A day's last millisecond, or the very moment that is given."""
     is_a_day = len(text) == len("2026-11-22")
-    return _start(text) + (timedelta(days=1, seconds=-1) if is_a_day else timedelta())
+    return _start(text) + (timedelta(days=1, milliseconds=-1) if is_a_day else timedelta())
 
 
 def _reconcile(options: argparse.Namespace) -> "Report":

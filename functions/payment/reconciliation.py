@@ -22,7 +22,9 @@ from payment.model import (
     RazorpayRefund,
     Refund,
     RefundStatus,
+    Unreadable,
 )
+from payment.ports import Nonsense, Refused
 from supermarket import telemetry
 from supermarket.clock import Clock, iso
 from supermarket.contracts import PaymentDriftFound
@@ -38,6 +40,7 @@ LOOK_BACK = timedelta(days=1)
 OWN_LOOK_BACK = timedelta(minutes=15)
 REFUNDS_PER_RUN = 200
 LATEST = "latest"
+ABOUT_ONE_RECORD = (Refused, Nonsense)  # asked for another one, Razorpay may well answer
 
 type Kind = Literal["missing_here", "missing_there", "different_amount", "different_state"]
 type GoesOn = Callable[[], bool]
@@ -125,7 +128,7 @@ class OwnPayments(Protocol):
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
 
     def refunding(self, limit: int) -> list[str]:
-        """Ids of payments with refunds whose end is not known."""
+        """Ids of payments with refunds whose end is not known, those that wait to be sent first."""
 
     def created_between(
         self, since: datetime, until: datetime, after: str, count: int
@@ -138,15 +141,15 @@ class Records(Protocol):
 
     def payments_between(
         self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[Attempt]: ...
+    ) -> Sequence[Attempt | Unreadable]: ...
 
     def refunds_between(
         self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[RazorpayRefund]: ...
+    ) -> Sequence[RazorpayRefund | Unreadable]: ...
 
     def orders_between(
         self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[RazorpayOrder]: ...
+    ) -> Sequence[RazorpayOrder | Unreadable]: ...
 
     def order(self, razorpay_order_id: str) -> RazorpayOrder | None:
         """One order; None when Razorpay does not know it."""
@@ -294,19 +297,32 @@ class Reconciliation:
         return str(skip + seen) if seen == PAGE else ""
 
     def _each[R: (Attempt, RazorpayRefund, RazorpayOrder, Payment)](
-        self, page: Sequence[R], check: Callable[[R, Report], None], report: Report
+        self, page: Sequence[R | Unreadable], check: Callable[[R, Report], None], report: Report
     ) -> int:
-        """A record that cannot be handled stops none of the rest; a provider that is down does."""
         for record in page:
             report.counts["checked"] += 1
-            try:
-                check(record, report)
-            except Unavailable:
-                raise
-            except Exception:
-                telemetry.logger.exception("not reconciled", extra={"record": record.id})
+            if not self._is_checked(record, check, report):
                 report.counts["failed"] += 1
         return len(page)
+
+    def _is_checked[R: (Attempt, RazorpayRefund, RazorpayOrder, Payment)](
+        self, record: R | Unreadable, check: Callable[[R, Report], None], report: Report
+    ) -> bool:
+        """A record that cannot be read or handled stops none of the rest; a provider that is down
+        does.
+        """
+        named = {"record": record.id}
+        if isinstance(record, Unreadable):
+            telemetry.logger.error("not reconciled: the record makes no sense", extra=named)
+            return False
+        try:
+            check(record, report)
+        except Exception as trouble:
+            if isinstance(trouble, Unavailable) and not isinstance(trouble, ABOUT_ONE_RECORD):
+                raise
+            telemetry.logger.exception("not reconciled", extra=named)
+            return False
+        return True
 
     def _check_attempt(self, attempt: Attempt, report: Report) -> None:
         payment = self._payment_of(attempt)

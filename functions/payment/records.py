@@ -59,8 +59,6 @@ def order_of(record: Any) -> RazorpayOrder:
             minor=_whole(record["amount"]),
             currency=_text(record["currency"]),
             status=_text(record["status"]),
-            payment_id=_note(record, "payment_id"),
-            order_id=_note(record, "order_id"),
         )
     except (KeyError, TypeError, ValueError):
         raise NotARecord("order") from None

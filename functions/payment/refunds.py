@@ -132,7 +132,7 @@ class Refunds:
             except Conflict:
                 # the same request, sent twice, may be what has taken the money in between
                 if key and (earlier := self._idempotency_keys.result_of(key)):
-                    return payment, earlier
+                    return self._find(payment_id), earlier
                 raise
             after = payment.with_refund(refund, self._clock())
             try:

@@ -5,6 +5,7 @@ held against Razorpay's records.
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from itertools import chain, islice
 from typing import Any, Self
 
 from pynamodb.attributes import (
@@ -38,7 +39,7 @@ from supermarket.transaction import Transaction
 OVERTAKEN = "This payment was changed by somebody else at this very moment"
 OTHER_RUN = "Another run reconciles at this very moment, and goes on"
 FOUND_BEFORE = "This drift was found before"
-REFUNDING = "yes"
+UNSENT, SENT = "unsent", "sent"
 WEBHOOK_REMEMBERED_FOR = timedelta(days=7)  # Razorpay sends for one day
 
 
@@ -91,7 +92,9 @@ class SurplusMap(MapAttribute[str, object]):
 
 
 class ByRefunding(GlobalSecondaryIndex["PaymentRow"]):
-    """Only the payments with refunds that are not at their end, by their last change."""
+    """Only the payments with refunds that are not at their end, by their last change; those with
+    one that Razorpay has not heard of are apart.
+    """
 
     class Meta:
         index_name = "byRefunding"
@@ -164,7 +167,7 @@ class PaymentRow(Row):
             declined=set(payment.declined) or None,
             fee_minor=payment.fee.minor if payment.fee else None,
             refunds=[RefundMap.of(refund) for refund in payment.refunds] or None,
-            refunding=REFUNDING if payment.open_refunds else None,
+            refunding=_refunding(payment),
             surplus=[_surplus_map(one) for one in payment.surplus] or None,
             version=payment.version,
             created_at=iso(payment.created_at),
@@ -243,8 +246,8 @@ class DynamoPayments:
         return self._find_at(_razorpay_key(razorpay_payment_id))
 
     def refunding(self, limit: int) -> list[str]:
-        rows = PaymentRow.by_refunding.query(REFUNDING, limit=limit)
-        return [row.payment_id for row in rows]
+        rows = (PaymentRow.by_refunding.query(state, limit=limit) for state in (UNSENT, SENT))
+        return [row.payment_id for row in islice(chain.from_iterable(rows), limit)]
 
     def created_between(
         self, since: datetime, until: datetime, after: str, count: int
@@ -432,6 +435,12 @@ def _changes(row: PaymentRow) -> list[Action]:
         attribute.remove() if value is None else attribute.set(value)
         for attribute, value in changed
     ]
+
+
+def _refunding(payment: Payment) -> str | None:
+    if not payment.open_refunds:
+        return None
+    return UNSENT if payment.has_unsent_refund else SENT
 
 
 def _surplus_map(surplus: Surplus) -> SurplusMap:

@@ -87,6 +87,9 @@ class ArchivedHistory:
     def __init__(self, replays: "Replays") -> None:
         self._replays = replays
 
+    def ensure(self) -> None:
+        self._replays.ensure(CONSUMER)
+
     def replay(self, tell: Tell) -> None:
         self._replays.run(CONSUMER, tell=_in_words(tell))
 

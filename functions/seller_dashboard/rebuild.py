@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"\n{error.message}\nThe same command begins again")
     except (BotoCoreError, ClientError) as error:
         return _failed(f"\nAWS says: {error}\nThe same command begins again")
+    except KeyboardInterrupt:
+        return _failed("\nStopped; the dashboards may lack sales until the same command has ended")
     sys.stdout.write(f"\n{_report(outcome)}\n")
     return IDENTICAL if outcome.is_identical else DIFFERENT
 

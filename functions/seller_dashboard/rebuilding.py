@@ -44,6 +44,9 @@ class Listener(Protocol):
 class History(Protocol):
     """Every event there ever was."""
 
+    def ensure(self) -> None:
+        """A DomainError tells that there is none, or none for the listener."""
+
     def replay(self, tell: Tell) -> None:
         """Let the listener hear all of it again; returns when it has."""
 
@@ -79,6 +82,8 @@ class Rebuilding:
 
     def run(self, archive_lag_seconds: float, tell: Tell) -> Outcome:
         """`archive_lag_seconds` is how far the archive may be behind the bus."""
+        self._history.ensure()  # what cannot be built anew must not be dropped
+        self._listener.resume()  # an earlier run may have been killed while it paused
         before = self._drop(archive_lag_seconds, tell)
         self._history.replay(tell)
         self._wait(self._listener.waiting, "new events wait in the queue", tell)

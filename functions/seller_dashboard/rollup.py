@@ -39,10 +39,12 @@ class RollUp:
     sales: Sales
     progress: Progress
 
-    def roll_up(self, day: date, has_time: Callable[[], bool], *, again: bool) -> Counter[str]:
+    def roll_up(
+        self, day: date, has_time: Callable[[], bool], *, again: bool = False, is_over: bool = True
+    ) -> Counter[str]:
         """How many of the day's sums were right or mended, and of how many sales they are made.
 
-        A day that has been gone through is done, unless it shall be done `again`.
+        A day that has been gone through when it was over is done, unless it shall be done `again`.
         """
         outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
         reached = self.progress.of(day)
@@ -54,9 +56,18 @@ class RollUp:
                 break
             outcomes.update(self._outcomes(seller_id, day))
             reached = seller_id
-        if not outcomes["failed"]:
-            self.progress.note(day, reached if outcomes["unfinished"] else EVERYBODY)
+        if is_over:
+            self._note(day, reached, outcomes)
         return outcomes
+
+    def _note(self, day: date, reached: str, outcomes: Counter[str]) -> None:
+        """Sellers who fail are tried again by the next run, but must not keep it from the others
+        that there was no time for.
+        """
+        if outcomes["unfinished"]:
+            self.progress.note(day, reached)
+        elif not outcomes["failed"]:
+            self.progress.note(day, EVERYBODY)
 
     def _after(self, reached: str, day: date) -> Iterable[str]:
         if reached == EVERYBODY:

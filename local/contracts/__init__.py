@@ -34,7 +34,7 @@ def outdated() -> list[str]:
     wanted = documents()
     found = {
         str(path.relative_to(EVENTS_FOLDER)): path.read_text()
-        for path in (*(EVENTS_FOLDER / SCHEMAS).glob("*.json"), *EVENTS_FOLDER.glob("*.*"))
+        for path in (*(EVENTS_FOLDER / SCHEMAS).glob("*.json"), *EVENTS_FOLDER.glob("[!.]*.*"))
     }
     return sorted(
         name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
@@ -56,13 +56,15 @@ def broken() -> list[str]:
 
 
 def write() -> list[str]:
-    """Make the folder say what the classes say; the names of what changed.
+    """Make the folder say what the classes say; the names of what changed. What is superfluous is
+    left to whoever put it there.
 
     PublishedContractBroken, and nothing is written, when that would break a published version.
     """
     if faults := broken():
         raise PublishedContractBroken(advice(faults))
-    changed, wanted = outdated(), documents()
+    wanted = documents()
+    changed = [name for name in outdated() if name in wanted]
     for name in changed:
         (EVENTS_FOLDER / name).write_text(wanted[name])
     return changed

@@ -124,7 +124,7 @@ def accounts(ledger: Ledger) -> Caller:
 
 
 def recovery(ledger: Ledger, email: str, caller: Caller) -> None:
-    ledger.call(auth.resend_verification, caller)
+    ledger.call(auth.resend_verification, body={"email": email})
     ledger.call(auth.verify_email, body={"token": link_minter().email_verification(caller.user_id)})
     ledger.call(auth.forgot_password, body={"email": email})
     reset = {"token": link_minter().password_reset(caller.user_id), "password": "longer still"}

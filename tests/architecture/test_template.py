@@ -208,6 +208,20 @@ def test_alarms_on_our_own_metrics_know_their_dimension() -> None:
         assert alarm["Dimensions"] == [{"Name": "service", "Value": service}]
 
 
+def test_somebody_is_told_when_a_function_or_a_job_fails() -> None:
+    [errors] = resources("AWS::Logs::MetricFilter").values()
+    [counted] = errors["MetricTransformations"]
+    assert errors["LogGroupName"] == template()["Globals"]["Function"]["LoggingConfig"]["LogGroup"]
+    metric = (counted["MetricNamespace"], counted["MetricName"])
+    [alarm] = (
+        alarm
+        for alarm in resources("AWS::CloudWatch::Alarm").values()
+        if (alarm["Namespace"], alarm["MetricName"]) == metric
+    )
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0)
+    assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
+
+
 def test_a_schedule_does_not_pile_up() -> None:
     for name, event in _events("ScheduleV2"):
         assert event["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 3600, name

@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
+from local import contracts
 from local.contracts import advice, broken, outdated
 from local.contracts.schemas import file_name, schema
 from supermarket.contracts import EVENTS, Envelope
@@ -96,3 +99,17 @@ def test_a_producer_may_add_a_field_without_breaking_anybody(name: str) -> None:
 def test_an_event_carries_no_secret(name: str) -> None:
     fields = names_in(schema(EVENTS[name]))
     assert [field for field in fields if SECRETS.search(field)] == []
+
+
+def test_writing_leaves_files_alone_that_are_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "events"
+    shutil.copytree(EVENTS_FOLDER, folder)
+    monkeypatch.setattr(contracts, "EVENTS_FOLDER", folder)
+    (folder / "notes.json").write_text("mine")
+    (folder / ".DS_Store").write_bytes(b"\x00\xff")
+    (folder / "asyncapi.json").unlink()
+    assert contracts.outdated() == ["asyncapi.json", "notes.json"]
+    assert contracts.write() == ["asyncapi.json"]
+    assert (folder / "notes.json").read_text() == "mine"

@@ -59,7 +59,8 @@ def is_signed_in(person: Person, token: str) -> bool:
 def test_an_address_is_proved_by_the_link_that_was_mailed_to_it(endpoints: dict[str, Any]) -> None:
     person = Person.register(endpoints)
     assert not person.get("/api/auth/me").json()["user"]["emailVerified"]
-    assert person.post("/api/auth/email/resend").status_code == 202
+    asked = {"email": person.email}
+    assert person.http.post("/api/auth/email/resend", json=asked).status_code == 202
     token = token_for(endpoints, person, "email_verification")
 
     for _ in range(2):  # whoever clicks twice is not told off
@@ -67,7 +68,6 @@ def test_an_address_is_proved_by_the_link_that_was_mailed_to_it(endpoints: dict[
         assert verified.status_code == 200, verified.text
 
     assert person.get("/api/auth/me").json()["user"]["emailVerified"]
-    assert person.post("/api/auth/email/resend").status_code == 409
     assert token_for(endpoints, person, "email_verification") == "None"
     assert reset(endpoints, token, NEW_PASSWORD).status_code == 400
 

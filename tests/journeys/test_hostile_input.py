@@ -25,6 +25,7 @@ OPEN = PUBLIC | {
     "POST /api/auth/password/forgot",
     "POST /api/auth/password/reset",
     "POST /api/auth/email/verify",
+    "POST /api/auth/email/resend",
     "POST /api/payments/webhook",  # its signature is its sign-in
 }
 FOR_ADMINS = {"POST /api/payments/{paymentId}/refund"}
@@ -35,6 +36,7 @@ WITH_BODY = {
     "POST /api/auth/password/reset",
     "POST /api/auth/password/change",
     "POST /api/auth/email/verify",
+    "POST /api/auth/email/resend",
     "POST /api/auth/users/me/address",
     "POST /api/products",
     "PATCH /api/products/{productId}",

@@ -250,7 +250,7 @@ def test_without_any_callback_or_webhook_one_reconciliation_confirms_orders(
     for purchase in purchases[1:]:
         proof_of(razorpay.is_paid(purchase.razorpay_order_id))
 
-    assert reconcile(endpoints)["mended"] >= 4
+    reconcile(endpoints)  # it may find that the scheduled run has mended some a moment before
 
     assert [one.payment["status"] for one in purchases] == ["PENDING"] + ["COMPLETED"] * 4
     for purchase in purchases[1:]:

@@ -56,6 +56,10 @@ def test_an_address_from_which_a_mail_came_back_for_good_gets_no_more() -> None:
     assert is_suppressed()
 
 
+def test_what_ses_tries_a_new_topic_with_is_no_dead_letter() -> None:
+    assert deliver("Successfully validated SNS topic for Amazon SES event publishing.") == []
+
+
 @pytest.mark.parametrize("kind", ["Transient", "Undetermined"])
 def test_a_full_mailbox_is_counted_and_tried_again(
     kind: str, capsys: pytest.CaptureFixture[str]

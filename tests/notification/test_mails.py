@@ -262,6 +262,28 @@ def test_a_title_that_leads_elsewhere_is_not_sent_to_an_address_nobody_has_verif
     assert "evil" not in mail.letter.text + mail.letter.html
 
 
+LINK = "https://evil.example/now"
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda tell: tell.order_placed(order_placed(LINK, LINK), metadata()),
+        lambda tell: tell.order_confirmed(order_confirmed(LINK), metadata()),
+        lambda tell: tell.order_cancelled(order_cancelled(title=LINK), metadata()),
+        lambda tell: tell.order_shipped(order_shipped(LINK, tracking_number=LINK), metadata()),
+        lambda tell: tell.order_delivered(order_delivered(LINK, tracking_number=LINK), metadata()),
+        lambda tell: tell.product_created(
+            product_created().model_copy(update={"category": LINK}), metadata()
+        ),
+    ],
+)
+def test_no_mail_holds_a_link_that_somebody_wrote_into_an_order(send: Send) -> None:
+    letter = sent(send).letter
+    assert "evil. example" in letter.text
+    assert "evil.example" not in letter.text + letter.html
+
+
 def test_every_template_refuses_to_be_written_without_its_facts() -> None:
     letters = TemplateLetters(STOREFRONT)
     names = {path.name.split(".")[0] for path in TEMPLATES.iterdir()} - {"layout", "parts"}

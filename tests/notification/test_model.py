@@ -9,6 +9,7 @@ from notification.model import (
     NAMELESS,
     form_of_address,
     harmless,
+    inert,
     localised,
     one_line,
 )
@@ -72,7 +73,11 @@ def test_a_name_is_a_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", " \n", "http://evil.example", "evil.example", "a@b", "Win at evil.example now"]
+    "name",
+    [
+        *("", " \n", "http://evil.example", "evil.example", "a@b", "Win at evil.example now"),
+        *("evil。example", "evil\uff0eexample", "evil.\u200bexample"),
+    ],
 )
 def test_a_link_is_no_name(name: str) -> None:
     assert form_of_address(name) == NAMELESS
@@ -87,7 +92,30 @@ def test_a_link_is_no_name(name: str) -> None:
         ("Claim at WWW.evil.example", "your product"),
         ("evil.example pays", "your product"),
         ("write to a@b", "your product"),
+        ("банк.рф pays", "your product"),
+        ("evil。example pays", "your product"),
+        ("evil\uff0eexample pays", "your product"),
+        ("evil.\u200bexample pays", "your product"),
+        ("क्‍ष चाय", "क्‍ष चाय"),
     ],
 )
 def test_a_title_leads_no_reader_elsewhere(title: str, shown: str) -> None:
     assert harmless(title) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("12/3 MG Road", "12/3 MG Road"),
+        ("Dr.Martens, 1.5 kg", "Dr. Martens, 1. 5 kg"),
+        ("https://evil.example/now", "https: / / evil. example/ now"),
+        ("a@evil.example", "a@ evil. example"),
+        ("evil\uff0eexample", "evil\uff0e example"),
+    ],
+)
+def test_what_has_to_be_told_is_no_link(text: str, shown: str) -> None:
+    assert inert(text) == shown
+
+
+def test_no_text_turns_the_words_around_it_round() -> None:
+    assert one_line("Tea \u202emoc.live\u202c\u2066!") == "Tea moc.live!"

@@ -1,19 +1,27 @@
 """A mail is sent once, to those who can be reached, and not more often than people can bear."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
 from conftest import FrozenClock
+from notification import wiring
+from notification.gateways import SesPost
 from notification.letters import TemplateLetters
-from notification.model import Message
+from notification.model import Letter, Mail, Message
 from notification.ports import BeingSent, Refused
 from notification.sending import Sender
 from notification.service import NotificationService
 from supermarket.errors import NotYet
+from supermarket.events import SPARE_MILLISECONDS
 from support.notification import (
     CORRELATION_ID,
     InMemoryAllowance,
@@ -40,11 +48,14 @@ class Desk:
     bag: Mailbag = field(default_factory=Mailbag)
     links: NumberedLinks = field(default_factory=NumberedLinks)
     suppressions: InMemorySuppressions = field(default_factory=InMemorySuppressions)
+    letters: TemplateLetters = field(
+        default_factory=lambda: TemplateLetters("https://shop.example")
+    )
 
     def __post_init__(self) -> None:
         self.messages = InMemoryMessages(self.clock)
         sender = Sender(
-            letters=TemplateLetters("https://shop.example"),
+            letters=self.letters,
             post=self.bag,
             messages=self.messages,
             allowance=InMemoryAllowance(self.clock, MAILS_PER_HOUR),
@@ -216,3 +227,34 @@ def test_a_mail_that_is_tried_again_has_a_link_of_its_own(desk: Desk) -> None:
     desk.tell.reset_password(password_reset_requested(), metadata())
     (mail,) = desk.bag.mails
     assert desk.links.minted[-1] in mail.letter.text
+
+
+@pytest.mark.usefixtures("aws")
+def test_ses_is_asked_once_since_it_may_have_taken_what_it_does_not_answer_for() -> None:
+    client = wiring._ses()
+    asked: list[str] = []
+
+    def stay_silent(request: AWSPreparedRequest, **_: Any) -> None:
+        asked.append(request.url)
+        raise ReadTimeoutError(endpoint_url=request.url)
+
+    client.meta.events.register("before-send.sesv2.SendEmail", stay_silent)
+    mail = Mail("asha@example.com", "Tea", Letter("<p>Tea</p>", "Tea"), CORRELATION_ID)
+    with pytest.raises(ReadTimeoutError):
+        SesPost(client, "shop@supermarket.example", "supermarket-test").send(mail)
+    assert len(asked) == 1
+    patience = client.meta.config.connect_timeout + client.meta.config.read_timeout
+    assert patience * 1000 < SPARE_MILLISECONDS
+
+
+def test_no_mail_is_sent_that_could_not_be_kept_for_the_inbox() -> None:
+    class OnlyWithALink(TemplateLetters):
+        def write(self, kind: str, facts: Mapping[str, Any]) -> Letter:
+            if facts["link"] is None:
+                raise UndefinedError("link")
+            return super().write(kind, facts)
+
+    desk = Desk(letters=OnlyWithALink("https://shop.example"))
+    with pytest.raises(UndefinedError):
+        desk.tell.reset_password(password_reset_requested(), metadata())
+    assert desk.bag.mails == []

@@ -1,6 +1,7 @@
 """Dead letters are seen, sent again and dropped, by an operator, and never lost on the way."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import NOON, FrozenClock
-from operations import dead_letters, delivery, letter_boxes, wiring
+from operations import dead_letters, delivery, letter_boxes, service, wiring
 from operations.model import DeadLetter
 from operations.repository import DynamoOutbox
 from operations.service import DeadLetters
@@ -77,6 +78,15 @@ def test_looking_tells_the_reason_and_takes_nothing_away() -> None:
     assert (box.count(), box.held, box.sent) == (2, set(), [])
 
 
+def test_one_that_is_wanted_is_found_in_a_box_too_full_to_be_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "LOOK_AT", 2)
+    box = InMemoryBox(*(a_letter(i) for i in IDS))
+    assert len(office(box).look("reader")) == 2
+    assert [one.id for one in office(box).look("reader", "f")] == ["f"]
+
+
 def test_dropped_letters_are_gone_unsent() -> None:
     box = InMemoryBox(a_letter("a"), a_letter("b", "OrderShipped"))
     assert office(box).drop("reader", "OrderShipped").done == 1
@@ -138,6 +148,39 @@ def test_more_letters_than_one_call_returns_are_all_handled() -> None:
         put("OrderDeadLetters", sample("PaymentCompleted"))
     assert wiring.dead_letters().redrive("order").done == 25
     assert wiring.dead_letters().count("order") == 0
+
+
+@pytest.mark.usefixtures("bus")
+def test_whoever_looks_at_a_few_hides_none_of_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "LOOK_AT", 3)
+    for _ in range(5):
+        put("OrderDeadLetters", sample("PaymentCompleted"))
+    assert len(wiring.dead_letters().look("order")) == 3
+    assert wiring.dead_letters().redrive("order").done == 5
+
+
+@pytest.mark.usefixtures("bus")
+def test_a_redrive_that_breaks_off_hides_none_of_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(5):
+        put("OrderDeadLetters", sample("PaymentCompleted"))
+
+    def break_off(*_: Any) -> None:
+        raise ConnectionError("the cable is out")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(letter_boxes.DeadLetterQueue, "send_back", break_off)
+        with pytest.raises(ConnectionError):
+            wiring.dead_letters().redrive("order")
+    assert wiring.dead_letters().redrive("order").done == 5
+
+
+@pytest.mark.usefixtures("bus")
+def test_a_letter_that_was_held_for_too_long_needs_no_release(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put("OrderDeadLetters", sample("PaymentCompleted"))
+    monkeypatch.setattr(letter_boxes, "HELD_SECONDS", 0)
+    assert len(wiring.dead_letters().look("order")) == 1
 
 
 @pytest.mark.usefixtures("bus")
@@ -243,6 +286,16 @@ def test_what_waits_in_the_outbox_can_be_sent_now(bus: InMemoryBus) -> None:
     assert list(OutboxRow.scan()) == []
 
 
+def test_what_the_sweep_sends_during_a_redrive_does_no_harm(bus: InMemoryBus) -> None:
+    waiting_event()
+    outbox = DynamoOutbox()
+    box = letter_boxes.WaitingOutbox(wiring.outbox_relay(), outbox, utc_now)
+    [letter] = box.take()
+    outbox.discard([letter.id])
+    box.send_back(letter)
+    assert bus.taken == ["a"]
+
+
 def test_what_can_never_be_sent_stays_in_the_outbox_until_it_is_dropped(bus: InMemoryBus) -> None:
     waiting_event()
     bus.malformed = {"a"}
@@ -314,6 +367,26 @@ def test_dropping_asks_first(monkeypatch: pytest.MonkeyPatch, answer: str, left:
     monkeypatch.setattr("builtins.input", lambda _: answer)
     dead_letters.main(["drop", "order"])
     assert wiring.dead_letters().count("order") == left
+
+
+@pytest.mark.usefixtures("bus")
+def test_dropping_tells_how_many_also_of_a_box_too_full_to_be_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for _ in range(3):
+        put("OrderDeadLetters", sample("PaymentCompleted"))
+    asked: list[str] = []
+
+    def decline(question: str) -> str:
+        asked.append(question)
+        return "n"
+
+    monkeypatch.setattr(service, "LOOK_AT", 2)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", decline)
+    dead_letters.main(["drop", "order"])
+    dead_letters.main(["drop", "order", "--event", "PaymentCompleted"])
+    assert [re.findall(r"\d+", question) for question in asked] == [["3"], ["3"]]
 
 
 @pytest.mark.usefixtures("bus")

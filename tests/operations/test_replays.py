@@ -1,12 +1,13 @@
 """A replay reaches one projection, is followed to its end, and is refused to all who act."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from conftest import NOON, FrozenClock
 from operations import delivery, wiring
+from operations.command import beginning, ending
 from operations.delivery import EventArchive, EventConsumers
 from operations.model import Consumer, Replay, ReplayProgress, ReplayState
 from operations.service import Replays
@@ -69,6 +70,22 @@ def test_who_acts_on_events_gets_no_replay() -> None:
     with pytest.raises(RuleViolated, match="twice"):
         replays(archive).run("actor")
     assert archive.started == []
+
+
+def test_whether_there_can_be_a_replay_is_told_before_anything_is_done_for_one() -> None:
+    archive = InMemoryArchive()
+    with pytest.raises(RuleViolated, match="twice"):
+        replays(archive).ensure("actor")
+    replays(archive).ensure("reader")
+    assert archive.started == []
+
+
+def test_a_day_is_replayed_to_its_last_moment_but_not_into_the_future() -> None:
+    assert ending("2026-11-21") == beginning("2026-11-22")
+    assert ending("2026-11-21T10:00:00Z") == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    archive = InMemoryArchive(COMPLETED)
+    replays(archive).run("reader", YESTERDAY, ending("2026-11-22"))
+    assert archive.started == [("reader-1", "rule", YESTERDAY, NOON)]
 
 
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:
@@ -134,6 +151,9 @@ def test_a_replay_goes_to_the_rule_that_was_asked_for(bus: str) -> None:
 def test_a_stage_without_an_archive_is_told(bus: str) -> None:
     with pytest.raises(NotFound, match="no archive"):
         EventArchive("elsewhere").start("first", "rule", None, NOON)
+    with pytest.raises(NotFound, match="no archive"):
+        EventArchive("elsewhere").ensure()
+    EventArchive(bus).ensure()
 
 
 def test_all_of_it_together_ends_when_the_queue_is_empty(bus: str) -> None:

@@ -21,7 +21,16 @@ from local.razorpay import create_app
 from order.model import Order, OrderStatus
 from payment import gateways
 from payment.gateways import OrderServiceOrders, RazorpayApi
-from payment.model import AttemptStatus, Customer, ForeignMoney, PayableOrder, Proof
+from payment.model import (
+    Attempt,
+    AttemptStatus,
+    Customer,
+    ForeignMoney,
+    PayableOrder,
+    Proof,
+    RazorpayRefund,
+    Unreadable,
+)
 from payment.ports import OrderGone, RazorpayKeys, Refused
 from payment.wiring import razorpay_client
 from supermarket.clock import new_id
@@ -349,8 +358,21 @@ def test_a_refund_of_money_that_the_shop_does_not_trade_in_hides_none_of_the_oth
     items = [{**refund, "currency": "EUR"}, {**refund, "id": "rfnd_2", "currency": "INR"}]
     razorpay = connect(serve(Answers(JSONResponse({"items": items})).app(), ""))
     foreign, own = razorpay.refunds_between(NOON, NOON, 0, 100)
+    assert isinstance(foreign, RazorpayRefund)
+    assert isinstance(own, RazorpayRefund)
     assert foreign.amount == ForeignMoney(500, "EUR")
     assert own.amount == Money(500, Currency.INR)
+
+
+def test_a_record_of_a_list_that_makes_no_sense_keeps_its_place_and_hides_none_of_the_others(
+    connect: Callable[..., RazorpayApi], serve: Serve
+) -> None:
+    items = [{**RECORD, "status": "dreaming"}, RECORD, "nonsense"]
+    razorpay = connect(serve(Answers(JSONResponse({"items": items})).app(), ""))
+    strange, known, nameless = razorpay.payments_between(NOON, NOON, 0, 100)
+    assert strange == Unreadable("pay_1")
+    assert isinstance(known, Attempt)
+    assert isinstance(nameless, Unreadable)
 
 
 def test_an_order_that_waits_for_news_of_its_money_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:

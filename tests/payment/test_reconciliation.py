@@ -17,7 +17,9 @@ from payment.model import (
     PaymentStatus,
     RazorpayRefund,
     RefundStatus,
+    Unreadable,
 )
+from payment.ports import Nonsense, Refused
 from payment.reconciliation import (
     LATEST,
     LOOK_BACK,
@@ -405,6 +407,33 @@ def test_a_record_that_breaks_something_stops_none_of_the_rest(
         return learn(razorpay_order_id, attempt, refunds)
 
     monkeypatch.setattr(shop.mending, "learn_of_attempt", stumble)
+    report = shop.run()
+    assert report.is_finished
+    assert report.counts["failed"] > 0
+    assert shop.status(good) is PaymentStatus.COMPLETED
+
+
+def test_a_record_that_nobody_can_read_stops_none_of_the_rest(shop: Shop) -> None:
+    paid, refunded = shop.pays(), refunding(shop)
+    shop.records.unreadable = [Unreadable("pay_in_a_new_status")]
+    report = shop.run()
+    assert report.is_finished
+    assert report.counts["failed"] == len([Walk.PAYMENTS, Walk.REFUNDS, Walk.ORDERS])
+    assert shop.status(paid) is PaymentStatus.COMPLETED
+    assert shop.mending.driven == [refunded.id]
+
+
+@pytest.mark.parametrize("answer", [Refused("no"), Nonsense("what?")])
+def test_a_question_about_one_record_that_razorpay_cannot_answer_stops_none_of_the_rest(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, answer: Exception
+) -> None:
+    shop.records.takes(shop.opens(), BEGAN, AttemptStatus.REFUNDED)
+    good = shop.pays()
+
+    def unanswered(_: str) -> Sequence[RazorpayRefund]:
+        raise answer
+
+    monkeypatch.setattr(shop.records, "refunds_of", unanswered)
     report = shop.run()
     assert report.is_finished
     assert report.counts["failed"] > 0

@@ -4,7 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +237,19 @@ def test_a_range_that_ends_before_it_begins_is_refused(
 ) -> None:
     assert reconcile.main(["--from=2026-11-02", "--to=2026-11-01"]) == reconcile.STOPPED
     assert "ends before" in capsys.readouterr().err
+
+
+def test_a_day_by_hand_has_the_payments_of_its_last_second(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late = datetime(2026, 11, 1, 23, 59, 59, 500_000, tzinfo=UTC)
+    payment = Payment.opened(new_id(), an_order(ASHA), "order_Unknown0000001", late)
+    transaction = DynamoTransaction()
+    shop.payments.add(payment, transaction)
+    transaction.commit()
+    arguments = ["--from=2026-11-01", "--to=2026-11-01", "--razorpay", shop.address]
+    assert reconcile.main(arguments) == reconcile.DRIFT
+    assert "1 checked" in capsys.readouterr().out
 
 
 def test_what_is_no_day_is_refused() -> None:

@@ -541,3 +541,29 @@ def test_a_twin_that_looked_for_the_key_too_early_gets_the_same_refund(
 
     assert [refund.id for refund in rival[0].refunds] == [refund.id]
     assert shop.kept.refunded == PRICE
+
+
+def test_a_twin_whose_money_came_free_behind_its_back_gets_the_same_refund(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.razorpay.refund_outcome = RefundStatus.PENDING
+    shop.refund()
+    (record,) = shop.razorpay.refunds.values()
+    shop.razorpay.refund_outcome = RefundStatus.PROCESSED
+    find = shop.payments.find
+    rival: list[Payment] = []
+
+    def read_too_early(payment_id: str) -> Payment | None:
+        monkeypatch.setattr(shop.payments, "find", find)
+        read = find(payment_id)
+        shop.service.learn_of_refund(shop.razorpay.end(record.id, RefundStatus.FAILED))
+        rival.append(shop.refund("10", KEY))
+        return read
+
+    payment_id = shop.kept.id
+    monkeypatch.setattr(shop.payments, "find", read_too_early)
+    payment, refund = shop.service.refund(payment_id, Decimal(10), shop.admin, KEY)
+
+    assert payment == shop.kept == rival[0]
+    assert refund in payment.refunds
+    assert_books_are_right(shop)

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from conftest import FrozenClock
-from payment.model import Attempt, AttemptStatus, Failure, Payment, Refund, RefundStatus
+from payment.model import (
+    Attempt,
+    AttemptStatus,
+    Failure,
+    Payment,
+    RazorpayRefund,
+    Refund,
+    RefundStatus,
+)
 from payment.ports import HandledWebhooks, Overtaken, Payments
 from payment.repository import DynamoHandledWebhooks, DynamoPayments
 from supermarket.clock import new_id
@@ -153,6 +161,24 @@ def test_a_surplus_is_kept_whole_and_found_by_its_attempt(store: Store) -> None:
     payment = save(store, payment, charged)
     assert payments.find(payment.id) == payment
     assert payment.fee_of("pay_2") == fee
+
+
+def test_a_refund_that_waits_to_be_sent_comes_before_all_that_are_on_their_way(
+    store: Store,
+) -> None:
+    payments, _ = store
+    sent, unsent = paid(store), keep(store, a_payment(a_caller()))
+    on_its_way = sent.told_of(
+        RazorpayRefund("rfnd_1", "pay_1", Money(100, sent.price.currency), RefundStatus.PENDING),
+        new_id(),
+        NOON,
+    )
+    save(store, sent, on_its_way)
+    captured = replace(attempt(unsent), id="pay_2")
+    wanted = unsent.completed(captured, LATER).given_back(new_id(), "why", "shop", LATER)
+    save(store, unsent, wanted)
+    assert payments.refunding(10) == [unsent.id, sent.id]
+    assert payments.refunding(1) == [unsent.id]
 
 
 def test_of_those_with_open_refunds_the_oldest_come_first(store: Store) -> None:

@@ -14,7 +14,7 @@ from seller_dashboard.rebuild import main
 from seller_dashboard.rebuilding import Rebuilding, Tell
 from seller_dashboard.repository import DynamoProjections
 from supermarket.contracts import Event, Metadata
-from supermarket.errors import Unavailable
+from supermarket.errors import NotFound, Unavailable
 from support.contracts import sample_event
 from support.histories import BEGAN, facts, random_lives
 
@@ -80,6 +80,7 @@ class InMemoryStage:
         self.archive = list(archive)
         self.live = list(live)
         self.is_paused = False
+        self.has_no_archive = False
         self.told: list[str] = []
         self.hear(self.archive)
 
@@ -112,6 +113,10 @@ class InMemoryStage:
         self.is_paused = False
         self.hear([])
 
+    def ensure(self) -> None:
+        if self.has_no_archive:
+            raise NotFound("There is no archive")
+
     def replay(self, tell: Tell) -> None:
         tell("all of it")
         self.hear(self.archive)
@@ -139,6 +144,23 @@ def test_what_the_archive_lacks_is_told() -> None:
     assert not stage.rebuild()
 
 
+def test_without_an_archive_nothing_is_dropped() -> None:
+    stage = InMemoryStage(["a"])
+    stage.has_no_archive = True
+    with pytest.raises(NotFound):
+        stage.rebuild()
+    assert stage.items == {"a"}
+
+
+def test_a_listener_that_a_killed_run_left_paused_listens_again() -> None:
+    stage = InMemoryStage(["a"])
+    stage.pause()
+    stage.hear(["b"])
+    stage.archive.append("b")
+    assert stage.rebuild()
+    assert stage.items == {"a", "b"}
+
+
 def test_the_archive_is_waited_for_while_nobody_writes() -> None:
     stage = InMemoryStage(["a"])
     waits: list[tuple[float, bool]] = []
@@ -147,8 +169,11 @@ def test_the_archive_is_waited_for_while_nobody_writes() -> None:
 
 
 def test_a_queue_that_does_not_empty_stops_it_before_anything_is_dropped() -> None:
-    stage = InMemoryStage(["a"])
-    stage.queue.append("poison")
+    class Poisoned(InMemoryStage):
+        def waiting(self) -> int:
+            return 1
+
+    stage = Poisoned(["a"])
     with pytest.raises(Unavailable):
         stage.rebuild()
     assert (stage.items, stage.is_paused) == ({"a"}, False)

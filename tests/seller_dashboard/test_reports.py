@@ -23,6 +23,7 @@ from seller_dashboard.repository import (
 from supermarket.contracts import SalesReportReady
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.errors import Invalid
 from supermarket.money import Currency
 from support.in_memory import InMemoryOutbox
 from support.jobs import AContext
@@ -214,5 +215,20 @@ def test_the_job_takes_the_week_before_its_day(
     clock.advance(timedelta(hours=16))  # Monday, four in the morning
     assert jobs.report_week({}, AContext()) == {**nothing, "reported": 1}
     assert jobs.report_week({"date": "2026-11-29"}, AContext()) == {**nothing, "told_before": 1}
+    clock.advance(timedelta(days=7))
     assert jobs.report_week({"date": "2026-11-30"}, AContext()) == {**nothing, "reported": 1}
     assert [report.first for report in mail.events()] == [MONDAY, MONDAY + timedelta(days=7)]
+
+
+def test_a_week_that_is_not_over_is_not_reported(
+    clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = Mail(Books(), InMemoryReports(), list)
+    monkeypatch.setattr(wiring, "weekly_reports", lambda: mail.weekly)
+    monkeypatch.setattr("supermarket.jobs.utc_now", clock)
+    mail.introduce("s1")
+    mail.sell(SUNDAY)
+    with pytest.raises(Invalid, match="2026-11-16 to 2026-11-22 is not over"):
+        jobs.report_week({"date": "2026-11-23"}, AContext())
+    clock.advance(timedelta(hours=16))
+    assert jobs.report_week({}, AContext())["told_before"] == 0

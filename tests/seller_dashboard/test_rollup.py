@@ -214,6 +214,27 @@ def test_a_failure_stops_none_of_the_rest_and_the_day_is_not_done(
     assert ledger.run(again=False) == {"right": 3, "sales": 3}
 
 
+def test_a_seller_who_always_fails_keeps_nobody_from_being_reached(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seller_id in SELLERS:
+        ledger.sell(a_sale(seller_id=seller_id, order_id=f"of {seller_id}"))
+    sums_of_day = ledger.books.sales.sums_of_day
+
+    def fail_for_one(seller_id: str, day: date) -> object:
+        if seller_id == "s1":
+            raise ConnectionError("no answer")
+        return sums_of_day(seller_id, day)
+
+    monkeypatch.setattr(ledger.books.sales, "sums_of_day", fail_for_one)
+    runs = [ledger.rolling.roll_up(DAY, [False, True].pop) for _ in SELLERS]
+    assert [+run for run in runs] == [
+        {"failed": 1, "unfinished": 1},
+        {"right": 1, "sales": 1, "unfinished": 1},
+        {"right": 1, "sales": 1},
+    ]
+
+
 def test_any_books_are_right_and_any_drift_is_found() -> None:
     dice = random.Random(20261122)
     for _ in range(40):
@@ -249,4 +270,5 @@ def test_the_job_takes_yesterday_or_the_day_it_is_told(
     told = jobs.roll_up_day({"date": str(DAY)}, AContext())
     assert told == {**nothing, "right": 1, "sales": 1}
     clock.advance(timedelta(days=1))
-    assert jobs.roll_up_day({}, AContext()) == nothing, "it was done by hand"
+    assert jobs.roll_up_day({}, AContext()) == told, "by hand it was not over yet"
+    assert jobs.roll_up_day({}, AContext()) == nothing, "now it was"

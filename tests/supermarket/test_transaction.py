@@ -308,12 +308,15 @@ def test_a_write_that_can_never_succeed_is_a_defect(
 @pytest.mark.parametrize(
     "code", ["InternalServerError", "ThrottlingException", "RequestLimitExceeded"]
 )
-def test_a_database_that_fails_is_unavailable(api_calls: list[ApiCall], code: str) -> None:
+def test_a_database_that_fails_is_unavailable_and_its_reason_logged(
+    api_calls: list[ApiCall], code: str, caplog: pytest.LogCaptureFixture
+) -> None:
     api_calls.append(failing(code))
     work = DynamoTransaction()
     work.put(ThingRow("new"))
     with pytest.raises(Unavailable):
         work.commit()
+    assert code in caplog.records[-1].problem  # type: ignore[attr-defined]
 
 
 def test_a_database_that_does_not_answer_is_unavailable(api_calls: list[ApiCall]) -> None:

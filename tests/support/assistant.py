@@ -55,12 +55,12 @@ class AssistedShop:
         self.orders = OrderService(
             orders=InMemoryOrders(),
             catalogue=order_gateways.ShopCatalogue(products),
-            carts=order_gateways.ShopCarts(self.carts),
-            address_book=order_gateways.SavedAddresses(self.auth.service),
+            carts=order_gateways.ShopCarts(lambda: self.carts),
+            address_book=order_gateways.SavedAddresses(lambda: self.auth.service),
             idempotency_keys=keys,
             audit=self.audit,
             begin=InMemoryOutbox().begin,
-            terms=Terms(timedelta(minutes=15), Charges(TAX, SHIPPING)),
+            terms=lambda: Terms(timedelta(minutes=15), Charges(TAX, SHIPPING)),
             clock=clock,
             new_id=new_id,
         )

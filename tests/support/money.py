@@ -269,7 +269,7 @@ class RazorpayWithBooks(FakeRazorpay):
     def _record(self, razorpay_order_id: str) -> RazorpayOrder:
         order = self.orders[razorpay_order_id]
         status = "paid" if self.is_paid(razorpay_order_id) else "created"
-        return RazorpayOrder(razorpay_order_id, order.minor, order.currency, status, None, None)
+        return RazorpayOrder(razorpay_order_id, order.minor, order.currency, status)
 
     def _keep(self, attempt: Attempt) -> None:
         if attempt.is_taken:
@@ -581,12 +581,12 @@ class MoneyShop:
         self.order_service = OrderService(
             orders=self.orders,
             catalogue=ShopCatalogue(products),
-            carts=ShopCarts(self._carts),
+            carts=ShopCarts(lambda: self._carts),
             address_book=InMemoryAddressBook(),
             idempotency_keys=self._keys,
             audit=self._audit,
             begin=self._begin,
-            terms=Terms(RESERVATION, Charges(Decimal(18), 4900)),
+            terms=lambda: Terms(RESERVATION, Charges(Decimal(18), 4900)),
             clock=self.clock,
             new_id=new_id,
         )

@@ -64,6 +64,9 @@ class InMemoryArchive:
         self._states: Iterator[ReplayState] = iter(states)
         self._state = ReplayState.STARTING
 
+    def ensure(self) -> None:
+        pass
+
     def start(self, name: str, rule: str, since: datetime | None, until: datetime) -> None:
         self.started.append((name, rule, since, until))
 

@@ -175,12 +175,12 @@ class LittleShop:
         self.service = OrderService(
             orders=self.orders,
             catalogue=self.catalogue,
-            carts=ShopCarts(self.carts),
+            carts=ShopCarts(lambda: self.carts),
             address_book=self.address_book,
             idempotency_keys=self.idempotency_keys,
             audit=self.audit,
             begin=self._begin,
-            terms=Terms(RESERVATION, charges or Charges(Decimal(0), 0)),
+            terms=lambda: Terms(RESERVATION, charges or Charges(Decimal(0), 0)),
             clock=clock,
             new_id=new_id,
         )

@@ -157,7 +157,8 @@ class InMemoryPayments:
 
     def refunding(self, limit: int) -> list[str]:
         found = [payment for payment in self._by_id.values() if payment.open_refunds]
-        return [payment.id for payment in sorted(found, key=lambda p: p.updated_at)][:limit]
+        in_turn = sorted(found, key=lambda p: (not p.has_unsent_refund, p.updated_at))
+        return [payment.id for payment in in_turn][:limit]
 
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
         return self.find(self._by_razorpay_order.get(razorpay_order_id, ""))

@@ -11,6 +11,7 @@ from payment.model import (
     PaymentStatus,
     RazorpayOrder,
     RazorpayRefund,
+    Unreadable,
 )
 from payment.reconciliation import (
     Checkpoint,
@@ -42,6 +43,8 @@ class FakeRecords:
 
     def __init__(self) -> None:
         self.attempts: list[Dated[Attempt]] = []
+        self.unreadable: list[Unreadable] = []
+        """What nobody understands, on top of every first page."""
         self.refunds: list[Dated[RazorpayRefund]] = []
         self.orders: list[Dated[RazorpayOrder]] = []
         self.before_call: Callable[[str], None] = lambda _: None
@@ -49,21 +52,21 @@ class FakeRecords:
 
     def payments_between(
         self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[Attempt]:
+    ) -> Sequence[Attempt | Unreadable]:
         self._note(f"payments {skip}")
-        return _page(self.attempts, since, until, skip, count)
+        return [*self._nonsense(skip), *_page(self.attempts, since, until, skip, count)]
 
     def refunds_between(
         self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[RazorpayRefund]:
+    ) -> Sequence[RazorpayRefund | Unreadable]:
         self._note(f"refunds {skip}")
-        return _page(self.refunds, since, until, skip, count)
+        return [*self._nonsense(skip), *_page(self.refunds, since, until, skip, count)]
 
     def orders_between(
         self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[RazorpayOrder]:
+    ) -> Sequence[RazorpayOrder | Unreadable]:
         self._note(f"orders {skip}")
-        return _page(self.orders, since, until, skip, count)
+        return [*self._nonsense(skip), *_page(self.orders, since, until, skip, count)]
 
     def order(self, razorpay_order_id: str) -> RazorpayOrder | None:
         found = (one.record for one in self.orders if one.record.id == razorpay_order_id)
@@ -85,8 +88,6 @@ class FakeRecords:
             price.minor,
             price.currency.value,
             status,
-            payment.id,
-            payment.order_id,
         )
         self.orders = [one for one in self.orders if one.record.id != order.id]
         self.orders.append(Dated(payment.created_at, order))
@@ -113,6 +114,9 @@ class FakeRecords:
         if attempt.is_taken:
             self.knows(payment, "paid")
         return attempt
+
+    def _nonsense(self, skip: int) -> list[Unreadable]:
+        return [] if skip else self.unreadable
 
     def _note(self, call: str) -> None:
         self.asked.append(call)

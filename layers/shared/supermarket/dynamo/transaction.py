@@ -13,6 +13,7 @@ from pynamodb.exceptions import TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from supermarket import telemetry
 from supermarket.contracts import Event
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import Row, database, error_code
@@ -97,6 +98,7 @@ class DynamoTransaction:
     def _raise_refusals(self, failure: TransactWriteError) -> None:
         """Return quietly when trying again makes sense; raise what the refusal means otherwise."""
         if error_code(failure) != "TransactionCanceledException":
+            telemetry.logger.error("no transaction", extra={"problem": str(failure.cause)})
             raise Unavailable("The database does not answer. Try again.") from failure
         reasons = failure.cancellation_reasons
         writes = chain.from_iterable(self._writes.values())
