@@ -43,7 +43,7 @@ sam-local: setup ## serve the HTTP API with `sam local start-api` on port 3001 (
 
 # --- checks and tests ----------------------------------------------------------------------------------------------
 
-.PHONY: check lint test validate iam-report
+.PHONY: check lint test validate iam-report bench
 check: lint validate ## the quick part: lint, types, template, contracts, architecture
 	@$(PYTHON) -m pytest -q tests/architecture tests/contracts
 
@@ -62,6 +62,9 @@ test: lint validate ## everything: checks, unit, contract, architecture and end-
 
 iam-report: setup ## compare each function's policy with the calls it made in the last end-to-end tests
 	@$(PYTHON) -m local iam-report
+
+bench: setup ## measure cold starts beside a bare handler, and the sizes of the last build
+	@$(PYTHON) -P benchmarks/cold_starts.py
 
 # --- AWS -----------------------------------------------------------------------------------------------------------
 

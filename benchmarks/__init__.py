@@ -1,0 +1,1 @@
+"""Measurements; nothing here is a test, since a time depends on the machine."""
