@@ -4,22 +4,27 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
+from io import BytesIO
 from typing import Any
+from zipfile import ZipFile
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from supermarket.clock import iso, new_id, utc_now
 from support.chat import Chat, chatting
-from support.deployed import aws, rows, table
+from support.deployed import aws, function, rows, table
 from support.shop import Person, at_once, client
 
 pytestmark = pytest.mark.e2e
 
 SOCKETS = 50
+MEGABYTE = 1024 * 1024
+MOST_OF_THE_WORKER = 200 * MEGABYTE  # unzipped; Lambda takes 250
 
 
 @pytest.fixture
@@ -69,6 +74,19 @@ def order(endpoints: dict[str, Any], fault: dict[str, Any]) -> None:
     client(endpoints["gemini"]).post("/simulator/faults", json=fault).raise_for_status()
 
 
+def recover(endpoints: dict[str, Any], word: str) -> None:
+    """The model is well again; trouble that other tests ordered stays."""
+    simulator = client(endpoints["gemini"])
+    simulator.delete("/simulator/faults", params={"about": word}).raise_for_status()
+
+
+def visit_about(endpoints: dict[str, Any], word: str) -> dict[str, Any]:
+    """When the model was asked, spoke and ended, the one time that a fault struck."""
+    visits = client(endpoints["gemini"]).get("/simulator/visits").json()["visits"]
+    [visit] = [one for one in visits if one["fault"] == word]
+    return dict(visit)
+
+
 # --- who gets in ----------------------------------------------------------------------------------
 
 
@@ -109,18 +127,94 @@ def test_signing_out_ends_open_connections(
 # --- what it survives -----------------------------------------------------------------------------
 
 
+NO_FRAMES = (
+    *("", "{", "[]", "null", "5", '"message"', "🛒", "\x00", "{}{}", "[" * 9_000),
+    *('{"a":1}', '{"action":5}', '{"action":null}', '{"action":["ping"]}', '{"action":"dance"}'),
+    *('{"action":"$default"}', '{"action":"MESSAGE","text":"hi"}', "{'action':'ping'}"),
+    *('{"action":"message","text":"\\ud800"}', '{"action":"message","text":"hi"'),
+    '{"action":"ping","action":"message"}',
+)
+NO_IDS = ("", "x", "../1", "%2e%2e", ["1"], {"S": "1"}, 7)
+NO_MESSAGES: tuple[dict[str, Any], ...] = (
+    *({}, {"text": ""}, {"text": 1}, {"text": None}, {"text": ["hi"]}, {"text": {"$ne": ""}}),
+    *({"text": "x" * 4_001}, {"text": "x" * 30_000}, {"text": "hi", "user": "01"}),
+    *({"text": "hi", "userId": "01"}, {"text": "hi", "role": "admin"}, {"text": "hi", "tools": []}),
+    *({"text": "hi", "clientMessageId": "x" * 65}, {"text": "hi", "clientMessageId": "a b"}),
+    *({"text": "hi", "conversationId": an_id} for an_id in NO_IDS),
+)
+
+
 def test_nonsense_is_told_so_and_the_connection_stays(chat: Chat) -> None:
-    for nonsense in ("", "{", "[]", "🛒", '{"action":"dance"}', '{"action":5}', '{"a":1}'):
+    for nonsense in NO_FRAMES:
         chat.socket.send(nonsense)
         assert chat.receive()["type"] == "error", nonsense
-    for frame in ({}, {"text": "x" * 4_001}, {"text": "hi", "user": "01"}, {"text": 1}):
-        chat.send("message", **frame)
-        assert chat.receive()["code"] == "INVALID", frame
-
     for event in ("$connect", "$disconnect"):  # a frame is neither
         chat.send(event)
     chat.send("ping")
     assert chat.receive() == {"type": "pong"}
+
+
+def test_a_message_has_its_own_fields_and_no_others(chat: Chat) -> None:
+    for frame in NO_MESSAGES:
+        chat.send("message", **frame)
+        assert chat.receive()["code"] == "INVALID", frame
+    chat.send("ping")
+    assert chat.receive() == {"type": "pong"}
+
+
+def test_ids_decisions_and_cursors_have_a_form(chat: Chat) -> None:
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        *(("confirm", {"messageId": an_id, "accept": True}) for an_id in NO_IDS),
+        *(("confirm", {"messageId": a_message_id(), "accept": yes}) for yes in ("true", 1, None)),
+        *(("history", {"conversationId": an_id}) for an_id in NO_IDS),
+        *(("history", {"cursor": cursor}) for cursor in (7, ["x"], "x" * 2_049)),
+        *(("stop", {"conversationId": an_id}) for an_id in NO_IDS),
+        ("ping", {"text": "hi"}),
+    ]
+    for action, frame in wrong:
+        chat.send(action, **frame)
+        assert chat.receive()["code"] == "INVALID", (action, frame)
+    chat.send("ping")
+    assert chat.receive() == {"type": "pong"}
+
+
+def a_message_id() -> str:
+    """As the shop makes them, and nobody's."""
+    return f"{new_id()}-{new_id()}"
+
+
+def test_what_belongs_to_somebody_else_is_unknown(
+    endpoints: dict[str, Any],
+    shelf: tuple[Person, list[dict[str, Any]]],
+    customer: Person,
+    chat: Chat,
+) -> None:
+    customer.takes(shelf[1][0])
+    placed = customer.orders().json()["order"]
+    asked = chat.ask(f"cancel my order {placed['id']}")["messageId"]
+    own = chat.conversation
+
+    thief = Person.register(endpoints)
+    with chatting(endpoints, thief) as other:
+        for action, frame in (
+            ("message", {"text": "what did I say?", "conversationId": own}),
+            ("history", {"conversationId": own}),
+            ("stop", {"conversationId": own}),
+            ("confirm", {"messageId": asked, "accept": True}),
+            ("confirm", {"messageId": asked, "accept": False}),
+            ("confirm", {"messageId": a_message_id(), "accept": True}),
+            ("message", {"text": "hi", "conversationId": new_id()}),
+        ):
+            other.send(action, **frame)
+            assert other.receive()["code"] in {"CONVERSATION_UNKNOWN", "MESSAGE_UNKNOWN"}, action
+        other.send("history")
+        assert other.receive()["messages"] == []
+    assert thief.delete(f"/api/ai/conversations/{own}").status_code == 404
+    assert customer.order(placed["id"])["status"] == "PENDING"
+    chat.send("history", conversationId=own)
+    [question, answer] = chat.receive()["messages"]
+    assert (answer["messageId"], answer["confirm"]["answered"]) == (asked, None)
+    assert "cancel my order" in question["text"]
 
 
 @pytest.mark.parametrize(("frame", "code"), [(b"\x00\xff", 1003), ("x" * 200_000, 1009)])
@@ -143,11 +237,7 @@ def test_a_flood_ends_its_own_connection_and_hurts_nobody(
         other.send("ping")
         other.receive()
         flood = pool.submit(_flood, chat)
-        for _ in range(3):
-            began = time.monotonic()
-            other.send("ping")
-            assert other.receive() == {"type": "pong"}
-            assert time.monotonic() - began < 2
+        waited = [answered_after(other) for _ in range(3)]
         with pytest.raises(ConnectionClosed):
             chat.until("nothing that ever comes")
         flood.result()
@@ -155,6 +245,15 @@ def test_a_flood_ends_its_own_connection_and_hurts_nobody(
     codes = [frame.get("code", "pong") for frame in chat.frames]
     assert codes[-1] == "FLOODING"
     assert len(codes) < 100
+    assert min(waited) < 2
+
+
+def answered_after(chat: Chat) -> float:
+    """Seconds."""
+    began = time.monotonic()
+    chat.send("ping")
+    assert chat.receive() == {"type": "pong"}
+    return time.monotonic() - began
 
 
 def has_sent(endpoints: dict[str, Any], person: Person, frames: int) -> None:
@@ -271,16 +370,15 @@ def test_a_client_that_drops_mid_answer_and_comes_back_has_the_whole_answer_once
 
 
 def test_an_answer_can_be_stopped(endpoints: dict[str, Any], chat: Chat) -> None:
-    word = slowly(endpoints, seconds=2)
+    word = slowly(endpoints, seconds=10)
     chat.send("message", text=f"hello {word}")
     chat.until("token")
-    began = time.monotonic()
 
     chat.send("stop")
 
-    done = chat.until("done")[-1]
-    assert done["status"] == "stopped"
-    assert time.monotonic() - began < 5
+    assert chat.until("done")[-1]["status"] == "stopped"
+    assert visit_about(endpoints, word)["finished_at"] is None
+    recover(endpoints, word)
     chat.conversation = chat.frames[0]["conversationId"]
     assert chat.say("hello")[-1]["status"] == "done"
 
@@ -288,40 +386,104 @@ def test_an_answer_can_be_stopped(endpoints: dict[str, Any], chat: Chat) -> None
 @pytest.mark.parametrize(
     "trouble",
     [
-        {"kind": "status", "status": 429, "times": 9},
-        {"kind": "status", "status": 500, "times": 9},
-        {"kind": "malformed", "times": 9},
-        {"kind": "cut", "times": 9},
+        {"kind": "status", "status": 429},
+        {"kind": "status", "status": 500},
+        {"kind": "cut"},
+        {"kind": "garbage"},
+        {"kind": "malformed"},
+        {"kind": "script", "calls": [{"name": "no_such_tool", "args": {}}]},
+        {"kind": "script", "calls": [{"name": "order_status", "args": {"order_id": [1]}}]},
     ],
-    ids=["busy", "broken", "malformed", "cut"],
+    ids=["busy", "broken", "cut", "garbage", "malformed", "made up", "mistyped"],
 )
 def test_a_model_in_trouble_costs_one_answer_and_nobody_elses(
     endpoints: dict[str, Any], customer: Person, chat: Chat, trouble: dict[str, Any]
 ) -> None:
     word = a_word()
-    order(endpoints, {**trouble, "about": word})
+    order(endpoints, {**trouble, "about": word, "times": 99})
     with chatting(endpoints, Person.register(endpoints)) as other:
-        told = chat.say(f"hello {word}")[-1]
+        told = chat.say(f"hello {word}")
         assert other.say("hello")[-1]["type"] == "done"
 
-    # a call that the model garbles again and again may end in an apology instead
-    assert told["type"] == "error" or trouble["kind"] == "malformed"
-    client(endpoints["gemini"]).delete("/simulator/faults").raise_for_status()
+    assert (told[-1]["type"], told[-1]["code"]) == ("error", "MODEL_UNAVAILABLE")
+    assert told[-1]["messageId"] == told[0]["messageId"]
+    recover(endpoints, word)
     assert chat.say("hello")[-1]["type"] == "done"
 
 
-def test_the_first_words_are_not_held_up(endpoints: dict[str, Any], chat: Chat) -> None:
-    chat.say("hello")
-    late = []
-    for _ in range(5):
-        chat.frames.clear()
-        chat.at.clear()
-        chat.say("hello")
-        first = next(n for n, frame in enumerate(chat.frames) if frame["type"] == "token")
-        visits = client(endpoints["gemini"]).get("/simulator/visits").json()["visits"]
-        late.append(chat.at[first] - visits[-1]["first_words_at"])
+def test_a_model_that_says_nothing_for_a_minute_keeps_nobody_else_waiting(
+    endpoints: dict[str, Any], chat: Chat
+) -> None:
+    word = a_word()
+    order(endpoints, {"kind": "hang", "seconds": 600, "about": word, "times": 99})
+    chat.send("message", text=f"hello {word}")
+    with chatting(endpoints, Person.register(endpoints)) as other:
+        for _ in range(3):
+            assert other.say("hello")[-1]["type"] == "done"
+    chat.send("ping")
 
-    assert sorted(late)[2] < 0.3, late
+    frames = chat.until("error")
+
+    assert {"type": "pong"} in frames
+    assert frames[-1]["code"] in {"MODEL_UNAVAILABLE", "TOO_SLOW"}
+    recover(endpoints, word)
+    chat.conversation = chat.frames[0]["conversationId"]
+    assert chat.say("hello")[-1]["type"] == "done"
+
+
+def test_a_tool_that_breaks_ends_one_answer_with_an_error(
+    endpoints: dict[str, Any],
+    shelf: tuple[Person, list[dict[str, Any]]],
+    customer: Person,
+    chat: Chat,
+) -> None:
+    customer.takes(shelf[1][0])
+    with (
+        spoilt_cart(endpoints, customer),
+        chatting(endpoints, Person.register(endpoints)) as other,
+    ):
+        told = chat.say("what is in my cart?")
+        assert other.say("what is in my cart?")[-1]["type"] == "done"
+
+    assert [(f["name"], f["status"]) for f in told if f["type"] == "tool"] == [
+        ("show_cart", "started"),
+        ("show_cart", "failed"),
+    ]
+    assert (told[-1]["type"], told[-1]["code"]) == ("error", "TOOL_BROKE")
+    assert "1 x Basmati rice" in chat.ask("what is in my cart?")["text"]
+
+
+@contextmanager
+def spoilt_cart(endpoints: dict[str, Any], person: Person) -> Iterator[None]:
+    """For a while it is as no code of ours would write it."""
+    dynamodb, name = aws(endpoints, "dynamodb"), table(endpoints, "cart")
+    [cart] = [row for row in rows(endpoints, "cart") if row["userId"]["S"] == person.id]
+    spoilt = {field: {"S": "spoilt"} for field in cart if field != "userId"}
+    dynamodb.put_item(TableName=name, Item={**cart, **spoilt})
+    try:
+        yield
+    finally:
+        dynamodb.put_item(TableName=name, Item=cart)
+
+
+def test_the_first_words_are_not_held_up(endpoints: dict[str, Any], chat: Chat) -> None:
+    """On a machine with other things to do the quickest of several answers tells."""
+    chat.say("hello")
+    late = [held_up(endpoints, chat) for _ in range(8)]
+    assert min(late) < 0.3, late
+
+
+def held_up(endpoints: dict[str, Any], chat: Chat) -> float:
+    """Seconds between the model's first words and their arrival."""
+    word = a_word()
+    order(endpoints, {"kind": "slow", "seconds": 0.3, "about": word})
+    chat.frames.clear()
+    chat.at.clear()
+    chat.say(f"hello {word}")
+    first = next(n for n, frame in enumerate(chat.frames) if frame["type"] == "token")
+    visit = visit_about(endpoints, word)
+    assert chat.at[first] < visit["finished_at"]
+    return float(chat.at[first] - visit["first_words_at"])
 
 
 def test_of_many_messages_at_once_one_is_answered_and_a_repeated_one_is_said_once(
@@ -393,16 +555,41 @@ def test_fifty_sockets_are_all_answered_in_order_and_none_mixed(
     endpoints: dict[str, Any], shelf: tuple[Person, list[dict[str, Any]]]
 ) -> None:
     people = at_once([lambda: Person.register(endpoints) for _ in range(10)])
+    words = [a_word() for _ in range(SOCKETS)]
+    for word in words:
+        text = f"I heard you say {word}, and nothing but {word}, and I will remember it: {word}."
+        order(endpoints, {"kind": "script", "text": text, "about": word})
 
     def talk(number: int) -> list[dict[str, Any]]:
         with chatting(endpoints, people[number % len(people)]) as chat:
-            return chat.say(f"hello, my number is {number}")
+            return chat.say(f"hello {words[number]}")
 
     answers = at_once([partial(talk, number) for number in range(SOCKETS)])
 
     assert len({frames[0]["messageId"] for frames in answers}) == SOCKETS
-    for frames in answers:
+    for word, frames in zip(words, answers, strict=True):
+        assert {each for each in words if each in json.dumps(frames)} == {word}
         assert frames[-1]["type"] == "done", frames[-1]
         assert {frame["messageId"] for frame in frames} == {frames[0]["messageId"]}
         tokens = [frame["text"] for frame in frames if frame["type"] == "token"]
         assert "".join(tokens) == frames[-2]["text"]
+
+
+def test_the_worker_with_all_its_layers_is_far_from_lambdas_limit(
+    endpoints: dict[str, Any],
+) -> None:
+    cloud = aws(endpoints, "lambda")
+    worker = cloud.get_function(FunctionName=function(endpoints, "ai_buddy.turns.run_turn"))
+    layers = [layer["Arn"] for layer in worker["Configuration"]["Layers"]]
+    assert len(layers) == 3
+    contents = [cloud.get_layer_version_by_arn(Arn=arn)["Content"] for arn in layers]
+
+    sizes = [unzipped(each["Location"]) for each in (worker["Code"], *contents)]
+
+    assert min(sizes) > 0
+    assert sum(sizes) < MOST_OF_THE_WORKER, [size // MEGABYTE for size in sizes]
+
+
+def unzipped(location: str) -> int:
+    with ZipFile(BytesIO(httpx.get(location).raise_for_status().content)) as archive:
+        return sum(file.file_size for file in archive.infolist())
