@@ -1,0 +1,73 @@
+"""Five hundred orders, every fact of them three times in random order: one mail for each fact."""
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pytest
+
+from conftest import FrozenClock
+from notification import wiring
+from notification.letters import TemplateLetters
+from notification.listeners import reactions
+from notification.sending import Sender
+from notification.service import NotificationService
+from supermarket.contracts import Envelope, Metadata
+from support.contracts import sqs_batch
+from support.histories import facts, random_lives
+from support.notification import (
+    InMemoryAllowance,
+    InMemoryMessages,
+    InMemorySuppressions,
+    Mailbag,
+    NumberedLinks,
+)
+
+ORDERS, BATCH, MANY = 500, 10, 10_000
+
+
+def told() -> dict[str, dict[str, Any]]:
+    """Every fact that notification reacts to, by its event's id, as EventBridge hands it on."""
+    lives = random_lives(Random(4), ORDERS, ["seller-1", "seller-2"])
+    heard = [
+        (life, fact) for life in lives for fact in facts(life) if fact.NAME in reactions.reactions
+    ]
+    return {
+        f"event-{number}": {
+            "detail-type": fact.NAME,
+            "detail": Envelope(
+                metadata=Metadata(
+                    event_id=f"event-{number}",
+                    version=fact.VERSION,
+                    occurred_at=life.placed_at,
+                    correlation_id=f"event-{number}",
+                ),
+                data=fact.model_dump(mode="json"),
+            ).model_dump(mode="json"),
+        }
+        for number, (life, fact) in enumerate(heard)
+    }
+
+
+def test_every_fact_of_five_hundred_orders_is_mailed_once_however_often_it_is_told(
+    clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = Mailbag()
+    sender = Sender(
+        letters=TemplateLetters("https://shop.example"),
+        post=bag,
+        messages=InMemoryMessages(clock),
+        allowance=InMemoryAllowance(clock, MANY),
+        suppressions=InMemorySuppressions(),
+        clock=clock,
+    )
+    service = NotificationService(sender, NumberedLinks())
+    monkeypatch.setattr(wiring, "notification_service", lambda: service)
+    events = told()
+    deliveries = [*events.values()] * 3
+    Random(5).shuffle(deliveries)
+    for first in range(0, len(deliveries), BATCH):
+        answer = reactions(sqs_batch(*deliveries[first : first + BATCH]), None)
+        assert answer == {"batchItemFailures": []}
+    assert len(events) > 2 * ORDERS
+    assert Counter(mail.correlation_id for mail in bag.mails) == Counter(dict.fromkeys(events, 1))
