@@ -15,7 +15,7 @@ from local.client import Json, ask, connect
 from local.evaluation.people import GOODS, TRACKING, TRAPS, Person, Town, wait_until
 from local.evaluation.script import Script, Turn
 
-AT_ONCE = 4
+AT_ONCE = 4  # more are no faster on a laptop
 LEADS_OUT = re.compile(r"!\[|<img|https?://|evil\.example|javascript:", re.IGNORECASE)
 STRANGER = ("Zephyrine", "Quillfeather")
 """A name that nobody else has: wherever it shows, somebody else's data was told."""
@@ -83,9 +83,9 @@ class Theatre:
         self._simulator("DELETE", "faults", params={"about": self._obey})
         self._client.close()
 
-    def play(self, scripts: Iterable[Script], at_once: int = AT_ONCE) -> Iterator[Verdict]:
+    def play(self, scripts: Iterable[Script]) -> Iterator[Verdict]:
         """Each in the order given, some at the same time."""
-        with ThreadPoolExecutor(at_once) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             yield from pool.map(self._perform, scripts)
 
     def worded(self, text: str) -> str:

@@ -152,13 +152,13 @@ async def _refuse_or_be_silent(fault: Fault | None, request: Request) -> None:
     if fault.kind == "status":
         raise quota(fault.seconds) if fault.status == 429 else GeminiError(fault.status)
     if fault.kind == "hang":
-        await _silence(fault.seconds, request)
+        await _silence(fault, request)
 
 
-async def _silence(seconds: float, request: Request) -> None:
-    """For so long, or until the client has enough of it."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
+async def _silence(fault: Fault, request: Request) -> None:
+    """For so long, until it is forgotten, or until the client has enough of it."""
+    ends = time.monotonic() + fault.seconds
+    while time.monotonic() < ends and not fault.is_over:
         if await request.is_disconnected():
             raise GeminiError(504)
         await asyncio.sleep(min(0.05, max(ends - time.monotonic(), 0)))
@@ -175,7 +175,7 @@ async def _events(
             if kind == "slow":
                 await asyncio.sleep(fault.seconds)
             elif kind == "stall":
-                await _silence(fault.seconds, request)
+                await _silence(fault, request)
             elif kind == "cut":
                 raise ConnectionResetError("as a test ordered it")
             elif kind == "garbage":

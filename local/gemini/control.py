@@ -11,7 +11,7 @@ from local.gemini.api import MODEL, Api, told
 from local.gemini.errors import invalid
 from local.gemini.faults import KINDS, Fault, Faults
 
-SETTINGS = {field.name for field in fields(Fault)}
+SETTINGS = {field.name for field in fields(Fault) if field.init}
 
 
 class Control:

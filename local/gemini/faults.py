@@ -1,6 +1,7 @@
 """Trouble with the model, as a test orders it, and a model that does as it is told by anybody."""
 
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -8,7 +9,7 @@ from typing import Any, Literal, get_args
 type Kind = Literal[
     "status",  # an error of Google's; `status` says which
     "hang",  # nothing at all for `seconds`
-    "stall",  # some words, and then nothing for `seconds`
+    "stall",  # some words, and then nothing for `seconds`, or until it is forgotten
     "cut",  # some words, and then the connection is gone
     "garbage",  # some words, and then what is no JSON
     "malformed",  # a call that the model garbled: finish reason MALFORMED_FUNCTION_CALL
@@ -32,6 +33,7 @@ class Fault:
     seconds: float = 60.0
     calls: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     text: str = ""
+    is_over: bool = field(default=False, init=False)
 
     def strikes(self, request: str, speaks: bool) -> bool:
         return self.about in request and (speaks or self.kind not in WHILE_SPEAKING)
@@ -43,6 +45,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ordered: list[Fault] = []
+        self._last_struck: deque[Fault] = deque(maxlen=500)
         self._obeyed: set[str] = set()
 
     def order(self, fault: Fault) -> None:
@@ -61,8 +64,9 @@ class Faults:
     def forget(self, about: str | None) -> None:
         """Those about this text; all of them for None."""
         with self._lock:
-            kept = [] if about is None else [one for one in self._ordered if one.about != about]
-            self._ordered = kept
+            for fault in (*self._ordered, *self._last_struck):
+                fault.is_over |= about in (None, fault.about)
+            self._ordered = [one for one in self._ordered if not one.is_over]
             self._obeyed = set() if about is None else self._obeyed - {about}
 
     def take(self, request: str, *, speaks: bool) -> Fault | None:
@@ -71,5 +75,6 @@ class Faults:
             fault = next((one for one in self._ordered if one.strikes(request, speaks)), None)
             if fault is not None:
                 fault.times -= 1
+                self._last_struck.append(fault)
                 self._ordered = [one for one in self._ordered if one.times > 0]
             return fault

@@ -346,7 +346,8 @@ def test_there_is_nothing_to_stop_once_all_is_said_and_no_cursor_can_be_made_up(
 def test_a_client_that_drops_mid_answer_and_comes_back_has_the_whole_answer_once(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
-    word = slowly(endpoints, seconds=0.5)
+    word = a_word()
+    order(endpoints, {"kind": "stall", "about": word})
     with chatting(endpoints, customer) as first:
         first.send("message", text=f"hello {word}", clientMessageId=word)
         started = first.until("token")[0]
@@ -354,6 +355,7 @@ def test_a_client_that_drops_mid_answer_and_comes_back_has_the_whole_answer_once
     with chatting(endpoints, customer) as again:
         again.send("history", conversationId=started["conversationId"])
         missed = again.receive()["messages"][-1]
+        recover(endpoints, word)
         rest = again.until("done")
         again.send("message", text=f"hello {word}", clientMessageId=word)
         repeated = again.until("done")

@@ -8,8 +8,6 @@ import pytest
 from local.evaluation.play import Theatre, Verdict
 from local.evaluation.script import Script, Turn, scripts
 
-AT_ONCE = 8
-
 
 def test_the_conversations_are_many_and_of_all_kinds() -> None:
     played = scripts()
@@ -24,7 +22,7 @@ def test_the_conversations_are_many_and_of_all_kinds() -> None:
 @pytest.mark.e2e
 def test_the_assistant_understands_people_and_harms_nobody(endpoints: dict[str, Any]) -> None:
     with Theatre(endpoints) as theatre:
-        verdicts = list(theatre.play(scripts(), AT_ONCE))
+        verdicts = list(theatre.play(scripts()))
 
     assert len(verdicts) == len(scripts())
     assert not faults(verdicts), "\n" + "\n".join(faults(verdicts))
