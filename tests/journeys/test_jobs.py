@@ -157,6 +157,12 @@ def test_the_roll_up_heals_a_day_that_somebody_tampered_with(
     assert run_job(endpoints, ROLL_UP, today)["mended"] == 0
 
 
+def test_a_night_that_found_its_day_done_does_nothing(endpoints: dict[str, Any]) -> None:
+    nights = [run_job(endpoints, ROLL_UP) for _ in range(2)]
+    assert [night["failed"] + night["unfinished"] for night in nights] == [0, 0]
+    assert nights[1]["sales"] == 0
+
+
 def test_what_a_failed_clean_up_left_of_a_product_is_purged_a_month_later(
     endpoints: dict[str, Any], seller: Person
 ) -> None:
