@@ -12,7 +12,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from operations.model import Consumer, Replay, ReplayState
-from supermarket.errors import NotFound
+from supermarket.clock import iso
+from supermarket.errors import Invalid, NotFound
 
 COUNTS = (
     "ApproximateNumberOfMessages",
@@ -111,10 +112,13 @@ class EventArchive:
 
     def start(self, name: str, rule: str, since: datetime | None, until: datetime) -> None:
         archive = self._described()
+        oldest: datetime = archive["CreationTime"] - BEFORE_THE_ARCHIVE
+        if until <= oldest:
+            raise Invalid(f"The archive has no event before {iso(oldest)}: end the range later")
         client("events").start_replay(
             ReplayName=name,
             EventSourceArn=archive["ArchiveArn"],
-            EventStartTime=since or archive["CreationTime"] - BEFORE_THE_ARCHIVE,
+            EventStartTime=since or oldest,
             EventEndTime=until,
             Destination={"Arn": archive["EventSourceArn"], "FilterArns": [rule]},
         )

@@ -139,13 +139,22 @@ def test_what_waits_in_a_queue_is_counted_also_when_somebody_holds_it(bus: str) 
 def test_a_replay_goes_to_the_rule_that_was_asked_for(bus: str) -> None:
     archive = EventArchive(bus)
     rule = EventConsumers(bus).named("seller_dashboard").rule
-    archive.start("first", rule, None, NOON)
+    created = client("events").describe_archive(ArchiveName=bus)["CreationTime"]
+    until = created.replace(microsecond=0) + timedelta(hours=1)
+    archive.start("first", rule, None, until)
     started = client("events").describe_replay(ReplayName="first")
     assert started["Destination"]["FilterArns"] == [rule]
-    assert started["EventEndTime"] == NOON
-    created = client("events").describe_archive(ArchiveName=bus)["CreationTime"]
+    assert started["EventEndTime"] == until
     assert started["EventStartTime"] < created
-    assert archive.look("first").until == NOON
+    assert archive.look("first").until == until
+
+
+def test_a_replay_of_times_before_the_archive_is_refused_with_its_beginning(bus: str) -> None:
+    created = client("events").describe_archive(ArchiveName=bus)["CreationTime"]
+    beginning = iso(created - timedelta(days=1))
+    with pytest.raises(Invalid, match=f"no event before {beginning}"):
+        EventArchive(bus).start("first", "rule", None, created - timedelta(days=365))
+    assert client("events").list_replays()["Replays"] == []
 
 
 def test_a_stage_without_an_archive_is_told(bus: str) -> None:
