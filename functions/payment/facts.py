@@ -44,6 +44,7 @@ def audited(payment: Payment | None) -> Facts:
         "razorpayOrderId": payment.razorpay_order_id,
         "razorpayPaymentId": payment.razorpay_payment_id,
         "feeMinor": payment.fee.minor if payment.fee else None,
+        "feeCurrency": payment.fee.currency.value if payment.fee else None,
         "refundedMinor": payment.refunded.minor,
         **{f"surplus {one.attempt_id}": payment.price.minor for one in payment.surplus},
         **{f"refund {one.id}": f"{one.status} {one.amount.minor}" for one in payment.refunds},

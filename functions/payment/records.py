@@ -32,7 +32,7 @@ def attempt_of(record: Any) -> Attempt:
             razorpay_order_id=record["order_id"],
             minor=_whole(record["amount"]),
             currency=_text(record["currency"]),
-            status=AttemptStatus(record["status"]),
+            status=_status(record),
             fee=_fee(record),
         )
     except (KeyError, TypeError, ValueError):
@@ -70,9 +70,18 @@ def _amount(minor: int, currency: str) -> Money | ForeignMoney:
     return Money(minor, Currency(currency))
 
 
+def _status(record: Any) -> AttemptStatus:
+    status = AttemptStatus(record["status"])
+    # what was only set aside and went back by itself was never taken
+    was_taken = status is not AttemptStatus.REFUNDED or record.get("captured") is not False
+    return status if was_taken else AttemptStatus.FAILED
+
+
 def _fee(record: Any) -> Money | None:
-    """Known once the money was taken; of foreign money, which is none of ours, it is left out."""
-    fee, currency = record.get("fee"), record["currency"]
+    """Known once the money was taken. Razorpay charges it in the money of the account, rupees,
+    whatever the customer paid in.
+    """
+    fee, currency = record.get("fee"), record.get("base_currency") or Currency.INR
     return Money(_whole(fee), Currency(currency)) if fee and currency in set(Currency) else None
 
 

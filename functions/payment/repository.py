@@ -89,6 +89,7 @@ class SurplusMap(MapAttribute[str, object]):
 
     attempt_id = UnicodeAttribute(attr_name="attemptId")
     fee_minor = NumberAttribute(attr_name="feeMinor", null=True)
+    fee_currency = UnicodeAttribute(attr_name="feeCurrency", null=True)
 
 
 class ByRefunding(GlobalSecondaryIndex["PaymentRow"]):
@@ -136,6 +137,7 @@ class PaymentRow(Row):
     failure = UnicodeAttribute(null=True)
     declined = UnicodeSetAttribute(null=True)
     fee_minor = NumberAttribute(attr_name="feeMinor", null=True)
+    fee_currency = UnicodeAttribute(attr_name="feeCurrency", null=True)
     refunds: ListAttribute[RefundMap] = ListAttribute(of=RefundMap, null=True)
     refunding = UnicodeAttribute(null=True)
     surplus: ListAttribute[SurplusMap] = ListAttribute(of=SurplusMap, null=True)
@@ -166,6 +168,7 @@ class PaymentRow(Row):
             # DynamoDB knows no empty set
             declined=set(payment.declined) or None,
             fee_minor=payment.fee.minor if payment.fee else None,
+            fee_currency=payment.fee.currency.value if payment.fee else None,
             refunds=[RefundMap.of(refund) for refund in payment.refunds] or None,
             refunding=_refunding(payment),
             surplus=[_surplus_map(one) for one in payment.surplus] or None,
@@ -190,10 +193,11 @@ class PaymentRow(Row):
             razorpay_payment_id=self.razorpay_payment_id,
             failure=Failure(self.failure) if self.failure else None,
             declined=frozenset(self.declined or ()),
-            fee=_fee(self.fee_minor, currency),
+            fee=_fee(self.fee_minor, self.fee_currency or currency),
             refunds=tuple(refund.refund(currency) for refund in self.refunds or ()),
             surplus=tuple(
-                Surplus(one.attempt_id, _fee(one.fee_minor, currency)) for one in self.surplus or ()
+                Surplus(one.attempt_id, _fee(one.fee_minor, one.fee_currency or currency))
+                for one in self.surplus or ()
             ),
             version=int(self.version),
         )
@@ -427,6 +431,7 @@ def _changes(row: PaymentRow) -> list[Action]:
         (PaymentRow.failure, row.failure),
         (PaymentRow.declined, row.declined),
         (PaymentRow.fee_minor, row.fee_minor),
+        (PaymentRow.fee_currency, row.fee_currency),
         (PaymentRow.refunds, row.refunds),
         (PaymentRow.refunding, row.refunding),
         (PaymentRow.surplus, row.surplus),
@@ -444,12 +449,16 @@ def _refunding(payment: Payment) -> str | None:
 
 
 def _surplus_map(surplus: Surplus) -> SurplusMap:
-    fee_minor = surplus.fee.minor if surplus.fee else None
-    return SurplusMap(attempt_id=surplus.attempt_id, fee_minor=fee_minor)
+    fee = surplus.fee
+    return SurplusMap(
+        attempt_id=surplus.attempt_id,
+        fee_minor=fee.minor if fee else None,
+        fee_currency=fee.currency.value if fee else None,
+    )
 
 
-def _fee(minor: float | None, currency: Currency) -> Money | None:
-    return Money(int(minor), currency) if minor else None
+def _fee(minor: float | None, currency: str) -> Money | None:
+    return Money(int(minor), Currency(currency)) if minor else None
 
 
 def _payment_key(payment_id: str) -> str:

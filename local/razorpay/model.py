@@ -14,6 +14,8 @@ RefundStatus = Literal["pending", "processed", "failed"]
 _ID_ALPHABET = string.ascii_letters + string.digits
 _FEE_PERCENT = {"INR": 2}
 _INTERNATIONAL_FEE_PERCENT = 3
+_BASE_CURRENCY = "INR"  # of the account: fees are charged in it
+_PERCENT_OF_RATE = 8_500  # every foreign currency is worth 85 rupees
 _TAX_PERCENT_OF_FEE = 18
 
 
@@ -83,9 +85,20 @@ class Payment:
     def refundable(self) -> int:
         return self.amount - self.amount_refunded
 
+    @property
+    def is_international(self) -> bool:
+        return self.currency != _BASE_CURRENCY
+
+    @property
+    def base_amount(self) -> int:
+        """In the money of the account."""
+        if not self.is_international:
+            return self.amount
+        return percent_of(self.amount, _PERCENT_OF_RATE)
+
     def captured(self) -> "Payment":
         percent = _FEE_PERCENT.get(self.currency, _INTERNATIONAL_FEE_PERCENT)
-        fee = percent_of(self.amount, percent)
+        fee = percent_of(self.base_amount, percent)
         tax = percent_of(fee, _TAX_PERCENT_OF_FEE)
         return replace(self, status="captured", fee=fee + tax, tax=tax)
 
@@ -113,7 +126,7 @@ class Payment:
             "status": self.status,
             "order_id": self.order_id,
             "invoice_id": None,
-            "international": self.currency != "INR",
+            "international": self.is_international,
             "amount_refunded": self.amount_refunded,
             "refund_status": self.refund_status,
             "captured": self.status in ("captured", "refunded"),
@@ -124,9 +137,16 @@ class Payment:
             "fee": self.fee,
             "tax": self.tax,
             "created_at": self.created_at,
+            **self._base(),
             **self._method(),
             **self._failure(),
         }
+
+    def _base(self) -> dict[str, Any]:
+        """Told of international payments only."""
+        if not self.is_international:
+            return {}
+        return {"base_amount": self.base_amount, "base_currency": _BASE_CURRENCY}
 
     def _method(self) -> dict[str, Any]:
         """How it was paid: with the UPI addresses that Razorpay's own test mode offers."""

@@ -70,6 +70,16 @@ def test_a_fee_that_becomes_known_later_is_booked_then() -> None:
     assert charged.charged(an_attempt(after, "pay_1", fee=2_000), NOON) == charged
 
 
+def test_a_fee_of_a_payment_in_dollars_is_an_entry_in_rupees() -> None:
+    before = a_payment(a_caller(), Money(1_000, Currency.USD))
+    attempt = Attempt("pay_1", before.razorpay_order_id, 1_000, "USD", AttemptStatus.CAPTURED)
+    charged = replace(attempt, fee=Money(3_009, Currency.INR))
+    capture, fee = entries_between(before, before.completed(charged, NOON))
+    assert capture.currency is Currency.USD
+    assert fee.currency is Currency.INR
+    assert fee.lines == lines((Account.FEES, 3_009), (Account.RAZORPAY, -3_009))
+
+
 def test_what_was_paid_once_too_often_is_owed_until_it_is_back() -> None:
     _, paid = completed(fee=1_000)
     twice = paid.taken_again(an_attempt(paid, "pay_2"), NOON)

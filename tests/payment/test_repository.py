@@ -21,7 +21,7 @@ from payment.ports import HandledWebhooks, Overtaken, Payments
 from payment.repository import DynamoHandledWebhooks, DynamoPayments
 from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.money import Money
+from supermarket.money import Currency, Money
 from supermarket.transaction import BeginTransaction
 from support.api import a_caller
 from support.in_memory import InMemoryOutbox
@@ -69,6 +69,17 @@ def test_a_payment_is_found_by_itself_its_order_and_its_razorpay_order(store: St
     assert payments.find(payment.id) == payment
     assert payments.find_by_order(payment.order_id) == payment
     assert payments.find_by_razorpay_order(payment.razorpay_order_id) == payment
+
+
+def test_a_fee_is_kept_in_the_money_that_it_was_charged_in(store: Store) -> None:
+    payments, _ = store
+    payment = keep(store, a_payment(a_caller(), Money(1_000, Currency.USD)))
+    fee = Money(3_009, Currency.INR)
+    taken = replace(attempt(payment), status=AttemptStatus.CAPTURED, fee=fee)
+    paid = save(store, payment, payment.completed(taken, LATER))
+    twice = save(store, paid, paid.taken_again(replace(taken, id="pay_2"), LATER))
+    assert payments.find(payment.id) == twice
+    assert (twice.fee, twice.fee_of("pay_2")) == (fee, fee)
 
 
 def test_unknown_ids_find_nothing(store: Store) -> None:

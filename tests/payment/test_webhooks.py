@@ -9,13 +9,21 @@ import razorpay
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment.model import Attempt, AttemptStatus, Failure, PaymentStatus, RefundStatus
+from payment.model import (
+    Attempt,
+    AttemptStatus,
+    Failure,
+    PaymentStatus,
+    RazorpayRefund,
+    RefundStatus,
+)
 from payment.webhooks import Webhooks, is_signed
 from supermarket.contracts import PaymentCompleted, PaymentFailed, PaymentRefunded
 from supermarket.errors import Conflict, Invalid, Unavailable
 from supermarket.money import Currency, Money
 from support.in_memory import InMemoryTransaction
 from support.payment import (
+    PRICE,
     WEBHOOK_SECRET,
     InMemoryHandledWebhooks,
     SentWebhook,
@@ -24,6 +32,8 @@ from support.payment import (
     a_refund_webhook,
     a_webhook,
     as_event,
+    on_the_wire,
+    refund_on_the_wire,
 )
 
 OLD_SECRET = "the one before"
@@ -299,3 +309,15 @@ def test_all_reports_of_a_paid_and_refunded_order_in_any_order_come_to_the_same(
     assert len(till.shop.outbox.of(PaymentCompleted)) == 1
     assert len(till.shop.outbox.of(PaymentRefunded)) == 1
     assert len(till.shop.ledger.entries) == 2
+
+
+def test_what_was_set_aside_and_went_back_by_itself_is_no_money_that_moved(till: Till) -> None:
+    attempt = till.attempt(AttemptStatus.AUTHORIZED)
+    till.shop.service.call_off(till.shop.order.id, Failure.ORDER_EXPIRED)
+    back = RazorpayRefund("rfnd_1", attempt.id, PRICE, RefundStatus.PROCESSED)
+    record = on_the_wire(replace(attempt, status=AttemptStatus.REFUNDED)) | {"captured": False}
+    payload = {"refund": {"entity": refund_on_the_wire(back)}, "payment": {"entity": record}}
+    assert till.receive(a_webhook(as_event("refund.processed", payload))) is False
+    assert till.shop.kept.status is PaymentStatus.FAILED
+    assert till.shop.ledger.entries == {}
+    assert till.shop.outbox.of(PaymentRefunded) == []
