@@ -59,6 +59,10 @@ class Cancelled(Conflict):
     """The order is gone for good."""
 
 
+class Expired(Cancelled):
+    """The order is gone for good, since it was not paid in time."""
+
+
 @dataclass(frozen=True)
 class OrderPage:
     """Some of a customer's orders; `next_before` is where the next page begins, if there is
@@ -236,8 +240,7 @@ class OrderService:
     def payable(self, order_id: str, customer_id: str) -> Order:
         """The customer's own order, if it waits for its payment and its stock is still held."""
         order = self._own(order_id, customer_id)
-        if order.status is OrderStatus.CANCELLED:
-            raise Cancelled("An order that is CANCELLED cannot be paid")
+        _refuse_if_gone(order)
         if order.status is not OrderStatus.PENDING:
             raise Conflict(f"An order that is {order.status} cannot be paid")
         if order.is_expired(self._clock()):
@@ -290,8 +293,12 @@ class OrderService:
         self._advance(order_id, self._confirm)
 
     def confirm_waiting(self, order_id: str) -> bool:
-        """The same for an order whose news of that got lost; False when it waits for none."""
-        if self._find(order_id).status is not OrderStatus.PENDING:
+        """The same for an order whose news of that got lost; False when it waits for none,
+        Cancelled when it is gone.
+        """
+        order = self._find(order_id)
+        _refuse_if_gone(order)
+        if order.status is not OrderStatus.PENDING:
             return False
         self.confirm(order_id)
         return True
@@ -446,6 +453,12 @@ def _seen(order: Order, caller: Caller) -> Order:
     if seen is None:
         raise NotFound(NO_SUCH_ORDER)
     return seen
+
+
+def _refuse_if_gone(order: Order) -> None:
+    if order.status is OrderStatus.CANCELLED:
+        gone = Expired if order.timeline[-1].by is Actor.EXPIRY else Cancelled
+        raise gone("An order that is CANCELLED cannot be paid")
 
 
 def _audited(order: Order) -> dict[str, str | None]:

@@ -13,10 +13,10 @@ from payment.model import (
     RazorpayRefund,
     Unreadable,
 )
-from payment.ports import Nonsense, OrderGone, Refused
+from payment.ports import Nonsense, NotNow, OrderExpired, OrderGone, Refused
 from payment.records import NotARecord, attempt_of, order_of, refund_of
 from supermarket import telemetry
-from supermarket.errors import BadGateway, NotFound, Unavailable
+from supermarket.errors import BadGateway, Conflict, NotFound, Unavailable
 from supermarket.money import Money
 
 # whatever the account's dashboard says: what is only authorized goes back to the customer in days
@@ -34,9 +34,12 @@ TRIES = 3
 FIRST_WAIT_SECONDS = 0.2
 LARGEST_PAGE = 100
 IDEMPOTENCY_HEADER = "X-Refund-Idempotency"
-NO_REFUSALS = {401, 429}
+NO_REFUSALS = {401, 409, 429}
+# what Razorpay calls a bad request, too, and takes later: its words are all that tells them apart
+FOR_NOW = ("in progress", "enough balance", "insufficient balance")
 
 REFUSED = "Razorpay refused the request. Nothing was changed."
+NOT_NOW = "Razorpay cannot do this now. Nothing was changed; try again."
 DOWN = "Razorpay does not answer. Nothing was changed; try again."
 FAILING = "Razorpay has trouble. Nothing was changed; try again."
 NONSENSE = "Razorpay's answer makes no sense. Nothing was changed; try again."
@@ -91,7 +94,7 @@ class RazorpayApi:
                     attempt.id, attempt.minor, currency, timeout=TIMEOUT_SECONDS
                 )
             )
-        except Refused:
+        except (Refused, NotNow):
             # somebody else may have captured it at this very moment: the record knows
             return self.attempt(attempt.id)
         return _read(attempt_of, answer)
@@ -179,6 +182,8 @@ class RazorpayApi:
             return call()
         except errors.BadRequestError as refusal:
             telemetry.logger.warning("Razorpay refused", extra={"refusal": str(refusal)})
+            if any(words in str(refusal).lower() for words in FOR_NOW):
+                raise NotNow(NOT_NOW) from refusal
             raise Refused(REFUSED) from refusal
         except exceptions.Timeout as slow:
             raise _reported(TooSlow(DOWN)) from slow
@@ -194,8 +199,9 @@ class RazorpayApi:
 
 
 def raise_for_trouble(response: Any, *_: Any, **__: Any) -> None:
-    """A hook of the SDK's HTTP session. The SDK calls it a bad request when its key is not taken or
-    it asks too often; but that says nothing about what was asked.
+    """A hook of the SDK's HTTP session. The SDK calls it a bad request when its key is not taken,
+    when it asks too often, or while the same request is being worked on; but that says nothing
+    about what was asked.
     """
     if response.status_code in NO_REFUSALS:
         response.close()  # nobody else will, and the connection would be lost
@@ -213,7 +219,7 @@ class OrderServiceOrders:
         try:
             order = order_service().payable(order_id, customer_id)
         except Cancelled as gone:
-            raise OrderGone(gone.message) from gone
+            raise _gone(gone) from gone
         customer = order.customer
         return PayableOrder(
             id=order.id,
@@ -222,12 +228,21 @@ class OrderServiceOrders:
         )
 
     def confirm(self, order_id: str) -> bool:
+        from order.service import Cancelled
         from order.wiring import order_service
 
         try:
             return order_service().confirm_waiting(order_id)
         except NotFound:
             return False
+        except Cancelled as gone:
+            raise _gone(gone) from gone
+
+
+def _gone(reason: Conflict) -> OrderGone:
+    from order.service import Expired
+
+    return (OrderExpired if isinstance(reason, Expired) else OrderGone)(reason.message)
 
 
 def _read[R](read: Callable[[Any], R], record: Any) -> R:

@@ -12,6 +12,7 @@ from supermarket.caller import Caller
 from supermarket.money import Currency, Money
 
 MINIMUM_MINOR = 100  # Razorpay takes no payment below one rupee or dollar
+THE_SHOP = "shop"  # asks for money to go back by itself, and only when all of it is owed
 
 
 class PaymentStatus(StrEnum):
@@ -48,13 +49,14 @@ class RefundStatus(StrEnum):
     FAILED = "FAILED"
 
 
-# Razorpay's record is the truth: a refund that was believed failed may turn out to have been made.
+# Razorpay's record is the truth: a refund that was believed failed may turn out to have been made,
+# or to be under way since it was asked for twice at once and only one of both was refused.
 REFUND_TRANSITIONS: dict[RefundStatus, frozenset[RefundStatus]] = {
     RefundStatus.REQUESTED: frozenset(
         {RefundStatus.PENDING, RefundStatus.PROCESSED, RefundStatus.FAILED}
     ),
     RefundStatus.PENDING: frozenset({RefundStatus.PROCESSED, RefundStatus.FAILED}),
-    RefundStatus.FAILED: frozenset({RefundStatus.PROCESSED}),
+    RefundStatus.FAILED: frozenset({RefundStatus.PENDING, RefundStatus.PROCESSED}),
     RefundStatus.PROCESSED: frozenset(),
 }
 
@@ -208,6 +210,13 @@ class Refund:
         return self.status is RefundStatus.FAILED and self.razorpay_refund_id is None
 
     @property
+    def is_failed_there(self) -> bool:
+        """Whether Razorpay began with it and could not make it: a person has to find another
+        way.
+        """
+        return self.status is RefundStatus.FAILED and self.razorpay_refund_id is not None
+
+    @property
     def is_processed(self) -> bool:
         return self.status is RefundStatus.PROCESSED
 
@@ -217,11 +226,14 @@ class Refund:
         return (self.id, self.amount) == (record.our_id, record.amount)
 
     def moved(self, to: RefundStatus, at: datetime, razorpay_refund_id: str | None = None) -> Self:
-        """Further along the table; itself when that is nowhere new, as with late reports."""
-        if to not in REFUND_TRANSITIONS[self.status]:
-            return self
-        known = razorpay_refund_id or self.razorpay_refund_id
-        return replace(self, status=to, updated_at=at, razorpay_refund_id=known)
+        """Further along the table, under Razorpay's id; as it stands when that is nowhere new, as
+        with late reports.
+        """
+        known = replace(self, razorpay_refund_id=razorpay_refund_id or self.razorpay_refund_id)
+        is_late = self.is_failed_there and to is RefundStatus.PENDING
+        if is_late or to not in REFUND_TRANSITIONS[self.status]:
+            return known
+        return replace(known, status=to, updated_at=at)
 
 
 @dataclass(frozen=True)
@@ -324,6 +336,11 @@ class Payment:
         return not all(refund.is_sent for refund in self.refunds)
 
     @property
+    def waits_for_a_person(self) -> bool:
+        """Whether Razorpay could not make what is owed: asking again would end the same way."""
+        return any(one.is_failed_there and one.requested_by == THE_SHOP for one in self.own_refunds)
+
+    @property
     def attempts(self) -> frozenset[str]:
         """All that took money for it: the one that completed it, and the surplus."""
         own = {self.razorpay_payment_id} if self.razorpay_payment_id else set()
@@ -342,13 +359,9 @@ class Payment:
     @property
     def refundable(self) -> Money:
         """What may still go back; zero as long as nothing was taken."""
-        if not self.is_paid:
+        if not self.is_paid or self.razorpay_payment_id is None:
             return Money.zero(self.price.currency)
-        open_ = (refund.amount for refund in self.own_refunds if refund.is_open)
-        promised = Money.total(open_, self.price.currency)
-        left = self.price - self.refunded - promised
-        # Razorpay may have been asked elsewhere for what is promised here; it refuses one of both
-        return Money(max(left.minor, 0), left.currency)
+        return self.left_of(self.razorpay_payment_id)
 
     @property
     def status_by_refunds(self) -> PaymentStatus:
@@ -372,6 +385,20 @@ class Payment:
         """Whether all that an attempt took is with the customer again."""
         of_it = (refund for refund in self.refunds if self.attempt_of(refund) == attempt_id)
         return self._back(of_it).minor >= self.price.minor
+
+    def owes(self, attempt_id: str) -> bool:
+        """Whether all that an attempt took is to go back: it is surplus, or the order is gone."""
+        if attempt_id != self.razorpay_payment_id:
+            return True
+        return any(refund.requested_by == THE_SHOP for refund in self.own_refunds)
+
+    def left_of(self, attempt_id: str) -> Money:
+        """What an attempt took and is neither back nor on its way."""
+        of_it = (one for one in self.refunds if self.attempt_of(one) == attempt_id)
+        gone = (one.amount for one in of_it if one.is_open or one.is_processed)
+        left = self.price - Money.total(gone, self.price.currency)
+        # Razorpay may have been asked elsewhere for what is promised here; it refuses one of both
+        return Money(max(left.minor, 0), left.currency)
 
     def refund_of_id(self, refund_id: str) -> Refund:
         return next(refund for refund in self.refunds if refund.id == refund_id)
@@ -445,6 +472,25 @@ class Payment:
         """With all that a surplus attempt took wanted back."""
         refund = Refund.requested(refund_id, self.price, reason, by, at)
         return self.with_refund(replace(refund, attempt_id=attempt_id), at)
+
+    def refused(self, refund_id: str, spare_id: str, at: datetime) -> Self:
+        """With a refund that Razorpay will not make. What is owed stays wanted: the refund waits,
+        as long as there is money for it; otherwise one over the rest takes its place.
+        """
+        refund = self.refund_of_id(refund_id)
+        attempt_id = self.attempt_of(refund)
+        if attempt_id is None or refund.is_sent:
+            return self
+        failed = self.with_refund(refund.moved(RefundStatus.FAILED, at), at)
+        if not self.owes(attempt_id):
+            return failed
+        rest = failed.left_of(attempt_id)
+        if rest.minor >= refund.amount.minor:
+            return self
+        if not rest.minor:
+            return failed
+        smaller = Refund.requested(spare_id, rest, refund.reason, THE_SHOP, at)
+        return failed.with_refund(replace(smaller, attempt_id=refund.attempt_id), at)
 
     def told_of(self, record: RazorpayRefund, spare_id: str, at: datetime) -> Self:
         """With what Razorpay's record of a refund says; NotThisPayment when it cannot be its."""

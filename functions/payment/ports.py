@@ -6,7 +6,7 @@ from typing import Protocol
 
 from payment.ledger import Entry
 from payment.model import Attempt, PayableOrder, Payment, RazorpayRefund
-from supermarket.errors import BadGateway, Conflict
+from supermarket.errors import BadGateway, Conflict, Unavailable
 from supermarket.money import Money
 from supermarket.transaction import Transaction
 
@@ -19,8 +19,16 @@ class OrderGone(Conflict):
     """The order is cancelled, and will not come back."""
 
 
+class OrderExpired(OrderGone):
+    """The same, since it was not paid in time."""
+
+
 class Refused(BadGateway):
     """Razorpay understood the request and said no."""
+
+
+class NotNow(Unavailable):
+    """Razorpay says no for the time being: the very same request may be taken later."""
 
 
 class Nonsense(BadGateway):
@@ -86,7 +94,9 @@ class Orders(Protocol):
         """
 
     def confirm(self, order_id: str) -> bool:
-        """Confirm an order that was paid and still waits for that news; whether it did."""
+        """Confirm an order that was paid and still waits for that news; whether it did.
+        OrderGone when it is cancelled.
+        """
 
 
 class Razorpay(Protocol):

@@ -30,10 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = _reconcile(options)
     except DomainError as error:
         return _failed(error.message)
-    if not report.is_finished:
+    if report.checkpoint is None or not report.is_finished:
         return _failed("\nStopped on the way; the same command goes on from here")
     sys.stdout.write(f"\n{_summary(report)}\n")
-    return DRIFT if report.counts["drift"] or report.counts["failed"] else CLEAN
+    # what an earlier run of the same command found before it stopped counts as well
+    return DRIFT if report.checkpoint.found or report.found else CLEAN
 
 
 def _parser() -> argparse.ArgumentParser:

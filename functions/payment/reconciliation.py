@@ -1,9 +1,10 @@
 """Holds the shop's payments against Razorpay's records: mends what the one use case that learns of
 payments can mend, and reports the rest as drift.
 
-A run walks four lists, page by page: Razorpay's attempts, refunds and orders of a window, then the
-shop's own payments of it. The checkpoint tells where it has got to; a run that has no time left, or
-dies, is carried on by the next one. Everything done here may be done twice and at once.
+A run brings refunds on their way that are not at their end. Then it walks four lists, page by page:
+Razorpay's attempts, refunds and orders of a window, and the shop's own payments of it. The
+checkpoint tells where it has got to; a run that has no time left, or dies, is carried on by the
+next one. Everything done here may be done twice and at once.
 """
 
 from collections import Counter
@@ -24,7 +25,7 @@ from payment.model import (
     RefundStatus,
     Unreadable,
 )
-from payment.ports import Nonsense, Refused
+from payment.ports import Nonsense, NotNow, Refused
 from supermarket import telemetry
 from supermarket.clock import Clock, iso
 from supermarket.contracts import PaymentDriftFound
@@ -39,8 +40,11 @@ LOOK_BACK = timedelta(days=1)
 # an index may show a payment late
 OWN_LOOK_BACK = timedelta(minutes=15)
 REFUNDS_PER_RUN = 200
+TIME_FOR_REFUNDS = timedelta(minutes=1)  # so that some is left for the walk
+REFUND_OVERDUE = timedelta(days=1)
 LATEST = "latest"
-ABOUT_ONE_RECORD = (Refused, Nonsense)  # asked for another one, Razorpay may well answer
+ABOUT_ONE_RECORD = (Refused, Nonsense, NotNow)  # asked for another one, Razorpay may well answer
+DOWN_AFTER = 3  # records in a row that get no answer, before it is no longer about one of them
 
 type Kind = Literal["missing_here", "missing_there", "different_amount", "different_state"]
 type GoesOn = Callable[[], bool]
@@ -71,7 +75,8 @@ class Walk(StrEnum):
 @dataclass(frozen=True)
 class Checkpoint:
     """How far a window has been walked. `position` is how many records of Razorpay's list were
-    seen, or the place of the last one of the shop's own payments.
+    seen, or the place of the last one of the shop's own payments; `found` is how much drift and
+    trouble was met on the way.
     """
 
     name: str
@@ -81,15 +86,17 @@ class Checkpoint:
     walk: Walk = Walk.PAYMENTS
     position: str = ""
     version: int = 1
+    found: int = 0
 
     @property
     def is_finished(self) -> bool:
         return self.walk is Walk.NONE
 
-    def moved(self, position: str) -> Self:
+    def moved(self, position: str, found: int = 0) -> Self:
         """Further in the same list; an empty position means that the list is at its end."""
         walk = self.walk if position else self.walk.next()
-        return replace(self, walk=walk, position=position, version=self.version + 1)
+        version, found = self.version + 1, self.found + found
+        return replace(self, walk=walk, position=position, version=version, found=found)
 
     def restarted(self, since: datetime, own_since: datetime, until: datetime) -> Self:
         """The same checkpoint, at the beginning of another window."""
@@ -110,10 +117,17 @@ class Drift:
 
 @dataclass
 class Report:
-    """What a run did. Drift counts again each time it is seen, though it is told only once."""
+    """What a run did. Drift counts again each time it is seen, though it is told only once.
+    `unanswered` is how many records in a row Razorpay gave no answer about.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     checkpoint: Checkpoint | None = None
+    unanswered: int = 0
+
+    @property
+    def found(self) -> int:
+        return self.counts["drift"] + self.counts["failed"]
 
     @property
     def is_finished(self) -> bool:
@@ -154,6 +168,8 @@ class Records(Protocol):
     def order(self, razorpay_order_id: str) -> RazorpayOrder | None:
         """One order; None when Razorpay does not know it."""
 
+    def attempt(self, razorpay_payment_id: str) -> Attempt: ...
+
     def attempts_of(self, razorpay_order_id: str) -> Sequence[Attempt]:
         """All attempts to pay an order."""
 
@@ -170,7 +186,7 @@ class Mending(Protocol):
 
     def take(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None: ...
 
-    def confirm_order(self, payment_id: str) -> bool: ...
+    def agree_with_order(self, payment_id: str) -> bool: ...
 
     def learn_of_refund(self, record: RazorpayRefund) -> Payment | None: ...
 
@@ -214,13 +230,12 @@ class Reconciliation:
         self._clock = clock
 
     def catch_up(self, goes_on: GoesOn) -> Report:
-        """Everything up to now that was not looked at yet, as far as there is time for it; then the
-        refunds that are not at their end.
+        """The refunds that are not at their end; then everything up to now that was not looked at
+        yet, as far as there is time for it.
         """
-        report = self._carry_on(self._latest_window, LATEST, goes_on, Report(), _untold)
-        if not report.counts["stopped"]:
-            self._drive_refunds(goes_on, report)
-        return report
+        report = Report()
+        self._drive_refunds(goes_on, report)
+        return self._carry_on(self._latest_window, LATEST, goes_on, report, _untold)
 
     def reconcile(
         self,
@@ -229,7 +244,7 @@ class Reconciliation:
         goes_on: GoesOn,
         tell: Callable[[Report], None],
     ) -> Report:
-        """A window of somebody's choice; what was begun of it before is carried on."""
+        """The same for a window of somebody's choice; what was begun of it before is carried on."""
         name = f"{iso(since)}/{iso(until)}"
 
         def window(known: Checkpoint | None) -> Checkpoint:
@@ -237,7 +252,9 @@ class Reconciliation:
                 return Checkpoint(name, since, since, until)
             return known.restarted(since, since, until)
 
-        return self._carry_on(window, name, goes_on, Report(), tell)
+        report = Report()
+        self._drive_refunds(goes_on, report)
+        return self._carry_on(window, name, goes_on, report, tell)
 
     def _latest_window(self, known: Checkpoint | None) -> Checkpoint:
         now = self._clock()
@@ -264,7 +281,9 @@ class Reconciliation:
                 self._findings.save(checkpoint)
             report.checkpoint = checkpoint
             while not checkpoint.is_finished and goes_on():
-                checkpoint = checkpoint.moved(self._walk_page(checkpoint, report))
+                before = report.found
+                position = self._walk_page(checkpoint, report)
+                checkpoint = checkpoint.moved(position, report.found - before)
                 self._findings.save(checkpoint)
                 report.checkpoint = checkpoint
                 tell(report)
@@ -308,8 +327,8 @@ class Reconciliation:
     def _is_checked[R: (Attempt, RazorpayRefund, RazorpayOrder, Payment)](
         self, record: R | Unreadable, check: Callable[[R, Report], None], report: Report
     ) -> bool:
-        """A record that cannot be read or handled stops none of the rest; a provider that is down
-        does.
+        """A record that cannot be read or handled, or that Razorpay gives no answer about, stops
+        none of the rest; a provider that is down does.
         """
         named = {"record": record.id}
         if isinstance(record, Unreadable):
@@ -318,10 +337,12 @@ class Reconciliation:
         try:
             check(record, report)
         except Exception as trouble:
-            if isinstance(trouble, Unavailable) and not isinstance(trouble, ABOUT_ONE_RECORD):
+            report.unanswered = report.unanswered + 1 if _is_silence(trouble) else 0
+            if report.unanswered >= DOWN_AFTER:
                 raise
             telemetry.logger.exception("not reconciled", extra=named)
             return False
+        report.unanswered = 0
         return True
 
     def _check_attempt(self, attempt: Attempt, report: Report) -> None:
@@ -361,6 +382,8 @@ class Reconciliation:
     def _check_refund(self, record: RazorpayRefund, report: Report) -> None:
         payment = self._mending.learn_of_refund(record)
         own = next((r for r in _refunds(payment) if r.razorpay_refund_id == record.id), None)
+        if own is None and payment is None and not self._was_taken(record.payment_id):
+            return  # money that was only set aside is with its customer again
         if own is None:
             details = f"Razorpay gave {_money(record.amount)} back, the shop knows nothing of it"
             self._report("missing_here", record.id, details, payment, report)
@@ -370,6 +393,9 @@ class Reconciliation:
         elif record.status is not RefundStatus.PENDING and own.status is not record.status:
             # the list is older than the shop's own row: only what is final can be compared
             details = f"at Razorpay the refund is {record.status}, here {own.status}"
+            self._report("different_state", record.id, details, payment, report)
+        elif payment and own.is_failed_there and _is_still_owed(payment, record):
+            details = f"{_money(record.amount)} are owed, and Razorpay could not give them back"
             self._report("different_state", record.id, details, payment, report)
 
     def _check_order(self, order: RazorpayOrder, report: Report) -> None:
@@ -401,7 +427,7 @@ class Reconciliation:
             if now is None or now.status != "paid":
                 details = f"the payment is {payment.status}, its order is not paid at Razorpay"
                 self._report("different_state", order.id, details, payment, report)
-        elif payment.is_paid and self._mending.confirm_order(payment.id):
+        elif payment.is_paid and self._mending.agree_with_order(payment.id):
             report.counts["mended"] += 1
 
     def _fetch_payment_of(self, payment: Payment, order: RazorpayOrder, report: Report) -> None:
@@ -417,17 +443,35 @@ class Reconciliation:
         order_id = attempt.razorpay_order_id
         return self._payments.find_by_razorpay_order(order_id) if order_id else None
 
+    def _was_taken(self, attempt_id: str) -> bool:
+        return self._records.attempt(attempt_id).is_taken
+
     def _drive_refunds(self, goes_on: GoesOn, report: Report) -> None:
         """Refunds that were wanted and not sent, or whose end nobody has told."""
+        ends = self._clock() + TIME_FOR_REFUNDS
         for payment_id in self._payments.refunding(REFUNDS_PER_RUN):
-            if not goes_on():
+            if not goes_on() or self._clock() > ends:
                 return
             try:
-                self._mending.drive_refunds(payment_id)
-                report.counts["driven"] += 1
+                self._drive(payment_id, report)
             except Exception:
                 telemetry.logger.exception("refunds not driven", extra={"payment_id": payment_id})
                 report.counts["failed"] += 1
+
+    def _drive(self, payment_id: str, report: Report) -> None:
+        try:
+            self._mending.drive_refunds(payment_id)
+            report.counts["driven"] += 1
+        finally:
+            self._report_overdue(payment_id, report)
+
+    def _report_overdue(self, payment_id: str, report: Report) -> None:
+        """Whatever keeps Razorpay from making a refund, somebody waits for that money."""
+        payment, since = self._payments.find(payment_id), self._clock() - REFUND_OVERDUE
+        for refund in payment.open_refunds if payment else ():
+            if not refund.is_sent and refund.requested_at < since:
+                details = f"{_money(refund.amount)} are to go back, and Razorpay has not taken them"
+                self._report("missing_there", refund.id, details, payment, report)
 
     def _report(
         self, kind: Kind, subject_id: str, details: str, payment: Payment | None, report: Report
@@ -452,6 +496,15 @@ class Reconciliation:
             "payment drift", extra={**vars(drift), "found_at": iso(drift.found_at)}
         )
         telemetry.count("PaymentDrift", kind=kind)
+
+
+def _is_silence(trouble: Exception) -> bool:
+    """Whether Razorpay gave no answer, rather than one that says something of the record."""
+    return isinstance(trouble, Unavailable) and not isinstance(trouble, ABOUT_ONE_RECORD)
+
+
+def _is_still_owed(payment: Payment, record: RazorpayRefund) -> bool:
+    return payment.owes(record.payment_id) and bool(payment.left_of(record.payment_id).minor)
 
 
 def _agrees(payment: Payment, attempt: Attempt) -> bool:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from payment.changes import AlsoWrite, Changes
 from payment.model import (
+    THE_SHOP,
     NotThisPayment,
     Payment,
     RazorpayRefund,
@@ -31,7 +32,7 @@ BUSY = "This payment is being changed at this very moment. Try again."
 REFUSED = "Razorpay refused the refund. No money went back."
 BY_ADMIN = "The shop refunded this payment."
 PAID_TWICE = "This order was paid twice, so the second payment goes back."
-THE_SHOP, RAZORPAY = "shop", "razorpay"
+RAZORPAY = "razorpay"
 
 
 class Refunds:
@@ -95,7 +96,7 @@ class Refunds:
             for record in self._razorpay.refunds_of(attempt_id):
                 payment = self.learn(record) or payment
         for refund in payment.open_refunds:
-            payment = self._sent(payment, refund)
+            payment = self._sent(payment, payment.refund_of_id(refund.id))
         return payment
 
     def learn(self, record: RazorpayRefund) -> Payment | None:
@@ -108,6 +109,7 @@ class Refunds:
                 telemetry.logger.warning("a refund of nothing we know", extra=_named(record))
                 return None
             after = self._told(before, record)
+            _report_returns(before, record)
             if after == before:
                 return before
             try:
@@ -173,24 +175,32 @@ class Refunds:
         return self.learn(record) or payment
 
     def _refused(self, payment: Payment, attempt_id: str, refund: Refund) -> Payment:
-        """Razorpay says no; perhaps because it did it before, and its answer was lost."""
+        """Razorpay says no; perhaps because it did it before, and its answer was lost, or because
+        of what went back without us.
+        """
         for record in self._razorpay.refunds_of(attempt_id):
-            if refund.is_meant_by(record):
-                return self.learn(record) or payment
+            payment = self.learn(record) or payment
         for _ in range(TRIES):
             before = self._find(payment.id)
-            now = self._clock()
-            failed = before.refund_of_id(refund.id).moved(RefundStatus.FAILED, now)
-            after = before.with_refund(failed, now)
+            after = before.refused(refund.id, self._new_id(), self._clock())
             if after == before:
-                return before
+                _report_waiting(after, refund.id)
+                return after
             try:
                 self._changes.commit(before, after, "refund refused", RAZORPAY)
             except Overtaken:
                 continue
             _report_failures(before, after)
-            return after
+            return self._sent_instead(before, after)
         raise Conflict(BUSY)
+
+    def _sent_instead(self, before: Payment, after: Payment) -> Payment:
+        """Each one is smaller than the one that it replaces, so that this comes to an end."""
+        known = {refund.id for refund in before.refunds}
+        for refund in after.refunds:
+            if refund.id not in known:
+                return self._sent(after, refund)
+        return after
 
     def _told(self, payment: Payment, record: RazorpayRefund) -> Payment:
         try:
@@ -218,4 +228,25 @@ def _report_failures(before: Payment, after: Payment) -> None:
         if refund.status is RefundStatus.FAILED and refund.id not in known:
             named = {"payment_id": after.id, "refund_id": refund.id}
             telemetry.logger.error("a refund failed", extra=named)
+            telemetry.count("RefundsFailed")
+
+
+def _report_waiting(payment: Payment, refund_id: str) -> None:
+    """What is owed and refused waits, for as long as it takes; a person should know why."""
+    if not payment.refund_of_id(refund_id).is_sent:
+        named = {"payment_id": payment.id, "refund_id": refund_id}
+        telemetry.logger.error("Razorpay refuses a refund that is owed", extra=named)
+        telemetry.count("RefundsFailed")
+
+
+def _report_returns(payment: Payment, record: RazorpayRefund) -> None:
+    """A refund that was made came back to the shop: its customer has nothing of it, and the books,
+    which cannot take that back, say otherwise.
+    """
+    if record.status is not RefundStatus.FAILED:
+        return
+    for refund in payment.refunds:
+        if refund.is_processed and refund.is_meant_by(record):
+            named = {"payment_id": payment.id, "refund_id": refund.id}
+            telemetry.logger.error("a refund that was made came back", extra=named)
             telemetry.count("RefundsFailed")

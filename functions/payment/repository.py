@@ -362,6 +362,7 @@ class CheckpointRow(Row):
     walk = UnicodeAttribute()
     position = UnicodeAttribute()
     version = NumberAttribute()
+    found = NumberAttribute(default=0)
 
 
 class DriftRow(Row):
@@ -392,6 +393,7 @@ class DynamoFindings:
             walk=Walk(row.walk),
             position=row.position,
             version=int(row.version),
+            found=int(row.found or 0),
         )
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -403,6 +405,7 @@ class DynamoFindings:
             walk=checkpoint.walk.value,
             position=checkpoint.position,
             version=checkpoint.version,
+            found=checkpoint.found,
         )
         is_new, unmoved = CheckpointRow.pk.does_not_exist(), checkpoint.version - 1
         condition = is_new if not unmoved else CheckpointRow.version == unmoved

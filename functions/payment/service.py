@@ -10,6 +10,7 @@ from decimal import Decimal
 from payment.changes import AlsoWrite, Changes
 from payment.ledger import Entry
 from payment.model import (
+    THE_SHOP,
     Attempt,
     AttemptStatus,
     Failure,
@@ -22,13 +23,21 @@ from payment.model import (
     is_large_enough,
     smallest,
 )
-from payment.ports import Ledger, OrderGone, Orders, Overtaken, Payments, Razorpay, RazorpayKeys
+from payment.ports import (
+    Ledger,
+    OrderExpired,
+    OrderGone,
+    Orders,
+    Overtaken,
+    Payments,
+    Razorpay,
+    RazorpayKeys,
+)
 from payment.refunds import (
     BUSY,
     NOT_FOUND,
     PAID_TWICE,
     RAZORPAY,
-    THE_SHOP,
     TRIES,
     Refunds,
 )
@@ -153,12 +162,20 @@ class PaymentService:
         """Give money back because an admin says so: `amount`, or all that is left."""
         return self._refunds.request(payment_id, amount, caller.user_id, key)
 
-    def confirm_order(self, payment_id: str) -> bool:
-        """Confirm the order of a complete payment if it never heard of it; whether it did now."""
+    def agree_with_order(self, payment_id: str) -> bool:
+        """Let a complete payment and its order agree, whatever news got lost: the order is
+        confirmed, or the money goes back if it is gone. Whether there was anything to do.
+        """
         payment = self._payments.find(payment_id)
         if payment is None or payment.status is not PaymentStatus.COMPLETED:
             return False
-        return self._orders.confirm(payment.order_id)
+        try:
+            return self._orders.confirm(payment.order_id)
+        except OrderGone as gone:
+            if payment.waits_for_a_person:
+                return False
+            self.call_off(payment.order_id, _failure(gone))
+            return True
 
     def drive_refunds(self, payment_id: str) -> Payment:
         """Bring the open refunds of a payment on their way; doing so again is harmless."""
@@ -183,8 +200,8 @@ class PaymentService:
         whoever made the payment may have died before looking again.
         """
         payment = self._payments.find(payment_id)
-        if payment is not None and self._is_orphaned(payment):
-            self.call_off(payment.order_id, Failure.ORDER_CANCELLED)
+        if payment is not None and (gone := self._orphaned(payment)):
+            self.call_off(payment.order_id, _failure(gone))
         self.drive_refunds(payment_id)
 
     def call_off(self, order_id: str, failure: Failure) -> None:
@@ -238,18 +255,19 @@ class PaymentService:
         """
         try:
             self._orders.payable(order.id, caller.user_id)
-        except OrderGone:
-            self.call_off(order.id, Failure.ORDER_CANCELLED)
+        except OrderGone as gone:
+            self.call_off(order.id, _failure(gone))
             raise
 
-    def _is_orphaned(self, payment: Payment) -> bool:
+    def _orphaned(self, payment: Payment) -> OrderGone | None:
+        """How its order is gone, if it is."""
         try:
             self._orders.payable(payment.order_id, payment.customer.user_id)
-        except OrderGone:
-            return True
+        except OrderGone as gone:
+            return gone
         except (Conflict, NotFound):
-            return False
-        return False
+            return None
+        return None
 
     def _remembering(self, key: IdempotencyKey, payment: Payment) -> AlsoWrite:
         return lambda transaction: self._idempotency_keys.remember(key, payment.id, transaction)
@@ -348,6 +366,11 @@ def _paid(payment: Payment, attempt: Attempt) -> Payment:
     if attempt.status is AttemptStatus.FAILED:
         raise Invalid(Failure.DECLINED.reason)
     raise Unavailable(NOT_CAPTURED)
+
+
+def _failure(gone: OrderGone) -> Failure:
+    expired = isinstance(gone, OrderExpired)
+    return Failure.ORDER_EXPIRED if expired else Failure.ORDER_CANCELLED
 
 
 def _report_surplus(before: Payment, after: Payment) -> None:

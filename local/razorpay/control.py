@@ -70,6 +70,7 @@ class Control:
             path=str(body.get("path", "/v1")),
             done=body.get("done") is True,
             about=str(body.get("about", "")),
+            description=str(body.get("description", "")),
         )
         self._faults.order(fault)
         return JSONResponse(vars(fault))

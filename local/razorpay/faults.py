@@ -18,7 +18,8 @@ class Fault:
     """What happens to the next `times` requests to a path such as `/v1/payments/*/refund`.
 
     `done` says whether the request takes effect before its answer gets lost; with `about`, only
-    requests with this text in their body are struck, such as those of one of the shop's orders.
+    requests with this text in their body are struck, such as those of one of the shop's orders;
+    `description` is what Razorpay says about it.
     """
 
     status: int | Literal["timeout"]
@@ -26,6 +27,7 @@ class Fault:
     path: str
     done: bool
     about: str = ""
+    description: str = ""
 
     def strikes(self, path: str, body: bytes) -> bool:
         if self.about.encode() not in body:
@@ -76,7 +78,7 @@ class Trouble:
         if fault.status == "timeout":
             await _hang_up(receive)
             fault.status = 504
-        await _error(fault.status)(scope, receive, send)
+        await _error(fault.status, fault.description)(scope, receive, send)
 
 
 def _path(scope: Scope) -> str:
@@ -111,11 +113,11 @@ async def _hang_up(receive: Receive) -> None:
         return
 
 
-def _error(status: int) -> JSONResponse:
+def _error(status: int, description: str) -> JSONResponse:
     # Razorpay calls "too many requests" a bad one, too
     if status < 500:
-        code, description = "BAD_REQUEST_ERROR", "Request failed. Please retry after some time."
+        code, usual = "BAD_REQUEST_ERROR", "Request failed. Please retry after some time."
     else:
-        code, description = "SERVER_ERROR", "We are facing some trouble completing your request."
-    error = {"code": code, "description": description, "source": "NA", "step": "NA"}
+        code, usual = "SERVER_ERROR", "We are facing some trouble completing your request."
+    error = {"code": code, "description": description or usual, "source": "NA", "step": "NA"}
     return JSONResponse({"error": {**error, "reason": "NA", "metadata": {}}}, status)

@@ -21,7 +21,7 @@ from order.model import (
     OrderStatus,
     PaymentStatus,
 )
-from order.service import GRACE, Moved
+from order.service import GRACE, Cancelled, Moved
 from supermarket.caller import Caller, Role
 from supermarket.contracts import (
     Event,
@@ -313,7 +313,8 @@ def test_only_an_order_that_waits_for_its_payment_is_confirmed_later(shop: Littl
     assert shop.service.confirm_waiting(lost.id) is True
     assert shop.orders.kept[lost.id].status is OrderStatus.CONFIRMED
     assert shop.service.confirm_waiting(lost.id) is False
-    assert shop.service.confirm_waiting(gone.id) is False
+    with pytest.raises(Cancelled):
+        shop.service.confirm_waiting(gone.id)
     assert shop.orders.kept[gone.id] == gone
     assert len(shop.outbox.of(OrderConfirmed)) == 1
 

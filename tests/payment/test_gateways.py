@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from payment.model import (
     RazorpayRefund,
     Unreadable,
 )
-from payment.ports import OrderGone, RazorpayKeys, Refused
+from payment.ports import NotNow, OrderExpired, OrderGone, RazorpayKeys, Refused
 from payment.wiring import razorpay_client
 from supermarket.clock import new_id
 from supermarket.config import settings
@@ -176,6 +177,24 @@ def test_an_authorized_payment_is_captured(razorpay: RazorpayApi, address: str) 
     assert razorpay.attempt(attempt.id) == captured
 
 
+def test_the_fee_of_a_payment_in_dollars_is_charged_in_rupees(
+    razorpay: RazorpayApi, address: str
+) -> None:
+    order = razorpay.open_order(new_id(), new_id(), Money(1_000, Currency.USD))
+    attempt = razorpay.attempt(pay(address, order).razorpay_payment_id)
+    assert (attempt.minor, attempt.currency) == (1_000, "USD")
+    assert attempt.fee == Money(3_009, Currency.INR)  # 3 % of 850 rupees, and 18 % tax on it
+
+
+def test_what_was_set_aside_and_went_back_was_never_taken(
+    serve: Serve, connect: Callable[..., RazorpayApi]
+) -> None:
+    record = {**RECORD, "status": "refunded"}
+    server = Answers(JSONResponse({**record, "captured": False}), JSONResponse(record))
+    razorpay = connect(serve(server.app(), ""))
+    assert [razorpay.attempt("pay_1").is_taken for _ in range(2)] == [False, True]
+
+
 def test_of_many_who_capture_at_once_all_see_it_captured(
     razorpay: RazorpayApi, address: str
 ) -> None:
@@ -206,7 +225,25 @@ def test_more_than_was_paid_is_refused(razorpay: RazorpayApi, address: str) -> N
     assert razorpay.refunds_of(attempt_id) == []
 
 
-@pytest.mark.parametrize("status", [401, 429])
+@pytest.mark.parametrize(
+    "why",
+    [
+        "Request failed because another payment operation is in progress",
+        "Your account does not have enough balance to carry out the refund operation.",
+    ],
+)
+def test_what_may_be_asked_again_later_is_no_refusal(
+    razorpay: RazorpayApi, address: str, why: str
+) -> None:
+    attempt_id, ours = captured(razorpay, address), new_id()
+    fault = {"path": "/v1/payments/*/refund", "status": 400, "description": why}
+    httpx.post(f"{address}/simulator/faults", json=fault)
+    with pytest.raises(NotNow):
+        razorpay.refund(attempt_id, PRICE, ours)
+    assert razorpay.refund(attempt_id, PRICE, ours).amount == PRICE
+
+
+@pytest.mark.parametrize("status", [401, 409, 429])
 def test_being_turned_away_is_no_refusal(
     serve: Serve, connect: Callable[..., RazorpayApi], status: int
 ) -> None:
@@ -383,6 +420,25 @@ def test_an_order_that_waits_for_news_of_its_money_gets_it(monkeypatch: pytest.M
     assert shop.orders.kept[order.id].status is OrderStatus.CONFIRMED
     assert OrderServiceOrders().confirm(order.id) is False
     assert OrderServiceOrders().confirm(new_id()) is False
+
+
+def test_an_order_that_is_gone_says_how(
+    monkeypatch: pytest.MonkeyPatch, clock: FrozenClock
+) -> None:
+    shop = LittleShop(clock)
+    customer = a_caller()
+    cancelled = shop.places(customer)
+    shop.service.cancel(cancelled.id, customer.user_id)
+    expired = shop.places(customer)
+    clock.advance(timedelta(days=1))
+    shop.service.expire(expired.id)
+    monkeypatch.setattr("order.wiring.order_service", lambda: shop.service)
+    for order, how in ((cancelled, OrderGone), (expired, OrderExpired)):
+        with pytest.raises(OrderGone) as unconfirmed:
+            OrderServiceOrders().confirm(order.id)
+        with pytest.raises(OrderGone) as unpayable:
+            OrderServiceOrders().payable(order.id, customer.user_id)
+        assert (type(unconfirmed.value), type(unpayable.value)) == (how, how)
 
 
 def test_only_a_cancelled_order_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from conftest import FrozenClock
 from payment.model import (
+    THE_SHOP,
     Attempt,
     AttemptStatus,
     ForeignMoney,
@@ -19,11 +20,14 @@ from payment.model import (
     RefundStatus,
     Unreadable,
 )
-from payment.ports import Nonsense, Refused
+from payment.ports import Nonsense, NotNow, Refused
 from payment.reconciliation import (
+    DOWN_AFTER,
     LATEST,
     LOOK_BACK,
     PAGE,
+    REFUND_OVERDUE,
+    TIME_FOR_REFUNDS,
     Checkpoint,
     GoesOn,
     OtherRun,
@@ -36,7 +40,7 @@ from payment.repository import DynamoFindings, DynamoPayments
 from supermarket.contracts import PaymentDriftFound
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import Unavailable
+from supermarket.errors import BadGateway, Unavailable
 from supermarket.money import Currency, Money
 from support.api import a_caller
 from support.in_memory import InMemoryOutbox
@@ -368,16 +372,76 @@ def test_open_refunds_are_driven(shop: Shop) -> None:
     assert report.counts["driven"] == 1
 
 
-def test_no_refund_is_driven_without_time_or_without_razorpay(shop: Shop) -> None:
-    refunding(shop)
+def test_open_refunds_are_driven_first_and_not_without_time(shop: Shop) -> None:
+    payment = refunding(shop)
     shop.run(pages(0))
+    assert shop.mending.driven == []
 
     def down(_: str) -> None:
         raise Unavailable("Razorpay does not answer")
 
     shop.records.before_call = down
+    assert shop.run().counts["stopped"] == 1
+    assert shop.mending.driven == [payment.id]
+
+
+def test_refunds_that_take_long_leave_time_for_the_rest(
+    shop: Shop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, never = refunding(shop), refunding(shop)
+    paid = shop.pays()
+
+    def dawdle(payment_id: str) -> Payment:
+        clock.advance(TIME_FOR_REFUNDS + timedelta(seconds=1))
+        shop.mending.driven.append(payment_id)
+        return slow
+
+    monkeypatch.setattr(shop.mending, "drive_refunds", dawdle)
     shop.run()
-    assert shop.mending.driven == []
+    assert never.open_refunds
+    assert shop.mending.driven == [slow.id]
+    assert shop.status(paid) is PaymentStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("age", "drift"), [(REFUND_OVERDUE, 0), (REFUND_OVERDUE + timedelta(seconds=1), 1)]
+)
+def test_a_refund_that_razorpay_does_not_take_for_long_is_missing_there(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, age: timedelta, drift: int
+) -> None:
+    payment = shop.opens()
+    paid = payment.completed(shop.records.takes(payment, BEGAN), NOON - age)
+    shop.payments.keep(paid.given_back("01JD9F", "why", THE_SHOP, NOON - age))
+
+    def refuse(_: str) -> Payment:
+        raise NotNow("not enough balance")
+
+    monkeypatch.setattr(shop.mending, "drive_refunds", refuse)
+    report = shop.run()
+    assert (report.counts["failed"], report.counts["drift"]) == (1, drift)
+    assert shop.drift == [("01JD9F", "missing_there")] * drift
+
+
+@pytest.mark.parametrize(("by", "drift"), [(THE_SHOP, ["different_state"]), ("an admin", [])])
+def test_money_that_is_owed_and_that_razorpay_could_not_give_back_is_reported(
+    shop: Shop, by: str, drift: list[str]
+) -> None:
+    payment = shop.opens()
+    attempt = shop.records.takes(payment, BEGAN)
+    wanted = payment.completed(attempt, BEGAN).given_back("01JD9F", "why", by, BEGAN)
+    record = RazorpayRefund("rfnd_1", attempt.id, wanted.price, RefundStatus.FAILED, "01JD9F")
+    shop.mending.refunds["rfnd_1"] = shop.payments.keep(wanted.told_of(record, "x", BEGAN))
+    shop.records.refunds.append(Dated(BEGAN, record))
+    shop.run()
+    assert [kind for _, kind in shop.drift] == drift
+
+
+def test_a_refund_of_what_was_never_taken_is_no_drift(shop: Shop) -> None:
+    payment = shop.opens()
+    attempt = shop.records.takes(payment, BEGAN, AttemptStatus.FAILED)
+    record = RazorpayRefund("rfnd_9", attempt.id, payment.price, RefundStatus.PROCESSED)
+    shop.records.refunds.append(Dated(BEGAN, record))
+    assert shop.run().counts["drift"] == 0
 
 
 def test_drift_is_told_once_however_often_it_is_seen(shop: Shop, clock: FrozenClock) -> None:
@@ -423,7 +487,9 @@ def test_a_record_that_nobody_can_read_stops_none_of_the_rest(shop: Shop) -> Non
     assert shop.mending.driven == [refunded.id]
 
 
-@pytest.mark.parametrize("answer", [Refused("no"), Nonsense("what?")])
+@pytest.mark.parametrize(
+    "answer", [Refused("no"), Nonsense("what?"), NotNow("later"), BadGateway("trouble")]
+)
 def test_a_question_about_one_record_that_razorpay_cannot_answer_stops_none_of_the_rest(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, answer: Exception
 ) -> None:
@@ -438,6 +504,48 @@ def test_a_question_about_one_record_that_razorpay_cannot_answer_stops_none_of_t
     assert report.is_finished
     assert report.counts["failed"] > 0
     assert shop.status(good) is PaymentStatus.COMPLETED
+
+
+def test_a_razorpay_that_answers_nothing_about_several_records_is_down(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(DOWN_AFTER + 1):
+        shop.records.takes(shop.opens(), BEGAN, AttemptStatus.REFUNDED)
+    asked: list[str] = []
+
+    def unanswered(attempt_id: str) -> Sequence[RazorpayRefund]:
+        asked.append(attempt_id)
+        raise BadGateway("trouble")
+
+    monkeypatch.setattr(shop.records, "refunds_of", unanswered)
+    report = shop.run()
+    assert (report.is_finished, report.counts["stopped"]) == (False, 1)
+    assert len(asked) == DOWN_AFTER
+
+
+def test_by_hand_refunds_are_driven_and_what_was_found_before_a_stop_counts(shop: Shop) -> None:
+    payment = refunding(shop)
+    foreign = RazorpayRefund("rfnd_9", "pay_9", Money(100, Currency.INR), RefundStatus.PROCESSED)
+    shop.records.refunds.append(Dated(BEGAN, foreign))
+
+    def down(call: str) -> None:
+        if call.startswith("orders"):
+            raise Unavailable("Razorpay does not answer")
+
+    def by_hand() -> Report:
+        return shop.reconciliation.reconcile(BEGAN, NOON, lambda: True, lambda _: None)
+
+    shop.records.before_call = down
+    assert not by_hand().is_finished
+    shop.records.before_call = lambda _: None
+    resumed = by_hand()
+    assert resumed.checkpoint is not None
+    assert (resumed.is_finished, resumed.checkpoint.found, resumed.found) == (True, 1, 0)
+    assert shop.mending.driven == [payment.id] * 2
+    shop.records.refunds.clear()
+    again = by_hand().checkpoint
+    assert again is not None
+    assert again.found == 0
 
 
 def test_a_range_by_hand_has_its_own_checkpoint_and_can_be_done_again(shop: Shop) -> None:
@@ -489,10 +597,11 @@ def test_a_checkpoint_is_kept_whole(findings: InMemoryFindings | DynamoFindings)
     first = Checkpoint("x", BEGAN, BEGAN - timedelta(minutes=1), NOON)
     findings.save(first)
     assert findings.checkpoint("x") == first
-    moved = first.moved("100")
+    moved = first.moved("100", found=3)
     findings.save(moved)
     assert findings.checkpoint("x") == moved
     assert (moved.walk, moved.moved("").walk) == (Walk.PAYMENTS, Walk.REFUNDS)
+    assert (moved.found, moved.moved("", found=2).found) == (3, 5)
 
 
 def test_a_checkpoint_moves_once(findings: InMemoryFindings | DynamoFindings) -> None:

@@ -20,14 +20,22 @@ from payment.model import (
     RazorpayRefund,
     RefundStatus,
 )
+from payment.ports import NotNow, OrderExpired, OrderGone, Refused
 from supermarket.clock import new_id
 from supermarket.contracts import PaymentCompleted, PaymentRefunded
-from supermarket.errors import BadGateway, Conflict, DomainError, NotFound, RuleViolated
+from supermarket.errors import (
+    BadGateway,
+    Conflict,
+    DomainError,
+    NotFound,
+    RuleViolated,
+    Unavailable,
+)
 from supermarket.idempotency import IdempotencyKey
 from supermarket.money import Currency, Money
 from supermarket.transaction import BeginTransaction
 from support.in_memory import InMemoryTransaction
-from support.payment import PRICE, Shop
+from support.payment import PRICE, FakeRazorpay, Shop
 
 KEY = IdempotencyKey.of("refund_payment", "admin", "key-1", b"{}")
 
@@ -234,6 +242,65 @@ def test_a_refused_refund_has_failed_and_may_be_asked_for_again(shop: Shop) -> N
     assert_books_are_right(shop)
 
 
+def test_a_refund_that_razorpay_cannot_make_yet_waits_and_is_made_later(shop: Shop) -> None:
+    shop.razorpay.refund_fails, shop.razorpay.refusal = True, NotNow
+    payment = shop.refund(None, KEY)
+    assert [refund.status for refund in payment.refunds] == [RefundStatus.REQUESTED]
+    assert shop.payments.refunding(10) == [payment.id]
+    shop.razorpay.refund_fails = False
+    assert shop.service.drive_refunds(payment.id).status is PaymentStatus.REFUNDED
+    assert_books_are_right(shop)
+
+
+class OneAtATime(FakeRazorpay):
+    """Turns away whoever comes while a refund of the same payment is being made; `while_busy` says
+    who does.
+    """
+
+    def __init__(self, refusal: type[Unavailable]) -> None:
+        super().__init__()
+        self.refusal = refusal
+        self.while_busy: Callable[[], object] | None = None
+        self._is_busy = False
+
+    def refund(self, razorpay_payment_id: str, amount: Money, refund_id: str) -> RazorpayRefund:
+        if self._is_busy:
+            raise self.refusal("another payment operation is in progress")
+        come, self.while_busy = self.while_busy, None
+        self._is_busy = True
+        if come:
+            come()
+        self._is_busy = False
+        return super().refund(razorpay_payment_id, amount, refund_id)
+
+
+@pytest.mark.parametrize("outcome", [RefundStatus.PENDING, RefundStatus.PROCESSED])
+@pytest.mark.parametrize("refusal", [NotNow, Refused])
+def test_a_twin_that_razorpay_turns_away_fails_no_refund_that_is_being_made(
+    refusal: type[Unavailable], outcome: RefundStatus
+) -> None:
+    shop, razorpay = Shop(), OneAtATime(refusal)
+    shop.razorpay, razorpay.refund_outcome = razorpay, outcome
+    shop.service = shop.a_service()
+    shop.paid()
+    told: list[RefundStatus] = []
+
+    def twin() -> None:
+        with suppress(BadGateway):
+            told.extend(refund.status for refund in shop.refund("10", KEY).refunds)
+
+    razorpay.while_busy = twin
+    shop.refund("10", KEY)
+    (refund,) = shop.kept.refunds
+    (record,) = razorpay.refunds.values()
+    assert (refund.status, refund.razorpay_refund_id) == (outcome, record.id)
+    # nobody is told that it failed, if Razorpay says that it is busy
+    assert told == ([RefundStatus.REQUESTED] if refusal is NotNow else [])
+    shop.service.drive_refunds(shop.kept.id)
+    assert minors(*razorpay.refunds.values()) == 1_000
+    assert_books_are_right(shop)
+
+
 def test_a_refund_that_fails_in_the_end_gives_the_money_free_again(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -294,6 +361,91 @@ def _crashing(shop: Shop, place: str) -> BeginTransaction | None:
             return None
 
 
+# --- what is owed stays wanted --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", [RefundStatus.PENDING, RefundStatus.PROCESSED])
+def test_the_rest_goes_back_of_what_was_partly_given_back_at_razorpay_unnoticed(
+    shop: Shop, outcome: RefundStatus
+) -> None:
+    shop.razorpay.refund_outcome = outcome
+    attempt_id = shop.kept.razorpay_payment_id
+    assert attempt_id is not None
+    shop.razorpay.give_back(attempt_id, Money(100, Currency.INR))
+    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    made = shop.razorpay.refunds.values()
+    assert sorted(record.amount.minor for record in made) == [100, PRICE.minor - 100]
+    for record in list(made):
+        shop.razorpay.end(record.id, RefundStatus.PROCESSED)
+    shop.service.drive_refunds(shop.kept.id)
+    assert shop.kept.status is PaymentStatus.REFUNDED
+    assert_books_are_right(shop)
+
+
+def test_what_went_back_at_razorpay_as_a_whole_is_not_wanted_any_more(shop: Shop) -> None:
+    attempt_id = shop.kept.razorpay_payment_id
+    assert attempt_id is not None
+    shop.razorpay.give_back(attempt_id, PRICE)
+    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    assert shop.kept.status is PaymentStatus.REFUNDED
+    assert not shop.kept.open_refunds
+    assert_books_are_right(shop)
+
+
+@pytest.mark.parametrize("refusal", [NotNow, Refused])
+def test_what_is_owed_and_refused_is_made_when_razorpay_makes_it(
+    shop: Shop, refusal: type[Unavailable], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.razorpay.refund_fails, shop.razorpay.refusal = True, refusal
+    with suppress(NotNow):
+        shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    for _ in range(3):
+        with suppress(NotNow):
+            shop.service.drive_refunds(shop.kept.id)
+    assert [refund.status for refund in shop.kept.refunds] == [RefundStatus.REQUESTED]
+    assert shop.payments.refunding(10) == [shop.kept.id]
+    told = capsys.readouterr().out.count('"RefundsFailed":[')
+    assert told == (4 if refusal is Refused else 0)
+    shop.razorpay.refund_fails = False
+    assert shop.service.drive_refunds(shop.kept.id).status is PaymentStatus.REFUNDED
+    assert_books_are_right(shop)
+
+
+def test_what_an_admin_asked_for_and_razorpay_refused_goes_back_with_a_cancelled_order(
+    shop: Shop,
+) -> None:
+    shop.razorpay.is_down = True
+    shop.refund("100")
+    with suppress(Unavailable):
+        shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.razorpay.is_down, shop.razorpay.refund_fails = False, True
+    shop.service.drive_refunds(shop.kept.id)
+    shop.razorpay.refund_fails = False
+    assert shop.service.drive_refunds(shop.kept.id).status is PaymentStatus.REFUNDED
+    assert_books_are_right(shop)
+
+
+def test_what_razorpay_itself_could_not_make_waits_for_a_person(shop: Shop) -> None:
+    shop.razorpay.refund_outcome = RefundStatus.FAILED
+    shop.orders.close(shop.order.id)
+    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.service.drive_refunds(shop.kept.id)
+    assert shop.service.agree_with_order(shop.kept.id) is False
+    assert [refund.status for refund in shop.kept.refunds] == [RefundStatus.FAILED]
+    assert len(shop.razorpay.refunds) == 1
+
+
+def test_a_refund_that_came_back_after_it_was_made_is_told_to_a_person(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.refund()
+    capsys.readouterr()
+    reports(shop, RefundStatus.FAILED)
+    assert '"RefundsFailed":[' in capsys.readouterr().out
+    assert shop.kept.status is PaymentStatus.REFUNDED
+    assert_books_are_right(shop)
+
+
 # --- what Razorpay reports ------------------------------------------------------------------------
 
 
@@ -317,7 +469,10 @@ def test_reports_in_any_order_and_number_have_one_effect(statuses: list[RefundSt
     reports(shop, *statuses)
     expected = RefundStatus.PENDING
     for status in statuses:
-        expected = status if status in REFUND_TRANSITIONS[expected] else expected
+        # what Razorpay could not make it does not begin again: that report is a late one
+        is_late = (expected, status) == (RefundStatus.FAILED, RefundStatus.PENDING)
+        if status in REFUND_TRANSITIONS[expected] and not is_late:
+            expected = status
     (refund,) = shop.kept.refunds
     assert refund.status is expected
     assert_books_are_right(shop)
@@ -438,6 +593,8 @@ def test_whatever_happens_the_books_are_right(names: list[str]) -> None:
     _settle(shop)
     assert_books_are_right(shop)
     assert not shop.kept.open_refunds
+    if "cancel" in names and not shop.kept.waits_for_a_person:
+        assert shop.kept.refundable.minor == 0
     alive = [r for r in shop.razorpay.refunds.values() if r.status is RefundStatus.PROCESSED]
     assert minors(*alive) == shop.kept.refunded.minor
 
@@ -450,6 +607,7 @@ def _settle(shop: Shop) -> None:
     for record in shop.razorpay.refunds.values():
         shop.service.learn_of_refund(record)
     shop.service.drive_refunds(shop.kept.id)
+    shop.service.agree_with_order(shop.kept.id)
 
 
 def _move(shop: Shop, name: str) -> None:
@@ -514,6 +672,24 @@ def test_money_for_an_order_that_was_cancelled_unnoticed_goes_back_once(shop: Sh
     assert shop.kept.status is PaymentStatus.REFUNDED
     assert [refund.amount for refund in shop.kept.refunds] == [PRICE]
     assert len(shop.outbox.of(PaymentRefunded)) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        (OrderGone, Failure.ORDER_CANCELLED.refund_reason),
+        (OrderExpired, Failure.ORDER_EXPIRED.refund_reason),
+    ],
+)
+def test_money_whose_order_went_unnoticed_goes_back_for_the_right_reason(
+    shop: Shop, how: type[OrderGone], reason: str
+) -> None:
+    shop.orders.close(shop.order.id, how)
+    assert shop.service.agree_with_order(shop.kept.id) is True
+    assert shop.service.agree_with_order(shop.kept.id) is False
+    assert [refund.reason for refund in shop.kept.refunds] == [reason]
+    assert shop.kept.status is PaymentStatus.REFUNDED
+    assert_books_are_right(shop)
 
 
 def test_money_for_an_order_that_is_alive_stays(shop: Shop) -> None:

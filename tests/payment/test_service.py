@@ -293,14 +293,14 @@ def test_while_razorpay_is_down_a_proof_changes_nothing_and_later_it_works(shop:
 
 def test_only_the_order_of_a_complete_payment_is_confirmed(shop: Shop) -> None:
     payment = shop.create()
-    assert shop.service.confirm_order(payment.id) is False
+    assert shop.service.agree_with_order(payment.id) is False
     shop.paid()
-    assert shop.service.confirm_order(payment.id) is True
-    assert shop.service.confirm_order(payment.id) is False
+    assert shop.service.agree_with_order(payment.id) is True
+    assert shop.service.agree_with_order(payment.id) is False
     assert shop.orders.confirmed == [shop.order.id]
     shop.orders.confirmed.clear()
     shop.refund()
-    assert shop.service.confirm_order(payment.id) is False
+    assert shop.service.agree_with_order(payment.id) is False
 
 
 def test_what_was_set_aside_is_taken_as_long_as_it_is_wanted(shop: Shop) -> None:

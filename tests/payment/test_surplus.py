@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from payment.ledger import Account
 from payment.model import (
+    THE_SHOP,
     Attempt,
     AttemptStatus,
     Failure,
@@ -18,7 +19,7 @@ from payment.model import (
     Proof,
     RefundStatus,
 )
-from payment.refunds import PAID_TWICE, THE_SHOP
+from payment.refunds import PAID_TWICE
 from payment.webhooks import Webhooks
 from supermarket.contracts import PaymentCompleted, PaymentRefunded
 from supermarket.errors import DomainError, Invalid, Unavailable
@@ -137,20 +138,34 @@ def test_the_fee_of_a_second_payment_is_booked_once(till: Till) -> None:
     assert sum(till.shop.balances().values()) == 0
 
 
-def test_a_refund_of_a_second_payment_that_fails_leaves_the_payment_as_it_is(till: Till) -> None:
+def test_the_rest_of_a_second_payment_goes_back_when_a_part_of_it_is_back(till: Till) -> None:
+    till.shop.verify(till.first)
+    till.shop.razorpay.give_back(till.second.razorpay_payment_id, Money(100, Currency.INR))
+    assert till.shop.verify(till.second).status is PaymentStatus.COMPLETED
+    made = till.shop.razorpay.refunds.values()
+    assert sorted(record.amount.minor for record in made) == [100, PRICE.minor - 100]
+    assert till.shop.balances()[Account.OWED] == 0
+    assert all(event.surplus for event in till.refunded)
+
+
+def test_a_refund_of_a_second_payment_that_is_refused_leaves_the_payment_as_it_is(
+    till: Till,
+) -> None:
     till.shop.razorpay.refund_fails = True
     till.shop.verify(till.first)
     assert till.shop.verify(till.second).status is PaymentStatus.COMPLETED
     (refund,) = till.shop.kept.refunds
-    assert refund.status is RefundStatus.FAILED
+    assert refund.status is RefundStatus.REQUESTED
     assert till.shop.balances()[Account.OWED] == -PRICE.minor
-    till.shop.razorpay.refund_fails = False
     by_hand = till.shop.razorpay.give_back(till.second.razorpay_payment_id, PRICE)
     till.receives(a_refund_webhook("refund.processed", by_hand, till.attempt(till.second)))
     assert till.shop.kept.status is PaymentStatus.COMPLETED
     assert till.shop.balances()[Account.OWED] == 0
     (event,) = till.refunded
     assert (event.fully, event.surplus) == (False, True)
+    till.sends_money_back()
+    assert not till.shop.kept.open_refunds
+    assert len(till.shop.razorpay.refunds) == 1
 
 
 def test_both_payments_of_a_cancelled_order_go_back(till: Till) -> None:

@@ -31,6 +31,7 @@ from payment.model import (
     RazorpayRefund,
     RefundStatus,
 )
+from payment.ports import NotNow, Refused
 from payment.reconciliation import Reconciliation, Report, place_of
 from payment.refunds import Refunds
 from payment.service import PaymentService
@@ -237,7 +238,8 @@ class RazorpayWithBooks(FakeRazorpay):
         held: Counter[str] = Counter()
         for attempt in self.taken():
             assert attempt.fee is not None
-            held[attempt.currency] += attempt.minor - attempt.fee.minor - self.given_back(attempt)
+            held[attempt.currency] += attempt.minor - self.given_back(attempt)
+            held[attempt.fee.currency] -= attempt.fee.minor
         return held
 
     def payments_between(
@@ -273,7 +275,8 @@ class RazorpayWithBooks(FakeRazorpay):
 
     def _keep(self, attempt: Attempt) -> None:
         if attempt.is_taken:
-            price = Money(attempt.minor, Currency(attempt.currency))
+            # whatever was paid in, Razorpay charges rupees
+            price = Money(attempt.minor, Currency.INR)
             attempt = replace(attempt, fee=price.percent(FEE_PERCENT))
         self.attempts[attempt.id] = attempt
         self.webhooks.append(a_payment_webhook(f"payment.{attempt.status}", attempt))
@@ -309,6 +312,7 @@ class MoneyShop:
         self.payments = KeptPayments()
         self.ledger = InMemoryLedger()
         self.findings = InMemoryFindings()
+        self.last_report = Report()
         self.seller, self.admin = a_caller(Role.SELLER), a_caller(Role.ADMIN)
         self.customers = (a_caller(), a_caller())
         self._audit = InMemoryAuditTrail()
@@ -449,6 +453,7 @@ class MoneyShop:
     def razorpay_treats_refunds_another_way(self, which: int, how: int) -> None:
         ways = (RefundStatus.PROCESSED, RefundStatus.PENDING, RefundStatus.FAILED)
         self.razorpay.refund_fails = how == len(ways)
+        self.razorpay.refusal = NotNow if which % 2 else Refused
         if how < len(ways):
             self.razorpay.refund_outcome = ways[how]
 
@@ -483,9 +488,10 @@ class MoneyShop:
                 self.event_arrives(0, 1)
             self._publish()
 
-    @staticmethod
-    def _work_of(report: Report) -> Counter[str]:
-        idle = {"checked"}
+    def _work_of(self, report: Report) -> Counter[str]:
+        """Drift is no work: whether it should be there is for the test to judge."""
+        self.last_report = report
+        idle = {"checked", "drift"}
         return Counter({name: n for name, n in report.counts.items() if name not in idle})
 
     def _choice(self, number: int) -> str:

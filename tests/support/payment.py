@@ -121,7 +121,9 @@ def on_the_wire(attempt: Attempt) -> dict[str, object]:
         "status": attempt.status.value,
         "order_id": attempt.razorpay_order_id,
         "fee": attempt.fee.minor if attempt.fee else None,
+        "captured": attempt.is_taken,
         "notes": [],
+        **({"base_currency": attempt.fee.currency} if attempt.fee else {}),
     }
 
 
@@ -229,15 +231,15 @@ class FakeOrders:
     def __init__(self) -> None:
         self.confirmed: list[str] = []
         self._payable: dict[str, PayableOrder] = {}
-        self._closed: set[str] = set()
+        self._closed: dict[str, type[OrderGone]] = {}
         self._out_of_time: set[str] = set()
 
     def place(self, order: PayableOrder) -> PayableOrder:
         self._payable[order.id] = order
         return order
 
-    def close(self, order_id: str) -> None:
-        self._closed.add(order_id)
+    def close(self, order_id: str, how: type[OrderGone] = OrderGone) -> None:
+        self._closed[order_id] = how
 
     def run_out_of_time(self, order_id: str) -> None:
         """Not to be paid any more, and not cancelled yet."""
@@ -248,13 +250,15 @@ class FakeOrders:
         if order is None or order.customer.user_id != customer_id:
             raise NotFound("There is no such order")
         if order_id in self._closed:
-            raise OrderGone("This order is cancelled")
+            raise self._closed[order_id]("This order is cancelled")
         if order_id in self._out_of_time:
             raise Conflict("This order cannot be paid")
         return order
 
     def confirm(self, order_id: str) -> bool:
-        if order_id in self.confirmed or order_id in self._closed:
+        if order_id in self._closed:
+            raise self._closed[order_id]("This order is cancelled")
+        if order_id in self.confirmed:
             return False
         self.confirmed.append(order_id)
         return True
@@ -282,6 +286,7 @@ class FakeRazorpay:
         self.refunds: dict[str, RazorpayRefund] = {}
         self.refund_outcome = RefundStatus.PROCESSED
         self.refund_fails = False
+        self.refusal: type[Unavailable] = Refused
         self.answers_get_lost = False
         self.meanwhile: Callable[[], object] | None = None
 
@@ -320,7 +325,7 @@ class FakeRazorpay:
     def refund(self, razorpay_payment_id: str, amount: Money, refund_id: str) -> RazorpayRefund:
         self._answer()
         if self.refund_fails:
-            raise Refused("Razorpay refused")
+            raise self.refusal("Razorpay refused")
         for known in self._refunds_of(razorpay_payment_id):
             if known.our_id == refund_id:
                 return known
@@ -436,9 +441,10 @@ class Shop:
         assert payment is not None
         return payment
 
-    def balances(self) -> dict[Account, int]:
+    def balances(self, currency: Currency = Currency.INR) -> dict[Account, int]:
         """What the ledger says is in each account."""
-        lines = [line for entry in self.ledger.entries.values() for line in entry.lines]
+        entries = [one for one in self.ledger.entries.values() if one.currency is currency]
+        lines = [line for entry in entries for line in entry.lines]
         return {a: sum(line.minor for line in lines if line.account is a) for a in Account}
 
     def events(self) -> list[str]:

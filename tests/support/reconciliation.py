@@ -72,6 +72,11 @@ class FakeRecords:
         found = (one.record for one in self.orders if one.record.id == razorpay_order_id)
         return next(found, None)
 
+    def attempt(self, razorpay_payment_id: str) -> Attempt:
+        known = {one.record.id: one.record for one in self.attempts}
+        taken = Attempt(razorpay_payment_id, None, 100, "INR", AttemptStatus.CAPTURED)
+        return known.get(razorpay_payment_id, taken)
+
     def attempts_of(self, razorpay_order_id: str) -> Sequence[Attempt]:
         every = (one.record for one in self.attempts)
         return [one for one in every if one.razorpay_order_id == razorpay_order_id]
@@ -184,7 +189,7 @@ class FakeMending:
         captured = replace(attempt, status=AttemptStatus.CAPTURED)
         return self.learn_of_attempt(razorpay_order_id, captured)
 
-    def confirm_order(self, payment_id: str) -> bool:
+    def agree_with_order(self, payment_id: str) -> bool:
         is_waiting = payment_id in self.waiting
         self.waiting.discard(payment_id)
         return is_waiting
