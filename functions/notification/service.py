@@ -91,6 +91,8 @@ class NotificationService:
 
     def payment_completed(self, event: PaymentCompleted, metadata: Metadata) -> None:
         subject = f"Thank you: {_price(event.amount)} received"
+        if event.goes_back:
+            subject = f"Your payment of {_price(event.amount)} came too late"
         self._tell("payment_completed", event.customer, subject, event, metadata)
 
     def payment_failed(self, event: PaymentFailed, metadata: Metadata) -> None:

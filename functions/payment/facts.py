@@ -71,6 +71,7 @@ def _completed(payment: Payment) -> PaymentCompleted:
         amount=Amount.of(payment.price),
         razorpay_payment_id=payment.razorpay_payment_id,
         completed_at=payment.updated_at,
+        goes_back=payment.status is PaymentStatus.REFUND_PENDING,
     )
 
 

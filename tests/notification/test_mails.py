@@ -68,6 +68,9 @@ MAILS: dict[str, Send] = {
     "order_confirmed": lambda tell: tell.order_confirmed(order_confirmed(), metadata()),
     "payment_initiated": lambda tell: tell.payment_initiated(payment_initiated(), metadata()),
     "payment_completed": lambda tell: tell.payment_completed(payment_completed(), metadata()),
+    "payment_completed_too_late": lambda tell: tell.payment_completed(
+        payment_completed(goes_back=True), metadata()
+    ),
     "payment_failed": lambda tell: tell.payment_failed(payment_failed(), metadata()),
     "payment_failed_called_off": lambda tell: tell.payment_failed(
         payment_failed(reason="The order was not paid in time, so it was cancelled."), metadata()
@@ -91,7 +94,7 @@ MAILS: dict[str, Send] = {
 }
 VARIANTS = (
     *("_seller", "_proven", "_sold_out", "_quiet", "_called_off"),
-    *("_expiry", "_admin", "_untracked", "_in_part"),
+    *("_expiry", "_admin", "_untracked", "_in_part", "_too_late"),
 )
 
 HOSTILE_MAILS: dict[str, Send] = {

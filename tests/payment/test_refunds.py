@@ -539,6 +539,18 @@ def test_money_for_an_order_that_is_gone_goes_back_once_in_either_order(
     assert_books_are_right(shop)
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_money_that_comes_after_its_order_is_told_of_as_going_back(*, is_late: bool) -> None:
+    shop = Shop()
+    proof = shop.pay()
+    if is_late:
+        shop.service.call_off(shop.order.id, Failure.ORDER_EXPIRED)
+    shop.verify(proof)
+    (event,) = shop.outbox.of(PaymentCompleted)
+    assert isinstance(event, PaymentCompleted)
+    assert event.goes_back is is_late
+
+
 def test_a_capture_after_a_decline_and_a_cancellation_goes_back_too() -> None:
     shop = Shop()
     shop.decline()

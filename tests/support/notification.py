@@ -275,9 +275,13 @@ def payment_initiated(name: str = "Asha") -> PaymentInitiated:
     return event
 
 
-def payment_completed(name: str = "Asha") -> PaymentCompleted:
+def payment_completed(name: str = "Asha", *, goes_back: bool = False) -> PaymentCompleted:
     event: PaymentCompleted = payment(
-        PaymentCompleted, name, razorpay_payment_id="pay_Mz1nQ0aB2cD3eF", completed_at=NOON
+        PaymentCompleted,
+        name,
+        razorpay_payment_id="pay_Mz1nQ0aB2cD3eF",
+        completed_at=NOON,
+        goes_back=goes_back,
     )
     return event
 

@@ -307,7 +307,9 @@ class PaymentInitiated(Event):
 
 
 class PaymentCompleted(Event):
-    """The money was captured, and Razorpay's own record says so."""
+    """The money was captured, and Razorpay's own record says so. It `goes_back` if its order was
+    gone by then.
+    """
 
     SOURCE = "supermarket.payment"
     payment_id: str
@@ -316,6 +318,7 @@ class PaymentCompleted(Event):
     amount: Amount
     razorpay_payment_id: str
     completed_at: Moment
+    goes_back: bool = False
 
 
 class PaymentFailed(Event):
