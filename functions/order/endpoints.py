@@ -9,6 +9,7 @@ from order.schemas import (
     OrderList,
     OrderView,
     PlaceOrder,
+    ShownOrder,
 )
 from supermarket.caller import Caller, Role
 from supermarket.http import get, patch, post
@@ -44,8 +45,8 @@ def list_my_orders(page: MyOrders, caller: Caller) -> OrderList:
 
 
 @get("/api/orders/{orderId}")
-def get_order(orderId: str, caller: Caller) -> OrderAnswer:
-    return OrderAnswer.of(wiring.order_service().look_at(orderId, caller))
+def get_order(orderId: str, caller: Caller) -> ShownOrder:
+    return ShownOrder.of(wiring.order_service().look_at(orderId, caller))
 
 
 @post("/api/orders/{orderId}/cancel", roles=CUSTOMERS)

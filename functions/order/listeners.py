@@ -1,7 +1,13 @@
 """What orders do about the facts of other domains."""
 
 from order import wiring
-from supermarket.contracts import Metadata, PaymentCompleted, PaymentRefunded
+from order.model import Returns
+from supermarket.contracts import (
+    Metadata,
+    PaymentCompleted,
+    PaymentRefunded,
+    PaymentRefundProgressed,
+)
 from supermarket.events import Reactions
 
 reactions = Reactions("order")
@@ -17,3 +23,9 @@ def close_what_was_given_back(event: PaymentRefunded, _metadata: Metadata) -> No
     """A part of the money that went back leaves the order as it is."""
     if event.fully:
         wiring.order_service().refund(event.order_id)
+
+
+@reactions.on(PaymentRefundProgressed)
+def note_what_goes_back(event: PaymentRefundProgressed, _metadata: Metadata) -> None:
+    returns = Returns(event.refunded.money(), event.returning.money(), event.revision)
+    wiring.order_service().follow_refunds(event.order_id, returns)

@@ -137,9 +137,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Returns:
+    """How much of an order's money is back, and how much on its way; of several the one with the
+    highest revision is the newest.
+    """
+
+    refunded: Money
+    returning: Money
+    revision: int
+
+
+@dataclass(frozen=True)
 class Order:
     """An order. `reserved_until` is set while its stock is only reserved, that is, unpaid;
-    `paid_at` and `refunded_at` are when the shop heard of the money, however late that was.
+    `paid_at` and `refunded_at` are when the shop heard of the money, however late that was, and
+    `returns` is what it has heard of its way back.
     """
 
     id: str
@@ -155,6 +167,7 @@ class Order:
     paid_at: datetime | None = None
     refunded_at: datetime | None = None
     tracking_number: str | None = None
+    returns: Returns | None = None
 
     def moved(self, status: OrderStatus, at: datetime, by: Actor) -> Self:
         """The order one step further; Conflict where the table of states has no such step."""
@@ -176,6 +189,12 @@ class Order:
         """The order with all of its money given back, and so paid for before."""
         return replace(self, paid_at=self.paid_at or at, refunded_at=at, updated_at=at)
 
+    def returning(self, returns: Returns, at: datetime) -> Self:
+        """The order with news of its money's way back; itself when they are old."""
+        if self.returns and self.returns.revision >= returns.revision:
+            return self
+        return replace(self, returns=returns, updated_at=at)
+
     def tracked(self, tracking_number: str | None) -> Self:
         """The order under the carrier's number, if there is a new one."""
         return replace(self, tracking_number=tracking_number or self.tracking_number)
@@ -196,6 +215,14 @@ class Order:
         return self.paid_at is not None
 
     @property
+    def is_going_back(self) -> bool:
+        """Whether all of its money is with its customer again, or on its way."""
+        if self.returns is None:
+            return False
+        gone = self.returns.refunded + self.returns.returning
+        return gone.minor >= self.pricing.total.minor
+
+    @property
     def can_be_cancelled(self) -> bool:
         return OrderStatus.CANCELLED in TRANSITIONS[self.status]
 
@@ -205,7 +232,8 @@ class Order:
             return PaymentStatus.REFUNDED
         is_off = self.status is OrderStatus.CANCELLED
         if self.is_paid:
-            return PaymentStatus.REFUND_PENDING if is_off else PaymentStatus.COMPLETED
+            is_owed = is_off or self.is_going_back
+            return PaymentStatus.REFUND_PENDING if is_owed else PaymentStatus.COMPLETED
         return PaymentStatus.FAILED if is_off else PaymentStatus.PENDING
 
     @property
@@ -223,7 +251,6 @@ class Order:
         own = tuple(line for line in self.lines if line.seller_id == caller.user_id)
         if not own:
             return None
-        # tax and shipping are the customer's and the shop's affair
-        return replace(
-            self, lines=own, pricing=NO_CHARGES.price(own, self.pricing.subtotal.currency)
-        )
+        # tax, shipping and what went back of all lines are the customer's and the shop's affair
+        pricing = NO_CHARGES.price(own, self.pricing.subtotal.currency)
+        return replace(self, lines=own, pricing=pricing, returns=None)

@@ -18,6 +18,7 @@ from order.model import (
     OrderLine,
     OrderStatus,
     Pricing,
+    Returns,
     Step,
 )
 from order.service import Moved, OrderPage
@@ -68,6 +69,14 @@ class StepMap(MapAttribute[str, str]):
     by = UnicodeAttribute()
 
 
+class ReturnsMap(MapAttribute[str, object]):
+    """What goes back, in the currency of the order."""
+
+    refunded = NumberAttribute()
+    returning = NumberAttribute()
+    revision = NumberAttribute()
+
+
 class ByCustomer(GlobalSecondaryIndex["OrderRow"]):
     """A customer's orders; their ids sort by time."""
 
@@ -111,6 +120,7 @@ class OrderRow(Row):
     paid_at = UnicodeAttribute(null=True, attr_name="paidAt")
     refunded_at = UnicodeAttribute(null=True, attr_name="refundedAt")
     tracking_number = UnicodeAttribute(null=True, attr_name="trackingNumber")
+    returns = ReturnsMap(null=True)
     created_at = UnicodeAttribute(attr_name="createdAt")
     updated_at = UnicodeAttribute(attr_name="updatedAt")
 
@@ -169,11 +179,19 @@ class DynamoOrders:
             OrderRow.reserved_until.remove(),
             *_learned(moved),
         ]
-        self._change(read, actions, OrderRow.status == read.status.value, transaction)
+        as_read = (OrderRow.status == read.status.value) & _returns_are(read)
+        self._change(read, actions, as_read, transaction)
 
     def settle(self, read: Order, settled: Order, transaction: Transaction) -> None:
         actions = [*_learned(settled), OrderRow.updated_at.set(iso(settled.updated_at))]
         self._change(read, actions, OrderRow.status == read.status.value, transaction)
+
+    def note_returns(self, read: Order, noted: Order, transaction: Transaction) -> None:
+        actions = [
+            OrderRow.returns.set(_returns_map(noted.returns)),
+            OrderRow.updated_at.set(iso(noted.updated_at)),
+        ]
+        self._change(read, actions, _returns_are(read), transaction)
 
     def redirect(self, read: Order, redirected: Order, transaction: Transaction) -> None:
         as_read = (OrderRow.status == read.status.value) & (
@@ -191,6 +209,12 @@ class DynamoOrders:
         dynamo(transaction).update(
             OrderRow(read.id), actions, condition=as_read, refused=Moved(MOVED)
         )
+
+
+def _returns_are(read: Order) -> Condition:
+    if read.returns is None:
+        return OrderRow.returns.does_not_exist()
+    return OrderRow.returns.revision == read.returns.revision
 
 
 def _learned(order: Order) -> Iterator[Action]:
@@ -222,6 +246,7 @@ def _row(order: Order) -> OrderRow:
         paid_at=iso(order.paid_at) if order.paid_at else None,
         refunded_at=iso(order.refunded_at) if order.refunded_at else None,
         tracking_number=order.tracking_number,
+        returns=_returns_map(order.returns),
         created_at=iso(order.created_at),
         updated_at=iso(order.updated_at),
     )
@@ -249,6 +274,16 @@ def _address_map(address: Address) -> AddressMap:
 
 def _step_map(step: Step) -> StepMap:
     return StepMap(status=step.status.value, at=iso(step.at), by=step.by.value)
+
+
+def _returns_map(returns: Returns | None) -> ReturnsMap | None:
+    if returns is None:
+        return None
+    return ReturnsMap(
+        refunded=returns.refunded.minor,
+        returning=returns.returning.minor,
+        revision=returns.revision,
+    )
 
 
 def _order(row: OrderRow) -> Order:
@@ -282,7 +317,15 @@ def _order(row: OrderRow) -> Order:
         paid_at=from_iso(row.paid_at) if row.paid_at else None,
         refunded_at=from_iso(row.refunded_at) if row.refunded_at else None,
         tracking_number=row.tracking_number,
+        returns=_returns(row.returns, Currency(row.currency)),
     )
+
+
+def _returns(kept: ReturnsMap | None, currency: Currency) -> Returns | None:
+    if kept is None:
+        return None
+    refunded, returning = _money(kept.refunded, currency), _money(kept.returning, currency)
+    return Returns(refunded, returning, int(kept.revision))
 
 
 def _money(minor: float, currency: Currency) -> Money:

@@ -5,7 +5,17 @@ from typing import Annotated, Self
 from pydantic import StringConstraints, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from order.model import Actor, Address, Order, OrderLine, OrderStatus, PaymentStatus, Pricing, Step
+from order.model import (
+    Actor,
+    Address,
+    Order,
+    OrderLine,
+    OrderStatus,
+    PaymentStatus,
+    Pricing,
+    Returns,
+    Step,
+)
 from supermarket.postal_codes import is_postal_code
 from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
 
@@ -147,6 +157,18 @@ class PaymentView(View):
     status: PaymentStatus
 
 
+class RefundsView(View):
+    """How much of the order's money is back with its customer, and how much on its way."""
+
+    refunded: MoneyView
+    returning: MoneyView
+
+    @classmethod
+    def of(cls, returns: Returns) -> Self:
+        refunded, returning = MoneyView.of(returns.refunded), MoneyView.of(returns.returning)
+        return cls(refunded=refunded, returning=returning)
+
+
 class StepView(View):
     """An entry of the timeline."""
 
@@ -169,6 +191,7 @@ class OrderView(View):
     total_price: MoneyView
     shipping_address: AddressView
     payment: PaymentView
+    refunds: RefundsView | None
     timeline: list[StepView]
     tracking_number: str | None
     reserved_until: Timestamp | None
@@ -185,6 +208,7 @@ class OrderView(View):
             total_price=MoneyView.of(order.pricing.total),
             shipping_address=AddressView.of(order.shipping_address),
             payment=PaymentView(status=order.payment_status),
+            refunds=RefundsView.of(order.returns) if order.returns else None,
             timeline=[StepView.of(step) for step in order.timeline],
             tracking_number=order.tracking_number,
             reserved_until=order.reserved_until,
@@ -193,14 +217,24 @@ class OrderView(View):
         )
 
 
-class OrderAnswer(View):
-    """An order, and what was done with it."""
+class ShownOrder(View):
+    """An order."""
 
-    message: str | None = None
     order: OrderView
 
     @classmethod
-    def of(cls, order: Order, message: str | None = None) -> Self:
+    def of(cls, order: Order) -> Self:
+        return cls(order=OrderView.of(order))
+
+
+class OrderAnswer(View):
+    """An order, and what was done with it."""
+
+    message: str
+    order: OrderView
+
+    @classmethod
+    def of(cls, order: Order, message: str) -> Self:
         return cls(message=message, order=OrderView.of(order))
 
 

@@ -23,6 +23,7 @@ from order.model import (
     Order,
     OrderLine,
     OrderStatus,
+    Returns,
     Step,
 )
 from supermarket.audit import AuditTrail
@@ -39,6 +40,7 @@ NOT_TO_BE_HAD = "Some items cannot be had as they are in your cart. Nothing was 
 JUST_MISSED = "was just sold out, changed its price or went off sale; look at your cart again"
 CART_CHANGED = "Your cart changed at this very moment. Look at it and order again."
 MIXED_CURRENCIES = "One order has one currency. Remove the items of the other one from your cart."
+GOING_BACK = "The money for this order is going back to its customer, so it is not sent."
 NOT_ALL_YOURS = "Other sellers have a part in this order, so that the shop sends it."
 # what was paid in the last second may still be on its way here
 GRACE = timedelta(minutes=2)
@@ -171,10 +173,15 @@ class Orders(Protocol):
         """A new order; its id must be new too."""
 
     def move(self, read: Order, moved: Order, transaction: Transaction) -> None:
-        """From one state to another; refused with Moved unless it still is in the one read."""
+        """From one state to another; refused with Moved unless it still is in the one read, with
+        no news of its money's way back since.
+        """
 
     def settle(self, read: Order, settled: Order, transaction: Transaction) -> None:
         """News of its money alone; refused with Moved unless it still is in the state read."""
+
+    def note_returns(self, read: Order, noted: Order, transaction: Transaction) -> None:
+        """News of its money's way back; refused with Moved when there are newer ones."""
 
     def redirect(self, read: Order, redirected: Order, transaction: Transaction) -> None:
         """Another address; refused with Moved unless state and address still are as read."""
@@ -307,6 +314,12 @@ class OrderService:
         """All the money went back to the customer: what has not left the shop is called off."""
         self._advance(order_id, self._refund)
 
+    def follow_refunds(self, order_id: str, returns: Returns) -> None:
+        """So much of its money is back, or on its way, by now; what is older than that is passed
+        over.
+        """
+        self._advance(order_id, lambda order: self._note_returns(order, returns))
+
     def _place(
         self, caller: Caller, destination: Address | str, key: IdempotencyKey | None
     ) -> Order:
@@ -399,6 +412,14 @@ class OrderService:
         else:
             self._settle(order, refunded)
 
+    def _note_returns(self, order: Order, returns: Returns) -> None:
+        noted = order.returning(returns, self._clock())
+        if noted == order:
+            return
+        transaction = self._begin()
+        self._orders.note_returns(order, noted, transaction)
+        transaction.commit()
+
     def _settle(self, read: Order, settled: Order) -> None:
         transaction = self._begin()
         self._orders.settle(read, settled, transaction)
@@ -411,6 +432,8 @@ class OrderService:
         _seen(order, caller)
         if not order.is_fulfilled_by(caller):
             raise Forbidden(NOT_ALL_YOURS)
+        if status is OrderStatus.SHIPPED and order.is_going_back:
+            raise Conflict(GOING_BACK)
         by = Actor.ADMIN if caller.is_admin else Actor.SELLER
         moved = order.tracked(tracking_number).moved(status, self._clock(), by)
         transaction = self._begin()

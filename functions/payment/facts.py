@@ -11,6 +11,7 @@ from supermarket.contracts import (
     PaymentFailed,
     PaymentInitiated,
     PaymentRefunded,
+    PaymentRefundProgressed,
     Recipient,
 )
 
@@ -25,6 +26,8 @@ def facts_between(before: Payment | None, after: Payment) -> Iterator[Event]:
     if after.is_paid and not (before and before.is_paid) and not after.is_refunded:
         # what was back with its customer before we heard of it completes no order
         yield _completed(after)
+    if after.is_paid and _way_back(after) != (_way_back(before) if before else (0, 0)):
+        yield _progressed(after)
     known = before.refunds if before else ()
     done = {refund.id for refund in known if refund.is_processed}
     for refund in after.refunds:
@@ -99,6 +102,21 @@ def _refunded(payment: Payment, refund: Refund) -> PaymentRefunded:
         surplus=refund.is_of_surplus,
         reason=refund.reason,
         refunded_at=refund.updated_at,
+    )
+
+
+def _way_back(payment: Payment) -> tuple[int, int]:
+    return payment.refunded.minor, payment.returning.minor
+
+
+def _progressed(payment: Payment) -> PaymentRefundProgressed:
+    return PaymentRefundProgressed(
+        payment_id=payment.id,
+        order_id=payment.order_id,
+        revision=payment.version,
+        refunded=Amount.of(payment.refunded),
+        returning=Amount.of(payment.returning),
+        progressed_at=payment.updated_at,
     )
 
 

@@ -357,6 +357,12 @@ class Payment:
         return self._back(self.own_refunds)
 
     @property
+    def returning(self) -> Money:
+        """What is on its way back, or is to be, of the money that completed it."""
+        wanted = (refund.amount for refund in self.own_refunds if refund.is_open)
+        return Money.total(wanted, self.price.currency)
+
+    @property
     def refundable(self) -> Money:
         """What may still go back; zero as long as nothing was taken."""
         if not self.is_paid or self.razorpay_payment_id is None:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from payment.ledger import Account, Entry, Kind
 from payment.model import Payment, PaymentStatus, Proof, Refund, RefundStatus
@@ -16,7 +17,7 @@ LONGEST_ID = 64
 LONGEST_SIGNATURE = 128
 
 REFUND_MESSAGES = {
-    RefundStatus.REQUESTED: "Razorpay does not answer. The refund is kept and will be sent to it.",
+    RefundStatus.REQUESTED: "Razorpay cannot make it now. The refund is kept and sent again.",
     RefundStatus.PENDING: "The refund is on its way",
     RefundStatus.PROCESSED: "The refund was made",
     RefundStatus.FAILED: "The refund failed",
@@ -50,6 +51,13 @@ class RefundPayment(Body):
     """How much goes back, in whole units; everything that is left if it is not said."""
 
     amount: Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=2)] | None = None
+
+    @model_validator(mode="after")
+    def _says_how_much_or_nothing(self) -> Self:
+        # a client that lost its number must not give everything back
+        if self.amount is None and "amount" in self.model_fields_set:
+            raise PydanticCustomError("no_amount", "amount is a number, or left out")
+        return self
 
 
 class RefundView(View):

@@ -193,6 +193,10 @@ def orders_know_of_their_money(shop: MoneyShop) -> None:
         is_back = any(shop.razorpay.given_back(a) == a.minor for a in own)
         assert (order.refunded_at is not None) is is_back
         assert not (is_back and order.can_be_cancelled)
+        known = order.returns
+        told = (known.refunded.minor, known.returning.minor) if known else (0, 0)
+        way_back = (payment.refunded.minor, payment.returning.minor) if payment else (0, 0)
+        assert told == way_back
 
 
 def _at_razorpay(shop: MoneyShop, entry: Entry) -> RazorpayRefund:

@@ -6,7 +6,8 @@ import pytest
 
 from order import wiring
 from order.listeners import reactions
-from order.model import OrderStatus, PaymentStatus
+from order.model import OrderStatus, PaymentStatus, Returns
+from supermarket.money import Currency, Money
 from support.api import a_caller
 from support.contracts import sample, sqs_batch
 from support.order import LittleShop
@@ -67,6 +68,27 @@ def test_a_part_of_the_money_that_goes_back_leaves_the_order_as_it_is(shop: Litt
     assert react(paid(order.id), refunded(order.id, fully=False)) == []
     known = shop.orders.kept[order.id]
     assert (known.status, known.payment_status) == (OrderStatus.CONFIRMED, PaymentStatus.COMPLETED)
+
+
+def paise(minor: int) -> Money:
+    return Money(minor, Currency.INR)
+
+
+def progressed(order_id: str, revision: int, refunded: int, returning: int) -> dict[str, Any]:
+    amounts = {"refunded": refunded, "returning": returning}
+    data = {name: {"minor": minor, "currency": "INR"} for name, minor in amounts.items()}
+    return told("PaymentRefundProgressed", order_id, revision=revision, **data)
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_the_newest_news_of_a_refund_count_in_whatever_order(shop: LittleShop, turn: int) -> None:
+    order = shop.places(ASHA)
+    news = [progressed(order.id, 3, 0, 700), progressed(order.id, 4, 700, 0)]
+    news.append(progressed(order.id, 5, 700, 200))
+    for event in news[turn:] + news[:turn]:
+        assert react(event, event) == []
+    returns = shop.orders.kept[order.id].returns
+    assert returns == Returns(paise(700), paise(200), 5)
 
 
 def test_a_payment_of_an_unknown_order_is_retried_while_the_rest_goes_on(shop: LittleShop) -> None:

@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 
 from conftest import FrozenClock
-from order.model import Actor, Order, OrderStatus
+from order.model import Actor, Order, OrderStatus, Returns
 from order.repository import EXAMINED_PER_PAGE, DynamoOrders, OrderRow
 from order.service import Moved, Orders
 from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
 from support.in_memory import InMemoryTransaction
 from support.order import RESERVATION, InMemoryOrders, an_order
@@ -71,6 +72,33 @@ def test_an_order_comes_back_as_it_was_kept(orders: Orders, clock: FrozenClock) 
 def test_an_order_of_fifty_lines_comes_back_whole(orders: Orders, clock: FrozenClock) -> None:
     order = keep(orders, an_order(clock(), lines=50))
     assert orders.find(order.id) == order
+
+
+def returning(order: Order, revision: int) -> Order:
+    returns = Returns(Money(100, Currency.INR), Money(revision, Currency.INR), revision)
+    return order.returning(returns, order.created_at + timedelta(minutes=revision))
+
+
+def test_news_of_a_refund_are_kept_and_older_ones_refused(
+    orders: Orders, clock: FrozenClock
+) -> None:
+    order = keep(orders, an_order(clock()))
+    for newer in (returning(order, 3), returning(order, 4)):
+        read = orders.find(order.id)
+        assert read is not None
+        commit(orders, lambda transaction: orders.note_returns(read, newer, transaction))  # noqa: B023
+        assert orders.find(order.id) == newer
+    with pytest.raises(Moved):
+        commit(
+            orders,
+            lambda transaction: orders.note_returns(order, returning(order, 5), transaction),
+        )
+    with pytest.raises(Moved):
+        move(orders, order, confirmed(order))
+    kept = orders.find(order.id)
+    assert kept is not None
+    move(orders, kept, confirmed(kept))
+    assert orders.find(order.id) == confirmed(kept)
 
 
 def test_what_was_never_ordered_is_not_found(orders: Orders) -> None:

@@ -20,6 +20,7 @@ from order.model import (
     Order,
     OrderStatus,
     PaymentStatus,
+    Returns,
 )
 from order.service import GRACE, Cancelled, Moved
 from supermarket.caller import Caller, Role
@@ -34,6 +35,7 @@ from supermarket.contracts import (
 )
 from supermarket.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, RuleViolated
 from supermarket.idempotency import IdempotencyKey
+from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
 from support.api import a_caller
 from support.cart import dollars, rupees
@@ -509,6 +511,38 @@ def brought_to(shop: LittleShop, status: OrderStatus) -> Order:
     if status is OrderStatus.DELIVERED:
         shop.service.deliver(order.id, None, SELLER)
     return shop.orders.kept[order.id]
+
+
+@pytest.mark.parametrize(
+    ("refunded", "returning", "is_sent"), [(0, 9, True), (0, 10, False), (4, 6, False)]
+)
+def test_an_order_is_not_sent_while_all_of_its_money_goes_back(
+    shop: LittleShop, refunded: int, returning: int, *, is_sent: bool
+) -> None:
+    order = brought_to(shop, OrderStatus.CONFIRMED)
+    tenth = order.pricing.total.minor // 10
+    refunded_, returning_ = (Money(n * tenth, Currency.INR) for n in (refunded, returning))
+    shop.service.follow_refunds(order.id, Returns(refunded_, returning_, 3))
+    shown = shop.service.look_at(order.id, ASHA)
+    status = PaymentStatus.COMPLETED if is_sent else PaymentStatus.REFUND_PENDING
+    assert shown.payment_status is status
+    if is_sent:
+        shop.service.ship(order.id, None, SELLER)
+        return
+    with pytest.raises(Conflict):
+        shop.service.ship(order.id, None, SELLER)
+    # the refund failed, and the money is the shop's again
+    nothing = Money.zero(Currency.INR)
+    shop.service.follow_refunds(order.id, Returns(nothing, nothing, 4))
+    assert shop.service.ship(order.id, None, SELLER).status is OrderStatus.SHIPPED
+
+
+def test_what_goes_back_is_its_customers_to_see_and_not_its_sellers(shop: LittleShop) -> None:
+    order = brought_to(shop, OrderStatus.CONFIRMED)
+    returns = Returns(Money.zero(Currency.INR), Money(100, Currency.INR), 3)
+    shop.service.follow_refunds(order.id, returns)
+    assert shop.service.look_at(order.id, ASHA).returns == returns
+    assert shop.service.look_at(order.id, SELLER).returns is None
 
 
 @pytest.mark.parametrize(("caller", "by"), [(SELLER, Actor.SELLER), (ADMIN, Actor.ADMIN)])

@@ -22,7 +22,7 @@ from payment.model import (
 )
 from payment.ports import NotNow, OrderExpired, OrderGone, Refused
 from supermarket.clock import new_id
-from supermarket.contracts import PaymentCompleted, PaymentRefunded
+from supermarket.contracts import PaymentCompleted, PaymentRefunded, PaymentRefundProgressed
 from supermarket.errors import (
     BadGateway,
     Conflict,
@@ -204,6 +204,20 @@ def test_every_step_is_in_the_audit_trail(shop: Shop) -> None:
 
 
 # --- Razorpay in trouble --------------------------------------------------------------------------
+
+
+def test_every_step_of_a_refund_is_told_with_what_it_comes_to(shop: Shop) -> None:
+    shop.razorpay.refund_outcome = RefundStatus.PENDING
+    shop.refund("10")
+    shop.refund("20")
+    first, second = shop.razorpay.refunds
+    shop.service.learn_of_refund(shop.razorpay.end(first, RefundStatus.PROCESSED))
+    shop.service.learn_of_refund(shop.razorpay.end(second, RefundStatus.FAILED))
+    told = [e for e in shop.outbox.events if isinstance(e, PaymentRefundProgressed)]
+    sums = [(event.refunded.minor, event.returning.minor) for event in told]
+    assert sums == [(0, 1_000), (0, 3_000), (1_000, 2_000), (1_000, 0)]
+    revisions = [event.revision for event in told]
+    assert revisions == sorted(set(revisions))
 
 
 def test_while_razorpay_is_down_a_refund_waits_and_is_sent_later_once(shop: Shop) -> None:

@@ -375,7 +375,12 @@ def test_a_cancellation_in_the_midst_of_a_verification_does_not_lose_the_money(s
     proof = shop.pay()
     shop.razorpay.meanwhile = lambda: shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
     assert shop.verify(proof).status is PaymentStatus.REFUND_PENDING
-    assert shop.events() == ["PaymentInitiated", "PaymentFailed", "PaymentCompleted"]
+    assert shop.events() == [
+        "PaymentInitiated",
+        "PaymentFailed",
+        "PaymentCompleted",
+        "PaymentRefundProgressed",
+    ]
 
 
 # --- reads ----------------------------------------------------------------------------------------

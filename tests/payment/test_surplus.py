@@ -294,7 +294,11 @@ def test_a_webhook_brings_the_refund_with_the_payment_that_it_gave_back(till: Ti
     (refund,) = till.shop.razorpay.refunds.values()
     till.receives(a_refund_webhook("refund.processed", refund, attempt))
     assert till.shop.kept.status is PaymentStatus.REFUNDED
-    assert till.shop.events() == ["PaymentInitiated", "PaymentRefunded"]
+    assert till.shop.events() == [
+        "PaymentInitiated",
+        "PaymentRefundProgressed",
+        "PaymentRefunded",
+    ]
 
 
 def test_a_second_payment_that_was_back_before_we_heard_of_it_is_only_booked(till: Till) -> None:

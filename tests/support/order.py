@@ -90,7 +90,7 @@ class InMemoryOrders:
 
     def move(self, read: Order, moved: Order, transaction: Transaction) -> None:
         in_memory(transaction).add(
-            lambda: self.kept[read.id].status is read.status,
+            lambda: self._is_as(read) and self._has_returns_of(read),
             lambda: self._change(
                 moved,
                 status=moved.status,
@@ -104,8 +104,15 @@ class InMemoryOrders:
 
     def settle(self, read: Order, settled: Order, transaction: Transaction) -> None:
         in_memory(transaction).add(
-            lambda: self.kept[read.id].status is read.status,
+            lambda: self._is_as(read),
             lambda: self._change(settled, updated_at=settled.updated_at, **_learned(settled)),
+            refused=Moved("moved"),
+        )
+
+    def note_returns(self, read: Order, noted: Order, transaction: Transaction) -> None:
+        in_memory(transaction).add(
+            lambda: self._has_returns_of(read),
+            lambda: self._change(noted, returns=noted.returns, updated_at=noted.updated_at),
             refused=Moved("moved"),
         )
 
@@ -123,6 +130,12 @@ class InMemoryOrders:
             ),
             refused=Moved("moved"),
         )
+
+    def _is_as(self, read: Order) -> bool:
+        return self.kept[read.id].status is read.status
+
+    def _has_returns_of(self, read: Order) -> bool:
+        return self.kept[read.id].returns == read.returns
 
     def _change(self, order: Order, **values: object) -> None:
         self.kept[order.id] = replace(self.kept[order.id], **values)  # type: ignore[arg-type]

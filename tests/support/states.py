@@ -25,7 +25,8 @@ told so.
 
 The address of an order can be changed while it is {" or ".join(sorted(ADDRESS_IS_OPEN))}. What an
 order has heard of its money stands in its `payment.status`: PENDING, COMPLETED, FAILED (cancelled
-before it was paid), REFUND_PENDING (cancelled, and the money is owed), REFUNDED.
+before it was paid), REFUND_PENDING (cancelled and owed, or all of it on its way back), REFUNDED.
+While all of it is on its way back, the order is not sent; how much that is stands in `refunds`.
 """
 
 

@@ -352,6 +352,21 @@ class PaymentRefunded(Event):
     refunded_at: Moment
 
 
+class PaymentRefundProgressed(Event):
+    """A refund was asked for, was made, or came to nothing. Of the money that paid for the order,
+    `refunded` is back with the customer and `returning` is on its way by now; of several, the
+    highest `revision` tells the newest.
+    """
+
+    SOURCE = "supermarket.payment"
+    payment_id: str
+    order_id: str
+    revision: int
+    refunded: Amount
+    returning: Amount
+    progressed_at: Moment
+
+
 class SalesOfDay(Fact):
     """What one day brought; `revenue` has an amount per currency that had sales."""
 
@@ -434,6 +449,7 @@ EVENTS: dict[str, type[Event]] = {
         PaymentCompleted,
         PaymentFailed,
         PaymentRefunded,
+        PaymentRefundProgressed,
         PaymentDriftFound,
         SalesReportReady,
     )
