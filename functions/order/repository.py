@@ -187,10 +187,7 @@ class DynamoOrders:
         self._change(read, actions, OrderRow.status == read.status.value, transaction)
 
     def note_returns(self, read: Order, noted: Order, transaction: Transaction) -> None:
-        actions = [
-            OrderRow.returns.set(_returns_map(noted.returns)),
-            OrderRow.updated_at.set(iso(noted.updated_at)),
-        ]
+        actions = [*_returning(noted), OrderRow.updated_at.set(iso(noted.updated_at))]
         self._change(read, actions, _returns_are(read), transaction)
 
     def redirect(self, read: Order, redirected: Order, transaction: Transaction) -> None:
@@ -214,7 +211,12 @@ class DynamoOrders:
 def _returns_are(read: Order) -> Condition:
     if read.returns is None:
         return OrderRow.returns.does_not_exist()
-    return OrderRow.returns.revision == read.returns.revision
+    return OrderRow.returns == _returns_map(read.returns)
+
+
+def _returning(order: Order) -> Iterator[Action]:
+    if order.returns:
+        yield OrderRow.returns.set(_returns_map(order.returns))
 
 
 def _learned(order: Order) -> Iterator[Action]:
@@ -246,7 +248,7 @@ def _row(order: Order) -> OrderRow:
         paid_at=iso(order.paid_at) if order.paid_at else None,
         refunded_at=iso(order.refunded_at) if order.refunded_at else None,
         tracking_number=order.tracking_number,
-        returns=_returns_map(order.returns),
+        returns=_returns_map(order.returns) if order.returns else None,
         created_at=iso(order.created_at),
         updated_at=iso(order.updated_at),
     )
@@ -276,9 +278,7 @@ def _step_map(step: Step) -> StepMap:
     return StepMap(status=step.status.value, at=iso(step.at), by=step.by.value)
 
 
-def _returns_map(returns: Returns | None) -> ReturnsMap | None:
-    if returns is None:
-        return None
+def _returns_map(returns: Returns) -> ReturnsMap:
     return ReturnsMap(
         refunded=returns.refunded.minor,
         returning=returns.returning.minor,
