@@ -3,10 +3,6 @@ lost.
 """
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +15,6 @@ from support.shop import ADDRESS, Person, eventually
 
 pytestmark = pytest.mark.e2e
 
-ROOT = Path(__file__).parents[2]
 HANDLER = "order.endpoints.create_order"
 
 
@@ -34,23 +29,9 @@ def place_and_die(
         {"shippingAddress": ADDRESS},
         headers={"authorization": f"Bearer {customer.token}", "idempotency-key": key},
     )
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-P", crashing.__file__, HANDLER, str(call), moment],
-        input=json.dumps(event),
-        env={**environment, "PATH": os.environ["PATH"], "PYTHONPATH": import_path()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == crashing.KILLED:
-        return True
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["statusCode"] == 201, done.stdout
-    return False
-
-
-def import_path() -> str:
-    return f"{ROOT / 'functions'}:{ROOT / 'layers' / 'shared'}"
+    answer = crashing.answer_unless_killed(environment, HANDLER, event, call, moment)
+    assert answer is None or answer["statusCode"] == 201, answer
+    return answer is None
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,8 +22,13 @@ import httpx
 import pytest
 
 from local.locks import locked
+from payment.endpoints import receive_webhook, refund_payment, verify_payment
 from supermarket.clock import new_id
+from supermarket.http import Endpoint
+from support import crashing
+from support.api import api_event
 from support.deployed import (
+    function_environment,
     let_reservation_run_out,
     lose_news_of_payment,
     rows,
@@ -576,10 +582,94 @@ def test_an_admin_gives_a_part_of_the_money_back_and_never_more_than_was_paid(
     assert purchase.status == "CONFIRMED"
 
 
+# --- whoever dies halfway -------------------------------------------------------------------------
+
+
+@dataclass
+class Dying:
+    """Purchases at whose requests a process dies, each before another of its DynamoDB calls."""
+
+    endpoints: dict[str, Any]
+    product: dict[str, Any]
+    customer: Person
+
+    def each(
+        self, endpoint: Endpoint, prepare: Callable[[Purchase], dict[str, Any]]
+    ) -> list[tuple[Purchase, dict[str, Any]]]:
+        """And the request of each; the last one outlives it."""
+        handler = f"{endpoint.function.__module__}.{endpoint.function.__name__}"
+        environment = function_environment(self.endpoints, handler)
+        made = []
+        for call in range(1, 20):
+            purchase = Purchase.begin(self.endpoints, self.customer, self.product)
+            event = api_event(endpoint, **prepare(purchase))
+            made.append((purchase, event))
+            answer = crashing.answer_unless_killed(environment, handler, event, call, "before")
+            if answer is not None:
+                assert answer["statusCode"] == 200, answer
+                assert call > 4, "the crash never came: the calls are not counted"
+                return made
+        raise AssertionError("it dies for ever")
+
+
+def test_whoever_dies_while_money_moves_loses_none_of_it_and_moves_none_twice(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
+) -> None:
+    product = Person.register(endpoints, "seller").sells(stock=60)
+
+    def paid(purchase: Purchase) -> dict[str, str]:
+        return proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+
+    def verification(purchase: Purchase) -> dict[str, Any]:
+        return {"body": paid(purchase), "headers": signed_in(purchase.customer)}
+
+    def webhook(purchase: Purchase) -> dict[str, Any]:
+        sent = razorpay.webhook(paid(purchase)["razorpay_payment_id"])
+        return {"raw": sent.body, "headers": sent.headers}
+
+    def refund(purchase: Purchase) -> dict[str, Any]:
+        assert purchase.customer.post("/api/payments/verify", paid(purchase)).status_code == 200
+        key = {"idempotency-key": purchase.payment_id, **signed_in(admin)}
+        return {"body": {}, "path": {"paymentId": purchase.payment_id}, "headers": key}
+
+    ways = ((verify_payment, verification), (receive_webhook, webhook), (refund_payment, refund))
+    with ThreadPoolExecutor(len(ways)) as pool:
+        dying = [Dying(endpoints, product, Person.register(endpoints)) for _ in ways]
+        verified, told, returned = pool.map(lambda one, way: one.each(*way), dying, ways)
+    reconcile(endpoints)
+
+    for purchase, _ in (*verified, *told):
+        purchase.waits_for("CONFIRMED")
+        assert sorted(purchase.history) == sorted(OPENED_AND_PAID)
+        assert purchase.books(admin)["capture"] == 1
+    for purchase, event in returned:
+        payment = purchase.payment
+        assert payment["status"] == ("REFUNDED" if payment["refunds"] else "COMPLETED")
+        again = admin.post(event["rawPath"], {}, headers={"idempotency-key": purchase.payment_id})
+        assert (again.status_code, again.json()["payment"]["status"]) == (200, "REFUNDED")
+        [record] = razorpay.refunds_of(payment["razorpayPaymentId"])
+        assert record["amount"] == minor(payment["price"])
+        assert (purchase.books(admin)["refund"], purchase.books(admin)["sales"]) == (1, 0)
+
+
+def signed_in(person: Person) -> dict[str, str]:
+    return {"authorization": f"Bearer {person.token}"}
+
+
 # --- anything, in any order, at once --------------------------------------------------------------
 
 SEED = 20_261_123
-LATER = {"callback": 4, "webhook": 6, "cancel": 2, "expire": 2, "refund": 1, "part": 2, "job": 0.4}
+LOOKS = 3
+LATER = {
+    "callback": 4,
+    "webhook": 6,
+    "cancel": 2,
+    "expire": 2,
+    "refund": 1,
+    "part": 2,
+    "job": 0.4,
+    "ship": 4,
+}
 EXPECTED = {200, 201, 202, 400, 404, 409, 502, 503}
 
 
@@ -626,6 +716,17 @@ class Deal:
     def _part(self) -> httpx.Response:
         return self._refund(amount=50.5)
 
+    def _ship(self) -> httpx.Response:
+        """By somebody who looks again when the order is not confirmed yet."""
+        path = f"/api/orders/{self.purchase.order_id}/ship"
+        answer = self.admin.post(path, {})
+        for _ in range(LOOKS):
+            if answer.status_code != 409 or self.purchase.status == "CANCELLED":
+                break
+            time.sleep(0.3)
+            answer = self.admin.post(path, {})
+        return answer
+
     def _job(self) -> None:
         run_job(self.purchase.endpoints, RECONCILIATION)
 
@@ -662,28 +763,48 @@ class Deal:
         assert order["status"] in allowed(taken, back), story
         assert payment["status"] in PAYMENT_OF[order["status"]], story
         if taken:
-            assert order["payment"]["status"] == PAID_IN_ORDER[order["status"]], story
+            is_back = "REFUNDED" if taken == back else "COMPLETED"
+            assert order["payment"]["status"] == payment["status"] == is_back, story
+        steps = [step["status"] for step in order["timeline"]]
+        assert "SHIPPED" not in steps or steps[-2:] == ["CONFIRMED", "SHIPPED"], story
+        assert order["refunds"] == refunds_of(payment), story
         told_by_mail = {name: self.purchase.mails_about(name, mails) for name in MAILED}
-        thanks, returns, *ends = told_by_mail.values()
-        is_off = int(order["status"] == "CANCELLED")
-        wanted = (len(attempts), len(refunds), is_off)
-        assert (thanks, returns, sum(ends)) == wanted, story | told_by_mail
+        thanks, regrets, returns, parcels, *ends = told_by_mail.values()
+        # nobody is thanked for money that came after the order was gone
+        came_late = "payment called off" in self.purchase.history
+        assert (thanks, regrets) == ((0, len(attempts)) if came_late else (len(attempts), 0)), (
+            story | told_by_mail
+        )
+        is_off, is_sent = int(order["status"] == "CANCELLED"), int(order["status"] == "SHIPPED")
+        wanted = (len(refunds), is_sent, is_off)
+        assert (returns, parcels, sum(ends)) == wanted, story | told_by_mail
 
 
-MAILED = ("received", "on the way back to you", "is cancelled", "has expired")
+MAILED = (
+    *("received", "came too late", "on the way back to you"),
+    *("is on its way", "is cancelled", "has expired"),
+)
 PAYMENT_OF = {
     "PENDING": {"PENDING"},
     "CONFIRMED": {"COMPLETED"},
+    "SHIPPED": {"COMPLETED", "REFUNDED"},
     "CANCELLED": {"FAILED", "REFUNDED"},
 }
-PAID_IN_ORDER = {"CONFIRMED": "COMPLETED", "CANCELLED": "REFUNDED"}
+
+
+def refunds_of(payment: dict[str, Any]) -> dict[str, Any] | None:
+    """What the order should know of them, once all have come to their end."""
+    if not payment["refunds"]:
+        return None
+    nothing = {"amount": 0.0, "currency": payment["price"]["currency"]}
+    return {"refunded": payment["refunded"], "returning": nothing}
 
 
 def allowed(taken: int, back: int) -> set[str]:
-    """Which orders there may be, given the money."""
+    """Which orders there may be, given the money; what has left the shop has left it."""
     if not taken:
         return {"PENDING", "CANCELLED"}
-    return {"CANCELLED"} if taken == back else {"CONFIRMED"}
+    return {"CANCELLED", "SHIPPED"} if taken == back else {"CONFIRMED", "SHIPPED"}
 
 
 def a_plan(luck: random.Random) -> list[list[str]]:
@@ -720,7 +841,7 @@ def test_whatever_happens_in_whatever_order_no_money_and_no_stock_is_lost(
     deals = [deal for group in groups for deal in group]
     assert {status for deal in deals for _, status in deal.answers} <= EXPECTED
     took_effect = {step for deal in deals for step, status in deal.answers if status < 300}
-    assert took_effect >= {"pay", "callback", "webhook", "cancel", "part"}
+    assert took_effect >= {"pay", "callback", "webhook", "cancel", "part", "ship"}
     reconcile(endpoints)
     for group in groups:
         with suppress(AssertionError):  # a deal that is not settled by then says why below
