@@ -62,7 +62,7 @@ from seller_dashboard.reports import Week
 from supermarket.clock import Clock, from_iso
 from supermarket.config import table_name
 from supermarket.dynamo.rows import Row, database, error_code, table
-from supermarket.dynamo.transaction import dynamo
+from supermarket.dynamo.transaction import dynamo, past_transactions
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
@@ -395,8 +395,9 @@ class DynamoCatalogue:
             _set_or_remove(row.place, f"{low.stock:010}#{product.id}" if low else None),
         ]
         unchanged = _unchanged(row.version, product.version)
+        stored = _product_row(product.seller_id, product.id)
         try:
-            _product_row(product.seller_id, product.id).update(changes, condition=unchanged)
+            past_transactions(lambda: stored.update(changes, condition=unchanged))
         except UpdateError as refused:
             raise _overtaken(refused) from refused
 
@@ -567,7 +568,7 @@ def _overtaken(refused: PynamoDBException) -> Exception:
 
 def _update_if_news(row: Row, actions: list[Action], is_news: Condition) -> None:
     try:
-        row.update(actions, condition=is_news)
+        past_transactions(lambda: row.update(actions, condition=is_news))
     except UpdateError as refused:
         if error_code(refused) != "ConditionalCheckFailedException":
             raise

@@ -34,6 +34,7 @@ from seller_dashboard.repository import (
 )
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.money import Currency, Money
+from support.cloud import held_by_a_transaction
 from support.seller_dashboard import ASHA, PLACED, Books, a_line, a_sale, inr, usd
 
 REFUSED = Overtaken("changed")
@@ -422,3 +423,15 @@ def test_a_day_of_five_thousand_products_fits_in_a_row(aws: None) -> None:
     [stored] = DynamoProjections().rows()
     size = sum(len(name) + len(next(iter(value.values()))) for name, value in stored.items())
     assert size < 400 * 1024
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_write_that_meets_a_transaction_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("supermarket.dynamo.transaction.FIRST_WAIT_SECONDS", 0)
+    sales, catalogue = DynamoSales(), DynamoCatalogue()
+    with held_by_a_transaction("UpdateItem", times=2):
+        sales.meet(a_sale())
+    assert [buyer.customer for buyer in sales.buyers("s1", 9, None)] == [ASHA]
+    with held_by_a_transaction("UpdateItem", times=2):
+        catalogue.save(a_product())
+    assert catalogue.find("s1", "p1") == a_product()

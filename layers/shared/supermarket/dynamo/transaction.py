@@ -4,12 +4,12 @@ errors.
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from pynamodb.exceptions import TransactWriteError
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -22,6 +22,7 @@ from supermarket.transaction import Transaction
 
 ATTEMPTS = 8
 FIRST_WAIT_SECONDS = 0.02
+BUSY = "TransactionConflictException"
 TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
 CONTENDED = "Somebody else changed the same thing at this very moment. Try again."
@@ -82,8 +83,7 @@ class DynamoTransaction:
                 database().transact_write_items(condition_check_items=(), **self._operations())
             except TransactWriteError as failure:
                 self._raise_refusals(failure)
-                # full jitter: buyers who collided must not collide again in step
-                time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311
+                _wait(attempt)
             else:
                 return
         raise Conflict(CONTENDED)
@@ -120,6 +120,25 @@ def dynamo(transaction: Transaction) -> DynamoTransaction:
     if not isinstance(transaction, DynamoTransaction):
         raise TypeError("a DynamoDB repository takes part in DynamoDB transactions only")
     return transaction
+
+
+def past_transactions[Outcome](write: Callable[[], Outcome]) -> Outcome:
+    """What a single write comes to. DynamoDB refuses it while a transaction has its row in hand,
+    which takes some milliseconds; the last of several refusals is raised.
+    """
+    for attempt in range(ATTEMPTS - 1):
+        try:
+            return write()
+        except PynamoDBException as failure:
+            if error_code(failure) != BUSY:
+                raise
+            _wait(attempt)
+    return write()
+
+
+def _wait(attempt: int) -> None:
+    # full jitter: buyers who collided must not collide again in step
+    time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311
 
 
 def _merged(writes: Sequence[_Write]) -> Exception:
