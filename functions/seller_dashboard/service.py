@@ -86,8 +86,10 @@ class Sales(Protocol):
     def sums_of_day(self, seller_id: str, day: date) -> Sequence[DayTotals]:
         """A day's sums, one per currency, as they are at this moment."""
 
-    def replace_sums(self, seller_id: str, sums: DayTotals) -> None:
-        """Write a day's sums anew if the books still hold their `version`; Overtaken otherwise."""
+    def replace_sums(
+        self, seller_id: str, sums: DayTotals, transaction: Transaction, refused: DomainError
+    ) -> None:
+        """Write a day's sums anew if the books still hold their `version`."""
 
 
 class Catalogue(Protocol):

@@ -197,6 +197,18 @@ def test_somebody_is_told_of_every_dead_letter() -> None:
         assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 0)
 
 
+def test_somebody_is_told_when_events_wait_for_a_consumer_for_long() -> None:
+    watched = {
+        _id(alarm["Dimensions"][0]["Value"]): alarm
+        for alarm in resources("AWS::CloudWatch::Alarm").values()
+        if alarm["MetricName"] == "ApproximateAgeOfOldestMessage"
+    }
+    assert watched.keys() == {_id(t["Arn"]) for rule in RULES.values() for t in rule["Targets"]}
+    for name, alarm in watched.items():
+        assert 1800 <= alarm["Threshold"] <= QUEUES[name]["MessageRetentionPeriod"] / 2
+        assert (alarm["Statistic"], alarm["AlarmActions"]) == ("Maximum", [{"Ref": "Alarms"}])
+
+
 def test_alarms_on_our_own_metrics_know_their_dimension() -> None:
     service = template()["Globals"]["Function"]["Environment"]["Variables"][
         "POWERTOOLS_SERVICE_NAME"

@@ -29,7 +29,7 @@ CONTENDED = "Somebody else changed the same thing at this very moment. Try again
 UNEXPECTED = "A write was refused that nobody expected to be."
 
 # PynamoDB sends the writes grouped in this order, and DynamoDB names the refused ones by position
-KINDS = ("delete_items", "put_items", "update_items")
+KINDS = ("condition_check_items", "delete_items", "put_items", "update_items")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class _Write:
 
 
 class DynamoTransaction:
-    """Collects puts, updates and deletes; `commit` sends them as one all-or-nothing call.
+    """Collects puts, updates, deletes and conditions; `commit` sends them as one call that does all
+    or nothing.
 
     Each write says which `DomainError` it means when its condition does not hold (`refused`).
     DynamoDB allows 100 of them in one transaction.
@@ -74,13 +75,18 @@ class DynamoTransaction:
         """Remove the row with the keys of `row`."""
         self._add("delete_items", row.get_delete_kwargs_from_instance(condition=condition), refused)
 
+    def require(self, row: Row, condition: Condition, refused: DomainError | None = None) -> None:
+        """Write nothing to the row with the keys of `row`, but insist on `condition`."""
+        check = row.get_delete_kwargs_from_instance(condition=condition)
+        self._add("condition_check_items", check, refused)
+
     def emit(self, event: Event, event_id: str | None = None) -> None:
         self.put(OutboxRow.of(event, event_id))
 
     def commit(self) -> None:
         for attempt in range(ATTEMPTS):
             try:
-                database().transact_write_items(condition_check_items=(), **self._operations())
+                database().transact_write_items(**self._operations())
             except TransactWriteError as failure:
                 self._raise_refusals(failure)
                 _wait(attempt)
