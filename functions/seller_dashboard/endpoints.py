@@ -1,9 +1,12 @@
 """HTTP Lambdas of the seller dashboard; everything is the caller's own."""
 
+from urllib.parse import quote
+
 from seller_dashboard import wiring
 from seller_dashboard.model import Period
 from seller_dashboard.schemas import (
     Days,
+    DaysAndCursor,
     MetricsView,
     PageOfDays,
     PageOfOrders,
@@ -78,12 +81,22 @@ def list_seller_customers(page: Page, caller: Caller) -> SellerCustomersView:
 
 
 @get("/api/seller/dashboard/{sheet}/export", roles=SELLERS)
-def export_seller_list(sheet: str, query: Days, caller: Caller) -> Answer:
+def export_seller_list(sheet: str, query: DaysAndCursor, caller: Caller) -> Answer:
+    """Where there is more than one sheet of a list, `Link` tells of the next, as lists do of pages;
+    and the name of the file, that it is a part.
+    """
     period = _bounded(query)
-    text = wiring.exports().sheet(sheet, caller.user_id, period)
-    name = f"{sheet}-{period.first}-{period.last}.csv"
-    attached = f'attachment; filename="{name}"'
-    return Answer(text, headers={"content-type": CSV, "content-disposition": attached})
+    purpose = f"seller sheet {sheet} {caller.user_id}"
+    after = _opened(query.cursor, purpose)
+    found = wiring.exports().sheet(sheet, caller.user_id, period, after)
+    following = _sealed(found.next, purpose)
+    part = "-part" if following or after else ""
+    name = f"{sheet}-{period.first}-{period.last}{part}.csv"
+    headers = {"content-type": CSV, "content-disposition": f'attachment; filename="{name}"'}
+    if following:
+        address = f"/api/seller/dashboard/{sheet}/export?cursor={quote(following)}"
+        headers["link"] = f'<{address}>; rel="next"'
+    return Answer(found.text, headers=headers)
 
 
 def _bounded(query: Days) -> Period:

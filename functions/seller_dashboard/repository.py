@@ -360,20 +360,19 @@ class DynamoSales:
         status: SaleStatus | None,
         limit: int,
         after: str | None,
-    ) -> Sequence[Sale]:
+    ) -> Iterator[Sale]:
         if status is None:
-            rows = _backwards(SaleRow, seller_id, ORDER, limit, after, period)
-            return [_sale(row) for row in rows]
-        return [_sale(row) for row in _on_shelf(seller_id, status, period, limit, after)]
+            return map(_sale, _backwards(SaleRow, seller_id, ORDER, limit, after, period))
+        return map(_sale, _on_shelf(seller_id, status, period, limit, after))
 
     def payments(
         self, seller_id: str, period: Period, limit: int, after: str | None
-    ) -> Sequence[PaymentShare]:
+    ) -> Iterator[PaymentShare]:
         rows = _backwards(PaymentRow, seller_id, PAYMENT, limit, after, period)
-        return [row.share for row in rows]
+        return (row.share for row in rows)
 
-    def buyers(self, seller_id: str, limit: int, after: str | None) -> Sequence[Buyer]:
-        return [_buyer(row) for row in _backwards(CustomerRow, seller_id, CUSTOMER, limit, after)]
+    def buyers(self, seller_id: str, limit: int, after: str | None) -> Iterator[Buyer]:
+        return map(_buyer, _backwards(CustomerRow, seller_id, CUSTOMER, limit, after))
 
     def days(self, seller_id: str, period: Period) -> Sequence[DayTotals]:
         rows = DayRow.query(_seller(seller_id), _within(DAY, period))
@@ -422,9 +421,8 @@ class DynamoCatalogue:
         if not _update_if(unchanged, _product_row(product.seller_id, product.id), changes):
             raise Overtaken("The catalogue has changed")
 
-    def newest(self, seller_id: str, limit: int, after: str | None) -> Sequence[SoldProduct]:
-        rows = _backwards(ProductRow, seller_id, PRODUCT, limit, after)
-        return [_sold_product(row) for row in rows]
+    def newest(self, seller_id: str, limit: int, after: str | None) -> Iterator[SoldProduct]:
+        return map(_sold_product, _backwards(ProductRow, seller_id, PRODUCT, limit, after))
 
     def titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]:
         keys = [(_seller(seller_id), PRODUCT + product_id) for product_id in product_ids]
