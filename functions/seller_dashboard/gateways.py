@@ -23,7 +23,7 @@ VISIBLE = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed")
 IN_HAND = ("ApproximateNumberOfMessagesNotVisible",)
 ENABLED, DISABLED = "Enabled", "Disabled"
 LOOK_EVERY_SECONDS = 0.5
-LOOKS = 360
+LOOKS = 240  # to stop or to start takes Lambda a minute or so
 
 
 class DeployedListener:
