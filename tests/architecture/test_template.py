@@ -11,7 +11,7 @@ from supermarket import telemetry
 from supermarket.config import Settings, settings
 from supermarket.websocket import SocketAction
 from support.domains import domains, endpoints, listeners
-from support.template import functions, resources, routes_of_functions, template
+from support.template import functions, resources, routes_of_functions, template, transformed
 
 FUNCTIONS = functions()
 TABLES = resources("AWS::DynamoDB::Table")
@@ -29,6 +29,11 @@ ANY_RESOURCE = {
     ): "the sender may be verified as address or as domain",
 }
 SCANS = {"ResendUnsentEvents": "the outbox holds only what is unsent"}
+NAMED_WITHOUT_STAGE = {
+    ("AWS::CloudWatch::Alarm", "MetricName"): "what is watched, not what it is called",
+    ("AWS::ApiGatewayV2::Stage", "StageName"): "of one API, which has an id of its own",
+    ("AWS::Lambda::LayerVersion", "LayerName"): "each version is new, and only its own stage's",
+}
 TIMES_THE_TIMEOUT = 6  # AWS's advice for the visibility timeout of a queue that a Lambda reads
 
 
@@ -116,6 +121,16 @@ def test_a_table_is_billed_by_use_and_can_be_restored(name: str) -> None:
 def test_a_table_bears_the_stage_in_its_name(name: str) -> None:
     table = name.removesuffix("Table").lower()
     assert TABLES[name]["TableName"] == {"Fn::Sub": f"supermarket-${{Stage}}-{table}"}
+
+
+def test_two_stages_in_one_account_name_nothing_alike() -> None:
+    alike = {
+        (resource["Type"], key)
+        for resource in transformed()["Resources"].values()
+        for key, value in resource.get("Properties", {}).items()
+        if key.endswith("Name") and not _is_reference(value) and "${Stage}" not in str(value)
+    }
+    assert alike == NAMED_WITHOUT_STAGE.keys()
 
 
 def test_what_holds_money_or_people_outlives_its_stack_unless_that_never_came_to_be() -> None:
@@ -294,6 +309,11 @@ def _dead_letter_queues() -> set[str]:
         *(_id(redrive["deadLetterTargetArn"]) for redrive in redrives),
         *(_id(target["DeadLetterConfig"]["Arn"]) for target in targets),
     }
+
+
+def _is_reference(value: Any) -> bool:
+    """To another resource, which has a name of its own."""
+    return isinstance(value, dict) and not value.keys().isdisjoint({"Ref", "Fn::GetAtt"})
 
 
 def _id(arn: dict[str, str]) -> str:
