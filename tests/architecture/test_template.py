@@ -1,5 +1,6 @@
 """The template and the code say the same, and every resource is run as all of them are."""
 
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -11,7 +12,14 @@ from supermarket import telemetry
 from supermarket.config import Settings, settings
 from supermarket.websocket import SocketAction
 from support.domains import domains, endpoints, listeners
-from support.template import functions, resources, routes_of_functions, template, transformed
+from support.template import (
+    TEMPLATE,
+    functions,
+    resources,
+    routes_of_functions,
+    template,
+    transformed,
+)
 
 FUNCTIONS = functions()
 TABLES = resources("AWS::DynamoDB::Table")
@@ -123,6 +131,14 @@ def test_a_table_bears_the_stage_in_its_name(name: str) -> None:
     assert TABLES[name]["TableName"] == {"Fn::Sub": f"supermarket-${{Stage}}-{table}"}
 
 
+def test_whoever_deploys_to_aws_may_nest_a_stack_in_a_template_that_sam_expands() -> None:
+    settings_of_sam = tomllib.loads(TEMPLATE.with_name("samconfig.toml").read_text())
+    assert template()["Resources"]["EventSchemas"]["Type"] == "AWS::CloudFormation::Stack"
+    for stage in ("dev", "prod"):
+        capabilities = settings_of_sam[stage]["deploy"]["parameters"]["capabilities"]
+        assert "CAPABILITY_AUTO_EXPAND" in capabilities, stage
+
+
 def test_two_stages_in_one_account_name_nothing_alike() -> None:
     alike = {
         (resource["Type"], key)
@@ -145,6 +161,12 @@ def test_what_holds_money_or_people_outlives_its_stack_unless_that_never_came_to
     assert kept == HOLD_MONEY_OR_PEOPLE
     policies = {resource.get("DeletionPolicy") for resource in template()["Resources"].values()}
     assert policies == {None, "RetainExceptOnCreate"}
+
+
+def test_the_archive_outlives_its_stack_unless_that_never_came_to_be() -> None:
+    archive = template()["Resources"]["BusArchive"]
+    assert archive["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert archive["UpdateReplacePolicy"] == "Retain"
 
 
 def test_a_table_is_protected_unless_somebody_says_otherwise() -> None:
@@ -266,7 +288,10 @@ def test_scans_are_allowed_only_with_a_reason() -> None:
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
-def test_nobody_may_change_or_remove_what_is_only_ever_added_to(table: str) -> None:
+def test_what_is_only_ever_added_to_is_put_and_read_and_nothing_else(table: str) -> None:
+    """A put could replace a row, and IAM has no condition against that: the code has one, held by
+    `test_an_entry_is_never_replaced` and `test_what_was_written_down_is_never_replaced`.
+    """
     allowed = {
         action
         for _, statement in _statements()
