@@ -1,5 +1,7 @@
 """The template and the code say the same, and every resource is run as all of them are."""
 
+import json
+import re
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
@@ -101,6 +103,25 @@ def test_whoever_waits_for_a_worker_finds_it_by_its_name() -> None:
     assert attempts["MaximumEventAgeInSeconds"] > 2 * worker["Timeout"] + 60
 
 
+def test_what_an_attack_may_cost_has_a_limit() -> None:
+    """The routes that keep a processor busy, or send mails, to whoever asks."""
+    [http] = resources("AWS::Serverless::HttpApi").values()
+    [socket] = resources("AWS::Serverless::WebSocketApi").values()
+    everything = {
+        "ThrottlingRateLimit": {"Ref": "RequestsPerSecond"},
+        "ThrottlingBurstLimit": {"Ref": "RequestBurst"},
+    }
+    assert http["DefaultRouteSettings"] == socket["DefaultRouteSettings"] == everything
+    usual = template()["Parameters"]["RequestsPerSecond"]["Default"]
+    for route, limits in http["RouteSettings"].items():
+        assert 0 < limits["ThrottlingRateLimit"] < limits["ThrottlingBurstLimit"] < usual, route
+    costly = {name for name in routes_of_functions() if _hashes_passwords(name)}
+    costly |= {"ForgotPassword", "ResendVerification"}
+    assert http["RouteSettings"].keys() == {
+        route for name in costly for route in routes_of_functions()[name]
+    }
+
+
 def test_no_two_functions_take_the_same_route() -> None:
     routes = [route for found in routes_of_functions().values() for route in found]
     assert len(routes) == len(set(routes))
@@ -109,6 +130,25 @@ def test_no_two_functions_take_the_same_route() -> None:
 def test_every_setting_comes_from_the_template() -> None:
     variables = template()["Globals"]["Function"]["Environment"]["Variables"]
     assert {name.upper() for name in Settings.model_fields} <= variables.keys()
+
+
+def test_razorpays_secrets_can_be_rotated_by_a_deployment() -> None:
+    kept = resources("AWS::SecretsManager::Secret")["RazorpayKeys"]["SecretString"]["Fn::Sub"]
+    assert json.loads(kept) == {
+        "keyId": "${RazorpayKeyId}",
+        "keySecret": "${RazorpayKeySecret}",
+        "webhookSecret": "${RazorpayWebhookSecret}",
+        "previousWebhookSecret": "${RazorpayPreviousWebhookSecret}",
+    }
+    assert template()["Parameters"]["RazorpayPreviousWebhookSecret"]["Default"] == ""
+
+
+def test_what_is_secret_is_never_shown_and_fits_into_json() -> None:
+    parameters = template()["Parameters"].items()
+    secrets = {name for name, parameter in parameters if parameter.get("NoEcho")}
+    assert secrets == {name for name, _ in parameters if name.endswith(("Key", "Secret", "KeyId"))}
+    for name in secrets:
+        assert not re.fullmatch(template()["Parameters"][name]["AllowedPattern"], 'a"b'), name
 
 
 def test_all_functions_are_logged_and_traced_alike() -> None:
@@ -334,6 +374,12 @@ def _dead_letter_queues() -> set[str]:
         *(_id(redrive["deadLetterTargetArn"]) for redrive in redrives),
         *(_id(target["DeadLetterConfig"]["Arn"]) for target in targets),
     }
+
+
+def _hashes_passwords(name: str) -> bool:
+    """As much memory as comes with a whole processor, in auth."""
+    function = FUNCTIONS[name]
+    return bool(function["Handler"].startswith("auth.") and function.get("MemorySize", 0) >= 1769)
 
 
 def _is_reference(value: Any) -> bool:
