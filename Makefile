@@ -73,10 +73,8 @@ build: setup ## build functions and layers for AWS; ARCHITECTURE=x86_64 for the 
 	@ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --config-env $(STAGE) --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(PYTHON) -m compileall -q -j 0 -x Layer/ --invalidation-mode unchecked-hash .aws-sam/build # or each cold start compiles
 
-deploy: build ## deploy to AWS; STAGE=prod for another stage than dev
-	@first=$$($(SAM) list stack-outputs --config-env $(STAGE) --stack-name supermarket-$(STAGE) >/dev/null 2>&1 || echo --guided); \
-	  $(SAM) deploy --config-env $(STAGE) $$first --parameter-overrides Stage=$(STAGE) Architecture=$(ARCHITECTURE) \
-	    $${first:+DeletionProtection=false} # what fails the first time can be rolled back; the next deploy protects
+deploy: build ## deploy to AWS; STAGE=prod for another stage than dev, PARAMETERS="AlarmEmail=… TaxPercent=…" to change some
+	@$(PYTHON) -m deployment $(STAGE) Architecture=$(ARCHITECTURE) $(PARAMETERS)
 
 # --- operating a stage: the local cloud that runs here, or AWS with your own credentials (STAGE=dev) ----------------
 
