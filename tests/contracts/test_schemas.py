@@ -51,7 +51,7 @@ def test_every_event_has_one_sample() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sample_is_what_event_bridge_hands_on(name: str) -> None:
     event = sample(name)
-    assert (event["detail-type"], event["source"]) == (name, EVENTS[name].SOURCE)
+    assert (event["detail-type"], event["source"]) == (EVENTS[name].NAME, EVENTS[name].SOURCE)
     assert event.keys() == {
         *("version", "id", "detail-type", "source", "account", "time", "region", "resources"),
         "detail",
