@@ -44,8 +44,8 @@ class Metadata(Fact):
 
 class Event(Fact):
     """Base of all events. The class name is the detail-type; from its second version on, an event
-    bears the number at the end: `OrderPlacedV2` is version 2 of `OrderPlaced`. The first field is the
-    id of what it is a fact about.
+    bears the number at the end: `OrderPlacedV2` is version 2 of `OrderPlaced`. The first field is
+    the id of what it is a fact about.
     """
 
     SOURCE: ClassVar[str]
