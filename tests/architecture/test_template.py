@@ -44,6 +44,7 @@ NAMED_WITHOUT_STAGE = {
     ("AWS::ApiGatewayV2::Stage", "StageName"): "of one API, which has an id of its own",
     ("AWS::Lambda::LayerVersion", "LayerName"): "each version is new, and only its own stage's",
 }
+STREAM_KEEPS_SECONDS = 24 * 60 * 60
 TIMES_THE_TIMEOUT = 6  # AWS's advice for the visibility timeout of a queue that a Lambda reads
 
 
@@ -258,8 +259,17 @@ def test_batches_report_their_failures_one_by_one() -> None:
 
 def test_a_stream_gives_up_in_the_end_and_says_where() -> None:
     for name, event in _events("DynamoDB"):
-        assert event["MaximumRetryAttempts"] > 0, name
+        by_attempts = event["MaximumRetryAttempts"] > 0
+        by_age = 0 < event.get("MaximumRecordAgeInSeconds", -1) < STREAM_KEEPS_SECONDS
+        assert by_attempts or by_age, name
         assert event["DestinationConfig"]["OnFailure"]["Type"] == "SQS", name
+
+
+def test_no_stream_gives_up_early_on_what_nobody_else_makes_good() -> None:
+    swept = {"RelayOutbox"}
+    for name, event in _events("DynamoDB"):
+        assert (event["MaximumRetryAttempts"] > 0) == (name in swept), name
+        assert event["BisectBatchOnFunctionError"], name
 
 
 def test_somebody_is_told_of_every_dead_letter() -> None:
