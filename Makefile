@@ -10,7 +10,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --no-anno
 
 ifeq ($(origin STAGE),undefined) # what the environment says counts for every command
 STAGE := dev
-dlq replay rebuild job: STAGE := local
+dlq replay rebuild job unsuppress: STAGE := local
 endif
 ARCHITECTURE ?= arm64
 PORT ?= 3000
@@ -83,7 +83,7 @@ REACH = $(if $(filter local,$(STAGE)),reach=$$($(PYTHON) -m local environment) &
 OPERATE = @$(REACH) export STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:layers/shared && \
   AWS_DEFAULT_REGION=$$AWS_REGION $(PYTHON) -P -m
 
-.PHONY: admin reconcile dlq replay rebuild job
+.PHONY: admin reconcile dlq replay rebuild job unsuppress
 admin: setup ## make an administrator's account: STAGE=dev EMAIL=… USERNAME=… FIRST_NAME=… LAST_NAME=…
 	$(OPERATE) auth.create_admin --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)"
 
@@ -104,6 +104,9 @@ rebuild: setup ## drop the seller dashboard's projections and build them anew fr
 
 job: setup ## run a scheduled job now: JOB=seller_dashboard.roll_up_day DATE=2026-11-22; without JOB, list them
 	$(OPERATE) operations.run_job $(JOB) $(if $(DATE),--date "$(DATE)")
+
+unsuppress: setup ## let an address that sent mails back or complained have mails again: ADDRESS=asha@example.com
+	$(OPERATE) notification.unsuppress "$(ADDRESS)"
 
 # --- house-keeping -------------------------------------------------------------------------------------------------
 

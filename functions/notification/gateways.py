@@ -48,6 +48,21 @@ class SesPost:
         telemetry.logger.info("mail sent", extra={"ses_message_id": answer["MessageId"]})
 
 
+class SesSuppressions:
+    """SES's own list, of the whole account, which mails that come back add to as well."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def remove(self, address: str) -> bool:
+        """Whether it was there."""
+        try:
+            self._client.delete_suppressed_destination(EmailAddress=address)
+        except self._client.exceptions.NotFoundException:
+            return False
+        return True
+
+
 class LinkMinter(Protocol):
     """What auth has to offer: tokens that are good for one use and a short time."""
 

@@ -99,3 +99,6 @@ class Suppressions(Protocol):
     def has(self, address: str) -> bool: ...
 
     def add(self, address: str, why: str, at: datetime) -> None: ...
+
+    def remove(self, address: str) -> bool:
+        """Whether it was there."""

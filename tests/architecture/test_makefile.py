@@ -9,7 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 MAKE = shutil.which("make") or "make"
-OPERATING = ("dlq", "replay", "rebuild", "job")
+OPERATING = ("dlq", "replay", "rebuild", "job", "unsuppress")
 
 
 def would_run(*arguments: str, **environment: str) -> str:

@@ -429,6 +429,11 @@ class InMemorySuppressions:
     def add(self, address: str, why: str, at: datetime) -> None:
         self._addresses.add(address.strip().lower())
 
+    def remove(self, address: str) -> bool:
+        was_there = self.has(address)
+        self._addresses.discard(address.strip().lower())
+        return was_there
+
 
 def _place(message: Message) -> str:
     return f"{iso(message.sent_at)}#{message.id}"
