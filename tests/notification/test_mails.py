@@ -6,12 +6,14 @@ The snapshots are the mails themselves; run with UPDATE_SNAPSHOTS=1 to take new 
 import os
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
 
+from auth.model import Purpose
 from conftest import FrozenClock
 from notification.letters import TEMPLATES, TemplateLetters
 from notification.model import LONGEST_SUBJECT, Mail
@@ -300,6 +302,14 @@ def test_no_mail_holds_a_link_that_somebody_wrote(send: Send) -> None:
     letter = sent(send).letter
     assert "evil. example" in letter.text
     assert "evil.example" not in letter.text + letter.html
+
+
+@pytest.mark.parametrize("name", ["welcome", "email_verification"])
+def test_a_mail_says_for_how_long_its_link_works(name: str) -> None:
+    assert Purpose.EMAIL_VERIFICATION.lifetime == timedelta(days=2)
+    letter = sent_as(name).letter
+    for form in (letter.html, letter.text):
+        assert "works for two days" in " ".join(form.split())
 
 
 def test_every_template_refuses_to_be_written_without_its_facts() -> None:
