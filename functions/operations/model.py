@@ -99,7 +99,6 @@ class DeadLetter:
     received: datetime
     body: str = field(repr=False)
     hint: str = ""
-    receipt: str = field(default="", repr=False)
 
     def is_called(self, wanted: str | None) -> bool:
         """By its event's name, by its event's id, or by its own; None is any."""

@@ -279,7 +279,7 @@ class LetterBox(Protocol):
 
 
 type Reasons = Callable[[str, datetime], Mapping[str, str]]
-"""Why a consumer's reactions failed since a moment, by event id."""
+"""Why a consumer's reactions failed since a moment, by the event's id or the message's."""
 
 
 @dataclass
@@ -313,7 +313,10 @@ class DeadLetters:
         if not seen:
             return []
         reasons = self._reasons(name, seen[0].received)
-        return [replace(one, hint=one.hint or reasons.get(one.event_id, "")) for one in seen]
+        return [
+            replace(one, hint=reasons.get(one.event_id) or reasons.get(one.id) or one.hint)
+            for one in seen
+        ]
 
     def redrive(
         self, name: str, wanted: str | None = None, tell: Callable[[Handled], None] = lambda _: None
