@@ -85,18 +85,21 @@ def export_seller_list(sheet: str, query: DaysAndCursor, caller: Caller) -> Answ
     """Where there is more than one sheet of a list, `Link` tells of the next, as lists do of pages;
     and the name of the file, that it is a part.
     """
-    period = _bounded(query)
-    purpose = f"seller sheet {sheet} {caller.user_id}"
+    period, purpose = _bounded(query), f"seller sheet {sheet} {caller.user_id}"
     after = _opened(query.cursor, purpose)
     found = wiring.exports().sheet(sheet, caller.user_id, period, after)
     following = _sealed(found.next, purpose)
     part = "-part" if following or after else ""
     name = f"{sheet}-{period.first}-{period.last}{part}.csv"
-    headers = {"content-type": CSV, "content-disposition": f'attachment; filename="{name}"'}
-    if following:
-        address = f"/api/seller/dashboard/{sheet}/export?cursor={quote(following)}"
-        headers["link"] = f'<{address}>; rel="next"'
-    return Answer(found.text, headers=headers)
+    return Answer(found.text, headers=_headers(sheet, name, following))
+
+
+def _headers(sheet: str, name: str, following: str | None) -> dict[str, str]:
+    attached = {"content-type": CSV, "content-disposition": f'attachment; filename="{name}"'}
+    if following is None:
+        return attached
+    address = f"/api/seller/dashboard/{sheet}/export?cursor={quote(following)}"
+    return attached | {"link": f'<{address}>; rel="next"'}
 
 
 def _bounded(query: Days) -> Period:
