@@ -10,7 +10,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --no-anno
 
 ifeq ($(origin STAGE),undefined) # what the environment says counts for every command
 STAGE := dev
-dlq replay rebuild job: STAGE := local
+dlq replay rebuild job unsuppress: STAGE := local
 endif
 ARCHITECTURE ?= arm64
 PORT ?= 3000
@@ -73,10 +73,8 @@ build: setup ## build functions and layers for AWS; ARCHITECTURE=x86_64 for the 
 	@ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --config-env $(STAGE) --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(PYTHON) -m compileall -q -j 0 -x Layer/ --invalidation-mode unchecked-hash .aws-sam/build # or each cold start compiles
 
-deploy: build ## deploy to AWS; STAGE=prod for another stage than dev
-	@first=$$($(SAM) list stack-outputs --config-env $(STAGE) --stack-name supermarket-$(STAGE) >/dev/null 2>&1 || echo --guided); \
-	  $(SAM) deploy --config-env $(STAGE) $$first --parameter-overrides Stage=$(STAGE) Architecture=$(ARCHITECTURE) \
-	    $${first:+DeletionProtection=false} # what fails the first time can be rolled back; the next deploy protects
+deploy: build ## deploy to AWS; STAGE=prod for another stage than dev, PARAMETERS="AlarmEmail=… TaxPercent=…" to change some
+	@$(PYTHON) -m deployment $(STAGE) Architecture=$(ARCHITECTURE) $(PARAMETERS)
 
 # --- operating a stage: the local cloud that runs here, or AWS with your own credentials (STAGE=dev) ----------------
 
@@ -85,7 +83,7 @@ REACH = $(if $(filter local,$(STAGE)),reach=$$($(PYTHON) -m local environment) &
 OPERATE = @$(REACH) export STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:layers/shared && \
   AWS_DEFAULT_REGION=$$AWS_REGION $(PYTHON) -P -m
 
-.PHONY: admin reconcile dlq replay rebuild job
+.PHONY: admin reconcile dlq replay rebuild job unsuppress
 admin: setup ## make an administrator's account: STAGE=dev EMAIL=… USERNAME=… FIRST_NAME=… LAST_NAME=…
 	$(OPERATE) auth.create_admin --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)"
 
@@ -106,6 +104,9 @@ rebuild: setup ## drop the seller dashboard's projections and build them anew fr
 
 job: setup ## run a scheduled job now: JOB=seller_dashboard.roll_up_day DATE=2026-11-22; without JOB, list them
 	$(OPERATE) operations.run_job $(JOB) $(if $(DATE),--date "$(DATE)")
+
+unsuppress: setup ## let an address that sent mails back or complained have mails again: ADDRESS=asha@example.com
+	$(OPERATE) notification.unsuppress "$(ADDRESS)"
 
 # --- house-keeping -------------------------------------------------------------------------------------------------
 

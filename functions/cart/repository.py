@@ -1,7 +1,5 @@
 """Carts in DynamoDB: one row per customer, whose maps are changed entry by entry."""
 
-import random
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import batched
@@ -17,15 +15,12 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from cart.model import LIFETIME, MAX_ITEMS, Cart, CartLine
 from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, error_code, table
-from supermarket.dynamo.transaction import dynamo
+from supermarket.dynamo.transaction import BUSY, dynamo, past_transactions
 from supermarket.errors import DomainError, Unavailable
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
 
 REFUSED = "ConditionalCheckFailedException"
-BUSY = "TransactionConflictException"
-ATTEMPTS = 8
-FIRST_WAIT_SECONDS = 0.02
 ITEM_MAPS = ("quantities", "prices", "titles", "addedAt")
 
 # every change of a cart moves it within the index, of which a partition takes 1,000 writes a second
@@ -151,19 +146,17 @@ class DynamoCarts:
         """The cart after the change; None when it was refused, also because there is no cart."""
         row = CartRow(user_id)
         alive = CartRow.expires_at > int(self._clock().timestamp())
-        for attempt in range(ATTEMPTS):
-            try:
-                row.update([*actions, *self._touched()], condition=alive & condition)
-            except UpdateError as failure:
-                if error_code(failure) == REFUSED:
-                    return None
-                if error_code(failure) != BUSY:
-                    raise
-                # an order is emptying this very cart, which takes some milliseconds
-                time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311
-            else:
-                return _cart(row)
-        raise Unavailable("Your cart is being changed elsewhere. Try again.")
+        changes = [*actions, *self._touched()]
+        try:
+            # an order may be emptying this very cart
+            past_transactions(lambda: row.update(changes, condition=alive & condition))
+        except UpdateError as failure:
+            if error_code(failure) == REFUSED:
+                return None
+            if error_code(failure) == BUSY:
+                raise Unavailable("Your cart is being changed elsewhere. Try again.") from failure
+            raise
+        return _cart(row)
 
     def _begin(self, user_id: str, line: CartLine) -> Cart | None:
         """A new cart with this line; None when there is one by now."""

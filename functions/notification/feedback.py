@@ -13,6 +13,7 @@ from notification import wiring
 from notification.schemas import SesEvent
 from supermarket import telemetry
 
+CONSUMER = "mail_feedback"  # as its dead letters are called
 # SES tries a topic with these words when an event destination is made or changed
 GREETING = "Successfully validated SNS topic"
 
@@ -27,12 +28,21 @@ def suppress_addresses(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _take(record: SQSRecord) -> None:
     if record.body.startswith(GREETING):
         return
-    told = SesEvent.model_validate_json(record.body)
-    telemetry.begin(record.message_id, ses_message_id=told.mail.message_id)
+    telemetry.begin(record.message_id, consumer=CONSUMER, message_id=record.message_id)
+    try:
+        _listen(SesEvent.model_validate_json(record.body))
+    except Exception:
+        telemetry.logger.exception("reaction failed")
+        raise
+
+
+def _listen(told: SesEvent) -> None:
+    telemetry.logger.append_keys(ses_message_id=told.mail.message_id)
     service = wiring.feedback()
     if told.bounce:
+        kind, sub_type = told.bounce.bounce_type, told.bounce.bounce_sub_type
         for addressee in told.bounce.bounced_recipients:
-            service.bounced(addressee.email_address, told.bounce.bounce_type)
+            service.bounced(addressee.email_address, kind, sub_type)
     if told.complaint:
         for addressee in told.complaint.complained_recipients:
             service.complained(addressee.email_address, told.complaint.complaint_feedback_type)

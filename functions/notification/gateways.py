@@ -10,12 +10,19 @@ from botocore.exceptions import ClientError
 from notification.model import Mail
 from notification.ports import Refused
 from supermarket import telemetry
+from supermarket.errors import NotYet
 
 SENDER_NAME = "Super-Market"
 UTF_8 = "UTF-8"
 
-# SES's names for what will not get better by asking again; all else, such as throttling, may
+# SES's names for what will not get better by asking again; all else may
 FOR_GOOD = {"MessageRejected", "BadRequestException", "MailFromDomainNotVerifiedException"}
+
+# What gets better by waiting alone: too many mails a second or a day, or a pause that somebody ends
+FOR_A_WHILE = {
+    *("TooManyRequestsException", "ThrottlingException", "Throttling"),
+    *("LimitExceededException", "SendingPausedException"),
+}
 
 
 class SesPost:
@@ -35,12 +42,25 @@ class SesPost:
                 Content={"Simple": _content(mail)},
             )
         except ClientError as failure:
-            code = failure.response["Error"]["Code"]
-            if code not in FOR_GOOD:
-                raise
-            telemetry.count("MailsRefused", reason=code)
-            raise Refused(f"SES refuses this mail for good: {code}") from failure
+            if meaning := _meaning(failure):
+                raise meaning from failure
+            raise
         telemetry.logger.info("mail sent", extra={"ses_message_id": answer["MessageId"]})
+
+
+class SesSuppressions:
+    """SES's own list, of the whole account, which mails that come back add to as well."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def remove(self, address: str) -> bool:
+        """Whether it was there."""
+        try:
+            self._client.delete_suppressed_destination(EmailAddress=address)
+        except self._client.exceptions.NotFoundException:
+            return False
+        return True
 
 
 class LinkMinter(Protocol):
@@ -68,6 +88,18 @@ class StorefrontLinks:
 
     def _link(self, page: str, token: str | None) -> str | None:
         return f"{self._storefront}/{page}?token={quote(token, safe='')}" if token else None
+
+
+def _meaning(failure: ClientError) -> NotYet | Refused | None:
+    """What SES's refusal means for the mail; None when it may be taken at the next try."""
+    code = failure.response["Error"]["Code"]
+    if code in FOR_A_WHILE:
+        telemetry.count("MailsHeldBack", reason=code)
+        return NotYet(f"SES takes no more for now: {failure.response['Error']['Message']}")
+    if code in FOR_GOOD:
+        telemetry.count("MailsRefused", reason=code)
+        return Refused(f"SES refuses this mail for good: {code}")
+    return None
 
 
 def _content(mail: Mail) -> dict[str, Any]:

@@ -16,7 +16,7 @@ NAMELESS = "there"
 UNTITLED = "your product"
 # domains may end in letters of any script, and be written with a dot of another one
 LEADS_ELSEWHERE = re.compile(r"://|@|\bwww\.|\w[.。][^\W\d_]{2,}", re.IGNORECASE)
-JOINT_OF_A_LINK = re.compile(r"([.。\uff0e\uff61:/@])(?=\S)")
+JOINT_OF_A_LINK = re.compile(r"([.。:/@])(?=\S)")
 TURNS_TEXT_ROUND = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 SYMBOLS = {Currency.INR: "₹", Currency.USD: "$"}
@@ -82,7 +82,7 @@ def harmless(title: str, instead: str = UNTITLED) -> str:
 
 def inert(text: str) -> str:
     """A text that has to be told, such as an address, so that no program makes a link of it."""
-    return JOINT_OF_A_LINK.sub(r"\1 ", text) if _leads_elsewhere(text) else text
+    return JOINT_OF_A_LINK.sub(r"\1 ", _as_seen(text)) if _leads_elsewhere(text) else text
 
 
 def _leads_elsewhere(text: str) -> bool:

@@ -39,7 +39,9 @@ class Post(Protocol):
     """Takes mails to people."""
 
     def send(self, mail: Mail) -> None:
-        """Raises when the mail was not taken; Refused when it never will be."""
+        """Raises when the mail was not taken; Refused when it never will be, NotYet when there were
+        too many before it.
+        """
 
 
 class Links(Protocol):
@@ -97,3 +99,6 @@ class Suppressions(Protocol):
     def has(self, address: str) -> bool: ...
 
     def add(self, address: str, why: str, at: datetime) -> None: ...
+
+    def remove(self, address: str) -> bool:
+        """Whether it was there."""

@@ -7,7 +7,7 @@
 | SUPPRESSED#<address>       | address that mails came back from, or that complained              |
 
 DynamoDB removes messages after a year and allowances after their hour; what is suppressed stays
-until somebody removes its row.
+until an operator takes it off (`make unsuppress`).
 """
 
 from datetime import datetime, timedelta
@@ -226,6 +226,11 @@ class DynamoSuppressions:
 
     def add(self, address: str, why: str, at: datetime) -> None:
         SuppressionRow(SUPPRESSED + _plain(address), why=why, since=iso(at)).save()
+
+    def remove(self, address: str) -> bool:
+        was_there = self.has(address)
+        SuppressionRow(SUPPRESSED + _plain(address)).delete()
+        return was_there
 
 
 def _reading(at: datetime) -> list[Action]:

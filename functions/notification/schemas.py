@@ -55,7 +55,9 @@ class ReadAll(View):
 class SesRecord(BaseModel):
     """A part of what SES sends; it may grow fields at any time."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
 
 class Addressee(SesRecord):
@@ -68,6 +70,7 @@ class Bounce(SesRecord):
     """A mail came back."""
 
     bounce_type: Literal["Permanent", "Transient", "Undetermined"]
+    bounce_sub_type: str = ""
     bounced_recipients: list[Addressee]
 
 

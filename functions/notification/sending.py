@@ -10,6 +10,9 @@ from supermarket import telemetry
 from supermarket.clock import Clock
 from supermarket.contracts import Metadata, Recipient
 
+MAILED = "(The link is in the mail itself.)"
+NOT_MAILED = "(There is none: your address takes no mails of ours, so this one was not sent.)"
+
 type Link = Callable[[], str | None]
 
 
@@ -56,9 +59,10 @@ class Sender:
         message_id = f"{metadata.event_id}.{note.kind}"
         if not self._messages.claim(message_id):
             return
+        is_suppressed = self._suppressions.has(note.recipient.email)
         # before the mail: what failed after it would have it sent again and again
-        message = self._message(message_id, note)
-        if self._suppressions.has(note.recipient.email):
+        message = self._message(message_id, note, NOT_MAILED if is_suppressed else MAILED)
+        if is_suppressed:
             telemetry.count("MailsSuppressed", kind=note.kind)
         elif not self._mail(note, metadata):
             self._messages.drop(message_id)
@@ -84,9 +88,12 @@ class Sender:
         telemetry.count("MailsSent", kind=note.kind)
         return True
 
-    def _message(self, message_id: str, note: Note) -> Message:
-        """Written anew without the link: whoever gets hold of a session must not get hold of it."""
-        text = self._letters.write(note.kind, {**note.facts, "link": None}).text
+    def _message(self, message_id: str, note: Note, no_link: str) -> Message:
+        """Written anew without the link, and with a word on where it is instead: whoever gets hold
+        of a session must not get hold of it.
+        """
+        facts = {**note.facts, "link": None, "no_link": no_link}
+        text = self._letters.write(note.kind, facts).text
         return Message(
             id=message_id,
             recipient_id=note.recipient.user_id,

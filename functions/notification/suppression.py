@@ -5,6 +5,7 @@ from supermarket import telemetry
 from supermarket.clock import Clock
 
 PERMANENT = "Permanent"
+ON_SES_OWN_LIST = "OnAccountSuppressionList"  # never left SES: no news of the address
 NOT_SPAM = "not-spam"  # somebody took a mail out of the spam folder
 
 
@@ -17,9 +18,9 @@ class FeedbackService:
         self._suppressions = suppressions
         self._clock = clock
 
-    def bounced(self, address: str, bounce_type: str) -> None:
+    def bounced(self, address: str, bounce_type: str, sub_type: str = "") -> None:
         telemetry.count("MailsBounced", type=bounce_type)
-        if bounce_type == PERMANENT:
+        if bounce_type == PERMANENT and sub_type != ON_SES_OWN_LIST:
             self._suppress(address, "bounce")
 
     def complained(self, address: str, feedback_type: str | None) -> None:

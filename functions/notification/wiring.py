@@ -10,6 +10,7 @@ from supermarket.clock import utc_now
 from supermarket.config import settings
 
 if TYPE_CHECKING:
+    from notification.gateways import SesSuppressions
     from notification.service import NotificationService
 
 
@@ -41,6 +42,13 @@ def inbox() -> InboxService:
 @cache
 def feedback() -> FeedbackService:
     return FeedbackService(DynamoSuppressions(), utc_now)
+
+
+def suppressions() -> tuple["SesSuppressions", DynamoSuppressions]:
+    """Only for commands: both lists, since each keeps mails away by itself."""
+    from notification.gateways import SesSuppressions
+
+    return SesSuppressions(_ses()), DynamoSuppressions()
 
 
 def _link_minter() -> Any:

@@ -49,16 +49,20 @@ class Queue:
     def __init__(self, name: str, url: str) -> None:
         self.name = name
         self._url = url
+        self._receipts: dict[str, str] = {}
 
     def count(self) -> int:
         return count(self._url)
 
     def take(self) -> Iterator[DeadLetter]:
+        """Every letter once. Those that are held for so long that they are visible again are held
+        anew; when all of them have come again, there are no others.
+        """
         seen: set[str] = set()
-        while messages := self._receive():
+        again = 0
+        while again <= len(seen) and (messages := self._receive()):
             fresh = [message for message in messages if message["MessageId"] not in seen]
-            if not fresh:  # held for so long that they are visible again
-                return
+            again = 0 if fresh else again + len(messages)
             seen.update(message["MessageId"] for message in fresh)
             letters = [self._letter(message) for message in fresh]
             try:
@@ -72,11 +76,15 @@ class Queue:
         for letter in letters:
             with suppress(sqs.exceptions.MessageNotInflight):  # it was held for too long
                 sqs.change_message_visibility(
-                    QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+                    QueueUrl=self._url, ReceiptHandle=self._receipt(letter), VisibilityTimeout=0
                 )
 
     def discard(self, letter: DeadLetter) -> None:
-        client("sqs").delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt)
+        client("sqs").delete_message(QueueUrl=self._url, ReceiptHandle=self._receipt(letter))
+
+    def _receipt(self, letter: DeadLetter) -> str:
+        """The last one: SQS need not take those before it."""
+        return self._receipts[letter.id]
 
     def _receive(self) -> list[dict[str, Any]]:
         answer = client("sqs").receive_message(
@@ -88,6 +96,7 @@ class Queue:
             MessageAttributeNames=["All"],
         )
         messages: list[dict[str, Any]] = answer.get("Messages", [])
+        self._receipts |= {one["MessageId"]: one["ReceiptHandle"] for one in messages}
         return messages
 
     def _letter(self, message: Mapping[str, Any]) -> DeadLetter:
@@ -101,7 +110,6 @@ class Queue:
             received=datetime.fromtimestamp(sent / 1000, UTC),
             body=message["Body"],
             hint=hint,
-            receipt=message["ReceiptHandle"],
         )
 
 
@@ -198,12 +206,15 @@ class FailureLog:
         self._log_group = log_group
 
     def __call__(self, consumer: str, since: datetime) -> dict[str, str]:
-        """The last reason of each event; none where the logs cannot be read or are gone."""
+        """The last reason of each event, and of each message that could not be read as one; none
+        where the logs cannot be read or are gone.
+        """
         reasons: dict[str, str] = {}
         with suppress(ClientError):
             for line in self._lines(since):
-                if line.get("consumer") == consumer and "event_id" in line:
-                    reasons[line["event_id"]] = _last_line(line)
+                letter = line.get("event_id") or line.get("message_id")
+                if letter and line.get("consumer") == consumer:
+                    reasons[letter] = _last_line(line)
         return reasons
 
     def _lines(self, since: datetime) -> Iterator[dict[str, Any]]:

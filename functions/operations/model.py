@@ -9,6 +9,7 @@ from enum import StrEnum
 MAX_ENTRIES = 10
 MAX_BYTES = 256 * 1024
 BYTES_OF_A_TIME = 14
+IN_PASSING = 50
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,6 @@ class DeadLetter:
     received: datetime
     body: str = field(repr=False)
     hint: str = ""
-    receipt: str = field(default="", repr=False)
 
     def is_called(self, wanted: str | None) -> bool:
         """By its event's name, by its event's id, or by its own; None is any."""
@@ -165,6 +165,11 @@ class ReplayProgress:
     @property
     def is_quiet(self) -> bool:
         return self.replay.is_completed and self.waiting == 0
+
+    @property
+    def is_passing(self) -> bool:
+        """No more waits than a consumer has in its hands at once."""
+        return self.replay.is_completed and self.waiting <= IN_PASSING
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Gets events to where they should be, now, again or after all; asks dependencies for an answer."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -28,6 +29,9 @@ SWEEP_AFTER = timedelta(minutes=2)
 PATIENCE_SECONDS = 4.0
 LOOK_EVERY_SECONDS = 1.0
 LOOK_AT = 500
+# a queue hides what failed for about as long as it has to be empty, and tries it so often
+AS_OFTEN_AS_TRIED = 20
+PATIENCE_WITH_A_QUEUE_SECONDS = 1800.0
 PAUSES_BEFORE_ANOTHER_TRY = (0.2, 0.8)  # a throttled entry is welcome again in no time
 
 type Probe = Callable[[], None]
@@ -179,9 +183,11 @@ class Replays:
         since: datetime | None = None,
         until: datetime | None = None,
         tell: TellProgress = lambda _: None,
-    ) -> Replay:
+    ) -> ReplayProgress:
         """Returns when the consumer has taken the last event: its queue has been empty for a
-        while, because SQS counts a little behind the times.
+        while, because SQS counts a little behind the times. While other events go on coming it may
+        never be; then it is enough that it has held a handful for so long that whatever of the
+        replay was among them has been taken, or is a dead letter.
         """
         listening = self._listening(consumer)
         now = self._clock()
@@ -192,7 +198,7 @@ class Replays:
         self._archive.start(name, listening.rule, since, until)
         for progress in self._follow(name, listening):
             tell(progress)
-        return progress.replay
+        return progress
 
     def ensure(self, consumer: str) -> None:
         """A DomainError tells why there can be no replay for this consumer."""
@@ -206,8 +212,9 @@ class Replays:
         return consumer
 
     def _follow(self, name: str, consumer: Consumer) -> Iterator[ReplayProgress]:
-        calm = 0.0
-        while calm < self._calm_seconds:
+        ebb = _Ebb()
+        is_over = False
+        while not is_over:
             self._pause(LOOK_EVERY_SECONDS)
             # in this order: what the replay sent before it ended is then in the queue's count
             replay = self._archive.look(name)
@@ -215,7 +222,37 @@ class Replays:
             yield progress
             if replay.is_lost:
                 raise Unavailable(f"Replay {name} is {replay.state}: {replay.reason}")
-            calm = calm + LOOK_EVERY_SECONDS if progress.is_quiet else 0.0
+            ebb.note(progress)
+            is_over = replay.is_completed and ebb.lasts >= self._calm_seconds
+            if ebb.unchanged >= PATIENCE_WITH_A_QUEUE_SECONDS:
+                raise Unavailable(
+                    f"Replay {name} is completed, but {progress.waiting} events wait, and they do "
+                    "not get fewer: more go on coming than are handled, or none is handled"
+                )
+
+
+class _Ebb:
+    """For how many seconds a consumer's queue, after the replay, has been empty, nearly empty, or
+    no emptier than before.
+    """
+
+    def __init__(self) -> None:
+        self._empty = self._nearly = self.unchanged = 0.0
+        self._lowest = math.inf
+
+    @property
+    def lasts(self) -> float:
+        """Nearly empty is worth less than empty."""
+        return max(self._empty, self._nearly / AS_OFTEN_AS_TRIED)
+
+    def note(self, progress: ReplayProgress) -> None:
+        if not progress.replay.is_completed:
+            return
+        self._empty = self._empty + LOOK_EVERY_SECONDS if progress.is_quiet else 0.0
+        self._nearly = self._nearly + LOOK_EVERY_SECONDS if progress.is_passing else 0.0
+        has_ebbed = progress.is_passing or progress.waiting < self._lowest
+        self.unchanged = 0.0 if has_ebbed else self.unchanged + LOOK_EVERY_SECONDS
+        self._lowest = min(self._lowest, progress.waiting)
 
 
 class LetterBox(Protocol):
@@ -242,7 +279,7 @@ class LetterBox(Protocol):
 
 
 type Reasons = Callable[[str, datetime], Mapping[str, str]]
-"""Why a consumer's reactions failed since a moment, by event id."""
+"""Why a consumer's reactions failed since a moment, by the event's id or the message's."""
 
 
 @dataclass
@@ -276,7 +313,10 @@ class DeadLetters:
         if not seen:
             return []
         reasons = self._reasons(name, seen[0].received)
-        return [replace(one, hint=one.hint or reasons.get(one.event_id, "")) for one in seen]
+        return [
+            replace(one, hint=reasons.get(one.event_id) or reasons.get(one.id) or one.hint)
+            for one in seen
+        ]
 
     def redrive(
         self, name: str, wanted: str | None = None, tell: Callable[[Handled], None] = lambda _: None

@@ -31,6 +31,7 @@ from product.model import (
 )
 from product.search import Document, Entry
 from product.words import PREFIX_LENGTH, Reach
+from supermarket import telemetry
 from supermarket.clock import from_iso, iso
 from supermarket.dynamo.rows import Row, error_code, table
 from supermarket.dynamo.transaction import dynamo
@@ -145,6 +146,7 @@ class ProductRow(Row):
     low_stock_threshold = NumberAttribute(null=True, attr_name="lowStockThreshold")
     revision = NumberAttribute()
     stock_revision = NumberAttribute(null=True, attr_name="stockRevision")
+    changed_by = UnicodeAttribute(null=True, attr_name="changedBy")
     created_at = UnicodeAttribute(attr_name="createdAt")
     updated_at = UnicodeAttribute(attr_name="updatedAt")
     deleted_at = UnicodeAttribute(null=True, attr_name="deletedAt")
@@ -185,6 +187,7 @@ class ProductRow(Row):
             low_stock_threshold=product.low_stock_threshold,
             revision=product.revision,
             stock_revision=product.stock_revision,
+            changed_by=telemetry.correlation_id(),
             created_at=iso(product.created_at),
             updated_at=iso(product.updated_at),
             words=set(document.words) or None,
@@ -343,6 +346,7 @@ class DynamoProducts:
         actions = [
             ProductRow.stock.add(added),
             _stock_moved(before, after),
+            _changing(),
             ProductRow.revision.set(after.revision),
             ProductRow.updated_at.set(iso(after.updated_at)),
         ]
@@ -371,11 +375,11 @@ class DynamoProducts:
             & (ProductRow.currency == product.price.currency.value)
             & ProductRow.deleted_at.does_not_exist()
         )
-        sold = [ProductRow.stock.add(-quantity), ProductRow.stock_revision.add(1)]
+        sold = [ProductRow.stock.add(-quantity), ProductRow.stock_revision.add(1), _changing()]
         dynamo(transaction).update(ProductRow(product.id), sold, as_shown, refused)
 
     def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        returned = [ProductRow.stock.add(quantity), ProductRow.stock_revision.add(1)]
+        returned = [ProductRow.stock.add(quantity), ProductRow.stock_revision.add(1), _changing()]
         dynamo(transaction).update(ProductRow(product_id), returned)
 
     def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
@@ -398,6 +402,11 @@ class DynamoProducts:
 def product_of(image: Mapping[str, Any] | None) -> Product | None:
     """The product that a record of the table's stream shows; None when it is not on sale."""
     return _on_sale(ProductRow.from_raw_data(dict(image))) if image else None
+
+
+def changed_by(image: Mapping[str, Any] | None) -> str | None:
+    """The id of the request that last changed what a record of the table's stream shows."""
+    return (image or {}).get("changedBy", {}).get("S") or None
 
 
 class DynamoEntries:
@@ -490,6 +499,11 @@ def _rewriting(before: Product, after: Product) -> list[Action]:
 def _stock_moved(before: Product, after: Product) -> Action:
     """One more change of the stock, if it is one, whatever was sold in between."""
     return ProductRow.stock_revision.add(after.stock_revision - before.stock_revision)
+
+
+def _changing() -> Action:
+    """The id of the request whose doing this is, for what the stream's reader makes of it."""
+    return ProductRow.changed_by.set(telemetry.correlation_id())
 
 
 def _on_sale(row: ProductRow) -> Product | None:

@@ -23,9 +23,12 @@ type Snapshot = Mapping[str, Any] | None
 
 @dataclass(frozen=True)
 class StockWatch:
-    """Tells of the changes it is shown. One that it is shown twice is the same event twice."""
+    """Tells of the changes it is shown. One that it is shown twice is the same event twice.
+    `changed_by` is the id of the request that a product became what it is by.
+    """
 
     product_of: Callable[[Snapshot], Product | None]
+    changed_by: Callable[[Snapshot], str | None]
     begin: BeginTransaction
 
     def look(self, before: Snapshot, after: Snapshot) -> None:

@@ -22,10 +22,12 @@ def watch_stock(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _watch(record: DynamoDBRecord) -> None:
-    telemetry.begin(new_id(), job="product.watch_stock")
-    change = record["dynamodb"]
+    """What it tells bears the id of the request that changed the stock."""
+    watch, change = wiring.stock_watch(), record["dynamodb"]
+    before, after = change.get("OldImage"), change.get("NewImage")
+    telemetry.begin(watch.changed_by(after) or new_id(), job="product.watch_stock")
     try:
-        wiring.stock_watch().look(change.get("OldImage"), change.get("NewImage"))
+        watch.look(before, after)
     except Exception:
         telemetry.logger.exception("change of stock not told", extra={"keys": change.get("Keys")})
         telemetry.count("StockChangesFailed")

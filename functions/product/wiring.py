@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from product.gateways import ImageKitPictures
 from product.purge import Purge
-from product.repository import DynamoEntries, DynamoProducts, product_of
+from product.repository import DynamoEntries, DynamoProducts, changed_by, product_of
 from product.search import WordIndex
 from product.service import ProductService
 from product.stock import StockWatch
@@ -43,7 +43,7 @@ def product_service() -> ProductService:
 
 @cache
 def stock_watch() -> StockWatch:
-    return StockWatch(product_of, DynamoTransaction)
+    return StockWatch(product_of, changed_by, DynamoTransaction)
 
 
 @cache

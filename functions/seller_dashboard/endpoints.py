@@ -1,9 +1,12 @@
 """HTTP Lambdas of the seller dashboard; everything is the caller's own."""
 
+from urllib.parse import quote
+
 from seller_dashboard import wiring
 from seller_dashboard.model import Period
 from seller_dashboard.schemas import (
     Days,
+    DaysAndCursor,
     MetricsView,
     PageOfDays,
     PageOfOrders,
@@ -78,12 +81,25 @@ def list_seller_customers(page: Page, caller: Caller) -> SellerCustomersView:
 
 
 @get("/api/seller/dashboard/{sheet}/export", roles=SELLERS)
-def export_seller_list(sheet: str, query: Days, caller: Caller) -> Answer:
-    period = _bounded(query)
-    text = wiring.exports().sheet(sheet, caller.user_id, period)
-    name = f"{sheet}-{period.first}-{period.last}.csv"
-    attached = f'attachment; filename="{name}"'
-    return Answer(text, headers={"content-type": CSV, "content-disposition": attached})
+def export_seller_list(sheet: str, query: DaysAndCursor, caller: Caller) -> Answer:
+    """Where there is more than one sheet of a list, `Link` tells of the next, as lists do of pages;
+    and the name of the file, that it is a part.
+    """
+    period, purpose = _bounded(query), f"seller sheet {sheet} {caller.user_id}"
+    after = _opened(query.cursor, purpose)
+    found = wiring.exports().sheet(sheet, caller.user_id, period, after)
+    following = _sealed(found.next, purpose)
+    part = "-part" if following or after else ""
+    name = f"{sheet}-{period.first}-{period.last}{part}.csv"
+    return Answer(found.text, headers=_headers(sheet, name, following))
+
+
+def _headers(sheet: str, name: str, following: str | None) -> dict[str, str]:
+    attached = {"content-type": CSV, "content-disposition": f'attachment; filename="{name}"'}
+    if following is None:
+        return attached
+    address = f"/api/seller/dashboard/{sheet}/export?cursor={quote(following)}"
+    return attached | {"link": f'<{address}>; rel="next"'}
 
 
 def _bounded(query: Days) -> Period:

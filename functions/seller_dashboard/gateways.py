@@ -11,7 +11,7 @@ import botocore.session
 from botocore.config import Config
 
 from seller_dashboard.rebuilding import Tell
-from supermarket.errors import NotFound
+from supermarket.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
     from operations.model import ReplayProgress
@@ -23,6 +23,7 @@ VISIBLE = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed")
 IN_HAND = ("ApproximateNumberOfMessagesNotVisible",)
 ENABLED, DISABLED = "Enabled", "Disabled"
 LOOK_EVERY_SECONDS = 0.5
+LOOKS = 240  # to stop or to start takes Lambda a minute or so
 
 
 class DeployedListener:
@@ -48,12 +49,17 @@ class DeployedListener:
         self._switch(on=True)
 
     def _switch(self, *, on: bool) -> None:
+        self._wait_until_it_is(ENABLED, DISABLED)  # it takes no order while it follows another
+        self._lambda.update_event_source_mapping(UUID=self._mapping["UUID"], Enabled=on)
+        self._wait_until_it_is(ENABLED if on else DISABLED)
+
+    def _wait_until_it_is(self, *states: str) -> None:
         mapping = self._mapping["UUID"]
-        self._lambda.update_event_source_mapping(UUID=mapping, Enabled=on)
-        while self._lambda.get_event_source_mapping(UUID=mapping)["State"] != (
-            ENABLED if on else DISABLED
-        ):
+        for _ in range(LOOKS):
+            if self._lambda.get_event_source_mapping(UUID=mapping)["State"] in states:
+                return
             time.sleep(LOOK_EVERY_SECONDS)
+        raise Unavailable(f"Lambda does not say that {mapping} is {' or '.join(states)}")
 
     def _count(self, names: tuple[str, ...]) -> int:
         answer = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=list(names))
@@ -90,8 +96,8 @@ class ArchivedHistory:
     def ensure(self) -> None:
         self._replays.ensure(CONSUMER)
 
-    def replay(self, tell: Tell) -> None:
-        self._replays.run(CONSUMER, tell=_in_words(tell))
+    def replay(self, tell: Tell) -> bool:
+        return self._replays.run(CONSUMER, tell=_in_words(tell)).is_quiet
 
 
 def _in_words(tell: Tell) -> "Callable[[ReplayProgress], None]":

@@ -24,11 +24,11 @@ def roll_up_day(run: Run) -> Counts:
 
 @job(spare_seconds=SECONDS_PER_PAGE)
 def report_week(run: Run) -> Counts:
-    """Runs on Mondays, some hours in a row, for the week before. For a date: for the last week that
-    was over when the date's week began.
+    """Runs on Mondays, some hours in a row, for the week before, until that is done. For a date:
+    for the last week that was over when the date's week began, whether it was done or not.
     """
     week = Week.before(run.today)
     if week.period.last >= run.now.date():
         # told now, it would lack days, and never be told again
         raise Invalid(f"The week from {week.first} to {week.period.last} is not over")
-    return wiring.weekly_reports().report(week, run.has_time)
+    return wiring.weekly_reports().report(week, run.has_time, again=run.day is not None)

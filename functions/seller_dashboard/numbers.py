@@ -4,7 +4,7 @@ metrics made of its days.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import chain
 from typing import Self
@@ -89,6 +89,20 @@ class DayTotals:
     def __bool__(self) -> bool:
         counts = (self.placed, self.paid, self.orders, self.refunded.minor)
         return any(counts) or bool(self.sold) or bool(self.products)
+
+
+def sums_of(sales: Iterable[Sale]) -> dict[Currency, DayTotals]:
+    """The sums per currency of sales of one day, however many they are."""
+    sums: dict[Currency, DayTotals] = {}
+    products: dict[Currency, dict[str, Sold]] = {}
+    for sale in sales:
+        currency, own = sale.currency, DayTotals.of(sale)
+        known = sums.get(currency, DayTotals.nothing(sale.day, currency))
+        sums[currency] = known + replace(own, products={})
+        sold = products.setdefault(currency, {})  # in place: a day may have thousands
+        for product_id, share in own.products.items():
+            sold[product_id] = sold.get(product_id, Sold.none(currency)) + share
+    return {currency: replace(sums[currency], products=products[currency]) for currency in sums}
 
 
 @dataclass(frozen=True)

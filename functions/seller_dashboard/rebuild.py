@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 ENVIRONMENT = ("STAGE", "AWS_REGION")
 IDENTICAL, STOPPED, DIFFERENT = 0, 1, 2
 SHOWN_DIGITS = 16
+RUN_IT_AGAIN = (
+    "The dashboards may lack sales until the same command has come to its end: run it again. It "
+    "begins anew, whatever it finds; until then no day is rolled up and no week reported."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,14 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"This drops the dashboards of the stage {os.environ['STAGE']} and builds them anew; "
             "sellers see gaps meanwhile. Say --yes (make rebuild YES=1) if you mean it."
         )
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does, so that the listener goes on
+        signal.signal(ending, signal.default_int_handler)
     try:
         outcome = _rebuild(options)
     except DomainError as error:
-        return _failed(f"\n{error.message}\nThe same command begins again")
+        return _failed(f"\n{error.message}\n{RUN_IT_AGAIN}")
     except (BotoCoreError, ClientError) as error:
-        return _failed(f"\nAWS says: {error}\nThe same command begins again")
+        return _failed(f"\nAWS says: {error}\n{RUN_IT_AGAIN}")
     except KeyboardInterrupt:
-        return _failed("\nStopped; the dashboards may lack sales until the same command has ended")
+        return _failed(f"\nStopped. {RUN_IT_AGAIN}")
     sys.stdout.write(f"\n{_report(outcome)}\n")
     return IDENTICAL if outcome.is_identical else DIFFERENT
 
@@ -54,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=60,
         metavar="SECONDS",
-        help="how long the queue has to be empty at the end, since SQS counts a little late "
-        "(default: %(default)s)",
+        help="how long the queue has to be empty at the end, since SQS counts a little late; or, "
+        "20 times as long, nearly empty (default: %(default)s)",
     )
     parser.add_argument(
         "--archive-lag",
@@ -93,6 +100,11 @@ def _report(outcome: "Outcome") -> str:
 def _verdict(outcome: "Outcome") -> str:
     if outcome.is_identical:
         return "The projections are identical to those before."
+    if not outcome.was_quiet:
+        return (
+            "The projections differ from those before, but traffic went on all the time: rows that "
+            "it touched must differ. Only a rebuild while all is quiet can tell whether others do."
+        )
     return (
         "The projections differ from those before. That is as it should be if events came in "
         "meanwhile, or if what was there before was wrong; else run it again."

@@ -1,18 +1,27 @@
 """Tells each seller of a week that is over: once, however often and at once it is asked to.
 
-A report is claimed in the transaction that tells of it, on condition that nobody has claimed it.
+A report is claimed in the transaction that tells of it, on condition that nobody has claimed it,
+and that the books are not being made anew: a week that was told too low would never be told again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import batched
+from itertools import batched, chain
 from typing import Protocol, Self
 
 from seller_dashboard.model import Period, Seller
 from seller_dashboard.numbers import DayTotals, Metrics, metrics, per_currency, products_to_name
 from seller_dashboard.service import LOW_STOCK_SHOWN, Catalogue, Sales
+from seller_dashboard.upkeep import (
+    BEING_REBUILT,
+    BeingRebuilt,
+    Progress,
+    Reached,
+    Rebuilds,
+    Rounds,
+)
 from supermarket import contracts, telemetry
 from supermarket.contracts import Amount, Recipient, SalesOfDay, SalesOfProduct, SalesReportReady
 from supermarket.errors import Conflict, DomainError
@@ -54,8 +63,10 @@ class Week:
 class Sellers(Protocol):
     """Everybody who sells."""
 
-    def all(self) -> Iterator[Seller]:
-        """By their ids; read page by page."""
+    def all(self, after: str) -> Iterator[Seller]:
+        """By their ids, those after one; read page by page."""
+
+    def find(self, seller_id: str) -> Seller | None: ...
 
 
 class Reports(Protocol):
@@ -72,31 +83,60 @@ class Reports(Protocol):
 
 @dataclass(frozen=True)
 class WeeklyReports:
-    """Goes through all sellers; who has been told already is passed over quickly."""
+    """Goes through all sellers, and on from where an earlier run had to end; who has been told
+    already is passed over quickly.
+    """
 
     sales: Sales
     catalogue: Catalogue
     sellers: Sellers
     reports: Reports
+    progress: Progress
+    rebuilds: Rebuilds
     begin: BeginTransaction
 
-    def report(self, week: Week, has_time: Callable[[], bool]) -> Counter[str]:
-        """Tell whoever had sales in the week or the one before, or runs low; how many that were."""
+    def report(
+        self, week: Week, has_time: Callable[[], bool], *, again: bool = False
+    ) -> Counter[str]:
+        """Tell whoever had sales in the week or the one before, or runs low; how many that were.
+
+        A week that everybody was gone through for is done, but for those who failed, unless they
+        shall be gone through `again`.
+        """
         outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
-        for page in batched(self.sellers.all(), SELLERS_PER_PAGE, strict=False):
-            if not has_time():
-                outcomes["unfinished"] = 1
-                break
-            told = self.reports.told(week, [seller.id for seller in page])
-            outcomes["told_before"] += len(told)
-            outcomes.update(self._outcome(week, one) for one in page if one.id not in told)
+        reached = self.progress.of(_work(week))
+        if reached.is_through and again:
+            reached = Reached()
+
+        def note(reached: Reached) -> None:
+            self.progress.note(_work(week), reached)
+
+        def visit(page: dict[str, Seller]) -> Iterable[str]:
+            told = self.reports.told(week, list(page))
+            found = {
+                one.id: self._outcome(week, one) for one in page.values() if one.id not in told
+            }
+            outcomes.update(["told_before"] * len(told), **Counter(found.values()))
+            return [seller_id for seller_id, outcome in found.items() if outcome == "failed"]
+
+        sellers = batched(self._left(reached), SELLERS_PER_PAGE, strict=False)
+        pages = ({seller.id: seller for seller in page} for page in sellers)
+        if not Rounds(self.rebuilds, has_time, note).go(reached, pages, visit):
+            outcomes["unfinished"] = 1
         return outcomes
+
+    def _left(self, reached: Reached) -> Iterator[Seller]:
+        rest = () if reached.is_through else self.sellers.all(reached.last)
+        failed = (self.sellers.find(seller_id) for seller_id in sorted(reached.failed))
+        return chain(rest, (seller for seller in failed if seller))
 
     def _outcome(self, week: Week, seller: Seller) -> str:
         try:
             return self._tell(week, seller)
         except ToldBefore:
             return "told_before"
+        except BeingRebuilt:
+            raise
         except Exception:
             telemetry.logger.exception("week not reported", extra={"seller_id": seller.id})
             return "failed"
@@ -106,6 +146,7 @@ class WeeklyReports:
         if report is None:
             return "nothing_to_tell"
         transaction = self.begin()
+        self.rebuilds.forbid(transaction, BEING_REBUILT)
         self.reports.claim(week, seller.id, transaction, TOLD_BEFORE)
         transaction.emit(report)
         transaction.commit()
@@ -121,6 +162,10 @@ class WeeklyReports:
         titles = self.catalogue.titles(seller.id, products_to_name(own))
         numbers = metrics(week.period, own, titles, low_stock)
         return _told(week, seller, numbers, per_currency(day.sold.revenue for day in before))
+
+
+def _work(week: Week) -> str:
+    return f"weekly-reports#{week.first}"
 
 
 def _tells_something(day: DayTotals) -> bool:

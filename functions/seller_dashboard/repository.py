@@ -24,18 +24,20 @@ facts alone; a rebuild holds the rows to that (`checksum.py`).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import batched
 from typing import Any, Self
 
 from pydantic import TypeAdapter
 from pynamodb.attributes import (
     Attribute,
+    BooleanAttribute,
     NumberAttribute,
     UnicodeAttribute,
+    UnicodeSetAttribute,
 )
 from pynamodb.constants import STRING
-from pynamodb.exceptions import PutError, PynamoDBException, UpdateError
+from pynamodb.exceptions import PutError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
@@ -58,12 +60,15 @@ from seller_dashboard.model import (
     SoldProduct,
 )
 from seller_dashboard.numbers import DayTotals
+from seller_dashboard.rebuilding import LeaseLost
 from seller_dashboard.reports import Week
+from seller_dashboard.upkeep import Reached
+from supermarket import telemetry
 from supermarket.clock import Clock, from_iso
 from supermarket.config import table_name
 from supermarket.dynamo.rows import Row, database, error_code, table
-from supermarket.dynamo.transaction import dynamo
-from supermarket.errors import DomainError
+from supermarket.dynamo.transaction import dynamo, past_transactions
+from supermarket.errors import Conflict, DomainError, Unavailable
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
 
@@ -73,8 +78,10 @@ SELLERS = "SELLERS"
 SELLERS_PER_PAGE = 100
 PROGRESS_KEPT_FOR = timedelta(days=7)
 REPORTS_KEPT_FOR = timedelta(days=400)
+LEASE_LASTS = timedelta(minutes=5)  # longer than a listener takes to stop or to start
 UNITS, MINOR = "units#", "minor#"
 AFTER_ALL = "~"
+REFUSED = "ConditionalCheckFailedException"
 SALES = table_name("sales")
 DELETED_AT_ONCE = 25  # DynamoDB takes no more in a batch
 
@@ -240,14 +247,15 @@ class RegisterRow(Row):
 
 
 class ProgressRow(Row):
-    """How far a job has got with a day. It lies outside the books, which are made of facts only;
-    DynamoDB removes it some time after `expires_at`.
+    """How far a job has got with a day or a week. It lies outside the books, which are made of
+    facts only; DynamoDB removes it some time after `expires_at`.
     """
 
     Meta = table("idempotency")
 
     id = UnicodeAttribute(hash_key=True)
     reached = UnicodeAttribute()
+    failed = UnicodeSetAttribute(null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
@@ -258,6 +266,20 @@ class ReportRow(Row):
 
     id = UnicodeAttribute(hash_key=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class RebuildRow(Row):
+    """Whose rebuild is at work, until when unless it says so again, and whether the books lack what
+    a rebuild has dropped. That is so until a rebuild has come to its end, so nothing removes the
+    row.
+    """
+
+    Meta = table("idempotency")
+
+    id = UnicodeAttribute(hash_key=True, default="rebuild#seller_dashboard")
+    holder = UnicodeAttribute()
+    ends_at = NumberAttribute(attr_name="endsAt")
+    incomplete = BooleanAttribute(null=True)
 
 
 class DynamoOrders:
@@ -276,7 +298,9 @@ class DynamoOrders:
         try:
             row.save(condition=_unchanged(OrderRow.version, order.version))
         except PutError as refused:
-            raise _overtaken(refused) from refused
+            if error_code(refused) != REFUSED:
+                raise
+            raise Overtaken("The order has changed") from refused
         return saved
 
 
@@ -323,10 +347,10 @@ class DynamoSales:
 
     def meet(self, sale: Sale) -> None:
         known = CustomerRow.last_order
-        _update_if_news(
+        _update_if(
+            known.does_not_exist() | (known < sale.position),
             CustomerRow(_seller(sale.seller_id), CUSTOMER + sale.customer.id),
             [CustomerRow.first_name.set(sale.customer.first_name), known.set(sale.position)],
-            known.does_not_exist() | (known < sale.position),
         )
 
     def newest(
@@ -336,20 +360,19 @@ class DynamoSales:
         status: SaleStatus | None,
         limit: int,
         after: str | None,
-    ) -> Sequence[Sale]:
+    ) -> Iterator[Sale]:
         if status is None:
-            rows = _backwards(SaleRow, seller_id, ORDER, limit, after, period)
-            return [_sale(row) for row in rows]
-        return [_sale(row) for row in _on_shelf(seller_id, status, period, limit, after)]
+            return map(_sale, _backwards(SaleRow, seller_id, ORDER, limit, after, period))
+        return map(_sale, _on_shelf(seller_id, status, period, limit, after))
 
     def payments(
         self, seller_id: str, period: Period, limit: int, after: str | None
-    ) -> Sequence[PaymentShare]:
+    ) -> Iterator[PaymentShare]:
         rows = _backwards(PaymentRow, seller_id, PAYMENT, limit, after, period)
-        return [row.share for row in rows]
+        return (row.share for row in rows)
 
-    def buyers(self, seller_id: str, limit: int, after: str | None) -> Sequence[Buyer]:
-        return [_buyer(row) for row in _backwards(CustomerRow, seller_id, CUSTOMER, limit, after)]
+    def buyers(self, seller_id: str, limit: int, after: str | None) -> Iterator[Buyer]:
+        return map(_buyer, _backwards(CustomerRow, seller_id, CUSTOMER, limit, after))
 
     def days(self, seller_id: str, period: Period) -> Sequence[DayTotals]:
         rows = DayRow.query(_seller(seller_id), _within(DAY, period))
@@ -369,11 +392,11 @@ class DynamoSales:
         rows = DayRow.query(_seller(seller_id), of_day, consistent_read=True)
         return [_day_totals(row) for row in rows]
 
-    def replace_sums(self, seller_id: str, sums: DayTotals) -> None:
-        try:
-            _day_row(seller_id, sums).save(condition=_unchanged(DayRow.version, sums.version))
-        except PutError as refused:
-            raise _overtaken(refused) from refused
+    def replace_sums(
+        self, seller_id: str, sums: DayTotals, transaction: Transaction, refused: DomainError
+    ) -> None:
+        unchanged = _unchanged(DayRow.version, sums.version)
+        dynamo(transaction).put(_day_row(seller_id, sums), unchanged, refused)
 
 
 class DynamoCatalogue:
@@ -395,14 +418,11 @@ class DynamoCatalogue:
             _set_or_remove(row.place, f"{low.stock:010}#{product.id}" if low else None),
         ]
         unchanged = _unchanged(row.version, product.version)
-        try:
-            _product_row(product.seller_id, product.id).update(changes, condition=unchanged)
-        except UpdateError as refused:
-            raise _overtaken(refused) from refused
+        if not _update_if(unchanged, _product_row(product.seller_id, product.id), changes):
+            raise Overtaken("The catalogue has changed")
 
-    def newest(self, seller_id: str, limit: int, after: str | None) -> Sequence[SoldProduct]:
-        rows = _backwards(ProductRow, seller_id, PRODUCT, limit, after)
-        return [_sold_product(row) for row in rows]
+    def newest(self, seller_id: str, limit: int, after: str | None) -> Iterator[SoldProduct]:
+        return map(_sold_product, _backwards(ProductRow, seller_id, PRODUCT, limit, after))
 
     def titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]:
         keys = [(_seller(seller_id), PRODUCT + product_id) for product_id in product_ids]
@@ -417,7 +437,8 @@ class DynamoSellers:
     """`Sellers` in DynamoDB."""
 
     def introduce(self, seller: Seller, told: str) -> None:
-        _update_if_news(
+        _update_if(
+            ProfileRow.told.does_not_exist() | (ProfileRow.told < told),
             ProfileRow(_seller(seller.id)),
             [
                 ProfileRow.email.set(seller.email),
@@ -426,7 +447,6 @@ class DynamoSellers:
                 ProfileRow.shelf.set(SELLERS),
                 ProfileRow.place.set(seller.id),
             ],
-            ProfileRow.told.does_not_exist() | (ProfileRow.told < told),
         )
 
     def find(self, seller_id: str) -> Seller | None:
@@ -436,8 +456,9 @@ class DynamoSellers:
             return None
         return Seller(seller_id, row.email, row.first_name)
 
-    def all(self) -> Iterator[Seller]:
-        for row in ProfileRow.by_shelf.query(SELLERS, page_size=SELLERS_PER_PAGE):
+    def all(self, after: str) -> Iterator[Seller]:
+        rest = ByShelf.place > after if after else None
+        for row in ProfileRow.by_shelf.query(SELLERS, rest, page_size=SELLERS_PER_PAGE):
             yield Seller(row.place, row.email, row.first_name)
 
 
@@ -447,15 +468,88 @@ class DynamoProgress:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def of(self, day: date) -> str:
+    def of(self, work: str) -> Reached:
         try:
-            return ProgressRow.get(f"roll-up#{day}", consistent_read=True).reached
+            row = ProgressRow.get(work, consistent_read=True)
         except ProgressRow.DoesNotExist:
-            return ""
+            return Reached()
+        return Reached(row.reached, frozenset(row.failed or ()))
 
-    def note(self, day: date, seller_id: str) -> None:
+    def note(self, work: str, reached: Reached) -> None:
         ends = int((self._clock() + PROGRESS_KEPT_FOR).timestamp())
-        ProgressRow(f"roll-up#{day}", reached=seller_id, expires_at=ends).save()
+        failed = set(reached.failed) or None  # DynamoDB knows no empty set
+        ProgressRow(work, reached=reached.last, failed=failed, expires_at=ends).save()
+
+
+class DynamoRebuilds:
+    """`Rebuilds` in DynamoDB."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def are_under_way(self) -> bool:
+        try:
+            row = RebuildRow.get(RebuildRow().id, consistent_read=True)
+        except RebuildRow.DoesNotExist:
+            return False
+        is_at_work = row.ends_at > self._clock().timestamp()
+        if row.incomplete and not is_at_work:
+            telemetry.logger.error("the dashboards were left half made: run the rebuild again")
+        return is_at_work or bool(row.incomplete)
+
+    def forbid(self, transaction: Transaction, refused: DomainError) -> None:
+        none_at_work = _nobody_holds_it(self._clock()) & RebuildRow.incomplete.does_not_exist()
+        dynamo(transaction).require(RebuildRow(), none_at_work, refused)
+
+
+class DynamoLease:
+    """`Lease` in DynamoDB."""
+
+    def __init__(self, clock: Clock, holder: str) -> None:
+        self._clock = clock
+        self._holder = holder
+        self._said_at = clock()
+
+    def take(self) -> None:
+        mine = RebuildRow.holder.set(self._holder)
+        if not self._change([mine, self._goes_on()], _nobody_holds_it(self._clock())):
+            raise Conflict(
+                "Another rebuild is at work. If it was killed, this one can begin "
+                f"{LEASE_LASTS.total_seconds() / 60:.0f} minutes after that"
+            )
+
+    def renew(self) -> None:
+        if self._clock() - self._said_at >= LEASE_LASTS / 10:
+            self._own_change(self._goes_on())
+
+    def mark_incomplete(self) -> None:
+        self._own_change(RebuildRow.incomplete.set(True), self._goes_on())
+
+    def mark_complete(self) -> None:
+        self._own_change(RebuildRow.incomplete.remove(), self._goes_on())
+
+    def release(self) -> None:
+        self._change([RebuildRow.ends_at.set(0)], RebuildRow.holder == self._holder)
+
+    def _goes_on(self) -> Action:
+        self._said_at = self._clock()
+        return RebuildRow.ends_at.set(int((self._said_at + LEASE_LASTS).timestamp()))
+
+    def _own_change(self, *actions: Action) -> None:
+        if not self._change(actions, RebuildRow.holder == self._holder):
+            raise LeaseLost("This rebuild did not go on for so long that another one has begun")
+
+    def _change(self, actions: Sequence[Action], condition: Condition) -> bool:
+        try:
+            return _update_if(condition, RebuildRow(), actions)
+        except UpdateError as failure:
+            raise Unavailable(f"The database does not answer: {failure}") from failure
+
+
+def _nobody_holds_it(now: datetime) -> Condition:
+    has_ended: Condition = RebuildRow.ends_at <= int(now.timestamp())
+    nobody: Condition = RebuildRow.id.does_not_exist() | has_ended
+    return nobody
 
 
 class DynamoReports:
@@ -559,18 +653,15 @@ def _unchanged(version: NumberAttribute, known: int) -> Condition:
     return version == known if known else version.does_not_exist()
 
 
-def _overtaken(refused: PynamoDBException) -> Exception:
-    if error_code(refused) == "ConditionalCheckFailedException":
-        return Overtaken("The books have changed")
-    return refused
-
-
-def _update_if_news(row: Row, actions: list[Action], is_news: Condition) -> None:
+def _update_if(condition: Condition, row: Row, actions: Sequence[Action]) -> bool:
+    """Whether the condition held."""
     try:
-        row.update(actions, condition=is_news)
+        past_transactions(lambda: row.update(list(actions), condition=condition))
     except UpdateError as refused:
-        if error_code(refused) != "ConditionalCheckFailedException":
+        if error_code(refused) != REFUSED:
             raise
+        return False
+    return True
 
 
 def _numbers(data: dict[str, Any], prefixes: tuple[str, ...]) -> dict[str, int]:

@@ -32,6 +32,12 @@ class Days(Query):
     last: date | None = Field(default=None, alias="to", ge=EARLIEST)
 
 
+class DaysAndCursor(Days):
+    """What a sheet is of, and where it goes on."""
+
+    cursor: str | None = Field(default=None, max_length=2048)
+
+
 class PageOfDays(Days, Page):
     """A page of what was placed in a period; both its ends may be open."""
 

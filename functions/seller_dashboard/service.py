@@ -20,6 +20,7 @@ from seller_dashboard.model import (
     SoldProduct,
 )
 from seller_dashboard.numbers import DayTotals, Metrics, metrics, products_to_name
+from seller_dashboard.sheets import Sheet
 from supermarket.errors import DomainError, NotFound
 from supermarket.transaction import BeginTransaction, Transaction
 
@@ -63,15 +64,15 @@ class Sales(Protocol):
         status: SaleStatus | None,
         limit: int,
         after: str | None,
-    ) -> Sequence[Sale]:
-        """A seller's sales by the time they were placed, backwards."""
+    ) -> Iterable[Sale]:
+        """A seller's sales by the time they were placed, backwards; read as they are wanted."""
 
     def payments(
         self, seller_id: str, period: Period, limit: int, after: str | None
-    ) -> Sequence[PaymentShare]:
+    ) -> Iterable[PaymentShare]:
         """Those of the sales, in the same order."""
 
-    def buyers(self, seller_id: str, limit: int, after: str | None) -> Sequence[Buyer]:
+    def buyers(self, seller_id: str, limit: int, after: str | None) -> Iterable[Buyer]:
         """A seller's customers, by their ids backwards."""
 
     def days(self, seller_id: str, period: Period) -> Sequence[DayTotals]:
@@ -86,8 +87,10 @@ class Sales(Protocol):
     def sums_of_day(self, seller_id: str, day: date) -> Sequence[DayTotals]:
         """A day's sums, one per currency, as they are at this moment."""
 
-    def replace_sums(self, seller_id: str, sums: DayTotals) -> None:
-        """Write a day's sums anew if the books still hold their `version`; Overtaken otherwise."""
+    def replace_sums(
+        self, seller_id: str, sums: DayTotals, transaction: Transaction, refused: DomainError
+    ) -> None:
+        """Write a day's sums anew if the books still hold their `version`."""
 
 
 class Catalogue(Protocol):
@@ -100,7 +103,7 @@ class Catalogue(Protocol):
         raise its version; Overtaken otherwise.
         """
 
-    def newest(self, seller_id: str, limit: int, after: str | None) -> Sequence[SoldProduct]: ...
+    def newest(self, seller_id: str, limit: int, after: str | None) -> Iterable[SoldProduct]: ...
 
     def titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]: ...
 
@@ -240,46 +243,53 @@ class Dashboard:
 
 
 class Exports:
-    """The same lists as CSV, whole; the period bounds those that grow with time."""
+    """The same lists as CSV. The period bounds those that grow with time, which are had as a whole
+    or not at all; the others are had in parts if they are long.
+    """
 
     def __init__(self, sales: Sales, catalogue: Catalogue) -> None:
         self._sales = sales
         self._catalogue = catalogue
-        self._sheets = {
+        self._of_period = {
             "orders": self._orders,
             "payments": self._payments,
-            "products": self._products,
-            "customers": self._customers,
             "metrics": self._metrics,
         }
+        self._in_parts = {"products": self._products, "customers": self._customers}
 
-    def sheet(self, name: str, seller_id: str, period: Period) -> str:
-        if name not in self._sheets:
-            raise NotFound("There is no such list")
-        return self._sheets[name](seller_id, period)
+    def sheet(self, name: str, seller_id: str, period: Period, after: str | None) -> Sheet:
+        """`after` is what the part before said is `next`; only lists that have parts know it."""
+        if name in self._in_parts:
+            return self._in_parts[name](seller_id, after)
+        if name in self._of_period:
+            return self._of_period[name](seller_id, period)
+        raise NotFound("There is no such list")
 
-    def _orders(self, seller_id: str, period: Period) -> str:
+    def _orders(self, seller_id: str, period: Period) -> Sheet:
         found = self._sales.newest(seller_id, period, None, ONE_TOO_MANY, None)
         return sheets.sheet(sheets.ORDERS, sheets.of_orders(found))
 
-    def _payments(self, seller_id: str, period: Period) -> str:
+    def _payments(self, seller_id: str, period: Period) -> Sheet:
         found = self._sales.payments(seller_id, period, ONE_TOO_MANY, None)
         return sheets.sheet(sheets.PAYMENTS, sheets.of_payments(found))
 
-    def _products(self, seller_id: str, _period: Period) -> str:
-        found = self._catalogue.newest(seller_id, ONE_TOO_MANY, None)
-        return sheets.sheet(sheets.PRODUCTS, sheets.of_products(found))
-
-    def _customers(self, seller_id: str, _period: Period) -> str:
-        found = self._sales.buyers(seller_id, ONE_TOO_MANY, None)
-        return sheets.sheet(sheets.CUSTOMERS, sheets.of_customers(found))
-
-    def _metrics(self, seller_id: str, period: Period) -> str:
+    def _metrics(self, seller_id: str, period: Period) -> Sheet:
         return sheets.sheet(sheets.DAYS, sheets.of_days(self._sales.days(seller_id, period)))
+
+    def _products(self, seller_id: str, after: str | None) -> Sheet:
+        found = self._catalogue.newest(seller_id, ONE_TOO_MANY, after)
+        return sheets.part(sheets.PRODUCTS, found, sheets.of_products, lambda one: one.product_id)
+
+    def _customers(self, seller_id: str, after: str | None) -> Sheet:
+        found = self._sales.buyers(seller_id, ONE_TOO_MANY, after)
+        return sheets.part(
+            sheets.CUSTOMERS, found, sheets.of_customers, lambda one: one.customer.id
+        )
 
 
 def _page[Thing](
-    found: Sequence[Thing], limit: int, position: Callable[[Thing], str]
+    read: Iterable[Thing], limit: int, position: Callable[[Thing], str]
 ) -> Page[Thing]:
+    found = list(read)
     shown = found[:limit]
     return Page(shown, position(shown[-1]) if len(found) > limit else None)

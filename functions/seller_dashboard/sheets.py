@@ -1,8 +1,15 @@
-"""A seller's lists as CSV (RFC 4180), safe to open in a spreadsheet."""
+"""A seller's lists as CSV (RFC 4180), safe to open in a spreadsheet.
+
+What separates cells depends on where the spreadsheet was installed: a comma, a semicolon or a tab.
+No cell is a formula for any of them, and none is lost to a quote that is not at its beginning.
+"""
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from unicodedata import normalize
 
 from seller_dashboard.model import Buyer, PaymentShare, Sale, SoldProduct
@@ -14,6 +21,9 @@ from supermarket.money import Money
 MOST_ROWS = 5000
 # a spreadsheet takes a cell that begins so for a formula, and runs it
 FORMULA = set("=+-@\t\r\n")
+# where another cell begins for a spreadsheet that splits lines at something else than commas
+BREAKS = re.compile(r"([;\t\r\n])")
+BOM = "\ufeff"  # without it Excel takes UTF-8 for something older
 
 type Cell = str | int | Money | None
 type Row = Sequence[Cell]
@@ -34,16 +44,46 @@ class TooLong(Invalid):
     """More rows than one answer has room for."""
 
 
-def sheet(columns: Sequence[str], rows: Iterable[Row]) -> str:
+@dataclass(frozen=True)
+class Sheet:
+    """CSV, and the position of the last thing in it where there are more."""
+
+    text: str
+    next: str | None = None
+
+
+def sheet(columns: Sequence[str], rows: Iterable[Row]) -> Sheet:
+    """All rows; TooLong as soon as they are known to be too many."""
+    kept = list(islice(rows, MOST_ROWS + 1))
+    if len(kept) > MOST_ROWS:
+        raise TooLong(f"That is more than {MOST_ROWS} rows: choose a shorter period")
+    return Sheet(_text(columns, kept))
+
+
+def part[Thing](
+    columns: Sequence[str],
+    things: Iterable[Thing],
+    rows_of: Callable[[Sequence[Thing]], Iterable[Row]],
+    position: Callable[[Thing], str],
+) -> Sheet:
+    """As many things as there is room for, each with all of its rows."""
+    kept: list[Row] = []
+    last: str | None = None
+    for thing in things:
+        rows = list(rows_of([thing]))
+        if len(kept) + len(rows) > MOST_ROWS:
+            return Sheet(_text(columns, kept), last)
+        kept += rows
+        last = position(thing)
+    return Sheet(_text(columns, kept))
+
+
+def _text(columns: Sequence[str], rows: Iterable[Row]) -> str:
     text = io.StringIO()
+    text.write(BOM)
     writer = csv.writer(text)
     writer.writerow(columns)
-    for number, row in enumerate(rows, start=1):
-        if number > MOST_ROWS:
-            raise TooLong(
-                f"That is more than {MOST_ROWS} rows: choose a shorter period, or page the list"
-            )
-        writer.writerow([_written(cell) for cell in row])
+    writer.writerows([_written(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 
@@ -103,6 +143,14 @@ def _written(cell: Cell) -> str:
     if isinstance(cell, Money):
         return f"{cell.amount:.2f}"
     text = "" if cell is None else str(cell)
-    # the full-width forms of those characters are as good to a spreadsheet
-    is_formula = normalize("NFKC", text[:1]) in FORMULA
-    return f"'{text}" if is_formula else text
+    begins_so = text[:1] in FORMULA
+    guarded = "".join(f"'{piece}" if _is_formula(piece) else piece for piece in BREAKS.split(text))
+    return guarded if guarded.startswith("'") or not begins_so else f"'{guarded}"
+
+
+def _is_formula(piece: str) -> bool:
+    """Whether one is left when a spreadsheet has taken away quotes and spaces before it. The
+    full-width forms of those characters are as good to it.
+    """
+    begins = piece.lstrip("\"' ")[:1]
+    return normalize("NFKC", begins) in FORMULA and begins not in "\t\r\n"

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from seller_dashboard.reports import WeeklyReports
 from seller_dashboard.repository import (
     DynamoCatalogue,
+    DynamoLease,
     DynamoOrders,
     DynamoProgress,
     DynamoProjections,
+    DynamoRebuilds,
     DynamoReports,
     DynamoSales,
     DynamoSellers,
 )
 from seller_dashboard.rollup import RollUp
 from seller_dashboard.service import Bookkeeping, Dashboard, Exports
-from supermarket.clock import utc_now
+from supermarket.clock import new_id, utc_now
 from supermarket.dynamo.transaction import DynamoTransaction
 
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ def exports() -> Exports:
 
 @cache
 def roll_up() -> RollUp:
-    return RollUp(DynamoSales(), DynamoProgress(utc_now))
+    return RollUp(
+        DynamoSales(), DynamoProgress(utc_now), DynamoRebuilds(utc_now), DynamoTransaction
+    )
 
 
 @cache
@@ -52,6 +56,8 @@ def weekly_reports() -> WeeklyReports:
         DynamoCatalogue(),
         DynamoSellers(),
         DynamoReports(utc_now),
+        DynamoProgress(utc_now),
+        DynamoRebuilds(utc_now),
         DynamoTransaction,
     )
 
@@ -63,4 +69,5 @@ def rebuilding(stage: str, calm_seconds: float, pause: Callable[[float], None]) 
     from seller_dashboard.rebuilding import Rebuilding
 
     history = ArchivedHistory(operations.replays(calm_seconds))
-    return Rebuilding(DynamoProjections(), DeployedListener(stage), history, pause)
+    lease = DynamoLease(utc_now, new_id())
+    return Rebuilding(DynamoProjections(), DeployedListener(stage), history, lease, pause)

@@ -1,13 +1,15 @@
 """What `events/` holds that is made from the event classes: schemas, catalogue, AsyncAPI, registry.
 
-The written schemas are what was published: they change only in ways that break nobody.
+Schemas that were written and committed are published: they change only in ways that break nobody.
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from local.contracts import asyncapi, catalogue, registry
 from local.contracts.compatibility import breaks
+from local.contracts.history import NoHistory, committed
 from local.contracts.schemas import as_text, file_name, schema
 from supermarket.contracts import EVENTS
 
@@ -42,17 +44,24 @@ def outdated() -> list[str]:
 
 
 def broken() -> list[str]:
-    """What the classes take away from published versions, a line each."""
-    present = {f"{SCHEMAS}/{file_name(event)}": event for event in EVENTS.values()}
-    faults = []
-    for path in sorted((EVENTS_FOLDER / SCHEMAS).glob("*.json")):
-        name = str(path.relative_to(EVENTS_FOLDER))
-        if name not in present:
-            faults.append(f"{name}: its class is gone")
-            continue
-        proposed = schema(present[name])
-        faults += [f"{name}: {fault}" for fault in breaks(json.loads(path.read_text()), proposed)]
-    return faults
+    """What the classes take away from published versions, a line each. Published is what lies in
+    the folder, and what git remembers of it: removing a file takes nothing back.
+    """
+    present = {file_name(event): event for event in EVENTS.values()}
+    files = {path.name: path for path in sorted((EVENTS_FOLDER / SCHEMAS).glob("*.json"))}
+    published = [(name, json.loads(path.read_text())) for name, path in files.items()]
+    with suppress(NoHistory):
+        published += committed(EVENTS_FOLDER / SCHEMAS)
+    faults = [
+        *(f"{SCHEMAS}/{name}: its class is gone" for name in files if name not in present),
+        *(
+            f"{SCHEMAS}/{name}: {fault}"
+            for name, before in published
+            if name in present
+            for fault in breaks(before, schema(present[name]))
+        ),
+    ]
+    return list(dict.fromkeys(faults))
 
 
 def write() -> list[str]:
@@ -78,6 +87,7 @@ def advice(faults: list[str]) -> str:
             *(f"  {fault}" for fault in faults),
             "Give the change a version of its own: a class with the next number beside the old",
             "one (OrderPlacedV2 after OrderPlaced), and emit both until nobody listens to the old",
-            "one. What nobody listens to goes with its class and its schema file.",
+            "one. What nobody listens to goes with its class and its schema file. What was never",
+            "deployed, though it was committed, can be listed in local/contracts/history.py.",
         )
     )

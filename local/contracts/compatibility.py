@@ -7,7 +7,10 @@ was not. So a version may get optional fields, and nothing else about it may cha
 from collections.abc import Iterator
 from typing import Any
 
-WORDS = {"description", "title", "default", "examples", "$schema", "x-source"}
+SOURCE = "x-source"
+"""Who tells it: rules of consumers and of the archive go by that."""
+
+WORDS = {"description", "title", "default", "examples", "$schema"}
 """Keywords that no value can break."""
 
 type Outline = dict[str, tuple[bool, Any]]
@@ -29,8 +32,8 @@ def breaks(published: dict[str, Any], proposed: dict[str, Any]) -> list[str]:
 
 
 def outline(schema: dict[str, Any]) -> Outline:
-    """Every field of a schema, however deep."""
-    return dict(_fields(schema, schema.get("$defs", {}), ""))
+    """Every field of a schema, however deep, and its source."""
+    return {SOURCE: (True, schema[SOURCE]), **dict(_fields(schema, schema.get("$defs", {}), ""))}
 
 
 def _fields(

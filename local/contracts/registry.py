@@ -25,7 +25,7 @@ ENVELOPE = {
 
 
 def stack() -> dict[str, Any]:
-    """A registry and, one after the other, its schemas."""
+    """A registry and its schemas; CloudFormation makes them side by side."""
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "The registry of the platform's events; made by: python -m local contracts",

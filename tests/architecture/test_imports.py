@@ -153,7 +153,8 @@ def test_rows_live_in_repositories() -> None:
 def test_rows_never_leave_their_repository() -> None:
     """What others import from a repository neither takes nor returns one."""
     for source in (s for s in lambdas() if s.room == "repository"):
-        for adapter in (node for node in source.classes() if node.name in _imported_from(source)):
+        imported = _imported_from(source)
+        for adapter in (node for node in source.classes() if node.name in imported):
             for method in (node for node in adapter.body if isinstance(node, ast.FunctionDef)):
                 if not method.name.startswith("_"):
                     hints = [argument.annotation for argument in method.args.args]

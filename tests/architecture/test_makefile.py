@@ -9,7 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 MAKE = shutil.which("make") or "make"
-OPERATING = ("dlq", "replay", "rebuild", "job")
+OPERATING = ("dlq", "replay", "rebuild", "job", "unsuppress")
 
 
 def would_run(*arguments: str, **environment: str) -> str:
@@ -40,3 +40,11 @@ def test_a_stage_that_is_named_is_the_one(command: str) -> None:
 @pytest.mark.parametrize("command", ["admin", "reconcile"])
 def test_what_needs_an_account_means_dev_when_nobody_says_which(command: str) -> None:
     assert "export STAGE=dev " in would_run(command)
+
+
+def test_a_deployment_passes_on_what_was_said_and_leaves_the_questions_to_the_command() -> None:
+    run = would_run("deploy", "STAGE=prod", "PARAMETERS=AlarmEmail=me@shop.example TaxPercent=5")
+    assert run.splitlines()[-1].endswith(
+        "python -m deployment prod Architecture=arm64 AlarmEmail=me@shop.example TaxPercent=5"
+    )
+    assert "--guided" not in run

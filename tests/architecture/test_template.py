@@ -1,5 +1,8 @@
 """The template and the code say the same, and every resource is run as all of them are."""
 
+import json
+import re
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -11,7 +14,14 @@ from supermarket import telemetry
 from supermarket.config import Settings, settings
 from supermarket.websocket import SocketAction
 from support.domains import domains, endpoints, listeners
-from support.template import functions, resources, routes_of_functions, template
+from support.template import (
+    TEMPLATE,
+    functions,
+    resources,
+    routes_of_functions,
+    template,
+    transformed,
+)
 
 FUNCTIONS = functions()
 TABLES = resources("AWS::DynamoDB::Table")
@@ -29,6 +39,12 @@ ANY_RESOURCE = {
     ): "the sender may be verified as address or as domain",
 }
 SCANS = {"ResendUnsentEvents": "the outbox holds only what is unsent"}
+NAMED_WITHOUT_STAGE = {
+    ("AWS::CloudWatch::Alarm", "MetricName"): "what is watched, not what it is called",
+    ("AWS::ApiGatewayV2::Stage", "StageName"): "of one API, which has an id of its own",
+    ("AWS::Lambda::LayerVersion", "LayerName"): "each version is new, and only its own stage's",
+}
+STREAM_KEEPS_SECONDS = 24 * 60 * 60
 TIMES_THE_TIMEOUT = 6  # AWS's advice for the visibility timeout of a queue that a Lambda reads
 
 
@@ -88,6 +104,25 @@ def test_whoever_waits_for_a_worker_finds_it_by_its_name() -> None:
     assert attempts["MaximumEventAgeInSeconds"] > 2 * worker["Timeout"] + 60
 
 
+def test_what_an_attack_may_cost_has_a_limit() -> None:
+    """The routes that keep a processor busy, or send mails, to whoever asks."""
+    [http] = resources("AWS::Serverless::HttpApi").values()
+    [socket] = resources("AWS::Serverless::WebSocketApi").values()
+    everything = {
+        "ThrottlingRateLimit": {"Ref": "RequestsPerSecond"},
+        "ThrottlingBurstLimit": {"Ref": "RequestBurst"},
+    }
+    assert http["DefaultRouteSettings"] == socket["DefaultRouteSettings"] == everything
+    usual = template()["Parameters"]["RequestsPerSecond"]["Default"]
+    for route, limits in http["RouteSettings"].items():
+        assert 0 < limits["ThrottlingRateLimit"] < limits["ThrottlingBurstLimit"] < usual, route
+    costly = {name for name in routes_of_functions() if _hashes_passwords(name)}
+    costly |= {"ForgotPassword", "ResendVerification"}
+    assert http["RouteSettings"].keys() == {
+        route for name in costly for route in routes_of_functions()[name]
+    }
+
+
 def test_no_two_functions_take_the_same_route() -> None:
     routes = [route for found in routes_of_functions().values() for route in found]
     assert len(routes) == len(set(routes))
@@ -96,6 +131,25 @@ def test_no_two_functions_take_the_same_route() -> None:
 def test_every_setting_comes_from_the_template() -> None:
     variables = template()["Globals"]["Function"]["Environment"]["Variables"]
     assert {name.upper() for name in Settings.model_fields} <= variables.keys()
+
+
+def test_razorpays_secrets_can_be_rotated_by_a_deployment() -> None:
+    kept = resources("AWS::SecretsManager::Secret")["RazorpayKeys"]["SecretString"]["Fn::Sub"]
+    assert json.loads(kept) == {
+        "keyId": "${RazorpayKeyId}",
+        "keySecret": "${RazorpayKeySecret}",
+        "webhookSecret": "${RazorpayWebhookSecret}",
+        "previousWebhookSecret": "${RazorpayPreviousWebhookSecret}",
+    }
+    assert template()["Parameters"]["RazorpayPreviousWebhookSecret"]["Default"] == ""
+
+
+def test_what_is_secret_is_never_shown_and_fits_into_json() -> None:
+    parameters = template()["Parameters"].items()
+    secrets = {name for name, parameter in parameters if parameter.get("NoEcho")}
+    assert secrets == {name for name, _ in parameters if name.endswith(("Key", "Secret", "KeyId"))}
+    for name in secrets:
+        assert not re.fullmatch(template()["Parameters"][name]["AllowedPattern"], 'a"b'), name
 
 
 def test_all_functions_are_logged_and_traced_alike() -> None:
@@ -118,6 +172,24 @@ def test_a_table_bears_the_stage_in_its_name(name: str) -> None:
     assert TABLES[name]["TableName"] == {"Fn::Sub": f"supermarket-${{Stage}}-{table}"}
 
 
+def test_whoever_deploys_to_aws_may_nest_a_stack_in_a_template_that_sam_expands() -> None:
+    settings_of_sam = tomllib.loads(TEMPLATE.with_name("samconfig.toml").read_text())
+    assert template()["Resources"]["EventSchemas"]["Type"] == "AWS::CloudFormation::Stack"
+    for stage in ("dev", "prod"):
+        capabilities = settings_of_sam[stage]["deploy"]["parameters"]["capabilities"]
+        assert "CAPABILITY_AUTO_EXPAND" in capabilities, stage
+
+
+def test_two_stages_in_one_account_name_nothing_alike() -> None:
+    alike = {
+        (resource["Type"], key)
+        for resource in transformed()["Resources"].values()
+        for key, value in resource.get("Properties", {}).items()
+        if key.endswith("Name") and not _is_reference(value) and "${Stage}" not in str(value)
+    }
+    assert alike == NAMED_WITHOUT_STAGE.keys()
+
+
 def test_what_holds_money_or_people_outlives_its_stack_unless_that_never_came_to_be() -> None:
     kept = {
         name
@@ -130,6 +202,12 @@ def test_what_holds_money_or_people_outlives_its_stack_unless_that_never_came_to
     assert kept == HOLD_MONEY_OR_PEOPLE
     policies = {resource.get("DeletionPolicy") for resource in template()["Resources"].values()}
     assert policies == {None, "RetainExceptOnCreate"}
+
+
+def test_the_archive_outlives_its_stack_unless_that_never_came_to_be() -> None:
+    archive = template()["Resources"]["BusArchive"]
+    assert archive["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert archive["UpdateReplacePolicy"] == "Retain"
 
 
 def test_a_table_is_protected_unless_somebody_says_otherwise() -> None:
@@ -181,8 +259,17 @@ def test_batches_report_their_failures_one_by_one() -> None:
 
 def test_a_stream_gives_up_in_the_end_and_says_where() -> None:
     for name, event in _events("DynamoDB"):
-        assert event["MaximumRetryAttempts"] > 0, name
+        by_attempts = event["MaximumRetryAttempts"] > 0
+        by_age = 0 < event.get("MaximumRecordAgeInSeconds", -1) < STREAM_KEEPS_SECONDS
+        assert by_attempts or by_age, name
         assert event["DestinationConfig"]["OnFailure"]["Type"] == "SQS", name
+
+
+def test_no_stream_gives_up_early_on_what_nobody_else_makes_good() -> None:
+    swept = {"RelayOutbox"}
+    for name, event in _events("DynamoDB"):
+        assert (event["MaximumRetryAttempts"] > 0) == (name in swept), name
+        assert event["BisectBatchOnFunctionError"], name
 
 
 def test_somebody_is_told_of_every_dead_letter() -> None:
@@ -195,6 +282,18 @@ def test_somebody_is_told_of_every_dead_letter() -> None:
     for alarm in watched.values():
         assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
         assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 0)
+
+
+def test_somebody_is_told_when_events_wait_for_a_consumer_for_long() -> None:
+    watched = {
+        _id(alarm["Dimensions"][0]["Value"]): alarm
+        for alarm in resources("AWS::CloudWatch::Alarm").values()
+        if alarm["MetricName"] == "ApproximateAgeOfOldestMessage"
+    }
+    assert watched.keys() == {_id(t["Arn"]) for rule in RULES.values() for t in rule["Targets"]}
+    for name, alarm in watched.items():
+        assert 1800 <= alarm["Threshold"] <= QUEUES[name]["MessageRetentionPeriod"] / 2
+        assert (alarm["Statistic"], alarm["AlarmActions"]) == ("Maximum", [{"Ref": "Alarms"}])
 
 
 def test_alarms_on_our_own_metrics_know_their_dimension() -> None:
@@ -251,7 +350,10 @@ def test_scans_are_allowed_only_with_a_reason() -> None:
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
-def test_nobody_may_change_or_remove_what_is_only_ever_added_to(table: str) -> None:
+def test_what_is_only_ever_added_to_is_put_and_read_and_nothing_else(table: str) -> None:
+    """A put could replace a row, and IAM has no condition against that: the code has one, held by
+    `test_an_entry_is_never_replaced` and `test_what_was_written_down_is_never_replaced`.
+    """
     allowed = {
         action
         for _, statement in _statements()
@@ -294,6 +396,17 @@ def _dead_letter_queues() -> set[str]:
         *(_id(redrive["deadLetterTargetArn"]) for redrive in redrives),
         *(_id(target["DeadLetterConfig"]["Arn"]) for target in targets),
     }
+
+
+def _hashes_passwords(name: str) -> bool:
+    """As much memory as comes with a whole processor, in auth."""
+    function = FUNCTIONS[name]
+    return bool(function["Handler"].startswith("auth.") and function.get("MemorySize", 0) >= 1769)
+
+
+def _is_reference(value: Any) -> bool:
+    """To another resource, which has a name of its own."""
+    return isinstance(value, dict) and not value.keys().isdisjoint({"Ref", "Fn::GetAtt"})
 
 
 def _id(arn: dict[str, str]) -> str:

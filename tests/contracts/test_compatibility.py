@@ -84,3 +84,10 @@ def test_words_break_nobody() -> None:
     part["description"] = "Said better."
     part["properties"]["total"]["description"] = "Tax and shipping included."
     assert breaks(PUBLISHED, proposed) == []
+
+
+def test_an_event_has_the_same_producer_for_ever() -> None:
+    proposed = {**PUBLISHED, "x-source": "supermarket.orders"}
+    assert breaks(PUBLISHED, proposed) == [
+        "x-source changes from supermarket.order to supermarket.orders"
+    ]

@@ -1,6 +1,7 @@
 """The guards bite: a checkout with one fault in it fails, and is told what to do."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,27 @@ def rename_a_field(checkout: Path) -> None:
     )
 
 
+def rename_a_field_and_whatever_tells_of_it(checkout: Path) -> None:
+    rename_a_field(checkout)
+    for path in (checkout / "events").rglob("*PaymentCompleted*"):
+        path.write_text(path.read_text().replace("razorpayPaymentId", "paidAs"))
+
+
+def rename_a_field_and_remove_its_schema(checkout: Path) -> None:
+    rename_a_field(checkout)
+    (checkout / "events/contracts/PaymentCompleted.v1.schema.json").unlink()
+
+
+def give_an_event_another_source(checkout: Path) -> None:
+    _replace(
+        checkout / "layers/shared/supermarket/contracts.py",
+        'SOURCE = "supermarket.cart"',
+        'SOURCE = "supermarket.basket"',
+    )
+    for path in (checkout / "events").rglob("*CartAbandoned*"):
+        path.write_text(path.read_text().replace("supermarket.cart", "supermarket.basket"))
+
+
 def break_a_sample(checkout: Path) -> None:
     file = checkout / "events/samples/eventbridge/OrderPlaced.json"
     event = json.loads(file.read_text())
@@ -37,10 +59,15 @@ def misspell_a_rule(checkout: Path) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
+    """What was published is committed."""
     for part in PARTS:
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     for file in FILES:
         shutil.copy(ROOT / file, tmp_path / file)
+    someone = ("-c", "user.name=Asha", "-c", "user.email=asha@example.com")
+    _git(tmp_path, "init", "--quiet")
+    _git(tmp_path, "add", "events")
+    _git(tmp_path, *someone, "commit", "--quiet", "--no-gpg-sign", "--message=Published")
     return tmp_path
 
 
@@ -48,6 +75,9 @@ def checkout(tmp_path: Path) -> Path:
     ("fault", "told"),
     [
         (rename_a_field, ["data.razorpayPaymentId is gone", "OrderPlacedV2"]),
+        (rename_a_field_and_whatever_tells_of_it, ["data.razorpayPaymentId is gone"]),
+        (rename_a_field_and_remove_its_schema, ["data.razorpayPaymentId is gone"]),
+        (give_an_event_another_source, ["supermarket.cart to supermarket.basket"]),
         (
             break_a_sample,
             ["mend events/samples/eventbridge/OrderPlaced.json", "data.lines.0.quantity"],
@@ -77,3 +107,8 @@ def _replace(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
+
+
+def _git(checkout: Path, *arguments: str) -> None:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    subprocess.run(["git", *arguments], cwd=checkout, env=own, check=True)  # noqa: S603, S607

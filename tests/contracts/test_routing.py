@@ -1,16 +1,20 @@
 """Who hears of what: the rules of the template, the listeners and the catalogue agree."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from moto.events.models import EventPattern
 
+from local.contracts.catalogue import producer
 from supermarket.contracts import EVENTS
 from support.contracts import sample, sqs_batch
 from support.domains import listeners
 from support.template import functions, resources
 
+FUNCTIONS = Path(__file__).parents[2] / "functions"
 LISTENERS = {function["Handler"]: name for name, function in functions().items()}
 
 
@@ -39,8 +43,10 @@ CONSUMERS = sorted(listeners())
 def test_a_rule_lets_exactly_those_events_through_that_its_listener_reacts_to(
     consumer: str,
 ) -> None:
-    let_through = {name for name in EVENTS if lets_through(consumer, sample(name))}
-    reacts_to = set(listeners()[consumer].reactions)
+    let_through = {
+        event.NAME for name, event in EVENTS.items() if lets_through(consumer, sample(name))
+    }
+    reacts_to = {event.NAME for event, _ in listeners()[consumer].reactions.values()}
     assert let_through == reacts_to, (
         f"the pattern of {consumer}'s rule in template.yaml and its listeners.py differ in "
         f"{sorted(let_through ^ reacts_to)}"
@@ -86,6 +92,14 @@ def test_every_event_has_a_consumer_or_is_public() -> None:
     heard = {event for known in listeners().values() for event, _ in known.reactions.values()}
     unheard = {event for event in EVENTS.values() if event not in heard and not event.PUBLIC}
     assert not unheard, "give each a reaction and its place in a rule, or PUBLIC = True"
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_every_event_is_told_by_its_producer(name: str) -> None:
+    folder = FUNCTIONS / producer(EVENTS[name])
+    told = (path.read_text() for path in folder.glob("*.py") if path.name != "listeners.py")
+    said = "whoever listens to it, and leaves its newer version alone, hears nothing"
+    assert any(re.search(rf"\b{name}\b", text) for text in told), said
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from local import contracts
 from local.contracts import advice, broken, outdated
+from local.contracts.history import NoHistory, committed
 from local.contracts.schemas import file_name, schema
 from supermarket.contracts import EVENTS, Envelope
 from support.contracts import EVENTS_FOLDER, SAMPLES, sample
@@ -40,6 +41,26 @@ def test_no_published_version_is_broken() -> None:
     assert not faults, advice(faults)
 
 
+def test_git_remembers_what_was_published() -> None:
+    try:
+        names = {name for name, _ in committed(EVENTS_FOLDER / "contracts")}
+    except NoHistory as why:
+        pytest.skip(f"what was published can only be told by the files that are here: {why}")
+    assert file_name(EVENTS["OrderPlaced"]) in names
+
+
+def test_without_git_the_files_that_are_here_are_what_was_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(EVENTS_FOLDER / "contracts", tmp_path / "contracts")
+    with pytest.raises(NoHistory):
+        list(committed(tmp_path / "contracts"))
+    monkeypatch.setattr(contracts, "EVENTS_FOLDER", tmp_path)
+    file = tmp_path / "contracts" / file_name(EVENTS["OrderPlaced"])
+    file.write_text(file.read_text().replace("reservedUntil", "heldUntil"))
+    assert "contracts/OrderPlaced.v1.schema.json: data.heldUntil is gone" in broken()
+
+
 def test_what_is_made_from_the_classes_is_up_to_date() -> None:
     assert outdated() == [], "make it anew: python -m local contracts --write"
 
@@ -51,7 +72,7 @@ def test_every_event_has_one_sample() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sample_is_what_event_bridge_hands_on(name: str) -> None:
     event = sample(name)
-    assert (event["detail-type"], event["source"]) == (name, EVENTS[name].SOURCE)
+    assert (event["detail-type"], event["source"]) == (EVENTS[name].NAME, EVENTS[name].SOURCE)
     assert event.keys() == {
         *("version", "id", "detail-type", "source", "account", "time", "region", "resources"),
         "detail",

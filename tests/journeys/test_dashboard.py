@@ -18,7 +18,7 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
 from supermarket.clock import iso, new_id
-from supermarket.contracts import Envelope, Metadata
+from supermarket.contracts import Address, Envelope, Metadata
 from supermarket.money import Currency
 from support.deployed import aws, function_environment, rows
 from support.histories import (
@@ -28,11 +28,13 @@ from support.histories import (
     expected_customers,
     expected_metrics,
     expected_orders,
+    expected_products,
     facts,
     random_lives,
     seen_customers,
     seen_metrics,
     seen_orders,
+    seen_products,
 )
 from support.shop import Person, at_once, eventually
 
@@ -66,6 +68,7 @@ def seen(seller: Person, **days: str) -> dict[str, Any]:
         "metrics": seen_metrics(metrics),
         "orders": seen_orders(listed(seller, "orders")),
         "customers": seen_customers(listed(seller, "customers")),
+        "products": seen_products(listed(seller, "products")),
     }
 
 
@@ -74,6 +77,7 @@ def expected(lives: Sequence[Life], seller: str) -> dict[str, Any]:
         "metrics": expected_metrics(lives, seller),
         "orders": expected_orders(lives, seller),
         "customers": expected_customers(lives, seller),
+        "products": expected_products(lives, seller),
     }
 
 
@@ -108,6 +112,7 @@ def life(order: dict[str, Any], payment: dict[str, Any] | None) -> Life:
         ),
         fees=int(order["tax"] + order["shipping"]),
         placed_at=datetime.fromisoformat(order["createdAt"]),
+        address=Address.model_validate(order["shippingAddress"]),
         status=order["status"],
         payment=payment["status"] if payment else None,
         refunds=tuple(int(one["minor"]) for one in refunds if one["status"] == "PROCESSED"),

@@ -1,44 +1,17 @@
 """The step that gives the emulator's HTTP API its routes, held against what SAM generates."""
 
-import json
-import subprocess
 from typing import Any
 
 import pytest
 
-from local.emulator import PYTHON
 from local.routes import Route, declared_cors, declared_routes
-from support.template import TEMPLATE, resources
-
-TRANSFORM = """
-import json, sys
-from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
-policies = ManagedPolicyLoader(None)
-policies._policy_map = {"aws": {}}
-template = yaml_parse(open(sys.argv[1]).read())
-parameters = {"AllowedOrigins": "https://a.example,https://b.example", "Stage": "local"}
-for name, resource in template["Resources"].items():
-    for key in ("CodeUri", "ContentUri"):
-        if key in resource.get("Properties", {}):
-            resource["Properties"][key] = "s3://bucket/key"
-template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
-print(json.dumps(transform(template, parameters, policies)))
-"""
+from support.template import resources, transformed
 
 
 @pytest.fixture(scope="module")
 def body() -> dict[str, Any]:
     """The OpenAPI document that SAM makes of the template's HTTP API."""
-    transformed = subprocess.run(  # noqa: S603 - our own program
-        [PYTHON, "-c", TRANSFORM, str(TEMPLATE)],
-        capture_output=True,
-        check=True,
-        env={"AWS_DEFAULT_REGION": "us-east-1"},
-    )
-    api: dict[str, Any] = json.loads(transformed.stdout)["Resources"]["Api"]
-    document: dict[str, Any] = api["Properties"]["Body"]
+    document: dict[str, Any] = transformed()["Resources"]["Api"]["Properties"]["Body"]
     return document
 
 

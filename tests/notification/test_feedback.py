@@ -1,5 +1,6 @@
 """What SES tells of mails that came back, and which addresses get no mail any more."""
 
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from local.mailbox.mail import Mail
 from notification import wiring
 from notification.feedback import suppress_addresses
 from notification.repository import DynamoSuppressions
+from supermarket import telemetry
 from supermarket.clock import new_id
 from support.template import resources
 
@@ -79,6 +81,13 @@ def test_somebody_who_takes_a_mail_out_of_the_spam_folder_does_not_complain() ->
     assert not is_suppressed()
 
 
+def test_a_mail_that_never_left_ses_is_no_news_of_its_address() -> None:
+    told = bounce(MAIL)
+    told["bounce"]["bounceSubType"] = "OnAccountSuppressionList"
+    assert deliver(told) == []
+    assert not is_suppressed()
+
+
 def test_an_address_may_come_with_a_name() -> None:
     told = bounce(MAIL)
     told["bounce"]["bouncedRecipients"][0]["emailAddress"] = "Asha Rao <asha@example.com>"
@@ -95,6 +104,20 @@ def test_other_news_of_a_mail_changes_nothing() -> None:
 def test_what_cannot_be_read_goes_back_and_the_rest_goes_on() -> None:
     assert deliver("not json", {"eventType": "Bounce"}, bounce(MAIL)) == ["0", "1"]
     assert is_suppressed()
+
+
+def test_what_cannot_be_read_is_told_by_the_name_of_its_dead_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(telemetry.logger.registered_handler, "stream", log)
+    unread = bounce(MAIL)
+    del unread["mail"]
+    deliver(unread)
+    line = json.loads(log.getvalue())
+    assert (line["message"], line["consumer"]) == ("reaction failed", "mail_feedback")
+    assert line["message_id"].startswith("0-")
+    assert "example.com" not in log.getvalue().lower()
 
 
 def test_the_log_names_nobody(caplog: pytest.LogCaptureFixture) -> None:

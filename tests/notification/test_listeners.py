@@ -11,9 +11,10 @@ from botocore.stub import ANY, Stubber
 from auth.wiring import link_minter
 from conftest import FrozenClock
 from notification import wiring
-from notification.gateways import LinkMinter
+from notification.gateways import FOR_A_WHILE, LinkMinter
 from notification.listeners import reactions
 from notification.model import Message
+from notification.repository import AN_ATTEMPT_TAKES
 from supermarket import events, telemetry
 from supermarket.clock import new_id
 from supermarket.config import settings
@@ -38,7 +39,7 @@ from support.notification import (
     stock_ran_low,
     user_registered,
 )
-from support.template import resources
+from support.template import functions, resources
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -120,7 +121,7 @@ def takes(ses: Stubber, times: int = 1) -> None:
 
 
 def refuses(ses: Stubber) -> None:
-    ses.add_client_error("send_email", "TooManyRequestsException")
+    ses.add_client_error("send_email", "InternalServiceErrorException")
 
 
 def record(event: Event, correlation_id: str = "request-1") -> dict[str, Any]:
@@ -131,6 +132,7 @@ def record(event: Event, correlation_id: str = "request-1") -> dict[str, Any]:
         "messageId": new_id(),
         "body": json.dumps(body),
         "receiptHandle": "receipt",
+        "attributes": {"ApproximateReceiveCount": "1"},
         "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:ap-south-1:000000000000:notifications",
     }
@@ -204,7 +206,7 @@ def test_a_refusal_for_good_is_told_in_the_log_and_never_forgotten(
     assert inbox_of("u1") == []
 
 
-@pytest.mark.parametrize("code", ["TooManyRequestsException", "InternalFailure", "LimitExceeded"])
+@pytest.mark.parametrize("code", ["InternalServiceErrorException", "NotFoundException"])
 def test_what_may_get_better_is_no_refusal_for_good(
     code: str, ses: Stubber, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -215,17 +217,53 @@ def test_what_may_get_better_is_no_refusal_for_good(
     assert "for good" not in caplog.text
 
 
+@pytest.fixture
+def hidden(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the queue was told to hide."""
+    calls: list[dict[str, Any]] = []
+    sqs = cloud.client("sqs")
+    monkeypatch.setattr(sqs, "change_message_visibility", lambda **call: calls.append(call))
+    monkeypatch.setattr(events, "_sqs", lambda: sqs)
+    return calls
+
+
+@pytest.mark.parametrize("code", sorted(FOR_A_WHILE))
+def test_a_mail_that_ses_has_no_room_for_waits_in_its_queue_and_is_no_failure(
+    code: str,
+    ses: Stubber,
+    clock: FrozenClock,
+    hidden: list[dict[str, Any]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ses.add_client_error("send_email", code, "Daily message quota exceeded.")
+    takes(ses)
+    event = record(order_placed())
+    assert deliver(event) == [event["messageId"]]
+    (seconds,) = (call["VisibilityTimeout"] for call in hidden)
+    assert seconds > AN_ATTEMPT_TAKES.total_seconds()
+    (line,) = caplog.records
+    assert line.levelname == "WARNING"
+    assert "Daily message quota exceeded." in vars(line)["why"]
+    clock.advance(timedelta(seconds=seconds))
+    assert deliver(event) == []
+    ses.assert_no_pending_responses()
+
+
+def test_no_more_mails_are_sent_at_a_time_than_ses_takes_of_a_new_account() -> None:
+    queue = functions()["NotificationReactions"]["Events"]["Queue"]["Properties"]
+    assert queue["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
 def test_a_mail_over_the_limit_is_hidden_in_its_queue_until_the_next_hour(
-    ses: Stubber, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ses: Stubber,
+    hidden: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("MAILS_PER_RECIPIENT_PER_HOUR", "1")
     settings.cache_clear()
     takes(ses)
     first, second = record(order_placed()), record(order_placed())
-    hidden: list[dict[str, Any]] = []
-    sqs = cloud.client("sqs")
-    monkeypatch.setattr(sqs, "change_message_visibility", lambda **call: hidden.append(call))
-    monkeypatch.setattr(events, "_sqs", lambda: sqs)
     try:
         assert deliver(first, second) == [second["messageId"]]
     finally:

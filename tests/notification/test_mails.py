@@ -6,17 +6,20 @@ The snapshots are the mails themselves; run with UPDATE_SNAPSHOTS=1 to take new 
 import os
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
 
+from auth.model import Purpose
 from conftest import FrozenClock
 from notification.letters import TEMPLATES, TemplateLetters
 from notification.model import LONGEST_SUBJECT, Mail
 from notification.sending import Sender
 from notification.service import NotificationService
+from supermarket.contracts import Metadata
 from support.notification import (
     CORRELATION_ID,
     InMemoryAllowance,
@@ -97,48 +100,59 @@ VARIANTS = (
     *("_expiry", "_admin", "_untracked", "_in_part", "_too_late"),
 )
 
+
+def hostile_metadata() -> Metadata:
+    return metadata(correlation_id=HOSTILE)
+
+
 HOSTILE_MAILS: dict[str, Send] = {
-    "welcome": lambda tell: tell.welcome(user_registered(HOSTILE), metadata()),
+    "welcome": lambda tell: tell.welcome(
+        user_registered(HOSTILE, username=HOSTILE), hostile_metadata()
+    ),
     "email_verification": lambda tell: tell.verify_email(
-        email_verification_requested(HOSTILE), metadata()
+        email_verification_requested(HOSTILE), hostile_metadata()
     ),
     "password_reset": lambda tell: tell.reset_password(
-        password_reset_requested(HOSTILE), metadata()
+        password_reset_requested(HOSTILE), hostile_metadata()
     ),
     "product_created": lambda tell: tell.product_created(
-        product_created(HOSTILE, HOSTILE), metadata()
+        product_created(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "stock_ran_low": lambda tell: tell.stock_ran_low(stock_ran_low(HOSTILE, HOSTILE), metadata()),
-    "sales_report": lambda tell: tell.sales_report(sales_report(HOSTILE, HOSTILE), metadata()),
+    "stock_ran_low": lambda tell: tell.stock_ran_low(
+        stock_ran_low(HOSTILE, HOSTILE), hostile_metadata()
+    ),
+    "sales_report": lambda tell: tell.sales_report(
+        sales_report(HOSTILE, HOSTILE), hostile_metadata()
+    ),
     "cart_abandoned": lambda tell: tell.cart_abandoned(
-        cart_abandoned(HOSTILE, HOSTILE), metadata()
+        cart_abandoned(HOSTILE, HOSTILE), hostile_metadata()
     ),
     "order_confirmed": lambda tell: tell.order_confirmed(
-        order_confirmed(HOSTILE, HOSTILE), metadata()
+        order_confirmed(HOSTILE, HOSTILE), hostile_metadata()
     ),
     "order_placed": lambda tell: tell.order_placed(
-        order_placed(HOSTILE, HOSTILE, HOSTILE), metadata()
+        order_placed(HOSTILE, HOSTILE, HOSTILE), hostile_metadata()
     ),
     "payment_initiated": lambda tell: tell.payment_initiated(
-        payment_initiated(HOSTILE), metadata()
+        payment_initiated(HOSTILE), hostile_metadata()
     ),
     "payment_completed": lambda tell: tell.payment_completed(
-        payment_completed(HOSTILE), metadata()
+        payment_completed(HOSTILE), hostile_metadata()
     ),
     "payment_failed": lambda tell: tell.payment_failed(
-        payment_failed(HOSTILE, HOSTILE), metadata()
+        payment_failed(HOSTILE, HOSTILE), hostile_metadata()
     ),
     "order_cancelled": lambda tell: tell.order_cancelled(
-        order_cancelled(title=HOSTILE, name=HOSTILE), metadata()
+        order_cancelled(title=HOSTILE, name=HOSTILE), hostile_metadata()
     ),
     "order_shipped": lambda tell: tell.order_shipped(
-        order_shipped(HOSTILE, HOSTILE, HOSTILE), metadata()
+        order_shipped(HOSTILE, HOSTILE, HOSTILE), hostile_metadata()
     ),
     "order_delivered": lambda tell: tell.order_delivered(
-        order_delivered(HOSTILE, HOSTILE), metadata()
+        order_delivered(HOSTILE, HOSTILE), hostile_metadata()
     ),
     "payment_refunded": lambda tell: tell.payment_refunded(
-        payment_refunded(HOSTILE, HOSTILE), metadata()
+        payment_refunded(HOSTILE, HOSTILE), hostile_metadata()
     ),
 }
 
@@ -266,6 +280,7 @@ def test_a_title_that_leads_elsewhere_is_not_sent_to_an_address_nobody_has_verif
 
 
 LINK = "https://evil.example/now"
+DOMAIN = "your-gift:evil.example"  # a username, or the id of a request, may be as much
 
 
 @pytest.mark.parametrize(
@@ -279,12 +294,25 @@ LINK = "https://evil.example/now"
         lambda tell: tell.product_created(
             product_created().model_copy(update={"category": LINK}), metadata()
         ),
+        lambda tell: tell.welcome(user_registered(username=DOMAIN), metadata()),
+        lambda tell: tell.welcome(user_registered(role="seller", username=DOMAIN), metadata()),
+        lambda tell: tell.reset_password(
+            password_reset_requested(), metadata(correlation_id=DOMAIN)
+        ),
     ],
 )
-def test_no_mail_holds_a_link_that_somebody_wrote_into_an_order(send: Send) -> None:
+def test_no_mail_holds_a_link_that_somebody_wrote(send: Send) -> None:
     letter = sent(send).letter
     assert "evil. example" in letter.text
     assert "evil.example" not in letter.text + letter.html
+
+
+@pytest.mark.parametrize("name", ["welcome", "email_verification"])
+def test_a_mail_says_for_how_long_its_link_works(name: str) -> None:
+    assert Purpose.EMAIL_VERIFICATION.lifetime == timedelta(days=2)
+    letter = sent_as(name).letter
+    for form in (letter.html, letter.text):
+        assert "works for two days" in " ".join(form.split())
 
 
 def test_every_template_refuses_to_be_written_without_its_facts() -> None:

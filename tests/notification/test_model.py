@@ -110,7 +110,14 @@ def test_a_title_leads_no_reader_elsewhere(title: str, shown: str) -> None:
         ("Dr.Martens, 1.5 kg", "Dr. Martens, 1. 5 kg"),
         ("https://evil.example/now", "https: / / evil. example/ now"),
         ("a@evil.example", "a@ evil. example"),
-        ("evil\uff0eexample", "evil\uff0e example"),
+        ("evil\uff0eexample", "evil. example"),
+        ("evil\u2024example", "evil. example"),
+        ("evil\ufe52example", "evil. example"),
+        ("evil.\u200bexample", "evil. example"),
+        ("asha\uff20evil", "asha@ evil"),
+        ("http\uff1a\uff0f\uff0fevil", "http: / / evil"),
+        ("free-gift.example.co", "free-gift. example. co"),
+        ("01KAN2S3T4V5W6X7Y8Z9A0B1C2", "01KAN2S3T4V5W6X7Y8Z9A0B1C2"),
     ],
 )
 def test_what_has_to_be_told_is_no_link(text: str, shown: str) -> None:

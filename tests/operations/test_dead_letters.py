@@ -183,6 +183,29 @@ def test_a_letter_that_was_held_for_too_long_needs_no_release(
     assert len(wiring.dead_letters().look("order")) == 1
 
 
+class Revolving(letter_boxes.Queue):
+    """A queue that says in which order its messages are received."""
+
+    def __init__(self, *receives: str) -> None:
+        super().__init__("reader", "https://sqs.example/reader")
+        self._told = iter(receives)
+
+    def _receive(self) -> list[dict[str, Any]]:
+        attributes = {"SentTimestamp": "0"}
+        return [
+            {"MessageId": one, "ReceiptHandle": one, "Body": "{}", "Attributes": attributes}
+            for one in next(self._told, "")
+        ]
+
+
+@pytest.mark.parametrize(
+    "receives",
+    [("ab", "c"), ("ab", "a", "c"), ("ab", "ba", "c"), ("ab", "ac", "b"), ("abc", *("abc" * 9))],
+)
+def test_letters_that_come_again_hide_none_of_the_rest(receives: tuple[str, ...]) -> None:
+    assert [letter.id for letter in Revolving(*receives).take()] == ["a", "b", "c"]
+
+
 @pytest.mark.usefixtures("bus")
 def test_what_could_not_be_delivered_goes_to_the_one_it_was_for() -> None:
     put(
@@ -336,6 +359,17 @@ def test_showing_tells_why_from_the_logs_and_the_whole_of_one(
     assert '"detail-type"' not in told
     assert dead_letters.main(["show", "notification", "--event", "OrderPlaced"]) == 0
     assert '"detail-type": "OrderPlaced"' in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("bus")
+@pytest.mark.parametrize("body", ["no JSON", json.dumps({"detail-type": "OrderPlaced"})])
+def test_showing_tells_why_also_of_what_could_not_be_read(body: str) -> None:
+    put("NotificationDeadLetters", body)
+    [letter] = wiring.dead_letters().look("notification")
+    told = {"consumer": "notification", "message_id": letter.id, "exception": "KeyError: 'detail'"}
+    log(message="reaction failed", **told)
+    [letter] = wiring.dead_letters().look("notification")
+    assert letter.hint == "KeyError: 'detail'"
 
 
 def log(**line: str) -> None:

@@ -1,7 +1,8 @@
 """A replay reaches one projection, is followed to its end, and is refused to all who act."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain, cycle, repeat
 
 import pytest
 
@@ -26,7 +27,7 @@ ACTOR = Consumer("actor", "rule", "queue", "dead-letters", "undelivered", takes_
 YESTERDAY = NOON - timedelta(days=1)
 
 
-def replays(archive: InMemoryArchive, waiting: tuple[int, ...] = (), calm: float = 1) -> Replays:
+def replays(archive: InMemoryArchive, waiting: Iterable[int] = (), calm: float = 1) -> Replays:
     consumers = InMemoryConsumers(READER, ACTOR, waiting=waiting)
     return Replays(archive, consumers, FrozenClock(), lambda: "1", calm, lambda _: None)
 
@@ -43,7 +44,7 @@ def test_a_replay_is_followed_until_its_consumer_has_taken_everything() -> None:
         (COMPLETED, 4),
         (COMPLETED, 0),
     ]
-    assert done.is_completed
+    assert done.is_quiet
 
 
 def test_a_queue_that_was_empty_for_a_moment_only_is_not_done() -> None:
@@ -51,6 +52,28 @@ def test_a_queue_that_was_empty_for_a_moment_only_is_not_done() -> None:
     waiting = (0, 0, 7, 0, 0, 0)
     replays(InMemoryArchive(COMPLETED), waiting, calm=3).run("reader", tell=told.append)
     assert len(told) == len(waiting)
+
+
+def test_a_queue_that_goes_on_being_used_is_done_when_it_held_a_handful_for_long_enough() -> None:
+    told: list[ReplayProgress] = []
+    busy = cycle([3, 50, 1])
+    backlog = (900, 400, 60)
+    done = replays(InMemoryArchive(RUNNING, COMPLETED), chain(backlog, busy), calm=2).run(
+        "reader", tell=told.append
+    )
+    assert (done.replay.is_completed, done.is_quiet) == (True, False)
+    assert len(told) == len(backlog) + 20 * 2
+
+
+def test_a_replay_whose_events_do_not_get_fewer_ends_with_what_may_be_the_matter() -> None:
+    endless = chain(range(9000, 5000, -1), repeat(5001))
+    with pytest.raises(Unavailable, match="5001 events wait, and they do not get fewer"):
+        replays(InMemoryArchive(COMPLETED), endless, calm=60).run("reader")
+
+
+def test_a_long_replay_is_not_given_up_while_it_goes_on() -> None:
+    states = chain([RUNNING] * 9000, [COMPLETED])
+    assert replays(InMemoryArchive(*states), chain([777] * 9000)).run("reader").is_quiet
 
 
 def test_a_replay_of_all_times_has_no_beginning() -> None:
@@ -167,5 +190,5 @@ def test_a_stage_without_an_archive_is_told(bus: str) -> None:
 
 def test_all_of_it_together_ends_when_the_queue_is_empty(bus: str) -> None:
     done = wiring.replays(calm_seconds=1).run("seller_dashboard", YESTERDAY)
-    assert done.is_completed
-    assert iso(done.since) == iso(YESTERDAY)
+    assert done.is_quiet
+    assert iso(done.replay.since) == iso(YESTERDAY)

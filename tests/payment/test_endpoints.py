@@ -331,18 +331,19 @@ def test_a_rotated_secret_arrives_by_itself_and_the_one_before_is_good_until_it_
 
     def statuses() -> list[int]:
         sent = [
-            a_webhook(as_event("payment.captured", unknown), secret) for secret in ("old", "new")
+            a_webhook(as_event("payment.captured", unknown), secret)
+            for secret in ("old", "new", "")
         ]
         return [call(receive_webhook, raw=one.body, headers=one.headers).status for one in sent]
 
     attempt = Attempt("pay_1", "order_1", 100, "INR", AttemptStatus.CAPTURED)
     unknown = {"payment": {"entity": on_the_wire(attempt)}}
     rotate(webhookSecret="old")
-    assert statuses() == [200, 400]
+    assert statuses() == [200, 400, 400]
     rotate(webhookSecret="new", previousWebhookSecret="old")
-    assert statuses() == [200, 200]
-    rotate(webhookSecret="new")
-    assert statuses() == [400, 200]
+    assert statuses() == [200, 200, 400]
+    rotate(webhookSecret="new", previousWebhookSecret="")  # no secret, not an empty one
+    assert statuses() == [400, 200, 400]
     secrets._remembered.clear()
 
 

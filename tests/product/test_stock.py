@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from conftest import NOON, FrozenClock
 from product import streams, wiring
 from product.model import Changes, Draft, Product, StockChange
-from product.repository import DynamoProducts, ProductRow, product_of
+from product.repository import DynamoProducts, ProductRow, changed_by, product_of
 from product.service import OUTDATED, Products
 from product.stock import StockWatch, event_id, news_of
+from supermarket import telemetry
 from supermarket.caller import Role
+from supermarket.clock import is_id
 from supermarket.contracts import ProductUpdated, StockMoved, StockRanLow
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -324,7 +326,9 @@ class Table:
 
 @pytest.fixture
 def table(aws: None, monkeypatch: pytest.MonkeyPatch) -> Table:
-    monkeypatch.setattr(wiring, "stock_watch", lambda: StockWatch(product_of, DynamoTransaction))
+    monkeypatch.setattr(
+        wiring, "stock_watch", lambda: StockWatch(product_of, changed_by, DynamoTransaction)
+    )
     return Table()
 
 
@@ -343,6 +347,36 @@ def test_the_stream_tells_of_the_crossing_and_of_what_follows(table: Table) -> N
         f"{product.id}-stock-2": ("StockRanLow", 4),
         f"{product.id}-stock-3": ("StockMoved", 1),
     }
+
+
+def test_what_is_told_bears_the_id_of_the_request_that_changed_the_stock(table: Table) -> None:
+    product = low_at(5, 7)
+    telemetry.begin("request of the seller")
+    table.do(product.id, partial(table.products.add, product))
+    telemetry.begin("request of a buyer")
+    table.do(product.id, partial(table.products.take_stock, product, 3, refused=REFUSED))
+    telemetry.begin("request that cancels")
+    table.do(product.id, partial(table.products.return_stock, product.id, 1))
+    telemetry.begin("request that counts")
+    counted = replace(product, stock=9, stock_revision=product.stock_revision + 1)
+    table.do(product.id, partial(table.products.add_stock, product, counted, refused=REFUSED))
+    streams.watch_stock({"Records": table.records}, None)
+    told = {row.event_id: json.loads(row.detail)["metadata"] for row in OutboxRow.scan()}
+    assert [told[event_id]["correlationId"] for event_id in sorted(told)] == [
+        "request of a buyer",
+        "request that cancels",
+        "request that counts",
+    ]
+
+
+def test_a_change_from_before_requests_were_kept_is_told_as_well(table: Table) -> None:
+    table.sell_out_of(7, 2)
+    for record in table.records:
+        for image in ("OldImage", "NewImage"):
+            record["dynamodb"].get(image, {}).pop("changedBy", None)
+    assert streams.watch_stock({"Records": table.records}, None) == {"batchItemFailures": []}
+    (row,) = OutboxRow.scan()
+    assert is_id(json.loads(row.detail)["metadata"]["correlationId"])
 
 
 def test_a_batch_that_comes_again_changes_nothing(table: Table) -> None:

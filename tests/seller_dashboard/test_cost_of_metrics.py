@@ -22,7 +22,7 @@ from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
 from support.api import a_caller, bearer, call
 from support.cloud import client
-from support.seller_dashboard import a_line, a_sale, inr
+from support.seller_dashboard import Books, a_line, a_sale, inr
 
 FEW, MANY = 100, 50_000
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -42,7 +42,9 @@ def sell(orders: int, seller_id: str) -> None:
     sales = [the_sale(number, seller_id) for number in range(orders)]
     for _, own in groupby(sorted(sales, key=lambda sale: sale.position), lambda sale: sale.day):
         first, *others = (DayTotals.of(sale) for sale in own)
-        DynamoSales().replace_sums(seller_id, sum(others, first))
+        Books(sales=DynamoSales(), begin=DynamoTransaction).replace_sums(
+            seller_id, sum(others, first)
+        )
     for number in range(PRODUCTS + 10):
         DynamoCatalogue().save(a_low_product(f"p{number:02}", seller_id))
     put_rows(sales)

@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -257,7 +258,8 @@ def exported(name: str, caller: Caller = MEERA) -> list[dict[str, str]]:
     assert reply.headers["content-type"].startswith("text/csv")
     attached = f'attachment; filename="{name}-2026-11-01-2026-11-30.csv"'
     assert reply.headers["content-disposition"] == attached
-    return list(csv.DictReader(io.StringIO(reply.body, newline=""), strict=True))
+    text = reply.body.removeprefix("\ufeff")
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
 def test_every_list_can_be_had_as_csv() -> None:
@@ -311,6 +313,32 @@ def test_a_sheet_that_would_be_too_long_is_refused(monkeypatch: pytest.MonkeyPat
     reply = call(export_seller_list, path={"sheet": "orders"}, query=NOVEMBER, caller=MEERA)
     assert reply.status == 400
     assert "shorter period" in reply.body["message"]
+
+
+def test_a_long_list_of_customers_goes_on_where_the_link_leads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sheets, "MOST_ROWS", 2)
+    for number in range(5):
+        event = an_event("OrderConfirmed", orderId=f"o{number}")
+        event["detail"]["data"]["customer"]["userId"] = f"customer-{number}"
+        deliver(event)
+    query, seen, names = dict(NOVEMBER), list[str](), list[str]()
+    while True:
+        reply = call(export_seller_list, path={"sheet": "customers"}, query=query, caller=MEERA)
+        text = reply.body.removeprefix("\ufeff")
+        seen += [row["customer"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+        names.append(reply.headers["content-disposition"])
+        if "link" not in reply.headers:
+            break
+        address, _, cursor = reply.headers["link"].partition("?cursor=")
+        assert address == "</api/seller/dashboard/customers/export"
+        query["cursor"] = unquote(cursor.removesuffix('>; rel="next"'))
+    assert seen == [f"customer-{number}" for number in reversed(range(5))]
+    assert len(names) == 3
+    assert all("-part.csv" in name for name in names)
+    stranger, path = a_caller(Role.SELLER), {"sheet": "customers"}
+    assert call(export_seller_list, path=path, query=query, caller=stranger).status == 400
 
 
 def test_there_is_no_sheet_of_another_name() -> None:

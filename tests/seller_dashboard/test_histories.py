@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from seller_dashboard import wiring
 from seller_dashboard.listeners import reactions
 from seller_dashboard.model import Period
-from seller_dashboard.schemas import MetricsView, SellerCustomerView, SellerOrderView
+from seller_dashboard.schemas import (
+    MetricsView,
+    SellerCustomerView,
+    SellerOrderView,
+    SellerProductView,
+)
 from supermarket.contracts import Event, Metadata
 from supermarket.schemas import View
 from support.histories import (
@@ -24,11 +29,13 @@ from support.histories import (
     expected_customers,
     expected_metrics,
     expected_orders,
+    expected_products,
     facts,
     random_lives,
     seen_customers,
     seen_metrics,
     seen_orders,
+    seen_products,
 )
 from support.seller_dashboard import Books
 
@@ -66,6 +73,9 @@ def assert_seen(books: Books, lives: Sequence[Life]) -> None:
         buyers = books.dashboard.customers(seller, PLENTY, None).items
         known = [as_json(SellerCustomerView.of(buyer)) for buyer in buyers]
         assert seen_customers(known) == expected_customers(lives, seller)
+        products = books.dashboard.products(seller, PLENTY, None).items
+        shelf = [as_json(SellerProductView.of(product)) for product in products]
+        assert seen_products(shelf) == expected_products(lives, seller)
         paid = books.dashboard.payments(seller, EVER, PLENTY, None).items
         assert {share.order_id: share.payment.status for share in paid} == {
             life.id: life.payment

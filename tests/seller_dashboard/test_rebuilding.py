@@ -1,6 +1,10 @@
 """Projections that are dropped come back the same, and nothing is lost meanwhile."""
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
+from itertools import batched, cycle
 from random import Random
 from typing import Any
 
@@ -8,15 +12,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import FrozenClock
+from seller_dashboard import rebuild, repository
 from seller_dashboard.checksum import Item, checksums
 from seller_dashboard.listeners import reactions
 from seller_dashboard.rebuild import main
-from seller_dashboard.rebuilding import Rebuilding, Tell
-from seller_dashboard.repository import DynamoProjections
+from seller_dashboard.rebuilding import Lease, LeaseLost, Outcome, Rebuilding, Tell
+from seller_dashboard.repository import (
+    DynamoLease,
+    DynamoProgress,
+    DynamoProjections,
+    DynamoRebuilds,
+)
+from seller_dashboard.rollup import RollUp
 from supermarket.contracts import Event, Metadata
-from supermarket.errors import NotFound, Unavailable
+from supermarket.errors import Conflict, NotFound, Unavailable
 from support.contracts import sample_event
 from support.histories import BEGAN, facts, random_lives
+from support.seller_dashboard import Books, InMemoryRebuilds, in_dynamodb
 
 
 def an_item(number: int = 1, **attributes: Any) -> dict[str, Any]:
@@ -80,7 +93,9 @@ class InMemoryStage:
         self.archive = list(archive)
         self.live = list(live)
         self.is_paused = False
+        self.is_busy = False
         self.has_no_archive = False
+        self.lease = InMemoryRebuilds()
         self.told: list[str] = []
         self.hear(self.archive)
 
@@ -117,12 +132,19 @@ class InMemoryStage:
         if self.has_no_archive:
             raise NotFound("There is no archive")
 
-    def replay(self, tell: Tell) -> None:
+    def replay(self, tell: Tell) -> bool:
         tell("all of it")
         self.hear(self.archive)
+        return not self.is_busy
 
     def rebuild(self, lag: float = 0, pause: Callable[[float], None] = lambda _: None) -> bool:
-        return Rebuilding(self, self, self, pause).run(lag, self.told.append).is_identical
+        return self.outcome(lag, pause).is_identical
+
+    def outcome(self, lag: float = 0, pause: Callable[[float], None] = lambda _: None) -> Outcome:
+        return Rebuilding(self, self, self, self.held(), pause).run(lag, self.told.append)
+
+    def held(self) -> Lease:
+        return self.lease
 
 
 def test_what_the_archive_holds_comes_back() -> None:
@@ -165,7 +187,8 @@ def test_the_archive_is_waited_for_while_nobody_writes() -> None:
     stage = InMemoryStage(["a"])
     waits: list[tuple[float, bool]] = []
     assert stage.rebuild(600, lambda seconds: waits.append((seconds, stage.is_paused)))
-    assert waits == [(600, True)]
+    assert sum(seconds for seconds, _ in waits) == 600
+    assert all(is_paused for _, is_paused in waits)
 
 
 def test_a_queue_that_does_not_empty_stops_it_before_anything_is_dropped() -> None:
@@ -188,12 +211,174 @@ def test_a_drop_that_fails_leaves_the_listener_at_work() -> None:
     with pytest.raises(Unavailable):
         stage.rebuild()
     assert not stage.is_paused
+    assert stage.lease.are_under_way(), "what is left of the books is nothing to report"
+
+
+def test_a_rebuild_that_was_broken_off_is_made_good_by_the_next_one() -> None:
+    stage = InMemoryStage(["a", "b"])
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(stage, "replay", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            stage.rebuild()
+    assert (stage.items, stage.lease.are_under_way()) == (set(), True)
+    stage.rebuild()
+    assert (stage.items, stage.lease.are_under_way()) == ({"a", "b"}, False)
+
+
+def test_whoever_stops_it_while_the_listener_is_being_paused_leaves_it_at_work() -> None:
+    class Stopped(InMemoryStage):
+        def pause(self) -> None:
+            self.is_paused = True  # Lambda was told, and takes its time
+            raise KeyboardInterrupt
+
+    stage = Stopped(["a"])
+    with pytest.raises(KeyboardInterrupt):
+        stage.rebuild()
+    assert not stage.is_paused
+    assert not stage.lease.are_under_way(), "nothing was dropped yet"
+
+
+def test_a_second_rebuild_does_not_begin_while_the_first_is_at_work() -> None:
+    class Twice(InMemoryStage):
+        def drop(self) -> Iterator[int]:
+            with pytest.raises(Conflict, match="Another rebuild"):
+                self.rebuild()
+            assert self.is_paused, "the second one woke the listener"
+            yield from super().drop()
+
+    stage = Twice(["a"])
+    assert stage.rebuild()
+
+
+def test_a_rebuild_that_was_taken_for_dead_leaves_the_listener_to_the_one_that_began() -> None:
+    class Asleep(InMemoryStage):
+        def drop(self) -> Iterator[int]:
+            self.lease.is_at_work = False  # it ran out, and another one has paused the listener
+            yield 1
+            pytest.fail("it goes on dropping")
+
+    stage = Asleep(["a"])
+    with pytest.raises(LeaseLost):
+        stage.rebuild()
+    assert stage.is_paused
+
+
+def test_on_a_stage_that_is_never_quiet_it_goes_on_and_says_so() -> None:
+    class Busy(InMemoryStage):
+        def waiting(self) -> int:
+            return next(counts)
+
+    counts = cycle([3, 1, 2])
+    stage = Busy(["a"])
+    stage.is_busy = True
+    outcome = stage.outcome()
+    assert (outcome.is_identical, outcome.was_quiet) == (True, False)
+    assert "1 events wait in the queue: traffic goes on" in stage.told
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_lease_is_one_rebuild_s_until_it_is_given_back_or_runs_out(clock: FrozenClock) -> None:
+    rebuilds = DynamoRebuilds(clock)
+    first, second = DynamoLease(clock, "1"), DynamoLease(clock, "2")
+    assert not rebuilds.are_under_way()
+    first.take()
+    with pytest.raises(Conflict, match="5 minutes"):
+        second.take()
+    clock.advance(timedelta(minutes=4))
+    first.renew()
+    clock.advance(timedelta(minutes=4))
+    assert rebuilds.are_under_way()
+    clock.advance(timedelta(minutes=2))
+    assert not rebuilds.are_under_way(), "it dropped nothing"
+    second.take()
+    with pytest.raises(LeaseLost):
+        first.renew()
+    with pytest.raises(LeaseLost):
+        first.mark_incomplete()
+    first.release()
+    assert rebuilds.are_under_way(), "that of the second one is still held"
+    second.release()
+    assert not rebuilds.are_under_way()
+
+
+@pytest.mark.usefixtures("aws")
+def test_half_made_books_stay_so_until_a_rebuild_ends_and_every_job_raises_an_alarm(
+    clock: FrozenClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    rebuilds = DynamoRebuilds(clock)
+    first, second = DynamoLease(clock, "1"), DynamoLease(clock, "2")
+    first.take()
+    first.mark_incomplete()
+    assert rebuilds.are_under_way()
+    assert caplog.records == []
+    clock.advance(timedelta(days=400))
+    assert rebuilds.are_under_way()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    second.take()
+    second.mark_complete()
+    second.release()
+    assert not rebuilds.are_under_way()
+
+
+class StageWithJobs(InMemoryStage):
+    """Rows in DynamoDB, and a job that runs whenever it can."""
+
+    def __init__(self, told: Sequence[Event], books: Books, roll_up: Callable[[], None]) -> None:
+        super().__init__([])
+        self.facts = told
+        self.books = books
+        self.roll_up = roll_up
+
+    def held(self) -> Lease:
+        return self.books.lease
+
+    def rows(self) -> Iterator[Item]:
+        # partition by partition, as DynamoDB has them, those with the sums first
+        yield from sorted(DynamoProjections().rows(), key=lambda row: row["pk"]["S"] < "SELLER")
+
+    def drop(self) -> Iterator[int]:
+        projections = DynamoProjections()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(projections, "rows", self.rows)
+            for dropped in projections.drop():
+                self.roll_up()
+                yield dropped
+
+    def replay(self, tell: Tell) -> bool:
+        for some in batched(self.facts, 7, strict=False):
+            hear(some)
+            self.roll_up()
+        return True
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_roll_up_in_the_middle_of_a_rebuild_mends_nothing_and_doubles_nothing(
+    clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "DELETED_AT_ONCE", 1)
+    lives = random_lives(Random(7), 8, ["meera", "ravi"])
+    told = [event for life in lives for event in facts(life)]
+    hear(told)
+    books = in_dynamodb(clock)
+    rolling = RollUp(books.sales, DynamoProgress(clock), books.rebuilds, books.begin)
+    days = sorted({life.placed_at.date() for life in lives})
+
+    def roll_up() -> None:
+        for day in days:
+            assert +rolling.roll_up(day, lambda: True) == {"unfinished": 1}
+
+    assert StageWithJobs(told, books, roll_up).rebuild()
+    for day in days:
+        done = rolling.roll_up(day, lambda: True)
+        assert (done["mended"], done["unfinished"]) == (0, 0)
+        assert done["sales"] > 0
 
 
 def hear(events: Iterable[Event]) -> None:
     for event in events:
+        about, *_ = vars(event).values()  # whatever comes again is the same event
         metadata = Metadata(
-            event_id=f"e-{event.aggregate_id()}",
+            event_id=f"e-{about}",
             version=1,
             occurred_at=BEGAN,
             correlation_id="rebuild",
@@ -236,3 +421,26 @@ def test_the_command_does_nothing_unless_it_is_meant(
     monkeypatch.delenv("STAGE")
     assert main(["--yes"]) == 1
     assert "STAGE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_command_that_is_ended_gives_back_what_it_holds_and_says_what_to_do(
+    ending: signal.Signals, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended(InMemoryStage):
+        def drop(self) -> Iterator[int]:
+            os.kill(os.getpid(), ending)
+            yield 1
+
+    stage = Ended(["a"])
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    monkeypatch.setattr(rebuild, "_rebuild", lambda _: stage.outcome())
+    try:
+        assert main(["--yes"]) == 1
+    finally:
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+    assert "run it again" in capsys.readouterr().err
+    assert not stage.is_paused
+    assert not stage.lease.is_at_work
+    assert stage.lease.is_incomplete

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -12,26 +13,22 @@ from hypothesis import strategies as st
 from conftest import FrozenClock
 from seller_dashboard import jobs, reports, wiring
 from seller_dashboard.model import Details, Product, SaleStatus, Seller, Stock
+from seller_dashboard.numbers import DayTotals
 from seller_dashboard.reports import Week, WeeklyReports
-from seller_dashboard.repository import (
-    DynamoCatalogue,
-    DynamoOrders,
-    DynamoReports,
-    DynamoSales,
-    DynamoSellers,
-)
+from seller_dashboard.repository import DynamoProgress, DynamoReports
 from supermarket.contracts import SalesReportReady
 from supermarket.dynamo.outbox import OutboxRow
-from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Invalid
 from supermarket.money import Currency
 from support.in_memory import InMemoryOutbox
 from support.jobs import AContext
 from support.seller_dashboard import (
     Books,
+    InMemoryProgress,
     InMemoryReports,
     a_line,
     a_sale,
+    in_dynamodb,
     inr,
     usd,
 )
@@ -51,11 +48,23 @@ def at_noon(day: date) -> datetime:
 class Mail:
     """Sellers with books, the job that tells them of their weeks, and what it told."""
 
-    def __init__(self, books: Books, told: Any, events: Callable[[], list[Any]]) -> None:
+    def __init__(
+        self,
+        books: Books,
+        told: Any,
+        events: Callable[[], list[Any]],
+        progress: InMemoryProgress | DynamoProgress,
+    ) -> None:
         self.books = books
         self.events = events
         self.weekly = WeeklyReports(
-            books.sales, books.catalogue, cast("reports.Sellers", books.sellers), told, books.begin
+            books.sales,
+            books.catalogue,
+            cast("reports.Sellers", books.sellers),
+            told,
+            progress,
+            books.rebuilds,
+            books.begin,
         )
 
     def introduce(self, *seller_ids: str) -> None:
@@ -71,8 +80,8 @@ class Mail:
             Product("s1", "p9", details=details, stock=Stock(stock, 1))
         )
 
-    def run(self, week: Week = WEEK) -> dict[str, int]:
-        return dict(+self.weekly.report(week, plenty))
+    def run(self, week: Week = WEEK, *, again: bool = True) -> dict[str, int]:
+        return dict(+self.weekly.report(week, plenty, again=again))
 
 
 @pytest.fixture(params=["in memory", "DynamoDB"])
@@ -80,12 +89,11 @@ def mail(request: pytest.FixtureRequest, clock: FrozenClock) -> Mail:
     if request.param == "in memory":
         outbox = InMemoryOutbox()
         books = Books(begin=outbox.begin)
-        return Mail(books, InMemoryReports(), lambda: outbox.of(SalesReportReady))
+        told = partial(outbox.of, SalesReportReady)
+        return Mail(books, InMemoryReports(), told, InMemoryProgress())
     request.getfixturevalue("aws")
-    books = Books(
-        DynamoOrders(), DynamoSales(), DynamoCatalogue(), DynamoSellers(), DynamoTransaction
-    )
-    return Mail(books, DynamoReports(clock), events_in_the_outbox)
+    books = in_dynamodb(clock)
+    return Mail(books, DynamoReports(clock), events_in_the_outbox, DynamoProgress(clock))
 
 
 def events_in_the_outbox() -> list[SalesReportReady]:
@@ -197,15 +205,69 @@ def test_without_time_a_run_ends_and_the_next_one_goes_on(
     time_left = iter([True, True, False])
     first = mail.weekly.report(WEEK, lambda: next(time_left))
     assert +first == {"reported": 4, "unfinished": 1}
-    assert mail.run() == {"told_before": 4, "reported": 1}
+    assert mail.run() == {"reported": 1}
     assert len({report.seller_id for report in mail.events()}) == len(mail.events()) == 5
+    assert mail.run(again=False) == {}
+    assert mail.run(again=True) == {"told_before": 5}
+
+
+def test_four_runs_reach_a_seller_behind_many_who_have_nothing_to_tell(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "SELLERS_PER_PAGE", 1)
+    mail.introduce("s1", "s2", "s3", "s4")
+    mail.sell(MONDAY, seller_id="s4")
+    runs = [mail.weekly.report(WEEK, [False, True].pop) for _ in range(4)]
+    assert sum(run["nothing_to_tell"] for run in runs) == 3
+    assert sum(run["reported"] for run in runs) == 1
+
+
+def test_who_failed_in_an_unfinished_run_is_told_by_a_later_one(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "SELLERS_PER_PAGE", 1)
+    mail.introduce("s1", "s2")
+    mail.sell(MONDAY, "o1", seller_id="s1")
+    mail.sell(MONDAY, "o2", seller_id="s2")
+    with monkeypatch.context() as broken:
+        broken.setattr(mail.books.sales, "days", lambda *_: 1 / 0)
+        first = mail.weekly.report(WEEK, [False, True].pop)
+    assert +first == {"failed": 1, "unfinished": 1}
+    assert mail.run(again=False) == {"reported": 2}
+
+
+def test_a_week_is_not_told_out_of_books_that_are_being_made_anew(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail.introduce("s1")
+    mail.sell(MONDAY)
+    lease, days = mail.books.lease, mail.books.sales.days
+    lease.take()
+    assert mail.run(again=False) == {"unfinished": 1}
+    lease.release()
+
+    def dropped(*_: object) -> list[DayTotals]:
+        """A rebuild begins just when the seller is looked at."""
+        lease.take()
+        lease.mark_incomplete()
+        return [*days("s1", WEEK.period)]
+
+    monkeypatch.setattr(mail.books.sales, "days", dropped)
+    assert mail.run(again=False) == {"unfinished": 1}
+    assert mail.events() == []
+    monkeypatch.setattr(mail.books.sales, "days", days)
+    lease.mark_complete()
+    lease.release()
+    assert mail.run(again=False) == {"reported": 1}
 
 
 def test_the_job_takes_the_week_before_its_day(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = InMemoryOutbox()
-    mail = Mail(Books(begin=outbox.begin), InMemoryReports(), lambda: outbox.events)
+    mail = Mail(
+        Books(begin=outbox.begin), InMemoryReports(), lambda: outbox.events, InMemoryProgress()
+    )
     monkeypatch.setattr(wiring, "weekly_reports", lambda: mail.weekly)
     monkeypatch.setattr("supermarket.jobs.utc_now", clock)
     mail.introduce("s1")
@@ -223,7 +285,7 @@ def test_the_job_takes_the_week_before_its_day(
 def test_a_week_that_is_not_over_is_not_reported(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mail = Mail(Books(), InMemoryReports(), list)
+    mail = Mail(Books(), InMemoryReports(), list, InMemoryProgress())
     monkeypatch.setattr(wiring, "weekly_reports", lambda: mail.weekly)
     monkeypatch.setattr("supermarket.jobs.utc_now", clock)
     mail.introduce("s1")

@@ -1,7 +1,8 @@
 """Days that are reckoned anew from their sales, in memory and in DynamoDB."""
 
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -9,18 +10,14 @@ import pytest
 
 from conftest import FrozenClock
 from seller_dashboard import jobs, wiring
-from seller_dashboard.model import Overtaken, Sale, SaleStatus
-from seller_dashboard.numbers import DayTotals
-from seller_dashboard.repository import (
-    DynamoCatalogue,
-    DynamoOrders,
-    DynamoProgress,
-    DynamoSales,
-    DynamoSellers,
-)
-from seller_dashboard.rollup import EVERYBODY, RollUp
-from supermarket.dynamo.transaction import DynamoTransaction
+from seller_dashboard.model import Overtaken, Sale, SaleStatus, Sold
+from seller_dashboard.numbers import DayTotals, sums_of
+from seller_dashboard.repository import DynamoProgress
+from seller_dashboard.rollup import RollUp
+from seller_dashboard.upkeep import EVERYBODY, Reached
+from supermarket.errors import DomainError
 from supermarket.money import Currency
+from supermarket.transaction import Transaction
 from support.jobs import AContext
 from support.seller_dashboard import (
     PLACED,
@@ -28,6 +25,7 @@ from support.seller_dashboard import (
     InMemoryProgress,
     a_line,
     a_sale,
+    in_dynamodb,
     inr,
     usd,
 )
@@ -45,7 +43,7 @@ class Ledger:
 
     def __init__(self, books: Books, progress: InMemoryProgress | DynamoProgress) -> None:
         self.books = books
-        self.rolling = RollUp(books.sales, progress)
+        self.rolling = RollUp(books.sales, progress, books.rebuilds, books.begin)
         self.progress = progress
 
     def sell(self, *sales: Sale) -> None:
@@ -59,10 +57,14 @@ class Ledger:
         self, change: Callable[[DayTotals], DayTotals], seller_id: str = "s1", day: date = DAY
     ) -> None:
         for sums in self.books.sales.sums_of_day(seller_id, day):
-            self.books.sales.replace_sums(seller_id, replace(change(sums), version=sums.version))
+            self.books.replace_sums(seller_id, replace(change(sums), version=sums.version))
 
     def run(self, day: date = DAY, *, again: bool = True) -> dict[str, int]:
         return dict(+self.rolling.roll_up(day, plenty, again=again))
+
+    @property
+    def reached(self) -> Reached:
+        return self.progress.of(f"roll-up#{DAY}")
 
 
 @pytest.fixture(params=["in memory", "DynamoDB"])
@@ -70,10 +72,7 @@ def ledger(request: pytest.FixtureRequest, clock: FrozenClock) -> Ledger:
     if request.param == "in memory":
         return Ledger(Books(), InMemoryProgress())
     request.getfixturevalue("aws")
-    books = Books(
-        DynamoOrders(), DynamoSales(), DynamoCatalogue(), DynamoSellers(), DynamoTransaction
-    )
-    return Ledger(books, DynamoProgress(clock))
+    return Ledger(in_dynamodb(clock), DynamoProgress(clock))
 
 
 def sales_of_a_day() -> list[Sale]:
@@ -122,7 +121,7 @@ def test_what_was_tampered_with_is_mended(
 def test_sums_without_sales_become_nothing_and_lost_ones_come_back(ledger: Ledger) -> None:
     ledger.sell(a_sale())
     made_up = replace(DayTotals.of(a_sale(lines=[a_line(currency=Currency.USD)])), version=0)
-    ledger.books.sales.replace_sums("s1", made_up)
+    ledger.books.replace_sums("s1", made_up)
     assert ledger.run() == {"right": 1, "mended": 1, "sales": 1}
     assert not ledger.sums()[Currency.USD]
     assert ledger.sums()[Currency.USD].sold.revenue == usd(0)
@@ -169,8 +168,11 @@ def test_two_runs_at_once_mend_once(ledger: Ledger, monkeypatch: pytest.MonkeyPa
     ledger.tamper(a_unit_more)
     replace_sums = ledger.books.sales.replace_sums
 
-    def another_run_is_faster(seller_id: str, sums: DayTotals) -> None:
-        replace_sums(seller_id, sums)
+    def another_run_is_faster(
+        seller_id: str, sums: DayTotals, transaction: Transaction, refused: DomainError
+    ) -> None:
+        replace_sums(seller_id, sums, transaction, refused)
+        transaction.commit()
         raise Overtaken("by the other run")
 
     monkeypatch.setattr(ledger.books.sales, "replace_sums", another_run_is_faster)
@@ -191,9 +193,9 @@ def test_without_time_a_run_ends_and_the_next_one_goes_on_from_there(ledger: Led
     time = iter([True, False])
     first = ledger.rolling.roll_up(DAY, lambda: next(time), again=False)
     assert +first == {"right": 1, "sales": 1, "unfinished": 1}
-    assert ledger.progress.of(DAY) == "s1"
+    assert ledger.reached == Reached("s1")
     assert ledger.run(again=False) == {"right": 2, "sales": 2}
-    assert ledger.progress.of(DAY) == EVERYBODY
+    assert ledger.reached == Reached(EVERYBODY)
 
 
 def test_a_failure_stops_none_of_the_rest_and_the_day_is_not_done(
@@ -211,7 +213,8 @@ def test_a_failure_stops_none_of_the_rest_and_the_day_is_not_done(
     monkeypatch.setattr(ledger.books.sales, "sums_of_day", fail_for_one)
     assert ledger.run(again=False) == {"right": 2, "sales": 2, "failed": 1}
     monkeypatch.undo()
-    assert ledger.run(again=False) == {"right": 3, "sales": 3}
+    assert ledger.run(again=False) == {"right": 1, "sales": 1}, "the one that failed"
+    assert ledger.run(again=False) == {}
 
 
 def test_a_seller_who_always_fails_keeps_nobody_from_being_reached(
@@ -227,12 +230,112 @@ def test_a_seller_who_always_fails_keeps_nobody_from_being_reached(
         return sums_of_day(seller_id, day)
 
     monkeypatch.setattr(ledger.books.sales, "sums_of_day", fail_for_one)
-    runs = [ledger.rolling.roll_up(DAY, [False, True].pop) for _ in SELLERS]
+    runs = [ledger.rolling.roll_up(DAY, [False, True].pop) for _ in (*SELLERS, "again")]
     assert [+run for run in runs] == [
         {"failed": 1, "unfinished": 1},
         {"right": 1, "sales": 1, "unfinished": 1},
-        {"right": 1, "sales": 1},
+        {"right": 1, "sales": 1, "unfinished": 1},
+        {"failed": 1},
     ]
+    monkeypatch.undo()
+    assert ledger.run(again=False) == {"right": 1, "sales": 1}, "he is not forgotten"
+    assert ledger.reached == Reached(EVERYBODY)
+
+
+def test_a_run_that_is_killed_leaves_what_it_did_to_the_next_and_keeps_nobody_from_being_reached(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Lambda's time is up in the middle of a seller."""
+
+    for seller_id in SELLERS:
+        ledger.sell(a_sale(seller_id=seller_id, order_id=f"of {seller_id}"))
+    of_day = ledger.books.sales.of_day
+
+    def too_many(seller_id: str, day: date) -> Iterable[Sale]:
+        if seller_id == "s2":
+            raise Killed
+        return of_day(seller_id, day)
+
+    monkeypatch.setattr(ledger.books.sales, "of_day", too_many)
+    with pytest.raises(Killed):
+        ledger.run(again=False)
+    assert ledger.reached == Reached("s2", frozenset({"s2"}))
+    with pytest.raises(Killed):
+        ledger.run(again=False)
+    assert ledger.reached == Reached("s3", frozenset({"s2"})), "only the culprit is left"
+    monkeypatch.undo()
+    assert ledger.run(again=False) == {"right": 1, "sales": 1}
+    assert ledger.reached == Reached(EVERYBODY)
+
+
+def test_books_that_are_being_made_anew_are_left_alone_until_they_are_whole(
+    ledger: Ledger,
+) -> None:
+    ledger.sell(a_sale())
+    ledger.tamper(a_unit_more)
+    lease = ledger.books.lease
+    lease.take()
+    assert ledger.run(again=False) == {"unfinished": 1}
+    lease.mark_incomplete()
+    lease.release()
+    assert ledger.run(again=False) == {"unfinished": 1}, "the rebuild was broken off"
+    lease.take()
+    lease.mark_complete()
+    lease.release()
+    assert ledger.run(again=False) == {"mended": 1, "sales": 1}
+
+
+def test_a_rebuild_that_begins_while_a_day_is_reckoned_stops_the_mending(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seller_id in SELLERS:
+        ledger.sell(a_sale(seller_id=seller_id, order_id=f"of {seller_id}"))
+    right, lease, of_day = ledger.sums(), ledger.books.lease, ledger.books.sales.of_day
+
+    def all_dropped(*_: object) -> list[Sale]:
+        lease.take()
+        return []
+
+    monkeypatch.setattr(ledger.books.sales, "of_day", all_dropped)
+    assert ledger.run(again=False) == {"unfinished": 1}
+    assert ledger.sums() == right
+    monkeypatch.setattr(ledger.books.sales, "of_day", of_day)
+    lease.release()
+    assert ledger.run(again=False) == {"right": 3, "sales": 3}
+
+
+def test_a_day_of_which_nobody_is_left_is_not_done_while_the_books_are_made_anew(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.sell(a_sale())
+
+    def all_dropped(_: date) -> list[str]:
+        ledger.books.lease.take()
+        return []
+
+    monkeypatch.setattr(ledger.books.sales, "sellers_on", all_dropped)
+    assert ledger.run(again=False) == {"unfinished": 1}
+    assert ledger.reached == Reached()
+
+
+def test_reckoning_a_day_costs_what_its_sales_do_however_many_products_it_has() -> None:
+    shares: Counter[str] = Counter()
+    count = Sold.__add__
+
+    def counted(one: Sold, other: Sold) -> Sold:
+        shares["added"] += 1
+        return count(one, other)
+
+    def added(products: int) -> int:
+        sales = [a_sale(order_id=f"o{n}", lines=[a_line(f"p{n % products}")]) for n in range(400)]
+        shares.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Sold, "__add__", counted)
+            assert len(sums_of(sales)[Currency.INR].products) == products
+        return shares["added"]
+
+    assert added(400) == added(4)
 
 
 def test_any_books_are_right_and_any_drift_is_found() -> None:

@@ -226,7 +226,7 @@ def test_a_days_sums_can_be_made_anew_of_its_sales() -> None:
 def test_there_is_no_list_of_just_any_name() -> None:
     books = Books()
     with pytest.raises(NotFound):
-        Exports(books.sales, books.catalogue).sheet("secrets", "s1", NOVEMBER)
+        Exports(books.sales, books.catalogue).sheet("secrets", "s1", NOVEMBER, None)
 
 
 def test_a_sale_without_a_payment_is_in_no_list_of_payments() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 
 from supermarket import events, telemetry
 from supermarket.contracts import Envelope, Metadata, UserRegistered
+from supermarket.dynamo.outbox import OutboxRow
+from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import NotYet
-from supermarket.events import SPARE_MILLISECONDS, Reactions
+from supermarket.events import SPARE_MILLISECONDS, Reactions, pause_after
 from support import cloud
+from support.template import resources
 
 REGISTERED = UserRegistered(
     user_id="u1",
@@ -109,12 +113,14 @@ class RunningOut:
         return next(self._left)
 
 
-def test_no_event_is_begun_that_lambda_would_break_off(greeter: Greeter) -> None:
+def test_no_event_is_begun_that_lambda_would_break_off(greeter: Greeter, log: io.StringIO) -> None:
     batch = [record(registered(name), name) for name in ("Asha", "Ravi", "Mira")]
     context = RunningOut(9_000, SPARE_MILLISECONDS, SPARE_MILLISECONDS - 1)
     answer = greeter.reactions({"Records": batch}, context)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "Mira"}]}
     assert [name for name, _ in greeter.greeted] == ["Asha", "Ravi"]
+    line = json.loads(log.getvalue().splitlines()[-1])
+    assert (line["message"], line["level"]) == ("reaction put off", "WARNING")
 
 
 def test_a_batch_of_failures_only_is_delivered_again_piece_by_piece(greeter: Greeter) -> None:
@@ -159,6 +165,39 @@ def test_fields_that_a_producer_added_do_no_harm(greeter: Greeter) -> None:
     event["data"]["favouriteTea"] = "Assam"
     event["metadata"]["region"] = "south"
     assert greeter.receive(record(event)) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("{", "JSONDecodeError"),
+        (json.dumps({"detail": registered("Asha")}), "detail-type"),
+        (json.dumps({"detail-type": "UserRegistered", "detail": {"data": {}}}), "metadata"),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_told_and_counted_like_every_failure(
+    greeter: Greeter,
+    log: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
+    body: str,
+    why: str,
+) -> None:
+    assert greeter.receive(record(None, "m1") | {"body": body}) == ["m1"]
+    (line,) = (json.loads(line) for line in log.getvalue().splitlines())
+    assert (line["message"], line["level"]) == ("reaction failed", "ERROR")
+    assert (line["consumer"], line["message_id"]) == ("greeter", "m1")
+    assert why in line["exception"]
+    assert "ReactionsFailed" in capsys.readouterr().out
+
+
+def test_the_log_tells_what_is_wrong_with_an_event_and_not_what_it_says(
+    greeter: Greeter, log: io.StringIO
+) -> None:
+    event = registered("Asha")
+    event["data"]["email"] = ["asha@example.com"]
+    greeter.receive(record(event))
+    assert "email" in log.getvalue()
+    assert "asha@example.com" not in log.getvalue()
 
 
 def test_what_a_reaction_causes_carries_the_ids_of_its_event(greeter: Greeter) -> None:
@@ -217,38 +256,103 @@ def test_a_second_version_is_an_event_of_its_own_with_the_same_name(greeter: Gre
     assert [event.first_name for event in welcomed] == ["Bela"]
 
 
-def test_a_version_that_nobody_here_knows_comes_in_another_one_too(greeter: Greeter) -> None:
+def test_a_version_newer_than_those_known_here_is_left_to_its_older_twin(
+    greeter: Greeter,
+) -> None:
     unknown = registered("Asha")
     unknown["metadata"]["version"] = 7
     assert greeter.receive(record(unknown)) == []
     assert greeter.greeted == []
 
 
-@pytest.mark.parametrize(
-    ("wait", "seconds"), [(timedelta(minutes=15), 15 * 60 + 1), (timedelta(days=2), 11 * 60 * 60)]
-)
-def test_what_can_be_done_only_later_is_hidden_until_then_and_no_failure(
-    monkeypatch: pytest.MonkeyPatch, log: io.StringIO, wait: timedelta, seconds: int
-) -> None:
+def test_a_version_that_was_given_up_goes_back_to_the_queue_and_is_told(log: io.StringIO) -> None:
+    class UserRegisteredV2(UserRegistered):
+        """An account was created."""
+
+    reactions = Reactions("greeter")
+    reactions.on(UserRegisteredV2)(lambda *_: None)
+    answer = reactions({"Records": [record(registered("Asha"), "m1")]}, None)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert "no reaction to version 1 of UserRegistered" in log.getvalue()
+
+
+@pytest.mark.usefixtures("aws")
+def test_two_versions_of_a_fact_are_two_rows_of_the_outbox_with_one_id() -> None:
+    class UserRegisteredV2(UserRegistered):
+        """An account was created."""
+
+    transaction = DynamoTransaction()
+    transaction.emit(REGISTERED, "fact-1")
+    transaction.emit(UserRegisteredV2(**REGISTERED.model_dump()), "fact-1")
+    transaction.commit()
+    told = [json.loads(row.detail)["metadata"] for row in OutboxRow.scan()]
+    assert sorted((one["eventId"], one["version"]) for one in told) == [
+        ("fact-1", 1),
+        ("fact-1", 2),
+    ]
+
+
+@pytest.fixture
+def hidden(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The receipts of messages that a queue was to hide, and for how many seconds."""
+    calls: list[tuple[str, int]] = []
     sqs = cloud.client("sqs")
-    hidden: list[dict[str, Any]] = []
-    monkeypatch.setattr(sqs, "change_message_visibility", lambda **call: hidden.append(call))
+
+    def hide(**call: Any) -> None:
+        calls.append((call["ReceiptHandle"], call["VisibilityTimeout"]))
+
+    monkeypatch.setattr(sqs, "change_message_visibility", hide)
     monkeypatch.setattr(events, "_sqs", lambda: sqs)
+    return calls
+
+
+def asleep(wait: timedelta | None) -> Reactions:
+    """Reactions that can never act yet."""
     reactions = Reactions("greeter")
 
     @reactions.on(UserRegistered)
     def greet(event: UserRegistered, metadata: Metadata) -> None:
         raise NotYet("asleep", wait)
 
-    queue = {
-        "eventSourceARN": "arn:aws:sqs:ap-south-1:000000000000:greeter",
-        "receiptHandle": "receipt",
-    }
-    message = {**record(registered("Asha"), "m1"), **queue}
-    answer = reactions({"Records": [message]}, None)
+    return reactions
+
+
+@pytest.mark.parametrize(
+    ("wait", "seconds"), [(timedelta(minutes=15), 15 * 60 + 1), (timedelta(days=2), 11 * 60 * 60)]
+)
+def test_what_can_be_done_only_later_is_hidden_until_then_and_no_failure(
+    hidden: list[tuple[str, int]], log: io.StringIO, wait: timedelta, seconds: int
+) -> None:
+    answer = asleep(wait)({"Records": [record(registered("Asha"), "m1")]}, None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
-    assert [(call["ReceiptHandle"], call["VisibilityTimeout"]) for call in hidden] == [
-        ("receipt", seconds)
-    ]
+    assert hidden == [("r", seconds)]
     (line,) = (json.loads(line) for line in log.getvalue().splitlines())
     assert (line["message"], line["why"]) == ("reaction put off", "asleep")
+
+
+def test_what_nobody_knows_the_end_of_is_tried_less_and_less_often(
+    hidden: list[tuple[str, int]],
+) -> None:
+    reactions = asleep(None)
+    for attempt in ("1", "2", "20"):
+        message = record(registered("Asha")) | {"attributes": {"ApproximateReceiveCount": attempt}}
+        reactions({"Records": [message]}, None)
+    first, second, last = (seconds for _, seconds in hidden)
+    assert 60 <= first < 120 <= second < last
+    assert 2 * 3600 <= last <= 3 * 3600 + 1
+
+
+RETRYING = [
+    queue["RedrivePolicy"]
+    for queue in resources("AWS::SQS::Queue").values()
+    if "RedrivePolicy" in queue
+]
+
+
+@pytest.mark.parametrize("policy", RETRYING, ids=lambda policy: policy["deadLetterTargetArn"])
+def test_what_waits_is_tried_for_more_than_a_day_before_it_is_a_dead_letter(
+    monkeypatch: pytest.MonkeyPatch, policy: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda shortest, _: shortest)
+    pauses = (pause_after(attempt) for attempt in range(1, policy["maxReceiveCount"]))
+    assert sum(pauses, timedelta()) > timedelta(days=1)

@@ -1,6 +1,7 @@
 """The HTTP edge, driven through Lambda events."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,12 +10,14 @@ from pydantic import Field
 from pynamodb.exceptions import GetError
 
 from supermarket.caller import Caller, Role
+from supermarket.dynamo.rows import database
 from supermarket.errors import Conflict, FieldError
-from supermarket.http import get, post
+from supermarket.http import Endpoint, get, post
 from supermarket.request import Request
 from supermarket.schemas import Body, Message, Page
 from supermarket.wiring import sessions
 from support.api import a_caller, api_event, bearer, call
+from support.domains import endpoints
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -190,3 +193,31 @@ def test_the_request_itself_can_be_asked_for() -> None:
 
     reply = call(echo, raw=b"as it came", headers={"content-type": "text/plain; charset=utf-8"})
     assert reply.body["message"] == "as it came"
+
+
+def test_a_path_that_is_too_long_to_name_anything_leads_nowhere() -> None:
+    assert call(get_wish, path={"wishId": "w" * 128}).status == 200
+    assert call(get_wish, path={"wishId": "w" * 129}).status == 404
+
+
+WITH_IDS = {name: one for name, one in endpoints().items() if "{" in one.path}
+
+
+@pytest.mark.parametrize("endpoint", WITH_IDS.values(), ids=WITH_IDS)
+def test_no_route_asks_dynamodb_for_what_is_too_long_for_a_key(endpoint: Endpoint) -> None:
+    name = re.findall(r"{(\w+)}", endpoint.path)[0]
+    caller = a_caller(max(endpoint.roles or {Role.USER}))
+    asked: list[str] = []
+
+    def note(params: Any, **_: Any) -> None:
+        asked.append(str(params))
+
+    bus = database().client.meta.events
+    bus.register("before-parameter-build.dynamodb", note)
+    try:
+        reply = call(endpoint, caller=caller, path={name: "w" * 3000})
+    finally:
+        bus.unregister("before-parameter-build.dynamodb", note)
+    assert reply.status in {400, 404}
+    assert asked
+    assert "w" * 3000 not in "".join(asked)

@@ -23,8 +23,7 @@ from support.in_memory import InMemoryOutbox, InMemoryTransaction
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-KINDS = ("delete", "put", "update")
-SENT_AS = {"delete": "Delete", "put": "Put", "update": "Update"}
+KINDS = ("check", "delete", "put", "update")
 
 REGISTERED = UserRegistered(
     user_id="u1",
@@ -64,7 +63,9 @@ def add(work: DynamoTransaction, kind: str, name: str, *, holds: bool) -> None:
     row = ThingRow(name)
     condition = ThingRow.id.does_not_exist() if holds else ThingRow.id.exists()
     refused = refusal(name)
-    if kind == "delete":
+    if kind == "check":
+        work.require(row, condition, refused)
+    elif kind == "delete":
         work.delete(row, condition, refused)
     elif kind == "put":
         work.put(row, condition, refused)
@@ -120,7 +121,9 @@ def test_everything_happens_when_nothing_is_refused() -> None:
     work.put(ThingRow("new"), ThingRow.id.does_not_exist(), refusal("new"))
     work.update(ThingRow("counted"), [ThingRow.changes.add(2)])
     work.delete(ThingRow("old"), ThingRow.id.exists())
+    work.require(ThingRow("free"), ThingRow.id.does_not_exist(), refusal("free"))
     work.commit()
+    assert not exists("free")
     assert exists("new")
     assert not exists("old")
     assert ThingRow.get("counted").changes == 2

@@ -1,12 +1,17 @@
 """The template's tables, secrets, rules and queues inside moto."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import botocore.session
+import pytest
+from botocore.exceptions import ClientError
 
 from supermarket import secrets
+from supermarket.dynamo.rows import database
 from support.template import resources
 
 STAGE = "test"
@@ -93,3 +98,23 @@ def queue_arn(attribute: str) -> str:
 def forget_secrets() -> None:
     """The clients live on from test to test (making them is slow), what they fetched does not."""
     secrets._remembered.clear()
+
+
+@contextmanager
+def held_by_a_transaction(operation: str, times: int) -> Iterator[None]:
+    """Lets DynamoDB answer so many calls as it does while a transaction has the row in hand."""
+    refusals = iter(range(times))
+    connected, call = database().client, database().client._make_api_call
+    busy: Any = {
+        "Error": {"Code": "TransactionConflictException", "Message": "Transaction is ongoing"}
+    }
+
+    def answer(name: str, arguments: dict[str, Any]) -> Any:
+        if name == operation and next(refusals, None) is not None:
+            raise ClientError(busy, name)
+        return call(name, arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connected, "_make_api_call", answer)
+        yield
+    assert next(refusals, None) is None, "nobody tried as often"

@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 from typing import Any
 
+from supermarket.clock import iso
 from supermarket.contracts import (
     Address,
     Amount,
@@ -66,7 +67,7 @@ class Life:
     payment: str | None = None
     refunds: tuple[int, ...] = ()
     surplus: bool = False
-    moved: bool = False
+    address: Address = HOME
 
     @property
     def total(self) -> int:
@@ -109,6 +110,7 @@ def _random_life(random: Random, order_id: str, sellers: Sequence[str]) -> Life:
     )
     status = random.choice(["PENDING", "CONFIRMED", "SHIPPED", "DELIVERED", "CANCELLED"])
     payments = {"PENDING": [None, "PENDING", "FAILED"], "CANCELLED": [None, "FAILED", "COMPLETED"]}
+    elsewhere = HOME.model_copy(update={"street": f"{order_id} Street"})
     life = Life(
         id=order_id,
         customer=f"customer-{random.randint(1, 3)}",
@@ -118,7 +120,7 @@ def _random_life(random: Random, order_id: str, sellers: Sequence[str]) -> Life:
         placed_at=BEGAN + timedelta(minutes=random.randint(0, 60 * HOURS - 480)),
         status=status,
         payment=random.choice(payments.get(status, ["COMPLETED"])),
-        moved=random.choice([False, False, True]),
+        address=random.choice([HOME, HOME, elsewhere]),
     )
     return _with_refunds(random, life) if life.is_paid else life
 
@@ -155,7 +157,7 @@ def facts(life: Life) -> Iterator[Event]:
         yield told.initiated()
     if life.payment == "FAILED":
         yield told.failed()
-    if life.moved:
+    if life.address != HOME:
         yield told.moved()
     if life.is_paid:
         yield told.completed()
@@ -190,11 +192,10 @@ class _Told:
         )
 
     def moved(self) -> Event:
-        elsewhere = HOME.model_copy(update={"street": f"{self.life.id} Street"})
         return OrderAddressChanged(
             order_id=self.life.id,
             seller_ids=sorted({line.seller for line in self.life.lines}),
-            shipping_address=elsewhere,
+            shipping_address=self.life.address,
             changed_at=self._later(),
         )
 
@@ -291,13 +292,10 @@ def expected_metrics(lives: Sequence[Life], seller: str) -> Seen:
     counting = [life for life in own if life.status in COUNTING]
     units: Counter[str] = Counter()
     earned: dict[str, Counter[str]] = defaultdict(Counter)
-    series: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for life in counting:
-        series[str(life.placed_at.date())][0] += 1
         for line, back in _lines(life, seller):
             units[line.product] += line.quantity
             earned[life.currency][line.product] += line.total - back
-            series[str(life.placed_at.date())][1] += line.quantity
     revenue = {currency: sum(products.values()) for currency, products in earned.items()}
     refunds: Counter[str] = Counter()
     for life in own:
@@ -319,8 +317,27 @@ def expected_metrics(lives: Sequence[Life], seller: str) -> Seen:
             for currency, products in earned.items()
             if (ranked := _ranked(products))
         },
-        "series": {day: tuple(counts) for day, counts in series.items()},
+        "series": _expected_series(own, seller),
     }
+
+
+def _expected_series(own: Sequence[Life], seller: str) -> Seen:
+    """Orders that count, units, revenue and refunds of each day that has any of them."""
+    days: dict[str, list[Life]] = defaultdict(list)
+    for life in own:
+        days[str(life.placed_at.date())].append(life)
+    series = {}
+    for day, lives in days.items():
+        counting = [life for life in lives if life.status in COUNTING]
+        revenue: Counter[str] = Counter()
+        refunds: Counter[str] = Counter()
+        for life in lives:
+            refunds[life.currency] += sum(life.refunded_of(seller))
+        for life in counting:
+            revenue[life.currency] += sum(line.total - back for line, back in _lines(life, seller))
+        units = sum(line.quantity for life in counting for line, _ in _lines(life, seller))
+        series[day] = (len(counting), units, _without_zeros(revenue), _without_zeros(refunds))
+    return {day: told for day, told in series.items() if any(told)}
 
 
 def seen_metrics(body: Seen) -> Seen:
@@ -336,19 +353,29 @@ def seen_metrics(body: Seen) -> Seen:
             for one in body["topProductsByRevenue"]
         },
         "series": {
-            day["date"]: (day["orders"], day["sales"]) for day in body["series"] if day["orders"]
+            day["date"]: told
+            for day in body["series"]
+            if any(
+                told := (
+                    *(day["orders"], day["sales"]),
+                    *(_minors(day["revenue"]), _minors(day["refunds"])),
+                )
+            )
         },
     }
 
 
 def expected_orders(lives: Sequence[Life], seller: str) -> Seen:
-    """Each order of the seller: status, own total, what went back of it, and the payment."""
+    """Each order of the seller: status, own total, what went back of it, the payment, and where to
+    ship to: known from the placing on, and changed if it was.
+    """
     return {
         life.id: (
             life.status,
             sum(line.total for line, _ in _lines(life, seller)),
             sum(back for _, back in _lines(life, seller)),
             life.payment,
+            life.address.model_dump(),
         )
         for life in lives
         if any(line.seller == seller for line in life.lines)
@@ -362,14 +389,18 @@ def seen_orders(orders: Sequence[Seen]) -> Seen:
             _minor(order["total"]),
             _minor(order["refunded"]),
             order["payment"] and order["payment"]["status"],
+            order["shippingAddress"],
         )
         for order in orders
     }
 
 
 def expected_customers(lives: Sequence[Life], seller: str) -> Seen:
-    """Each customer of the seller: orders that count, and what they brought by currency."""
+    """Each customer of the seller: orders that count, what they brought by currency, and when the
+    last order was placed, whether it counts or not.
+    """
     orders: Counter[str] = Counter()
+    last: dict[str, datetime] = {}
     spent: dict[str, Counter[str]] = defaultdict(Counter)
     for life in lives:
         for line, back in _lines(life, seller):
@@ -377,11 +408,31 @@ def expected_customers(lives: Sequence[Life], seller: str) -> Seen:
             spent[life.customer][life.currency] += (line.total - back) * counts
         if any(line.seller == seller for line in life.lines):
             orders[life.customer] += life.status in COUNTING
-    return {who: (orders[who], _without_zeros(spent[who])) for who in orders}
+            last[life.customer] = max(last.get(life.customer, BEGAN), life.placed_at)
+    return {who: (orders[who], _without_zeros(spent[who]), iso(last[who])) for who in orders}
 
 
 def seen_customers(customers: Sequence[Seen]) -> Seen:
-    return {one["id"]: (one["orders"], _minors(one["spent"])) for one in customers}
+    return {
+        one["id"]: (one["orders"], _minors(one["spent"]), one["lastOrderAt"]) for one in customers
+    }
+
+
+def expected_products(lives: Sequence[Life], seller: str) -> Seen:
+    """Each product that the seller ever sold: units, and what they brought by currency."""
+    units: Counter[str] = Counter()
+    earned: dict[str, Counter[str]] = defaultdict(Counter)
+    for life in lives:
+        if life.status in COUNTING:
+            for line, back in _lines(life, seller):
+                units[line.product] += line.quantity
+                earned[line.product][life.currency] += line.total - back
+    return {one: (units[one], _without_zeros(earned[one])) for one in units}
+
+
+def seen_products(products: Sequence[Seen]) -> Seen:
+    """Those that sold: the catalogue has others, and what was cancelled may leave a row."""
+    return {one["id"]: (one["sold"], _minors(one["revenue"])) for one in products if one["sold"]}
 
 
 def _lines(life: Life, seller: str) -> Iterator[tuple[Line, int]]:

@@ -54,15 +54,17 @@ def asha(first_name: str = "Asha") -> Recipient:
     return Recipient(user_id="u1", email="asha@example.com", first_name=first_name)
 
 
-def metadata(event_id: str = "event-1") -> Metadata:
-    return Metadata(event_id=event_id, version=1, occurred_at=NOON, correlation_id=CORRELATION_ID)
+def metadata(event_id: str = "event-1", correlation_id: str = CORRELATION_ID) -> Metadata:
+    return Metadata(event_id=event_id, version=1, occurred_at=NOON, correlation_id=correlation_id)
 
 
-def user_registered(first_name: str = "Asha", role: str = "user") -> UserRegistered:
+def user_registered(
+    first_name: str = "Asha", role: str = "user", username: str = "asha"
+) -> UserRegistered:
     return UserRegistered.model_validate(
         {
             "user_id": "u1",
-            "username": "asha",
+            "username": username,
             "email": "asha@example.com",
             "first_name": first_name,
             "last_name": "Rao",
@@ -430,6 +432,11 @@ class InMemorySuppressions:
 
     def add(self, address: str, why: str, at: datetime) -> None:
         self._addresses.add(address.strip().lower())
+
+    def remove(self, address: str) -> bool:
+        was_there = self.has(address)
+        self._addresses.discard(address.strip().lower())
+        return was_there
 
 
 def _place(message: Message) -> str:

@@ -22,9 +22,21 @@ from seller_dashboard.model import (
     SoldProduct,
 )
 from seller_dashboard.numbers import DayTotals
+from seller_dashboard.rebuilding import Lease, LeaseLost
 from seller_dashboard.reports import Week
+from seller_dashboard.repository import (
+    DynamoCatalogue,
+    DynamoLease,
+    DynamoOrders,
+    DynamoRebuilds,
+    DynamoSales,
+    DynamoSellers,
+)
 from seller_dashboard.service import Bookkeeping, Catalogue, Dashboard, Orders, Sales, Sellers
-from supermarket.errors import DomainError
+from seller_dashboard.upkeep import Reached, Rebuilds
+from supermarket.clock import Clock
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.errors import Conflict, DomainError
 from supermarket.money import Currency, Money
 from supermarket.transaction import BeginTransaction, Transaction
 from support.in_memory import InMemoryOutbox, in_memory
@@ -173,12 +185,17 @@ class InMemorySales:
     def sums_of_day(self, seller_id: str, day: date) -> Sequence[DayTotals]:
         return self.days(seller_id, Period(day, day))
 
-    def replace_sums(self, seller_id: str, sums: DayTotals) -> None:
+    def replace_sums(
+        self, seller_id: str, sums: DayTotals, transaction: Transaction, refused: DomainError
+    ) -> None:
         key = (seller_id, sums.day, sums.currency)
-        known = self._days.get(key)
-        if (known.version if known else 0) != sums.version:
-            raise Overtaken("changed")
-        self._days[key] = replace(sums, version=sums.version + 1)
+
+        def is_as_read() -> bool:
+            known = self._days.get(key)
+            return (known.version if known else 0) == sums.version
+
+        written = {key: replace(sums, version=sums.version + 1)}
+        in_memory(transaction).add(is_as_read, lambda: self._days.update(written), refused)
 
     def _backwards(self, seller_id: str, period: Period, after: str | None) -> list[Sale]:
         own = [sale for (owner, _), sale in self._sales.items() if owner == seller_id]
@@ -291,21 +308,54 @@ class InMemorySellers:
     def find(self, seller_id: str) -> Seller | None:
         return self._sellers[seller_id][1] if seller_id in self._sellers else None
 
-    def all(self) -> Iterator[Seller]:
-        return (self._sellers[seller_id][1] for seller_id in sorted(self._sellers))
+    def all(self, after: str) -> Iterator[Seller]:
+        rest = sorted(seller_id for seller_id in self._sellers if seller_id > after)
+        return (self._sellers[seller_id][1] for seller_id in rest)
 
 
 class InMemoryProgress:
     """`Progress` in a dictionary."""
 
     def __init__(self) -> None:
-        self._reached: dict[date, str] = {}
+        self._reached: dict[str, Reached] = {}
 
-    def of(self, day: date) -> str:
-        return self._reached.get(day, "")
+    def of(self, work: str) -> Reached:
+        return self._reached.get(work, Reached())
 
-    def note(self, day: date, seller_id: str) -> None:
-        self._reached[day] = seller_id
+    def note(self, work: str, reached: Reached) -> None:
+        self._reached[work] = reached
+
+
+class InMemoryRebuilds:
+    """`Rebuilds` and `Lease` in attributes."""
+
+    def __init__(self) -> None:
+        self.is_at_work = False
+        self.is_incomplete = False
+
+    def are_under_way(self) -> bool:
+        return self.is_at_work or self.is_incomplete
+
+    def forbid(self, transaction: Transaction, refused: DomainError) -> None:
+        in_memory(transaction).add(lambda: not self.are_under_way(), lambda: None, refused)
+
+    def take(self) -> None:
+        if self.is_at_work:
+            raise Conflict("Another rebuild is at work")
+        self.is_at_work = True
+
+    def renew(self) -> None:
+        if not self.is_at_work:
+            raise LeaseLost("Another rebuild has begun")
+
+    def mark_incomplete(self) -> None:
+        self.is_incomplete = True
+
+    def mark_complete(self) -> None:
+        self.is_incomplete = False
+
+    def release(self) -> None:
+        self.is_at_work = False
 
 
 class InMemoryReports:
@@ -342,8 +392,27 @@ class Books:
         self.sales = sales or InMemorySales(known)
         self.catalogue = catalogue or known
         self.sellers = sellers or InMemorySellers()
+        own = InMemoryRebuilds()
+        self.rebuilds: Rebuilds = own
+        self.lease: Lease = own
         self.begin = begin or InMemoryOutbox().begin
         self.keeping = Bookkeeping(
             self.orders, self.sales, self.catalogue, self.sellers, self.begin
         )
         self.dashboard = Dashboard(self.sales, self.catalogue)
+
+    def replace_sums(self, seller_id: str, sums: DayTotals) -> None:
+        """As they are, unless the version is another one."""
+        transaction = self.begin()
+        self.sales.replace_sums(seller_id, sums, transaction, Overtaken("changed"))
+        transaction.commit()
+
+
+def in_dynamodb(clock: Clock) -> Books:
+    """Books with every adapter as it is deployed."""
+    books = Books(
+        DynamoOrders(), DynamoSales(), DynamoCatalogue(), DynamoSellers(), DynamoTransaction
+    )
+    books.rebuilds = DynamoRebuilds(clock)
+    books.lease = DynamoLease(clock, "a rebuild")
+    return books

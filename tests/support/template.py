@@ -1,12 +1,32 @@
 """The template as data, for tests that hold the code against it."""
 
+import json
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from local.emulator import PYTHON
+
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+TRANSFORM = """
+import json, sys
+from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+policies = ManagedPolicyLoader(None)
+policies._policy_map = {"aws": {}}
+template = yaml_parse(open(sys.argv[1]).read())
+parameters = {"AllowedOrigins": "https://a.example,https://b.example", "Stage": "local"}
+for name, resource in template["Resources"].items():
+    for key in ("CodeUri", "ContentUri"):
+        if key in resource.get("Properties", {}):
+            resource["Properties"][key] = "s3://bucket/key"
+template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
+print(json.dumps(transform(template, parameters, policies)))
+"""
 
 
 class _Loader(yaml.SafeLoader):
@@ -29,6 +49,19 @@ _Loader.add_multi_constructor("!", _short_form)
 @cache
 def template() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+    return loaded
+
+
+@cache
+def transformed() -> dict[str, Any]:
+    """What SAM makes of the template for CloudFormation: with all that nobody wrote down."""
+    made = subprocess.run(  # noqa: S603 - our own program
+        [PYTHON, "-c", TRANSFORM, str(TEMPLATE)],
+        capture_output=True,
+        check=True,
+        env={"AWS_DEFAULT_REGION": "us-east-1"},
+    )
+    loaded: dict[str, Any] = json.loads(made.stdout)
     return loaded
 
 

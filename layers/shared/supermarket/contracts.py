@@ -24,7 +24,11 @@ class Fact(BaseModel):
     """
 
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, frozen=True
+        alias_generator=to_camel,
+        validate_by_name=True,
+        serialize_by_alias=True,
+        frozen=True,
+        hide_input_in_errors=True,  # they are logged, and people's addresses are in there
     )
 
 
@@ -40,7 +44,8 @@ class Metadata(Fact):
 
 class Event(Fact):
     """Base of all events. The class name is the detail-type; from its second version on, an event
-    bears the number at the end: `OrderPlacedV2` is version 2 of `OrderPlaced`.
+    bears the number at the end: `OrderPlacedV2` is version 2 of `OrderPlaced`. The first field is
+    the id of what it is a fact about.
     """
 
     SOURCE: ClassVar[str]
@@ -52,10 +57,6 @@ class Event(Fact):
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         name, number = _NAME_AND_VERSION.fullmatch(cls.__name__).groups()  # type: ignore[union-attr]
         cls.NAME, cls.VERSION = name, int(number or 1)
-
-    def aggregate_id(self) -> str:
-        """The thing this is a fact about; by convention the first field."""
-        return str(getattr(self, next(iter(type(self).model_fields))))
 
 
 class Envelope(Fact):

@@ -80,10 +80,11 @@ class BadGateway(Unavailable):
 
 
 class NotYet(Exception):
-    """A reaction to an event can act only later, and knows when: its queue brings the event again
-    then. Nothing of this ever reaches a caller.
+    """A reaction to an event can act only later: its queue brings the event again after `wait` or,
+    where nobody knows when, after a while that grows with every attempt. Nothing of this ever
+    reaches a caller.
     """
 
-    def __init__(self, why: str, wait: timedelta) -> None:
+    def __init__(self, why: str, wait: timedelta | None = None) -> None:
         super().__init__(why)
         self.wait = wait

@@ -3,6 +3,7 @@ its queue.
 """
 
 import json
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -20,7 +21,9 @@ from supermarket import telemetry
 from supermarket.contracts import Envelope, Event, Metadata
 from supermarket.errors import NotYet
 
+UNREAD = "unread"
 SPARE_MILLISECONDS = 5_000  # what one event may take
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=2)
 LONGEST_WAIT_SECONDS = 11 * 60 * 60  # SQS hides a message for twelve hours at most, all in all
 
 type Reaction = Callable[[Any, Metadata], None]
@@ -32,7 +35,7 @@ class OutOfTime(TimeoutError):
 
 class UnknownEvent(LookupError):
     """The rule let an event through that nobody here reacts to: the template and the code
-    disagree.
+    disagree, or it comes in a version that was given up.
     """
 
 
@@ -73,47 +76,66 @@ class Reactions:
         return cast("dict[str, Any]", answer)
 
     def _react(self, record: SQSRecord, lambda_context: Any = None) -> None:
-        """Nothing is begun that Lambda would break off: an effect outside of DynamoDB, such as a
-        mail, could then happen twice.
-        """
-        if lambda_context and lambda_context.get_remaining_time_in_millis() < SPARE_MILLISECONDS:
-            raise OutOfTime(self.consumer)
-        message = json.loads(record.body)
-        name = message["detail-type"]
-        envelope = Envelope.model_validate(message["detail"])
-        metadata = envelope.metadata
-        telemetry.begin(
-            metadata.correlation_id,
-            metadata.event_id,
-            consumer=self.consumer,
-            event=name,
-            event_id=metadata.event_id,
-        )
+        """Whatever becomes of a message is told, also of one that cannot even be read."""
+        message = {"consumer": self.consumer, "message_id": record.message_id}
+        telemetry.begin(record.message_id, **message)
+        name = UNREAD
         try:
+            _look_at_the_clock(lambda_context)
+            told = json.loads(record.body)
+            name = str(told["detail-type"])
+            envelope = Envelope.model_validate(told["detail"])
+            correlation_id, event_id = envelope.metadata.correlation_id, envelope.metadata.event_id
+            telemetry.begin(correlation_id, event_id, event=name, event_id=event_id, **message)
             self._dispatch(name, envelope)
-        except NotYet as early:
+        except (NotYet, OutOfTime) as early:
             telemetry.logger.warning("reaction put off", extra={"why": str(early)})
             telemetry.count("ReactionsPutOff", consumer=self.consumer, event=name)
-            _hide(record, early.wait)
+            if isinstance(early, NotYet):
+                _hide(record, early.wait or pause_after(_attempts(record)))
             raise
         except Exception:
             telemetry.logger.exception("reaction failed")
             telemetry.count("ReactionsFailed", consumer=self.consumer, event=name)
             raise
-        telemetry.logger.info("reacted")
 
     def _dispatch(self, name: str, envelope: Envelope) -> None:
-        """What comes in a version that nobody here knows comes in one that somebody does, too."""
+        """A version that is newer than those known here is left alone: its older twin comes, too.
+        An older one has no twin that is sure to come, so nobody may pass over it in silence.
+        """
         known = {
             event.VERSION: (event, reaction)
             for event, reaction in self.reactions.values()
             if name == event.NAME
         }
-        if not known:
-            raise UnknownEvent(f"{self.consumer} has no reaction to {name}")
-        if envelope.metadata.version in known:
-            event, reaction = known[envelope.metadata.version]
+        version = envelope.metadata.version
+        if version in known:
+            event, reaction = known[version]
             reaction(event.model_validate(envelope.data), envelope.metadata)
+            telemetry.logger.info("reacted")
+        elif known and version > max(known):
+            telemetry.logger.info("left to an older version")
+        else:
+            raise UnknownEvent(f"{self.consumer} has no reaction to version {version} of {name}")
+
+
+def pause_after(attempt: int) -> timedelta:
+    """How long to wait for something nobody knows the end of: longer from attempt to attempt, and
+    not equally long for all that wait. The twenty attempts of a queue last for more than a day.
+    """
+    return min(LONGEST_PAUSE, FIRST_PAUSE * (1 << attempt - 1)) * random.uniform(1, 1.5)  # noqa: S311
+
+
+def _look_at_the_clock(lambda_context: Any) -> None:
+    """Nothing is begun that Lambda would break off: an effect outside of DynamoDB, such as a
+    mail, could then happen twice.
+    """
+    if lambda_context and lambda_context.get_remaining_time_in_millis() < SPARE_MILLISECONDS:
+        raise OutOfTime("too little is left of this invocation")
+
+
+def _attempts(record: SQSRecord) -> int:
+    return int(record.attributes.approximate_receive_count)
 
 
 def _hide(record: SQSRecord, wait: timedelta) -> None:

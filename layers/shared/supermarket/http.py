@@ -45,6 +45,7 @@ NO_FIELDS = b"{}"  # what a request without a body says
 MAX_JSON_BYTES = 64 * 1024
 MAX_PAYLOAD_BYTES = 10 * 1024 * 1024  # API Gateway lets no more through
 MAX_FIELD_NAME = 80
+MAX_PATH_PARAMETER = 128  # no id is longer, and no key of a table takes much more
 
 STATUS_OF: dict[type[DomainError], HTTPStatus] = {
     Invalid: HTTPStatus.BAD_REQUEST,
@@ -183,7 +184,7 @@ class Endpoint:
             )
         if issubclass(hint, Query):
             return lambda request: _validated(lambda: hint.model_validate(request.query))
-        return lambda request: request.path_parameters[name]
+        return lambda request: _short(request.path_parameters[name])
 
     def _caller(self, request: Request) -> Caller:
         caller = authenticate(request)
@@ -304,6 +305,13 @@ def _headers_of(error: DomainError) -> dict[str, str]:
     if isinstance(error, TooMany):
         return {"retry-after": str(error.retry_after)}
     return {"retry-after": "1"} if isinstance(error, Unavailable) else {}
+
+
+def _short(parameter: str) -> str:
+    """What names nothing for sure is not looked for: DynamoDB would call it a fault of ours."""
+    if len(parameter) > MAX_PATH_PARAMETER:
+        raise NotFound("There is no such thing")
+    return parameter
 
 
 def _validated[Model: BaseModel](validate: Callable[[], Model]) -> Model:

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-logger = Logger()
+logger = Logger(use_rfc3339=True)  # Lambda takes a line's level only beside such a time
 metrics = Metrics(namespace="Supermarket")
 
 _correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")

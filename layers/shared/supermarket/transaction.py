@@ -15,8 +15,8 @@ class Transaction(Protocol):
     """
 
     def emit(self, event: Event, event_id: str | None = None) -> None:
-        """Announce `event` if, and only if, the transaction commits. What may be announced twice is
-        one event, if it is given the same id.
+        """Announce `event` if, and only if, the transaction commits. What may be announced twice,
+        or in two versions, is one fact to its listeners, if it is given the same id.
         """
 
     def commit(self) -> None:

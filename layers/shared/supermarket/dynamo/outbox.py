@@ -13,7 +13,9 @@ from supermarket.dynamo.rows import Row, table
 
 
 class OutboxRow(Row):
-    """One event that has not been sent yet; the relay deletes it once EventBridge has it."""
+    """One event that has not been sent yet; the relay deletes it once EventBridge has it. Versions
+    of one fact, which share its id, are rows of their own.
+    """
 
     Meta = table("outbox")
 
@@ -37,9 +39,13 @@ class OutboxRow(Row):
         )
         envelope = Envelope(metadata=metadata, data=event.model_dump(mode="json"))
         return cls(
-            event_id=metadata.event_id,
+            event_id=_key(metadata),
             source=event.SOURCE,
             detail_type=event.NAME,
             detail=envelope.model_dump_json(),
             occurred_at=iso(metadata.occurred_at),
         )
+
+
+def _key(metadata: Metadata) -> str:
+    return metadata.event_id + (f".v{metadata.version}" if metadata.version > 1 else "")

@@ -4,12 +4,12 @@ errors.
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from pynamodb.exceptions import TransactWriteError
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -22,13 +22,14 @@ from supermarket.transaction import Transaction
 
 ATTEMPTS = 8
 FIRST_WAIT_SECONDS = 0.02
+BUSY = "TransactionConflictException"
 TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
 CONTENDED = "Somebody else changed the same thing at this very moment. Try again."
 UNEXPECTED = "A write was refused that nobody expected to be."
 
 # PynamoDB sends the writes grouped in this order, and DynamoDB names the refused ones by position
-KINDS = ("delete_items", "put_items", "update_items")
+KINDS = ("condition_check_items", "delete_items", "put_items", "update_items")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class _Write:
 
 
 class DynamoTransaction:
-    """Collects puts, updates and deletes; `commit` sends them as one all-or-nothing call.
+    """Collects puts, updates, deletes and conditions; `commit` sends them as one call that does all
+    or nothing.
 
     Each write says which `DomainError` it means when its condition does not hold (`refused`).
     DynamoDB allows 100 of them in one transaction.
@@ -73,17 +75,21 @@ class DynamoTransaction:
         """Remove the row with the keys of `row`."""
         self._add("delete_items", row.get_delete_kwargs_from_instance(condition=condition), refused)
 
+    def require(self, row: Row, condition: Condition, refused: DomainError | None = None) -> None:
+        """Write nothing to the row with the keys of `row`, but insist on `condition`."""
+        check = row.get_delete_kwargs_from_instance(condition=condition)
+        self._add("condition_check_items", check, refused)
+
     def emit(self, event: Event, event_id: str | None = None) -> None:
         self.put(OutboxRow.of(event, event_id))
 
     def commit(self) -> None:
         for attempt in range(ATTEMPTS):
             try:
-                database().transact_write_items(condition_check_items=(), **self._operations())
+                database().transact_write_items(**self._operations())
             except TransactWriteError as failure:
                 self._raise_refusals(failure)
-                # full jitter: buyers who collided must not collide again in step
-                time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311
+                _wait(attempt)
             else:
                 return
         raise Conflict(CONTENDED)
@@ -120,6 +126,25 @@ def dynamo(transaction: Transaction) -> DynamoTransaction:
     if not isinstance(transaction, DynamoTransaction):
         raise TypeError("a DynamoDB repository takes part in DynamoDB transactions only")
     return transaction
+
+
+def past_transactions[Outcome](write: Callable[[], Outcome]) -> Outcome:
+    """What a single write comes to. DynamoDB refuses it while a transaction has its row in hand,
+    which takes some milliseconds; the last of several refusals is raised.
+    """
+    for attempt in range(ATTEMPTS - 1):
+        try:
+            return write()
+        except PynamoDBException as failure:
+            if error_code(failure) != BUSY:
+                raise
+            _wait(attempt)
+    return write()
+
+
+def _wait(attempt: int) -> None:
+    # full jitter: buyers who collided must not collide again in step
+    time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311
 
 
 def _merged(writes: Sequence[_Write]) -> Exception:
