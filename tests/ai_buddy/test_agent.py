@@ -1,5 +1,6 @@
 """The agent with the real client of Gemini, which speaks to the simulator over HTTP."""
 
+import json
 import logging
 import threading
 import time
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from ai_buddy import wiring
 from ai_buddy.actions import ConfirmedActions
-from ai_buddy.agent import CONFUSED, WORDLESS, LangChainAgent, Limits
+from ai_buddy.agent import CONFUSED, CUT_SHORT, ENDLESS, WORDLESS, LangChainAgent, Limits
 from ai_buddy.guard import Guard
 from ai_buddy.model import (
     AnsweredBy,
@@ -29,6 +30,8 @@ from ai_buddy.model import (
 from ai_buddy.prompt import Prompt
 from ai_buddy.tools import NoArguments, Outcome, Tool
 from conftest import FrozenClock
+from local.gemini import api as gemini_api
+from local.gemini.requests import parse
 from supermarket.caller import Role
 from supermarket.money import Currency, Money
 from support.assistant import AssistedShop, Visitor
@@ -329,6 +332,39 @@ def test_an_answer_without_words_gets_some(model: Simulator, talk: Talk, kind: s
     assert talk.say("show my cart").text == WORDLESS
 
 
+def test_thoughts_that_used_up_all_tokens_are_no_answer(model: Simulator, talk: Talk) -> None:
+    model.suffers("max_tokens")
+    with pytest.raises(ModelUnavailable) as failure:
+        talk.say("hello")
+    assert failure.value.message == ENDLESS
+    assert talk.say("hello").text.startswith("Hello!")
+
+
+def test_an_answer_that_was_cut_short_says_so(model: Simulator, talk: Talk) -> None:
+    model.suffers("max_tokens", text="First, there is")
+    assert talk.say("hello").text == f"First, there is\n\n{CUT_SHORT}"
+
+
+def test_the_models_thoughts_come_back_to_it_with_its_calls(
+    model: Simulator, shop: AssistedShop, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gemini 3 refuses a call that lacks them, and thinks worse where a library makes them up."""
+    sent: list[Any] = []
+
+    def note(body: bytes) -> Any:
+        sent.append(json.loads(body))
+        return parse(body)
+
+    monkeypatch.setattr(gemini_api, "parse", note)
+    shop.sells("Tea")
+    talk.say("find tea")
+
+    assert sent[0]["generationConfig"]["thinkingConfig"] == {"thinking_level": "LOW"}
+    parts = [part for content in sent[-1]["contents"] for part in content["parts"]]
+    [call] = [part for part in parts if "functionCall" in part]
+    assert call["thoughtSignature"] == gemini_api.SIGNATURE
+
+
 # --- a model that obeys whoever shouts ---
 
 
@@ -518,7 +554,8 @@ def test_the_composition_root_makes_an_agent_and_actions() -> None:
     assert isinstance(wiring.agent(), LangChainAgent)
     assert isinstance(wiring.actions(), ConfirmedActions)
     model = wiring._model_of_now()
-    assert model.model == "gemini-3.5-flash"
+    assert (model.model, model.thinking_level) == ("gemini-3.5-flash", "low")
+    assert model.max_output_tokens == 8_192
     for made in (wiring.agent, wiring.actions, wiring._model):
         made.cache_clear()
 
