@@ -20,7 +20,7 @@ from seller_dashboard.model import Period, Sale, SaleStatus, SoldLine
 from seller_dashboard.service import Dashboard
 from supermarket.caller import Caller
 from supermarket.clock import Clock
-from supermarket.errors import Conflict
+from supermarket.errors import Conflict, NotFound
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyTaken
 from supermarket.money import Currency, Money
 
@@ -139,6 +139,12 @@ class SellerBooks:
         own = products.Selection(products.Filters(seller_id=caller.user_id))
         found = _pages_of(self._products, own, PAGE)
         return [_product(product) for product in islice(found, limit)]
+
+    def product(self, caller: Caller, product_id: str) -> shop.Product:
+        found = self._products.find_many([product_id]).get(product_id)
+        if found is None or found.seller.user_id != caller.user_id:
+            raise NotFound("There is no such product of yours")
+        return _product(found)
 
     def to_ship(self, caller: Caller, limit: int) -> Sequence[shop.OrderToShip]:
         def page(after: str | None) -> tuple[Sequence[Sale], str | None]:

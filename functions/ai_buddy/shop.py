@@ -208,6 +208,9 @@ class Books(Protocol):
     def stock(self, caller: Caller, limit: int) -> Sequence[Product]:
         """The seller's products, newest first."""
 
+    def product(self, caller: Caller, product_id: str) -> Product:
+        """One of the seller's products; NotFound when it is another's, or none."""
+
     def to_ship(self, caller: Caller, limit: int) -> Sequence[OrderToShip]:
         """Paid orders that have not left, the longest waiting first."""
 

@@ -416,6 +416,22 @@ def test_a_stock_is_proposed_and_not_set(shop: AssistedShop, ravi: Visitor) -> N
     assert shop.catalogue.service.one(tea.id).stock == 5
 
 
+def test_a_product_that_is_not_among_the_newest_is_reached_all_the_same(
+    shop: AssistedShop, ravi: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai_buddy.seller_tools.LOOKED_AT", 3)
+    old = shop.sells("Old tea", seller=ravi, stock=1)
+    for number in range(3):
+        shop.sells(f"Tea {number}", seller=ravi, stock=2)
+
+    listed = ravi.uses("low_stock")
+
+    assert "Old tea" not in titles(listed)
+    assert listed.told["looked_at"] == "the newest 3 products only"
+    assert "from 1 to 9" in proposed(ravi.uses("propose_stock", product_id=old.id, stock=9)).text
+    assert "looked_at" not in shop.seller().uses("my_products").told
+
+
 def test_another_sellers_stock_cannot_even_be_proposed(shop: AssistedShop, ravi: Visitor) -> None:
     foreign = shop.sells("Tea")
     with pytest.raises(NotFound):
