@@ -74,6 +74,7 @@ def answering() -> "Answering":
         listeners=DynamoConnections(utc_now),
         lines=lines(),
         spending=_usage(),
+        sessions=sessions(),
         clock=utc_now,
         ticks=time.monotonic,
     )
