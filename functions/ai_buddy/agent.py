@@ -129,7 +129,7 @@ class LangChainAgent:
 
     def answer(self, question: Question) -> Iterator[AnswerEvent]:
         shown = Shown.of(question.history)
-        tools = self._make_tools(question.caller, shown)
+        tools = self._make_tools(question.caller, shown, question.text)
         listener = _Listener()
         speech = _Speech(self._shop, question, shown)
         graph = create_agent(
