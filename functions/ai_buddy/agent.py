@@ -162,6 +162,8 @@ class LangChainAgent:
         ]
         with tracing_context(enabled=False), _model_failures():
             answer = self._model().invoke(asked)
+        if not answer.text.strip():  # nothing would be remembered from then on
+            raise _failed("no summary", SILENT)
         nothing_known = Guard(self._shop, lambda _: False)
         return Summary(nothing_known.clean(answer.text)[:LONGEST_SUMMARY], _cost(answer))
 

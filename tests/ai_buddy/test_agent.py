@@ -592,9 +592,24 @@ def test_a_conversation_is_summed_up_without_leading_away(
     assert summary.text == "They want tea. [x](#)"
     assert summary.tokens.input > 10
     assert summary.tokens.output > 0
-    model.suffers("status", status=500)
-    with pytest.raises(ModelUnavailable):
-        agent.summarise("", older)
+    for trouble in ({"kind": "status", "status": 500}, {"kind": "max_tokens"}):
+        model.suffers(**trouble)
+        with pytest.raises(ModelUnavailable):
+            agent.summarise("Before", older)
+
+
+def test_a_long_utterance_is_summed_up_to_its_end(
+    model: Simulator, agent: LangChainAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+
+    def note(body: bytes) -> Any:
+        sent.append(body)
+        return parse(body)
+
+    monkeypatch.setattr(gemini_api, "parse", note)
+    agent.summarise("", [Utterance(Speaker.USER, "rice, " * 200 + "and tamarind")])
+    assert b"and tamarind" in sent[0]
 
 
 def test_each_role_is_told_its_own_part(clock: FrozenClock) -> None:
