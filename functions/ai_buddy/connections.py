@@ -133,12 +133,11 @@ class ConnectionService:
         if self._frames.count_frame(caller.user_id) > FRAMES_TOO_MANY:
             raise TooManyFrames("You send too much. Wait a minute.", MINUTE)
         self._connections.open(Connection(connection_id, caller))
-        lines = self._connections.of_user(caller.user_id)[: -self._at_most]
-        too_many = [line.connection_id for line in lines]
-        if connection_id in too_many:  # newer ones came at this very moment
+        lines = [line.connection_id for line in self._connections.of_user(caller.user_id)]
+        if connection_id not in lines[-self._at_most :]:  # newer ones came at this very moment
             self._connections.close(connection_id, caller.user_id)
             raise TooManyConnections(TOO_MANY, MINUTE)
-        return too_many
+        return lines[: -self._at_most]
 
     def forget(self, connection_id: str) -> None:
         """A connection ended."""

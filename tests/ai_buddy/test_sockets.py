@@ -2,9 +2,8 @@
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier, Thread
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ from ai_buddy.model import (
     TextDelta,
     TokensUsed,
 )
-from ai_buddy.repository import DynamoConnections
 from ai_buddy.schemas import MAX_TEXT
 from ai_buddy.sockets import (
     answer_ping,
@@ -39,6 +37,7 @@ from ai_buddy.sockets import (
 )
 from supermarket.clock import new_id, utc_now
 from supermarket.errors import Conflict, Unavailable
+from supermarket.websocket import Connection
 from supermarket.wiring import cursors
 from support.api import a_caller, bearer, call
 from support.sockets import Client, ScriptedAgent, Sockets, event, handshake, sign_out
@@ -137,24 +136,23 @@ def test_a_person_has_so_many_connections_and_the_oldest_ends(
     assert clients[5].send(answer_ping) == [{"type": "pong"}]
 
 
-def test_connections_that_open_at_the_same_moment_are_not_too_many(
+def test_a_connection_that_is_overtaken_by_too_many_as_it_opens_is_refused(
     sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    headers = bearer(caller := a_caller())
-    kept, of_user = Barrier(8), DynamoConnections.of_user
+    caller, kept = a_caller(), wiring.connections()._connections
+    open_one = kept.open
+    newer: list[str] = []
 
-    def of_user_when_all_are_there(self: DynamoConnections, user_id: str) -> Any:
-        kept.wait(5)
-        return of_user(self, user_id)
+    def open_and_be_overtaken(connection: Connection) -> None:
+        open_one(connection)
+        monkeypatch.setattr(kept, "open", open_one)
+        monkeypatch.setattr(kept, "_clock", lambda: utc_now() + timedelta(seconds=9))
+        newer.extend(sockets.connect(caller).id for _ in range(5))
 
-    monkeypatch.setattr(DynamoConnections, "of_user", of_user_when_all_are_there)
+    monkeypatch.setattr(kept, "open", open_and_be_overtaken)
 
-    with ThreadPoolExecutor(8) as pool:
-        opened = list(pool.map(lambda _: open_with(headers), range(8)))
-
-    monkeypatch.setattr(DynamoConnections, "of_user", of_user)
-    assert sorted(opened) == [*[200] * 5, *[429] * 3]
-    assert len(sockets.switchboard_lines(caller.user_id)) == 5
+    assert open_with(bearer(caller)) == 429
+    assert sorted(sockets.switchboard_lines(caller.user_id)) == sorted(newer)
 
 
 def test_a_connection_can_be_closed_by_its_client(sockets: Sockets) -> None:
