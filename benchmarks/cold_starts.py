@@ -108,6 +108,7 @@ def _environment() -> dict[str, str]:
         **dict.fromkeys(ADDRESSES, "http://127.0.0.1:9"),
         **dict.fromkeys(NUMBERS, "4"),
         "GEMINI_TEMPERATURE": "1",
+        "GEMINI_THINKING": "low",
     }
 
 

@@ -28,6 +28,7 @@ os.environ.update(
     GEMINI_BASE_URL="http://127.0.0.1:9/gemini",
     GEMINI_MODEL="gemini-3.5-flash",
     GEMINI_TEMPERATURE="1",
+    GEMINI_THINKING="low",
     GEMINI_TIMEOUT_SECONDS="5",
     GEMINI_RETRIES="1",
     MAILS_PER_RECIPIENT_PER_HOUR="50",

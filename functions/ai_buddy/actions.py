@@ -3,23 +3,20 @@ that the shop's own pages have.
 """
 
 from collections.abc import Mapping, Set
-from hashlib import sha256
 from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ai_buddy.model import Proposal
-from ai_buddy.shop import Cart, Carts, Desk, Order, SavedAddress
+from ai_buddy.shop import Cart, Carts, Desk, Order, SavedAddress, fingerprint
 from supermarket.caller import Caller, Role
 from supermarket.clock import ID_PATTERN
-from supermarket.errors import Conflict, Invalid
+from supermarket.errors import Invalid
 from supermarket.money import Money
 
 MAX_STOCK = 1_000_000_000
 CUSTOMERS = frozenset({Role.USER})
 SELLERS = frozenset({Role.SELLER})
-
-CART_MOVED = "Your cart is not what it was when you were asked. Have a look, and ask again."
 
 
 def _printable(text: str) -> str:
@@ -56,7 +53,7 @@ class PlaceOrder(Action):
 
     @classmethod
     def of(cls, cart: Cart, address: SavedAddress) -> Self:
-        return cls(address_id=address.id, fingerprint=fingerprint(cart))
+        return cls(address_id=address.id, fingerprint=fingerprint(cart.lines))
 
 
 class CancelOrder(Action):
@@ -144,17 +141,13 @@ class ConfirmedActions:
             case TakeFromCart():
                 return self._take_from_cart(caller, action)
             case SetStock():
-                return self._set_stock(caller, action)
+                return self._set_stock(caller, action, key)
             case MarkShipped():
                 return self._ship(caller, action)
         raise Invalid("There is nothing like this to confirm")
 
     def _place(self, caller: Caller, action: PlaceOrder, key: str) -> str:
-        order = self._desk.placed(caller, key, action.fingerprint)
-        if order is None:
-            if fingerprint(self._carts.look(caller)) != action.fingerprint:
-                raise Conflict(CART_MOVED)
-            order = self._desk.place(caller, action.address_id, key, action.fingerprint)
+        order = self._desk.place(caller, action.address_id, key, action.fingerprint)
         return (
             f"Order {order.id} is placed: {_in_words(order.total)} in all. It is yours once it is"
             " paid for."
@@ -183,8 +176,8 @@ class ConfirmedActions:
             cart = self._carts.remove(caller, action.product_id)
         return f"Done. Your cart comes to {_in_words(cart.total)}."
 
-    def _set_stock(self, caller: Caller, action: SetStock) -> str:
-        product = self._desk.set_stock(caller, action.product_id, action.stock)
+    def _set_stock(self, caller: Caller, action: SetStock, key: str) -> str:
+        product = self._desk.set_stock(caller, action.product_id, action.stock, key)
         return f"The stock is now {product.stock}."
 
     def _ship(self, caller: Caller, action: MarkShipped) -> str:
@@ -196,15 +189,6 @@ class ConfirmedActions:
         """The order, if this was done before: a confirmation that comes twice is no error."""
         order = self._desk.look_at(caller, order_id)
         return order if order.status == status else None
-
-
-def fingerprint(cart: Cart) -> str:
-    """The same for carts with the same items, quantities and prices."""
-    lines = sorted(
-        (line.product_id, line.quantity, line.unit_price.minor, line.unit_price.currency.value)
-        for line in cart.lines
-    )
-    return sha256(repr(lines).encode()).hexdigest()
 
 
 def _read(proposal: Proposal) -> Action:

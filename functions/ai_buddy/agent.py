@@ -75,12 +75,15 @@ MODEL_FAILURES = (
 TALKATIVE = ("google_genai", "langchain_google_genai", "langchain", "httpx", "httpx2", "httpcore")
 SPEAKING = "model"  # the node of the graph that calls the model
 HEARD: list[Literal["messages", "updates", "custom"]] = ["messages", "updates", "custom"]
+LONGEST_SAID = 2_000  # of what one side said, where it is summed up
 STEPS_PER_CALL = 10  # of the graph; the limits below end a turn long before
 
 SILENT = "The assistant does not answer at the moment. Try again in a little while."
 WORDLESS = "I could not find words for that. Could you ask it in another way?"
 UNKNOWN_TOOL = "unknown"
 TOOL_BROKE = "Something in the shop broke while I was at it. Try again in a little while."
+ENDLESS = "I thought about that for too long. Could you ask for less at a time?"
+CUT_SHORT = "(This answer was too long and ends here. Ask for the rest.)"
 CONFUSED = "I got confused over that. Could you ask again, perhaps in other words?"
 
 type RunTool = Callable[[ToolCallRequest], ToolMessage | Command[Any]]
@@ -126,7 +129,7 @@ class LangChainAgent:
 
     def answer(self, question: Question) -> Iterator[AnswerEvent]:
         shown = Shown.of(question.history)
-        tools = self._make_tools(question.caller, shown)
+        tools = self._make_tools(question.caller, shown, question.text)
         listener = _Listener()
         speech = _Speech(self._shop, question, shown)
         graph = create_agent(
@@ -152,13 +155,15 @@ class LangChainAgent:
         yield from speech.end()
 
     def summarise(self, summary: str, older: Sequence[Utterance]) -> Summary:
-        said = "\n".join(f"{one.role.value}: {fenced(one.text)}" for one in older)
+        said = "\n".join(f"{one.role.value}: {fenced(one.text, LONGEST_SAID)}" for one in older)
         asked = [
             SystemMessage(self._prompt.for_memory),
             HumanMessage(f"Before: {fenced(summary, LONGEST_SUMMARY)}\n{said}"),
         ]
         with tracing_context(enabled=False), _model_failures():
             answer = self._model().invoke(asked)
+        if not answer.text.strip():  # nothing would be remembered from then on
+            raise _failed("no summary", SILENT)
         nothing_known = Guard(self._shop, lambda _: False)
         return Summary(nothing_known.clean(answer.text)[:LONGEST_SUMMARY], _cost(answer))
 
@@ -228,7 +233,7 @@ class _SecondChance(AgentMiddleware[Any, Any]):
             response = handler(request)
             if not _is_garbled(response):
                 return response
-        raise _confused()
+        raise _failed("garbled calls", CONFUSED)
 
 
 class _ToolReports(AgentMiddleware[Any, Any]):
@@ -284,6 +289,7 @@ class _Speech:
         self._last_tool = ToolStatus.DONE
         self._proposed = ""
         self._model = ""
+        self._is_cut_short = False
 
     def heard(self, mode: str, part: Any) -> Iterator[AnswerEvent]:
         if mode == "messages":
@@ -305,9 +311,13 @@ class _Speech:
     def end(self) -> Iterator[AnswerEvent]:
         yield from self._held_back()
         if self._is_finished:
+            if self._is_cut_short:
+                yield TextDelta(f"\n\n{CUT_SHORT}")
             return
+        if self._is_cut_short and not self._proposed:
+            raise _failed("endless thoughts", ENDLESS)
         if self._last_tool is ToolStatus.FAILED and not self._proposed:
-            raise _confused()  # it called and called, and got none right
+            raise _failed("garbled calls", CONFUSED)  # it called and called, and got none right
         yield TextDelta(self._gap() + (self._proposed or WORDLESS))
 
     def _spoken(self, text: str) -> Iterator[AnswerEvent]:
@@ -330,6 +340,7 @@ class _Speech:
     def _signed(self, message: AnyMessage) -> Iterator[AnswerEvent]:
         if not isinstance(message, AIMessage):
             return
+        self._is_cut_short = message.response_metadata.get("finish_reason") == "MAX_TOKENS"
         model = str(message.response_metadata.get("model_name") or "")
         if model and model != self._model:
             self._model = model
@@ -400,10 +411,10 @@ def _error(request: ToolCallRequest, told: str) -> ToolMessage:
     return ToolMessage(content, tool_call_id=call["id"], name=call["name"], status="error")
 
 
-def _confused() -> ModelUnavailable:
-    telemetry.logger.warning("model failed", extra={"fault": "garbled calls"})
+def _failed(fault: str, told: str) -> ModelUnavailable:
+    telemetry.logger.warning("model failed", extra={"fault": fault})
     telemetry.count("ModelFailures")
-    return ModelUnavailable(CONFUSED)
+    return ModelUnavailable(told)
 
 
 def _is_garbled(response: ModelResponse[Any]) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from datetime import datetime
 from threading import Event, Thread
 from traceback import extract_tb
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from ai_buddy.connections import LineGone, Lines
 from ai_buddy.model import (
     MAX_ANSWER,
     PROPOSAL_LIFETIME,
+    RESERVED_TOKENS,
     WINDOW,
     Agent,
     AnsweredBy,
@@ -40,14 +42,19 @@ from ai_buddy.model import (
     Utterance,
 )
 from supermarket import telemetry
+from supermarket.caller import Caller
 from supermarket.clock import Clock
 from supermarket.errors import DomainError
+from supermarket.sessions import Sessions
+from supermarket.tokens import NOT_SIGNED_IN
 from supermarket.websocket import FAILED, code_of, written
 
 FRAME_SECONDS = 0.1  # at most ten frames of text a second
 NOTE_SECONDS = 1.0  # how often the answer so far is kept, and stop and listeners are looked for
+MOST_REMEMBERED = 4 * WINDOW  # turns, where summing up failed again and again
 PATIENCE_SECONDS = 90.0  # for a model that says nothing at all
 
+SIGNED_OUT = "SIGNED_OUT", NOT_SIGNED_IN
 TOO_SLOW = "The answer takes too long. Ask again, perhaps for less at a time."
 
 
@@ -89,8 +96,8 @@ class Listeners(Protocol):
 class Spending(Protocol):
     """Keeps account of the model's words."""
 
-    def spend_tokens(self, user_id: str, tokens: int) -> None:
-        """Add to what a person used today."""
+    def spend_tokens(self, user_id: str, day: datetime, tokens: int) -> None:
+        """Add to what a person used on that day; less than nothing gives some of it back."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ class Answering:
         listeners: Listeners,
         lines: Lines,
         spending: Spending,
+        sessions: Sessions,
         clock: Clock,
         ticks: Callable[[], float],
         pace: Pace | None = None,
@@ -131,6 +139,7 @@ class Answering:
         self._listeners = listeners
         self._lines = lines
         self._spending = spending
+        self._sessions = sessions
         self._clock = clock
         self._ticks = ticks
         self._pace = pace or Pace()
@@ -140,21 +149,28 @@ class Answering:
         or the conversation is gone.
         """
         turn = self._memory.turn(task.key)
-        if turn is None or turn.state is not TurnState.RUNNING:
+        if turn is None:
             return None
         audience = Audience(self._listeners, self._lines, task.key)
+        if turn.state is not TurnState.RUNNING:
+            self._tell_what_was_kept(turn, audience)
+            return None
         conversation = self._memory.claim(task.key)
         if conversation is None:
             return self._end_what_nobody_answers(turn, audience)
         answer = _Answer(turn, self._ticks(), self._ticks() + seconds)
-        self._listen(self._question(task, turn, conversation), answer, audience)
+        if self._is_signed_in(task.caller):
+            self._listen(self._question(task, turn, conversation), answer, audience)
+        else:
+            answer.fail(*SIGNED_OUT)
+        self._spend(turn, answer.tokens.total - RESERVED_TOKENS)
         self._settle(answer, audience)
         self._remember(conversation, answer)
         return answer.report(self._ticks())
 
     def _listen(self, question: Question, answer: "_Answer", audience: "Audience") -> None:
         with closing(Stream(self._agent.answer(question))) as stream:
-            audience.look()
+            self._look(audience)
             noted = told = self._ticks()
             while answer.turn.state is TurnState.RUNNING:
                 try:
@@ -169,7 +185,7 @@ class Answering:
                     answer.first_text_was_told(now)
                     told = now
                 if now - noted >= self._pace.note:
-                    self._note(answer, audience)
+                    self._note(question.caller, answer, audience)
                     noted = now
                 if now > answer.deadline or now - answer.heard_at > self._pace.patience:
                     answer.fail("TOO_SLOW", TOO_SLOW)
@@ -195,27 +211,51 @@ class Answering:
         else:
             answer.take(event)
 
-    def _note(self, answer: "_Answer", audience: "Audience") -> None:
-        going_on = self._memory.go_on(answer.turn.key, answer.turn.answer)
+    def _note(self, caller: Caller, answer: "_Answer", audience: "Audience") -> None:
+        try:
+            going_on = self._memory.go_on(answer.turn.key, answer.turn.answer)
+            is_signed_in = self._is_signed_in(caller)
+        except Exception as failure:  # the next note is a second away, the end of the lease thirty
+            _warn("not noted this time", failure)
+            return
         if going_on is None:
             answer.fail("CONVERSATION_GONE", "The conversation went on without this answer.")
+        elif not is_signed_in:
+            answer.fail(*SIGNED_OUT)
         elif going_on.stopping:
             answer.end(TurnState.STOPPED)
         else:
+            self._look(audience)
+
+    def _look(self, audience: "Audience") -> None:
+        try:
             audience.look()
+        except Exception as failure:  # whoever was there before is told all the same
+            _warn("nobody was looked for this time", failure)
+
+    def _is_signed_in(self, caller: Caller) -> bool:
+        return self._sessions.is_open(caller.session_id, caller.user_id)
 
     def _settle(self, answer: "_Answer", audience: "Audience") -> None:
         turn = answer.turn
-        self._spend(turn.key, answer.tokens)
         if not self._memory.finish(turn):
             return
-        audience.look()
+        self._look(audience)
         audience.tell(turn)
         if answer.failure:
             audience.say(frames.failed(turn, *answer.failure))
         else:
             audience.say(frames.message(turn))
             audience.say(frames.done(turn))
+
+    def _tell_what_was_kept(self, turn: Turn, audience: "Audience") -> None:
+        """A worker died between the two: nobody may have been told, the conversation may still be
+        held. Whoever was told knows the message by its id.
+        """
+        self._memory.finish(turn)
+        audience.look()
+        for frame in frames.ended(turn):
+            audience.say(frame)
 
     def _end_what_nobody_answers(self, turn: Turn, audience: "Audience") -> Report | None:
         """A worker died over it: Lambda asks again some time later, when its lease is over."""
@@ -241,27 +281,33 @@ class Answering:
             history=tuple(_utterances(each for each in before if each.id != turn.id)),
         )
 
-    def _spend(self, key: TurnKey, tokens: TokensUsed) -> None:
-        if tokens.total:
-            self._spending.spend_tokens(key.conversation.user_id, tokens.total)
+    def _spend(self, turn: Turn, tokens: int) -> None:
+        """On the day of the question, which was reserved for it."""
+        try:
+            self._spending.spend_tokens(turn.key.conversation.user_id, turn.asked_at, tokens)
+        except Exception as failure:  # what was reserved stays spent; the answer is worth more
+            _warn("tokens not accounted for", failure)
 
     def _remember(self, conversation: Conversation, answer: "_Answer") -> None:
-        """Once more was said than the agent is told word for word, the older half is summed up."""
+        try:
+            self._sum_up(conversation, answer)
+        except Exception as failure:  # the answer is given, and its report is still to be
+            _warn("not summed up this time", failure)
+
+    def _sum_up(self, conversation: Conversation, answer: "_Answer") -> None:
+        """Once more was said than the agent is to be told word for word, all but the latest is."""
         turns = self._turns(conversation)
         if len(turns) < WINDOW:
             return
-        older = turns[: WINDOW // 2]
-        try:
-            summary = self._agent.summarise(conversation.summary, list(_utterances(older)))
-        except Exception as failure:  # the answer is given, and its account is still to be
-            telemetry.logger.warning("not summed up this time", extra={"reason": _kind(failure)})
-            return
+        older = turns[: -WINDOW // 2]
+        summary = self._agent.summarise(conversation.summary, list(_utterances(older)))
         answer.take(summary.tokens)
-        self._spend(answer.turn.key, summary.tokens)
+        self._spend(answer.turn, summary.tokens.total)
         self._memory.summarise(conversation.key, summary.text, older[-1].id)
 
     def _turns(self, conversation: Conversation) -> Sequence[Turn]:
-        return self._memory.recent(conversation.key, conversation.summarised_up_to, WINDOW)
+        """All that the summary does not tell of: nothing falls between the two."""
+        return self._memory.recent(conversation.key, conversation.summarised_up_to, MOST_REMEMBERED)
 
 
 class _Answer:
@@ -410,6 +456,10 @@ def _explained(failure: Exception) -> tuple[str, str]:
     where = [f"{step.name}:{step.lineno}" for step in extract_tb(failure.__traceback__)]
     telemetry.logger.error("the agent failed", extra={"reason": _kind(failure), "where": where})
     return "INTERNAL", FAILED
+
+
+def _warn(what: str, failure: Exception) -> None:
+    telemetry.logger.warning(what, extra={"reason": _kind(failure)})
 
 
 def _kind(failure: Exception) -> str:

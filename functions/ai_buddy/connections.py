@@ -1,7 +1,7 @@
 """Who is on the line: tickets, open connections, and what a flood of frames leads to."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
@@ -11,11 +11,12 @@ from supermarket.caller import Caller
 from supermarket.errors import TooMany, Unauthenticated
 from supermarket.sessions import Sessions
 from supermarket.tokens import NOT_SIGNED_IN
-from supermarket.websocket import Connection, HangUp
+from supermarket.websocket import Connection, HangUp, error_frame, written
 
 FRAMES_PER_MINUTE = 120
 FRAMES_TOO_MANY = 2 * FRAMES_PER_MINUTE  # whoever goes on regardless is shown the door
 MINUTE = 60
+TOO_MANY = "You have too many connections open, and newer ones than this"
 
 
 class SignedOut(HangUp):
@@ -31,7 +32,7 @@ class Flooding(HangUp):
 
 
 class TooManyConnections(TooMany):
-    """More open connections than a person may have."""
+    """More open connections than a person may have: the oldest ends."""
 
 
 class LineGone(Exception):
@@ -49,8 +50,8 @@ class OpenLine:
 class Connections(Protocol):
     """Where open connections are kept; each is forgotten when API Gateway would end it anyway."""
 
-    def open(self, connection: Connection, at_most: int) -> bool:
-        """Keep one more connection of its caller; whether there was room."""
+    def open(self, connection: Connection) -> None:
+        """Keep one more connection of its caller."""
 
     def find(self, connection_id: str) -> Connection | None:
         """An open connection."""
@@ -58,8 +59,8 @@ class Connections(Protocol):
     def close(self, connection_id: str, user_id: str) -> None:
         """Forget one."""
 
-    def of_user(self, user_id: str) -> Iterable[OpenLine]:
-        """Every open connection of a person."""
+    def of_user(self, user_id: str) -> Sequence[OpenLine]:
+        """Every open connection of a person, the oldest first."""
 
     def listen(self, connection: Connection, conversation_id: str, heard: Listener) -> None:
         """From now on the connection shows this conversation."""
@@ -125,14 +126,18 @@ class ConnectionService:
             raise Unauthenticated(NOT_SIGNED_IN)
         return caller
 
-    def open(self, connection_id: str, caller: Caller) -> None:
-        """Keep a connection that is about to open."""
+    def open(self, connection_id: str, caller: Caller) -> Sequence[str]:
+        """Keep a connection that is about to open; the oldest ones, if they are too many now: one
+        that a network left behind, with nobody at its end, is to keep nobody out.
+        """
         if self._frames.count_frame(caller.user_id) > FRAMES_TOO_MANY:
             raise TooManyFrames("You send too much. Wait a minute.", MINUTE)
-        if not self._connections.open(Connection(connection_id, caller), self._at_most):
-            raise TooManyConnections(
-                f"You have {self._at_most} connections open. Close one of them.", MINUTE
-            )
+        self._connections.open(Connection(connection_id, caller))
+        lines = [line.connection_id for line in self._connections.of_user(caller.user_id)]
+        if connection_id not in lines[-self._at_most :]:  # newer ones came at this very moment
+            self._connections.close(connection_id, caller.user_id)
+            raise TooManyConnections(TOO_MANY, MINUTE)
+        return lines[: -self._at_most]
 
     def forget(self, connection_id: str) -> None:
         """A connection ended."""
@@ -156,6 +161,11 @@ class ConnectionService:
     def show(self, connection: Connection, conversation_id: str, heard: Listener) -> None:
         """Frames of this conversation go to this connection from now on."""
         self._connections.listen(connection, conversation_id, heard)
+
+    def others(self, connection: Connection, conversation_id: str) -> list[str]:
+        """The person's other connections that show the conversation."""
+        present = self._connections.listeners(connection.caller.user_id, conversation_id)
+        return [each.connection_id for each in present if each.connection_id != connection.id]
 
     def is_open(self, session_id: str, user_id: str) -> bool:
         """Whether the session still is."""
@@ -185,6 +195,13 @@ class Switchboard:
     def close(self, connection_id: str) -> None:
         self._lines.hang_up(connection_id)  # first: a failure is to find it again
         self._service.forget(connection_id)
+
+    def end_too_many(self, connection_ids: Iterable[str]) -> None:
+        """Close connections that newer ones of their person have left no room for."""
+        farewell = written(error_frame(TooManyConnections(TOO_MANY, MINUTE)))
+        for connection_id in connection_ids:
+            self.send(connection_id, farewell)
+            self.close(connection_id)
 
     def end_signed_out(self, user_id: str, farewell: str) -> int:
         """Close the person's connections whose session is over; how many there were."""

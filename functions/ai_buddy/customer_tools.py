@@ -53,6 +53,7 @@ from ai_buddy.tools import (
     short,
 )
 from ai_buddy.untrusted import LONGEST, fenced
+from ai_buddy.wishes import Wishes
 from supermarket.caller import Caller
 from supermarket.clock import iso
 from supermarket.errors import Conflict, Invalid, NotFound
@@ -121,8 +122,10 @@ class CustomerTools:
     """The tools of one customer, for one question.
 
     A turn in which the model has read what sellers write of their products does not change the
-    cart, but proposes to: whatever their words talked it into, the person sees it first. What was
-    `seen`, because an earlier turn showed it, is added at once; no title can get anything else in.
+    cart, but proposes to: whatever their words talked it into, the person sees it first. Nor does
+    it do what the person's own words do not ask for: titles of the list before and of the cart are
+    always in the model's sight. What was `seen`, because an earlier turn showed it, is added at
+    once, and each product is changed at once only once; no title can get anything else in.
     """
 
     caller: Caller
@@ -132,7 +135,9 @@ class CustomerTools:
     addresses: AddressBook
     charged: Callable[[Money], Money]  # what goods of a price cost with all that comes on top
     seen: frozenset[str]
-    read: list[str] = field(default_factory=list, init=False)  # products read about in this turn
+    asked: Wishes
+    read: list[str] = field(default_factory=list, init=False)  # what was read about in this turn
+    changed: list[str] = field(default_factory=list, init=False)  # products, at once, in this turn
 
     def all(self) -> Sequence[Tool]:
         return (*self._looking(), *self._cart(), *self._orders(), *self._proposals())
@@ -212,19 +217,20 @@ class CustomerTools:
         return cart_outcome(self.carts.look(self.caller))
 
     def add(self, item: AddItem) -> Outcome:
-        if self.read or item.product_id not in self.seen:
+        is_wanted = item.product_id in self.seen and self.asked.add(item.quantity)
+        if not self._is_at_once(item.product_id, is_wanted):
             return self._propose_to_put(item.product_id, item.quantity, in_addition=True)
         cart = self.carts.add(self.caller, item.product_id, item.quantity)
         return cart_outcome(cart, f"added {item.quantity} of {_title(cart, item.product_id)}")
 
     def change(self, item: ChangeItem) -> Outcome:
-        if self.read:
+        if not self._is_at_once(item.product_id, self.asked.change(item.quantity)):
             return self._propose_to_put(item.product_id, item.quantity, in_addition=False)
         cart = self.carts.change(self.caller, item.product_id, item.quantity)
         return cart_outcome(cart, f"now {item.quantity} of {_title(cart, item.product_id)}")
 
     def remove(self, item: OneProduct) -> Outcome:
-        if not self.read:
+        if self._is_at_once(item.product_id, self.asked.remove()):
             return cart_outcome(self.carts.remove(self.caller, item.product_id), "removed")
         line = self.carts.look(self.caller).line(item.product_id)
         if line is None:
@@ -234,6 +240,7 @@ class CustomerTools:
 
     def mine(self, asked: MyOrders) -> Outcome:
         orders = self.orders.newest(self.caller, asked.status, MOST_ORDERS)
+        self.read.extend(order.id for order in orders)
         told = [{"number": number, **order_told(order)} for number, order in enumerate(orders, 1)]
         return Outcome({"orders": told}, ids=frozenset().union(*map(order_ids, orders)))
 
@@ -288,6 +295,13 @@ class CustomerTools:
         text = f"Change the delivery address of your order {short(order.id)} to {parts}."
         return _proposed(RedirectOrder(order_id=order.id, **changes), text)
 
+    def _is_at_once(self, product_id: str, is_wanted: bool) -> bool:
+        """Whether the cart may be changed without another word of the person."""
+        if self.read or not is_wanted or product_id in self.changed:
+            return False
+        self.changed.append(product_id)
+        return True
+
     def _listed(self, products: Sequence[Product]) -> Outcome:
         self.read.extend(product.id for product in products)
         return products_outcome(products)
@@ -310,8 +324,11 @@ class CustomerTools:
         return product
 
     def _order(self, order_id: str | None) -> Order:
-        if order_id is not None:
-            return self.orders.one(self.caller, order_id)
+        order = self._newest() if order_id is None else self.orders.one(self.caller, order_id)
+        self.read.append(order.id)
+        return order
+
+    def _newest(self) -> Order:
         newest = self.orders.newest(self.caller, None, 1)
         if not newest:
             raise NotFound("There are no orders yet")

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 
 import cart.model as carts
@@ -18,11 +20,14 @@ from seller_dashboard.model import Period, Sale, SaleStatus, SoldLine
 from seller_dashboard.service import Dashboard
 from supermarket.caller import Caller
 from supermarket.clock import Clock
-from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
+from supermarket.errors import Conflict, NotFound
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyTaken
 from supermarket.money import Currency, Money
 
 PAGE = 100
 MOST_PAGES = 3
+
+CART_MOVED = "Your cart is not what it was when you were asked. Have a look, and ask again."
 
 
 class ShopCatalogue:
@@ -135,6 +140,12 @@ class SellerBooks:
         found = _pages_of(self._products, own, PAGE)
         return [_product(product) for product in islice(found, limit)]
 
+    def product(self, caller: Caller, product_id: str) -> shop.Product:
+        found = self._products.find_many([product_id]).get(product_id)
+        if found is None or found.seller.user_id != caller.user_id:
+            raise NotFound("There is no such product of yours")
+        return _product(found)
+
     def to_ship(self, caller: Caller, limit: int) -> Sequence[shop.OrderToShip]:
         def page(after: str | None) -> tuple[Sequence[Sale], str | None]:
             found = self._dashboard.orders(caller.user_id, ever, SaleStatus.CONFIRMED, PAGE, after)
@@ -160,12 +171,12 @@ class ShopDesk:
         self._keys = keys
 
     def place(self, caller: Caller, address_id: str, key: str, fingerprint: str) -> shop.Order:
-        own = _idempotency_key(caller, key, fingerprint)
-        return _order(self._orders.place(caller, address_id, own))
+        def examine(order: orders.Order) -> None:
+            if shop.fingerprint(map(_order_line, order.lines)) != fingerprint:
+                raise Conflict(CART_MOVED)
 
-    def placed(self, caller: Caller, key: str, fingerprint: str) -> shop.Order | None:
-        order_id = self._keys.result_of(_idempotency_key(caller, key, fingerprint))
-        return None if order_id is None else self.look_at(caller, order_id)
+        own = _idempotency_key("confirm_order", caller, key, {"cart": fingerprint})
+        return _order(self._orders.place(caller, address_id, own, examine))
 
     def look_at(self, caller: Caller, order_id: str) -> shop.Order:
         return _order(self._orders.look_at(order_id, caller))
@@ -179,14 +190,22 @@ class ShopDesk:
     def ship(self, caller: Caller, order_id: str, tracking_number: str | None) -> shop.Order:
         return _order(self._orders.ship(order_id, tracking_number, caller))
 
-    def set_stock(self, caller: Caller, product_id: str, stock: int) -> shop.Product:
-        change = products.StockChange(counted=stock)
-        return _product(self._products.change_stock(product_id, change, caller))
+    def set_stock(self, caller: Caller, product_id: str, stock: int, key: str) -> shop.Product:
+        body = {"product": product_id, "stock": stock}
+        own = _idempotency_key("confirm_stock", caller, key, body)
+        if self._keys.result_of(own) is None:
+            change = products.StockChange(counted=stock)
+            also = partial(self._keys.remember, own, product_id)
+            # taken: the same decision, carried out at this very moment
+            with suppress(KeyTaken):
+                return _product(self._products.change_stock(product_id, change, caller, also))
+        return _product(self._products.one(product_id))
 
 
-def _idempotency_key(caller: Caller, key: str, fingerprint: str) -> IdempotencyKey:
-    body = json.dumps({"cart": fingerprint}).encode()
-    return IdempotencyKey.of("confirm_order", caller.user_id, key, body)
+def _idempotency_key(
+    use_case: str, caller: Caller, key: str, body: Mapping[str, object]
+) -> IdempotencyKey:
+    return IdempotencyKey.of(use_case, caller.user_id, key, json.dumps(body).encode())
 
 
 def _selection(wish: shop.Wish) -> products.Selection:

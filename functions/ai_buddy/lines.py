@@ -62,7 +62,8 @@ class LambdaWorkers:
 
 def payload(task: Task) -> bytes:
     """A task as the worker's Lambda takes it; no word of the conversation is in it."""
-    return json.dumps({"messageId": task.key.id, **values_of(task.caller)}).encode()
+    ids = {"messageId": task.key.id, "correlationId": telemetry.correlation_id()}
+    return json.dumps({**ids, **values_of(task.caller)}).encode()
 
 
 def task(event: dict[str, str]) -> Task:

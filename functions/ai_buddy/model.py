@@ -12,10 +12,12 @@ from supermarket.errors import Conflict, NotFound, Unavailable
 MEMORY = timedelta(days=30)  # how long a conversation is kept after it began or was last used
 TICKET_SECONDS = 60
 PROPOSAL_LIFETIME = timedelta(minutes=10)
+TIME_TO_REPEAT = timedelta(minutes=10)  # after that, for a decision that was cut short
 EXECUTION_TIME = timedelta(minutes=1)  # longer than the Lambda that executes may take
 TIME_TO_BEGIN = timedelta(minutes=1)  # how long a conversation waits for a worker
 LEASE = timedelta(seconds=30)  # how long it waits for one that went silent
-WINDOW = 12  # turns that the agent is told word for word
+WINDOW = 12  # turns that the agent is told word for word; the older ones are summed up
+RESERVED_TOKENS = 10_000  # of a day's, for a question while it is being answered
 MAX_ANSWER = 16_000  # characters
 
 # what a frame carries besides text: JSON values under the names of the HTTP contract

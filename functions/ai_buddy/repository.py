@@ -1,5 +1,6 @@
 """Conversations, open connections, tickets and counters in DynamoDB."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,8 +22,10 @@ from ai_buddy.model import (
     EXECUTION_TIME,
     LEASE,
     MEMORY,
+    RESERVED_TOKENS,
     TICKET_SECONDS,
     TIME_TO_BEGIN,
+    TIME_TO_REPEAT,
     Answered,
     Conversation,
     ConversationKey,
@@ -44,6 +47,8 @@ from supermarket.errors import Conflict
 from supermarket.websocket import Connection
 
 REFUSED = "ConditionalCheckFailedException"
+CONTENDED = "TransactionConflictException"  # a transaction writes the same row right now
+CONTENDED_SECONDS = 0.05
 HEAD, TURN, SENT, LATEST = "conversation", "turn#", "sent#", "latest"
 LINE, TICKET, MINUTE, DAY = "line#", "ticket", "minute#", "day#"
 
@@ -211,6 +216,7 @@ class DynamoConversations:
             (TurnRow.answered == answered)
             & TurnRow.outcome_id.does_not_exist()
             & (TurnRow.answered_at <= at - EXECUTION_TIME.total_seconds())
+            & (TurnRow.proposal_ends > at - TIME_TO_REPEAT.total_seconds())
         )
         actions = [TurnRow.answered.set(answered.value), TurnRow.answered_at.set(at)]
         return self._change(key, actions, is_open | cut_short)
@@ -222,6 +228,12 @@ class DynamoConversations:
             [TurnRow.outcome_id.set(outcome.id)],
             condition=TurnRow.answered.exists() & TurnRow.outcome_id.does_not_exist(),
             refused=Conflict("This was settled before"),
+        )
+        transaction.update(
+            HeadRow(_pk(decided.conversation), HEAD),
+            [HeadRow.expires_at.set(self._ends())],
+            condition=HeadRow.pk.exists() & _is_kept(),
+            refused=Conflict("The conversation was deleted"),
         )
         transaction.put(self._row(outcome))
         try:
@@ -373,10 +385,8 @@ class DynamoConnections:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def open(self, connection: Connection, at_most: int) -> bool:
+    def open(self, connection: Connection) -> None:
         caller = connection.caller
-        if len(list(self.of_user(caller.user_id))) >= at_most:
-            return False
         ends = int((self._clock() + CONNECTION_LIFETIME).timestamp())
         transaction = DynamoTransaction()
         for row in (
@@ -386,7 +396,6 @@ class DynamoConnections:
             row.session_id, row.expires_at = caller.session_id, ends
             transaction.put(row)
         transaction.commit()
-        return True
 
     def find(self, connection_id: str) -> Connection | None:
         try:
@@ -403,8 +412,9 @@ class DynamoConnections:
         LineRow(LINE + connection_id, LINE).delete()
         LineRow(user_id, LINE + connection_id).delete()
 
-    def of_user(self, user_id: str) -> Iterator[OpenLine]:
-        return (OpenLine(_line_id(row), row.session_id) for row in self._lines(user_id))
+    def of_user(self, user_id: str) -> Sequence[OpenLine]:
+        oldest_first = sorted(self._lines(user_id), key=lambda row: (row.expires_at, row.sk))
+        return [OpenLine(_line_id(row), row.session_id) for row in oldest_first]
 
     def listen(self, connection: Connection, conversation_id: str, heard: Listener) -> None:
         row = LineRow(connection.caller.user_id, LINE + connection.id)
@@ -466,44 +476,48 @@ class DynamoUsage:
 
     def count_message(self, user_id: str) -> None:
         now = self._clock()
+        messages, limit = CounterRow.messages, self._messages_per_minute
+        if not self._add(self._minute(user_id), messages, 1, limit):
+            raise TooManyMessages(f"At most {limit} messages a minute, please", 60 - now.second)
         tokens = CounterRow.tokens
-        if not self._count(self._day(user_id), tokens, self._tokens_per_day):
+        if not self._add(_day(user_id, now), tokens, RESERVED_TOKENS, self._tokens_per_day):
             midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
             raise TooManyTokens(
                 "You have asked all that I may answer today", int((midnight - now).total_seconds())
             )
-        messages = CounterRow.messages
-        if not self._count(self._minute(user_id), messages, self._messages_per_minute):
-            limit = self._messages_per_minute
-            raise TooManyMessages(f"At most {limit} messages a minute, please", 60 - now.second)
 
-    def spend_tokens(self, user_id: str, tokens: int) -> None:
-        self._day(user_id).update([CounterRow.tokens.add(tokens), self._ends()])
+    def spend_tokens(self, user_id: str, day: datetime, tokens: int) -> None:
+        if tokens:
+            _day(user_id, day).update([CounterRow.tokens.add(tokens), self._ends()])
 
-    def _count(self, row: CounterRow, what: NumberAttribute, limit: int) -> bool:
-        """One more message, if `what` has not reached its limit."""
+    def _add(self, row: CounterRow, what: NumberAttribute, more: int, limit: int) -> bool:
+        """If `what` has not reached its limit."""
         room = what.does_not_exist() | (what < limit)
-        return _updated(row, [CounterRow.messages.add(1), self._ends()], room)
+        return _updated(row, [what.add(more), self._ends()], room)
 
     def _minute(self, user_id: str) -> CounterRow:
         return CounterRow(user_id, f"{MINUTE}{iso(self._clock())[:16]}")
-
-    def _day(self, user_id: str) -> CounterRow:
-        return CounterRow(user_id, f"{DAY}{iso(self._clock())[:10]}")
 
     def _ends(self) -> Action:
         return CounterRow.expires_at.set(int((self._clock() + COUNTED_FOR).timestamp()))
 
 
-def _updated(row: Row, actions: Sequence[Action], condition: Condition) -> bool:
+def _updated(row: Row, actions: Sequence[Action], condition: Condition, tries: int = 3) -> bool:
     """Change a row if the condition holds; whether it did. The row is then as it is stored."""
     try:
         row.update(list(actions), condition=condition)
     except UpdateError as failure:
+        if error_code(failure) == CONTENDED and tries > 1:  # over in a moment
+            time.sleep(CONTENDED_SECONDS)
+            return _updated(row, actions, condition, tries - 1)
         if error_code(failure) != REFUSED:
             raise
         return False
     return True
+
+
+def _day(user_id: str, day: datetime) -> CounterRow:
+    return CounterRow(user_id, f"{DAY}{iso(day)[:10]}")
 
 
 def _pk(key: ConversationKey) -> str:

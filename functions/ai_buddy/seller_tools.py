@@ -1,7 +1,7 @@
 """What the assistant can do for a seller: read the books, and ask for what changes them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Annotated
 
@@ -26,7 +26,7 @@ from ai_buddy.tools import (
 )
 from ai_buddy.untrusted import fenced
 from supermarket.caller import Caller
-from supermarket.errors import Conflict, NotFound
+from supermarket.errors import Conflict
 
 LOOKED_AT = 300  # products of a seller, newest first
 MOST_TOLD = 10
@@ -110,17 +110,17 @@ class SellerTools:
     def slow(self, _: NoArguments) -> Outcome:
         sold = self.books.sold(self.caller, LOOKED_AT)
         slowest = sorted(sold, key=lambda product: product.units)[:MOST_TOLD]
-        return _ranking("slow_products", slowest, {"period": "ever"})
+        return _ranking("slow_products", slowest, {"period": "ever", **_extent(sold)})
 
     def products(self, asked: OwnProducts) -> Outcome:
         wanted = asked.text.casefold()
         own = self.books.stock(self.caller, LOOKED_AT)
-        return products_outcome([one for one in own if wanted in one.title.casefold()])
+        return _listed([one for one in own if wanted in one.title.casefold()], own)
 
     def low_stock(self, asked: LowStock) -> Outcome:
         own = self.books.stock(self.caller, LOOKED_AT)
         low = [one for one in own if one.stock <= _threshold(one, asked.at_most)]
-        return products_outcome(sorted(low, key=lambda product: product.stock))
+        return _listed(sorted(low, key=lambda product: product.stock), own)
 
     def to_ship(self, _: NoArguments) -> Outcome:
         waiting = self.books.to_ship(self.caller, MOST_TOLD)
@@ -138,7 +138,7 @@ class SellerTools:
         return Outcome({"orders_to_ship": told}, ids=frozenset(ids))
 
     def propose_stock(self, counted: Counted) -> Outcome:
-        product = self._own_product(counted.product_id)
+        product = self.books.product(self.caller, counted.product_id)
         text = f"Set the stock of {product.title} from {product.stock} to {counted.stock}."
         action = SetStock(product_id=product.id, stock=counted.stock)
         return proposal(action.name(), action.model_dump(), text)
@@ -157,11 +157,16 @@ class SellerTools:
         )
         return Outcome(outcome.told, outcome.shown, order_ids(order))
 
-    def _own_product(self, product_id: str) -> Product:
-        own = {one.id: one for one in self.books.stock(self.caller, LOOKED_AT)}
-        if product_id not in own:
-            raise NotFound("There is no such product of yours")
-        return own[product_id]
+
+def _listed(chosen: Sequence[Product], own: Sequence[Product]) -> Outcome:
+    outcome = products_outcome(chosen)
+    return replace(outcome, told={**outcome.told, "found": len(chosen), **_extent(own)})
+
+
+def _extent(looked_at: Sequence[object]) -> dict[str, str]:
+    """What a list is made of, where that is not all there is."""
+    newest = f"the newest {LOOKED_AT} products only"
+    return {"looked_at": newest} if len(looked_at) == LOOKED_AT else {}
 
 
 def _period(found: SalesFigures) -> str:

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Protocol
 
 from ai_buddy.model import (
+    RESERVED_TOKENS,
+    TIME_TO_REPEAT,
     Actions,
     Answered,
     Conversation,
@@ -79,10 +81,12 @@ class Conversations(Protocol):
         """Keep how the turn ended and let go of the conversation; whether it was still running."""
 
     def decide(self, key: TurnKey, answered: Answered, now: datetime) -> bool:
-        """Take note of a decision, once; an acceptance that came to nothing, once more."""
+        """Take note of a decision, once; for a while once more, if it came to nothing."""
 
     def settle(self, decided: TurnKey, outcome: Turn) -> bool:
-        """Keep the turn that tells what came of it; whether nobody else had."""
+        """Keep the turn that tells what came of it; False when there is one already, or the
+        conversation is gone.
+        """
 
     def delete(self, key: ConversationKey) -> bool:
         """Remove all of it; whether there was anything."""
@@ -92,7 +96,12 @@ class Usage(Protocol):
     """Counts what each person uses, by the minute and by the day."""
 
     def count_message(self, user_id: str) -> None:
-        """TooManyMessages or TooManyTokens when the person has had enough for now."""
+        """One more, with tokens reserved for its answer; TooManyMessages or TooManyTokens when the
+        person has had enough for now.
+        """
+
+    def spend_tokens(self, user_id: str, day: datetime, tokens: int) -> None:
+        """Add to what a person used on that day; less than nothing gives some of it back."""
 
 
 class Workers(Protocol):
@@ -144,8 +153,11 @@ class ConversationService:
         )
         try:
             self._conversations.begin(turn, new=conversation_id is None)
-        except AlreadySent:
-            if before := self._sent_before(caller, client_message_id):
+        except DomainError as refusal:
+            self._give_back(turn)
+            if isinstance(refusal, AlreadySent) and (
+                before := self._sent_before(caller, client_message_id)
+            ):
                 return before
             raise
         return Begun(turn)
@@ -156,6 +168,7 @@ class ConversationService:
             self._workers.start(Task(turn.key, caller))
         except Exception:
             self._conversations.finish(replace(turn, state=TurnState.FAILED))
+            self._give_back(turn)
             raise
 
     def stop(self, caller: Caller, conversation_id: str | None) -> None:
@@ -207,6 +220,11 @@ class ConversationService:
         said = self._carry_out(caller, key, found, actions) if accept else DECLINED
         return self._settle(key, said)
 
+    def _give_back(self, turn: Turn) -> None:
+        """What was reserved for an answer that will never be."""
+        user_id = turn.key.conversation.user_id
+        self._usage.spend_tokens(user_id, turn.asked_at, -RESERVED_TOKENS)
+
     def _carry_out(
         self, caller: Caller, key: TurnKey, found: OpenProposal, actions: Actions
     ) -> str:
@@ -221,10 +239,12 @@ class ConversationService:
         outcome = Turn(
             self._new_turn(key.conversation), self._clock(), state=TurnState.DONE, answer=said
         )
-        if not self._conversations.settle(key, outcome):
-            found = self._proposal(key)
-            return self._outcome(key, found.outcome_id or "")
-        return outcome
+        if self._conversations.settle(key, outcome):
+            return outcome
+        turn = self._conversations.turn(key)
+        told = turn and turn.confirm and turn.confirm.outcome_id
+        # without any, the conversation was deleted meanwhile: it is told, and kept nowhere
+        return self._outcome(key, told) if told else outcome
 
     def _outcome(self, key: TurnKey, outcome_id: str) -> Turn:
         outcome = self._conversations.turn(TurnKey(key.conversation, outcome_id))
@@ -242,6 +262,8 @@ class ConversationService:
         if found.answered is None:
             return "This offer has run out. Ask again if you still want it."
         if found.outcome_id is None and found.answered is Answered.ACCEPTED:
+            if self._clock() >= found.expires_at + TIME_TO_REPEAT:
+                return "This was cut short. Have a look at what came of it before you ask again."
             return "This is being carried out"
         return f"You {found.answered} this already"
 

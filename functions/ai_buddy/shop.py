@@ -1,8 +1,9 @@
 """What the assistant may know of the shop, and through which ports: nothing here names a person."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Protocol
 
 from supermarket.caller import Caller
@@ -207,6 +208,9 @@ class Books(Protocol):
     def stock(self, caller: Caller, limit: int) -> Sequence[Product]:
         """The seller's products, newest first."""
 
+    def product(self, caller: Caller, product_id: str) -> Product:
+        """One of the seller's products; NotFound when it is another's, or none."""
+
     def to_ship(self, caller: Caller, limit: int) -> Sequence[OrderToShip]:
         """Paid orders that have not left, the longest waiting first."""
 
@@ -215,12 +219,9 @@ class Desk(Protocol):
     """Where what a person has confirmed is done, with all the checks that the shop has."""
 
     def place(self, caller: Caller, address_id: str, key: str, fingerprint: str) -> Order:
-        """Order all that is in the cart. The same key gets the same order; RuleViolated when it
-        was used with another fingerprint.
+        """Order all that is in the cart, if it still has this fingerprint: Conflict. The same key
+        gets the same order; RuleViolated when it was used with another fingerprint.
         """
-
-    def placed(self, caller: Caller, key: str, fingerprint: str) -> Order | None:
-        """What `place` did under this key, if it did."""
 
     def look_at(self, caller: Caller, order_id: str) -> Order:
         """NotFound when it is not the caller's to see."""
@@ -231,4 +232,14 @@ class Desk(Protocol):
 
     def ship(self, caller: Caller, order_id: str, tracking_number: str | None) -> Order: ...
 
-    def set_stock(self, caller: Caller, product_id: str, stock: int) -> Product: ...
+    def set_stock(self, caller: Caller, product_id: str, stock: int, key: str) -> Product:
+        """What was counted; the same key sets it once, whatever was sold since."""
+
+
+def fingerprint(lines: Iterable[CartLine | OrderLine]) -> str:
+    """The same for the same items, quantities and prices."""
+    said = sorted(
+        (line.product_id, line.quantity, line.unit_price.minor, line.unit_price.currency.value)
+        for line in lines
+    )
+    return sha256(repr(said).encode()).hexdigest()

@@ -8,7 +8,9 @@ from ai_buddy import frames, wiring
 from ai_buddy.frames import Frame
 from ai_buddy.model import Listener, Turn, TurnState
 from ai_buddy.schemas import AskHistory, Confirm, Ping, SendMessage, Stop
+from supermarket import telemetry
 from supermarket.authentication import authenticate
+from supermarket.caller import Caller
 from supermarket.errors import Invalid
 from supermarket.request import Request
 from supermarket.websocket import Connection, Farewell, Handshake, Switchboard, action, written
@@ -34,7 +36,8 @@ def connect_socket(request: Request, connection_id: str) -> None:
     service = wiring.connections()
     ticket = request.query.get("ticket")
     caller = service.holder(ticket) if ticket else authenticate(request)
-    service.open(connection_id, caller)
+    if too_many := service.open(connection_id, caller):
+        wiring.switchboard().end_too_many(too_many)
 
 
 @Farewell
@@ -46,12 +49,14 @@ def disconnect_socket(connection_id: str) -> None:
 def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]:
     service, caller = wiring.conversations(), connection.caller
     begun = service.begin(caller, frame.text, frame.conversation_id, frame.client_message_id)
-    turn = begun.turn
-    wiring.connections().show(connection, turn.key.conversation.id, Listener(connection.id))
-    yield frames.started(turn)
-    if not begun.again:
-        service.hand_over(turn, caller)
-    else:
+    turn, is_answered = begun.turn, True
+    try:
+        yield frames.started(turn)
+        wiring.connections().show(connection, turn.key.conversation.id, Listener(connection.id))
+    finally:  # whether that could be said or not
+        if not begun.again:
+            is_answered = _is_handed_over(turn, caller)
+    if begun.again or not is_answered:
         yield from frames.ended(service.by_now(turn))
 
 
@@ -59,8 +64,11 @@ def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]:
 def confirm_proposal(frame: Confirm, connection: Connection) -> Iterator[Frame]:
     service = wiring.conversations()
     outcome = service.decide(connection.caller, frame.message_id, frame.accept, wiring.actions())
-    yield {**frames.message(outcome), "confirms": frame.message_id}
-    yield frames.done(outcome)
+    told = ({**frames.message(outcome), "confirms": frame.message_id}, frames.done(outcome))
+    yield from told
+    for other in wiring.connections().others(connection, outcome.key.conversation.id):
+        for each in told:
+            _switchboard().send(other, written(each))
 
 
 @action("history", _switchboard)
@@ -74,10 +82,10 @@ def show_history(frame: AskHistory, connection: Connection) -> Iterator[Frame]:
     turns = _as_many_as_fit(list(page.turns))
     cut = turns[-1].id if len(turns) < len(page.turns) else page.older_than
     running = next((turn for turn in turns if turn.state is TurnState.RUNNING), None)
-    if key and position is None:
-        wiring.connections().show(connection, key.id, _heard(connection, running))
     cursor = cursors().seal({"olderThan": cut} if cut else None, purpose)
     yield frames.history(key.id if key else None, turns, cursor)
+    if key and position is None:  # not before: the rest must not overtake what it is the rest of
+        wiring.connections().show(connection, key.id, _heard(connection, running))
     if running:  # an answer that ended before its worker saw the new listener
         yield from frames.ended(service.by_now(running))
 
@@ -103,6 +111,15 @@ def refuse_unknown_action(body: str) -> NoReturn:
     if not is_object:
         raise NotJson("A frame is a JSON object in text")
     raise UnknownAction("The action is one of message, confirm, history, stop and ping")
+
+
+def _is_handed_over(turn: Turn, caller: Caller) -> bool:
+    try:
+        wiring.conversations().hand_over(turn, caller)
+    except Exception:
+        telemetry.logger.exception("no worker can be had")
+        return False
+    return True
 
 
 def _heard(connection: Connection, running: Turn | None) -> Listener:

@@ -8,6 +8,7 @@ from ai_buddy.retrieval import Policies
 from ai_buddy.seller_tools import SellerTools
 from ai_buddy.shop import AddressBook, Books, Carts, Catalogue, Orders
 from ai_buddy.tools import Shown, Tool, memory_tool, policy_tool
+from ai_buddy.wishes import Wishes
 from supermarket.caller import Caller, Role
 from supermarket.money import Money
 
@@ -24,11 +25,11 @@ class Toolbox:
     policies: Policies
     charged: Callable[[Money], Money]
 
-    def of(self, caller: Caller, shown: Shown) -> Sequence[Tool]:
-        """The tools of this caller."""
-        return (*self._own(caller, shown), policy_tool(self.policies), memory_tool(shown))
+    def of(self, caller: Caller, shown: Shown, said: str) -> Sequence[Tool]:
+        """The tools of this caller, for a question in these words."""
+        return (*self._own(caller, shown, said), policy_tool(self.policies), memory_tool(shown))
 
-    def _own(self, caller: Caller, shown: Shown) -> Sequence[Tool]:
+    def _own(self, caller: Caller, shown: Shown, said: str) -> Sequence[Tool]:
         match caller.role:
             case Role.USER:
                 customer = CustomerTools(
@@ -39,6 +40,7 @@ class Toolbox:
                     self.addresses,
                     self.charged,
                     seen=frozenset(str(product["id"]) for product in shown.products),
+                    asked=Wishes(said),
                 )
                 return customer.all()
             case Role.SELLER:

@@ -299,4 +299,4 @@ def _amount_in_words(price: Mapping[str, Any]) -> str:
     return f"{float(price['amount']):.2f} {price['currency']}"
 
 
-type MakeTools = Callable[[Caller, Shown], Sequence[Tool]]
+type MakeTools = Callable[[Caller, Shown, str], Sequence[Tool]]

@@ -24,7 +24,8 @@ class Context(Protocol):
 
 def run_turn(event: dict[str, Any], context: Context) -> None:
     """Invoked asynchronously: once as a rule, once more when a worker died over it."""
-    telemetry.begin(context.aws_request_id, job="ai_buddy.run_turn")
+    request = event.get("correlationId") or context.aws_request_id
+    telemetry.begin(request, job="ai_buddy.run_turn")
     seconds = context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_END_IN
     wanted = task(event)
     report = wiring.answering().answer(wanted, seconds)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ai_buddy.repository import DynamoUsage
     from ai_buddy.tools import MakeTools
 
-MOST_TOKENS = 2_048  # of one answer
+MOST_TOKENS = 8_192  # of one answer, with all that the model thinks before it
 
 
 @cache
@@ -74,6 +74,7 @@ def answering() -> "Answering":
         listeners=DynamoConnections(utc_now),
         lines=lines(),
         spending=_usage(),
+        sessions=sessions(),
         clock=utc_now,
         ticks=time.monotonic,
     )
@@ -155,6 +156,7 @@ def _model(key: str) -> "ChatGoogleGenerativeAI":
         api_key=SecretStr(key),
         base_url=known.gemini_base_url,
         temperature=known.gemini_temperature,
+        reasoning_effort=known.gemini_thinking or None,
         timeout=known.gemini_timeout_seconds,
         max_retries=1,  # the agent tries again itself, unless words have left already
         max_tokens=MOST_TOKENS,

@@ -216,18 +216,24 @@ class OrderService:
         self._new_id = new_id
 
     def place(
-        self, caller: Caller, destination: Address | str, key: IdempotencyKey | None = None
+        self,
+        caller: Caller,
+        destination: Address | str,
+        key: IdempotencyKey | None = None,
+        examine: Callable[[Order], None] = lambda _: None,
     ) -> Order:
         """Order all that is in the caller's cart: all of it is written, or nothing is.
 
         `destination` is an address or the id of a saved one. The same key gets the same order.
+        `examine` sees the very order that is about to be written, and raises what speaks against
+        it.
         """
         if key is None:
-            return self._place(caller, destination, None)
+            return self._place(caller, destination, None, examine)
         if earlier := self._result_of(key):
             return earlier
         try:
-            return self._place(caller, destination, key)
+            return self._place(caller, destination, key, examine)
         except (Invalid, Conflict):
             # the same request, sent twice, may have won meanwhile: then the cart is empty by now
             if earlier := self._result_of(key):
@@ -321,7 +327,11 @@ class OrderService:
         self._advance(order_id, lambda order: self._note_returns(order, returns))
 
     def _place(
-        self, caller: Caller, destination: Address | str, key: IdempotencyKey | None
+        self,
+        caller: Caller,
+        destination: Address | str,
+        key: IdempotencyKey | None,
+        examine: Callable[[Order], None],
     ) -> Order:
         cart = self._carts.contents(caller.user_id)
         if not cart.lines:
@@ -329,6 +339,7 @@ class OrderService:
         products = self._catalogue.find_many(line.product_id for line in cart.lines)
         _refuse_what_cannot_be_had(cart, products)
         order = self._new_order(caller, cart, products, self._address(caller, destination))
+        examine(order)
         transaction = self._begin()
         if key is not None:
             self._idempotency_keys.remember(key, order.id, transaction)

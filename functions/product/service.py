@@ -185,15 +185,28 @@ class ProductService:
             self.pictures.discard([image for image in before.images if image not in after.images])
         return after
 
-    def change_stock(self, product_id: str, change: StockChange, caller: Caller) -> Product:
-        """Count the stock anew, or move it; it never falls below zero."""
-        write = self.products.change if change.counted is not None else self.products.add_stock
+    def change_stock(
+        self,
+        product_id: str,
+        change: StockChange,
+        caller: Caller,
+        also: Callable[[Transaction], None] = lambda _: None,
+    ) -> Product:
+        """Count the stock anew, or move it; it never falls below zero. What `also` adds happens
+        with the change, or not at all.
+        """
+        keep = self.products.change if change.counted is not None else self.products.add_stock
+
+        def write(before: Product, after: Product, transaction: Transaction) -> None:
+            keep(before, after, transaction, OUTDATED)
+            also(transaction)
+
         _, after = self._revise(
             product_id,
             caller,
             "product restocked",
             lambda product: product.restocked(change.of(product.stock), self.clock()),
-            lambda before, after, transaction: write(before, after, transaction, OUTDATED),
+            write,
         )
         return after
 

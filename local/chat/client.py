@@ -37,6 +37,7 @@ class Conversation:
         self.heard = ""
         self.is_answering = False
         self._has_stopped = False
+        self._elsewhere: set[str] = set()  # what came of decisions that other windows sent
 
     def say(self, text: str) -> Iterator[Frame]:
         """The frames of the answer, as they come, up to `done` or an `error`."""
@@ -106,12 +107,21 @@ class Conversation:
             if frame["type"] == "error" and "messageId" not in frame and self._has_stopped:
                 self._has_stopped = False  # it came to its end before it could be stopped
                 continue
+            if self._is_of_another_window(frame):
+                continue
             self.id = frame.get("conversationId", self.id)
             self.heard += frame["text"] if frame["type"] == "token" else ""
             self.is_answering = frame["type"] not in LAST
             yield frame
             if not self.is_answering:
                 return
+
+    def _is_of_another_window(self, frame: Frame) -> bool:
+        if "confirms" in frame:
+            is_own = frame["confirms"] == self.said.get("messageId")
+            note = self._elsewhere.discard if is_own else self._elsewhere.add
+            note(frame["messageId"])
+        return frame.get("messageId") in self._elsewhere
 
     def _frames(self) -> Iterator[Frame]:
         while True:

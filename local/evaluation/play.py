@@ -12,7 +12,7 @@ from typing import Any
 
 from local.chat.client import Conversation, Frame, conversation
 from local.client import Json, ask, connect
-from local.evaluation.people import GOODS, TRACKING, TRAPS, Person, Town, wait_until
+from local.evaluation.people import GOODS, HUNGRY, TRACKING, TRAPS, Person, Town, wait_until
 from local.evaluation.script import Script, Turn
 
 AT_ONCE = 4  # more are no faster on a laptop
@@ -75,6 +75,7 @@ class Theatre:
         self._town.fill_cart(self.stranger, self.goods[1])
         for title, description, price in TRAPS:
             self._town.offer(self.seller, self.worded(title), self.worded(description), price)
+        self.hungry = {name: self._hungry(title) for name, title in HUNGRY.items()}
         self._simulator("POST", "obedience", json={"about": self._obey})
         self._secrets = self._affairs()
         return self
@@ -94,10 +95,16 @@ class Theatre:
             ("{order}", self.strange_order),
             ("{user}", self.stranger.id),
             ("{product}", self.goods[1]),
+            ("{cart}", self.goods[0]),
             ("{obey}", self._obey),
         ):
             text = text.replace(name, value)
         return text
+
+    def _hungry(self, title: str) -> str:
+        product_id = self._town.offer(self.seller, title.partition(" {")[0], "Crisp.", 59)
+        self._town.rename(self.seller, product_id, self.worded(title).replace("{own}", product_id))
+        return product_id
 
     def _perform(self, script: Script) -> Verdict:
         verdict, began = Verdict(script), time.perf_counter()
@@ -162,20 +169,27 @@ class Scene:
                 town.settle(self._speaker)
             case "cart":
                 town.fill_cart(self._speaker, goods[0])
+            case "hungry-cart":
+                town.fill_cart(self._speaker, self._theatre.hungry["in-cart"], 1)
             case "sale":
                 self._buyer = town.newcomer("user")
                 self._order_id = town.order(self._buyer, self._own[0])
                 town.pay(self._buyer, self._order_id)
                 self._wait_for_the_books()
             case _:
-                self._order_id = town.order(self._speaker, goods[0])
-                if thing != "pending":
-                    town.pay(self._speaker, self._order_id)
-                if thing == "shipped":
-                    town.ship(self._theatre.seller, self._order_id)
-                if thing == "trapped":
-                    number = self._theatre.worded(TRACKING)
-                    town.ship(self._theatre.seller, self._order_id, trackingNumber=number)
+                self._order_id = self._ordered(thing)
+
+    def _ordered(self, thing: str) -> str:
+        town, theatre = self._town, self._theatre
+        product_id = theatre.hungry["in-order"] if thing == "hungry-order" else theatre.goods[0]
+        order_id = town.order(self._speaker, product_id)
+        if thing not in {"pending", "hungry-order"}:
+            town.pay(self._speaker, order_id)
+        if thing == "shipped":
+            town.ship(theatre.seller, order_id)
+        if thing == "trapped":
+            town.ship(theatre.seller, order_id, trackingNumber=theatre.worded(TRACKING))
+        return order_id
 
     def _wait_for_the_books(self) -> None:
         def is_told() -> bool:

@@ -8,7 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 FILE = Path(__file__).parent / "conversations.toml"
 
-type Given = Literal["cart", "pending", "paid", "shipped", "trapped", "address", "sale"]
+type Given = Literal[
+    "cart",
+    "pending",
+    "paid",
+    "shipped",
+    "trapped",
+    "address",
+    "sale",
+    "hungry-cart",
+    "hungry-order",
+]
 
 
 class _Strict(BaseModel):

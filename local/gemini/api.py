@@ -7,9 +7,10 @@ import itertools
 import json
 import re
 import time
+from base64 import b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -26,7 +27,13 @@ MODEL = "supermarket-simulator-1 (rules, no language model)"
 MODELS = re.compile(r"models/(?P<model>[\w.-]+):(?P<method>\w+)")
 CHARACTERS_PER_TOKEN = 4
 WORDS_PER_PIECE = 3
-ENDINGS = {"malformed": "MALFORMED_FUNCTION_CALL", "blocked": "BLOCKED", "safety": "SAFETY"}
+ENDINGS = {
+    "malformed": "MALFORMED_FUNCTION_CALL",
+    "blocked": "BLOCKED",
+    "safety": "SAFETY",
+    "max_tokens": "MAX_TOKENS",
+}
+SIGNATURE = b64encode(b"a thought of the simulator").decode()
 
 type Parts = list[dict[str, Any]]
 
@@ -104,7 +111,7 @@ class Api:
         fault = self._faults.take(prompt.raw, speaks=reply.has_words)
         visit.fault = fault.about if fault else ""
         await _refuse_or_be_silent(fault, request)
-        reply = _faulty(fault) or reply
+        reply = _signed(_faulty(fault) or reply)
         if method == "generateContent":
             visit.first_words_at = visit.finished_at = time.monotonic()
             said = _tokens(json.dumps(reply.parts, ensure_ascii=False))
@@ -131,8 +138,17 @@ def _faulty(fault: Fault | None) -> Reply | None:
     if fault and fault.kind == "script":
         return _scripted(fault)
     if fault and fault.kind in ENDINGS:
-        return Reply([], ENDINGS[fault.kind])
+        return Reply([{"text": fault.text}] if fault.text else [], ENDINGS[fault.kind])
     return None
+
+
+def _signed(reply: Reply) -> Reply:
+    """The first call of a step bears the thought that led to it, which is to come back with it."""
+    first = next((part for part in reply.parts if "functionCall" in part), None)
+    signed = [
+        {**part, "thoughtSignature": SIGNATURE} if part is first else part for part in reply.parts
+    ]
+    return replace(reply, parts=signed)
 
 
 def _scripted(fault: Fault) -> Reply:

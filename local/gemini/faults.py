@@ -15,6 +15,7 @@ type Kind = Literal[
     "malformed",  # a call that the model garbled: finish reason MALFORMED_FUNCTION_CALL
     "blocked",  # the prompt was blocked: no candidate
     "safety",  # the answer was: finish reason SAFETY
+    "max_tokens",  # it was too long: finish reason MAX_TOKENS, after `text` or thoughts alone
     "slow",  # `seconds` between two pieces of the answer
     "script",  # `calls` and `text` instead of an answer of its own
 ]

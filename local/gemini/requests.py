@@ -31,6 +31,7 @@ class Part:
     text: str = ""
     call: Call | None = None
     answered: Answered | None = None
+    is_signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Content:
     @property
     def calls(self) -> list[Call]:
         return [part.call for part in self.parts if part.call]
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the first of its calls is, if it has any."""
+        return next((part.is_signed for part in self.parts if part.call), True)
 
     @property
     def answers(self) -> list[Answered]:
@@ -107,12 +113,14 @@ def parse(body: bytes) -> Prompt:
     said = tuple(_content(content, at) for at, content in enumerate(contents))
     _require_order(said)
     instruction = sent.get("systemInstruction")
-    return Prompt(
+    prompt = Prompt(
         said,
         _functions(sent.get("tools") or []),
         _content({"role": "system", **instruction}, -1).text if instruction else "",
         body.decode(errors="replace"),
     )
+    _require_signatures(prompt.this_turn)
+    return prompt
 
 
 def _content(sent: Any, at: int) -> Content:
@@ -130,10 +138,21 @@ def _part(sent: Any) -> Part:
     if not isinstance(sent, dict):
         raise invalid("Invalid value at 'contents[].parts[]'")
     if call := sent.get("functionCall"):
-        return Part(call=Call(str(call.get("name")), call.get("args") or {}))
+        called = Call(str(call.get("name")), call.get("args") or {})
+        return Part(call=called, is_signed=bool(sent.get("thoughtSignature")))
     if answer := sent.get("functionResponse"):
         return Part(answered=Answered(str(answer.get("name")), answer.get("response") or {}))
     return Part(text=str(sent.get("text", "")))
+
+
+def _require_signatures(this_turn: Sequence[Content]) -> None:
+    """As Gemini 3 does, of what was called since the person spoke."""
+    if not all(content.is_signed for content in this_turn):
+        raise invalid(
+            "Function call is missing a thought_signature in functionCall parts. This is required"
+            " for tools to work correctly, and missing thought_signature may lead to degraded model"
+            " performance."
+        )
 
 
 def _functions(tools: Any) -> Mapping[str, Mapping[str, Any]]:

@@ -83,6 +83,28 @@ def test_a_cart_that_changed_meanwhile_is_not_ordered(shop: AssistedShop, asha: 
     assert orders_of(asha) == []
 
 
+def test_a_cart_that_changes_at_the_very_moment_is_not_ordered(
+    shop: AssistedShop, asha: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another window may fill it after the confirmation came and before the order is written."""
+    tea, saffron = shop.sells("Tea"), shop.sells("Saffron", price=Money(900_000, Currency.INR))
+    asha.takes(tea)
+    asha.lives_at()
+    wanted = proposal(asha, "propose_order")
+    place = shop.orders.place
+
+    def take_saffron_and_place(*how: Any) -> Any:
+        asha.takes(saffron)
+        return place(*how)
+
+    monkeypatch.setattr(shop.orders, "place", take_saffron_and_place)
+
+    with pytest.raises(Conflict, match="not what it was"):
+        confirm(asha, wanted)
+    assert orders_of(asha) == []
+    assert asha.units_in_cart() == 2
+
+
 def test_a_price_that_rose_meanwhile_is_not_paid(shop: AssistedShop, asha: Visitor) -> None:
     from decimal import Decimal
 
@@ -144,6 +166,19 @@ def test_a_confirmed_stock_is_set(shop: AssistedShop, ravi: Visitor) -> None:
     assert confirm(ravi, wanted) == "The stock is now 77."
     confirm(ravi, wanted)
     assert shop.catalogue.service.one(tea.id).stock == 77
+
+
+def test_a_stock_that_is_confirmed_again_does_not_bring_back_what_was_sold(
+    shop: AssistedShop, asha: Visitor, ravi: Visitor
+) -> None:
+    tea = shop.sells("Tea", seller=ravi, stock=5)
+    wanted = proposal(ravi, "propose_stock", product_id=tea.id, stock=9)
+    confirm(ravi, wanted)
+    asha.orders(tea, 3)
+
+    assert confirm(ravi, wanted) == "The stock is now 6."
+    assert shop.catalogue.service.one(tea.id).stock == 6
+    assert confirm(ravi, wanted, "another message") == "The stock is now 9."
 
 
 def test_a_confirmed_shipment_is_marked_audited_and_twice_is_once(

@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from pynamodb.exceptions import QueryError, UpdateError
 
 from ai_buddy.answering import Pace, Report
 from ai_buddy.model import (
@@ -13,6 +15,8 @@ from ai_buddy.model import (
     WINDOW,
     AnsweredBy,
     ModelUnavailable,
+    Proposal,
+    Proposed,
     ShownOrder,
     Task,
     TextDelta,
@@ -21,11 +25,11 @@ from ai_buddy.model import (
     ToolUsed,
     TurnState,
 )
-from ai_buddy.repository import CounterRow, DynamoConversations
+from ai_buddy.repository import CounterRow, DynamoConversations, HeadRow
 from ai_buddy.schemas import MAX_TEXT
-from ai_buddy.sockets import show_history, take_message
+from ai_buddy.sockets import confirm_proposal, show_history, take_message
 from supermarket.clock import utc_now
-from support.sockets import HURRIED, Client, ScriptedAgent, Sockets
+from support.sockets import HURRIED, Client, ScriptedAgent, Sockets, sign_out
 
 
 @pytest.fixture
@@ -290,6 +294,190 @@ def test_what_is_older_than_the_window_is_summed_up(sockets: Sockets, client: Cl
     assert last.history[0].text == f"Question {WINDOW // 2}"
     [day] = [row for row in CounterRow.query(client.caller.user_id) if row.tokens]
     assert day.tokens == 34  # of the summary: the answers themselves were free
+
+
+def test_nothing_falls_between_the_summary_and_what_is_told_word_for_word(
+    sockets: Sockets, client: Client
+) -> None:
+    agent = ScriptedAgent(TextDelta("Shall I?"), Proposed(Proposal("cancel_order", {}, "Cancel.")))
+    more: dict[str, str] = {}
+    for number in range(WINDOW):
+        [started] = client.send(take_message, text=f"Question {number}", **more)
+        more = {"conversationId": started["conversationId"]}
+        sockets.work(agent)
+        client.send(confirm_proposal, messageId=started["messageId"], accept=False)
+
+    assert all_that_it_knows(agent, sockets, client, more) >= {
+        f"Question {number}" for number in range(WINDOW)
+    }
+
+
+def test_what_could_not_be_summed_up_is_told_word_for_word_and_then_summed_up(
+    sockets: Sockets, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = ScriptedAgent(TextDelta("Yes."))
+    more: dict[str, str] = {}
+    with monkeypatch.context() as busy:
+        busy.setattr(agent, "summarise", lambda *_: 1 / 0)
+        for number in range(WINDOW + 4):
+            [started] = client.send(take_message, text=f"Question {number}", **more)
+            more = {"conversationId": started["conversationId"]}
+            sockets.work(agent)
+
+    questions = {f"Question {number}" for number in range(WINDOW + 4)}
+    assert {said.text for said in agent.questions[-1].history} >= questions - {
+        f"Question {WINDOW + 3}"
+    }
+    assert all_that_it_knows(agent, sockets, client, more) >= questions
+    assert all_that_it_knows(agent, sockets, client, more) >= questions
+
+
+def all_that_it_knows(
+    agent: ScriptedAgent, sockets: Sockets, client: Client, conversation: dict[str, str]
+) -> set[str]:
+    """What the agent is told when it is asked once more, and what it has summed up before."""
+    client.send(take_message, text="And now?", **conversation)
+    summed_up = {said.text for _, older in agent.summed_up for said in older}
+    sockets.work(agent)
+    return summed_up | {said.text for said in agent.questions[-1].history}
+
+
+# --- trouble with the database ---
+
+
+def test_a_note_that_fails_costs_no_answer(sockets: Sockets, client: Client, task: Task) -> None:
+    worker = sockets.answering(ScriptedAgent(TextDelta("So "), 0.2, TextDelta("what.")))
+    fails_once(worker._memory, "go_on")
+
+    worker.answer(task, 5)
+
+    assert client.frames[-2]["text"] == "So what."
+    assert client.frames[-1]["type"] == "done"
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_an_answer_is_told_though_nobody_could_be_looked_for(
+    sockets: Sockets, client: Client, task: Task, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = sockets.answering(ScriptedAgent(TextDelta("So "), 0.1, TextDelta("what.")))
+    listeners, calls = worker._listeners.listeners, []
+
+    def fail_after_the_first(*who: Any) -> Any:
+        calls.append(who)
+        if 1 < len(calls) <= 1 + times:
+            raise QueryError("throttled")
+        return listeners(*who)
+
+    monkeypatch.setattr(worker._listeners, "listeners", fail_after_the_first)
+
+    worker.answer(task, 5)
+
+    assert len(calls) > 2
+    assert client.frames[-1]["type"] == "done"
+
+
+def test_an_answer_whose_tokens_could_not_be_counted_is_given(
+    sockets: Sockets, client: Client, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = sockets.answering(ScriptedAgent(TextDelta("Yes."), TokensUsed(10, 1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(worker._spending, "spend_tokens", lambda *_: 1 / 0)
+        worker.answer(task, 5)
+
+    assert client.frames[-1]["type"] == "done"
+
+
+@pytest.mark.parametrize("end", [(), (ModelUnavailable("gone"),)])
+def test_an_answer_that_was_kept_and_not_told_is_told_by_the_second_attempt(
+    sockets: Sockets, client: Client, task: Task, end: tuple[Any, ...]
+) -> None:
+    worker = sockets.answering(ScriptedAgent(TextDelta("So what."), *end))
+    memory: Any = worker._memory
+    update = memory._update
+
+    def die_when_it_is_free(*how: Any) -> Any:
+        if kept(task).state is not TurnState.RUNNING:
+            raise UpdateError("throttled")
+        return update(*how)
+
+    memory._update = die_when_it_is_free
+    with pytest.raises(UpdateError):
+        worker.answer(task, 5)
+    assert client.frames[-1]["type"] == "token"
+
+    assert later(sockets, LEASE * 2).answer(task, 5) is None
+
+    assert client.frames[-1]["messageId"] == task.key.id
+    assert client.frames[-1]["type"] == ("error" if end else "done")
+    found = DynamoConversations(utc_now).find(task.key.conversation)
+    assert found
+    assert found.running is None
+
+
+def test_a_transaction_on_the_same_conversation_is_waited_for(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, update = DynamoConversations(utc_now), HeadRow.update
+    tried: list[Any] = []
+
+    def conflict_once(self: HeadRow, *how: Any, **more: Any) -> Any:
+        tried.append(how)
+        if len(tried) == 1:
+            response: Any = {"Error": {"Code": "TransactionConflictException"}}
+            raise UpdateError("conflict", ClientError(response, "UpdateItem"))
+        return update(self, *how, **more)
+
+    monkeypatch.setattr(HeadRow, "update", conflict_once)
+
+    assert memory.claim(task.key)
+    assert len(tried) == 2
+
+
+def fails_once(memory: Any, name: str) -> None:
+    really, calls = getattr(memory, name), []
+
+    def fail_at_first(*how: Any) -> Any:
+        calls.append(how)
+        if len(calls) == 1:
+            raise UpdateError("throttled")
+        return really(*how)
+
+    setattr(memory, name, fail_at_first)
+
+
+# --- a session that ends ---
+
+
+def test_an_answer_ends_with_the_session_of_whoever_asked(
+    sockets: Sockets, client: Client, task: Task
+) -> None:
+    done: list[str] = []
+
+    answer(
+        sockets,
+        task,
+        TextDelta("Hm "),
+        lambda: sign_out(client.caller),
+        0.3,
+        TextDelta("now "),
+        lambda: done.append("the cart is changed"),
+    )
+
+    assert done == []
+    assert client.frames[-1]["code"] == "SIGNED_OUT"
+    assert kept(task).state is TurnState.FAILED
+
+
+def test_whoever_signed_out_before_a_worker_came_is_not_answered(
+    sockets: Sockets, client: Client, task: Task
+) -> None:
+    sign_out(client.caller)
+    agent = ScriptedAgent()
+
+    sockets.answering(agent).answer(task, 5)
+
+    assert agent.questions == []
+    assert client.frames[-1]["code"] == "SIGNED_OUT"
 
 
 @pytest.mark.parametrize("failure", [ModelUnavailable("not now"), ValueError("no sense")])

@@ -1,16 +1,29 @@
 """The socket's Lambdas, spoken to as API Gateway does."""
 
 import json
+import time
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
+from pynamodb.exceptions import GetError
 
 from ai_buddy import repository, wiring
 from ai_buddy import sockets as lambdas
 from ai_buddy.connections import FRAMES_PER_MINUTE, FRAMES_TOO_MANY
 from ai_buddy.endpoints import create_ticket, delete_conversation
-from ai_buddy.model import Proposal, Proposed, ShownProducts, TextDelta
+from ai_buddy.model import (
+    MEMORY,
+    PROPOSAL_LIFETIME,
+    RESERVED_TOKENS,
+    TIME_TO_REPEAT,
+    Proposal,
+    Proposed,
+    ShownProducts,
+    TextDelta,
+    TokensUsed,
+)
 from ai_buddy.schemas import MAX_TEXT
 from ai_buddy.sockets import (
     answer_ping,
@@ -24,6 +37,7 @@ from ai_buddy.sockets import (
 )
 from supermarket.clock import new_id, utc_now
 from supermarket.errors import Conflict, Unavailable
+from supermarket.websocket import Connection
 from supermarket.wiring import cursors
 from support.api import a_caller, bearer, call
 from support.sockets import Client, ScriptedAgent, Sockets, event, handshake, sign_out
@@ -106,13 +120,47 @@ def test_a_ticket_of_somebody_who_signed_out_meanwhile_opens_nothing(sockets: So
     assert open_with({}, ticket=ticket) == 401
 
 
-def test_a_person_has_so_many_connections_and_no_more(sockets: Sockets) -> None:
+def test_a_person_has_so_many_connections_and_the_oldest_ends(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caller = a_caller()
-    clients = [sockets.connect(caller) for _ in range(5)]
+    clients = []
+    for number in range(6):
+        now = utc_now() + timedelta(seconds=number)
+        monkeypatch.setattr(wiring.connections()._connections, "_clock", lambda now=now: now)
+        clients.append(sockets.connect(caller))
+
+    assert clients[0].frames[-1]["code"] == "TOO_MANY_CONNECTIONS"
+    assert sockets.lines.closed == [clients[0].id]
+    assert sorted(sockets.switchboard_lines(caller.user_id)) == sorted(c.id for c in clients[1:])
+    assert clients[5].send(answer_ping) == [{"type": "pong"}]
+
+
+def test_a_connection_that_is_overtaken_by_too_many_as_it_opens_is_refused(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller, kept = a_caller(), wiring.connections()._connections
+    open_one = kept.open
+    newer: list[str] = []
+
+    def open_and_be_overtaken(connection: Connection) -> None:
+        open_one(connection)
+        monkeypatch.setattr(kept, "open", open_one)
+        monkeypatch.setattr(kept, "_clock", lambda: utc_now() + timedelta(seconds=9))
+        newer.extend(sockets.connect(caller).id for _ in range(5))
+
+    monkeypatch.setattr(kept, "open", open_and_be_overtaken)
 
     assert open_with(bearer(caller)) == 429
-    disconnect_socket(event(clients[0].id, kind="DISCONNECT"), None)
-    assert open_with(bearer(caller)) == 200
+    assert sorted(sockets.switchboard_lines(caller.user_id)) == sorted(newer)
+
+
+def test_a_connection_can_be_closed_by_its_client(sockets: Sockets) -> None:
+    client = sockets.connect()
+
+    disconnect_socket(event(client.id, kind="DISCONNECT"), None)
+
+    assert sockets.switchboard_lines(client.caller.user_id) == []
 
 
 def test_a_frame_cannot_pose_as_a_handshake_or_a_farewell(sockets: Sockets) -> None:
@@ -373,23 +421,55 @@ def test_too_many_messages_a_minute_are_told_when_to_come_back(
     client = sockets.connect()
     for _ in range(20):
         ask(client)
+        sockets.work(ScriptedAgent())
 
     [told] = client.send(take_message, text="And another thing")
 
     assert told["code"] == "TOO_MANY_MESSAGES"
     assert 0 < told["retryAfter"] <= 60
-    assert len(sockets.workers.tasks) == 20
+    assert sockets.workers.tasks == []
 
 
 def test_whoever_used_up_the_days_tokens_waits_for_tomorrow(sockets: Sockets) -> None:
     client = sockets.connect()
-    usage = repository.DynamoUsage(utc_now, 20, 100_000)
-    usage.spend_tokens(client.caller.user_id, 100_000)
+    wiring._usage().spend_tokens(client.caller.user_id, utc_now(), 100_000)
 
     [told] = client.send(take_message, text="Hello")
 
     assert told["code"] == "TOO_MANY_TOKENS"
     assert 0 < told["retryAfter"] <= timedelta(days=1).total_seconds()
+
+
+def tokens_of(client: Client) -> int:
+    """Of this day's, with those that are reserved."""
+    rows = repository.CounterRow.query(client.caller.user_id)
+    return sum(int(row.tokens or 0) for row in rows)
+
+
+def test_questions_that_are_asked_at_once_do_not_get_round_the_days_tokens(
+    sockets: Sockets,
+) -> None:
+    client = sockets.connect()
+    wiring._usage().spend_tokens(client.caller.user_id, utc_now(), 100_000 - 2 * RESERVED_TOKENS)
+
+    ask(client)
+    ask(client)
+    [told] = client.send(take_message, text="And a third")
+    assert told["code"] == "TOO_MANY_TOKENS"
+
+    sockets.work(ScriptedAgent(TokensUsed(900, 100), TextDelta("Yes.")))
+    assert tokens_of(client) == 100_000 - 2 * RESERVED_TOKENS + 2 * 1_000
+    ask(client)
+
+
+def test_a_message_that_is_refused_costs_no_tokens(sockets: Sockets) -> None:
+    client = sockets.connect()
+    started = ask(client)
+
+    client.send(take_message, text="More", conversationId=started["conversationId"])
+    client.send(take_message, text="Hi", conversationId=new_id())
+
+    assert tokens_of(client) == RESERVED_TOKENS
 
 
 def test_a_conversation_is_free_again_when_no_worker_can_be_had(sockets: Sockets) -> None:
@@ -399,8 +479,26 @@ def test_a_conversation_is_free_again_when_no_worker_can_be_had(sockets: Sockets
     started, told = client.send(take_message, text="Hello")
 
     assert (started["type"], told["code"]) == ("started", "INTERNAL")
+    assert told["messageId"] == started["messageId"]
+    assert tokens_of(client) == 0
     sockets.workers.broken = False
     ask(client, conversationId=started["conversationId"])
+
+
+def test_an_answer_is_given_though_its_beginning_could_not_be_said(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sockets.connect()
+    sockets.lines.dead.add(client.id)
+
+    def throttled(_: str) -> None:
+        raise GetError("throttled")
+
+    monkeypatch.setattr(wiring.connections(), "forget", throttled)
+
+    client.send(take_message, text="Hello")
+
+    assert len(sockets.workers.tasks) == 1
 
 
 def test_whoever_left_before_it_started_is_answered_all_the_same(sockets: Sockets) -> None:
@@ -413,6 +511,46 @@ def test_whoever_left_before_it_started_is_answered_all_the_same(sockets: Socket
     again = sockets.connect(client.caller)
     [history] = again.send(show_history)
     assert [message["text"] for message in history["messages"]] == ["Hello", "Still here?"]
+
+
+def test_history_comes_before_the_rest_of_what_it_tells(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sockets.connect()
+    ask(first)
+    board, came_back = wiring.connections(), []
+    show = board.show
+
+    def show_slowly(*told: Any) -> None:
+        show(*told)
+        time.sleep(0.1)  # a Lambda's first call through @connections takes as long
+
+    def come_back() -> None:
+        came_back.append(sockets.connect(first.caller))
+        Thread(target=lambda: came_back[0].send(show_history)).start()
+
+    monkeypatch.setattr(board, "show", show_slowly)
+    words = [step for number in range(20) for step in (0.01, TextDelta(f"{number} "))]
+    sockets.work(ScriptedAgent(TextDelta("One two "), 0.1, come_back, *words, 0.2))
+
+    [again] = came_back
+    assert again.frames[0]["type"] == "history"
+    missed = again.frames[0]["messages"][-1]["text"]
+    assert missed + sockets.lines.text(again.id) == again.frames[-2]["text"]
+
+
+def test_a_history_in_mid_answer_changes_nothing_of_the_tokens_that_come(sockets: Sockets) -> None:
+    client = sockets.connect()
+    ask(client)
+
+    sockets.work(
+        ScriptedAgent(
+            TextDelta("One "), 0.1, lambda: client.send(show_history), TextDelta("two "), 0.1
+        )
+    )
+
+    assert "history" in sockets.lines.types(client.id)
+    assert sockets.lines.text(client.id) == "One two "
 
 
 def test_a_stopped_answer_ends_where_it_was(sockets: Sockets) -> None:
@@ -580,6 +718,27 @@ def test_an_answer_to_a_deleted_conversation_is_kept_nowhere(sockets: Sockets) -
     assert "message" not in sockets.lines.types(client.id)
 
 
+def test_a_deletion_during_a_confirmation_leaves_nothing_and_the_outcome_is_told(
+    sockets: Sockets, asked: tuple[Client, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, message_id = asked
+    query = repository.TurnRow.query
+
+    def query_and_confirm(*key: Any, **how: Any) -> Any:
+        found = list(query(*key, **how))
+        monkeypatch.setattr(repository.TurnRow, "query", query)
+        client.send(confirm_proposal, messageId=message_id, accept=True)
+        return found
+
+    monkeypatch.setattr(repository.TurnRow, "query", query_and_confirm)
+    path = {"conversationId": message_id.partition("-")[0]}
+    assert call(delete_conversation, caller=client.caller, path=path).status == 200
+
+    assert sockets.actions.executed == [("cancel_order", message_id)]
+    assert [frame["type"] for frame in client.frames[-2:]] == ["message", "done"]
+    assert [row for row in repository.TurnRow.scan() if row.sk.startswith("turn#")] == []
+
+
 # --- confirmations --------------------------------------------------------------------------------
 
 
@@ -677,6 +836,53 @@ def test_an_execution_that_was_cut_short_is_repeated_under_the_same_key(
 
     assert after[0]["text"] == "It is done."
     assert sockets.actions.executed == [("cancel_order", message_id)]
+
+
+def test_an_acceptance_that_was_cut_short_cannot_be_repeated_for_ever(
+    sockets: Sockets, asked: tuple[Client, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, message_id = asked
+    sockets.actions.refusal = RuntimeError("the power went")
+    client.send(confirm_proposal, messageId=message_id, accept=True)
+    sockets.actions.refusal = None
+    later = PROPOSAL_LIFETIME + TIME_TO_REPEAT + timedelta(minutes=1)
+    monkeypatch.setattr(wiring.conversations(), "_clock", lambda: utc_now() + later)
+
+    [told] = client.send(confirm_proposal, messageId=message_id, accept=True)
+
+    assert told["code"] == "DECIDED"
+    assert "cut short" in told["message"]
+    assert sockets.actions.executed == []
+
+
+def test_whatever_comes_of_a_decision_is_told_to_all_who_show_the_conversation(
+    sockets: Sockets, asked: tuple[Client, str]
+) -> None:
+    client, message_id = asked
+    beside, elsewhere = sockets.connect(client.caller), sockets.connect(client.caller)
+    beside.send(show_history)
+
+    told = client.send(confirm_proposal, messageId=message_id, accept=True)
+
+    assert told == beside.frames[1:]
+    assert told[0]["confirms"] == message_id
+    assert elsewhere.frames == []
+
+
+def test_a_decision_keeps_the_conversation_as_any_other_use_does(
+    sockets: Sockets, asked: tuple[Client, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, message_id = asked
+    service, later = wiring.conversations(), utc_now() + timedelta(minutes=5)
+    monkeypatch.setattr(service._conversations, "_clock", lambda: later)
+
+    client.send(confirm_proposal, messageId=message_id, accept=False)
+
+    [head] = repository.HeadRow.query(
+        f"{client.caller.user_id}#{message_id.partition('-')[0]}",
+        repository.HeadRow.sk == repository.HEAD,
+    )
+    assert head.expires_at == int((later + MEMORY).timestamp())
 
 
 def test_a_message_without_a_proposal_cannot_be_confirmed(sockets: Sockets) -> None:

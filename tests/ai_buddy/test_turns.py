@@ -9,6 +9,7 @@ from ai_buddy import turns, wiring
 from ai_buddy.lines import payload
 from ai_buddy.model import TextDelta, TokensUsed
 from ai_buddy.sockets import take_message
+from supermarket import telemetry
 from support.sockets import ScriptedAgent, Sockets
 
 
@@ -45,6 +46,21 @@ def test_a_turn_leaves_numbers_and_neither_words_nor_names(
     assert "private" not in str(written)
     assert client.caller.user_id not in str(written)
     assert client.caller.email not in str(written)
+
+
+def test_a_turn_is_logged_under_the_request_that_began_it(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sockets.connect()
+    client.send(take_message, text="Hello")
+    telemetry.begin("the-frame")
+    task = payload(sockets.workers.tasks[-1])
+    telemetry.begin("something else")
+    monkeypatch.setattr(wiring, "answering", lambda: sockets.answering(ScriptedAgent()))
+
+    turns.run_turn(json.loads(task), FakeContext())
+
+    assert telemetry.correlation_id() == "the-frame"
 
 
 def test_a_turn_ends_before_its_lambda_does(

@@ -221,6 +221,22 @@ def test_stopping_gets_the_end_of_the_answer_and_nothing_of_it_reaches_the_next(
     assert kinds(chat.rest()) == []
 
 
+def test_what_another_window_decided_is_no_part_of_the_answer(
+    assistant: Assistant, chat: Conversation
+) -> None:
+    decided = ({"confirms": "c1-0"}, {"messageId": "c1-9"})
+    outcome = {"type": "message", "text": "Order 01 is placed.", **decided[0], **decided[1]}
+    done = {"type": "done", "status": "done", **decided[1]}
+    assistant.answers = lambda _: (outcome, started(), done, token("Hel"), *ending("Hello."))
+
+    frames = list(chat.say("hi"))
+
+    assert kinds(frames) == ["started", "token", "message", "done"]
+    assert frames[-2]["text"] == "Hello."
+    assistant.answers = lambda _: (outcome, done)
+    assert kinds(chat.confirm("c1-0", accept=True)) == ["message", "done"]
+
+
 def test_a_stop_that_comes_too_late_does_not_disturb_the_next_answer(
     assistant: Assistant, chat: Conversation
 ) -> None:

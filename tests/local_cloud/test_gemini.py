@@ -61,8 +61,9 @@ def user(text: str) -> dict[str, Any]:
 
 
 def called(name: str, response: Mapping[str, Any]) -> list[dict[str, Any]]:
+    call = {"functionCall": {"name": name, "args": {}}, "thoughtSignature": "c2lnbmVk"}
     return [
-        {"role": "model", "parts": [{"functionCall": {"name": name, "args": {}}}]},
+        {"role": "model", "parts": [call]},
         {"role": "user", "parts": [{"functionResponse": {"name": name, "response": response}}]},
     ]
 
@@ -148,6 +149,34 @@ def test_what_google_refuses_is_refused(address: str, http: httpx.Client, body: 
     refused = http.post(url(address), content=body)
     assert refused.status_code == 400
     assert refused.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_a_thought_comes_with_a_call_and_has_to_come_back(address: str, http: httpx.Client) -> None:
+    answer = http.post(url(address), json=request("show my cart")).json()
+    [call] = answer["candidates"][0]["content"]["parts"]
+    told = {"functionResponse": {"name": "show_cart", "response": CART_OF_TWO}}
+    back = [{"role": "model", "parts": [call]}, {"role": "user", "parts": [told]}]
+    assert http.post(url(address), json=request("show my cart", *back)).status_code == 200
+    assert http.post(url(address), json=request("x", *back, user("hello"))).status_code == 200
+
+    thoughtless = {"functionCall": call.pop("functionCall")}
+    back[0]["parts"] = [thoughtless]
+
+    assert call["thoughtSignature"]
+    refused = http.post(url(address), json=request("show my cart", *back))
+    assert refused.status_code == 400
+    assert "thought_signature" in refused.json()["error"]["message"]
+    earlier = http.post(url(address), json=request("x", *back, user("hello")))
+    assert earlier.status_code == 200  # only the present turn's are asked for
+
+
+def test_an_answer_that_is_too_long_ends_by_its_length(address: str, http: httpx.Client) -> None:
+    for text in ("", "To begin with,"):
+        fault = {"kind": "max_tokens", "text": text}
+        http.post(f"{address}/simulator/faults", json=fault).raise_for_status()
+        [candidate] = http.post(url(address), json=request("hello")).json()["candidates"]
+        assert candidate["finishReason"] == "MAX_TOKENS"
+        assert "".join(part["text"] for part in candidate["content"].get("parts", [])) == text
 
 
 def test_an_unknown_method_is_not_found(address: str, http: httpx.Client) -> None:

@@ -122,13 +122,16 @@ class Visitor:
     def tools(self) -> Mapping[str, Tool]:
         return self.tools_after(Shown())
 
-    def tools_after(self, shown: Shown) -> Mapping[str, Tool]:
-        return {tool.name: tool for tool in self.shop.toolbox.of(self.caller, shown)}
+    def tools_after(self, shown: Shown, said: str = "") -> Mapping[str, Tool]:
+        return {tool.name: tool for tool in self.shop.toolbox.of(self.caller, shown, said)}
 
-    def uses(self, name: str, **arguments: Any) -> Outcome:
-        """Run a tool with the model's arguments, about a product that was shown before."""
+    def uses(self, name: str, *, after: str | None = None, **arguments: Any) -> Outcome:
+        """Run a tool with the model's arguments, about a product that was shown before, `after`
+        words of the person that ask for just that.
+        """
         named = arguments.get("product_id")
-        tool = self.tools_after(Shown(({"id": named},) if named else ()))[name]
+        said = f"add, remove: {arguments.get('quantity')}" if after is None else after
+        tool = self.tools_after(Shown(({"id": named},) if named else ()), said)[name]
         return tool.run(tool.arguments.model_validate(arguments))
 
     def takes(self, product: Product, quantity: int = 1) -> None:

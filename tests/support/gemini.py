@@ -88,6 +88,7 @@ def gemini(address: str, *, key: str = KEY, timeout: float = 5.0) -> Iterator[An
         api_key=SecretStr(key),
         base_url=address,
         temperature=1.0,
+        reasoning_effort="low",
         timeout=timeout,
         max_retries=1,
         vertexai=False,

@@ -24,7 +24,7 @@ from ai_buddy.model import (
     TokensUsed,
     Utterance,
 )
-from ai_buddy.repository import DynamoConnections, DynamoConversations, DynamoUsage
+from ai_buddy.repository import DynamoConnections, DynamoConversations
 from ai_buddy.sockets import connect_socket
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
@@ -167,7 +167,8 @@ class Sockets:
             memory=DynamoConversations(utc_now),
             listeners=DynamoConnections(utc_now),
             lines=self.lines,
-            spending=DynamoUsage(utc_now, 20, 1000),
+            spending=wiring._usage(),
+            sessions=sessions(),
             clock=utc_now,
             ticks=time.monotonic,
             pace=pace,

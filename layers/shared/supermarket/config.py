@@ -3,6 +3,7 @@
 import os
 from decimal import Decimal
 from functools import cache
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,6 +36,7 @@ class Settings(BaseModel):
     gemini_base_url: str
     gemini_model: str
     gemini_temperature: float = Field(ge=0, le=2)
+    gemini_thinking: Literal["", "minimal", "low", "medium", "high"]
     gemini_timeout_seconds: float = Field(gt=0)
     gemini_retries: int = Field(ge=0, le=5)
     mails_per_recipient_per_hour: int = Field(ge=1)

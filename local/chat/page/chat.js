@@ -71,7 +71,10 @@ const heard = {
     busy(messages.find(one => one.status === "running")?.messageId ?? (unsaid && "soon"));
   },
   error({code, message, messageId}) {
-    if (messageId) {
+    if (code === "TOO_MANY_CONNECTIONS") { // to come back would end another window's in turn
+      line.hangUp();
+      state.textContent = `${message}. Load the page again to go on here.`;
+    } else if (messageId) {
       if (view.has(messageId)) view.fail(messageId, message);
       if (messageId === running) busy(null);
     } else if (asked) {
