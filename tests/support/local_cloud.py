@@ -29,6 +29,18 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[HOME] = str(FOLDER / str(os.getpid()))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side, what waits for a cloud goes with what computes, and the longest goes first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)  # which leaves the others in their order
+
+
+def _turn(item: pytest.Item) -> int:
+    if "own_endpoints" in getattr(item, "fixturenames", ()):
+        return 0
+    return 1 if item.get_closest_marker("e2e") else 2
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The session's cloud ends with it; should this process be killed, `--stop-with` sees to it."""
     home = Path(os.environ[HOME])
