@@ -56,6 +56,7 @@ class RefundMap(MapAttribute[str, object]):
     razorpay_refund_id = UnicodeAttribute(attr_name="razorpayRefundId", null=True)
     attempt_id = UnicodeAttribute(attr_name="attemptId", null=True)
 
+    refused_at = UnicodeAttribute(attr_name="refusedAt", null=True)
     @classmethod
     def of(cls, refund: Refund) -> Self:
         return cls(
@@ -69,6 +70,7 @@ class RefundMap(MapAttribute[str, object]):
             razorpay_refund_id=refund.razorpay_refund_id,
             attempt_id=refund.attempt_id,
         )
+            refused_at=iso(refund.refused_at) if refund.refused_at else None,
 
     def refund(self, currency: Currency) -> Refund:
         return Refund(
@@ -82,6 +84,7 @@ class RefundMap(MapAttribute[str, object]):
             razorpay_refund_id=self.razorpay_refund_id,
             attempt_id=self.attempt_id,
         )
+            refused_at=from_iso(self.refused_at) if self.refused_at else None,
 
 
 class SurplusMap(MapAttribute[str, object]):
