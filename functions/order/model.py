@@ -151,7 +151,7 @@ class Returns:
 class Order:
     """An order. `reserved_until` is set while its stock is only reserved, that is, unpaid;
     `paid_at` and `refunded_at` are when the shop heard of the money, however late that was, and
-    `returns` is what it has heard of its way back.
+    `returns` is what it has heard of its way back. A seller's part of it is not `is_whole`.
     """
 
     id: str
@@ -168,6 +168,7 @@ class Order:
     refunded_at: datetime | None = None
     tracking_number: str | None = None
     returns: Returns | None = None
+    is_whole: bool = True
 
     def moved(self, status: OrderStatus, at: datetime, by: Actor) -> Self:
         """The order one step further; Conflict where the table of states has no such step."""
@@ -251,6 +252,8 @@ class Order:
         own = tuple(line for line in self.lines if line.seller_id == caller.user_id)
         if not own:
             return None
-        # tax, shipping and what went back of all lines are the customer's and the shop's affair
+        # tax, shipping and what went back of all lines are the customer's and the shop's affair;
+        # that all of it goes back tells the seller why there is nothing to be sent
         pricing = NO_CHARGES.price(own, self.pricing.subtotal.currency)
-        return replace(self, lines=own, pricing=pricing, returns=None)
+        returns = self.returns if self.is_going_back else None
+        return replace(self, lines=own, pricing=pricing, returns=returns, is_whole=False)

@@ -208,13 +208,18 @@ class OrderView(View):
             total_price=MoneyView.of(order.pricing.total),
             shipping_address=AddressView.of(order.shipping_address),
             payment=PaymentView(status=order.payment_status),
-            refunds=RefundsView.of(order.returns) if order.returns else None,
+            refunds=_refunds(order),
             timeline=[StepView.of(step) for step in order.timeline],
             tracking_number=order.tracking_number,
             reserved_until=order.reserved_until,
             created_at=order.created_at,
             updated_at=order.updated_at,
         )
+
+
+def _refunds(order: Order) -> RefundsView | None:
+    """The sums are those of the whole order: nothing for one of its sellers."""
+    return RefundsView.of(order.returns) if order.returns and order.is_whole else None
 
 
 class ShownOrder(View):

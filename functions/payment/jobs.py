@@ -8,7 +8,10 @@ from supermarket.clock import new_id
 
 # what a page may take: a hundred records, each with its own reads, writes and calls
 MILLISECONDS_PER_PAGE = 60_000
-COUNTED = ("checked", "mended", "driven", "drift", "failed", "overtaken", "stopped")
+COUNTED = (
+    *("checked", "mended", "drift", "failed", "overtaken", "stopped"),
+    *("driven", "undriven", "overdue"),
+)
 
 
 def reconcile_payments(_event: Any, context: Any) -> dict[str, int | bool]:

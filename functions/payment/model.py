@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Self
@@ -13,6 +13,7 @@ from supermarket.money import Currency, Money
 
 MINIMUM_MINOR = 100  # Razorpay takes no payment below one rupee or dollar
 THE_SHOP = "shop"  # asks for money to go back by itself, and only when all of it is owed
+PATIENCE = timedelta(days=3)  # with Razorpay's refusals of what is owed, before a person has to act
 
 
 class PaymentStatus(StrEnum):
@@ -167,7 +168,8 @@ class Unreadable:
 @dataclass(frozen=True)
 class Refund:
     """Money that goes back. `requested_by` is an admin's id, or the name of the machine at work;
-    `attempt_id` is the surplus attempt whose money it is, if it is not that of the payment itself.
+    `attempt_id` is the surplus attempt whose money it is, if it is not that of the payment itself;
+    `refused_at` is when Razorpay refused for the first time what is wanted all the same.
     """
 
     id: str
@@ -179,6 +181,7 @@ class Refund:
     status: RefundStatus = RefundStatus.REQUESTED
     razorpay_refund_id: str | None = None
     attempt_id: str | None = None
+    refused_at: datetime | None = None
 
     @classmethod
     def requested(cls, id_: str, amount: Money, reason: str, by: str, at: datetime) -> Self:
@@ -219,6 +222,10 @@ class Refund:
     @property
     def is_processed(self) -> bool:
         return self.status is RefundStatus.PROCESSED
+
+    def is_given_up(self, now: datetime) -> bool:
+        """Whether Razorpay has refused it for so long that it will not take it by itself."""
+        return self.refused_at is not None and now - self.refused_at >= PATIENCE
 
     def is_meant_by(self, record: RazorpayRefund) -> bool:
         if self.razorpay_refund_id is not None:
@@ -281,9 +288,11 @@ class Surplus:
 class Payment:
     """The one payment of an order. `version` grows with every change, so that no change is lost.
 
-    `declined` are the attempts known to have failed: each of them counts once, however often it is
-    reported. `surplus` are those that took the money again; they and their refunds leave the
-    payment's own state as it is.
+    `failure` is why it failed the last time; that its order is gone stays written there when its
+    money comes all the same, and is written there when it had come before. `declined` are the
+    attempts known to have failed: each of them counts once, however often it is reported. `surplus`
+    are those that took the money again; they and their refunds leave the payment's own state as it
+    is.
     """
 
     id: str
@@ -323,7 +332,19 @@ class Payment:
     @property
     def is_called_off(self) -> bool:
         """Whether its order is gone, so that no more money should be taken."""
-        return self.status is PaymentStatus.FAILED and self.failure is not Failure.DECLINED
+        return self.status is PaymentStatus.FAILED and self.is_of_gone_order
+
+    @property
+    def is_of_gone_order(self) -> bool:
+        """Whether its order is known to be gone, paid or not."""
+        return self.failure is not None and self.failure is not Failure.DECLINED
+
+    @property
+    def owes_its_price(self) -> bool:
+        """Whether all of the money that completed it is to go back, since its order is gone."""
+        # of older payments only what the shop has asked for tells so
+        asked = any(refund.requested_by == THE_SHOP for refund in self.own_refunds)
+        return self.is_of_gone_order or asked
 
     @property
     def open_refunds(self) -> tuple[Refund, ...]:
@@ -337,8 +358,8 @@ class Payment:
 
     @property
     def waits_for_a_person(self) -> bool:
-        """Whether Razorpay could not make what is owed: asking again would end the same way."""
-        return any(one.is_failed_there and one.requested_by == THE_SHOP for one in self.own_refunds)
+        """Whether Razorpay did not make what is owed: asking again would end the same way."""
+        return self.owes_its_price and bool(self.refundable.minor)
 
     @property
     def attempts(self) -> frozenset[str]:
@@ -394,9 +415,7 @@ class Payment:
 
     def owes(self, attempt_id: str) -> bool:
         """Whether all that an attempt took is to go back: it is surplus, or the order is gone."""
-        if attempt_id != self.razorpay_payment_id:
-            return True
-        return any(refund.requested_by == THE_SHOP for refund in self.own_refunds)
+        return attempt_id != self.razorpay_payment_id or self.owes_its_price
 
     def left_of(self, attempt_id: str) -> Money:
         """What an attempt took and is neither back nor on its way."""
@@ -472,6 +491,15 @@ class Payment:
         rest = Refund.requested(refund_id, self.refundable, reason, by, at)
         return self.with_refund(rest, at)
 
+    def orphaned(self, failure: Failure, refund_id: str, at: datetime) -> Self:
+        """A paid one whose order is gone: that is known from now on, and what is left of it wanted
+        back.
+        """
+        known = self._changed(at, failure=failure)
+        if not known.refundable.minor:
+            return known
+        return known.given_back(refund_id, failure.refund_reason, THE_SHOP, at)
+
     def surplus_given_back(
         self, attempt_id: str, refund_id: str, reason: str, by: str, at: datetime
     ) -> Self:
@@ -479,24 +507,34 @@ class Payment:
         refund = Refund.requested(refund_id, self.price, reason, by, at)
         return self.with_refund(replace(refund, attempt_id=attempt_id), at)
 
-    def refused(self, refund_id: str, spare_id: str, at: datetime) -> Self:
-        """With a refund that Razorpay will not make. What is owed stays wanted: the refund waits,
-        as long as there is money for it; otherwise one over the rest takes its place.
+    def fitted(self, refund_id: str, spare_id: str, at: datetime) -> Self:
+        """With no more wanted by a refund of what is owed than is left, since some of it went back
+        without us: one over the rest takes its place. Itself when there is money for all of it.
+        """
+        refund = self.refund_of_id(refund_id)
+        attempt_id = self.attempt_of(refund)
+        if attempt_id is None or refund.is_sent or not self.owes(attempt_id):
+            return self
+        ended = self.with_refund(refund.moved(RefundStatus.FAILED, at), at)
+        rest = ended.left_of(attempt_id)
+        if rest.minor >= refund.amount.minor:
+            return self
+        if not rest.minor:
+            return ended
+        smaller = Refund.requested(spare_id, rest, refund.reason, THE_SHOP, at)
+        return ended.with_refund(replace(smaller, attempt_id=refund.attempt_id), at)
+
+    def refused(self, refund_id: str, at: datetime) -> Self:
+        """With a refund that Razorpay will not make. What is owed stays wanted, though not for
+        ever; itself when that is known.
         """
         refund = self.refund_of_id(refund_id)
         attempt_id = self.attempt_of(refund)
         if attempt_id is None or refund.is_sent:
             return self
-        failed = self.with_refund(refund.moved(RefundStatus.FAILED, at), at)
-        if not self.owes(attempt_id):
-            return failed
-        rest = failed.left_of(attempt_id)
-        if rest.minor >= refund.amount.minor:
-            return self
-        if not rest.minor:
-            return failed
-        smaller = Refund.requested(spare_id, rest, refund.reason, THE_SHOP, at)
-        return failed.with_refund(replace(smaller, attempt_id=refund.attempt_id), at)
+        if self.owes(attempt_id) and not refund.is_given_up(at):
+            return self.with_refund(replace(refund, refused_at=refund.refused_at or at), at)
+        return self.with_refund(refund.moved(RefundStatus.FAILED, at), at)
 
     def told_of(self, record: RazorpayRefund, spare_id: str, at: datetime) -> Self:
         """With what Razorpay's record of a refund says; NotThisPayment when it cannot be its."""

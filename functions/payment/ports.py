@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from payment.ledger import Entry
@@ -56,10 +57,13 @@ class Payments(Protocol):
         """The payment that this attempt took money for."""
 
     def refunding(self, limit: int) -> list[str]:
-        """Ids of payments with refunds whose end is not known: first those that Razorpay has not
-        heard of, then the others, each those unchanged longest first. A change of this very moment
-        may be missing.
+        """Ids of payments with refunds whose end is not known: by turns one that Razorpay has not
+        heard of and one of the others, each those first that were left alone longest. A change of
+        this very moment may be missing.
         """
+
+    def put_last(self, payment_id: str, at: datetime) -> None:
+        """Let the others of those with open refunds come first the next time."""
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
         """Keep a new payment; Overtaken when its order has one already."""

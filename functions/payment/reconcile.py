@@ -32,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error.message)
     if report.checkpoint is None or not report.is_finished:
         return _failed("\nStopped on the way; the same command goes on from here")
-    sys.stdout.write(f"\n{_summary(report)}\n")
+    sys.stdout.write(f"\n{_summary(report)}\n{_refunds(report)}\n")
     # what an earlier run of the same command found before it stopped counts as well
-    return DRIFT if report.checkpoint.found or report.found else CLEAN
+    return DRIFT if report.checkpoint.found else CLEAN
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,6 +89,13 @@ def _summary(report: "Report") -> str:
     counts = report.counts
     told = ("checked", "mended", "drift", "failed")
     return ", ".join(f"{counts[name]} {name}" for name in told)
+
+
+def _refunds(report: "Report") -> str:
+    """Of the whole shop, whatever days were asked for."""
+    counts = report.counts
+    told = ("driven", "undriven", "overdue")
+    return "Open refunds: " + ", ".join(f"{counts[name]} {name}" for name in told)
 
 
 def _failed(reason: str) -> int:

@@ -117,7 +117,8 @@ class Drift:
 
 @dataclass
 class Report:
-    """What a run did. Drift counts again each time it is seen, though it is told only once.
+    """What a run did. Drift counts again each time it is seen, though it is told only once; what is
+    seen at the shop's open refunds, which are of no window, counts apart (`undriven`, `overdue`).
     `unanswered` is how many records in a row Razorpay gave no answer about.
     """
 
@@ -142,7 +143,10 @@ class OwnPayments(Protocol):
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
 
     def refunding(self, limit: int) -> list[str]:
-        """Ids of payments with refunds whose end is not known, those that wait to be sent first."""
+        """Ids of payments with refunds whose end is not known, left alone longest first."""
+
+    def put_last(self, payment_id: str, at: datetime) -> None:
+        """Let the others of those with open refunds come first the next time."""
 
     def created_between(
         self, since: datetime, until: datetime, after: str, count: int
@@ -447,23 +451,35 @@ class Reconciliation:
         return self._records.attempt(attempt_id).is_taken
 
     def _drive_refunds(self, goes_on: GoesOn, report: Report) -> None:
-        """Refunds that were wanted and not sent, or whose end nobody has told."""
+        """Refunds that were wanted and not sent, or whose end nobody has told. Those that there is
+        no time for are looked at all the same: somebody may have waited long for that money.
+        """
         ends = self._clock() + TIME_FOR_REFUNDS
         for payment_id in self._payments.refunding(REFUNDS_PER_RUN):
-            if not goes_on() or self._clock() > ends:
-                return
+            if not goes_on():
+                break
+            drives = self._clock() <= ends and report.unanswered < DOWN_AFTER
             try:
-                self._drive(payment_id, report)
-            except Exception:
-                telemetry.logger.exception("refunds not driven", extra={"payment_id": payment_id})
-                report.counts["failed"] += 1
+                self._look_after(payment_id, report, drives=drives)
+            except Exception as trouble:
+                report.unanswered = report.unanswered + 1 if _is_silence(trouble) else 0
+                report.counts["undriven"] += 1
+                _log_undriven(payment_id, trouble)
+        report.unanswered = 0
 
-    def _drive(self, payment_id: str, report: Report) -> None:
+    def _look_after(self, payment_id: str, report: Report, *, drives: bool) -> None:
         try:
-            self._mending.drive_refunds(payment_id)
-            report.counts["driven"] += 1
+            if drives:
+                self._drive(payment_id, report)
         finally:
             self._report_overdue(payment_id, report)
+
+    def _drive(self, payment_id: str, report: Report) -> None:
+        # first of all, for whatever stops this one must not keep the others waiting
+        self._payments.put_last(payment_id, self._clock())
+        self._mending.drive_refunds(payment_id)
+        report.counts["driven"] += 1
+        report.unanswered = 0
 
     def _report_overdue(self, payment_id: str, report: Report) -> None:
         """Whatever keeps Razorpay from making a refund, somebody waits for that money."""
@@ -471,12 +487,16 @@ class Reconciliation:
         for refund in payment.open_refunds if payment else ():
             if not refund.is_sent and refund.requested_at < since:
                 details = f"{_money(refund.amount)} are to go back, and Razorpay has not taken them"
-                self._report("missing_there", refund.id, details, payment, report)
+                report.counts["overdue"] += 1
+                self._tell("missing_there", refund.id, details, payment)
 
     def _report(
         self, kind: Kind, subject_id: str, details: str, payment: Payment | None, report: Report
     ) -> None:
         report.counts["drift"] += 1
+        self._tell(kind, subject_id, details, payment)
+
+    def _tell(self, kind: Kind, subject_id: str, details: str, payment: Payment | None) -> None:
         drift = Drift(
             subject_id=subject_id,
             kind=kind,
@@ -501,6 +521,16 @@ class Reconciliation:
 def _is_silence(trouble: Exception) -> bool:
     """Whether Razorpay gave no answer, rather than one that says something of the record."""
     return isinstance(trouble, Unavailable) and not isinstance(trouble, ABOUT_ONE_RECORD)
+
+
+def _log_undriven(payment_id: str, trouble: Exception) -> None:
+    """What Razorpay does not take now is no defect: it is told when it has lasted too long."""
+    named = {"payment_id": payment_id}
+    if isinstance(trouble, Unavailable):
+        named["trouble"] = trouble.message
+        telemetry.logger.warning("refunds not driven", extra=named)
+    else:
+        telemetry.logger.error("refunds not driven", exc_info=trouble, extra=named)
 
 
 def _is_still_owed(payment: Payment, record: RazorpayRefund) -> bool:

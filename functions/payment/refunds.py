@@ -10,6 +10,7 @@ from decimal import Decimal
 from payment.changes import AlsoWrite, Changes
 from payment.model import (
     THE_SHOP,
+    Failure,
     NotThisPayment,
     Payment,
     RazorpayRefund,
@@ -72,19 +73,30 @@ class Refunds:
             raise BadGateway(REFUSED)
         return payment, refund
 
-    def give_back(self, payment_id: str, reason: str) -> Payment:
-        """All that is left goes back, since its order is gone. Doing it again changes nothing."""
+    def give_back(self, payment_id: str, failure: Failure) -> None:
+        """All that is left goes back, since its order is gone. Doing it again changes nothing, also
+        when Razorpay did not make it: a person sees to that.
+        """
         for _ in range(TRIES):
             payment = self._find(payment_id)
-            if not payment.refundable.minor:
-                return self.drive(payment_id)
-            after = payment.given_back(self._new_id(), reason, THE_SHOP, self._clock())
+            if payment.is_refunded or payment.owes_its_price:
+                break
+            after = payment.orphaned(failure, self._new_id(), self._clock())
             try:
                 self._changes.commit(payment, after, "refund requested", THE_SHOP)
             except Overtaken:
                 continue
-            return self.drive(payment_id)
-        raise Conflict(BUSY)
+            break
+        else:
+            raise Conflict(BUSY)
+        self.drive_now_or_later(payment_id)
+
+    def drive_now_or_later(self, payment_id: str) -> None:
+        """`drive`; what Razorpay does not take now is written down, so that the job sends it."""
+        try:
+            self.drive(payment_id)
+        except Unavailable:
+            telemetry.logger.warning("refunds wait to be sent", extra={"payment_id": payment_id})
 
     def drive(self, payment_id: str) -> Payment:
         """Ask Razorpay how the open refunds of a payment are, and send those it knows nothing
@@ -95,6 +107,8 @@ class Refunds:
         for attempt_id in filter(None, attempts):
             for record in self._razorpay.refunds_of(attempt_id):
                 payment = self.learn(record) or payment
+        for refund in payment.open_refunds:
+            payment = self._fitted(payment, refund.id)
         for refund in payment.open_refunds:
             payment = self._sent(payment, payment.refund_of_id(refund.id))
         return payment
@@ -180,18 +194,36 @@ class Refunds:
         """
         for record in self._razorpay.refunds_of(attempt_id):
             payment = self.learn(record) or payment
+        fitted = self._fitted(payment, refund.id)
+        if fitted.refund_of_id(refund.id).is_sent:
+            return self._sent_instead(payment, fitted)
         for _ in range(TRIES):
             before = self._find(payment.id)
-            after = before.refused(refund.id, self._new_id(), self._clock())
-            if after == before:
-                _report_waiting(after, refund.id)
-                return after
-            try:
-                self._changes.commit(before, after, "refund refused", RAZORPAY)
-            except Overtaken:
-                continue
+            after = before.refused(refund.id, self._clock())
+            if after != before:
+                try:
+                    self._changes.commit(before, after, "refund refused", RAZORPAY)
+                except Overtaken:
+                    continue
+            _report_waiting(before, after, refund.id)
             _report_failures(before, after)
-            return self._sent_instead(before, after)
+            return after
+        raise Conflict(BUSY)
+
+    def _fitted(self, payment: Payment, refund_id: str) -> Payment:
+        """The payment after a refund of what is owed was brought down to what is left. That is no
+        failure: the customer has the money.
+        """
+        for _ in range(TRIES):
+            after = payment.fitted(refund_id, self._new_id(), self._clock())
+            if after == payment:
+                return payment
+            try:
+                self._changes.commit(payment, after, "refund fitted", RAZORPAY)
+            except Overtaken:
+                payment = self._find(payment.id)
+                continue
+            return after
         raise Conflict(BUSY)
 
     def _sent_instead(self, before: Payment, after: Payment) -> Payment:
@@ -231,12 +263,16 @@ def _report_failures(before: Payment, after: Payment) -> None:
             telemetry.count("RefundsFailed")
 
 
-def _report_waiting(payment: Payment, refund_id: str) -> None:
-    """What is owed and refused waits, for as long as it takes; a person should know why."""
-    if not payment.refund_of_id(refund_id).is_sent:
-        named = {"payment_id": payment.id, "refund_id": refund_id}
-        telemetry.logger.error("Razorpay refuses a refund that is owed", extra=named)
-        telemetry.count("RefundsFailed")
+def _report_waiting(before: Payment, after: Payment, refund_id: str) -> None:
+    """What is owed and refused waits; a person should know why, and be told once."""
+    if after.refund_of_id(refund_id).is_sent:
+        return
+    named = {"payment_id": after.id, "refund_id": refund_id}
+    if after == before:
+        telemetry.logger.warning("Razorpay still refuses a refund that is owed", extra=named)
+        return
+    telemetry.logger.error("Razorpay refuses a refund that is owed", extra=named)
+    telemetry.count("RefundsFailed")
 
 
 def _report_returns(payment: Payment, record: RazorpayRefund) -> None:

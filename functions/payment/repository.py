@@ -5,7 +5,7 @@ held against Razorpay's records.
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from typing import Any, Self
 
 from pynamodb.attributes import (
@@ -15,6 +15,7 @@ from pynamodb.attributes import (
     UnicodeAttribute,
     UnicodeSetAttribute,
 )
+from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
@@ -55,6 +56,7 @@ class RefundMap(MapAttribute[str, object]):
     status = UnicodeAttribute()
     razorpay_refund_id = UnicodeAttribute(attr_name="razorpayRefundId", null=True)
     attempt_id = UnicodeAttribute(attr_name="attemptId", null=True)
+    refused_at = UnicodeAttribute(attr_name="refusedAt", null=True)
 
     @classmethod
     def of(cls, refund: Refund) -> Self:
@@ -68,6 +70,7 @@ class RefundMap(MapAttribute[str, object]):
             status=refund.status.value,
             razorpay_refund_id=refund.razorpay_refund_id,
             attempt_id=refund.attempt_id,
+            refused_at=iso(refund.refused_at) if refund.refused_at else None,
         )
 
     def refund(self, currency: Currency) -> Refund:
@@ -81,6 +84,7 @@ class RefundMap(MapAttribute[str, object]):
             status=RefundStatus(self.status),
             razorpay_refund_id=self.razorpay_refund_id,
             attempt_id=self.attempt_id,
+            refused_at=from_iso(self.refused_at) if self.refused_at else None,
         )
 
 
@@ -93,8 +97,8 @@ class SurplusMap(MapAttribute[str, object]):
 
 
 class ByRefunding(GlobalSecondaryIndex["PaymentRow"]):
-    """Only the payments with refunds that are not at their end, by their last change; those with
-    one that Razorpay has not heard of are apart.
+    """Only the payments with refunds that are not at their end, by when they were changed or asked
+    after last; those with one that Razorpay has not heard of are apart.
     """
 
     class Meta:
@@ -251,7 +255,16 @@ class DynamoPayments:
 
     def refunding(self, limit: int) -> list[str]:
         rows = (PaymentRow.by_refunding.query(state, limit=limit) for state in (UNSENT, SENT))
-        return [row.payment_id for row in islice(chain.from_iterable(rows), limit)]
+        in_turn = filter(None, chain.from_iterable(zip_longest(*rows)))
+        return [row.payment_id for row in islice(in_turn, limit)]
+
+    def put_last(self, payment_id: str, at: datetime) -> None:
+        row = PaymentRow(_payment_key(payment_id))
+        try:
+            row.update([PaymentRow.updated_at.set(iso(at))], PaymentRow.refunding.exists())
+        except UpdateError as refused:
+            if refused.cause_response_code != "ConditionalCheckFailedException":
+                raise
 
     def created_between(
         self, since: datetime, until: datetime, after: str, count: int

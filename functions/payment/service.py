@@ -202,14 +202,16 @@ class PaymentService:
         payment = self._payments.find(payment_id)
         if payment is not None and (gone := self._orphaned(payment)):
             self.call_off(payment.order_id, _failure(gone))
-        self.drive_refunds(payment_id)
+        self._refunds.drive_now_or_later(payment_id)
 
     def call_off(self, order_id: str, failure: Failure) -> None:
-        """The order is cancelled: its open payment fails; money that was taken goes back."""
+        """The order is cancelled: its open payment fails; money that was taken goes back, now or
+        when Razorpay takes it.
+        """
         for _ in range(TRIES):
             payment = self._payments.find_by_order(order_id)
             if payment is not None and payment.is_paid:
-                self._refunds.give_back(payment.id, failure.refund_reason)
+                self._refunds.give_back(payment.id, failure)
                 return
             if payment is None or payment.is_called_off:
                 return

@@ -152,7 +152,7 @@ def the_ledger_tells_what_razorpay_did(shop: MoneyShop) -> None:
 
 def only_cancelled_orders_are_given_back_unasked(shop: MoneyShop) -> None:
     for payment in shop.payments.all():
-        if any(refund.requested_by == THE_SHOP for refund in payment.own_refunds):
+        if payment.owes_its_price or any(r.requested_by == THE_SHOP for r in payment.own_refunds):
             assert shop.orders.kept[payment.order_id].status is OrderStatus.CANCELLED
 
 

@@ -22,6 +22,7 @@ from order.model import (
     PaymentStatus,
     Returns,
 )
+from order.schemas import OrderView
 from order.service import GRACE, Cancelled, Moved
 from supermarket.caller import Caller, Role
 from supermarket.contracts import (
@@ -543,6 +544,18 @@ def test_what_goes_back_is_its_customers_to_see_and_not_its_sellers(shop: Little
     shop.service.follow_refunds(order.id, returns)
     assert shop.service.look_at(order.id, ASHA).returns == returns
     assert shop.service.look_at(order.id, SELLER).returns is None
+
+
+def test_a_seller_sees_why_an_order_whose_money_goes_back_is_not_to_be_sent(
+    shop: LittleShop,
+) -> None:
+    order = brought_to(shop, OrderStatus.CONFIRMED)
+    shop.service.follow_refunds(order.id, Returns(Money.zero(Currency.INR), order.pricing.total, 3))
+    for caller in (ASHA, SELLER):
+        seen = shop.service.look_at(order.id, caller)
+        assert seen.payment_status is PaymentStatus.REFUND_PENDING
+        # but not how much that is, for it includes tax, shipping and other sellers' goods
+        assert (OrderView.of(seen).refunds is None) is (caller is SELLER)
 
 
 @pytest.mark.parametrize(("caller", "by"), [(SELLER, Actor.SELLER), (ADMIN, Actor.ADMIN)])

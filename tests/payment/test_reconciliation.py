@@ -13,6 +13,7 @@ from payment.model import (
     THE_SHOP,
     Attempt,
     AttemptStatus,
+    Failure,
     ForeignMoney,
     Payment,
     PaymentStatus,
@@ -418,17 +419,104 @@ def test_a_refund_that_razorpay_does_not_take_for_long_is_missing_there(
 
     monkeypatch.setattr(shop.mending, "drive_refunds", refuse)
     report = shop.run()
-    assert (report.counts["failed"], report.counts["drift"]) == (1, drift)
+    assert (report.counts["undriven"], report.counts["overdue"]) == (1, drift)
     assert shop.drift == [("01JD9F", "missing_there")] * drift
+    assert report.found == 0  # in the window that was walked
 
 
-@pytest.mark.parametrize(("by", "drift"), [(THE_SHOP, ["different_state"]), ("an admin", [])])
+def waiting(shop: Shop, refund_id: str, since: datetime) -> Payment:
+    """A payment of long ago, with a refund that Razorpay has not taken."""
+    payment = shop.opens(NOON - timedelta(days=30))
+    paid = payment.completed(shop.records.takes(payment, payment.created_at), since)
+    return shop.payments.keep(paid.given_back(refund_id, "why", THE_SHOP, since))
+
+
+def test_refunds_that_are_stuck_keep_no_other_waiting(
+    shop: Shop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3 * TIME_FOR_REFUNDS // timedelta(minutes=1) * 60):
+        waiting(shop, f"stuck {number}", NOON - timedelta(days=9) + timedelta(seconds=number))
+    new = waiting(shop, "new", NOON - timedelta(days=2))
+
+    def refused(payment_id: str) -> Payment:
+        clock.advance(timedelta(seconds=1))
+        shop.mending.driven.append(payment_id)
+        return shop.payments.kept[payment_id]  # it stays as it is
+
+    monkeypatch.setattr(shop.mending, "drive_refunds", refused)
+    shop.run()
+    assert new.id not in shop.mending.driven
+    assert ("new", "missing_there") in shop.drift  # there was no time to ask, but to tell
+    for _ in range(3):
+        clock.advance(timedelta(minutes=15))
+        shop.run()
+    assert new.id in shop.mending.driven
+
+
+def test_a_razorpay_that_answers_nothing_about_several_refunds_is_asked_after_no_more_of_them(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = [waiting(shop, f"{n}", NOON - timedelta(days=2)).id for n in range(DOWN_AFTER + 2)]
+    asked: list[str] = []
+
+    def unanswered(payment_id: str) -> Payment:
+        asked.append(payment_id)
+        raise Unavailable("Razorpay does not answer")
+
+    monkeypatch.setattr(shop.mending, "drive_refunds", unanswered)
+    report = shop.run()
+    assert asked == ids[:DOWN_AFTER]
+    assert report.is_finished
+    counts = report.counts
+    assert (counts["undriven"], counts["overdue"]) == (DOWN_AFTER, len(ids))
+    levels = {r.levelname for r in caplog.records if r.message == "refunds not driven"}
+    assert levels == {"WARNING"}
+
+
+def test_what_razorpay_does_not_take_now_keeps_it_from_being_asked_after_no_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(DOWN_AFTER + 2):
+        waiting(shop, f"{number}", NOON)
+
+    def refuse(_: str) -> Payment:
+        raise NotNow("not enough balance")
+
+    monkeypatch.setattr(shop.mending, "drive_refunds", refuse)
+    assert shop.run().counts["undriven"] == DOWN_AFTER + 2
+
+
+def test_a_defect_at_a_refund_is_an_error_and_stops_none_of_the_rest(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(2):
+        waiting(shop, f"{number}", NOON)
+
+    def stumble(_: str) -> Payment:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(shop.mending, "drive_refunds", stumble)
+    report = shop.run()
+    assert (report.counts["undriven"], report.is_finished) == (2, True)
+    assert [r.levelname for r in caplog.records] == ["ERROR"] * 2
+
+
+@pytest.mark.parametrize(
+    ("by", "gone", "drift"),
+    [
+        (THE_SHOP, None, ["different_state"]),
+        ("an admin", None, []),
+        ("an admin", Failure.ORDER_CANCELLED, ["different_state"]),
+    ],
+)
 def test_money_that_is_owed_and_that_razorpay_could_not_give_back_is_reported(
-    shop: Shop, by: str, drift: list[str]
+    shop: Shop, by: str, gone: Failure | None, drift: list[str]
 ) -> None:
     payment = shop.opens()
     attempt = shop.records.takes(payment, BEGAN)
     wanted = payment.completed(attempt, BEGAN).given_back("01JD9F", "why", by, BEGAN)
+    if gone:
+        wanted = wanted.orphaned(gone, "unused", BEGAN)
     record = RazorpayRefund("rfnd_1", attempt.id, wanted.price, RefundStatus.FAILED, "01JD9F")
     shop.mending.refunds["rfnd_1"] = shop.payments.keep(wanted.told_of(record, "x", BEGAN))
     shop.records.refunds.append(Dated(BEGAN, record))

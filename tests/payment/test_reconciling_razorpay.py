@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from local.razorpay import create_app
 from payment import jobs, reconcile, wiring
 from payment.gateways import RazorpayApi
-from payment.model import Failure, Payment, PaymentStatus
+from payment.model import Attempt, AttemptStatus, Failure, Payment, PaymentStatus
 from payment.reconciliation import PAGE
 from payment.repository import DynamoPayments
 from supermarket.clock import new_id, utc_now
@@ -230,6 +230,23 @@ def test_by_hand_drift_and_trouble_are_seen_in_the_exit_code(
     assert "goes on from here" in capsys.readouterr().err
     shop.control("faults", status=500, times=0, path="/v1/orders")
     assert reconcile.main(arguments) == reconcile.DRIFT
+
+
+def test_a_refund_that_waits_elsewhere_is_told_but_is_no_drift_of_a_range_by_hand(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payment, at = shop.opens(), utc_now() - timedelta(days=2)
+    unknown = Attempt("pay_Unknown00000001", None, 0, "INR", AttemptStatus.CAPTURED)
+    wanted = payment.completed(unknown, at).given_back(new_id(), "why", "an admin", at)
+    transaction = DynamoTransaction()
+    shop.payments.save(payment, wanted, transaction)
+    transaction.commit()
+    arguments = ["--from=2026-11-01", "--to=2026-11-01", "--razorpay", shop.address]
+    assert reconcile.main(arguments) == reconcile.CLEAN
+    told = capsys.readouterr().out
+    assert "0 checked, 0 mended, 0 drift, 0 failed" in told
+    assert "Open refunds: 0 driven, 1 undriven, 1 overdue" in told
+    assert events()["PaymentDriftFound"] == 1
 
 
 def test_a_range_that_ends_before_it_begins_is_refused(

@@ -192,17 +192,61 @@ def test_a_refund_that_waits_to_be_sent_comes_before_all_that_are_on_their_way(
     assert payments.refunding(1) == [unsent.id]
 
 
+def wanting_back(store: Store, minutes: int, *, is_sent: bool = False) -> str:
+    """The id of a payment with a refund that was asked for so many minutes after noon."""
+    payment = keep(store, a_payment(a_caller()))
+    at = NOON + timedelta(minutes=minutes)
+    captured = replace(attempt(payment), id=f"pay_{minutes}")
+    wanted = payment.completed(captured, at).given_back(new_id(), "why", "shop", at)
+    if is_sent:
+        (refund,) = wanted.refunds
+        wanted = wanted.with_refund(refund.moved(RefundStatus.PENDING, at, f"rfnd_{minutes}"), at)
+    return save(store, payment, wanted).id
+
+
 def test_of_those_with_open_refunds_the_oldest_come_first(store: Store) -> None:
     payments, _ = store
-    found = []
-    for minutes in (3, 1, 2):
-        payment = keep(store, a_payment(a_caller()))
-        at = NOON + timedelta(minutes=minutes)
-        captured = replace(attempt(payment), id=f"pay_{minutes}")
-        done = payment.completed(captured, at).given_back(new_id(), "why", "shop", at)
-        save(store, payment, done)
-        found.append((at, payment.id))
-    assert payments.refunding(2) == [id_ for _, id_ in sorted(found)][:2]
+    found = {minutes: wanting_back(store, minutes) for minutes in (3, 1, 2)}
+    assert payments.refunding(2) == [found[1], found[2]]
+
+
+def test_refunds_that_wait_to_be_sent_and_those_on_their_way_take_turns(store: Store) -> None:
+    payments, _ = store
+    unsent = [wanting_back(store, minutes) for minutes in (1, 2, 3)]
+    sent = [wanting_back(store, minutes, is_sent=True) for minutes in (4, 5)]
+    in_turn = [unsent[0], sent[0], unsent[1], sent[1], unsent[2]]
+    assert payments.refunding(10) == in_turn
+    assert payments.refunding(3) == in_turn[:3]
+
+
+def test_one_that_was_asked_after_comes_last_the_next_time_and_can_be_changed_as_before(
+    store: Store,
+) -> None:
+    payments, _ = store
+    first, second = (wanting_back(store, minutes) for minutes in (1, 2))
+    read = payments.find(first)
+    assert read is not None
+    at = NOON + timedelta(minutes=3)
+    payments.put_last(first, at)
+    assert payments.refunding(10) == [second, first]
+    assert payments.find(first) == replace(read, updated_at=at)
+    (refund,) = read.refunds
+    done = read.with_refund(refund.moved(RefundStatus.PROCESSED, at, "rfnd_1"), at)
+    save(store, read, done)
+    payments.put_last(first, at + timedelta(minutes=1))  # nothing of it is open any more
+    assert payments.find(first) == done
+    payments.put_last(new_id(), at)
+    assert payments.refunding(10) == [second]
+
+
+def test_it_is_kept_since_when_razorpay_refuses_what_is_owed(store: Store) -> None:
+    payments, _ = store
+    read = payments.find(wanting_back(store, 1))
+    assert read is not None
+    refused = save(store, read, read.refused(read.refunds[0].id, LATER))
+    assert payments.find(read.id) == refused
+    assert refused.refunds[0].refused_at == LATER
+    assert refused.refused(read.refunds[0].id, LATER + timedelta(hours=1)) == refused
 
 
 @pytest.mark.parametrize("kind", ["memory", "dynamodb"])

@@ -159,8 +159,16 @@ class InMemoryPayments:
 
     def refunding(self, limit: int) -> list[str]:
         found = [payment for payment in self._by_id.values() if payment.open_refunds]
-        in_turn = sorted(found, key=lambda p: (not p.has_unsent_refund, p.updated_at))
-        return [payment.id for payment in in_turn][:limit]
+        oldest = sorted(found, key=lambda payment: payment.updated_at)
+        unsent = [payment.id for payment in oldest if payment.has_unsent_refund]
+        sent = [payment.id for payment in oldest if not payment.has_unsent_refund]
+        in_turn = itertools.chain.from_iterable(itertools.zip_longest(unsent, sent))
+        return [id_ for id_ in in_turn if id_ is not None][:limit]
+
+    def put_last(self, payment_id: str, at: datetime) -> None:
+        payment = self._by_id.get(payment_id)
+        if payment and payment.open_refunds:
+            self._by_id[payment_id] = replace(payment, updated_at=at)
 
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
         return self.find(self._by_razorpay_order.get(razorpay_order_id, ""))

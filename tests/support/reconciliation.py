@@ -146,7 +146,11 @@ class FakeOwnPayments:
         return next(found, None)
 
     def refunding(self, limit: int) -> list[str]:
-        return [p.id for p in self.kept.values() if p.open_refunds][:limit]
+        found = [p for p in self.kept.values() if p.open_refunds]
+        return [p.id for p in sorted(found, key=lambda p: p.updated_at)][:limit]
+
+    def put_last(self, payment_id: str, at: datetime) -> None:
+        self.kept[payment_id] = replace(self.kept[payment_id], updated_at=at)
 
     def created_between(
         self, since: datetime, until: datetime, after: str, count: int

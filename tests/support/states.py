@@ -79,7 +79,11 @@ LIVES: tuple[Life[Any], ...] = (
         {
             (R.REQUESTED, R.PENDING): "Razorpay has taken it on",
             (R.REQUESTED, R.PROCESSED): "Razorpay has made it at once",
-            (R.REQUESTED, R.FAILED): "Razorpay refused it, and nothing of it is owed (any more)",
+            (
+                R.REQUESTED,
+                R.FAILED,
+            ): "Razorpay refused it, and nothing of it is owed (any more); or "
+            "it was owed, and Razorpay refused it for days",
             (R.PENDING, R.PROCESSED): "Razorpay has made it",
             (R.PENDING, R.FAILED): "Razorpay could not make it",
             (R.FAILED, R.PENDING): "it was refused, and Razorpay was at it all the same",
