@@ -256,6 +256,7 @@ class ProgressRow(Row):
     id = UnicodeAttribute(hash_key=True)
     reached = UnicodeAttribute()
     failed = UnicodeSetAttribute(null=True)
+    retried = UnicodeAttribute(null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
@@ -473,12 +474,18 @@ class DynamoProgress:
             row = ProgressRow.get(work, consistent_read=True)
         except ProgressRow.DoesNotExist:
             return Reached()
-        return Reached(row.reached, frozenset(row.failed or ()))
+        return Reached(row.reached, frozenset(row.failed or ()), row.retried or "")
 
     def note(self, work: str, reached: Reached) -> None:
         ends = int((self._clock() + PROGRESS_KEPT_FOR).timestamp())
         failed = set(reached.failed) or None  # DynamoDB knows no empty set
-        ProgressRow(work, reached=reached.last, failed=failed, expires_at=ends).save()
+        ProgressRow(
+            work,
+            reached=reached.last,
+            failed=failed,
+            retried=reached.retried or None,
+            expires_at=ends,
+        ).save()
 
 
 class DynamoRebuilds:
