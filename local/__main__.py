@@ -167,6 +167,9 @@ def contracts(arguments: argparse.Namespace) -> int:
     os.environ |= {"STAGE": STAGE, "AWS_REGION": REGION}  # the listeners' tables have names
     from local import contracts as made
 
+    if why := made.unremembered():
+        told = f"What was published can only be told by the files that are here: {why}"
+        console.print(told, markup=False, soft_wrap=True)
     if faults := made.broken():
         console.print(made.advice(faults), markup=False, soft_wrap=True)
         return 1

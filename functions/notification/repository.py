@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import UpdateError
+from pynamodb.exceptions import PynamoDBException, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
@@ -24,7 +24,7 @@ from notification.ports import BeingSent, MessagePage
 from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, error_code, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import Conflict, NotYet
+from supermarket.errors import Conflict, NotYet, Unavailable
 
 MESSAGE, ALLOWANCE, SUPPRESSED = "MESSAGE#", "ALLOWANCE#", "SUPPRESSED#"
 REMEMBERED_FOR = timedelta(days=365)
@@ -228,8 +228,12 @@ class DynamoSuppressions:
         SuppressionRow(SUPPRESSED + _plain(address), why=why, since=iso(at)).save()
 
     def remove(self, address: str) -> bool:
-        was_there = self.has(address)
-        SuppressionRow(SUPPRESSED + _plain(address)).delete()
+        """Whether it was there. Unavailable if the database does not say."""
+        try:
+            was_there = self.has(address)
+            SuppressionRow(SUPPRESSED + _plain(address)).delete()
+        except PynamoDBException as failure:
+            raise Unavailable(f"The database does not answer: {failure}") from failure
         return was_there
 
 

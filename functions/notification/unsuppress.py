@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from supermarket.errors import DomainError
+
 ENVIRONMENT = ("STAGE", "AWS_REGION")
 
 
@@ -20,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         was_there = [suppressed.remove(address) for suppressed in wiring.suppressions()]
+    except DomainError as error:
+        return _failed(error.message)
     except (BotoCoreError, ClientError) as error:
         return _failed(f"AWS says: {error}")
     sys.stdout.write(f"{address} {'gets mails again' if any(was_there) else 'is on no list'}\n")

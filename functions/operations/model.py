@@ -9,7 +9,7 @@ from enum import StrEnum
 MAX_ENTRIES = 10
 MAX_BYTES = 256 * 1024
 BYTES_OF_A_TIME = 14
-IN_PASSING = 50
+IN_PASSING = 50  # as many events as a consumer has in its hands at once
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from operations.command import DONE, WHERE, beginning, end, ending
-from supermarket.clock import iso
+from supermarket.clock import iso, positive_seconds
 
 if TYPE_CHECKING:
     from operations.model import ReplayProgress
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--calm",
-        type=float,
+        type=positive_seconds,
         default=60,
         metavar="SECONDS",
         help="how long its queue has to be empty at the end, since SQS counts a little late; or, "

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ LOOK_AT = 500
 # a queue hides what failed for about as long as it has to be empty, and tries it so often
 AS_OFTEN_AS_TRIED = 20
 PATIENCE_WITH_A_QUEUE_SECONDS = 1800.0
+LOOKS_THAT_SHOW_AN_EBB = 300  # a queue that gets shorter goes up and down from one to the next
 PAUSES_BEFORE_ANOTHER_TRY = (0.2, 0.8)  # a throttled entry is welcome again in no time
 
 type Probe = Callable[[], None]
@@ -223,7 +225,7 @@ class Replays:
             if replay.is_lost:
                 raise Unavailable(f"Replay {name} is {replay.state}: {replay.reason}")
             ebb.note(progress)
-            is_over = replay.is_completed and ebb.lasts >= self._calm_seconds
+            is_over = progress.is_passing and ebb.lasts >= self._calm_seconds
             if ebb.unchanged >= PATIENCE_WITH_A_QUEUE_SECONDS:
                 raise Unavailable(
                     f"Replay {name} is completed, but {progress.waiting} events wait, and they do "
@@ -233,12 +235,13 @@ class Replays:
 
 class _Ebb:
     """For how many seconds a consumer's queue, after the replay, has been empty, nearly empty, or
-    no emptier than before.
+    no emptier than a few minutes before. How empty it once was says nothing: what came since then
+    may be a great deal, and yet get less.
     """
 
     def __init__(self) -> None:
         self._empty = self._nearly = self.unchanged = 0.0
-        self._lowest = math.inf
+        self._recent = deque[int](maxlen=LOOKS_THAT_SHOW_AN_EBB)
 
     @property
     def lasts(self) -> float:
@@ -250,9 +253,10 @@ class _Ebb:
             return
         self._empty = self._empty + LOOK_EVERY_SECONDS if progress.is_quiet else 0.0
         self._nearly = self._nearly + LOOK_EVERY_SECONDS if progress.is_passing else 0.0
-        has_ebbed = progress.is_passing or progress.waiting < self._lowest
+        lowest = min(self._recent, default=math.inf)
+        has_ebbed = progress.is_passing or progress.waiting < lowest
         self.unchanged = 0.0 if has_ebbed else self.unchanged + LOOK_EVERY_SECONDS
-        self._lowest = min(self._lowest, progress.waiting)
+        self._recent.append(progress.waiting)
 
 
 class LetterBox(Protocol):

@@ -1,6 +1,6 @@
 """HTTP Lambdas of the seller dashboard; everything is the caller's own."""
 
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from seller_dashboard import wiring
 from seller_dashboard.model import Period
@@ -91,14 +91,15 @@ def export_seller_list(sheet: str, query: DaysAndCursor, caller: Caller) -> Answ
     following = _sealed(found.next, purpose)
     part = "-part" if following or after else ""
     name = f"{sheet}-{period.first}-{period.last}{part}.csv"
-    return Answer(found.text, headers=_headers(sheet, name, following))
+    return Answer(found.text, headers=_headers(sheet, name, period, following))
 
 
-def _headers(sheet: str, name: str, following: str | None) -> dict[str, str]:
+def _headers(sheet: str, name: str, period: Period, following: str | None) -> dict[str, str]:
     attached = {"content-type": CSV, "content-disposition": f'attachment; filename="{name}"'}
     if following is None:
         return attached
-    address = f"/api/seller/dashboard/{sheet}/export?cursor={quote(following)}"
+    query = urlencode({"from": period.first, "to": period.last, "cursor": following})
+    address = f"/api/seller/dashboard/{sheet}/export?{query}"
     return attached | {"link": f'<{address}>; rel="next"'}
 
 

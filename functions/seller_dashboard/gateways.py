@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 from botocore.config import Config
 
+from operations.model import IN_PASSING
 from seller_dashboard.rebuilding import Tell
 from supermarket.errors import NotFound, Unavailable
 
@@ -28,6 +29,8 @@ LOOKS = 240  # to stop or to start takes Lambda a minute or so
 
 class DeployedListener:
     """`Listener` as Lambda and SQS know it, found by its handler among the stage's functions."""
+
+    takes_at_once = IN_PASSING
 
     def __init__(self, stage: str) -> None:
         self._stage = stage

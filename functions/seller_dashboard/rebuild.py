@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from supermarket.clock import positive_seconds
 from supermarket.errors import DomainError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--yes", action="store_true", help="that is what is wanted")
     parser.add_argument(
         "--calm",
-        type=float,
+        type=positive_seconds,
         default=60,
         metavar="SECONDS",
         help="how long the queue has to be empty at the end, since SQS counts a little late; or, "

@@ -7,6 +7,7 @@ away from them until another one has come to its end: it begins anew, whatever i
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +18,6 @@ LOOK_EVERY_SECONDS = 1.0
 REST_SECONDS = 30.0
 PATIENCE_SECONDS = 900.0
 TRAFFIC_SECONDS = 60.0
-IN_PASSING = 50  # as many as a listener has in its hands at once
 
 type Checksums = dict[str, Checksum]
 type Tell = Callable[[str], None]
@@ -34,11 +34,17 @@ class Projections(Protocol):
         """All of them, as they are at this moment."""
 
     def drop(self) -> Iterable[int]:
-        """Delete all of them; tells now and then how many are gone."""
+        """Delete all of them; tells how many are gone before it deletes any more, so that it can be
+        stopped there.
+        """
 
 
 class Listener(Protocol):
     """What keeps the projections: a queue and the Lambda that empties it."""
+
+    @property
+    def takes_at_once(self) -> int:
+        """As many events as it has in its hands at most."""
 
     def waiting(self) -> int:
         """Events in the queue."""
@@ -136,6 +142,7 @@ class Rebuilding:
 
     def _drop(self, archive_lag_seconds: float, tell: Tell) -> Checksums:
         try:
+            self._lease.renew()
             self._listener.pause()
             self._wait(self._listener.in_hand, "events are being handled", tell)
             if archive_lag_seconds:
@@ -146,9 +153,12 @@ class Rebuilding:
             self._lease.mark_incomplete()
             for dropped in self._projections.drop():
                 tell(f"{dropped} rows dropped")
+            self._lease.renew()
         except LeaseLost:
             raise  # the listener is the other one's affair
         except BaseException:
+            with suppress(Unavailable):  # whoever cannot ask takes the listener for its own
+                self._lease.renew()
             self._listener.resume()
             raise
         self._listener.resume()
@@ -181,7 +191,8 @@ class Rebuilding:
         while left := self._listener.waiting():
             highest = max(highest, left)
             # it is taken, and so is what comes after it
-            if waited >= TRAFFIC_SECONDS and left < highest and left <= IN_PASSING:
+            is_passing = left < highest and left <= self._listener.takes_at_once
+            if is_passing and waited >= TRAFFIC_SECONDS:
                 tell(f"{left} events wait in the queue: traffic goes on")
                 return False
             self._look_again(waited, f"{left} events wait in the queue", tell)

@@ -119,16 +119,16 @@ class WeeklyReports:
             outcomes.update(["told_before"] * len(told), **Counter(found.values()))
             return [seller_id for seller_id, outcome in found.items() if outcome == "failed"]
 
-        sellers = batched(self._left(reached), SELLERS_PER_PAGE, strict=False)
-        pages = ({seller.id: seller for seller in page} for page in sellers)
+        pages = ({seller.id: seller for seller in page} for page in self._left(reached))
         if not Rounds(self.rebuilds, has_time, note).go(reached, pages, visit):
             outcomes["unfinished"] = 1
         return outcomes
 
-    def _left(self, reached: Reached) -> Iterator[Seller]:
+    def _left(self, reached: Reached) -> Iterator[Sequence[Seller]]:
         rest = () if reached.is_through else self.sellers.all(reached.last)
-        failed = (self.sellers.find(seller_id) for seller_id in sorted(reached.failed))
-        return chain(rest, (seller for seller in failed if seller))
+        failed = (self.sellers.find(seller_id) for seller_id in reached.to_retry)
+        alone = ((seller,) for seller in failed if seller)
+        return chain(batched(rest, SELLERS_PER_PAGE, strict=False), alone)
 
     def _outcome(self, week: Week, seller: Seller) -> str:
         try:

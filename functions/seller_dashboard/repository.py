@@ -256,6 +256,7 @@ class ProgressRow(Row):
     id = UnicodeAttribute(hash_key=True)
     reached = UnicodeAttribute()
     failed = UnicodeSetAttribute(null=True)
+    retried = UnicodeAttribute(null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
@@ -473,12 +474,18 @@ class DynamoProgress:
             row = ProgressRow.get(work, consistent_read=True)
         except ProgressRow.DoesNotExist:
             return Reached()
-        return Reached(row.reached, frozenset(row.failed or ()))
+        return Reached(row.reached, frozenset(row.failed or ()), row.retried or "")
 
     def note(self, work: str, reached: Reached) -> None:
         ends = int((self._clock() + PROGRESS_KEPT_FOR).timestamp())
         failed = set(reached.failed) or None  # DynamoDB knows no empty set
-        ProgressRow(work, reached=reached.last, failed=failed, expires_at=ends).save()
+        ProgressRow(
+            work,
+            reached=reached.last,
+            failed=failed,
+            retried=reached.retried or None,
+            expires_at=ends,
+        ).save()
 
 
 class DynamoRebuilds:
@@ -512,7 +519,7 @@ class DynamoLease:
 
     def take(self) -> None:
         mine = RebuildRow.holder.set(self._holder)
-        if not self._change([mine, self._goes_on()], _nobody_holds_it(self._clock())):
+        if not self._say([mine], _nobody_holds_it(self._clock())):
             raise Conflict(
                 "Another rebuild is at work. If it was killed, this one can begin "
                 f"{LEASE_LASTS.total_seconds() / 60:.0f} minutes after that"
@@ -520,24 +527,27 @@ class DynamoLease:
 
     def renew(self) -> None:
         if self._clock() - self._said_at >= LEASE_LASTS / 10:
-            self._own_change(self._goes_on())
+            self._own_change()
 
     def mark_incomplete(self) -> None:
-        self._own_change(RebuildRow.incomplete.set(True), self._goes_on())
+        self._own_change(RebuildRow.incomplete.set(True))
 
     def mark_complete(self) -> None:
-        self._own_change(RebuildRow.incomplete.remove(), self._goes_on())
+        self._own_change(RebuildRow.incomplete.remove())
 
     def release(self) -> None:
         self._change([RebuildRow.ends_at.set(0)], RebuildRow.holder == self._holder)
 
-    def _goes_on(self) -> Action:
-        self._said_at = self._clock()
-        return RebuildRow.ends_at.set(int((self._said_at + LEASE_LASTS).timestamp()))
-
     def _own_change(self, *actions: Action) -> None:
-        if not self._change(actions, RebuildRow.holder == self._holder):
+        if not self._say(actions, RebuildRow.holder == self._holder):
             raise LeaseLost("This rebuild did not go on for so long that another one has begun")
+
+    def _say(self, actions: Sequence[Action], condition: Condition) -> bool:
+        now = self._clock()
+        goes_on = RebuildRow.ends_at.set(int((now + LEASE_LASTS).timestamp()))
+        if was_heard := self._change([*actions, goes_on], condition):
+            self._said_at = now
+        return was_heard
 
     def _change(self, actions: Sequence[Action], condition: Condition) -> bool:
         try:
@@ -589,10 +599,11 @@ class DynamoProjections:
         for some in batched(keys, DELETED_AT_ONCE, strict=False):
             left = {SALES: [{"DeleteRequest": {"Key": key}} for key in some]}
             while left:
+                yield dropped
                 answer = client.batch_write_item(RequestItems=left)
                 left = answer.get("UnprocessedItems")
             dropped += len(some)
-            yield dropped
+        yield dropped
 
 
 def _seller(seller_id: str) -> str:

@@ -69,7 +69,7 @@ class RollUp:
 
     def _left(self, day: date, reached: Reached) -> Iterable[str]:
         sellers = () if reached.is_through else self.sales.sellers_on(day)
-        return chain((one for one in sellers if one > reached.last), sorted(reached.failed))
+        return chain((one for one in sellers if one > reached.last), reached.to_retry)
 
     def _outcomes(self, seller_id: str, day: date) -> Counter[str]:
         try:

@@ -64,6 +64,15 @@ def broken() -> list[str]:
     return list(dict.fromkeys(faults))
 
 
+def unremembered() -> str | None:
+    """Why git cannot tell what was ever published, if so: then the files that are here are all."""
+    try:
+        next(committed(EVENTS_FOLDER / SCHEMAS))
+    except NoHistory as why:
+        return str(why)
+    return None
+
+
 def write() -> list[str]:
     """Make the folder say what the classes say; the names of what changed. What is superfluous is
     left to whoever put it there.

@@ -66,7 +66,8 @@ def _sending() -> dict[str, Any]:
     domains = sorted({producer(event) for event in EVENTS.values()})
     return {
         f"{domain}.sends": _operation(
-            "send", (name for name, event in EVENTS.items() if producer(event) == domain)
+            "send",
+            (name for name, one in EVENTS.items() if one.TOLD and producer(one) == domain),
         )
         for domain in domains
     }

@@ -46,7 +46,8 @@ def producer(event: type[Event]) -> str:
 def _row(event: type[Event]) -> str:
     name = f"[{event.NAME}](contracts/{file_name(event)})"
     told_to = ", ".join(consumers(event))
-    return f"| {name} | {event.VERSION} | {producer(event)} | {summary(event)} | {told_to} |"
+    version = f"{event.VERSION}" if event.TOLD else f"{event.VERSION}, no longer told"
+    return f"| {name} | {version} | {producer(event)} | {summary(event)} | {told_to} |"
 
 
 def _listeners() -> dict[str, set[type[Event]]]:

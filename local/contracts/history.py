@@ -1,6 +1,7 @@
 """Every schema that was ever committed: what was published, whatever the checkout says by now."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,8 +42,10 @@ def _written(line: str) -> tuple[str, str]:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
+    # a hook is told of the repository that it belongs to, and would look for the folder there
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        outcome = subprocess.run(command, capture_output=True, text=True, check=True)
+        outcome = subprocess.run(command, capture_output=True, text=True, check=True, env=own)
     except FileNotFoundError:
         raise NoHistory("git is not installed") from None
     except subprocess.CalledProcessError as failure:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from local.contracts.history import committed
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("functions", "layers/shared", "local", "events", "tests/support", "tests/contracts")
+WRITE = ("-m", "local", "contracts", "--write")
 FILES = ("template.yaml", "pyproject.toml", "tests/conftest.py")
 
 
@@ -57,6 +60,60 @@ def misspell_a_rule(checkout: Path) -> None:
     )
 
 
+def only_mention_an_event(checkout: Path) -> None:
+    _replace(
+        checkout / "functions/cart/reminders.py",
+        "return CartAbandoned(",
+        "return something_else(  # no longer a CartAbandoned",
+    )
+
+
+def give_up_the_only_version(checkout: Path) -> None:
+    stop_telling_the_first_version(checkout)
+    _replace(checkout / "functions/cart/reminders.py", "return CartAbandoned(", "return Nothing(")
+
+
+def tell_a_second_version(checkout: Path) -> None:
+    contracts = checkout / "layers/shared/supermarket/contracts.py"
+    first, following = "class CartAbandoned(Event):", "class OrderPlaced(Event):"
+    whole = contracts.read_text()
+    body = whole[whole.index(first) + len(first) : whole.index(following)]
+    second = "class CartAbandonedV2(Event):" + body.replace("idle_since: Moment", "idle_hours: int")
+    _replace(contracts, following, second + following)
+    _replace(
+        contracts, "        CartAbandoned,\n", "        CartAbandoned,\n        CartAbandonedV2,\n"
+    )
+    samples = checkout / "events/samples/eventbridge"
+    event = json.loads((samples / "CartAbandoned.json").read_text())
+    event["detail"]["metadata"]["version"] = 2
+    del event["detail"]["data"]["idleSince"]
+    event["detail"]["data"]["idleHours"] = 24
+    (samples / "CartAbandonedV2.json").write_text(json.dumps(event))
+    emitted = "transaction.emit(_abandoned(cart, lines, customer))"
+    both = f"{emitted}\n            transaction.emit(CartAbandonedV2(idle_hours=24))"
+    _replace(checkout / "functions/cart/reminders.py", emitted, both)
+
+
+def listen_to_the_second_version(checkout: Path) -> None:
+    listeners = checkout / "functions/notification/listeners.py"
+    _replace(listeners, "    CartAbandoned,\n", "    CartAbandoned,\n    CartAbandonedV2,\n")
+    first = "@reactions.on(CartAbandoned)\n"
+    second = "@reactions.on(CartAbandonedV2)\ndef remind(event, metadata): ...\n\n\n"
+    _replace(listeners, first, second + first)
+
+
+def stop_telling_the_first_version(checkout: Path) -> None:
+    source = '    SOURCE = "supermarket.cart"\n'
+    contracts = checkout / "layers/shared/supermarket/contracts.py"
+    _replace(contracts, source, f"{source}    TOLD = False\n")
+
+
+def emit_the_second_version_alone(checkout: Path) -> None:
+    _replace(
+        checkout / "functions/cart/reminders.py", "return CartAbandoned(", "return CartAbandonedV2("
+    )
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """What was published is committed."""
@@ -82,6 +139,8 @@ def checkout(tmp_path: Path) -> Path:
             break_a_sample,
             ["mend events/samples/eventbridge/OrderPlaced.json", "data.lines.0.quantity"],
         ),
+        (only_mention_an_event, ["hears nothing: emit it"]),
+        (give_up_the_only_version, ["nothing newer takes its place"]),
         (misspell_a_rule, ["rule in template.yaml and its listeners.py differ", "OrderShipped"]),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
@@ -90,17 +149,65 @@ def test_a_fault_is_found_and_explained(
     checkout: Path, fault: Callable[[Path], None], told: list[str]
 ) -> None:
     fault(checkout)
-    tests = [f"tests/contracts/test_{name}.py" for name in ("schemas", "routing")]
-    outcome = subprocess.run(  # noqa: S603 - our own tests
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=checkout,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    outcome = _tests(checkout)
     assert outcome.returncode == 1, outcome.stdout
     for words in told:
         assert words in outcome.stdout
+
+
+def test_a_second_version_is_published_in_the_steps_that_are_written_down(checkout: Path) -> None:
+    """`events/README.md` says them: each is a deployment, so the tests pass after each."""
+    steps = (
+        [tell_a_second_version],
+        [listen_to_the_second_version],
+        [stop_telling_the_first_version, emit_the_second_version_alone],
+    )
+    for step in steps:
+        for change in step:
+            change(checkout)
+        assert _python(checkout, *WRITE).returncode == 0
+        outcome = _tests(checkout)
+        assert outcome.returncode == 0, outcome.stdout
+    assert "1, no longer told | cart" in (checkout / "events/README.md").read_text()
+
+
+def test_the_older_version_is_told_for_as_long_as_somebody_knows_no_other(checkout: Path) -> None:
+    for change in (
+        tell_a_second_version,
+        stop_telling_the_first_version,
+        emit_the_second_version_alone,
+    ):
+        change(checkout)
+    outcome = _tests(checkout, "routing")
+    assert outcome.returncode == 1
+    assert "give it a reaction to the newer version before the older is given up" in outcome.stdout
+
+
+def test_a_hook_asks_git_for_the_checkout_that_it_looks_at(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(checkout / ".git"))
+    names = {name for name, _ in committed(checkout / "events/contracts")}
+    assert "OrderPlaced.v1.schema.json" in names
+
+
+def test_whoever_writes_contracts_is_told_when_git_remembers_nothing(checkout: Path) -> None:
+    shutil.rmtree(checkout / ".git")
+    outcome = _python(checkout, *WRITE)
+    assert outcome.returncode == 0
+    assert "only be told by the files that are here: git says" in outcome.stdout
+
+
+def _tests(checkout: Path, *names: str) -> subprocess.CompletedProcess[str]:
+    tests = [f"tests/contracts/test_{name}.py" for name in names or ("schemas", "routing")]
+    return _python(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+
+
+def _python(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(  # noqa: S603 - our own program
+        command, cwd=checkout, capture_output=True, text=True, check=False
+    )
 
 
 def _replace(file: Path, old: str, new: str) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from notification import wiring
 from notification.repository import DynamoSuppressions
 from notification.unsuppress import main
 from supermarket.clock import utc_now
+from supermarket.dynamo import rows
 from support import cloud
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -51,6 +53,18 @@ def test_while_ses_keeps_it_back_it_stays_on_ours(
     assert main([ADDRESS]) == 1
     assert "AccessDenied" in capsys.readouterr().err
     assert DynamoSuppressions().has(ADDRESS)
+
+
+def test_a_database_that_says_no_is_told_in_a_line(
+    ses: Stubber, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(name: str, _arguments: object) -> None:
+        raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "old"}}, name)
+
+    ses.add_response(OPERATION, {}, {"EmailAddress": ADDRESS})
+    monkeypatch.setattr(rows.database().client, "_make_api_call", refuse)
+    assert main([ADDRESS]) == 1
+    assert "ExpiredToken" in capsys.readouterr().err
 
 
 def test_without_a_stage_nothing_is_touched(

@@ -11,6 +11,7 @@ from operations import delivery, wiring
 from operations.command import beginning, ending
 from operations.delivery import EventArchive, EventConsumers
 from operations.model import Consumer, Replay, ReplayProgress, ReplayState
+from operations.replay import main
 from operations.service import Replays
 from supermarket.clock import iso
 from supermarket.errors import Invalid, NotFound, RuleViolated, Unavailable
@@ -69,6 +70,39 @@ def test_a_replay_whose_events_do_not_get_fewer_ends_with_what_may_be_the_matter
     endless = chain(range(9000, 5000, -1), repeat(5001))
     with pytest.raises(Unavailable, match="5001 events wait, and they do not get fewer"):
         replays(InMemoryArchive(COMPLETED), endless, calm=60).run("reader")
+
+
+def test_a_queue_that_gets_shorter_is_waited_for_however_short_it_once_was() -> None:
+    rush = chain([51], range(5000, 0, -1))
+    assert replays(InMemoryArchive(COMPLETED), rush, calm=60).run("reader").is_quiet
+
+
+@pytest.mark.parametrize("swings", [(5000, 5040, 4990), (5000, 5001)])
+@pytest.mark.parametrize("growth", [0, 1])
+def test_a_queue_that_goes_up_and_down_but_gets_no_shorter_is_given_up(
+    swings: tuple[int, ...], growth: int
+) -> None:
+    told: list[ReplayProgress] = []
+    endless = (count + growth * look for look, count in enumerate(cycle(swings)))
+    with pytest.raises(Unavailable, match="they do not get fewer"):
+        replays(InMemoryArchive(COMPLETED), endless, calm=60).run("reader", tell=told.append)
+    assert 1800 <= len(told) < 2000
+
+
+def test_a_replay_does_not_end_while_much_of_it_waits_however_impatient_one_is() -> None:
+    told: list[ReplayProgress] = []
+    left = (5000, 900, 51, 50)
+    replays(InMemoryArchive(COMPLETED), left, calm=0).run("reader", tell=told.append)
+    assert len(told) == len(left)
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
+def test_the_command_wants_some_seconds_of_calm(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["reader", f"--calm={seconds}"])
+    assert f"'{seconds}'" in capsys.readouterr().err
 
 
 def test_a_long_replay_is_not_given_up_while_it_goes_on() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pynamodb.exceptions import UpdateError
 
 from conftest import FrozenClock
 from seller_dashboard import rebuild, repository
@@ -86,6 +87,8 @@ def test_kinds_of_rows_are_told_apart() -> None:
 
 class InMemoryStage:
     """A queue, its listener and the rows it keeps: what is heard of is a row."""
+
+    takes_at_once = 50
 
     def __init__(self, archive: Iterable[str], live: Iterable[str] = ()) -> None:
         self.items: set[str] = set()
@@ -263,6 +266,85 @@ def test_a_rebuild_that_was_taken_for_dead_leaves_the_listener_to_the_one_that_b
     assert stage.is_paused
 
 
+def test_a_rebuild_that_was_taken_for_dead_does_not_pause_the_listener_of_the_one_that_began() -> (
+    None
+):
+    class Asleep(InMemoryStage):
+        def waiting(self) -> int:
+            self.lease.is_at_work = False
+            return 0
+
+    stage = Asleep(["a"])
+    with pytest.raises(LeaseLost):
+        stage.rebuild()
+    assert (stage.items, stage.is_paused) == ({"a"}, False)
+
+
+@pytest.mark.parametrize("failure", [None, Unavailable("DynamoDB is down")])
+def test_a_rebuild_that_was_taken_for_dead_wakes_no_listener_that_another_one_has_paused(
+    failure: Unavailable | None,
+) -> None:
+    class Asleep(InMemoryStage):
+        def drop(self) -> Iterator[int]:
+            yield 1
+            self.lease.is_at_work = False
+            if failure:
+                raise failure
+
+    stage = Asleep(["a"])
+    with pytest.raises(LeaseLost):
+        stage.rebuild()
+    assert stage.is_paused
+
+
+def test_who_cannot_ask_whether_it_is_still_at_work_leaves_no_listener_paused() -> None:
+    class Down(InMemoryStage):
+        def drop(self) -> Iterator[int]:
+            yield 1
+            monkeypatch.setattr(self.lease, "renew", down)
+
+    def down() -> None:
+        raise Unavailable("DynamoDB is down")
+
+    stage = Down(["a"])
+    with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(Unavailable):
+        stage.rebuild()
+    assert not stage.is_paused
+
+
+@pytest.mark.usefixtures("aws")
+def test_rows_are_deleted_only_after_whoever_asks_for_it_was_told_how_many_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(repository, "DELETED_AT_ONCE", 1)
+    projections = DynamoProjections()
+    hear([sample_event("OrderConfirmed")])
+    before = len([*projections.rows()])
+    for dropped in projections.drop():
+        assert len([*projections.rows()]) == before - dropped
+    assert dropped == before > 1
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_lease_that_could_not_be_renewed_is_renewed_at_the_next_word(
+    clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = DynamoLease(clock, "1")
+    lease.take()
+    clock.advance(timedelta(minutes=4))
+
+    def down(*_: object, **__: object) -> None:
+        raise UpdateError("no answer")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(repository.RebuildRow, "update", down)
+        with pytest.raises(Unavailable):
+            lease.renew()
+    lease.renew()
+    clock.advance(timedelta(minutes=2))
+    assert DynamoRebuilds(clock).are_under_way()
+
+
 def test_on_a_stage_that_is_never_quiet_it_goes_on_and_says_so() -> None:
     class Busy(InMemoryStage):
         def waiting(self) -> int:
@@ -421,6 +503,15 @@ def test_the_command_does_nothing_unless_it_is_meant(
     monkeypatch.delenv("STAGE")
     assert main(["--yes"]) == 1
     assert "STAGE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
+def test_the_command_wants_some_seconds_of_calm(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--yes", f"--calm={seconds}"])
+    assert f"'{seconds}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from conftest import FrozenClock
 from seller_dashboard import jobs, reports, wiring
-from seller_dashboard.model import Details, Product, SaleStatus, Seller, Stock
+from seller_dashboard.model import Details, Period, Product, SaleStatus, Seller, Stock
 from seller_dashboard.numbers import DayTotals
 from seller_dashboard.reports import Week, WeeklyReports
 from seller_dashboard.repository import DynamoProgress, DynamoReports
@@ -233,6 +233,53 @@ def test_who_failed_in_an_unfinished_run_is_told_by_a_later_one(
         broken.setattr(mail.books.sales, "days", lambda *_: 1 / 0)
         first = mail.weekly.report(WEEK, [False, True].pop)
     assert +first == {"failed": 1, "unfinished": 1}
+    assert mail.run(again=False) == {"reported": 2}
+
+
+def test_a_seller_who_kills_every_run_keeps_none_of_the_same_page_from_being_told(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Lambda's time is up in the middle of a seller."""
+
+    for number in range(5):
+        mail.introduce(f"s{number}")
+        mail.sell(MONDAY, f"o{number}", seller_id=f"s{number}")
+    days = mail.books.sales.days
+
+    def too_many(seller_id: str, period: Period) -> object:
+        if seller_id in {"s1", "s2"}:
+            raise Killed
+        return days(seller_id, period)
+
+    monkeypatch.setattr(mail.books.sales, "days", too_many)
+    for _ in range(4):  # the page, then s1, then s2, then the rest and s1 again
+        with pytest.raises(Killed):
+            mail.run(again=False)
+    assert {report.seller_id for report in mail.events()} == {"s0", "s3", "s4"}
+    monkeypatch.undo()
+    assert mail.run(again=False) == {"reported": 2}
+
+
+def test_who_has_nothing_to_be_told_of_since_a_rebuild_has_dropped_it_is_looked_at_again(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "SELLERS_PER_PAGE", 1)
+    for seller_id in ("s1", "s2"):
+        mail.introduce(seller_id)
+        mail.sell(MONDAY, f"of {seller_id}", seller_id=seller_id)
+    lease = mail.books.lease
+
+    def dropped(*_: object) -> list[DayTotals]:
+        lease.take()
+        lease.mark_incomplete()
+        return []
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(mail.books.sales, "days", dropped)
+        assert mail.run(again=False)["unfinished"] == 1
+    lease.mark_complete()
+    lease.release()
     assert mail.run(again=False) == {"reported": 2}
 
 

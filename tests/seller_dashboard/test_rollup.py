@@ -263,10 +263,35 @@ def test_a_run_that_is_killed_leaves_what_it_did_to_the_next_and_keeps_nobody_fr
     assert ledger.reached == Reached("s2", frozenset({"s2"}))
     with pytest.raises(Killed):
         ledger.run(again=False)
-    assert ledger.reached == Reached("s3", frozenset({"s2"})), "only the culprit is left"
+    assert ledger.reached == Reached("s3", frozenset({"s2"}), "s2"), "only the culprit is left"
     monkeypatch.undo()
     assert ledger.run(again=False) == {"right": 1, "sales": 1}
     assert ledger.reached == Reached(EVERYBODY)
+
+
+def test_who_failed_is_not_held_up_by_a_seller_who_kills_every_run(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Lambda's time is up in the middle of a seller."""
+
+    for seller_id in SELLERS:
+        ledger.sell(a_sale(seller_id=seller_id, order_id=f"of {seller_id}"))
+    of_day, stumbles = ledger.books.sales.of_day, ["s3", "s2"]
+
+    def read(seller_id: str, day: date) -> Iterable[Sale]:
+        if seller_id == "s1":
+            raise Killed
+        if seller_id in stumbles:
+            stumbles.remove(seller_id)
+            raise ConnectionError("no answer")
+        return of_day(seller_id, day)
+
+    monkeypatch.setattr(ledger.books.sales, "of_day", read)
+    for _ in range(3):  # s1, then s2 and s3 and s1 again, then those that failed
+        with pytest.raises(Killed):
+            ledger.run(again=False)
+    assert ledger.reached.failed == {"s1"}
 
 
 def test_books_that_are_being_made_anew_are_left_alone_until_they_are_whole(

@@ -1,5 +1,6 @@
 """Time and identity, as values that a service is given rather than fetches."""
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -43,3 +44,11 @@ def iso(moment: datetime) -> str:
 def from_iso(text: str) -> datetime:
     """The inverse of `iso`."""
     return datetime.fromisoformat(text)
+
+
+def positive_seconds(text: str) -> float:
+    """What a command's option says; ValueError for what is no time at all, or never ends."""
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"{text} is no length of time")
+    return seconds

@@ -52,6 +52,7 @@ class Event(Fact):
     NAME: ClassVar[str]
     VERSION: ClassVar[int]
     PUBLIC: ClassVar[bool] = False  # meant for others than the platform's own domains
+    TOLD: ClassVar[bool] = True  # False once its producer tells a newer version alone
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
