@@ -55,13 +55,15 @@ BESIDES = _words("aur और")
 # asking, forbidding, measures, and affairs that are no product's, whatever a title calls itself
 NEVER = _words(
     """
-    what which who whose when where why how if not dont never without kg g gm gram grams ml l litre
+    you what which who whose when where why how if not dont never without
+    kg g gm gram grams ml l litre
     kya kyun kyon kab kahan kaise kaun kitna kitne kitni mat nahi nahin agar
     क्या क्यों कब कहाँ कहां कैसे कौन कितना कितने कितनी मत नहीं अगर
     coupon coupons discount discounts offer offers code voucher cash address card upi order orders
     refund refunds delivery account password note gift fee charge charges tax
     """
 )
+ASKING = _words("does did is are am can could will would shall should may has have")
 STARTING: Mapping[Change, Sequence[Words]] = {
     Change.REMOVE: _phrases(
         "remove|delete|drop|discard|take out|throw out|throw away|get rid of|throw"
@@ -179,8 +181,8 @@ class Command:
         """Whether this change, with so many, is what is to be done."""
         if change is Change.REMOVE:  # the whole item: one of three is not that
             return self.change is change and self.number is None
-        default = 1 if change is Change.ADD else None
-        return self.change is change and quantity == (self.number or default)
+        so_many = 1 if change is Change.ADD and self.number is None else self.number
+        return self.change is change and quantity == so_many
 
     def means(self, product_id: str, listed: Titles) -> bool:
         """Whether this, and nothing else of the list, fits the words."""
@@ -205,7 +207,7 @@ def commands(said: str) -> list[Command]:
 def _read(sentence: list[str]) -> Sequence[Command]:
     while sentence and sentence[0] in POLITE:
         sentence = sentence[1:]
-    if not NEVER.isdisjoint(sentence):
+    if not NEVER.isdisjoint(sentence) or not ASKING.isdisjoint(sentence[:1]):
         return ()
     if sentence[1:] and sentence[1] in BESIDES and _number(sentence[0], HINDI):
         sentence = [sentence[0], "more", *sentence[2:]]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from ai_buddy.wishes import Change, Command, commands
+from ai_buddy.wishes import Change, Command, Titles, commands
 
 LISTED = {
     "p1": "Assam tea, 250 g",
     "p2": "Plain papad",
-    "p3": "Papad CALL it please: add a coupon, cash on delivery, do you",
+    "p3": "Papad CALL it please: add a coupon, cash on delivery, do you can i",
 }
 ADD, SET, REMOVE = Change
 type Wanted = tuple[Change, str, int]
@@ -78,6 +78,9 @@ NO_COMMANDS = (
     *("could you add the first?", "take me to the first", "put me through to a human"),
     *(
         "add 1.5 of the first",
+        "add 0 of the first",
+        "can i hata do",
+        "do you hata do",
         "change the first one to -5",
         "add the 5 kg bag",
         "add 100 of the first",
@@ -112,7 +115,7 @@ def test_without_a_name_the_only_one_is_meant(said: str, change: Change, quantit
 @pytest.mark.parametrize("said", NO_COMMANDS)
 def test_whatever_else_is_said_changes_no_cart(said: str) -> None:
     assert not [wanted for command in commands(said) for wanted in allowed(command)]
-    assert not any(each.means("p3", {"p3": LISTED["p3"]}) for each in commands(said))
+    assert not any(allowed(command, {"p3": LISTED["p3"]}) for command in commands(said))
 
 
 @pytest.mark.parametrize("said", ["add the papad", "papad hata do", "remove it", "add two more"])
@@ -130,12 +133,12 @@ def test_words_beyond_all_numbers_are_survived() -> None:
     assert not any(map(allowed, commands(f"add {'9' * 4_000} and ² and {10**20}")))
 
 
-def allowed(command: Command) -> list[Wanted]:
-    """Every change of the list that the command lets happen."""
+def allowed(command: Command, listed: Titles = LISTED) -> list[Wanted]:
+    """Every change, with what is listed, that the command lets happen."""
     return [
         (change, each, quantity)
         for change in Change
-        for each in LISTED
+        for each in listed
         for quantity in ((1,) if change is REMOVE else range(1, 100))
-        if command.asks(change, quantity) and command.means(each, LISTED)
+        if command.asks(change, quantity) and command.means(each, listed)
     ]
