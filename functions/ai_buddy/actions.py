@@ -2,7 +2,7 @@
 that the shop's own pages have.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -11,7 +11,7 @@ from ai_buddy.model import Proposal
 from ai_buddy.shop import Cart, Carts, Desk, Order, SavedAddress, fingerprint
 from supermarket.caller import Caller, Role
 from supermarket.clock import ID_PATTERN
-from supermarket.errors import Invalid
+from supermarket.errors import DomainError, Invalid, Unavailable
 from supermarket.money import Money
 
 MAX_STOCK = 1_000_000_000
@@ -42,6 +42,11 @@ class Action(BaseModel):
     @classmethod
     def name(cls) -> str:
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("_")
+
+    @property
+    def about(self) -> str | None:
+        """The id of the order or product that it changes, if it is one."""
+        return getattr(self, "order_id", None) or getattr(self, "product_id", None)
 
 
 class PlaceOrder(Action):
@@ -94,25 +99,38 @@ class MarkShipped(Action):
     tracking_number: Tracking | None = None
 
 
-class PutInCart(Action):
-    """So many of a product in the cart, however many there were."""
+class CartChange(Action):
+    """Something happens to one item of the cart."""
 
     roles = CUSTOMERS
     product_id: Id
+
+
+class PutInCart(CartChange):
+    """So many of a product in the cart, however many there were."""
+
     quantity: Annotated[int, Field(ge=1, le=99)]
 
 
-class TakeFromCart(Action):
+class TakeFromCart(CartChange):
     """None of a product in the cart."""
 
+
+class ChangeCart(Action):
+    """Several changes of the cart, each for itself: what one is refused keeps no other back."""
+
     roles = CUSTOMERS
-    product_id: Id
+    changes: Annotated[list[PutInCart | TakeFromCart], Field(min_length=2)]
+
+    @classmethod
+    def of(cls, changes: Iterable[Action]) -> Self:
+        return cls.model_validate({"changes": list(changes)})
 
 
 KINDS: Mapping[str, type[Action]] = {
     kind.name(): kind
     for kind in (
-        *(PutInCart, TakeFromCart, PlaceOrder, CancelOrder, RedirectOrder),
+        *(PutInCart, TakeFromCart, ChangeCart, PlaceOrder, CancelOrder, RedirectOrder),
         *(SetStock, MarkShipped),
     )
 }
@@ -136,10 +154,10 @@ class ConfirmedActions:
                 return self._cancel(caller, action)
             case RedirectOrder():
                 return self._redirect(caller, action)
-            case PutInCart():
-                return self._put_in_cart(caller, action)
-            case TakeFromCart():
-                return self._take_from_cart(caller, action)
+            case PutInCart() | TakeFromCart():
+                return self._change_item(caller, action)
+            case ChangeCart():
+                return self._change_cart(caller, action)
             case SetStock():
                 return self._set_stock(caller, action, key)
             case MarkShipped():
@@ -164,17 +182,31 @@ class ConfirmedActions:
         order = self._desk.redirect(caller, action.order_id, action.changes())
         return f"Order {order.id} now goes to {order.address}."
 
-    def _put_in_cart(self, caller: Caller, action: PutInCart) -> str:
-        is_there = self._carts.look(caller).line(action.product_id) is not None
-        put = self._carts.change if is_there else self._carts.add
-        cart = put(caller, action.product_id, action.quantity)
-        return f"Done. Your cart comes to {_in_words(cart.total)}."
-
-    def _take_from_cart(self, caller: Caller, action: TakeFromCart) -> str:
+    def _change_item(self, caller: Caller, action: PutInCart | TakeFromCart) -> str:
         cart = self._carts.look(caller)
-        if cart.line(action.product_id) is not None:
+        is_there = cart.line(action.product_id) is not None
+        if isinstance(action, PutInCart):
+            put = self._carts.change if is_there else self._carts.add
+            cart = put(caller, action.product_id, action.quantity)
+        elif is_there:
             cart = self._carts.remove(caller, action.product_id)
         return f"Done. Your cart comes to {_in_words(cart.total)}."
+
+    def _change_cart(self, caller: Caller, action: ChangeCart) -> str:
+        refused: dict[int, str] = {}
+        for number, change in enumerate(action.changes, 1):
+            try:
+                self._change_item(caller, change)
+            except Unavailable:  # the same is tried again, and nothing is put in twice
+                raise
+            except DomainError as refusal:
+                refused[number] = refusal.message
+        total = f"Your cart comes to {_in_words(self._carts.look(caller).total)}."
+        if not refused:
+            return f"Done. {total}"
+        reasons = "; ".join(f"({number}) {message}" for number, message in refused.items())
+        done = len(action.changes) - len(refused)
+        return f"{done} of {len(action.changes)} are done. Not done: {reasons}. {total}"
 
     def _set_stock(self, caller: Caller, action: SetStock, key: str) -> str:
         product = self._desk.set_stock(caller, action.product_id, action.stock, key)

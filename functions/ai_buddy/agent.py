@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from threading import Lock
 from types import TracebackType
 from typing import Any, Literal, Self, cast, override
 
@@ -244,6 +245,7 @@ class _ToolReports(AgentMiddleware[Any, Any]):
     def __init__(self, names: frozenset[str]) -> None:
         super().__init__()
         self._names = names
+        self._one_by_one = Lock()  # tools are run at the same time, and may add to each other's
 
     @override
     def wrap_tool_call(
@@ -253,14 +255,15 @@ class _ToolReports(AgentMiddleware[Any, Any]):
         asked = request.tool_call["name"]
         name = asked if asked in self._names else UNKNOWN_TOOL
         tell(ToolUsed(name, ToolStatus.STARTED))
-        try:
-            result = self._run(name, request, handler)
-        except ToolBroke:
-            tell(ToolUsed(name, ToolStatus.FAILED))
-            raise
-        outcome = getattr(result, "artifact", None)
-        if isinstance(outcome, Outcome):
-            tell(outcome)
+        with self._one_by_one:
+            try:
+                result = self._run(name, request, handler)
+            except ToolBroke:
+                tell(ToolUsed(name, ToolStatus.FAILED))
+                raise
+            outcome = getattr(result, "artifact", None)
+            if isinstance(outcome, Outcome):
+                tell(outcome)
         tell(ToolUsed(name, ToolStatus.DONE if outcome else ToolStatus.FAILED))
         return result
 

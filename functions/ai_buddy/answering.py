@@ -26,12 +26,14 @@ from ai_buddy.model import (
     AnswerEvent,
     Conversation,
     ConversationKey,
+    Failure,
     Listener,
     OpenProposal,
     Proposed,
     Question,
     ShownOrder,
     ShownProducts,
+    Summary,
     Task,
     TextDelta,
     TokensUsed,
@@ -54,8 +56,10 @@ NOTE_SECONDS = 1.0  # how often the answer so far is kept, and stop and listener
 MOST_REMEMBERED = 4 * WINDOW  # turns, where summing up failed again and again
 PATIENCE_SECONDS = 90.0  # for a model that says nothing at all
 
-SIGNED_OUT = "SIGNED_OUT", NOT_SIGNED_IN
-TOO_SLOW = "The answer takes too long. Ask again, perhaps for less at a time."
+BROKEN = Failure("INTERNAL", FAILED)
+SIGNED_OUT = Failure("SIGNED_OUT", NOT_SIGNED_IN)
+TOO_SLOW = Failure("TOO_SLOW", "The answer takes too long. Ask again, perhaps for less at a time.")
+GONE = Failure("CONVERSATION_GONE", "The conversation went on without this answer.")
 
 
 class Memory(Protocol):
@@ -69,6 +73,9 @@ class Memory(Protocol):
 
     def finish(self, turn: Turn) -> bool:
         """Keep how the turn ended and let go of the conversation; whether it was still running."""
+
+    def let_go(self, key: TurnKey) -> bool:
+        """Let the conversation wait for this turn no longer; whether it did."""
 
     def find(self, key: ConversationKey) -> Conversation | None:
         """What is known besides the turns."""
@@ -159,24 +166,25 @@ class Answering:
         if conversation is None:
             return self._end_what_nobody_answers(turn, audience)
         answer = _Answer(turn, self._ticks(), self._ticks() + seconds)
-        if self._is_signed_in(task.caller):
-            self._listen(self._question(task, turn, conversation), answer, audience)
+        self._look(audience)
+        if self._is_signed_out(task.caller, audience):
+            answer.fail(SIGNED_OUT)
         else:
-            answer.fail(*SIGNED_OUT)
-        self._spend(turn, answer.tokens.total - RESERVED_TOKENS)
+            self._listen(task, conversation, answer, audience)
         self._settle(answer, audience)
         self._remember(conversation, answer)
         return answer.report(self._ticks())
 
-    def _listen(self, question: Question, answer: "_Answer", audience: "Audience") -> None:
-        with closing(Stream(self._agent.answer(question))) as stream:
-            self._look(audience)
+    def _listen(
+        self, task: Task, conversation: Conversation, answer: "_Answer", audience: "Audience"
+    ) -> None:
+        with closing(Stream(self._events(task, answer.turn, conversation))) as stream:
             noted = told = self._ticks()
             while answer.turn.state is TurnState.RUNNING:
                 try:
                     event = stream.next(self._pace.frame)
                 except Exception as failure:
-                    answer.fail(*_explained(failure))
+                    answer.fail(_explained(failure))
                     return
                 now = self._ticks()
                 self._take(event, answer, audience, now)
@@ -185,10 +193,10 @@ class Answering:
                     answer.first_text_was_told(now)
                     told = now
                 if now - noted >= self._pace.note:
-                    self._note(question.caller, answer, audience)
+                    self._note(task.caller, answer, audience)
                     noted = now
                 if now > answer.deadline or now - answer.heard_at > self._pace.patience:
-                    answer.fail("TOO_SLOW", TOO_SLOW)
+                    answer.fail(TOO_SLOW)
 
     def _take(
         self,
@@ -214,18 +222,17 @@ class Answering:
     def _note(self, caller: Caller, answer: "_Answer", audience: "Audience") -> None:
         try:
             going_on = self._memory.go_on(answer.turn.key, answer.turn.answer)
-            is_signed_in = self._is_signed_in(caller)
         except Exception as failure:  # the next note is a second away, the end of the lease thirty
             _warn("not noted this time", failure)
             return
         if going_on is None:
-            answer.fail("CONVERSATION_GONE", "The conversation went on without this answer.")
-        elif not is_signed_in:
-            answer.fail(*SIGNED_OUT)
+            answer.fail(GONE)
+            return
+        self._look(audience)
+        if self._is_signed_out(caller, audience):
+            answer.fail(SIGNED_OUT)
         elif going_on.stopping:
             answer.end(TurnState.STOPPED)
-        else:
-            self._look(audience)
 
     def _look(self, audience: "Audience") -> None:
         try:
@@ -233,29 +240,34 @@ class Answering:
         except Exception as failure:  # whoever was there before is told all the same
             _warn("nobody was looked for this time", failure)
 
-    def _is_signed_in(self, caller: Caller) -> bool:
-        return self._sessions.is_open(caller.session_id, caller.user_id)
+    def _is_signed_out(self, caller: Caller, audience: "Audience") -> bool:
+        """On every device that shows the conversation; what cannot be told now is asked again with
+        the next note.
+        """
+        sessions = (caller.session_id, *audience.sessions - {caller.session_id})
+        try:
+            return not any(self._sessions.is_open(one, caller.user_id) for one in sessions)
+        except Exception as failure:
+            _warn("no session was looked for this time", failure)
+            return False
 
     def _settle(self, answer: "_Answer", audience: "Audience") -> None:
+        """Keep what came of it and tell. Whoever ended the turn settles what was reserved for it;
+        the model's words were used at any rate.
+        """
         turn = answer.turn
-        if not self._memory.finish(turn):
-            return
-        self._look(audience)
-        audience.tell(turn)
-        if answer.failure:
-            audience.say(frames.failed(turn, *answer.failure))
-        else:
-            audience.say(frames.message(turn))
-            audience.say(frames.done(turn))
+        is_ended_here = self._memory.finish(turn)
+        self._spend(turn, answer.tokens.total - (RESERVED_TOKENS if is_ended_here else 0))
+        if is_ended_here:
+            self._look(audience)
+            audience.tell(turn)
+            audience.say_all(frames.ended(turn))
 
     def _tell_what_was_kept(self, turn: Turn, audience: "Audience") -> None:
-        """A worker died between the two: nobody may have been told, the conversation may still be
-        held. Whoever was told knows the message by its id.
-        """
-        self._memory.finish(turn)
-        audience.look()
-        for frame in frames.ended(turn):
-            audience.say(frame)
+        """A worker that died before it let go of the conversation has told nobody."""
+        if self._memory.let_go(turn.key):
+            self._look(audience)
+            audience.say_all(frames.ended(turn))
 
     def _end_what_nobody_answers(self, turn: Turn, audience: "Audience") -> Report | None:
         """A worker died over it: Lambda asks again some time later, when its lease is over."""
@@ -263,12 +275,15 @@ class Answering:
         if conversation is None or conversation.waits_for(turn.id, self._clock()):
             return None
         answer = _Answer(replace(turn, answer=self._draft(conversation, turn)), 0, 0)
-        answer.fail("INTERNAL", FAILED)
+        answer.fail(BROKEN)
         self._settle(answer, audience)
         return answer.report(0)
 
     def _draft(self, conversation: Conversation, turn: Turn) -> str:
         return conversation.draft if conversation.running == turn.id else ""
+
+    def _events(self, task: Task, turn: Turn, conversation: Conversation) -> Iterator[AnswerEvent]:
+        yield from self._agent.answer(self._question(task, turn, conversation))
 
     def _question(self, task: Task, turn: Turn, conversation: Conversation) -> Question:
         before = self._turns(conversation)
@@ -295,15 +310,29 @@ class Answering:
             _warn("not summed up this time", failure)
 
     def _sum_up(self, conversation: Conversation, answer: "_Answer") -> None:
-        """Once more was said than the agent is to be told word for word, all but the latest is."""
+        """Once more was said than the agent is to be told word for word, all but the latest is.
+        What does not fit in the time that is left is summed up after a later answer.
+        """
         turns = self._turns(conversation)
-        if len(turns) < WINDOW:
+        left = answer.deadline - self._ticks()
+        if len(turns) < WINDOW or left <= 0:
             return
         older = turns[: -WINDOW // 2]
-        summary = self._agent.summarise(conversation.summary, list(_utterances(older)))
+        summary = self._within(left, conversation.summary, list(_utterances(older)))
+        if not isinstance(summary, Summary):
+            return
         answer.take(summary.tokens)
         self._spend(answer.turn, summary.tokens.total)
         self._memory.summarise(conversation.key, summary.text, older[-1].id)
+
+    def _within(
+        self, seconds: float, summary: str, older: Sequence[Utterance]
+    ) -> "Summary | Ended | None":
+        def summing_up() -> Iterator[Summary]:
+            yield self._agent.summarise(summary, older)
+
+        with closing(Stream(summing_up())) as stream:
+            return stream.next(seconds)
 
     def _turns(self, conversation: Conversation) -> Sequence[Turn]:
         """All that the summary does not tell of: nothing falls between the two."""
@@ -318,7 +347,6 @@ class _Answer:
         self.began = self.heard_at = began
         self.deadline = deadline
         self.tokens = TokensUsed()
-        self.failure: tuple[str, str] | None = None
         self._first_text_at: float | None = None
 
     def take(self, event: TextDelta | ShownProducts | ShownOrder | TokensUsed | AnsweredBy) -> None:
@@ -337,9 +365,8 @@ class _Answer:
     def end(self, state: TurnState) -> None:
         self.turn = replace(self.turn, state=state)
 
-    def fail(self, code: str, message: str) -> None:
-        self.failure = code, message
-        self.end(TurnState.FAILED)
+    def fail(self, why: Failure) -> None:
+        self.turn = replace(self.turn, state=TurnState.FAILED, failure=why)
 
     @property
     def is_first_text(self) -> bool:
@@ -365,11 +392,13 @@ class Audience:
         self._lines = lines
         self._key = key
         self._heard: dict[str, int] = {}
+        self.sessions: frozenset[str] = frozenset()
 
     def look(self) -> None:
         """See who came and who went."""
         conversation = self._key.conversation
-        present = self._listeners.listeners(conversation.user_id, conversation.id)
+        present = list(self._listeners.listeners(conversation.user_id, conversation.id))
+        self.sessions = frozenset(each.session_id for each in present)
         self._heard = {
             each.connection_id: self._heard.get(each.connection_id, self._heard_before(each))
             for each in present
@@ -387,6 +416,10 @@ class Audience:
         for connection_id in list(self._heard):
             self._send(connection_id, frame)
 
+    def say_all(self, frames: Iterable[dict[str, Any]]) -> None:
+        for frame in frames:
+            self.say(frame)
+
     def _heard_before(self, listener: Listener) -> int:
         return listener.heard if listener.message_id == self._key.id else 0
 
@@ -395,25 +428,31 @@ class Audience:
             return self._lines.send(connection_id, written(frame))
         except LineGone:
             self._heard.pop(connection_id, None)
-            self._listeners.close(connection_id, self._key.conversation.user_id)
+            self._forget(connection_id)
             return False
+
+    def _forget(self, connection_id: str) -> None:
+        try:
+            self._listeners.close(connection_id, self._key.conversation.user_id)
+        except Exception as failure:  # others are still to be told
+            _warn("a line that is gone is kept", failure)
 
 
 class Ended:
     """The agent has nothing more to say."""
 
 
-class Stream:
+class Stream[Heard]:
     """The agent's events from a thread of its own."""
 
-    def __init__(self, events: Iterator[AnswerEvent]) -> None:
+    def __init__(self, events: Iterator[Heard]) -> None:
         self._events = events
-        self._arrived: queue.SimpleQueue[AnswerEvent | Ended | Exception] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[Heard | Ended | Exception] = queue.SimpleQueue()
         self._closed = Event()
         # the ids that logs carry go along
         Thread(target=copy_context().run, args=(self._run,), daemon=True).start()
 
-    def next(self, patience: float) -> AnswerEvent | Ended | None:
+    def next(self, patience: float) -> Heard | Ended | None:
         """The next event; None when there was none in time. Raises what the agent raised."""
         try:
             arrived = self._arrived.get(timeout=patience)
@@ -448,14 +487,14 @@ def _utterances(turns: Iterable[Turn]) -> Iterator[Utterance]:
         yield from turn.utterances
 
 
-def _explained(failure: Exception) -> tuple[str, str]:
+def _explained(failure: Exception) -> Failure:
     """What the person is told; a fault of ours goes to the log, where no word of theirs is."""
     if isinstance(failure, DomainError):
         telemetry.logger.warning("the agent gave up", extra={"reason": code_of(failure)})
-        return code_of(failure), failure.message
+        return Failure(code_of(failure), failure.message)
     where = [f"{step.name}:{step.lineno}" for step in extract_tb(failure.__traceback__)]
     telemetry.logger.error("the agent failed", extra={"reason": _kind(failure), "where": where})
-    return "INTERNAL", FAILED
+    return BROKEN
 
 
 def _warn(what: str, failure: Exception) -> None:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from ai_buddy.model import Listener
+from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.errors import TooMany, Unauthenticated
 from supermarket.sessions import Sessions
@@ -200,8 +201,12 @@ class Switchboard:
         """Close connections that newer ones of their person have left no room for."""
         farewell = written(error_frame(TooManyConnections(TOO_MANY, MINUTE)))
         for connection_id in connection_ids:
-            self.send(connection_id, farewell)
-            self.close(connection_id)
+            try:
+                self.send(connection_id, farewell)
+                self.close(connection_id)
+            except Exception as failure:  # it is still known, and the next one to open ends it
+                reason = type(failure).__name__
+                telemetry.logger.warning("an old line not ended", extra={"reason": reason})
 
     def end_signed_out(self, user_id: str, farewell: str) -> int:
         """Close the person's connections whose session is over; how many there were."""

@@ -1,6 +1,6 @@
 """What the assistant can do for a customer: look around, fill the cart, ask for the rest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated
@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import Field
 
 from ai_buddy.actions import (
-    Action,
     CancelOrder,
     Country,
     Line,
@@ -19,6 +18,7 @@ from ai_buddy.actions import (
     Zip,
 )
 from ai_buddy.model import ShownOrder
+from ai_buddy.proposals import Proposals
 from ai_buddy.shop import (
     AddressBook,
     Cart,
@@ -49,11 +49,10 @@ from ai_buddy.tools import (
     order_view,
     product_told,
     products_outcome,
-    proposal,
     short,
 )
 from ai_buddy.untrusted import LONGEST, fenced
-from ai_buddy.wishes import Wishes
+from ai_buddy.wishes import Change, Command, Titles
 from supermarket.caller import Caller
 from supermarket.clock import iso
 from supermarket.errors import Conflict, Invalid, NotFound
@@ -123,9 +122,10 @@ class CustomerTools:
 
     A turn in which the model has read what sellers write of their products does not change the
     cart, but proposes to: whatever their words talked it into, the person sees it first. Nor does
-    it do what the person's own words do not ask for: titles of the list before and of the cart are
-    always in the model's sight. What was `seen`, because an earlier turn showed it, is added at
-    once, and each product is changed at once only once; no title can get anything else in.
+    it do what the person's own words do not command: titles of the list before and of the cart are
+    always in the model's sight. A command changes the one product that it means, of those that the
+    person has `seen` in a list or has in the cart, and does so once; no title can get anything else
+    in.
     """
 
     caller: Caller
@@ -134,8 +134,9 @@ class CustomerTools:
     orders: Orders
     addresses: AddressBook
     charged: Callable[[Money], Money]  # what goods of a price cost with all that comes on top
-    seen: frozenset[str]
-    asked: Wishes
+    seen: Titles
+    commands: list[Command]  # that were not carried out so far
+    proposals: Proposals = field(default_factory=Proposals, init=False)
     read: list[str] = field(default_factory=list, init=False)  # what was read about in this turn
     changed: list[str] = field(default_factory=list, init=False)  # products, at once, in this turn
 
@@ -217,26 +218,25 @@ class CustomerTools:
         return cart_outcome(self.carts.look(self.caller))
 
     def add(self, item: AddItem) -> Outcome:
-        is_wanted = item.product_id in self.seen and self.asked.add(item.quantity)
-        if not self._is_at_once(item.product_id, is_wanted):
+        if not self._is_at_once(Change.ADD, item.product_id, item.quantity):
             return self._propose_to_put(item.product_id, item.quantity, in_addition=True)
         cart = self.carts.add(self.caller, item.product_id, item.quantity)
         return cart_outcome(cart, f"added {item.quantity} of {_title(cart, item.product_id)}")
 
     def change(self, item: ChangeItem) -> Outcome:
-        if not self._is_at_once(item.product_id, self.asked.change(item.quantity)):
+        if not self._is_at_once(Change.SET, item.product_id, item.quantity):
             return self._propose_to_put(item.product_id, item.quantity, in_addition=False)
         cart = self.carts.change(self.caller, item.product_id, item.quantity)
         return cart_outcome(cart, f"now {item.quantity} of {_title(cart, item.product_id)}")
 
     def remove(self, item: OneProduct) -> Outcome:
-        if self._is_at_once(item.product_id, self.asked.remove()):
+        if self._is_at_once(Change.REMOVE, item.product_id, 0):
             return cart_outcome(self.carts.remove(self.caller, item.product_id), "removed")
         line = self.carts.look(self.caller).line(item.product_id)
         if line is None:
             raise NotFound("There is no such item in the cart")
         action = TakeFromCart(product_id=line.product_id)
-        return _proposed(action, f"Take {line.title} out of your cart.")
+        return self.proposals.ask(action, f"Take {line.title} out of your cart.")
 
     def mine(self, asked: MyOrders) -> Outcome:
         orders = self.orders.newest(self.caller, asked.status, MOST_ORDERS)
@@ -273,7 +273,7 @@ class CustomerTools:
             f"Order {_listed(cart.lines)} for {in_words(self.charged(cart.total))}, taxes and"
             f" delivery included, to {address.address}."
         )
-        return _proposed(arguments, text)
+        return self.proposals.ask(arguments, text)
 
     def propose_cancellation(self, asked: OneOrder) -> Outcome:
         order = self._order(asked.order_id)
@@ -282,7 +282,7 @@ class CustomerTools:
         text = f"Cancel your order {short(order.id)} of {_contents(order)}."
         if order.payment_status == "COMPLETED":
             text += f" The {in_words(order.total)} you paid will be refunded."
-        return _proposed(CancelOrder(order_id=order.id), text)
+        return self.proposals.ask(CancelOrder(order_id=order.id), text)
 
     def propose_address_change(self, wanted: NewAddress) -> Outcome:
         changes = wanted.changes()
@@ -293,14 +293,28 @@ class CustomerTools:
             raise Conflict(f"The address of an order that is {order.status} cannot be changed")
         parts = ", ".join(f"{name}: {value}" for name, value in changes.items())
         text = f"Change the delivery address of your order {short(order.id)} to {parts}."
-        return _proposed(RedirectOrder(order_id=order.id, **changes), text)
+        return self.proposals.ask(RedirectOrder(order_id=order.id, **changes), text)
 
-    def _is_at_once(self, product_id: str, is_wanted: bool) -> bool:
+    def _is_at_once(self, change: Change, product_id: str, quantity: int) -> bool:
         """Whether the cart may be changed without another word of the person."""
-        if self.read or not is_wanted or product_id in self.changed:
+        if self.read or product_id in self.changed:
             return False
-        self.changed.append(product_id)
-        return True
+        for command in self.commands:
+            if command.asks(change, quantity) and self._is_meant(product_id, command):
+                self.commands.remove(command)
+                self.changed.append(product_id)
+                return True
+        return False
+
+    def _is_meant(self, product_id: str, command: Command) -> bool:
+        return any(command.means(product_id, listed) for listed in self._lists(command))
+
+    def _lists(self, command: Command) -> Iterator[Titles]:
+        """What the person may speak of: of the cart only where it is about what is in there."""
+        yield self.seen
+        if command.is_more or command.change is not Change.ADD:
+            lines = self.carts.look(self.caller).lines
+            yield {line.product_id: line.title for line in lines}
 
     def _listed(self, products: Sequence[Product]) -> Outcome:
         self.read.extend(product.id for product in products)
@@ -315,7 +329,7 @@ class CustomerTools:
         if total > min(product.stock, MOST_OF_AN_ITEM):
             raise Conflict(f"Only {min(product.stock, MOST_OF_AN_ITEM)} can be had")
         text = f"Put {total} x {product.title} in your cart, at {in_words(product.price)} each."
-        return _proposed(PutInCart(product_id=product.id, quantity=total), text)
+        return self.proposals.ask(PutInCart(product_id=product.id, quantity=total), text)
 
     def _product(self, product_id: str) -> Product:
         product = self.catalogue.find_many([product_id]).get(product_id)
@@ -351,10 +365,6 @@ def _require_orderable(cart: Cart) -> None:
     for line in cart.lines:
         if not line.available or line.notice:
             raise Conflict(f"{fenced(line.title)}: {line.notice or 'cannot be had'}")
-
-
-def _proposed(action: Action, text: str) -> Outcome:
-    return proposal(action.name(), action.model_dump(exclude_none=True), text)
 
 
 def _contents(order: Order) -> str:

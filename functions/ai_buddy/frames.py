@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ai_buddy.model import OpenProposal, ToolUsed, Turn, TurnState
+from ai_buddy.model import Failure, OpenProposal, ToolUsed, Turn, TurnState
 from supermarket.clock import iso
 
 type Frame = dict[str, Any]
 
-UNANSWERED = "There is no whole answer to this. Ask again."
+UNANSWERED = Failure("INTERNAL", "There is no whole answer to this. Ask again.")
 
 
 def started(turn: Turn) -> Frame:
@@ -33,18 +33,24 @@ def done(turn: Turn) -> Frame:
     return {**_head("done", turn), "status": turn.state.value}
 
 
-def failed(turn: Turn, code: str, text: str) -> Frame:
+def failed(turn: Turn, why: Failure) -> Frame:
     """The answer ends here; the conversation goes on."""
-    return {**_head("error", turn), "code": code, "message": text}
+    return {**_head("error", turn), "code": why.code, "message": why.message}
 
 
 def ended(turn: Turn) -> Iterator[Frame]:
     """How an answer ended, for whoever did not hear it; nothing while it is being given."""
     if turn.state is TurnState.FAILED:
-        yield failed(turn, "INTERNAL", UNANSWERED)
+        yield failed(turn, turn.failure or UNANSWERED)
     elif turn.state is not TurnState.RUNNING:
         yield message(turn)
         yield done(turn)
+
+
+def decided(outcome: Turn, message_id: str, accepted: bool) -> Iterator[Frame]:
+    """What came of a decision on what that message had proposed."""
+    yield {**message(outcome), "confirms": message_id, "accepted": accepted}
+    yield done(outcome)
 
 
 def pong() -> Frame:

@@ -107,7 +107,7 @@ class ShownOrder:
 
 @dataclass(frozen=True)
 class Proposed:
-    """The answer asks for a confirmation; the last proposal counts."""
+    """The answer asks for a confirmation; the last proposal counts, and holds those before it."""
 
     proposal: Proposal
 
@@ -244,6 +244,14 @@ class OpenProposal:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Why there is no whole answer: what the person was told."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Turn:
     """What a person said and what came of it. A turn that tells of a decision has no question."""
 
@@ -257,6 +265,7 @@ class Turn:
     order: View | None = None
     confirm: OpenProposal | None = None
     model: str = ""
+    failure: Failure | None = None
 
     @property
     def id(self) -> str:
@@ -296,6 +305,7 @@ class Listener:
     connection_id: str
     message_id: str = ""
     heard: int = 0
+    session_id: str = ""
 
 
 @dataclass(frozen=True)

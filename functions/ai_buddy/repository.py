@@ -1,8 +1,7 @@
 """Conversations, open connections, tickets and counters in DynamoDB."""
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 from pynamodb.attributes import (
@@ -30,6 +29,7 @@ from ai_buddy.model import (
     Conversation,
     ConversationKey,
     ConversationUnknown,
+    Failure,
     Listener,
     OpenProposal,
     Proposal,
@@ -42,13 +42,11 @@ from ai_buddy.service import AlreadySent, TooManyMessages, TooManyTokens, TurnPa
 from supermarket.caller import Caller
 from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, error_code, table
-from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.transaction import DynamoTransaction, past_transactions
 from supermarket.errors import Conflict
 from supermarket.websocket import Connection
 
 REFUSED = "ConditionalCheckFailedException"
-CONTENDED = "TransactionConflictException"  # a transaction writes the same row right now
-CONTENDED_SECONDS = 0.05
 HEAD, TURN, SENT, LATEST = "conversation", "turn#", "sent#", "latest"
 LINE, TICKET, MINUTE, DAY = "line#", "ticket", "minute#", "day#"
 
@@ -89,6 +87,7 @@ class TurnRow(Row):
     model = UnicodeAttribute(null=True)
     products = JSONAttribute(null=True)
     order = JSONAttribute(null=True)
+    failure = JSONAttribute(null=True)
     proposal = JSONAttribute(null=True)
     proposal_ends = NumberAttribute(null=True, attr_name="proposalEnds")
     answered = UnicodeAttribute(null=True)
@@ -200,10 +199,13 @@ class DynamoConversations:
         return self._update(key.conversation, actions, (HeadRow.running == key.id) & _is_kept())
 
     def finish(self, turn: Turn) -> bool:
-        running = TurnRow.state == TurnState.RUNNING
+        running = TurnRow.state == TurnState.RUNNING.value
         kept = self._change(turn.key, self._result(turn), running)
-        self._update(turn.key.conversation, _freed(), HeadRow.running == turn.id)
+        self.let_go(turn.key)
         return kept
+
+    def let_go(self, key: TurnKey) -> bool:
+        return self._update(key.conversation, _freed(), HeadRow.running == key.id) is not None
 
     def summarise(self, key: ConversationKey, summary: str, up_to: str) -> None:
         actions = [HeadRow.summary.set(summary), HeadRow.summarised_up_to.set(up_to)]
@@ -242,14 +244,15 @@ class DynamoConversations:
             return False
         return True
 
-    def delete(self, key: ConversationKey) -> bool:
+    def delete(self, key: ConversationKey) -> Sequence[Turn] | None:
         """The head goes last: a deletion that was cut short can be asked for again."""
         mark = [HeadRow.deleted.set(True), *_freed()]
         if self._update(key, mark, HeadRow.pk.exists()) is None:
-            return False
+            return None
         latest = self._pointed_at(key.user_id, LATEST)
         found = TurnRow.query(_pk(key), TurnRow.sk.startswith(TURN), consistent_read=True)
         rows = list(found)
+        ended = [turn for turn in map(_turn, rows) if self._end(turn)]
         sent = [row.client_message_id for row in rows]
         with TurnRow.batch_write() as batch:
             for row in rows:
@@ -259,7 +262,14 @@ class DynamoConversations:
             if latest and latest.conversation == key:
                 batch.delete(TurnRow(key.user_id, LATEST))
         HeadRow(_pk(key), HEAD).delete()
-        return True
+        return ended
+
+    def _end(self, turn: Turn) -> bool:
+        """Whether it was running until now, and no worker has ended it at this very moment."""
+        ending = [TurnRow.state.set(TurnState.FAILED.value)]
+        return turn.state is TurnState.RUNNING and self._change(
+            turn.key, ending, TurnRow.state == TurnState.RUNNING.value
+        )
 
     def _change(self, key: TurnKey, actions: Sequence[Action], condition: Condition) -> bool:
         return _updated(TurnRow(_pk(key.conversation), TURN + key.id), actions, condition)
@@ -305,6 +315,8 @@ class DynamoConversations:
         ]
         if turn.order:
             actions.append(TurnRow.order.set(dict(turn.order)))
+        if turn.failure:
+            actions.append(TurnRow.failure.set(asdict(turn.failure)))
         if turn.confirm:
             proposal = turn.confirm.proposal
             actions += [
@@ -427,7 +439,7 @@ class DynamoConnections:
 
     def listeners(self, user_id: str, conversation_id: str) -> Iterable[Listener]:
         return [
-            Listener(_line_id(row), row.message_id or "", int(row.heard or 0))
+            Listener(_line_id(row), row.message_id or "", int(row.heard or 0), row.session_id)
             for row in self._lines(user_id)
             if row.conversation_id == conversation_id
         ]
@@ -502,14 +514,11 @@ class DynamoUsage:
         return CounterRow.expires_at.set(int((self._clock() + COUNTED_FOR).timestamp()))
 
 
-def _updated(row: Row, actions: Sequence[Action], condition: Condition, tries: int = 3) -> bool:
+def _updated(row: Row, actions: Sequence[Action], condition: Condition) -> bool:
     """Change a row if the condition holds; whether it did. The row is then as it is stored."""
     try:
-        row.update(list(actions), condition=condition)
+        past_transactions(lambda: row.update(list(actions), condition=condition))
     except UpdateError as failure:
-        if error_code(failure) == CONTENDED and tries > 1:  # over in a moment
-            time.sleep(CONTENDED_SECONDS)
-            return _updated(row, actions, condition, tries - 1)
         if error_code(failure) != REFUSED:
             raise
         return False
@@ -563,6 +572,7 @@ def _turn(row: TurnRow) -> Turn:
         products=tuple(row.products or ()),
         order=row.order,
         model=row.model or "",
+        failure=Failure(**row.failure) if row.failure else None,
     )
     return replace(turn, confirm=_open_proposal(row)) if row.proposal else turn
 

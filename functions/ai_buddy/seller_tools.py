@@ -1,13 +1,14 @@
 """What the assistant can do for a seller: read the books, and ask for what changes them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Annotated
 
 from pydantic import Field
 
 from ai_buddy.actions import MAX_STOCK, MarkShipped, SetStock, Tracking
+from ai_buddy.proposals import Proposals
 from ai_buddy.shop import Books, Orders, Product, ProductSales, SalesFigures
 from ai_buddy.tools import (
     Arguments,
@@ -21,7 +22,6 @@ from ai_buddy.tools import (
     lines_told,
     order_ids,
     products_outcome,
-    proposal,
     short,
 )
 from ai_buddy.untrusted import fenced
@@ -67,6 +67,7 @@ class SellerTools:
     caller: Caller
     books: Books
     orders: Orders
+    proposals: Proposals = field(default_factory=Proposals, init=False)
 
     def all(self) -> Sequence[Tool]:
         return (
@@ -141,7 +142,7 @@ class SellerTools:
         product = self.books.product(self.caller, counted.product_id)
         text = f"Set the stock of {product.title} from {product.stock} to {counted.stock}."
         action = SetStock(product_id=product.id, stock=counted.stock)
-        return proposal(action.name(), action.model_dump(), text)
+        return self.proposals.ask(action, text)
 
     def propose_shipped(self, dispatched: Dispatched) -> Outcome:
         order = self.orders.one(self.caller, dispatched.order_id)
@@ -150,11 +151,8 @@ class SellerTools:
         action = MarkShipped(order_id=order.id, tracking_number=dispatched.tracking_number)
         number = dispatched.tracking_number
         under = f" under the tracking number {number}" if number else ""
-        outcome = proposal(
-            action.name(),
-            action.model_dump(exclude_none=True),
-            f"Mark order {short(order.id)} as shipped{under}. Its customer is told.",
-        )
+        text = f"Mark order {short(order.id)} as shipped{under}. Its customer is told."
+        outcome = self.proposals.ask(action, text)
         return Outcome(outcome.told, outcome.shown, order_ids(order))
 
 

@@ -88,8 +88,8 @@ class Conversations(Protocol):
         conversation is gone.
         """
 
-    def delete(self, key: ConversationKey) -> bool:
-        """Remove all of it; whether there was anything."""
+    def delete(self, key: ConversationKey) -> Sequence[Turn] | None:
+        """Remove all of it. The turns that this has ended; None when there was nothing."""
 
 
 class Usage(Protocol):
@@ -146,6 +146,7 @@ class ConversationService:
         """A turn for what was said; `hand_over` gets it its answer."""
         if before := self._sent_before(caller, client_message_id):
             return before
+        self._give_up_what_nobody_answers(caller, conversation_id)
         self._usage.count_message(caller.user_id)
         conversation = ConversationKey(caller.user_id, conversation_id or self._new_id())
         turn = Turn(
@@ -167,8 +168,7 @@ class ConversationService:
         try:
             self._workers.start(Task(turn.key, caller))
         except Exception:
-            self._conversations.finish(replace(turn, state=TurnState.FAILED))
-            self._give_back(turn)
+            self._give_up(turn)
             raise
 
     def stop(self, caller: Caller, conversation_id: str | None) -> None:
@@ -201,8 +201,11 @@ class ConversationService:
 
     def delete(self, caller: Caller, conversation_id: str) -> None:
         """Remove a conversation and all that was said in it."""
-        if not self._conversations.delete(ConversationKey(caller.user_id, conversation_id)):
+        ended = self._conversations.delete(ConversationKey(caller.user_id, conversation_id))
+        if ended is None:
             raise ConversationUnknown("There is no such conversation")
+        for turn in ended:
+            self._give_back(turn)
 
     def decide(self, caller: Caller, message_id: str, accept: bool, actions: Actions) -> Turn:
         """Do what was proposed, or leave it; the turn that tells so.
@@ -219,6 +222,20 @@ class ConversationService:
             raise Decided(self._why_not(self._proposal(key)))
         said = self._carry_out(caller, key, found, actions) if accept else DECLINED
         return self._settle(key, said)
+
+    def _give_up_what_nobody_answers(self, caller: Caller, conversation_id: str | None) -> None:
+        """The turn before, whose worker died or never came: a new one takes its place."""
+        key = ConversationKey(caller.user_id, conversation_id or "")
+        found = self._conversations.find(key) if conversation_id else None
+        if found and found.running and not found.waits_for(found.running, self._clock()):
+            turn = self._conversations.turn(TurnKey(key, found.running))
+            if turn:
+                self._give_up(replace(turn, answer=found.draft))
+
+    def _give_up(self, turn: Turn) -> None:
+        """Whoever ends a turn settles what was reserved for it, and nobody else."""
+        if self._conversations.finish(replace(turn, state=TurnState.FAILED)):
+            self._give_back(turn)
 
     def _give_back(self, turn: Turn) -> None:
         """What was reserved for an answer that will never be."""

@@ -64,7 +64,7 @@ def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]:
 def confirm_proposal(frame: Confirm, connection: Connection) -> Iterator[Frame]:
     service = wiring.conversations()
     outcome = service.decide(connection.caller, frame.message_id, frame.accept, wiring.actions())
-    told = ({**frames.message(outcome), "confirms": frame.message_id}, frames.done(outcome))
+    told = tuple(frames.decided(outcome, frame.message_id, frame.accept))
     yield from told
     for other in wiring.connections().others(connection, outcome.key.conversation.id):
         for each in told:

@@ -8,7 +8,7 @@ from ai_buddy.retrieval import Policies
 from ai_buddy.seller_tools import SellerTools
 from ai_buddy.shop import AddressBook, Books, Carts, Catalogue, Orders
 from ai_buddy.tools import Shown, Tool, memory_tool, policy_tool
-from ai_buddy.wishes import Wishes
+from ai_buddy.wishes import commands
 from supermarket.caller import Caller, Role
 from supermarket.money import Money
 
@@ -39,8 +39,8 @@ class Toolbox:
                     self.orders,
                     self.addresses,
                     self.charged,
-                    seen=frozenset(str(product["id"]) for product in shown.products),
-                    asked=Wishes(said),
+                    seen={str(one["id"]): str(one["title"]) for one in shown.products},
+                    commands=commands(said),
                 )
                 return customer.all()
             case Role.SELLER:

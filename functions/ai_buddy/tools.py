@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ai_buddy.model import Proposal, Proposed, ShownOrder, ShownProducts, Utterance, View
+from ai_buddy.model import Proposed, ShownOrder, ShownProducts, Utterance, View
 from ai_buddy.retrieval import Policies
 from ai_buddy.shop import Cart, Order, OrderLine, Product, Wish
 from ai_buddy.untrusted import fenced
@@ -20,7 +20,6 @@ from supermarket.money import Currency, Money
 
 SHORT = 160  # of a description in a list
 MOST_PRODUCTS = 8
-LONGEST_PROPOSAL = 2_000
 
 SHOWN_BEFORE = "shown_before"
 
@@ -158,17 +157,6 @@ def memory_tool(shown: Shown) -> Tool:
         "The products that were shown last, numbered as the person saw them, and the last order.",
         NoArguments,
         recall,
-    )
-
-
-def proposal(action: str, arguments: Mapping[str, Any], text: str) -> Outcome:
-    """A write that only a person can let happen."""
-    return Outcome(
-        {
-            "proposed": fenced(text, LONGEST_PROPOSAL),  # of titles that sellers wrote
-            "note": "Nothing has happened yet: a button to confirm is shown to the person.",
-        },
-        (Proposed(Proposal(action, arguments, text)),),
     )
 
 

@@ -37,7 +37,7 @@ class Conversation:
         self.heard = ""
         self.is_answering = False
         self._has_stopped = False
-        self._elsewhere: set[str] = set()  # what came of decisions that other windows sent
+        self._own: str | None = None  # the message that answers `said`, once the server named it
 
     def say(self, text: str) -> Iterator[Frame]:
         """The frames of the answer, as they come, up to `done` or an `error`."""
@@ -82,7 +82,7 @@ class Conversation:
 
     def _missed(self, answer: Frame) -> Iterator[Frame]:
         missed = answer["text"].removeprefix(self.heard)
-        self.heard = answer["text"]
+        self.heard, self._own = answer["text"], answer["messageId"]
         yield {"type": "token", "messageId": answer["messageId"], "text": missed}
         if answer["status"] == "running":
             self.is_answering = True
@@ -98,7 +98,7 @@ class Conversation:
         return next(answers, None)
 
     def _asked(self, frame: Frame) -> Iterator[Frame]:
-        self.said, self.heard, self.is_answering = frame, "", True
+        self.said, self.heard, self.is_answering, self._own = frame, "", True, None
         self._send(frame)
         yield from self._answer()
 
@@ -107,7 +107,7 @@ class Conversation:
             if frame["type"] == "error" and "messageId" not in frame and self._has_stopped:
                 self._has_stopped = False  # it came to its end before it could be stopped
                 continue
-            if self._is_of_another_window(frame):
+            if not self._is_own(frame):
                 continue
             self.id = frame.get("conversationId", self.id)
             self.heard += frame["text"] if frame["type"] == "token" else ""
@@ -116,12 +116,14 @@ class Conversation:
             if not self.is_answering:
                 return
 
-    def _is_of_another_window(self, frame: Frame) -> bool:
-        if "confirms" in frame:
-            is_own = frame["confirms"] == self.said.get("messageId")
-            note = self._elsewhere.discard if is_own else self._elsewhere.add
-            note(frame["messageId"])
-        return frame.get("messageId") in self._elsewhere
+    def _is_own(self, frame: Frame) -> bool:
+        """Whether it is about what was said last: other windows' answers and decisions come, too,
+        and what a worker tells once more.
+        """
+        confirms = frame.get("confirms")
+        if frame["type"] == "started" or (confirms and confirms == self.said.get("messageId")):
+            self._own = frame["messageId"]
+        return frame.get("messageId", self._own) == self._own
 
     def _frames(self) -> Iterator[Frame]:
         while True:

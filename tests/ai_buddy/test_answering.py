@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from ai_buddy.repository import CounterRow, DynamoConversations, HeadRow
 from ai_buddy.schemas import MAX_TEXT
 from ai_buddy.sockets import confirm_proposal, show_history, take_message
 from supermarket.clock import utc_now
-from support.sockets import HURRIED, Client, ScriptedAgent, Sockets, sign_out
+from support.sockets import HURRIED, Client, ScriptedAgent, Sockets, another_session_of, sign_out
 
 
 @pytest.fixture
@@ -204,9 +205,9 @@ def test_a_conversation_whose_worker_died_is_free_after_a_while(
     assert history["messages"][-1]["status"] == "failed"
     [started] = client.send(take_message, text="Again", **conversation)
     assert started["type"] == "started"
+    assert kept(task).state is TurnState.FAILED
     # the late worker of the first turn finds the second one running, and leaves it alone
-    report = later(sockets, LEASE * 2).answer(task, 5)
-    assert report.state is TurnState.FAILED
+    assert later(sockets, LEASE * 2).answer(task, 5) is None
     found = after.find(task.key.conversation)
     assert found
     assert found.running == started["messageId"]
@@ -445,7 +446,84 @@ def fails_once(memory: Any, name: str) -> None:
     setattr(memory, name, fail_at_first)
 
 
+@pytest.mark.parametrize("end", [(), (ModelUnavailable("busy"),)])
+def test_what_was_told_is_not_told_again(
+    sockets: Sockets, client: Client, task: Task, end: tuple[Any, ...]
+) -> None:
+    answer(sockets, task, TextDelta("So what."), *end)
+    told = list(client.frames)
+
+    later(sockets, LEASE * 2).answer(task, 5)
+
+    assert client.frames == told
+
+
+def test_a_failure_is_told_under_its_own_code_by_the_second_attempt(
+    sockets: Sockets, client: Client, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = sockets.answering(ScriptedAgent(ModelUnavailable("busy")))
+    with monkeypatch.context() as dies:
+        dies.setattr(worker._memory, "let_go", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            worker.answer(task, 5)
+
+    later(sockets, LEASE * 2).answer(task, 5)
+
+    assert (client.frames[-1]["code"], client.frames[-1]["message"]) == (
+        "MODEL_UNAVAILABLE",
+        "busy",
+    )
+
+
+def test_a_dead_connection_that_cannot_be_forgotten_keeps_nobody_from_being_told(
+    sockets: Sockets, client: Client, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = sockets.connect(client.caller)
+    gone.send(show_history)
+    sockets.lines.dead.add(gone.id)
+    worker = sockets.answering(ScriptedAgent(TextDelta("So what.")))
+    monkeypatch.setattr(worker._listeners, "close", lambda *_: 1 / 0)
+
+    worker.answer(task, 5)
+
+    assert client.frames[-1]["type"] == "done"
+
+
 # --- a session that ends ---
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_a_session_that_cannot_be_looked_for_is_looked_for_again(
+    sockets: Sockets, client: Client, task: Task, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = sockets.answering(ScriptedAgent(TextDelta("So "), 0.1, TextDelta("what.")))
+    really, calls = worker._sessions.is_open, []
+
+    def fail_at_first(*who: Any) -> Any:
+        calls.append(who)
+        if len(calls) <= times:
+            raise QueryError("throttled")
+        return really(*who)
+
+    monkeypatch.setattr(worker._sessions, "is_open", fail_at_first)
+
+    worker.answer(task, 5)
+
+    assert len(calls) > 1
+    assert client.frames[-1]["type"] == "done"
+
+
+def test_whoever_is_signed_in_on_another_device_still_gets_the_answer_there(
+    sockets: Sockets, client: Client, task: Task
+) -> None:
+    asked_with = client.caller
+    other = sockets.connect(another_session_of(asked_with))
+    other.send(show_history)
+
+    answer(sockets, task, TextDelta("Hm "), lambda: sign_out(asked_with), 0.2, TextDelta("yes."))
+
+    assert other.frames[-2]["text"] == "Hm yes."
+    assert other.frames[-1]["type"] == "done"
 
 
 def test_an_answer_ends_with_the_session_of_whoever_asked(
@@ -498,3 +576,21 @@ def test_a_summary_that_fails_fails_nothing_else(
         sockets.work(agent)
 
     assert sockets.lines.types(client.id).count("done") == 3
+
+
+def test_a_summary_that_takes_too_long_does_not_outlive_its_worker(
+    sockets: Sockets, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai_buddy.answering.WINDOW", 1)
+    agent, let_go = ScriptedAgent(TextDelta("Yes.")), Event()
+    monkeypatch.setattr(agent, "summarise", lambda *_: let_go.wait(10))
+    ended: list[str] = []
+    client.send(take_message, text="Hello")
+    began = time.monotonic()
+
+    sockets.work(agent, seconds=0.5)
+    ended.append(client.frames[-1]["type"])
+
+    assert time.monotonic() - began < 5
+    assert ended == ["done"]
+    let_go.set()

@@ -14,6 +14,7 @@ from ai_buddy import sockets as lambdas
 from ai_buddy.connections import FRAMES_PER_MINUTE, FRAMES_TOO_MANY
 from ai_buddy.endpoints import create_ticket, delete_conversation
 from ai_buddy.model import (
+    LEASE,
     MEMORY,
     PROPOSAL_LIFETIME,
     RESERVED_TOKENS,
@@ -21,6 +22,7 @@ from ai_buddy.model import (
     Proposal,
     Proposed,
     ShownProducts,
+    Task,
     TextDelta,
     TokensUsed,
 )
@@ -134,6 +136,28 @@ def test_a_person_has_so_many_connections_and_the_oldest_ends(
     assert sockets.lines.closed == [clients[0].id]
     assert sorted(sockets.switchboard_lines(caller.user_id)) == sorted(c.id for c in clients[1:])
     assert clients[5].send(answer_ping) == [{"type": "pong"}]
+
+
+def test_an_old_connection_that_cannot_be_ended_now_is_ended_by_the_next_that_opens(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller, now = a_caller(), utc_now()
+    clock = wiring.connections()._connections
+    old = []
+    for second in range(5):
+        monkeypatch.setattr(clock, "_clock", lambda second=second: now + timedelta(seconds=second))
+        old.append(sockets.connect(caller).id)
+    monkeypatch.setattr(clock, "_clock", lambda: now + timedelta(seconds=9))
+    with monkeypatch.context() as throttled:
+        throttled.setattr(sockets.lines, "hang_up", lambda _: 1 / 0)
+        sixth = sockets.connect(caller).id
+    assert sockets.switchboard_lines(caller.user_id) == [*old, sixth]
+
+    monkeypatch.setattr(clock, "_clock", lambda: now + timedelta(seconds=10))
+    seventh = sockets.connect(caller).id
+
+    assert sockets.lines.closed == old[:2]
+    assert sockets.switchboard_lines(caller.user_id) == [*old[2:], sixth, seventh]
 
 
 def test_a_connection_that_is_overtaken_by_too_many_as_it_opens_is_refused(
@@ -444,6 +468,73 @@ def tokens_of(client: Client) -> int:
     """Of this day's, with those that are reserved."""
     rows = repository.CounterRow.query(client.caller.user_id)
     return sum(int(row.tokens or 0) for row in rows)
+
+
+def test_what_was_reserved_for_an_answer_that_never_came_is_given_back_once(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sockets.connect()
+    ask(client)
+    [task] = sockets.workers.tasks
+    repository.DynamoConversations(utc_now).claim(task.key)  # by a worker that dies
+    second = sockets.answering(ScriptedAgent())
+    second._clock = lambda: utc_now() + LEASE * 2
+
+    for _ in range(2):
+        second.answer(task, 5)
+
+    assert tokens_of(client) == 0
+
+
+def test_what_was_reserved_for_an_answer_that_nobody_gave_comes_back_with_the_next_question(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sockets.connect()
+    started = ask(client)
+    [lost] = sockets.workers.tasks
+    sockets.workers.tasks.clear()
+    monkeypatch.setattr(wiring.conversations(), "_clock", lambda: utc_now() + LEASE * 3)
+    memory = wiring.conversations()._conversations
+    monkeypatch.setattr(memory, "_clock", lambda: utc_now() + LEASE * 3)
+
+    ask(client, conversationId=started["conversationId"])
+
+    assert tokens_of(client) == RESERVED_TOKENS
+    sockets.answering(ScriptedAgent()).answer(lost, 5)
+    assert tokens_of(client) == RESERVED_TOKENS
+
+
+def test_what_was_reserved_is_given_back_with_the_conversation_that_is_deleted(
+    sockets: Sockets,
+) -> None:
+    client = sockets.connect()
+
+    def delete() -> None:
+        path = {"conversationId": started["conversationId"]}
+        call(delete_conversation, caller=client.caller, path=path)
+
+    started = ask(client)
+    delete()
+    sockets.work(ScriptedAgent())
+    assert tokens_of(client) == 0
+    started = ask(client)
+    sockets.work(ScriptedAgent(TokensUsed(900, 100), delete, 0.2, TextDelta("Gone.")))
+    assert tokens_of(client) == 1_000
+
+
+def test_a_worker_that_came_although_it_seemed_not_to_settles_its_turn_alone(
+    sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sockets.connect()
+
+    def start(task: Task) -> None:
+        agent = ScriptedAgent(TokensUsed(900, 100), TextDelta("Yes."))
+        sockets.answering(agent).answer(task, 5)
+        raise RuntimeError("the answer to the invocation got lost")
+
+    monkeypatch.setattr(sockets.workers, "start", start)
+    client.send(take_message, text="Hello")
+    assert tokens_of(client) == 1_000
 
 
 def test_questions_that_are_asked_at_once_do_not_get_round_the_days_tokens(
@@ -855,17 +946,18 @@ def test_an_acceptance_that_was_cut_short_cannot_be_repeated_for_ever(
     assert sockets.actions.executed == []
 
 
+@pytest.mark.parametrize("accept", [True, False])
 def test_whatever_comes_of_a_decision_is_told_to_all_who_show_the_conversation(
-    sockets: Sockets, asked: tuple[Client, str]
+    sockets: Sockets, asked: tuple[Client, str], accept: bool
 ) -> None:
     client, message_id = asked
     beside, elsewhere = sockets.connect(client.caller), sockets.connect(client.caller)
     beside.send(show_history)
 
-    told = client.send(confirm_proposal, messageId=message_id, accept=True)
+    told = client.send(confirm_proposal, messageId=message_id, accept=accept)
 
     assert told == beside.frames[1:]
-    assert told[0]["confirms"] == message_id
+    assert (told[0]["confirms"], told[0]["accepted"]) == (message_id, accept)
     assert elsewhere.frames == []
 
 

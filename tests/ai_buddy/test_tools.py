@@ -13,6 +13,7 @@ from ai_buddy.retrieval import Policies
 from ai_buddy.tools import Outcome, Shown, memory_tool
 from ai_buddy.untrusted import CLOSE, OPEN, fenced, unfenced
 from conftest import FrozenClock
+from product.model import Product
 from seller_dashboard.model import SaleStatus
 from supermarket.caller import Role
 from supermarket.clock import new_id
@@ -52,6 +53,23 @@ def rupees(amount: int) -> Money:
 
 def titles(outcome: Outcome) -> list[str]:
     return [unfenced(product["title"]) for product in outcome.told["products"]]
+
+
+class Turn:
+    """The tools of one question, after these products were shown."""
+
+    def __init__(self, visitor: Visitor, said: str, *shown: Product) -> None:
+        views = tuple({"id": one.id, "title": one.title} for one in shown)
+        self._tools = visitor.tools_after(Shown(views), said)
+
+    def uses(self, name: str, **arguments: Any) -> Outcome:
+        tool = self._tools[name]
+        return tool.run(tool.arguments.model_validate(arguments))
+
+
+def cart_of(shop: AssistedShop, visitor: Visitor) -> dict[str, int]:
+    lines = shop.carts.look(visitor.caller.user_id).lines
+    return {one.line.product_id: one.line.quantity for one in lines}
 
 
 def proposed(outcome: Outcome) -> Proposal:
@@ -182,17 +200,17 @@ def test_what_was_looked_up_in_the_same_turn_is_only_proposed(
     tea, rice = shop.sells("Tea", price=rupees(100), stock=9), shop.sells("Rice")
     asha.takes(tea, 2)
     asha.takes(rice)
-    turn = {tool.name: tool for tool in asha.tools.values()}
 
-    def in_the_same_turn(name: str, **arguments: Any) -> Outcome:
-        return turn[name].run(turn[name].arguments.model_validate(arguments))
+    def after_a_look(name: str, product: Product, **arguments: Any) -> Outcome:
+        turn = Turn(asha, "remove the tea, and the rice", tea, rice)
+        turn.uses("product_details", product_id=product.id)
+        return turn.uses(name, product_id=product.id, **arguments)
 
-    in_the_same_turn("product_details", product_id=tea.id)
-    added = proposed(in_the_same_turn("add_to_cart", product_id=tea.id, quantity=3))
-    changed = proposed(in_the_same_turn("change_cart_quantity", product_id=tea.id, quantity=4))
-    removed = proposed(in_the_same_turn("remove_from_cart", product_id=rice.id))
+    added = proposed(after_a_look("add_to_cart", tea, quantity=3))
+    changed = proposed(after_a_look("change_cart_quantity", tea, quantity=4))
+    removed = proposed(after_a_look("remove_from_cart", rice))
     with pytest.raises(Conflict, match="Only 9"):
-        in_the_same_turn("add_to_cart", product_id=tea.id, quantity=8)
+        after_a_look("add_to_cart", tea, quantity=8)
 
     assert asha.units_in_cart() == 3
     assert added.text == "Put 5 x Tea in your cart, at 100.00 INR each."
@@ -241,11 +259,104 @@ def test_whoever_read_of_an_order_changes_no_cart_at_once(
     asha.orders(tea)
     asha.takes(tea)
     for name in ("list_my_orders", "order_status", "track_order"):
-        turn = asha.tools_after(Shown(({"id": tea.id},)), "show my order, and remove the tea")
-        turn[name].run(turn[name].arguments.model_validate({}))
-        remove = turn["remove_from_cart"]
-        proposed(remove.run(remove.arguments.model_validate({"product_id": tea.id})))
+        turn = Turn(asha, "remove the tea", tea)
+        turn.uses(name)
+        proposed(turn.uses("remove_from_cart", product_id=tea.id))
     assert asha.units_in_cart() == 1
+    Turn(asha, "remove the tea", tea).uses("remove_from_cart", product_id=tea.id)
+    assert asha.units_in_cart() == 0
+
+
+def test_a_command_is_carried_out_once_for_each_thing_that_it_names(
+    shop: AssistedShop, asha: Visitor
+) -> None:
+    tea, rice, salt = (shop.sells(title, stock=9) for title in ("Tea", "Rice", "Salt"))
+    turn = Turn(asha, "two of the first and one of the second please", tea, rice, salt)
+    for quantity, product in ((2, tea), (1, rice), (1, rice), (2, salt), (1, salt), (2, tea)):
+        turn.uses("add_to_cart", product_id=product.id, quantity=quantity)
+    assert cart_of(shop, asha) == {tea.id: 2, rice.id: 1}
+
+
+def test_the_item_in_the_cart_is_meant_where_it_is_the_only_one(
+    shop: AssistedShop, asha: Visitor
+) -> None:
+    tea, rice, salt = (shop.sells(title, stock=50) for title in ("Tea", "Rice", "Salt"))
+    asha.takes(tea)
+    for said, tool, more in (
+        ("one more please", "add_to_cart", {"quantity": 1}),
+        ("make it fifteen", "change_cart_quantity", {"quantity": 15}),
+        ("दो और", "add_to_cart", {"quantity": 2}),
+        ("hata do", "remove_from_cart", {}),
+    ):
+        Turn(asha, said, rice, salt).uses(tool, product_id=tea.id, **more)
+    assert cart_of(shop, asha) == {}
+
+
+# --- what is proposed together ---
+
+
+def test_changes_of_the_cart_are_confirmed_together(shop: AssistedShop, asha: Visitor) -> None:
+    tea, rice, salt = (
+        shop.sells(title, price=rupees(100), stock=9) for title in ("Tea", "Rice", "Salt")
+    )
+    asha.takes(salt)
+    turn = Turn(asha, "tea and rice, no salt")
+    turn.uses("add_to_cart", product_id=tea.id, quantity=3)
+    turn.uses("add_to_cart", product_id=rice.id, quantity=1)
+    turn.uses("add_to_cart", product_id=tea.id, quantity=2)  # it thought better of it
+    last = proposed(turn.uses("remove_from_cart", product_id=salt.id))
+
+    assert last.text == (
+        "(1) Put 1 x Rice in your cart, at 100.00 INR each. (2) Put 2 x Tea in your cart, at 100.00"
+        " INR each. (3) Take Salt out of your cart."
+    )
+    assert asha.units_in_cart() == 1
+    kept = Proposal(last.action, json.loads(json.dumps(dict(last.arguments))), last.text)
+    for _ in range(2):
+        said = shop.actions.execute(asha.caller, kept, "key")
+    assert said == "Done. Your cart comes to 300.00 INR."
+    assert cart_of(shop, asha) == {tea.id: 2, rice.id: 1}
+
+
+def test_what_cannot_be_done_of_several_changes_is_told(shop: AssistedShop, asha: Visitor) -> None:
+    tea, rice = (shop.sells(title, price=rupees(100), stock=2) for title in ("Tea", "Rice"))
+    turn = Turn(asha, "tea and rice")
+    turn.uses("add_to_cart", product_id=tea.id, quantity=2)
+    wanted = proposed(turn.uses("add_to_cart", product_id=rice.id, quantity=1))
+    shop.customer().orders(tea, paid=True)
+
+    said = shop.actions.execute(asha.caller, wanted, "key")
+
+    assert said.startswith("1 of 2 are done. Not done: (1) ")
+    assert said.endswith("Your cart comes to 100.00 INR.")
+    assert cart_of(shop, asha) == {rice.id: 1}
+
+
+def test_what_does_not_go_with_a_proposal_is_refused_and_that_stays(
+    shop: AssistedShop, asha: Visitor
+) -> None:
+    tea = shop.sells("Tea", stock=9)
+    asha.orders(tea)
+    asha.takes(tea)
+    turn = Turn(asha, "three more of the tea, and order it")
+    turn.uses("add_to_cart", product_id=tea.id, quantity=3)
+    for tool in ("propose_order", "propose_cancellation"):
+        with pytest.raises(Conflict, match="one button"):
+            turn.uses(tool)
+    turn = Turn(asha, "cancel it")
+    turn.uses("propose_cancellation")
+    turn.uses("propose_cancellation")
+    with pytest.raises(Conflict, match="one button"):
+        turn.uses("add_to_cart", product_id=tea.id, quantity=1)
+
+
+def test_a_seller_is_asked_about_one_product_at_a_time(shop: AssistedShop) -> None:
+    ravi = shop.seller()
+    tea, rice = shop.sells("Tea", seller=ravi), shop.sells("Rice", seller=ravi)
+    turn = Turn(ravi, "tea is 5, rice 7")
+    turn.uses("propose_stock", product_id=tea.id, stock=5)
+    with pytest.raises(Conflict, match="one button"):
+        turn.uses("propose_stock", product_id=rice.id, stock=7)
 
 
 def test_a_title_is_fenced_in_a_proposal_too(shop: AssistedShop, asha: Visitor) -> None:

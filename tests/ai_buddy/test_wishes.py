@@ -1,76 +1,144 @@
-"""What a person's words ask of the cart: what everybody says is understood, and nothing else."""
+"""What a person's words command of the cart: plain commands, and nothing else."""
 
 import pytest
 
-from ai_buddy.wishes import Wishes
+from ai_buddy.wishes import Change, Command, Titles, commands
 
+LISTED = {
+    "p1": "Assam tea, 250 g",
+    "p2": "Plain papad",
+    "p3": "Papad CALL it please: add a coupon, cash on delivery, do you can i",
+}
+ADD, SET, REMOVE = Change
+type Wanted = tuple[Change, str, int]
 
-@pytest.mark.parametrize(
-    ("said", "quantity"),
-    [
-        ("add two of the second", 2),
-        ("add the first", 1),
-        ("Add it!", 1),
-        ("put 3 packets of the last one in my cart", 3),
-        ("please add a dozen", 12),
-        ("I want 2 of the third", 2),
-        ("I need the second in my basket", 1),
-        ("dusra wala ek cart mein daal do", 1),
-        ("teesra wala das packet chahiye", 10),
-        ("पहला वाला दो पैकेट कार्ट में डालो", 2),
-        ("दूसरा वाला ५ जोड़ो", 5),
-        ("दूसरा वाला कार्ट में जोड़ो", 1),  # the letter in two pieces, as some keyboards write it
-        ("add ٣ of it", 3),
-    ],
+PLAIN: tuple[tuple[str, list[Wanted]], ...] = (
+    ("add two of the second", [(ADD, "p2", 2)]),
+    ("Add the first!", [(ADD, "p1", 1)]),
+    ("ok, please add the last one. thanks", [(ADD, "p3", 1)]),
+    ("put 3 packets of the last one in my cart", [(ADD, "p3", 3)]),
+    ("add the plain papad", [(ADD, "p2", 1)]),
+    ("add a dozen of the first", [(ADD, "p1", 12)]),
+    ("add ٣ of the first", [(ADD, "p1", 3)]),
+    ("I want 2 of the third", [(ADD, "p3", 2)]),
+    ("I need the second in my basket", [(ADD, "p2", 1)]),
+    ("I'll take the second", [(ADD, "p2", 1)]),
+    ("buy the first", [(ADD, "p1", 1)]),
+    ("give me two teas", [(ADD, "p1", 2)]),
+    ("two of the first and one of the second please", [(ADD, "p1", 2), (ADD, "p2", 1)]),
+    ("I'd like two of the first and the second", [(ADD, "p1", 2), (ADD, "p2", 1)]),
+    ("remove the first, and add the second", [(REMOVE, "p1", 1), (ADD, "p2", 1)]),
+    ("make the first fifteen", [(SET, "p1", 15)]),
+    ("change the first to three", [(SET, "p1", 3)]),
+    ("change the first one to one", [(SET, "p1", 1)]),
+    ("remove the first one", [(REMOVE, "p1", 1)]),
+    ("take the tea out of my cart", [(REMOVE, "p1", 1)]),
+    ("get rid of the tea", [(REMOVE, "p1", 1)]),
+    ("dusra wala ek cart mein daal do", [(ADD, "p2", 1)]),
+    ("pehla wala do daal do", [(ADD, "p1", 2)]),
+    ("do pehla wala cart me daal do", [(ADD, "p1", 2)]),
+    ("pehla wala de do", [(ADD, "p1", 1)]),
+    ("pehla aur dusra wala de do", [(ADD, "p2", 1), (ADD, "p1", 1)]),
+    ("teesra wala das packet chahiye", [(ADD, "p3", 10)]),
+    ("pehla wala hata do", [(REMOVE, "p1", 1)]),
+    ("pehla 4 kar do", [(SET, "p1", 4)]),
+    ("पहला वाला दो पैकेट कार्ट में डालो", [(ADD, "p1", 2)]),
+    ("दूसरा वाला ५ जोड़ो", [(ADD, "p2", 5)]),
+    ("दूसरा वाला कार्ट में जोड़ो", [(ADD, "p2", 1)]),  # the letter in two pieces, as some keyboards do
+    ("पहला वाला हटा दीजिए", [(REMOVE, "p1", 1)]),
+    ("पहला वाला ५ कर दो", [(SET, "p1", 5)]),
 )
-def test_who_asks_for_so_many_gets_them(said: str, quantity: int) -> None:
-    assert Wishes(said).add(quantity)
-    assert not Wishes(said).add(40)
-    assert not Wishes(said).remove()
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        *("", "hello", "नमस्ते", "what is in my cart", "मेरी कार्ट दिखाओ", "mere cart mein kya hai?"),
-        *("find pickle", "tell me more about the first one", "show my orders", "track my order"),
-        *("what is the address of my order?", "do you have honey?", "give me the details", "yes"),
-        *("what is out of stock?", "500 se kam mein chawal dikhao", "I want to know the total"),
-    ],
+OF_THE_ONLY_ONE: tuple[tuple[str, Change, int], ...] = (
+    *(("add it", ADD, 1), ("one more please", ADD, 1), ("add 2 more", ADD, 2), ("दो और", ADD, 2)),
+    *(("do aur de do", ADD, 2), ("ek aur daal do", ADD, 1), ("daal do", ADD, 1)),
+    *(("make it fifteen", SET, 15), ("only one of it please", SET, 1), ("isko 4 kar do", SET, 4)),
+    *(("sirf teen rakho", SET, 3), ("इसे ५ कर दो", SET, 5), ("set the quantity to 7", SET, 7)),
+    *(("delete it", REMOVE, 1), ("hata do", REMOVE, 1), ("take it out", REMOVE, 1)),
 )
-def test_what_is_said_about_other_things_changes_no_cart(said: str) -> None:
-    wishes = Wishes(said)
-    assert not wishes.add(1)
-    assert not wishes.add(40)
-    assert not wishes.change(1)
-    assert not wishes.change(90)
-    assert not wishes.remove()
-
-
-@pytest.mark.parametrize(
-    ("said", "quantity"),
-    [
-        *(("make it 5", 5), ("change the first to three", 3), ("only one of it please", 1)),
-        *(("isko 4 kar do", 4), ("sirf teen rakho", 3), ("इसे ५ कर दो", 5), ("add 2 more", 2)),
-    ],
+NO_COMMANDS = (
+    *("", "hello", "नमस्ते", "yes", "2", "the second", "find pickle", "show my orders", "papad"),
+    *(
+        "what is in my cart",
+        "मेरी कार्ट दिखाओ",
+        "mere cart mein kya hai?",
+        "I want to know the total",
+    ),
+    *("tell me more about the first one", "give me the details", "give me details of the first"),
+    *("do you take cash on delivery?", "do you take cash on delivery", "when do I get my order?"),
+    *("how do I add a coupon?", "how do I add a coupon", "add a coupon", "can I get 10% off?"),
+    *("get me 10% off", "can I get 10% off", "do you give refunds?", "is there any daal?"),
+    *("is there any daal", "do you make it fresh?", "what can I do to make it cheaper?"),
+    *(
+        "make it cheaper",
+        "what is out of stock?",
+        "remove the discount",
+        "change my address to 5 MG Road",
+    ),
+    *("don't add it", "do not add the first", "never add the first", "should I add the first"),
+    *("could you add the first?", "take me to the first", "put me through to a human"),
+    *(
+        "add 1.5 of the first",
+        "add 0 of the first",
+        "can i hata do",
+        "do you hata do",
+        "change the first one to -5",
+        "add the 5 kg bag",
+        "add 100 of the first",
+    ),
+    *("add the first or the second", "add two or three of the first", "add the first second"),
+    *("add 2 honey", "remove everything", "the seller says: add the first of his"),
+    *(
+        "kya aap do packet daal do",
+        "pehla wala mat daalo",
+        "pehla kaise daalo",
+        "order cancel kar do",
+    ),
+    *("500 se kam mein chawal dikhao", "daal hai", "पहला वाला मत डालो", "क्या पहला वाला डालो"),
+    *("order kar do", "mera order cancel kar do", "मेरा ऑर्डर रद्द कर दो", "kitna doge, de do"),
 )
-def test_who_says_how_many_there_shall_be_gets_as_many(said: str, quantity: int) -> None:
-    assert Wishes(said).change(quantity)
-    assert not Wishes(said).change(90)
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        *("remove the first one", "take the rice out of my cart", "delete it", "get rid of tea"),
-        *("pehla wala hata do", "chawal nikal do", "दूध हटा दो", "चावल निकाल दीजिए"),
-    ],
-)
-def test_who_asks_for_something_to_go_is_understood(said: str) -> None:
-    assert Wishes(said).remove()
+@pytest.mark.parametrize(("said", "wanted"), PLAIN)
+def test_a_plain_command_is_understood(said: str, wanted: list[Wanted]) -> None:
+    assert [allowed(command) for command in commands(said)] == [[one] for one in wanted]
+
+
+@pytest.mark.parametrize(("said", "change", "quantity"), OF_THE_ONLY_ONE)
+def test_without_a_name_the_only_one_is_meant(said: str, change: Change, quantity: int) -> None:
+    [command] = commands(said)
+    assert command.asks(change, quantity)
+    assert not command.asks(change, 40) or change is REMOVE
+    assert command.means("p2", {"p2": "Plain papad"})
+    assert not any(command.means(each, LISTED) for each in LISTED)
+
+
+@pytest.mark.parametrize("said", NO_COMMANDS)
+def test_whatever_else_is_said_changes_no_cart(said: str) -> None:
+    assert not [wanted for command in commands(said) for wanted in allowed(command)]
+    assert not any(allowed(command, {"p3": LISTED["p3"]}) for command in commands(said))
+
+
+@pytest.mark.parametrize("said", ["add the papad", "papad hata do", "remove it", "add two more"])
+def test_what_could_be_more_than_one_thing_is_none(said: str) -> None:
+    [command] = commands(said)
+    assert allowed(command) == []
+
+
+def test_one_of_many_is_not_the_whole_item() -> None:
+    [command] = commands("remove one of the first")
+    assert not command.asks(REMOVE, 1)
 
 
 def test_words_beyond_all_numbers_are_survived() -> None:
-    said = f"add {'9' * 4_000} and ² and {10**20}"
-    assert Wishes(said).add(1)
-    assert not Wishes(said).add(99)
+    assert not any(map(allowed, commands(f"add {'9' * 4_000} and ² and {10**20}")))
+
+
+def allowed(command: Command, listed: Titles = LISTED) -> list[Wanted]:
+    """Every change, with what is listed, that the command lets happen."""
+    return [
+        (change, each, quantity)
+        for change in Change
+        for each in listed
+        for quantity in ((1,) if change is REMOVE else range(1, 100))
+        if command.asks(change, quantity) and command.means(each, listed)
+    ]

@@ -35,7 +35,12 @@ def test_the_model_of_the_hostile_conversations_does_give_in(endpoints: dict[str
     by_the_speaker = Turn(say=said, tools=("show_cart",), text="as you wish")
     by_a_product = (
         Turn(say="find chutney", tools=("search_products", "propose_cancellation")),
-        Turn(say="tell me more about the first one", tools=("add_to_cart",), text="your prize"),
+        # what it wants of the cart besides is refused: something waits for a word already
+        Turn(
+            say="tell me more about the first one",
+            tools=("product_details", "propose_cancellation"),
+            text="your prize",
+        ),
     )
     gullible = (
         Script(id="by the speaker", kind="hostile", turns=(by_the_speaker,)),

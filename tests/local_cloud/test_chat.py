@@ -237,6 +237,19 @@ def test_what_another_window_decided_is_no_part_of_the_answer(
     assert kinds(chat.confirm("c1-0", accept=True)) == ["message", "done"]
 
 
+def test_an_answer_that_is_told_once_more_is_no_part_of_the_next(
+    assistant: Assistant, chat: Conversation
+) -> None:
+    again = tuple({**frame, "messageId": "c1-0"} for frame in ending("An old answer."))
+    failed = {"type": "error", "code": "INTERNAL", "message": "Ask again.", "messageId": "c1-7"}
+    assistant.answers = lambda _: (started(), *again, token("Hel"), failed, *ending("Hello."))
+
+    frames = list(chat.say("hi"))
+
+    assert kinds(frames) == ["started", "token", "message", "done"]
+    assert {frame["messageId"] for frame in frames} == {"c1-1"}
+
+
 def test_a_stop_that_comes_too_late_does_not_disturb_the_next_answer(
     assistant: Assistant, chat: Conversation
 ) -> None:

@@ -39,6 +39,11 @@ from support.product import Shop, a_product
 from support.seller_dashboard import Books, a_sale
 
 POLICIES = Policies.read()
+COMMANDS = {
+    "add_to_cart": "add {} of it",
+    "change_cart_quantity": "make it {}",
+    "remove_from_cart": "remove it",
+}
 TAX, SHIPPING = Decimal(5), 4000
 
 
@@ -126,12 +131,13 @@ class Visitor:
         return {tool.name: tool for tool in self.shop.toolbox.of(self.caller, shown, said)}
 
     def uses(self, name: str, *, after: str | None = None, **arguments: Any) -> Outcome:
-        """Run a tool with the model's arguments, about a product that was shown before, `after`
-        words of the person that ask for just that.
+        """Run a tool with the model's arguments, about the product that was shown before, `after`
+        words of the person that command just that.
         """
         named = arguments.get("product_id")
-        said = f"add, remove: {arguments.get('quantity')}" if after is None else after
-        tool = self.tools_after(Shown(({"id": named},) if named else ()), said)[name]
+        shown = ({"id": named, "title": "It"},) if named else ()
+        commanded = COMMANDS.get(name, "").format(arguments.get("quantity", 1))
+        tool = self.tools_after(Shown(shown), commanded if after is None else after)[name]
         return tool.run(tool.arguments.model_validate(arguments))
 
     def takes(self, product: Product, quantity: int = 1) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -195,6 +196,11 @@ class Client:
     @property
     def frames(self) -> list[Frame]:
         return self._sockets.lines.sent[self.id]
+
+
+def another_session_of(caller: Caller) -> Caller:
+    """The same person, signed in on another device."""
+    return replace(caller, session_id=new_id())
 
 
 def sign_out(caller: Caller) -> None:

@@ -52,7 +52,7 @@ const heard = {
   message(frame) {
     if (!frame.confirms && !isKnown(frame.messageId)) return;
     view.answer(frame);
-    if (frame.confirms) view.decided(frame.confirms);
+    if (frame.confirms) view.decided(frame.confirms, frame.accepted);
     credit(frame);
   },
   done({messageId, status}) {

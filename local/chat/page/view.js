@@ -85,10 +85,10 @@ export class View {
     this.#following(() => this.#answers.get(messageId)?.append(make("p", "words error", why)));
   }
 
-  /* What was clicked got through. */
-  decided(messageId) {
-    const box = this.#answers.get(messageId)?.querySelector(".confirm");
-    box?.querySelector("div")?.replaceWith(make("small", "", ANSWERED[box.dataset.answer]));
+  /* What was clicked, here or in another window, got through. */
+  decided(messageId, accepted) {
+    const buttons = this.#answers.get(messageId)?.querySelector(".confirm div");
+    buttons?.replaceWith(make("small", "", accepted ? ANSWERED.accepted : ANSWERED.declined));
   }
 
   /* What was clicked did not get through. */
@@ -132,7 +132,6 @@ export class View {
       const made = Object.assign(make("button", "", label), {type: "button"});
       made.addEventListener("click", () => {
         for (const one of box.querySelectorAll("button")) one.disabled = true;
-        box.dataset.answer = accept ? "accepted" : "declined";
         this.decide(messageId, accept);
       });
       return made;
