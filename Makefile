@@ -31,8 +31,10 @@ reload: setup ## put changed code of functions/ and layers/shared live in the ru
 journey: setup ## buy something from the running shop, step by step
 	@$(PYTHON) -m local journey $(if $(API),--api $(API))
 
+# make itself says AS=as, for the assembler
+chat: WHO = $(if $(filter default,$(origin AS)),,$(AS))
 chat: setup ## talk with the running shop's assistant; AS=<email> PASSWORD=… says who you are
-	@$(PYTHON) -m local chat $(if $(AS),--as "$(AS)") $(if $(PASSWORD),--password "$(PASSWORD)")
+	@$(PYTHON) -m local chat $(if $(WHO),--as "$(WHO)") $(if $(PASSWORD),--password "$(PASSWORD)")
 
 evaluate: setup ## play the assistant's conversations against the running shop; ONLY=… are beginnings of their names
 	@$(PYTHON) -m local evaluate $(ONLY)

@@ -48,3 +48,9 @@ def test_a_deployment_passes_on_what_was_said_and_leaves_the_questions_to_the_co
         "python -m deployment prod Architecture=arm64 AlarmEmail=me@shop.example TaxPercent=5"
     )
     assert "--guided" not in run
+
+
+def test_who_talks_is_the_first_customer_unless_somebody_is_named() -> None:
+    assert "--as" not in would_run("chat")
+    assert '--as "divya@example.com"' in would_run("chat", "AS=divya@example.com")
+    assert '--as "divya@example.com"' in would_run("chat", AS="divya@example.com")
