@@ -295,6 +295,7 @@ def serving(app: Starlette, host: str, port: int) -> Iterator[None]:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
+        timeout_keep_alive=75,  # longer than clients keep one, or both sides let go at once
         ws="websockets-sansio",
         ws_max_size=sockets.FRAME_LIMIT,
     )

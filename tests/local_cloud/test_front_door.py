@@ -1,5 +1,7 @@
 """The front door: what API Gateway would do where the emulator does not, and nothing more."""
 
+import socket
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -172,3 +174,13 @@ def test_an_api_that_is_gone_is_a_503() -> None:
 
     assert response.status_code == 503
     assert response.json() == {"message": "Service Unavailable"}
+
+
+def test_a_client_lets_go_of_a_silent_connection_before_the_door_does(door: httpx.Client) -> None:
+    """If both did at the same moment, a request on its way would be lost."""
+    address = (door.base_url.host, door.base_url.port)
+    with socket.create_connection(address) as line:
+        for silence in (0.0, 5.5):  # httpx keeps one for five seconds
+            time.sleep(silence)
+            line.sendall(b"GET /side/hello HTTP/1.1\r\nHost: shop\r\n\r\n")
+            assert line.recv(MEGABYTE).startswith(b"HTTP/1.1 200 OK")
