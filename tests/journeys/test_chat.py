@@ -599,6 +599,20 @@ def test_a_deleted_conversation_leaves_nothing_behind(
     assert customer.delete(path).status_code == 404
 
 
+def test_a_conversation_that_is_deleted_while_it_is_answered_stays_deleted(
+    endpoints: dict[str, Any], customer: Person, chat: Chat
+) -> None:
+    word = slowly(endpoints, seconds=1)
+    chat.send("message", text=f"hello {word}")
+    conversation = chat.until("token")[0]["conversationId"]
+
+    assert customer.delete(f"/api/ai/conversations/{conversation}").status_code == 200
+
+    assert chat.say("hello")[-1]["type"] == "done"
+    recover(endpoints, word)
+    assert conversation not in json.dumps(rows(endpoints, "conversation"))
+
+
 def test_fifty_sockets_are_all_answered_in_order_and_none_mixed(
     endpoints: dict[str, Any], shelf: tuple[Person, list[dict[str, Any]]]
 ) -> None:
