@@ -20,6 +20,7 @@ ROLL_UP = "seller_dashboard.jobs.roll_up_day"
 WEEKLY = "seller_dashboard.jobs.report_week"
 METRICS = "/api/seller/dashboard/metrics"
 A_WEDNESDAY, THE_WEEK_AFTER = date(2026, 3, 11), date(2026, 3, 18)
+REPORTED = "Your week at Super-Market"
 TIME_FOR_A_SECOND_MAIL = 5
 
 
@@ -65,6 +66,15 @@ def sells_one(endpoints: dict[str, Any], seller: Person, customer: Person) -> No
     order: dict[str, Any] = customer.orders().json()["order"]
     assert customer.pays(endpoints, order["id"]).status_code == 200
     eventually(lambda: sold_today(seller) == 1, "the sale in the seller's numbers")
+
+
+def sold_on(day: date, endpoints: dict[str, Any], seller: Person, **changes: Any) -> None:
+    """What the seller sold today was sold on that day as well, as far as its sums can tell."""
+    own = f"SELLER#{seller.id}"
+    key = f"DAY#{datetime.now(UTC).date()}"
+    [sums] = [row for row in rows_of(endpoints, "sales", own) if row["sk"]["S"].startswith(key)]
+    copy = {**sums, "sk": {"S": f"DAY#{day}#INR"}, **changes}
+    aws(endpoints, "dynamodb").put_item(TableName=table(endpoints, "sales"), Item=copy)
 
 
 def low_stock(seller: Person) -> dict[str, int]:
@@ -131,14 +141,31 @@ def test_a_week_is_reported_once_though_the_job_runs_twice_at_once(
     endpoints: dict[str, Any], seller: Person, customer: Person
 ) -> None:
     sells_one(endpoints, seller, customer)
-    own = f"SELLER#{seller.id}"
-    [day] = [row for row in rows_of(endpoints, "sales", own) if row["sk"]["S"].startswith("DAY#")]
-    aws(endpoints, "dynamodb").put_item(
-        TableName=table(endpoints, "sales"), Item={**day, "sk": {"S": f"DAY#{A_WEDNESDAY}#INR"}}
-    )
+    sold_on(A_WEDNESDAY, endpoints, seller)
     at_once([lambda: run_job(endpoints, WEEKLY, THE_WEEK_AFTER)] * 2)
     assert run_job(endpoints, WEEKLY, THE_WEEK_AFTER)["reported"] == 0
-    waits_for_the_one_mail(seller, endpoints, "Your week at Super-Market")
+    waits_for_the_one_mail(seller, endpoints, REPORTED)
+
+
+def test_a_seller_whose_week_could_not_be_reported_hears_of_it_in_a_later_run(
+    endpoints: dict[str, Any], customer: Person
+) -> None:
+    broken, sound = (Person.register(endpoints, "seller") for _ in range(2))
+    today = datetime.now(UTC).date()
+    last_wednesday = today - timedelta(days=today.weekday() + 5)
+    for each in (broken, sound):
+        sells_one(endpoints, each, customer)
+        sold_on(last_wednesday, endpoints, each)
+    sold_on(last_wednesday, endpoints, broken, units={"S": "many"})
+    assert run_job(endpoints, WEEKLY)["failed"] == 1
+    waits_for_the_one_mail(sound, endpoints, REPORTED)
+    assert mails(broken, endpoints, REPORTED) == 0
+
+    sold_on(last_wednesday, endpoints, broken)
+    again = run_job(endpoints, WEEKLY)
+    assert (again["reported"], again["told_before"], again["failed"]) == (1, 0, 0)
+    waits_for_the_one_mail(broken, endpoints, REPORTED)
+    assert mails(sound, endpoints, REPORTED) == 1
 
 
 def test_the_roll_up_heals_a_day_that_somebody_tampered_with(
