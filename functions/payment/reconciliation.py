@@ -8,7 +8,7 @@ next one. Everything done here may be done twice and at once.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -48,6 +48,7 @@ DOWN_AFTER = 3  # records in a row that get no answer, before it is no longer ab
 
 type Kind = Literal["missing_here", "missing_there", "different_amount", "different_state"]
 type GoesOn = Callable[[], bool]
+type Check[R] = Callable[[R, "Report"], None]
 
 
 class OtherRun(Conflict):
@@ -141,6 +142,9 @@ class OwnPayments(Protocol):
     def find(self, payment_id: str) -> Payment | None: ...
 
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
+
+    def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> Mapping[str, Payment]:
+        """Those of the orders that the shop knows, up to a page of them."""
 
     def refunding(self, limit: int) -> list[str]:
         """Ids of payments with refunds whose end is not known, left alone longest first."""
@@ -310,17 +314,17 @@ class Reconciliation:
         match at.walk:
             case Walk.PAYMENTS:
                 attempts = self._records.payments_between(*window)
-                seen = self._each(attempts, self._check_attempt, report)
+                seen = self._each(attempts, self._check_unless_settled(attempts), report)
             case Walk.REFUNDS:
                 refunds = self._records.refunds_between(*window)
                 seen = self._each(refunds, self._check_refund, report)
             case _:
                 orders = self._records.orders_between(*window)
-                seen = self._each(orders, self._check_order, report)
+                seen = self._each(orders, self._check_with_own(orders), report)
         return str(skip + seen) if seen == PAGE else ""
 
     def _each[R: (Attempt, RazorpayRefund, RazorpayOrder, Payment)](
-        self, page: Sequence[R | Unreadable], check: Callable[[R, Report], None], report: Report
+        self, page: Sequence[R | Unreadable], check: Check[R], report: Report
     ) -> int:
         for record in page:
             report.counts["checked"] += 1
@@ -329,7 +333,7 @@ class Reconciliation:
         return len(page)
 
     def _is_checked[R: (Attempt, RazorpayRefund, RazorpayOrder, Payment)](
-        self, record: R | Unreadable, check: Callable[[R, Report], None], report: Report
+        self, record: R | Unreadable, check: Check[R], report: Report
     ) -> bool:
         """A record that cannot be read or handled, or that Razorpay gives no answer about, stops
         none of the rest; a provider that is down does.
@@ -348,6 +352,20 @@ class Reconciliation:
             return False
         report.unanswered = 0
         return True
+
+    def _check_unless_settled(self, attempts: Sequence[Attempt | Unreadable]) -> Check[Attempt]:
+        """What the shop knows already is seen in one look at the whole page; any other attempt is
+        held against what is kept by then.
+        """
+        order_ids = {attempt.razorpay_order_id for attempt in _readable(attempts)}
+        known = self._payments.find_by_razorpay_orders({id_ for id_ in order_ids if id_})
+
+        def check(attempt: Attempt, report: Report) -> None:
+            payment = known.get(attempt.razorpay_order_id or "")
+            if payment is None or not _is_settled(payment, attempt):
+                self._check_attempt(attempt, report)
+
+        return check
 
     def _check_attempt(self, attempt: Attempt, report: Report) -> None:
         payment = self._payment_of(attempt)
@@ -402,8 +420,11 @@ class Reconciliation:
             details = f"{_money(record.amount)} are owed, and Razorpay could not give them back"
             self._report("different_state", record.id, details, payment, report)
 
-    def _check_order(self, order: RazorpayOrder, report: Report) -> None:
-        payment = self._payments.find_by_razorpay_order(order.id)
+    def _check_with_own(self, orders: Sequence[RazorpayOrder | Unreadable]) -> Check[RazorpayOrder]:
+        known = self._payments.find_by_razorpay_orders({order.id for order in _readable(orders)})
+        return lambda order, report: self._check_order(order, known.get(order.id), report)
+
+    def _check_order(self, order: RazorpayOrder, payment: Payment | None, report: Report) -> None:
         if payment is not None:
             self._compare(payment, order, report)
         elif order.status == "paid":
@@ -416,11 +437,11 @@ class Reconciliation:
         if order is None:
             details = f"Razorpay does not know {payment.razorpay_order_id}"
             self._report("missing_there", payment.id, details, payment, report)
-        else:
+        elif not _matches(payment, order):  # else the walk of the orders has done all there is
             self._compare(payment, order, report)
 
     def _compare(self, payment: Payment, order: RazorpayOrder, report: Report) -> None:
-        if (order.minor, order.currency) != (payment.price.minor, payment.price.currency.value):
+        if not _is_of_price(order, payment):
             details = f"Razorpay has {_text(order)}, the shop {_money(payment.price)}"
             self._report("different_amount", order.id, details, payment, report)
         elif order.status == "paid" and not payment.is_paid:
@@ -535,6 +556,24 @@ def _log_undriven(payment_id: str, trouble: Exception) -> None:
 
 def _is_still_owed(payment: Payment, record: RazorpayRefund) -> bool:
     return payment.owes(record.payment_id) and bool(payment.left_of(record.payment_id).minor)
+
+
+def _readable[R: (Attempt, RazorpayOrder)](page: Sequence[R | Unreadable]) -> list[R]:
+    return [record for record in page if not isinstance(record, Unreadable)]
+
+
+def _is_settled(payment: Payment, attempt: Attempt) -> bool:
+    """Whether nothing is left to do about an attempt, nor to report."""
+    is_over = attempt.status is not AttemptStatus.AUTHORIZED
+    return is_over and payment.is_meant_by(attempt) and _agrees(payment, attempt)
+
+
+def _is_of_price(order: RazorpayOrder, payment: Payment) -> bool:
+    return (order.minor, order.currency) == (payment.price.minor, payment.price.currency.value)
+
+
+def _matches(payment: Payment, order: RazorpayOrder) -> bool:
+    return _is_of_price(order, payment) and (order.status == "paid") is payment.is_paid
 
 
 def _agrees(payment: Payment, attempt: Attempt) -> bool:

@@ -3,7 +3,7 @@ the attempts that took money for it, its ledger, the webhooks that were handled,
 held against Razorpay's records.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import chain, islice, zip_longest
 from typing import Any, Self
@@ -232,6 +232,14 @@ class DynamoPayments:
 
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
         return self._find_at(_razorpay_key(razorpay_order_id))
+
+    def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
+        pointers = [_razorpay_key(order_id) for order_id in razorpay_order_ids]
+        found = PointerRow.batch_get(pointers, consistent_read=True)
+        keys = {_payment_key(pointer.payment_id) for pointer in found}
+        rows = PaymentRow.batch_get(list(keys), consistent_read=True)
+        payments = (row.payment() for row in rows)
+        return {payment.razorpay_order_id: payment for payment in payments}
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
         writes = dynamo(transaction)

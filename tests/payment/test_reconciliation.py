@@ -116,6 +116,28 @@ def test_what_was_paid_and_never_told_is_mended_and_no_drift(shop: Shop) -> None
     assert shop.drift == []
 
 
+def test_what_agrees_is_read_with_its_whole_page(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.pays()
+    shop.opens()
+    shop.run()
+
+    def alone(razorpay_order_id: str) -> None:
+        pytest.fail(f"{razorpay_order_id} was read by itself")
+
+    monkeypatch.setattr(shop.payments, "find_by_razorpay_order", alone)
+    report = shop.run()
+    assert (report.is_finished, report.counts["checked"], report.found) == (True, 3, 0)
+
+
+def test_an_attempt_that_a_page_has_answered_already_is_not_mended_again(shop: Shop) -> None:
+    payment = shop.pays()
+    shop.records.takes(payment, BEGAN, AttemptStatus.FAILED)
+    assert shop.run().counts["mended"] == 1
+    assert shop.status(payment) is PaymentStatus.COMPLETED
+
+
 def test_what_was_declined_and_never_told_is_mended(shop: Shop) -> None:
     payment = shop.opens()
     shop.records.takes(payment, BEGAN, AttemptStatus.FAILED)
@@ -739,3 +761,17 @@ def test_own_payments_come_in_pages_over_days_like_those_in_memory() -> None:
                 assert len(page) <= count
                 found += page
             assert found == memory.created_between(*window, "", PAGE)
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_page_of_razorpay_orders_is_found_at_once_in_dynamodb() -> None:
+    table = DynamoPayments()
+    payments = [a_payment(ASHA) for _ in range(101)]
+    for payment in payments:
+        transaction = DynamoTransaction()
+        table.add(payment, transaction)
+        transaction.commit()
+    asked = {payment.razorpay_order_id for payment in payments[:99]} | {"order_unknown"}
+    found = table.find_by_razorpay_orders(asked)
+    assert found == {payment.razorpay_order_id: payment for payment in payments[:99]}
+    assert table.find_by_razorpay_orders(set()) == {}

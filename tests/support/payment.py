@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -172,6 +172,10 @@ class InMemoryPayments:
 
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
         return self.find(self._by_razorpay_order.get(razorpay_order_id, ""))
+
+    def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
+        found = {order_id: self.find_by_razorpay_order(order_id) for order_id in razorpay_order_ids}
+        return {order_id: payment for order_id, payment in found.items() if payment}
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
         def effect() -> None:

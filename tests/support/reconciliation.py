@@ -1,6 +1,6 @@
 """Reconciliation's ports in memory: Razorpay's records as lists, checkpoints in a dictionary."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -144,6 +144,10 @@ class FakeOwnPayments:
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
         found = (p for p in self.kept.values() if p.razorpay_order_id == razorpay_order_id)
         return next(found, None)
+
+    def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
+        found = self.kept.values()
+        return {p.razorpay_order_id: p for p in found if p.razorpay_order_id in razorpay_order_ids}
 
     def refunding(self, limit: int) -> list[str]:
         found = [p for p in self.kept.values() if p.open_refunds]
