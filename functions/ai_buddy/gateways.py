@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
-from decimal import Decimal
 from functools import partial
 from itertools import islice
 
@@ -311,10 +310,6 @@ def _sold_line(line: SoldLine) -> shop.OrderLine:
     )
 
 
-def charged(tax_percent: Decimal, shipping_fee_minor: int) -> Callable[[Money], Money]:
+def charged(charges: orders.Charges) -> Callable[[Money], Money]:
     """What goods cost with all that comes on top, as an order would say."""
-
-    def total(goods: Money) -> Money:
-        return goods + goods.percent(tax_percent) + Money(shipping_fee_minor, goods.currency)
-
-    return total
+    return lambda goods: charges.on(goods).total

@@ -121,11 +121,10 @@ def _tools() -> "MakeTools":
     from ai_buddy.toolbox import Toolbox
     from auth.wiring import auth_service
     from cart.wiring import cart_service
-    from order.wiring import order_service
+    from order.wiring import charges, order_service
     from product.wiring import product_service
     from seller_dashboard.wiring import dashboard
 
-    known = settings()
     return Toolbox(
         catalogue=ShopCatalogue(product_service()),
         carts=ShopCarts(cart_service()),
@@ -133,7 +132,7 @@ def _tools() -> "MakeTools":
         addresses=SavedAddresses(auth_service()),
         books=SellerBooks(dashboard(), product_service(), utc_now),
         policies=Policies.read(),
-        charged=charged(known.tax_percent, known.shipping_fee_minor),
+        charged=charged(charges()),
     ).of
 
 

@@ -112,19 +112,22 @@ class Pricing:
 
 @dataclass(frozen=True)
 class Charges:
-    """What comes on top of the goods."""
+    """What comes on top of the goods: a tax, and a fee for each order in minor units of its
+    currency.
+    """
 
     tax_percent: Decimal
-    shipping_fee_minor: int
+    shipping_fees: Mapping[Currency, int]
 
     def price(self, lines: Iterable[OrderLine], currency: Currency) -> Pricing:
-        subtotal = Money.total((line.line_total for line in lines), currency)
-        return Pricing(
-            subtotal, subtotal.percent(self.tax_percent), Money(self.shipping_fee_minor, currency)
-        )
+        return self.on(Money.total((line.line_total for line in lines), currency))
+
+    def on(self, subtotal: Money) -> Pricing:
+        shipping = Money(self.shipping_fees[subtotal.currency], subtotal.currency)
+        return Pricing(subtotal, subtotal.percent(self.tax_percent), shipping)
 
 
-NO_CHARGES = Charges(Decimal(0), 0)
+NO_CHARGES = Charges(Decimal(0), dict.fromkeys(Currency, 0))
 
 
 @dataclass(frozen=True)

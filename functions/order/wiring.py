@@ -48,9 +48,9 @@ def _auth_service() -> "AuthService":
     return auth_service()
 
 
+def charges() -> Charges:
+    return Charges(settings().tax_percent, settings().shipping_fees)
+
+
 def _terms() -> Terms:
-    configured = settings()
-    return Terms(
-        reservation=timedelta(minutes=configured.reservation_minutes),
-        charges=Charges(configured.tax_percent, configured.shipping_fee_minor),
-    )
+    return Terms(timedelta(minutes=settings().reservation_minutes), charges())

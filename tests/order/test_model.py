@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from order.model import (
+    NO_CHARGES,
     TRANSITIONS,
     Actor,
     Charges,
@@ -99,17 +100,28 @@ lines = st.lists(
 def test_the_total_is_the_sum_of_its_parts_to_the_paisa(
     bought: list[OrderLine], percent: Decimal, fee: int
 ) -> None:
-    pricing = Charges(percent, fee).price(bought, Currency.INR)
+    pricing = Charges(percent, {Currency.INR: fee}).price(bought, Currency.INR)
     subtotal = sum(line.unit_price.minor * line.quantity for line in bought)
     assert pricing.subtotal.minor == subtotal
     assert abs(pricing.tax.minor - subtotal * percent / 100) <= Decimal("0.5")
     assert pricing.total.minor == subtotal + pricing.tax.minor + fee
 
 
+def test_the_fee_is_that_of_the_order_s_currency() -> None:
+    fees = {Currency.INR: 4900, Currency.USD: 99}
+    for currency, fee in fees.items():
+        line = OrderLine("p", "t", "s", 1, Money(50, currency))
+        priced = Charges(Decimal(0), fees).price([line], currency)
+        assert (priced.shipping, priced.total) == (Money(fee, currency), Money(50 + fee, currency))
+
+
 def test_half_a_paisa_of_tax_is_rounded_up() -> None:
     line = OrderLine("p", "t", "s", 1, Money(50, Currency.INR))
-    assert Charges(Decimal(5), 0).price([line], Currency.INR).tax.minor == 3
-    assert Charges(Decimal("4.98"), 0).price([line], Currency.INR).tax.minor == 2
+    assert Charges(Decimal(5), NO_CHARGES.shipping_fees).price([line], Currency.INR).tax.minor == 3
+    assert (
+        Charges(Decimal("4.98"), NO_CHARGES.shipping_fees).price([line], Currency.INR).tax.minor
+        == 2
+    )
 
 
 @pytest.mark.parametrize("status", [P, C])

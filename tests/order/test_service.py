@@ -16,7 +16,6 @@ from order.model import (
     TRANSITIONS,
     Actor,
     Address,
-    Charges,
     Order,
     OrderStatus,
     PaymentStatus,
@@ -41,7 +40,7 @@ from supermarket.transaction import Transaction
 from support.api import a_caller
 from support.cart import dollars, rupees
 from support.in_memory import Audited
-from support.order import HOME, RESERVATION, Crash, InMemoryOrders, LittleShop
+from support.order import CHARGES, HOME, RESERVATION, Crash, InMemoryOrders, LittleShop
 
 ASHA = a_caller(user_id="asha")
 SELLER = a_caller(Role.SELLER, "seller")
@@ -95,7 +94,7 @@ def test_placing_takes_the_stock_empties_the_cart_and_announces_it(
 
 
 def test_tax_and_shipping_come_on_top(clock: FrozenClock) -> None:
-    shop = LittleShop(clock, Charges(Decimal(18), 4900))
+    shop = LittleShop(clock, CHARGES)
     pricing = shop.places(ASHA).pricing
     assert pricing.tax == rupees(120).percent(Decimal(18))
     assert pricing.total.minor == 12000 + 2160 + 4900
@@ -643,7 +642,7 @@ def test_a_seller_of_some_lines_may_not_speak_for_the_others(shop: LittleShop, a
 
 
 def test_a_seller_who_ships_sees_what_a_seller_sees(clock: FrozenClock) -> None:
-    shop = LittleShop(clock, Charges(Decimal(18), 4900))
+    shop = LittleShop(clock, CHARGES)
     order = brought_to(shop, OrderStatus.CONFIRMED)
     assert shop.service.ship(order.id, None, SELLER).pricing.total == order.pricing.subtotal
 

@@ -49,7 +49,8 @@ def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RESERVATION_MINUTES", "0"),
         ("TAX_PERCENT", "-1"),
         ("TAX_PERCENT", "101"),
-        ("SHIPPING_FEE_MINOR", "1.5"),
+        ("SHIPPING_FEE_PAISE", "1.5"),
+        ("SHIPPING_FEE_CENTS", "-1"),
         ("MAILS_PER_RECIPIENT_PER_HOUR", "0"),
     ],
 )

@@ -30,6 +30,7 @@ from seller_dashboard.model import Product as ProductOfBooks
 from seller_dashboard.numbers import DayTotals
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
+from supermarket.money import Currency
 from support.api import a_caller
 from support.auth import InMemoryAuth
 from support.cart import InMemoryCarts
@@ -44,7 +45,7 @@ COMMANDS = {
     "change_cart_quantity": "make it {}",
     "remove_from_cart": "remove it",
 }
-TAX, SHIPPING = Decimal(5), 4000
+CHARGES = Charges(Decimal(5), {Currency.INR: 4000, Currency.USD: 50})
 
 
 class AssistedShop:
@@ -65,7 +66,7 @@ class AssistedShop:
             idempotency_keys=keys,
             audit=self.audit,
             begin=InMemoryOutbox().begin,
-            terms=lambda: Terms(timedelta(minutes=15), Charges(TAX, SHIPPING)),
+            terms=lambda: Terms(timedelta(minutes=15), CHARGES),
             clock=clock,
             new_id=new_id,
         )
@@ -77,7 +78,7 @@ class AssistedShop:
             addresses=SavedAddresses(self.auth.service),
             books=SellerBooks(self.books.dashboard, products, clock),
             policies=POLICIES,
-            charged=charged(TAX, SHIPPING),
+            charged=charged(CHARGES),
         )
         self.actions = ConfirmedActions(
             ShopDesk(self.orders, products, keys), ShopCarts(self.carts)

@@ -16,7 +16,7 @@ from conftest import NOON, FrozenClock
 from order import jobs, listeners
 from order import wiring as order_wiring
 from order.gateways import ShopCarts, ShopCatalogue
-from order.model import Charges, Order, OrderStatus
+from order.model import Order, OrderStatus
 from order.service import GRACE, OrderService, Terms
 from payment import listeners as payment_listeners
 from payment import wiring as payment_wiring
@@ -54,7 +54,7 @@ from support.in_memory import (
     InMemoryIdempotencyKeys,
     InMemoryTransaction,
 )
-from support.order import HOME, RESERVATION, InMemoryAddressBook, InMemoryOrders
+from support.order import CHARGES, HOME, RESERVATION, InMemoryAddressBook, InMemoryOrders
 from support.payment import (
     KEYS,
     WEBHOOK_SECRET,
@@ -592,7 +592,7 @@ class MoneyShop:
             idempotency_keys=self._keys,
             audit=self._audit,
             begin=self._begin,
-            terms=lambda: Terms(RESERVATION, Charges(Decimal(18), 4900)),
+            terms=lambda: Terms(RESERVATION, CHARGES),
             clock=self.clock,
             new_id=new_id,
         )

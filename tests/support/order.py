@@ -6,7 +6,17 @@ from decimal import Decimal
 
 from cart.service import CartService
 from order.gateways import ShopCarts
-from order.model import Actor, Address, Charges, Customer, Order, OrderLine, OrderStatus, Step
+from order.model import (
+    NO_CHARGES,
+    Actor,
+    Address,
+    Charges,
+    Customer,
+    Order,
+    OrderLine,
+    OrderStatus,
+    Step,
+)
 from order.service import Moved, OrderPage, OrderService, Terms
 from supermarket.caller import Caller
 from supermarket.clock import Clock, new_id
@@ -23,6 +33,7 @@ from support.in_memory import (
 )
 
 RESERVATION = timedelta(minutes=15)
+CHARGES = Charges(Decimal(18), {Currency.INR: 4900, Currency.USD: 99})
 HOME = Address("12 MG Road", "Bengaluru", "Karnataka", "560001", "IN")
 
 
@@ -42,7 +53,7 @@ def an_order(
         customer=Customer(customer_id, "asha@example.com", "Asha"),
         status=OrderStatus.PENDING,
         lines=bought,
-        pricing=Charges(Decimal(18), 4900).price(bought, Currency.INR),
+        pricing=CHARGES.price(bought, Currency.INR),
         shipping_address=HOME,
         timeline=(Step(OrderStatus.PENDING, now, Actor.CUSTOMER),),
         reserved_until=now + RESERVATION,
@@ -193,7 +204,7 @@ class LittleShop:
             idempotency_keys=self.idempotency_keys,
             audit=self.audit,
             begin=self._begin,
-            terms=lambda: Terms(RESERVATION, charges or Charges(Decimal(0), 0)),
+            terms=lambda: Terms(RESERVATION, charges or NO_CHARGES),
             clock=clock,
             new_id=new_id,
         )

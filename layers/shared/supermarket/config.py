@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from supermarket.money import Currency
+
 
 class ConfigurationError(RuntimeError):
     """A variable is missing or makes no sense; the message names it."""
@@ -27,7 +29,8 @@ class Settings(BaseModel):
     bcrypt_rounds: int = Field(ge=4, le=16)
     reservation_minutes: int = Field(ge=1)
     tax_percent: Decimal = Field(ge=0, le=100)
-    shipping_fee_minor: int = Field(ge=0)
+    shipping_fee_paise: int = Field(ge=0)
+    shipping_fee_cents: int = Field(ge=0)
     connections_url: str
     ai_messages_per_minute: int = Field(ge=1)
     ai_tokens_per_day: int = Field(ge=1)
@@ -45,6 +48,11 @@ class Settings(BaseModel):
     def origins(self) -> frozenset[str]:
         """Origins that a browser may call from, besides the API's own."""
         return frozenset(filter(None, (part.strip() for part in self.allowed_origins.split(","))))
+
+    @property
+    def shipping_fees(self) -> dict[Currency, int]:
+        """For each order, in minor units of its currency."""
+        return {Currency.INR: self.shipping_fee_paise, Currency.USD: self.shipping_fee_cents}
 
     @property
     def turn_worker(self) -> str:
