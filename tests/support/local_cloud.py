@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Side by side, what waits for a cloud goes with what computes, and the longest goes first."""
+    """The longest go first: at the end, nobody waits for them alone."""
     if hasattr(config, "workerinput"):
         items.sort(key=_turn)  # which leaves the others in their order
 
@@ -59,8 +59,10 @@ def endpoints() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def own_endpoints() -> Iterator[dict[str, Any]]:
-    """A local cloud that one module has to itself, because it turns things upside down there."""
+def own_endpoints(endpoints: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A local cloud that one module has to itself, because it turns things upside down there. It
+    starts from the copy that the session's has left.
+    """
     home = Path(os.environ[HOME]) / f"own-{new_id()}"
     home.mkdir(parents=True)
     _start(home, evidence=home / "permissions.json")
