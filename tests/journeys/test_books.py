@@ -10,7 +10,7 @@ import pytest
 
 from supermarket.clock import new_id
 from support.contracts import sample
-from support.deployed import aws, rows, table
+from support.deployed import aws, no_relay, rows, sweep, table
 from support.shop import Person, eventually
 
 pytestmark = pytest.mark.e2e
@@ -83,38 +83,22 @@ def test_requests_off_the_map_are_told_so(endpoints: dict[str, Any]) -> None:
 
 def test_the_sweep_sends_what_the_stream_never_brought(endpoints: dict[str, Any]) -> None:
     seller = Person.register(endpoints, "seller")
-    functions = aws(endpoints, "lambda")
-    relay, sweep = (
-        function_named(endpoints, f"operations.jobs.{job}")
-        for job in ("relay_outbox", "resend_unsent_events")
-    )
-    [stream] = functions.list_event_source_mappings(FunctionName=relay)["EventSourceMappings"]
-    functions.update_event_source_mapping(UUID=stream["UUID"], Enabled=False)
-    try:
-        fact = next(iter(facts_about(seller.id)))
-        row = {
-            "eventId": fact["detail"]["metadata"]["eventId"],
-            "source": fact["source"],
-            "detailType": fact["detail-type"],
-            "detail": json.dumps(fact["detail"]),
-            "occurredAt": "2026-11-22T09:30:00.000Z",
-        }
+    fact = next(iter(facts_about(seller.id)))
+    row = {
+        "eventId": fact["detail"]["metadata"]["eventId"],
+        "source": fact["source"],
+        "detailType": fact["detail-type"],
+        "detail": json.dumps(fact["detail"]),
+        "occurredAt": "2026-11-22T09:30:00.000Z",
+    }
+    with no_relay(endpoints):
         aws(endpoints, "dynamodb").put_item(
             TableName=table(endpoints, "outbox"),
             Item={name: {"S": value} for name, value in row.items()},
         )
-        answer = functions.invoke(FunctionName=sweep, Payload=b"{}")
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        sweep(endpoints)
         left = {waiting["eventId"]["S"] for waiting in rows(endpoints, "outbox")}
         assert row["eventId"] not in left
-    finally:
-        functions.update_event_source_mapping(UUID=stream["UUID"], Enabled=True)
 
     orders = "/api/seller/dashboard/orders"
     eventually(lambda: seller.get(orders).json()["orders"], "the order on the dashboard")
-
-
-def function_named(endpoints: dict[str, Any], handler: str) -> str:
-    pages = aws(endpoints, "lambda").get_paginator("list_functions").paginate()
-    found = (function for page in pages for function in page["Functions"])
-    return next(str(f["FunctionName"]) for f in found if f["Handler"] == handler)

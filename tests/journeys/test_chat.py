@@ -16,9 +16,10 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from ai_buddy.model import RESERVED_TOKENS, TurnState
 from supermarket.clock import iso, new_id, utc_now
 from support.chat import Chat, chatting
-from support.deployed import aws, function, rows, table
+from support.deployed import aws, function, rows, rows_of, table
 from support.shop import Person, at_once, client
 
 pytestmark = pytest.mark.e2e
@@ -611,6 +612,27 @@ def test_a_conversation_that_is_deleted_while_it_is_answered_stays_deleted(
     assert chat.say("hello")[-1]["type"] == "done"
     recover(endpoints, word)
     assert conversation not in json.dumps(rows(endpoints, "conversation"))
+
+
+def test_what_an_unfinished_answer_had_reserved_comes_back_with_the_conversations_end(
+    endpoints: dict[str, Any], customer: Person, chat: Chat
+) -> None:
+    chat.say("hello")
+    used = tokens_of(endpoints, customer)
+    *_, turn = rows_of(endpoints, "conversation", f"{customer.id}#{chat.conversation}")
+    unfinished = {**turn, "state": {"S": TurnState.RUNNING}}  # its worker died over it
+    name = table(endpoints, "conversation")
+    aws(endpoints, "dynamodb").put_item(TableName=name, Item=unfinished)
+
+    assert customer.delete(f"/api/ai/conversations/{chat.conversation}").status_code == 200
+
+    assert tokens_of(endpoints, customer) == used - RESERVED_TOKENS
+
+
+def tokens_of(endpoints: dict[str, Any], person: Person) -> int:
+    """What counts as used, of those that a person has for a day."""
+    days = rows_of(endpoints, "connection", person.id)
+    return sum(int(row["tokens"]["N"]) for row in days if row["sk"]["S"].startswith("day#"))
 
 
 def test_fifty_sockets_are_all_answered_in_order_and_none_mixed(

@@ -18,13 +18,12 @@ import pytest
 from supermarket.clock import iso, new_id, utc_now
 from support import failing_bus
 from support.contracts import sample
-from support.deployed import aws, function, function_environment, rows, table
+from support.deployed import RELAY, aws, function_environment, no_relay, rows, table
 from support.shop import Person, eventually
 
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
-RELAY = "operations.jobs.relay_outbox"
 CALM_SECONDS = 3
 PATIENCE_SECONDS = 45  # other tests may keep the queues busy
 
@@ -44,20 +43,6 @@ def run(endpoints: dict[str, Any], *program: str, event: Any = None) -> Any:
         text=True,
         check=False,
     )
-
-
-@contextmanager
-def no_relay(endpoints: dict[str, Any]) -> Iterator[None]:
-    """The stream of the outbox reaches nobody for a while."""
-    lambdas = aws(endpoints, "lambda")
-    [mapping] = lambdas.list_event_source_mappings(FunctionName=function(endpoints, RELAY))[
-        "EventSourceMappings"
-    ]
-    lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-    try:
-        yield
-    finally:
-        lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
 
 def stream_batch(events: list[dict[str, Any]]) -> dict[str, Any]:

@@ -77,6 +77,13 @@ def sold_on(day: date, endpoints: dict[str, Any], seller: Person, **changes: Any
     aws(endpoints, "dynamodb").put_item(TableName=table(endpoints, "sales"), Item=copy)
 
 
+def forget_that_the_week_is_done(day: date, endpoints: dict[str, Any]) -> None:
+    """On a Monday the job may have run by itself, and passes over who came later."""
+    week = {"id": {"S": f"weekly-reports#{day - timedelta(days=day.weekday())}"}}
+    name = table(endpoints, "idempotency")
+    aws(endpoints, "dynamodb").delete_item(TableName=name, Key=week)
+
+
 def low_stock(seller: Person) -> dict[str, int]:
     products = seller.get(METRICS).json()["lowStock"]
     return {product["id"]: product["stock"] for product in products}
@@ -157,6 +164,7 @@ def test_a_seller_whose_week_could_not_be_reported_hears_of_it_in_a_later_run(
         sells_one(endpoints, each, customer)
         sold_on(last_wednesday, endpoints, each)
     sold_on(last_wednesday, endpoints, broken, units={"S": "many"})
+    forget_that_the_week_is_done(last_wednesday, endpoints)
     assert run_job(endpoints, WEEKLY)["failed"] == 1
     waits_for_the_one_mail(sound, endpoints, REPORTED)
     assert mails(broken, endpoints, REPORTED) == 0

@@ -1,12 +1,20 @@
 """Behind the scenes of the deployed shop: its AWS, as the owner of the account sees it."""
 
 import json
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import botocore.session
+
+from local.locks import locked
+from support.local_cloud import HOME
+
+RELAY = "operations.jobs.relay_outbox"
 
 
 def aws(endpoints: dict[str, Any], service: str) -> Any:
@@ -80,6 +88,27 @@ def lose_news_of_payment(endpoints: dict[str, Any], order_id: str) -> None:
     )
 
 
+@contextmanager
+def alone_with_the_relay() -> Iterator[None]:
+    """Tests that hinder the relay of events do so one after the other, in whatever process."""
+    with locked(Path(os.environ[HOME]) / "relaying"):
+        yield
+
+
+@contextmanager
+def no_relay(endpoints: dict[str, Any]) -> Iterator[None]:
+    """The stream of the outbox reaches nobody for a while."""
+    lambdas = aws(endpoints, "lambda")
+    found = lambdas.list_event_source_mappings(FunctionName=function(endpoints, RELAY))
+    [stream] = found["EventSourceMappings"]
+    with alone_with_the_relay():
+        lambdas.update_event_source_mapping(UUID=stream["UUID"], Enabled=False)
+        try:
+            yield
+        finally:
+            lambdas.update_event_source_mapping(UUID=stream["UUID"], Enabled=True)
+
+
 def run_job(endpoints: dict[str, Any], handler: str, day: date | None = None) -> dict[str, Any]:
     """Run a scheduled Lambda now, for a day if one is named; what it says of its work."""
     payload = json.dumps({"date": str(day)} if day else {}).encode()
@@ -90,6 +119,14 @@ def run_job(endpoints: dict[str, Any], handler: str, day: date | None = None) ->
     assert "FunctionError" not in answer, said
     report: dict[str, Any] = json.loads(said)
     return report
+
+
+def sweep(endpoints: dict[str, Any]) -> None:
+    """Send now what the stream of the outbox should have brought by now."""
+    answer = aws(endpoints, "lambda").invoke(
+        FunctionName=function(endpoints, "operations.jobs.resend_unsent_events"), Payload=b"{}"
+    )
+    assert "FunctionError" not in answer, answer["Payload"].read()
 
 
 def function(endpoints: dict[str, Any], handler: str) -> str:
