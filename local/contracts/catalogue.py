@@ -1,6 +1,7 @@
 """The table of events in `events/README.md`: who tells what, and who listens."""
 
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def _row(event: type[Event]) -> str:
     return f"| {name} | {version} | {producer(event)} | {summary(event)} | {told_to} |"
 
 
+@cache
 def _listeners() -> dict[str, set[type[Event]]]:
     functions = Path(__file__).parents[2] / "functions"
     return {

@@ -29,9 +29,12 @@ def committed(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     files = {(name, blob) for line in changes for blob, name in [_written(line)]}
     if not files:
         raise NoHistory("no schema was ever committed here")
-    for name, blob in sorted(files):
-        if blob.strip("0") and blob not in NEVER_PUBLISHED:
-            yield name, json.loads(_git(folder, "cat-file", "blob", blob))
+    published = sorted(
+        (name, blob) for name, blob in files if blob.strip("0") and blob not in NEVER_PUBLISHED
+    )
+    texts = _contents(folder, [blob for _, blob in published])
+    for (name, _), text in zip(published, texts, strict=True):
+        yield name, json.loads(text)
 
 
 def _written(line: str) -> tuple[str, str]:
@@ -40,12 +43,21 @@ def _written(line: str) -> tuple[str, str]:
     return modes_and_ids.split(" ")[3], name
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _contents(folder: Path, blobs: list[str]) -> list[str]:
+    """Of files by their ids in git: one process of git reads them all."""
+    asked_for = "".join(f"{blob}\n" for blob in blobs)
+    # each comes after a form feed, which no JSON holds
+    return _git(folder, "cat-file", "--batch=\f", stdin=asked_for).split("\f")[1:]
+
+
+def _git(folder: Path, *arguments: str, stdin: str = "") -> str:
     command = ["git", "-C", str(folder), *arguments]
     # a hook is told of the repository that it belongs to, and would look for the folder there
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        outcome = subprocess.run(command, capture_output=True, text=True, check=True, env=own)
+        outcome = subprocess.run(
+            command, input=stdin, capture_output=True, text=True, check=True, env=own
+        )
     except FileNotFoundError:
         raise NoHistory("git is not installed") from None
     except subprocess.CalledProcessError as failure:

@@ -1,6 +1,7 @@
 """The JSON Schema of an event, from its class in `supermarket.contracts`."""
 
 import json
+from functools import cache
 from typing import Any
 
 from pydantic import create_model
@@ -16,8 +17,11 @@ def file_name(event: type[Event]) -> str:
     return f"{event.NAME}.v{event.VERSION}.schema.json"
 
 
+@cache
 def schema(event: type[Event]) -> dict[str, Any]:
-    """Of the `detail` of the EventBridge event: metadata, and the fact itself."""
+    """Of the `detail` of the EventBridge event: metadata, and the fact itself. The same one for
+    whoever asks: to be read, or copied.
+    """
     detail = create_model(
         event.__name__, __base__=Fact, __doc__=event.__doc__, metadata=Metadata, data=event
     )

@@ -2,6 +2,7 @@
 
 import ast
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,7 @@ def test_whoever_knows_a_version_that_is_no_longer_told_knows_one_that_is(consum
     assert not deaf, "give it a reaction to the newer version before the older is given up"
 
 
+@cache
 def told_by(domain: str) -> set[str]:
     """The classes that its code calls, or hands to a call, wherever it does not listen."""
     sources = [path for path in (FUNCTIONS / domain).glob("*.py") if path.name != "listeners.py"]

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ NAMES = list(EVENTS)
 SECRETS = re.compile(r"password|token|secret|signature|hash|card", re.IGNORECASE)
 
 
+@cache
 def validator(name: str) -> Draft202012Validator:
     written = json.loads((EVENTS_FOLDER / "contracts" / file_name(EVENTS[name])).read_text())
     Draft202012Validator.check_schema(written)
