@@ -21,9 +21,9 @@ def test_what_an_admin_does_to_a_seller_s_product_is_written_down(
     seller, admin = Person.register(endpoints, "seller"), Person.administer(endpoints)
     product = seller.sells(stock=5)
     path, subject = f"/api/products/{product['id']}", f"product#{product['id']}"
-    assert seller.patch(path, {"title": "Brown rice"}).status_code == 200
+    assert seller.patch(path, {"title": "Brown ink"}).status_code == 200
     assert written(endpoints, subject) == []
-    assert admin.patch(path, {"title": "Red rice"}).status_code == 200
+    assert admin.patch(path, {"title": "Red ink"}).status_code == 200
     assert admin.patch(f"{path}/stock", {"add": 5}).status_code == 200
     assert admin.delete(path).status_code == 200
     me = admin.get("/api/auth/me").json()["user"]["id"]

@@ -206,7 +206,7 @@ def command(endpoints: dict[str, Any], *words: str) -> str:
 
 def test_a_replay_is_heard_by_the_projection_and_by_nobody_else(endpoints: dict[str, Any]) -> None:
     seller = Person.register(endpoints, "seller")
-    product = {"title": "Jasmine rice", "priceAmount": 99, "stock": 3}
+    product = {"title": "Blue ink", "priceAmount": 99, "stock": 3}
     request = seller.post("/api/products", product).headers["x-request-id"]
     heard_once = {"notification": 1, "seller_dashboard": 1}
     eventually(lambda: reactions(endpoints, request) == heard_once, "reactions to the product")

@@ -59,7 +59,7 @@ def test_an_order_can_go_to_an_address_of_the_book(seller: Person, customer: Per
 def test_a_product_gets_pictures_loses_one_and_goes_with_the_other(
     endpoints: dict[str, Any], seller: Person
 ) -> None:
-    fields = {"title": "Tulsi honey", "priceAmount": "349.50", "stock": "3", "category": "honey"}
+    fields = {"title": "Gold ink", "priceAmount": "349.50", "stock": "3", "category": "inks"}
     files = [("images", (f"{name}.png", picture(name), "image/png")) for name in ("gold", "brown")]
     created = seller.send("POST", "/api/products", data=fields, files=files)
     assert created.status_code == 201, created.text

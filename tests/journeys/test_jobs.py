@@ -203,8 +203,8 @@ def test_what_a_failed_clean_up_left_of_a_product_is_purged_a_month_later(
 ) -> None:
     content = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(content, "PNG")
-    fields = {"title": "Zzyzx honey", "priceAmount": "349.50", "stock": "3"}
-    files = [("images", ("honey.png", content.getvalue(), "image/png"))]
+    fields = {"title": "Zzyzx ink", "priceAmount": "349.50", "stock": "3"}
+    files = [("images", ("ink.png", content.getvalue(), "image/png"))]
     created = seller.send("POST", "/api/products", data=fields, files=files)
     product = created.json()["product"]
     picture = product["images"][0]["url"]
