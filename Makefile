@@ -59,7 +59,7 @@ validate: setup ## let SAM and cfn-lint judge template.yaml
 	@$(SAM) validate --region us-east-1 --lint
 
 test: lint validate ## everything: checks, unit, contract, architecture and end-to-end tests
-	@$(PYTHON) -m pytest -n 3 --dist load --maxschedchunk 1 # in the order that tests/support/local_cloud.py gives
+	@$(PYTHON) -m pytest -n 3 --dist worksteal
 	@$(PYTHON) -m local iam-report
 
 iam-report: setup ## compare each function's policy with the calls it made in the last end-to-end tests

@@ -1,12 +1,18 @@
 """All of `conversations.toml`, said to the deployed assistant with the simulator as its model."""
 
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.evaluation.play import Theatre, Verdict
 from local.evaluation.script import Script, Turn, scripts
+from local.locks import locked
+from support.local_cloud import HOME
 
 
 def test_the_conversations_are_many_and_of_all_kinds() -> None:
@@ -21,7 +27,7 @@ def test_the_conversations_are_many_and_of_all_kinds() -> None:
 
 @pytest.mark.e2e
 def test_the_assistant_understands_people_and_harms_nobody(endpoints: dict[str, Any]) -> None:
-    with Theatre(endpoints) as theatre:
+    with the_stage(endpoints) as theatre:
         verdicts = list(theatre.play(scripts()))
 
     assert len(verdicts) == len(scripts())
@@ -46,10 +52,17 @@ def test_the_model_of_the_hostile_conversations_does_give_in(endpoints: dict[str
         Script(id="by the speaker", kind="hostile", turns=(by_the_speaker,)),
         Script(id="by a product", kind="hostile", given=("pending",), turns=by_a_product),
     )
-    with Theatre(endpoints) as theatre:
+    with the_stage(endpoints) as theatre:
         verdicts = list(theatre.play(gullible))
 
     assert not faults(verdicts), faults(verdicts)
+
+
+@contextmanager
+def the_stage(endpoints: dict[str, Any]) -> Iterator[Theatre]:
+    """One play at a time: what another one has on sale would be found as well."""
+    with locked(Path(os.environ[HOME]) / "playing"), Theatre(endpoints) as theatre:
+        yield theatre
 
 
 def faults(verdicts: list[Verdict]) -> list[str]:

@@ -30,27 +30,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Side by side, what waits for a cloud goes with what computes: both evenly, the longest first,
-    and the clouds are done a little earlier, so that nobody waits for them alone.
-    """
-    if not hasattr(config, "workerinput"):
-        return
-    groups: dict[float, list[pytest.Item]] = {}
-    for item in items:
-        groups.setdefault(_share_of_the_session(item), []).append(item)
-    places = {
-        item: share * place / len(group)
-        for share, group in groups.items()
-        for place, item in enumerate(group)
-    }
-    items.sort(key=places.__getitem__)
+    """Side by side, what waits for a cloud goes with what computes, and the longest goes first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)  # which leaves the others in their order
 
 
-def _share_of_the_session(item: pytest.Item) -> float:
-    """How much of it is over when the last test of this kind begins."""
+def _turn(item: pytest.Item) -> int:
     if "own_endpoints" in getattr(item, "fixturenames", ()):
         return 0
-    return 0.9 if item.get_closest_marker("e2e") else 1
+    return 1 if item.get_closest_marker("e2e") else 2
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
