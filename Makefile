@@ -25,7 +25,7 @@ help: ## this list
 run: setup ## start the whole shop here; PORT=4000 chooses the port, KEEP=1 keeps the last run's data
 	@$(PYTHON) -m local run --port $(PORT) $(if $(KEEP),--keep)
 
-reload: setup ## put changed code of functions/ and layers/shared live in the running shop
+reload: setup ## put changed code of functions/ live in the running shop
 	@$(PYTHON) -m local reload
 
 journey: setup ## buy something from the running shop, step by step
@@ -82,7 +82,7 @@ deploy: build ## deploy to AWS; STAGE=prod for another stage than dev, PARAMETER
 
 # the local cloud says by itself where it is and how to get in
 REACH = $(if $(filter local,$(STAGE)),reach=$$($(PYTHON) -m local environment) && eval "$$reach" &&)
-OPERATE = @$(REACH) export STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:layers/shared && \
+OPERATE = @$(REACH) export STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions && \
   AWS_DEFAULT_REGION=$$AWS_REGION $(PYTHON) -P -m
 
 .PHONY: admin reconcile dlq replay rebuild job unsuppress

@@ -65,7 +65,6 @@ NUMBERS = (
 )
 SIZES = {
     "functions": "GetProduct",
-    "layer shared": "SharedLayer",
     "layer dependencies": "DependenciesLayer",
     "layer ai, the worker's": "AiLayer",
 }
@@ -101,7 +100,7 @@ def _seconds(code: str) -> float:
 
 def _environment() -> dict[str, str]:
     """As a Lambda has it, with nobody at the other end: nothing is called."""
-    paths = [str(ROOT / path) for path in ("functions", "layers/shared")]
+    paths = [str(ROOT / path) for path in ("functions",)]
     return {
         "PYTHONPATH": os.pathsep.join(paths),
         "LAMBDA_TASK_ROOT": paths[0],

@@ -104,8 +104,8 @@ def reload(_: argparse.Namespace) -> None:
     from local.reload import reload as put_live
 
     with step("Putting the changed code live"):
-        functions, kernel = put_live(root_client(endpoints()["aws"], "lambda"))
-    console.print(f"{functions} functions" + (" and the shared kernel" if kernel else ""))
+        functions = put_live(root_client(endpoints()["aws"], "lambda"))
+    console.print(f"{functions} functions")
 
 
 def sam_local(arguments: argparse.Namespace) -> int:
@@ -163,7 +163,7 @@ def _must_answer(address: str) -> None:
 
 def contracts(arguments: argparse.Namespace) -> int:
     """Compare what is in `events/` with the event classes, or write it anew."""
-    sys.path[:0] = [str(ROOT / "layers" / "shared"), str(ROOT / "functions")]
+    sys.path.insert(0, str(ROOT / "functions"))
     os.environ |= {"STAGE": STAGE, "AWS_REGION": REGION}  # the listeners' tables have names
     from local import contracts as made
 

@@ -13,7 +13,7 @@ import pytest
 from local.contracts.history import committed
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("functions", "layers/shared", "local", "events", "tests/support", "tests/contracts")
+PARTS = ("functions", "local", "events", "tests/support", "tests/contracts")
 WRITE = ("-m", "local", "contracts", "--write")
 FILES = ("template.yaml", "pyproject.toml")
 
@@ -27,7 +27,7 @@ RULE = "test_routing.py::test_a_rule_lets_exactly_those_events_through_that_its_
 
 def rename_a_field(checkout: Path) -> None:
     _replace(
-        checkout / "layers/shared/supermarket/contracts.py",
+        checkout / "functions/supermarket/contracts.py",
         "razorpay_payment_id: str",
         "paid_as: str",
     )
@@ -46,7 +46,7 @@ def rename_a_field_and_remove_its_schema(checkout: Path) -> None:
 
 def give_an_event_another_source(checkout: Path) -> None:
     _replace(
-        checkout / "layers/shared/supermarket/contracts.py",
+        checkout / "functions/supermarket/contracts.py",
         'SOURCE = "supermarket.cart"',
         'SOURCE = "supermarket.basket"',
     )
@@ -81,7 +81,7 @@ def give_up_the_only_version(checkout: Path) -> None:
 
 
 def tell_a_second_version(checkout: Path) -> None:
-    contracts = checkout / "layers/shared/supermarket/contracts.py"
+    contracts = checkout / "functions/supermarket/contracts.py"
     first, following = "class CartAbandoned(Event):", "class OrderPlaced(Event):"
     whole = contracts.read_text()
     body = whole[whole.index(first) + len(first) : whole.index(following)]
@@ -111,7 +111,7 @@ def listen_to_the_second_version(checkout: Path) -> None:
 
 def stop_telling_the_first_version(checkout: Path) -> None:
     source = '    SOURCE = "supermarket.cart"\n'
-    contracts = checkout / "layers/shared/supermarket/contracts.py"
+    contracts = checkout / "functions/supermarket/contracts.py"
     _replace(contracts, source, f"{source}    TOLD = False\n")
 
 

@@ -19,48 +19,42 @@ def handle(event, context):
     return [NAME, {word!r}]
 """
 TRUST = {"Version": "2012-10-17", "Statement": []}
-FUNCTIONS = ("supermarket-local-One-0A1B", "supermarket-local-Two-2C3D", "somebody-elses")
+FUNCTIONS = ("supermarket-local-One-0A1B", "supermarket-local-Two-2C3D", "another-stack")
 
 
 @pytest.fixture
 def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Path]]:
-    """Two functions of the shop and one of somebody else, deployed from sources in a folder."""
+    """Two functions of the shop and one of another stack, deployed from sources in a folder."""
     write(tmp_path, kernel="old kernel", word="old code")
-    monkeypatch.setattr(reload, "FUNCTIONS", tmp_path / "functions")
-    monkeypatch.setattr(reload, "KERNEL", tmp_path / "supermarket")
-    with running(Emulator(tmp_path / "home")) as emulator:
+    monkeypatch.setattr(reload, "FUNCTIONS", tmp_path)
+    with running(Emulator(tmp_path.parent / f"{tmp_path.name}-emulator")) as emulator:
         role = emulator.client("iam").create_role(
             RoleName="any", AssumeRolePolicyDocument=json.dumps(TRUST)
         )
         client = emulator.client("lambda")
-        kernel = {"python/supermarket/__init__.py": "NAME = 'old kernel'"}
-        layer = client.publish_layer_version(
-            LayerName="SharedLayer", Content={"ZipFile": zipped(kernel)}
-        )
         for name in FUNCTIONS:
             client.create_function(
                 FunctionName=name,
                 Runtime="python3.13",
                 Role=role["Role"]["Arn"],
                 Handler="code.handle",
-                Layers=[layer["LayerVersionArn"]],
-                Code={"ZipFile": zipped({"code.py": HANDLER.format(word="old code")})},
+                Code={"ZipFile": zipped(sources("old kernel", "old code"))},
             )
         yield client, tmp_path
 
 
 def test_functions_run_the_changed_code_and_kernel(functions: tuple[Any, Path]) -> None:
-    client, sources = functions
+    client, folder = functions
     assert answers(client) == [["old kernel", "old code"]] * 3
 
-    write(sources, kernel="new kernel", word="new code")
-    assert reload.reload(client) == (2, True)
+    write(folder, kernel="new kernel", word="new code")
+    assert reload.reload(client) == 2
 
     assert answers(client) == [["new kernel", "new code"]] * 2 + [["old kernel", "old code"]]
-    assert reload.reload(client) == (0, False), "nothing changed since"
+    assert reload.reload(client) == 0, "nothing changed since"
 
-    write(sources, kernel="new kernel", word="newest code")
-    assert reload.reload(client) == (2, False)
+    write(folder, kernel="new kernel", word="newest code")
+    assert reload.reload(client) == 2
     assert answers(client)[:2] == [["new kernel", "newest code"]] * 2
 
 
@@ -68,12 +62,15 @@ def answers(client: Any) -> list[Any]:
     return [json.load(client.invoke(FunctionName=name)["Payload"]) for name in FUNCTIONS]
 
 
-def write(folder: Path, kernel: str, word: str) -> None:
-    sources = {
+def sources(kernel: str, word: str) -> dict[str, str]:
+    return {
         "supermarket/__init__.py": f"NAME = {kernel!r}",
-        "functions/code.py": HANDLER.format(word=word),
+        "code.py": HANDLER.format(word=word),
     }
-    for name, text in sources.items():
+
+
+def write(folder: Path, kernel: str, word: str) -> None:
+    for name, text in sources(kernel, word).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
 

@@ -8,17 +8,19 @@ from supermarket.http import Endpoint
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
-KERNEL = ROOT / "layers" / "shared" / "supermarket"
+KERNEL = FUNCTIONS / "supermarket"
 
 
 def domains() -> list[str]:
     """Their names."""
-    return sorted(path.parent.name for path in FUNCTIONS.glob("*/__init__.py"))
+    return sorted(
+        path.parent.name for path in FUNCTIONS.glob("*/__init__.py") if path.parent != KERNEL
+    )
 
 
 def with_room(room: str) -> list[str]:
     """The domains that have, say, a `listeners.py`."""
-    return sorted(path.parent.name for path in FUNCTIONS.glob(f"*/{room}.py"))
+    return [domain for domain in domains() if (FUNCTIONS / domain / f"{room}.py").exists()]
 
 
 def listeners() -> dict[str, Reactions]:

@@ -60,14 +60,20 @@ class Source:
 
 @cache
 def lambdas() -> list[Source]:
-    """Everything under `functions/`."""
-    return [_source(path, FUNCTIONS) for path in sorted(FUNCTIONS.rglob("*.py"))]
+    """Every module of a domain."""
+    return [source for source in _shipped() if source.domain != KERNEL.name]
 
 
 @cache
 def kernel() -> list[Source]:
-    """The shared layer."""
-    return [_source(path, KERNEL.parent) for path in sorted(KERNEL.rglob("*.py"))]
+    """Every module of the kernel."""
+    return [source for source in _shipped() if source.domain == KERNEL.name]
+
+
+@cache
+def _shipped() -> list[Source]:
+    """Everything under `functions/`."""
+    return [_source(path, FUNCTIONS) for path in sorted(FUNCTIONS.rglob("*.py"))]
 
 
 def targets(source: Source, known: set[str]) -> set[str]:
