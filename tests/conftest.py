@@ -42,9 +42,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import settings as hypothesis_settings
-from moto import mock_aws
 
-from support.cloud import forget_secrets, make_secrets, make_tables
+from support.cloud import aws_in_memory
 
 pytest_plugins = ["support.local_cloud"]
 
@@ -75,8 +74,5 @@ def clock() -> FrozenClock:
 @pytest.fixture
 def aws() -> Iterator[None]:
     """AWS in memory, with the template's own tables and secrets (moto: one thread at a time)."""
-    with mock_aws():
-        forget_secrets()
-        make_tables()
-        make_secrets()
+    with aws_in_memory():
         yield
