@@ -35,6 +35,7 @@ from supermarket.dynamo.rows import database
 from supermarket.http import Endpoint
 from supermarket.money import Currency
 from support.api import Reply, a_caller, api_event, bearer, call
+from support.cloud import aws_in_memory
 from support.domains import endpoints as all_endpoints
 from support.payment import FakeRazorpay, a_payment_webhook
 
@@ -89,12 +90,20 @@ def as_text(calls: Counter[str]) -> str:
     return ", ".join(f"{number} {name}" for name, number in sorted(calls.items())) or NO_TRIPS
 
 
-@pytest.fixture
-def ledger(aws: None, monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    ledger = Ledger()
+@pytest.fixture(scope="module")
+def ledger() -> Ledger:
+    """The calls of every route, counted once for all tests of this module."""
     razorpay = FakeRazorpay()
-    monkeypatch.setattr(payment_wiring, "RazorpayApi", lambda _: razorpay)
-    payment_wiring.payment_service.cache_clear()
+    with aws_in_memory(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payment_wiring, "RazorpayApi", lambda _: razorpay)
+        payment_wiring.payment_service.cache_clear()
+        counted = count_every_route(razorpay)
+    payment_wiring.payment_service.cache_clear()  # for tests that patch other simulators in
+    return counted
+
+
+def count_every_route(razorpay: FakeRazorpay) -> Ledger:
+    ledger = Ledger()
     account = accounts(ledger)
     seller, customer = a_caller(Role.SELLER), account
     rice = catalogue(ledger, seller)

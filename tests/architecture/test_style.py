@@ -1,10 +1,9 @@
-"""What holds for every file, whoever wrote it."""
+"""Rules for the style of every file. A test of a rule lists all files that break it."""
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 from support.domains import ROOT
 from support.sources import files
@@ -18,6 +17,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.}])/(?:work|root|home/\w+|Users/\w+|tmp/lab)
 DOWNLOAD_ADDRESS = re.compile(r"--(?:extra-)?index-url|/simple/?\b|uv\.lock\b.*=")
 DRAWERS = {"utils", "util", "helpers", "helper", "misc", "common"}
 EMPTY_NAMES = re.compile(r"(?:Manager|Helper|Utils?|Impl)$")
+STATEMENTS_OF_AN_ENDPOINT = 8
 
 FILES = sorted(files())
 PYTHON = [path for path in FILES if path.suffix == ".py"]
@@ -27,14 +27,22 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=relative)
-def test_a_module_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text()))
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.suffix in TEXT], ids=relative)
-def test_a_file_knows_no_machine(path: Path) -> None:
-    assert MACHINE_PATH.findall(path.read_text(errors="replace")) == []
+def test_every_module_has_a_docstring() -> None:
+    assert [relative(path) for path in PYTHON if not ast.get_docstring(tree(path))] == []
+
+
+def test_no_file_contains_a_path_of_a_machine() -> None:
+    found = {
+        relative(path): MACHINE_PATH.findall(path.read_text(errors="replace"))
+        for path in FILES
+        if path.suffix in TEXT
+    }
+    assert {path: paths for path, paths in found.items() if paths} == {}
 
 
 def test_requirements_are_pinned_with_hashes_and_name_no_index() -> None:
@@ -52,20 +60,33 @@ def test_no_lock_file_with_addresses_is_kept() -> None:
     assert not [path for path in FILES if path.name in {"uv.lock", "poetry.lock", "Pipfile.lock"}]
 
 
-def test_no_drawer_holds_what_has_no_name() -> None:
-    assert not [path for path in PYTHON if {path.stem, path.parent.name} & DRAWERS]
+def test_no_module_or_package_has_a_name_without_meaning() -> None:
+    assert [relative(path) for path in PYTHON if {path.stem, path.parent.name} & DRAWERS] == []
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=relative)
-def test_classes_are_named_for_what_they_are(path: Path) -> None:
-    names = [n.name for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ClassDef)]
-    assert not [name for name in names if EMPTY_NAMES.search(name)]
+def test_no_class_has_a_name_without_meaning() -> None:
+    found = [
+        f"{relative(path)}: {node.name}"
+        for path in PYTHON
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef) and EMPTY_NAMES.search(node.name)
+    ]
+    assert found == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "functions").glob("*/endpoints.py")), ids=relative)
-def test_an_endpoint_parses_calls_one_use_case_and_answers(path: Path) -> None:
-    """Three to six lines are the aim; more than eight statements are somebody's use case."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.FunctionDef) and node.decorator_list:
-            statements = [n for n in ast.walk(node) if isinstance(n, ast.stmt)][1:]
-            assert len(statements) <= 8, node.name
+def test_an_endpoint_parses_calls_one_use_case_and_answers() -> None:
+    """Three to six lines are the aim; more than eight statements belong into a use case."""
+    endpoints = [
+        (path, node)
+        for path in (ROOT / "functions").glob("*/endpoints.py")
+        for node in tree(path).body
+        if isinstance(node, ast.FunctionDef) and node.decorator_list
+    ]
+    assert endpoints
+    too_long = [
+        f"{relative(path)}: {node.name}"
+        for path, node in endpoints
+        if len([n for n in ast.walk(node) if isinstance(n, ast.stmt)]) - 1
+        > STATEMENTS_OF_AN_ENDPOINT
+    ]
+    assert too_long == []

@@ -40,22 +40,34 @@ class Source:
         """`model`, `service`, … inside a domain."""
         return self.name.partition(".")[2] or "__init__"
 
-    def imports(self) -> Iterator[Import]:
+    def imports(self) -> tuple[Import, ...]:
         """All of them, also those inside functions."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                yield from (Import(alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                if node.level or not node.module:
-                    raise ValueError(f"{self.path}: a relative import")
-                yield from (Import(node.module, alias.name) for alias in node.names)
+        return _imports(self)
 
-    def calls(self) -> set[str]:
-        """What is called, as it is written: `datetime.now`, `new_id`."""
-        return {ast.unparse(n.func) for n in ast.walk(self.tree) if isinstance(n, ast.Call)}
+    def calls(self) -> frozenset[str]:
+        """The called functions as they are written: `datetime.now`, `new_id`."""
+        return _calls(self)
 
     def classes(self) -> Iterator[ast.ClassDef]:
         return (node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef))
+
+
+@cache
+def _imports(source: Source) -> tuple[Import, ...]:
+    found: list[Import] = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            found += (Import(alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level or not node.module:
+                raise ValueError(f"{source.path}: a relative import")
+            found += (Import(node.module, alias.name) for alias in node.names)
+    return tuple(found)
+
+
+@cache
+def _calls(source: Source) -> frozenset[str]:
+    return frozenset(ast.unparse(n.func) for n in ast.walk(source.tree) if isinstance(n, ast.Call))
 
 
 @cache
@@ -89,7 +101,8 @@ def files() -> Iterator[Path]:
     """Every file of the project that a person wrote; nothing that tools made."""
     for folder, folders, names in ROOT.walk():
         folders[:] = [name for name in folders if name == ".ci" or not _is_made(name)]
-        yield from (folder / name for name in names)
+        # a link to a folder is among the names, and so is the `.git` of a worktree
+        yield from (path for name in names if (path := folder / name).is_file() and name != ".git")
 
 
 def _is_made(folder: str) -> bool:
