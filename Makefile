@@ -114,7 +114,7 @@ unsuppress: setup ## let an address that sent mails back or complained have mail
 
 .PHONY: clean
 clean: ## forget builds, snapshots and data of the local cloud (the environments stay)
-	rm -rf .aws-sam .local/build .local/run .local/test .local/snapshots .local/layers .local/pictures .local/endpoints.json
+	rm -rf .aws-sam .local/build .local/run .local/test .local/snapshots .local/layers .local/endpoints.json
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --- environments: three, because the SAM CLI, the emulator and the functions pin different AWS SDKs ---------------

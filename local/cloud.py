@@ -15,29 +15,29 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 
+import sample
 from local import (
     chat,
     front_door,
-    gemini,
-    imagekit,
     mailbox,
     permissions,
-    razorpay,
     sockets,
     stack,
 )
 from local.archive import keep_every_event
-from local.catalogue import loader, sample
 from local.console import step
 from local.emulator import REGION, ROOT, Emulator, free_port, running
 from local.fingerprint import fingerprint
 from local.locks import locked
 from local.ports import move_ports
 from local.routes import import_routes
+from simulators import gemini, imagekit, razorpay
 
 SNAPSHOTS = ROOT / ".local" / "snapshots"
-PICTURES = ROOT / ".local" / "pictures"
-INGREDIENTS = ("template.yaml", "functions", "layers", "local", "requirements/emulator.txt")
+INGREDIENTS = (
+    *("template.yaml", "functions", "layers", "local", "simulators", "sample"),
+    "requirements/emulator.txt",
+)
 SENDER = "shop@supermarket.example"
 RAZORPAY = {
     "KeyId": "rzp_test_supermarket",
@@ -130,7 +130,7 @@ class _Cloud:
 
     def _fill(self) -> None:
         if self.plan.sample:
-            loader.load(self.address, kept_pictures=PICTURES)
+            sample.load(self.address)
             with step("Waiting until the last event is handled"):
                 self._wait_until_quiet()
                 httpx.delete(f"{self.address}/mailbox/api/messages").raise_for_status()

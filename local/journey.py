@@ -1,4 +1,4 @@
-"""Buys something from a running shop over HTTP, as a customer would, and checks every step."""
+"""Smoke test of a running shop: buys two products over HTTP as a customer and checks every step."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from local.client import Json, UnexpectedAnswer, Visitor, ask, connect
+from sample.client import Json, UnexpectedResponse, UserSession, connect, request_json
 
-# Facts travel through a stream, a bus and queues, whose functions may have to start first.
-PATIENCE = 60.0
-PAUSE = 0.25
+# Events pass a stream, a bus and queues, whose functions may have to start first.
+TIMEOUT = 60.0
+POLL_INTERVAL = 0.25
 
 ADDRESS = {
     "street": "3 Harbour Lane",
@@ -30,7 +30,7 @@ ADDRESS = {
     "zip": "682001",
     "country": "IN",
 }
-SEARCHED = "basmati rice"
+SEARCH = "basmati rice"
 MAILS = {
     "welcome": r"\bwelcome\b",
     "order placed": r"^(?!.*\b(payment|confirmed)\b).*\border\b",
@@ -43,12 +43,12 @@ MAILS = {
 
 
 class StepFailed(Exception):
-    """The shop did something else than it should have."""
+    """The shop answered a step with something unexpected."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A product in the basket, as it was before it was bought."""
+    """A product to buy, with its stock before the purchase."""
 
     product_id: str
     title: str
@@ -63,80 +63,79 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """A seller's dashboard, as far as a sale moves it."""
+class SalesFigures:
+    """The figures of a seller's dashboard that a sale changes; revenue in rupees."""
 
     units: int
     orders: int
     revenue: Decimal
 
-    def plus(self, choice: Choice) -> Numbers:
-        return Numbers(self.units + choice.quantity, self.orders + 1, self.revenue + choice.total)
+    def plus(self, choice: Choice) -> SalesFigures:
+        revenue = self.revenue + choice.total
+        return SalesFigures(self.units + choice.quantity, self.orders + 1, revenue)
 
     def __str__(self) -> str:
         return f"{self.units} sold, {self.orders} orders, INR {self.revenue:,.2f}"
 
 
-def run(endpoints: Json, console: Console | None = None, *, patience: float = PATIENCE) -> int:
-    """The whole journey against the shop that `endpoints` describes; 0 when all of it is right."""
-    console = console or Console(soft_wrap=True)
+def run(endpoints: Json, console: Console, *, timeout: float = TIMEOUT) -> int:
+    """Run the journey against the shop described by `endpoints`; return 0 if every step passed."""
     with connect(endpoints["api"]) as client:
         try:
-            _Journey(endpoints, client, console, patience).travel()
-        except (StepFailed, UnexpectedAnswer) as wrong:
-            console.print(
-                f"[bold red]✗ the journey failed:[/] {escape(str(wrong))}", highlight=False
-            )
-        except httpx.HTTPError as broken:
-            console.print(f"[bold red]✗ no answer:[/] {escape(repr(broken))}", highlight=False)
-        except (LookupError, TypeError, ValueError, ArithmeticError) as surprise:
-            shape = escape(repr(surprise))
-            console.print(f"[bold red]✗ an answer has another shape:[/] {shape}", highlight=False)
+            _Journey(endpoints, client, console, timeout).run()
+        except (StepFailed, UnexpectedResponse) as error:
+            failure = f"the journey failed:[/] {escape(str(error))}"
+        except httpx.HTTPError as error:
+            failure = f"no response:[/] {escape(repr(error))}"
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            failure = f"a response has an unexpected shape:[/] {escape(repr(error))}"
         else:
-            console.print("[bold green]✓ the whole journey is right[/]")
+            console.print("[bold green]✓ every step passed[/]")
             return 0
+    console.print(f"[bold red]✗ {failure}", highlight=False)
     return 1
 
 
 class _Journey:
     def __init__(
-        self, endpoints: Json, client: httpx.Client, console: Console, patience: float
+        self, endpoints: Json, client: httpx.Client, console: Console, timeout: float
     ) -> None:
         self._endpoints = endpoints
         self._client = client
         self._console = console
-        self._patience = patience
-        name = f"journey-{secrets.token_hex(4)}"
-        self._email, self._password = f"{name}@example.com", secrets.token_urlsafe(12)
-        self._username = name
-        self._customer = Visitor(client, self._email, self._password)
-        self._sellers: dict[str, Visitor] = {}
+        self._timeout = timeout
+        self._username = f"journey-{secrets.token_hex(4)}"
+        self._email = f"{self._username}@example.com"
+        self._password = secrets.token_urlsafe(12)
+        self._customer = UserSession(client, self._email, self._password)
+        self._sellers: dict[str, UserSession] = {}
 
-    def travel(self) -> None:
+    def run(self) -> None:
         self._register()
-        before = self._sellers_numbers()
-        choices = self._choose()
+        before = self._read_dashboards()
+        choices = self._choose_products()
         address_id = self._add_address()
         self._fill_cart(choices)
         order = self._place_order(choices, address_id)
         self._check_stock(choices)
         self._pay(order)
-        self._await_confirmation(order["id"])
+        with self._step("the order is CONFIRMED"):
+            self._wait_for("the order's status", "CONFIRMED", lambda: self._status(order["id"]))
         self._await_mails()
         self._await_sales(before, choices)
 
     @contextmanager
-    def _step(self, what: str) -> Iterator[list[str]]:
-        """A line with the time it took; the step may add what a reader wants to know."""
+    def _step(self, title: str) -> Iterator[list[str]]:
+        """Print a line with the step's duration and the details that the step adds."""
         started, details = time.perf_counter(), list[str]()
         try:
             yield details
         except BaseException:
-            self._console.print(f"[red]✗[/] {what}", highlight=False)
+            self._console.print(f"[red]✗[/] {title}", highlight=False)
             raise
         took = (time.perf_counter() - started) * 1000
-        told = f" [dim]· {escape(' · '.join(details))}[/]" if details else ""
-        self._console.print(f"[green]✓[/] [dim]{took:7.0f} ms[/]  {what}{told}", highlight=False)
+        more = f" [dim]· {escape(' · '.join(details))}[/]" if details else ""
+        self._console.print(f"[green]✓[/] [dim]{took:7.0f} ms[/]  {title}{more}", highlight=False)
 
     def _register(self) -> None:
         with self._step("registered and signed in") as details:
@@ -146,89 +145,98 @@ class _Journey:
                 "password": self._password,
                 "fullName": {"firstName": "Jaya", "lastName": "Rao"},
             }
-            created = HTTPStatus.CREATED
-            ask(self._client, "POST", "/api/auth/register", expect=created, json=body)
+            path, created = "/api/auth/register", HTTPStatus.CREATED
+            request_json(self._client, "POST", path, expect=created, json=body)
             self._customer.sign_in()
-            me = self._customer.ask("GET", "/api/auth/me")["user"]
+            me = self._customer.request("GET", "/api/auth/me")["user"]
             _expect("the new account's email", self._email, me["email"])
             _expect("the new account's role", "user", me["role"])
             details.append(self._email)
 
-    def _sellers_numbers(self) -> dict[str, Numbers]:
+    def _read_dashboards(self) -> dict[str, SalesFigures]:
         with self._step("read the sellers' dashboards") as details:
-            accounts = [who for who in self._endpoints["accounts"] if who["role"] == "seller"]
+            accounts = [a for a in self._endpoints["accounts"] if a["role"] == "seller"]
             if len(accounts) < 3:
-                raise StepFailed(f"expected 3 sample sellers, came {len(accounts)}")
+                raise StepFailed(f"expected 3 sample sellers, got {len(accounts)}")
             for account in accounts:
-                seller = Visitor(self._client, account["email"], account["password"])
+                seller = UserSession(self._client, account["email"], account["password"])
                 self._sellers[seller.sign_in()["id"]] = seller
             details.append(f"{len(accounts)} sellers")
-            return {seller_id: self._numbers(seller_id) for seller_id in self._sellers}
+            return self._all_figures()
 
-    def _numbers(self, seller_id: str) -> Numbers:
-        metrics = self._sellers[seller_id].ask("GET", "/api/seller/dashboard/metrics")
+    def _all_figures(self) -> dict[str, SalesFigures]:
+        return {seller_id: self._figures(seller) for seller_id, seller in self._sellers.items()}
+
+    def _figures(self, seller: UserSession) -> SalesFigures:
+        metrics = seller.request("GET", "/api/seller/dashboard/metrics")
         rupees = [row["amount"] for row in metrics["revenue"] if row["currency"] == "INR"]
-        return Numbers(metrics["sales"], metrics["orders"], sum(map(Decimal, rupees), Decimal(0)))
+        revenue = sum(map(Decimal, rupees), Decimal(0))
+        return SalesFigures(metrics["sales"], metrics["orders"], revenue)
 
-    def _choose(self) -> list[Choice]:
-        """Two of the first thing found by search, one of the cheapest from another seller."""
-        with self._step(f"searched for “{SEARCHED}”") as details:
-            found = self._browse(q=SEARCHED, inStock="true", limit=50)
+    def _choose_products(self) -> list[Choice]:
+        """Choose two of the first search hit, and one of another seller's cheapest product."""
+        with self._step(f"searched for “{SEARCH}”") as details:
+            found = self._list_products(q=SEARCH, inStock="true", limit=50)
             for product in found:
                 words = f"{product['title']} {product['description']}".casefold()
-                if not all(word in words for word in SEARCHED.split()):
-                    raise StepFailed(f"expected only “{SEARCHED}”, came “{product['title']}”")
-            first = self._pick("found by search", found, quantity=2)
+                if not all(word in words for word in SEARCH.split()):
+                    raise StepFailed(f"expected only “{SEARCH}”, got “{product['title']}”")
+            first = self._choose("found by search", found, quantity=2)
             details += [f"{len(found)} found", first.title]
         with self._step("listed by price, lowest first") as details:
-            listed = self._browse(sort="price", inStock="true", limit=100)
+            listed = self._list_products(sort="price", inStock="true", limit=100)
             amounts = [Decimal(product["price"]["amount"]) for product in listed]
             _expect("the prices' order", sorted(amounts), amounts)
             others = [p for p in listed if _id_of(p["seller"]) != first.seller_id]
-            second = self._pick("of another seller", others, quantity=1)
+            second = self._choose("of another seller", others, quantity=1)
             details += [f"{len(listed)} listed", second.title]
-        with self._step("looked at their pictures"):
+        with self._step("loaded their pictures"):
             for choice in (first, second):
-                self._see_picture(choice)
+                self._load_picture(choice)
         return [first, second]
 
-    def _browse(self, **query: Any) -> list[Json]:
-        products: list[Json] = self._customer.ask("GET", "/api/products", params=query)["products"]
+    def _list_products(self, **query: Any) -> list[Json]:
+        page: Json = self._customer.request("GET", "/api/products", params=query)
+        products: list[Json] = page["products"]
         return products
 
-    def _pick(self, which: str, products: list[Json], quantity: int) -> Choice:
+    def _get_product(self, choice: Choice) -> Json:
+        path = f"/api/products/{choice.product_id}"
+        product: Json = self._customer.request("GET", path)["product"]
+        return product
+
+    def _choose(self, which: str, products: list[Json], quantity: int) -> Choice:
         for product in products:
             seller_id, price = _id_of(product["seller"]), product["price"]
-            known = seller_id in self._sellers and price["currency"] == "INR"
-            if known and product["stock"] >= quantity:
+            is_sample = seller_id in self._sellers and price["currency"] == "INR"
+            if is_sample and product["stock"] >= quantity:
                 amount, stock = Decimal(price["amount"]), product["stock"]
                 return Choice(product["id"], product["title"], seller_id, amount, quantity, stock)
-        raise StepFailed(f"expected a product {which} with {quantity} in stock, came none")
+        raise StepFailed(f"expected a product {which} with {quantity} in stock, got none")
 
-    def _see_picture(self, choice: Choice) -> None:
-        product = self._customer.ask("GET", f"/api/products/{choice.product_id}")["product"]
-        if not product["images"]:
-            raise StepFailed(f"expected a picture of {choice.title}, came none")
-        picture = self._client.get(product["images"][0]["url"], follow_redirects=True)
-        kind = picture.headers.get("Content-Type", "")
-        if picture.status_code != HTTPStatus.OK or not kind.startswith("image/"):
-            raise StepFailed(f"expected an image, came {picture.status_code} {kind}")
+    def _load_picture(self, choice: Choice) -> None:
+        images = self._get_product(choice)["images"]
+        if not images:
+            raise StepFailed(f"expected a picture of {choice.title}, got none")
+        picture = self._client.get(images[0]["url"], follow_redirects=True)
+        content_type = picture.headers.get("Content-Type", "")
+        if picture.status_code != HTTPStatus.OK or not content_type.startswith("image/"):
+            raise StepFailed(f"expected an image, got {picture.status_code} {content_type}")
 
     def _add_address(self) -> str:
         with self._step("added an address") as details:
-            answer = self._customer.ask(
-                "POST", "/api/auth/users/me/address", expect=HTTPStatus.CREATED, json=ADDRESS
-            )
+            path, created = "/api/auth/users/me/address", HTTPStatus.CREATED
+            answer = self._customer.request("POST", path, expect=created, json=ADDRESS)
             details.append(f"{ADDRESS['street']}, {ADDRESS['city']}")
             return _id_of(answer["address"])
 
     def _fill_cart(self, choices: list[Choice]) -> None:
         for choice in choices:
-            with self._step(f"put {choice.quantity} of {choice.title} into the cart"):
-                wanted = {"productId": choice.product_id, "quantity": choice.quantity}
-                self._customer.ask("POST", "/api/cart/items", json=wanted)
+            with self._step(f"added {choice.quantity} of {choice.title} to the cart"):
+                item = {"productId": choice.product_id, "quantity": choice.quantity}
+                self._customer.request("POST", "/api/cart/items", json=item)
         with self._step("viewed the cart") as details:
-            answer = self._customer.ask("GET", "/api/cart")
+            answer = self._customer.request("GET", "/api/cart")
             lines = {item["productId"]: item["quantity"] for item in answer["cart"]["items"]}
             _expect("the cart's lines", {c.product_id: c.quantity for c in choices}, lines)
             total = Decimal(answer["totals"]["price"]["amount"])
@@ -236,9 +244,9 @@ class _Journey:
             details.append(f"INR {total:,.2f}")
 
     def _place_order(self, choices: list[Choice], address_id: str) -> Json:
+        key, body = secrets.token_hex(16), {"addressId": address_id}
         with self._step("placed the order") as details:
-            key, body = secrets.token_hex(16), {"addressId": address_id}
-            order = self._order(key, body)
+            order = self._post_order(key, body)
             _expect("the order's status", "PENDING", order["status"])
             lines = {_id_of(item["product"]): item["quantity"] for item in order["items"]}
             _expect("the order's lines", {c.product_id: c.quantity for c in choices}, lines)
@@ -246,60 +254,51 @@ class _Journey:
             _expect("the order's subtotal", sum(choice.total for choice in choices), subtotal)
             details += [order["id"], f"INR {_total(order):,.2f}"]
         with self._step("sent the same order again: still one order"):
-            _expect("the repeated order", order["id"], self._order(key, body)["id"])
-            _expect(
-                "the cart afterwards", [], self._customer.ask("GET", "/api/cart")["cart"]["items"]
-            )
+            _expect("the repeated order", order["id"], self._post_order(key, body)["id"])
+            cart = self._customer.request("GET", "/api/cart")["cart"]
+            _expect("the cart afterwards", [], cart["items"])
         return order
 
-    def _order(self, key: str, body: Json) -> Json:
-        order: Json = self._customer.ask(
-            "POST",
-            "/api/orders",
-            expect=HTTPStatus.CREATED,
-            headers={"Idempotency-Key": key},
-            json=body,
-        )["order"]
+    def _post_order(self, key: str, body: Json) -> Json:
+        created, headers = HTTPStatus.CREATED, {"Idempotency-Key": key}
+        answer: Json = self._customer.request(
+            "POST", "/api/orders", expect=created, headers=headers, json=body
+        )
+        order: Json = answer["order"]
         return order
 
     def _check_stock(self, choices: list[Choice]) -> None:
-        with self._step("stock went down by what was bought") as details:
+        with self._step("the stock is lower by the quantity bought") as details:
             for choice in choices:
-                shown = self._customer.ask("GET", f"/api/products/{choice.product_id}")["product"]
                 left = choice.stock - choice.quantity
-                _expect(f"the stock of {choice.title}", left, shown["stock"])
+                _expect(f"the stock of {choice.title}", left, self._get_product(choice)["stock"])
                 details.append(f"{choice.stock} → {left}")
 
     def _pay(self, order: Json) -> None:
-        with self._step("opened the payment") as details:
+        with self._step("created the payment") as details:
             path = f"/api/payments/create/{order['id']}"
-            checkout = self._customer.ask("POST", path, expect=HTTPStatus.CREATED)["razorpay"]
+            checkout = self._customer.request("POST", path, expect=HTTPStatus.CREATED)["razorpay"]
             _expect("the amount in paise", _total(order) * 100, Decimal(checkout["amount"]))
             _expect("the key", self._endpoints["razorpayKeyId"], checkout["keyId"])
             details.append(checkout["orderId"])
-        with self._step("paid at Razorpay's simulator") as details:
-            pay = {"orderId": checkout["orderId"], "outcome": "success"}
-            proof = ask(
-                self._client, "POST", f"{self._endpoints['razorpay']}/simulator/pay", json=pay
-            )
-            details.append(proof["razorpay_payment_id"])
-        with self._step("had the payment verified"):
+        with self._step("paid at the Razorpay simulator") as details:
+            address = f"{self._endpoints['razorpay']}/simulator/pay"
+            body = {"orderId": checkout["orderId"], "outcome": "success"}
+            paid = request_json(self._client, "POST", address, json=body)
+            details.append(paid["razorpay_payment_id"])
+        with self._step("verified the payment"):
             names = ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")
-            body = {name: proof[name] for name in names}
-            payment = self._customer.ask("POST", "/api/payments/verify", json=body)["payment"]
+            body = {name: paid[name] for name in names}
+            payment = self._customer.request("POST", "/api/payments/verify", json=body)["payment"]
             _expect("the payment's status", "COMPLETED", payment["status"])
 
-    def _await_confirmation(self, order_id: str) -> None:
-        with self._step("the order is CONFIRMED"):
-            self._wait_for("the order's status", "CONFIRMED", lambda: self._status(order_id))
-
     def _status(self, order_id: str) -> str:
-        return str(self._customer.ask("GET", f"/api/orders/{order_id}")["order"]["status"])
+        return str(self._customer.request("GET", f"/api/orders/{order_id}")["order"]["status"])
 
     def _await_mails(self) -> None:
         with self._step("the mails arrived") as details:
             self._wait_for("the mails", set(MAILS), self._kinds_of_mail)
-            mails = self._mails()
+            mails = self._list_mails()
             for mail in mails:
                 if not (mail["html"] and mail["text"]):
                     raise StepFailed(f"expected HTML and text in “{mail['subject']}”")
@@ -308,70 +307,65 @@ class _Journey:
             self._console.print(f"              ✉ {mail['subject']}", highlight=False, markup=False)
 
     def _kinds_of_mail(self) -> set[str]:
-        return set(kinds_of([mail["subject"] for mail in self._mails()]))
+        return set(kinds_of([mail["subject"] for mail in self._list_mails()]))
 
-    def _mails(self) -> list[Json]:
-        """What was sent to this customer, newest first."""
-        path = f"{self._endpoints['mailbox']}/api/messages"
-        mails = ask(self._client, "GET", path, params={"to": self._email})
+    def _list_mails(self) -> list[Json]:
+        """List the mails sent to this customer, newest first."""
+        address = f"{self._endpoints['mailbox']}/api/messages"
+        mails = request_json(self._client, "GET", address, params={"to": self._email})
         return [mail for mail in mails if self._email in mail["to"]]
 
-    def _await_sales(self, before: dict[str, Numbers], choices: list[Choice]) -> None:
+    def _await_sales(self, before: dict[str, SalesFigures], choices: list[Choice]) -> None:
         expected = dict(before)
         for choice in choices:
             expected[choice.seller_id] = expected[choice.seller_id].plus(choice)
-        with self._step("the sale is on its sellers' dashboards, and on nobody else's"):
-            self._wait_for(
-                "the sellers' numbers",
-                expected,
-                lambda: {seller_id: self._numbers(seller_id) for seller_id in self._sellers},
-            )
-        table = Table("seller", "before", "after", title="sellers' numbers")
+        with self._step("the sale is on its sellers' dashboards, and on no other"):
+            self._wait_for("the sellers' figures", expected, self._all_figures)
+        table = Table("seller", "before", "after", title="sellers' figures")
         for seller_id, seller in self._sellers.items():
             after = str(expected[seller_id]) if before[seller_id] != expected[seller_id] else "same"
             table.add_row(seller.user["username"], str(before[seller_id]), after)
         self._console.print(table)
 
-    def _wait_for[T](self, what: str, expected: T, look: Callable[[], T]) -> None:
-        """Looks again and again until it is so, or until patience ends."""
-        deadline = time.monotonic() + self._patience
-        while (came := look()) != expected:
+    def _wait_for[T](self, subject: str, expected: T, read: Callable[[], T]) -> None:
+        """Poll until the value is as expected; raises `StepFailed` after the timeout."""
+        deadline = time.monotonic() + self._timeout
+        while (actual := read()) != expected:
             if time.monotonic() > deadline:
                 raise StepFailed(
-                    f"{what}: expected {_shown(expected)} within {self._patience:g} s, "
-                    f"came {_shown(came)}"
+                    f"{subject}: expected {_formatted(expected)} within {self._timeout:g} s, "
+                    f"got {_formatted(actual)}"
                 )
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
 
 def kinds_of(subjects: list[str]) -> Iterator[str]:
-    """Which of the journey's mails these subjects belong to."""
+    """List the kinds of mail, of those in `MAILS`, that have one of these subjects."""
     for kind, pattern in MAILS.items():
         if any(re.search(pattern, subject, re.IGNORECASE) for subject in subjects):
             yield kind
 
 
-def _expect(what: str, expected: object, came: object) -> None:
-    if came != expected:
-        raise StepFailed(f"{what}: expected {_shown(expected)}, came {_shown(came)}")
+def _expect(subject: str, expected: object, actual: object) -> None:
+    if actual != expected:
+        raise StepFailed(f"{subject}: expected {_formatted(expected)}, got {_formatted(actual)}")
 
 
-def _shown(value: object) -> str:
-    """As a person writes it."""
+def _formatted(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:,.2f}"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_shown(of)}" for key, of in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_formatted(of)}" for key, of in value.items()) + "}"
     if isinstance(value, set):
         return ", ".join(sorted(map(str, value))) or "nothing"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_shown, value)) + "]"
+        return "[" + ", ".join(map(_formatted, value)) + "]"
     return str(value)
 
 
-def _id_of(thing: Any) -> str:
-    """The id of what the contract names, whether it is shown as an id or as an object."""
-    return str(thing["id"] if isinstance(thing, dict) else thing)
+def _id_of(value: Any) -> str:
+    """Return the id of a resource that is shown either as its id or as an object."""
+    return str(value["id"] if isinstance(value, dict) else value)
 
 
 def _total(order: Json) -> Decimal:

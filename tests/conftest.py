@@ -45,7 +45,7 @@ from hypothesis import settings as hypothesis_settings
 
 from support.cloud import aws_in_memory
 
-pytest_plugins = ["support.local_cloud"]
+pytest_plugins = ["support.local_cloud", "support.serving"]
 
 hypothesis_settings.register_profile("project", deadline=None)
 hypothesis_settings.load_profile("project")

@@ -11,7 +11,7 @@ from rich.text import Text
 from websockets.exceptions import ConnectionClosed
 
 from local.chat.client import Conversation, Frame, Refused, conversation
-from local.client import UnexpectedAnswer, Visitor, connect
+from sample.client import UnexpectedResponse, UserSession, connect
 
 with suppress(ImportError):  # arrow keys and what was typed before, where there is a readline
     import readline  # noqa: F401
@@ -27,12 +27,12 @@ def talk(
     """Until the person has had enough; 1 when the shop does not let them in."""
     try:
         with connect(endpoints["api"]) as client, ExitStack() as leaving:
-            visitor = Visitor(client, *_account(endpoints, email, password))
-            first_name = visitor.sign_in()["fullName"]["firstName"]
-            talk = Talk(endpoints["websocket"], visitor, console, leaving)
+            session = UserSession(client, *_account(endpoints, email, password))
+            first_name = session.sign_in()["fullName"]["firstName"]
+            talk = Talk(endpoints["websocket"], session, console, leaving)
             console.print(Text(f"Hello {_safe(first_name)}!"), f" [dim]{HELP}[/dim]\n")
             talk.go_on_until_enough()
-    except (Refused, UnexpectedAnswer) as refusal:
+    except (Refused, UnexpectedResponse) as refusal:
         console.print(Text(_safe(refusal), "red"))
         return 1
     except (EOFError, KeyboardInterrupt):
@@ -46,10 +46,10 @@ class Talk:
     """
 
     def __init__(
-        self, address: str, visitor: Visitor, console: Console, leaving: ExitStack
+        self, address: str, session: UserSession, console: Console, leaving: ExitStack
     ) -> None:
         self._address = address
-        self._visitor = visitor
+        self._session = session
         self._console = console
         self._leaving = leaving
         self._chat = self._connected()
@@ -61,7 +61,7 @@ class Talk:
                 self._obey(said)
             except ConnectionClosed:
                 self._reconnect()
-            except (Refused, UnexpectedAnswer) as refusal:
+            except (Refused, UnexpectedResponse) as refusal:
                 self._tell(refusal, "red")
 
     def _console_input(self) -> str:
@@ -84,8 +84,8 @@ class Talk:
                 self._show_answer(self._chat.say(said))
 
     def _connected(self) -> Conversation:
-        self._visitor.ask("GET", "/api/auth/me")  # signs in again when the token has run out
-        return self._leaving.enter_context(conversation(self._address, self._visitor.token))
+        self._session.request("GET", "/api/auth/me")  # signs in again when the token has run out
+        return self._leaving.enter_context(conversation(self._address, self._session.token))
 
     def _reconnect(self) -> None:
         """Whatever was being answered goes on where it was cut."""
@@ -140,7 +140,7 @@ class Talk:
         if self._chat.id is None:
             self._tell("There is nothing to delete.", "dim")
             return
-        self._visitor.ask("DELETE", f"/api/ai/conversations/{self._chat.id}")
+        self._session.request("DELETE", f"/api/ai/conversations/{self._chat.id}")
         self._chat.id = None
         self._tell("The conversation is deleted.", "dim")
 

@@ -30,9 +30,9 @@ from ai_buddy.model import (
 from ai_buddy.prompt import Prompt
 from ai_buddy.tools import NoArguments, Outcome, Tool
 from conftest import FrozenClock
-from local.gemini import api as gemini_api
-from local.gemini.requests import parse
 from product.model import Product
+from simulators.gemini import api as gemini_api
+from simulators.gemini.requests import parse
 from supermarket.caller import Role
 from supermarket.clock import new_id
 from supermarket.money import Currency, Money

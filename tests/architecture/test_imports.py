@@ -112,7 +112,14 @@ def test_the_kernel_knows_no_domain(source: Source) -> None:
 
 @pytest.mark.parametrize("source", ALL.values(), ids=named)
 def test_what_is_deployed_knows_neither_the_local_cloud_nor_the_tests(source: Source) -> None:
-    assert {one.root for one in source.imports()} & {"local", "tests", "support", "moto"} == set()
+    assert {one.root for one in source.imports()} & {
+        "local",
+        "sample",
+        "simulators",
+        "tests",
+        "support",
+        "moto",
+    } == set()
 
 
 def test_no_module_needs_itself() -> None:

@@ -13,7 +13,7 @@ import pytest
 from local.contracts.history import committed
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("functions", "local", "events", "tests/support", "tests/contracts")
+PARTS = ("functions", "local", "sample", "simulators", "events", "tests/support", "tests/contracts")
 WRITE = ("-m", "local", "contracts", "--write")
 FILES = ("template.yaml", "pyproject.toml")
 

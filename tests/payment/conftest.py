@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from local_cloud.conftest import serve  # noqa: F401 - a fixture
 
 from payment import wiring
 from support.payment import FakeOrders, FakeRazorpay

@@ -18,7 +18,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from conftest import FrozenClock
-from local.razorpay import create_app
 from order.model import Order, OrderStatus
 from payment import gateways
 from payment.gateways import OrderServiceOrders, RazorpayApi
@@ -34,6 +33,7 @@ from payment.model import (
 )
 from payment.ports import NotNow, OrderExpired, OrderGone, RazorpayKeys, Refused
 from payment.wiring import razorpay_client
+from simulators.razorpay import create_app
 from supermarket.clock import new_id
 from supermarket.config import settings
 from supermarket.errors import BadGateway, Conflict, Unavailable

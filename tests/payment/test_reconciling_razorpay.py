@@ -12,12 +12,12 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from local.razorpay import create_app
 from payment import jobs, reconcile, wiring
 from payment.gateways import RazorpayApi
 from payment.model import Attempt, AttemptStatus, Failure, Payment, PaymentStatus
 from payment.reconciliation import PAGE
 from payment.repository import DynamoPayments
+from simulators.razorpay import create_app
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.dynamo.outbox import OutboxRow

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from local.imagekit import create_app
 from product import wiring
 from product.gateways import ImageKitPictures
 from product.model import Image
 from product.pictures import Picture
+from simulators.imagekit import create_app
 from supermarket import telemetry
 from supermarket.clock import new_id
 from supermarket.config import ConfigurationError, settings

@@ -68,7 +68,7 @@ class FakeShop:
             with self._lock:
                 self.requests.append(f"{request.method} {path}")
                 if path.startswith("/picture/"):
-                    return Response(self.pictures[path[9:]], media_type="image/jpeg")
+                    return Response(self.pictures[path[9:]], media_type="image/webp")
                 status, answer = self._dispatch(request, path, body)
                 return JSONResponse(answer, status)
         finally:
@@ -160,7 +160,7 @@ class FakeShop:
         seller = self._user(request)
         form = multipart(request.headers["Content-Type"], body)
         if form["title"].decode() in self.broken:
-            raise Refusal(400, "The title is not liked here")
+            raise Refusal(400, "The title is refused")
         product = {
             "id": self._id("product"),
             "title": form["title"].decode(),

@@ -27,7 +27,7 @@ from ai_buddy.model import (
 )
 from ai_buddy.prompt import Prompt
 from ai_buddy.tools import MakeTools
-from local.gemini import create_app
+from simulators.gemini import create_app
 from supermarket.clock import Clock, new_id
 from support.assistant import Visitor
 

@@ -88,6 +88,12 @@ def _shipped() -> list[Source]:
     return [_source(path, FUNCTIONS) for path in sorted(FUNCTIONS.rglob("*.py"))]
 
 
+@cache
+def project(folder: str) -> list[Source]:
+    """Every module of a folder at the root, such as `simulators`."""
+    return [_source(path, ROOT) for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
 def targets(source: Source, known: set[str]) -> set[str]:
     """The modules of the project that `source` imports."""
     found = set()

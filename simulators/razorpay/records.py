@@ -1,0 +1,117 @@
+"""Where the simulator keeps its orders, payments and refunds: one SQLite file."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from simulators.razorpay.model import Order, Payment, Refund
+from simulators.razorpay.requests import Page
+
+Record = Order | Payment | Refund
+
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE IF NOT EXISTS record (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    belongs_to TEXT,
+    receipt TEXT,
+    document TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS by_time ON record (kind, created_at, number);
+CREATE INDEX IF NOT EXISTS by_owner ON record (kind, belongs_to, number);
+"""
+_LOCK_SECONDS = 30
+
+
+class Transaction:
+    """All that one request reads and writes; it happens wholly or not at all."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def put(self, record: Record) -> None:
+        self._connection.execute(
+            """
+            INSERT INTO record (kind, id, created_at, belongs_to, receipt, document)
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document
+            """,
+            (
+                type(record).__name__,
+                record.id,
+                record.created_at,
+                _owner(record),
+                getattr(record, "receipt", None),
+                json.dumps(asdict(record)),
+            ),
+        )
+
+    def get[R: Record](self, kind: type[R], id_: str) -> R | None:
+        row = self._connection.execute(
+            "SELECT document FROM record WHERE kind = ? AND id = ?", (kind.__name__, id_)
+        ).fetchone()
+        return kind(**json.loads(row[0])) if row else None
+
+    def page[R: Record](self, kind: type[R], page: Page, belongs_to: str | None = None) -> list[R]:
+        rows = self._connection.execute(
+            """
+            SELECT document FROM record
+            WHERE kind = :kind
+              AND (:owner IS NULL OR belongs_to = :owner)
+              AND (:receipt IS NULL OR receipt = :receipt)
+              AND (:since IS NULL OR created_at >= :since)
+              AND (:until IS NULL OR created_at <= :until)
+            ORDER BY created_at DESC, number DESC LIMIT :count OFFSET :skip
+            """,
+            {"kind": kind.__name__, "owner": belongs_to, **asdict(page)},
+        )
+        return [kind(**json.loads(document)) for (document,) in rows]
+
+    def belonging_to[R: Record](self, kind: type[R], owner: str) -> list[R]:
+        """Everything of one owner, in the order in which it came."""
+        rows = self._connection.execute(
+            "SELECT document FROM record WHERE kind = ? AND belongs_to = ? ORDER BY number",
+            (kind.__name__, owner),
+        )
+        return [kind(**json.loads(document)) for (document,) in rows]
+
+
+class Records:
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._file = directory / "razorpay.sqlite3"
+        with closing(self._connect()) as connection:
+            connection.executescript(_SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """One writer at a time: what is read here cannot change before it is written."""
+        with closing(self._connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield Transaction(connection)
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._file, timeout=_LOCK_SECONDS, isolation_level=None)
+        # A crash of the program loses nothing; only one of the whole machine might.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+
+def _owner(record: Record) -> str | None:
+    match record:
+        case Payment():
+            return record.order_id
+        case Refund():
+            return record.payment_id
+        case Order():
+            return None

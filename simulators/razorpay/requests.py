@@ -1,0 +1,190 @@
+"""What Razorpay accepts in a request, and the words in which it refuses the rest."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simulators.razorpay.errors import RazorpayError
+from simulators.razorpay.model import Notes
+
+CURRENCIES = ("INR", "USD")
+MINIMUM_AMOUNT = 100
+_PAGE_SIZE = 10
+_LARGEST_PAGE = 100
+_IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{10,}")
+
+
+@dataclass(frozen=True)
+class NewOrder:
+    amount: int
+    currency: str
+    receipt: str | None
+    notes: Notes
+    auto_capture: bool
+
+
+@dataclass(frozen=True)
+class NewRefund:
+    amount: int | None
+    receipt: str | None
+    notes: Notes
+    speed: str
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list is asked for: newest first, `until` included."""
+
+    count: int = _PAGE_SIZE
+    skip: int = 0
+    since: int | None = None
+    until: int | None = None
+    receipt: str | None = None
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """The JSON object in a request; no body at all is an empty one."""
+    try:
+        parsed = json.loads(body or b"{}")
+    except ValueError:
+        raise RazorpayError("The request body is not valid JSON") from None
+    if not isinstance(parsed, dict):
+        raise RazorpayError("The request body must be a JSON object")
+    return parsed
+
+
+def parse_order(body: dict[str, Any]) -> NewOrder:
+    _refuse_extras(body, {"amount", "currency", "receipt", "notes", "payment_capture", "payment"})
+    currency = parse_currency(body)
+    return NewOrder(
+        amount=parse_amount(body, currency),
+        currency=currency,
+        receipt=_parse_receipt(body),
+        notes=_parse_notes(body),
+        auto_capture=_parse_capture(body),
+    )
+
+
+def parse_refund(body: dict[str, Any], currency: str, key: str | None = None) -> NewRefund:
+    _refuse_extras(body, {"amount", "receipt", "notes", "speed"})
+    speed = body.get("speed", "normal")
+    if speed not in ("normal", "optimum"):
+        raise RazorpayError("The selected speed is invalid.", field="speed")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise RazorpayError("The idempotency key is invalid.")
+    return NewRefund(
+        amount=parse_amount(body, currency) if "amount" in body else None,
+        receipt=_parse_receipt(body),
+        notes=_parse_notes(body),
+        speed=speed,
+        idempotency_key=key,
+    )
+
+
+def parse_capture(body: dict[str, Any]) -> tuple[int, str]:
+    _refuse_extras(body, {"amount", "currency"})
+    currency = parse_currency(body) if "currency" in body else "INR"
+    return parse_amount(body, currency), currency
+
+
+def parse_currency(body: dict[str, Any]) -> str:
+    currency = _required(body, "currency")
+    if currency not in CURRENCIES:
+        raise RazorpayError("Currency is not supported", field="currency")
+    return str(currency)
+
+
+def parse_amount(body: dict[str, Any], currency: str) -> int:
+    """An amount in minor units; digits in a string pass, as Razorpay's own samples send them."""
+    amount = _required(body, "amount")
+    if isinstance(amount, str) and amount.isascii() and amount.isdigit():
+        amount = int(amount)
+    if type(amount) is not int:
+        raise RazorpayError("The amount must be an integer.", field="amount")
+    if amount < MINIMUM_AMOUNT:
+        raise RazorpayError(f"The amount must be at least {currency} 1.00", field="amount")
+    return amount
+
+
+def parse_page(query: Mapping[str, str], *, with_receipt: bool = False) -> Page:
+    _refuse_extras(
+        query, {"count", "skip", "from", "to"} | ({"receipt"} if with_receipt else set())
+    )
+    count = _whole(query, "count", _PAGE_SIZE, least=1)
+    if count > _LARGEST_PAGE:
+        raise RazorpayError(f"The count may not be greater than {_LARGEST_PAGE}.", field="count")
+    return Page(
+        count=count,
+        skip=_whole(query, "skip", 0),
+        since=_whole(query, "from", 0) if "from" in query else None,
+        until=_whole(query, "to", 0) if "to" in query else None,
+        receipt=query.get("receipt"),
+    )
+
+
+def _refuse_extras(given: Mapping[str, Any], allowed: set[str]) -> None:
+    extras = ", ".join(name for name in given if name not in allowed)
+    if extras:
+        raise RazorpayError(f"{extras} is/are not required and should not be sent")
+
+
+def _required(body: dict[str, Any], name: str) -> Any:
+    value = body.get(name)
+    if value is None or value == "":
+        raise RazorpayError(f"The {name} field is required.", field=name)
+    return value
+
+
+def _whole(query: Mapping[str, str], name: str, default: int, *, least: int = 0) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise RazorpayError(f"The {name} must be an integer.", field=name)
+    if int(text) < least:
+        raise RazorpayError(f"The {name} must be at least {least}.", field=name)
+    return int(text)
+
+
+def _parse_receipt(body: dict[str, Any]) -> str | None:
+    receipt = body.get("receipt")
+    if receipt is None:
+        return None
+    if not isinstance(receipt, str):
+        raise RazorpayError("The receipt must be a string.", field="receipt")
+    if len(receipt) > 40:
+        raise RazorpayError("The receipt may not be greater than 40 characters.", field="receipt")
+    return receipt
+
+
+def _parse_notes(body: dict[str, Any]) -> Notes:
+    notes = body.get("notes") or {}
+    if not isinstance(notes, dict):
+        raise RazorpayError("The notes must be an array.", field="notes")
+    if len(notes) > 15:
+        raise RazorpayError("The number of keys in notes must be at most 15.", field="notes")
+    for value in notes.values():
+        if isinstance(value, (dict, list)) or len(str(value)) > 256:
+            raise RazorpayError(
+                "Each value in notes must be a string of at most 256 characters.", field="notes"
+            )
+    return {name: str(value) for name, value in notes.items()}
+
+
+def _parse_capture(body: dict[str, Any]) -> bool:
+    """Whether a payment is captured by itself: it is, unless the order asks for the contrary."""
+    if "payment" in body:
+        settings = body["payment"]
+        if not isinstance(settings, dict) or settings.get("capture") not in (
+            "automatic",
+            "manual",
+        ):
+            raise RazorpayError("The selected capture is invalid.", field="capture")
+        return bool(settings["capture"] == "automatic")
+    wanted = body.get("payment_capture", True)
+    if wanted in (True, "1"):
+        return True
+    if wanted in (False, "0"):
+        return False
+    raise RazorpayError("The payment capture field must be true or false.", field="payment_capture")
