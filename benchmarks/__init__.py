@@ -1,1 +1,1 @@
-"""Measurements; nothing here is a test, since a time depends on the machine."""
+"""Measures cold starts through Lambda's runtime interface: `make bench`."""
