@@ -65,8 +65,8 @@ test: lint validate ## everything: checks, unit, contract, architecture and end-
 iam-report: setup ## compare each function's policy with the calls it made in the last end-to-end tests
 	@$(PYTHON) -m local iam-report
 
-bench: setup ## measure cold starts beside a bare handler, and the sizes of the last build
-	@$(PYTHON) -P benchmarks/cold_starts.py
+bench: setup ## measure cold starts beside a bare boto3 handler; writes docs/benchmarks.md
+	@PYTHONPATH=functions:tests:. $(PYTHON) -P -m benchmarks $(BENCH_ARGS)
 
 # --- AWS -----------------------------------------------------------------------------------------------------------
 

@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 from unittest.mock import patch
 
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.endpoint import Endpoint
+from urllib3 import HTTPResponse
 
 # moto would start a container for a function, and knows no open connections
 ACCEPTED = {"lambda": 202, "apigatewaymanagementapi": 200}
@@ -52,6 +55,5 @@ def recording() -> Iterator[Recording]:
 
 
 def _accepted(url: str, status: int) -> tuple[AWSResponse, dict[str, Any]]:
-    response = AWSResponse(url, status, {}, None)
-    response._content = b""  # noqa: SLF001 - there is no connection to read it from
+    response = AWSResponse(url, status, HTTPHeaders(), HTTPResponse(BytesIO()))
     return response, {"StatusCode": status, "ResponseMetadata": {"HTTPStatusCode": status}}

@@ -101,7 +101,9 @@ def _measure(
     check: Callable[[Any], bool],
     log: Path,
 ) -> Times:
-    Thread(target=lambda: (process.wait(), api.happened.put(("ended", b""))), daemon=True).start()
+    def report_end() -> None:
+        process.wait()
+        api.happened.put(("ended", b""))
 
     def wait_for(expected: str) -> tuple[float, bytes]:
         with suppress(Exception):
@@ -110,6 +112,7 @@ def _measure(
                 return time.perf_counter(), body
         raise InvocationFailed(log.read_text(errors="replace")[-3000:])
 
+    Thread(target=report_end, daemon=True).start()
     ready, _ = wait_for("next")
     if limit:
         limit(process.pid)

@@ -19,6 +19,10 @@ from benchmarks.recording import Recording, Response
 
 UNKNOWN = Response(b'{"__type": "NotRecorded"}', 418)
 ADDRESS = "127.0.0.1"
+OTHER_USAGES = (
+    *("crl_sign", "encipher_only", "decipher_only", "key_agreement"),
+    *("content_commitment", "key_encipherment", "data_encipherment"),
+)
 KEY, CERTIFICATE = "server.key", "server.pem"
 
 
@@ -110,9 +114,7 @@ def make_certificate(folder: Path) -> None:
     """Write a private key and a certificate for the server."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ADDRESS)])
-    other_usages = ("crl_sign", "encipher_only", "decipher_only", "key_agreement")
-    other_usages += ("content_commitment", "key_encipherment", "data_encipherment")
-    usage = dict.fromkeys(other_usages, False)
+    usage = dict.fromkeys(OTHER_USAGES, False)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
