@@ -1,8 +1,10 @@
-"""Refusals in the form in which Google's APIs give them."""
+"""Refusals in the form in which Google's APIs send them."""
 
 from typing import Any
 
-STATUS_OF = {
+from simulators.http import ApiError
+
+STATUS_NAMES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
@@ -12,7 +14,9 @@ STATUS_OF = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-SAID_OF = {
+MESSAGES = {
+    403: "Method doesn't allow unregistered callers (callers without established identity)."
+    " Please use API Key or other form of API consumer identity to call this API.",
     429: "You exceeded your current quota, please check your plan and billing details.",
     500: "An internal error has occurred. Please retry.",
     503: "The model is overloaded. Please try again later.",
@@ -21,49 +25,26 @@ SAID_OF = {
 RPC = "type.googleapis.com/google.rpc"
 
 
-class GeminiError(Exception):
-    """Ends a request with an error of Google's."""
-
-    def __init__(self, code: int, message: str = "", *details: dict[str, Any]) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message or SAID_OF.get(code, "The request failed.")
-        self.details = list(details)
-
-    def body(self) -> dict[str, Any]:
-        error: dict[str, Any] = {
-            "code": self.code,
-            "message": self.message,
-            "status": STATUS_OF.get(self.code, "UNKNOWN"),
-        }
-        if self.details:
-            error["details"] = self.details
-        return {"error": error}
+def error(code: int, message: str = "", *details: dict[str, Any]) -> ApiError:
+    """Return a refusal with Google's usual message for the code, unless another one is given."""
+    body: dict[str, Any] = {
+        "code": code,
+        "message": message or MESSAGES.get(code, "The request failed."),
+        "status": STATUS_NAMES.get(code, "UNKNOWN"),
+        **({"details": list(details)} if details else {}),
+    }
+    return ApiError(code, {"error": body})
 
 
-def invalid(message: str) -> GeminiError:
-    return GeminiError(400, message)
+def invalid_argument(message: str) -> ApiError:
+    return error(400, message)
 
 
-def no_key() -> GeminiError:
-    return GeminiError(
-        403,
-        "Method doesn't allow unregistered callers (callers without established identity)."
-        " Please use API Key or other form of API consumer identity to call this API.",
-    )
+def invalid_key() -> ApiError:
+    message = "API key not valid. Please pass a valid API key."
+    info = {"@type": f"{RPC}.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}
+    return error(400, message, info)
 
 
-def wrong_key() -> GeminiError:
-    return GeminiError(
-        400,
-        "API key not valid. Please pass a valid API key.",
-        {
-            "@type": f"{RPC}.ErrorInfo",
-            "reason": "API_KEY_INVALID",
-            "domain": "googleapis.com",
-        },
-    )
-
-
-def quota(retry_seconds: float) -> GeminiError:
-    return GeminiError(429, "", {"@type": f"{RPC}.RetryInfo", "retryDelay": f"{retry_seconds:g}s"})
+def quota_exceeded(retry_seconds: float) -> ApiError:
+    return error(429, "", {"@type": f"{RPC}.RetryInfo", "retryDelay": f"{retry_seconds:g}s"})

@@ -1,11 +1,11 @@
-"""What Gemini accepts in a request: contents, tools and the order in which they may stand."""
+"""Parses a request and refuses what Gemini refuses: contents, tools and the order of turns."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simulators.gemini.errors import invalid
+from simulators.gemini.errors import invalid_argument
 
 
 @dataclass(frozen=True)
@@ -17,171 +17,141 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What a called function answered."""
+class Result:
+    """What a called function has returned."""
 
     name: str
     response: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Part:
-    """One of text, call or response."""
-
-    text: str = ""
-    call: Call | None = None
-    answered: Answered | None = None
-    is_signed: bool = False
-
-
-@dataclass(frozen=True)
 class Content:
-    """What one side said at once."""
+    """One turn of the user, with function results, or of the model, with function calls."""
 
     role: str
-    parts: tuple[Part, ...]
+    text: str
+    calls: Sequence[Call]
+    results: Sequence[Result]
+    is_signed: bool  # the first call, if there is any, has a thought signature
 
     @property
-    def text(self) -> str:
-        return " ".join(part.text for part in self.parts if part.text)
-
-    @property
-    def calls(self) -> list[Call]:
-        return [part.call for part in self.parts if part.call]
-
-    @property
-    def is_signed(self) -> bool:
-        """Whether the first of its calls is, if it has any."""
-        return next((part.is_signed for part in self.parts if part.call), True)
-
-    @property
-    def answers(self) -> list[Answered]:
-        return [part.answered for part in self.parts if part.answered]
+    def is_question(self) -> bool:
+        return self.role == "user" and bool(self.text)
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A whole request: the conversation, and the functions that were declared for it."""
+    """A whole request: the conversation, and the names of the functions declared for it."""
 
     contents: tuple[Content, ...]
-    functions: Mapping[str, Mapping[str, Any]]
+    functions: frozenset[str]
     instruction: str
     raw: str
 
     @property
-    def asked(self) -> str:
-        """The person's last words."""
-        said = (one.text for one in reversed(self.contents) if one.role == "user" and one.text)
-        return next(said, "")
+    def question(self) -> str:
+        """The user's last text."""
+        return next((one.text for one in reversed(self.contents) if one.is_question), "")
 
     @property
     def this_turn(self) -> Sequence[Content]:
-        """What came after the person's last words."""
-        asked_at = max(
-            (at for at, one in enumerate(self.contents) if one.role == "user" and one.text),
-            default=-1,
-        )
-        return self.contents[asked_at + 1 :]
+        """What follows the user's last text."""
+        asked = [at for at, content in enumerate(self.contents) if content.is_question]
+        return self.contents[asked[-1] + 1 :] if asked else self.contents
 
     @property
-    def called(self) -> list[Call]:
+    def calls(self) -> list[Call]:
         """The calls of this turn."""
         return [call for content in self.this_turn for call in content.calls]
 
     @property
-    def answered(self) -> list[Answered]:
-        """What they answered."""
-        return [answer for content in self.this_turn for answer in content.answers]
+    def results(self) -> list[Result]:
+        """The results of this turn."""
+        return [result for content in self.this_turn for result in content.results]
 
     @property
-    def answered_ever(self) -> list[Answered]:
-        """Every answer of a function in the conversation."""
-        return [answer for content in self.contents for answer in content.answers]
+    def all_results(self) -> list[Result]:
+        """The results of the whole conversation."""
+        return [result for content in self.contents for result in content.results]
 
 
 def parse(body: bytes) -> Prompt:
-    """The request, or Google's refusal of it."""
+    """Parse a request; raises Google's refusal as an `ApiError`."""
     try:
         sent = json.loads(body)
     except ValueError:
-        raise invalid("Invalid JSON payload received.") from None
+        raise invalid_argument("Invalid JSON payload received.") from None
     if not isinstance(sent, dict):
-        raise invalid("Invalid JSON payload received. Expected an object.")
-    contents = sent.get("contents")
-    if not isinstance(contents, list) or not contents:
-        raise invalid("* GenerateContentRequest.contents: contents is not specified")
-    said = tuple(_content(content, at) for at, content in enumerate(contents))
-    _require_order(said)
+        raise invalid_argument("Invalid JSON payload received. Expected an object.")
+    sent_contents = sent.get("contents")
+    if not isinstance(sent_contents, list) or not sent_contents:
+        raise invalid_argument("* GenerateContentRequest.contents: contents is not specified")
+    contents = tuple(_content(content, at) for at, content in enumerate(sent_contents))
+    _check_order(contents)
     instruction = sent.get("systemInstruction")
     prompt = Prompt(
-        said,
-        _functions(sent.get("tools") or []),
+        contents,
+        frozenset(_functions(sent.get("tools") or [])),
         _content({"role": "system", **instruction}, -1).text if instruction else "",
         body.decode(errors="replace"),
     )
-    _require_signatures(prompt.this_turn)
+    # Gemini 3 requires the signatures of the calls of this turn only
+    if not all(content.is_signed for content in prompt.this_turn):
+        raise invalid_argument(
+            "Function call is missing a thought_signature in functionCall parts. This is required"
+            " for tools to work correctly, and missing thought_signature may lead to degraded model"
+            " performance."
+        )
     return prompt
 
 
 def _content(sent: Any, at: int) -> Content:
     if not isinstance(sent, dict):
-        raise invalid(f"Invalid value at 'contents[{at}]'")
+        raise invalid_argument(f"Invalid value at 'contents[{at}]'")
     role, parts = sent.get("role", "user"), sent.get("parts")
     if role not in {"user", "model", "system", "function"}:
-        raise invalid("Please use a valid role: user, model.")
+        raise invalid_argument("Please use a valid role: user, model.")
     if not isinstance(parts, list) or not parts:
-        raise invalid(f"* GenerateContentRequest.contents[{at}].parts: contents.parts is required")
-    return Content("user" if role == "function" else role, tuple(map(_part, parts)))
+        where = f"GenerateContentRequest.contents[{at}].parts"
+        raise invalid_argument(f"* {where}: contents.parts is required")
+    if not all(isinstance(part, dict) for part in parts):
+        raise invalid_argument("Invalid value at 'contents[].parts[]'")
+    called = [part for part in parts if part.get("functionCall")]
+    answered = [part["functionResponse"] for part in parts if part.get("functionResponse")]
+    calls = [part["functionCall"] for part in called]
+    return Content(
+        role="user" if role == "function" else role,
+        text=" ".join(str(part["text"]) for part in parts if part.get("text")),
+        calls=[Call(str(call.get("name")), call.get("args") or {}) for call in calls],
+        results=[Result(str(one.get("name")), one.get("response") or {}) for one in answered],
+        is_signed=not called or bool(called[0].get("thoughtSignature")),
+    )
 
 
-def _part(sent: Any) -> Part:
-    if not isinstance(sent, dict):
-        raise invalid("Invalid value at 'contents[].parts[]'")
-    if call := sent.get("functionCall"):
-        called = Call(str(call.get("name")), call.get("args") or {})
-        return Part(call=called, is_signed=bool(sent.get("thoughtSignature")))
-    if answer := sent.get("functionResponse"):
-        return Part(answered=Answered(str(answer.get("name")), answer.get("response") or {}))
-    return Part(text=str(sent.get("text", "")))
+def _functions(tools: Any) -> list[str]:
+    declarations = (d for tool in tools for d in tool.get("functionDeclarations") or [])
+    names = [str(declared.get("name") or "") for declared in declarations]
+    for name in names:
+        if not name or names.count(name) > 1:
+            raise invalid_argument(f"Duplicate or missing function declaration: {name}")
+    return names
 
 
-def _require_signatures(this_turn: Sequence[Content]) -> None:
-    """As Gemini 3 does, of what was called since the person spoke."""
-    if not all(content.is_signed for content in this_turn):
-        raise invalid(
-            "Function call is missing a thought_signature in functionCall parts. This is required"
-            " for tools to work correctly, and missing thought_signature may lead to degraded model"
-            " performance."
-        )
-
-
-def _functions(tools: Any) -> Mapping[str, Mapping[str, Any]]:
-    functions: dict[str, Mapping[str, Any]] = {}
-    for tool in tools:
-        for declared in tool.get("functionDeclarations") or []:
-            name = declared.get("name")
-            if not name or name in functions:
-                raise invalid(f"Duplicate or missing function declaration: {name}")
-            schema = declared.get("parameters") or declared.get("parametersJsonSchema") or {}
-            functions[str(name)] = schema.get("properties") or {}
-    return functions
-
-
-def _require_order(contents: Sequence[Content]) -> None:
-    """Calls follow the person or a response, and each is answered at once."""
+def _check_order(contents: Sequence[Content]) -> None:
+    """Calls must follow the user or a result, and the next content must have their results."""
     before = None
     for content in contents:
         if content.calls and (before is None or before.role != "user"):
-            raise invalid(
+            raise invalid_argument(
                 "Please ensure that function call turn comes immediately after a user turn or"
                 " after a function response turn."
             )
-        called = len(before.calls) if before else 0
-        if len(content.answers) != called:
-            raise invalid(
+        if len(content.results) != (len(before.calls) if before else 0):
+            raise invalid_argument(
                 "Please ensure that the number of function response parts is equal to the number"
                 " of function call parts of the function call turn."
             )
         before = content
-    if contents[-1].calls:
-        raise invalid("Please ensure that function call turn is followed by its responses.")
+    if before and before.calls:
+        message = "Please ensure that function call turn is followed by its responses."
+        raise invalid_argument(message)

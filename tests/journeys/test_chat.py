@@ -87,9 +87,9 @@ def recover(endpoints: dict[str, Any], word: str) -> None:
 
 def visit_about(endpoints: dict[str, Any], word: str) -> dict[str, Any]:
     """When the model was asked, spoke and ended, the one time that a fault struck."""
-    visits = client(endpoints["gemini"]).get("/simulator/visits").json()["visits"]
-    [visit] = [one for one in visits if one["fault"] == word]
-    return dict(visit)
+    logged = client(endpoints["gemini"]).get("/simulator/requests").json()["requests"]
+    [request] = [one for one in logged if one["fault"] == word]
+    return dict(request)
 
 
 # --- who gets in ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The Gemini simulator: Google's wire protocol, and what it understands."""
+"""The Gemini simulator: Google's wire protocol, and the rules in place of the model."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,9 +9,9 @@ import pytest
 from starlette.applications import Starlette
 
 from simulators.gemini import create_app
-from simulators.gemini.faults import KINDS
+from simulators.gemini.control import KINDS
 from simulators.gemini.requests import Call, parse
-from simulators.gemini.understanding import next_step
+from simulators.gemini.rules import next_step
 
 Serve = Callable[[Starlette, str], str]
 
@@ -89,7 +89,7 @@ def url(address: str, method: str = "generateContent") -> str:
 # --- the protocol ---
 
 
-def test_an_answer_has_the_form_of_googles(address: str, http: httpx.Client) -> None:
+def test_a_response_has_the_form_of_googles(address: str, http: httpx.Client) -> None:
     answer = http.post(url(address), json=request("hello")).json()
     [candidate] = answer["candidates"]
     assert candidate["content"]["role"] == "model"
@@ -101,7 +101,9 @@ def test_an_answer_has_the_form_of_googles(address: str, http: httpx.Client) -> 
     assert answer["modelVersion"].startswith("supermarket-simulator")
 
 
-def test_a_stream_is_server_sent_events_that_end_once(address: str, http: httpx.Client) -> None:
+def test_a_stream_consists_of_server_sent_events_and_ends_once(
+    address: str, http: httpx.Client
+) -> None:
     stream = http.post(
         url(address, "streamGenerateContent"), params={"alt": "sse"}, json=request("hello")
     )
@@ -117,7 +119,7 @@ def test_a_stream_is_server_sent_events_that_end_once(address: str, http: httpx.
     assert counts == sorted(counts)
 
 
-def test_the_key_is_checked(address: str, http: httpx.Client) -> None:
+def test_the_api_key_is_checked(address: str, http: httpx.Client) -> None:
     without = httpx.Client(trust_env=False)
     with without:
         missing = without.post(url(address), json=request("hello"))
@@ -151,26 +153,26 @@ def test_what_google_refuses_is_refused(address: str, http: httpx.Client, body: 
     assert refused.json()["error"]["status"] == "INVALID_ARGUMENT"
 
 
-def test_a_thought_comes_with_a_call_and_has_to_come_back(address: str, http: httpx.Client) -> None:
+def test_a_call_has_a_signature_that_must_be_sent_back(address: str, http: httpx.Client) -> None:
     answer = http.post(url(address), json=request("show my cart")).json()
     [call] = answer["candidates"][0]["content"]["parts"]
-    told = {"functionResponse": {"name": "show_cart", "response": CART_OF_TWO}}
-    back = [{"role": "model", "parts": [call]}, {"role": "user", "parts": [told]}]
+    result = {"functionResponse": {"name": "show_cart", "response": CART_OF_TWO}}
+    back = [{"role": "model", "parts": [call]}, {"role": "user", "parts": [result]}]
     assert http.post(url(address), json=request("show my cart", *back)).status_code == 200
     assert http.post(url(address), json=request("x", *back, user("hello"))).status_code == 200
 
-    thoughtless = {"functionCall": call.pop("functionCall")}
-    back[0]["parts"] = [thoughtless]
+    unsigned = {"functionCall": call.pop("functionCall")}
+    back[0]["parts"] = [unsigned]
 
     assert call["thoughtSignature"]
     refused = http.post(url(address), json=request("show my cart", *back))
     assert refused.status_code == 400
     assert "thought_signature" in refused.json()["error"]["message"]
     earlier = http.post(url(address), json=request("x", *back, user("hello")))
-    assert earlier.status_code == 200  # only the present turn's are asked for
+    assert earlier.status_code == 200  # only the signatures of this turn are required
 
 
-def test_an_answer_that_is_too_long_ends_by_its_length(address: str, http: httpx.Client) -> None:
+def test_an_answer_that_is_too_long_ends_with_max_tokens(address: str, http: httpx.Client) -> None:
     for text in ("", "To begin with,"):
         fault = {"kind": "max_tokens", "text": text}
         http.post(f"{address}/simulator/faults", json=fault).raise_for_status()
@@ -187,7 +189,7 @@ def test_an_unknown_method_is_not_found(address: str, http: httpx.Client) -> Non
 @pytest.mark.parametrize(
     ("status", "name"), [(429, "RESOURCE_EXHAUSTED"), (500, "INTERNAL"), (503, "UNAVAILABLE")]
 )
-def test_trouble_comes_as_often_as_it_was_ordered(
+def test_a_fault_applies_as_often_as_ordered(
     address: str, http: httpx.Client, status: int, name: str
 ) -> None:
     fault = {"kind": "status", "status": status, "times": 2, "seconds": 7}
@@ -200,19 +202,19 @@ def test_trouble_comes_as_often_as_it_was_ordered(
         assert error["details"][0]["retryDelay"] == "7s"
 
 
-def test_trouble_can_be_about_one_conversation(address: str, http: httpx.Client) -> None:
+def test_a_fault_can_concern_one_conversation(address: str, http: httpx.Client) -> None:
     fault = {"kind": "status", "status": 500, "about": "unlucky"}
     http.post(f"{address}/simulator/faults", json=fault)
     assert http.post(url(address), json=request("hello")).status_code == 200
     assert http.post(url(address), json=request("hello unlucky")).status_code == 500
 
 
-def test_a_fault_that_does_not_exist_is_refused(address: str, http: httpx.Client) -> None:
+def test_an_unknown_fault_is_refused(address: str, http: httpx.Client) -> None:
     for wrong in ({"kind": "flood"}, {"kind": "slow", "speed": 3}):
         assert http.post(f"{address}/simulator/faults", json=wrong).status_code == 400
 
 
-def test_trouble_and_obedience_are_about_a_text_and_leave_others_alone(
+def test_faults_and_obedience_concern_only_requests_with_their_text(
     address: str, http: httpx.Client
 ) -> None:
     def said(text: str) -> str:
@@ -227,26 +229,26 @@ def test_trouble_and_obedience_are_about_a_text_and_leave_others_alone(
     assert (said("mine"), said("yours")) == ("scripted for mine", "scripted for yours")
     assert said("SAY yes. oxo") == "yes. oxo"
     assert said("SAY yes.") != "yes."
-    visits = http.get(f"{address}/simulator/visits").json()["visits"]
-    assert [visit["fault"] for visit in visits[:3]] == ["mine", "yours", ""]
+    logged = http.get(f"{address}/simulator/requests").json()["requests"]
+    assert [request["fault"] for request in logged[:3]] == ["mine", "yours", ""]
 
     http.delete(f"{address}/simulator/faults", params={"about": "mine"}).raise_for_status()
     assert (said("mine") == "scripted for mine", said("yours")) == (False, "scripted for yours")
     http.delete(f"{address}/simulator/faults", params={"about": "oxo"}).raise_for_status()
     assert said("SAY yes. oxo") != "yes. oxo"
-    assert http.post(f"{address}/simulator/obedience", json={"obeys": True}).status_code == 400
+    assert http.post(f"{address}/simulator/obedience", json={"obedient": True}).status_code == 400
     assert "hang" in KINDS
 
 
-def test_visits_are_timed_and_hold_no_words(address: str, http: httpx.Client) -> None:
+def test_logged_requests_have_times_and_no_content(address: str, http: httpx.Client) -> None:
     http.post(url(address), json=request("a secret question"))
-    answer = http.get(f"{address}/simulator/visits")
-    [visit] = answer.json()["visits"]
-    assert visit["received_at"] <= visit["first_words_at"] <= visit["finished_at"]
+    answer = http.get(f"{address}/simulator/requests")
+    [logged] = answer.json()["requests"]
+    assert logged["received_at"] <= logged["first_words_at"] <= logged["finished_at"]
     assert "secret" not in answer.text
 
 
-# --- understanding: customers ---
+# --- rules: customers ---
 
 
 @pytest.mark.parametrize(
@@ -308,7 +310,9 @@ def test_visits_are_timed_and_hold_no_words(address: str, http: httpx.Client) ->
         ("add 3 packets of toor dal to my cart", "search_products", {"text": "toor dal"}),
     ],
 )
-def test_a_customer_is_understood(text: str, name: str, args: Mapping[str, Any]) -> None:
+def test_a_customers_sentence_calls_the_function(
+    text: str, name: str, args: Mapping[str, Any]
+) -> None:
     wanted = step(text)
     assert isinstance(wanted, Call), wanted
     assert wanted.name == name
@@ -333,7 +337,9 @@ def test_a_customer_is_understood(text: str, name: str, args: Mapping[str, Any])
         (f"add {10**20} of the first", "add_to_cart", {"product_id": "P1", "quantity": 10**20}),
     ],
 )
-def test_what_was_shown_before_is_meant(text: str, name: str, args: Mapping[str, Any]) -> None:
+def test_a_sentence_can_name_a_product_that_was_shown_before(
+    text: str, name: str, args: Mapping[str, Any]
+) -> None:
     wanted = step(text, *called("shown_before", SHOWN))
     assert isinstance(wanted, Call), wanted
     if name != "search_products":
@@ -351,14 +357,12 @@ def test_what_was_shown_before_is_meant(text: str, name: str, args: Mapping[str,
         ("change the milk to 4", "change_cart_quantity", {"product_id": "P3", "quantity": 4}),
     ],
 )
-def test_an_item_is_looked_up_in_the_cart_first(
-    text: str, name: str, args: Mapping[str, Any]
-) -> None:
+def test_a_cart_item_is_looked_up_first(text: str, name: str, args: Mapping[str, Any]) -> None:
     assert step(text) == Call("show_cart", {})
     assert step(text, *called("show_cart", CART)) == Call(name, args)
 
 
-def test_a_product_that_is_named_is_searched_added_and_told_of() -> None:
+def test_a_named_product_is_searched_and_added_and_the_result_is_worded() -> None:
     text = "add 2 basmati rice to my cart"
     assert step(text) == Call("search_products", {"text": "basmati rice"})
     found = called("search_products", SHOWN)
@@ -377,7 +381,7 @@ CART_OF_TWO = {
 }
 
 
-# --- understanding: sellers ---
+# --- rules: sellers ---
 
 
 @pytest.mark.parametrize(
@@ -406,14 +410,16 @@ CART_OF_TWO = {
         ("what is your return policy?", "shop_policy", {}),
     ],
 )
-def test_a_seller_is_understood(text: str, name: str, args: Mapping[str, Any]) -> None:
+def test_a_sellers_sentence_calls_the_function(
+    text: str, name: str, args: Mapping[str, Any]
+) -> None:
     wanted = step(text, tools=SELLER)
     assert isinstance(wanted, Call), wanted
     assert wanted.name == name
     assert args.items() <= wanted.args.items()
 
 
-def test_a_sellers_list_is_meant() -> None:
+def test_a_seller_can_name_an_element_of_the_last_list() -> None:
     shown = called("shown_before", SHOWN)
     wanted = step("set the stock of the second one to 77", *shown, tools=SELLER)
     assert wanted == Call("propose_stock", {"product_id": "P2", "stock": 77})
@@ -423,7 +429,7 @@ def test_a_sellers_list_is_meant() -> None:
     assert wanted == Call("propose_shipped", {"order_id": ORDER, "tracking_number": "BD-1234"})
 
 
-# --- understanding: the rest ---
+# --- rules: everything else ---
 
 
 @pytest.mark.parametrize(
@@ -440,17 +446,17 @@ def test_a_sellers_list_is_meant() -> None:
         "?" * 3000,
     ],
 )
-def test_some_things_are_answered_without_a_tool(text: str) -> None:
+def test_some_sentences_are_answered_without_a_function(text: str) -> None:
     assert isinstance(step(text), str)
 
 
-def test_what_was_not_declared_is_never_called() -> None:
+def test_a_function_that_was_not_declared_is_never_called() -> None:
     for text in ("show my cart", "find rice", "cancel my order", "sales of last week", "track it"):
         wanted = step(text, tools=["shop_policy"])
         assert isinstance(wanted, str) or wanted.name == "shop_policy"
 
 
-def test_an_error_of_the_shop_is_passed_on_in_the_persons_language() -> None:
+def test_an_error_of_the_shop_is_reported_in_the_language_of_the_question() -> None:
     failed = called("show_cart", {"error": "The cart is ⟦asleep⟧"})
     assert step("show my cart", *failed) == "That did not work: The cart is asleep"
     assert step("मेरी कार्ट दिखाओ", *failed) == "यह नहीं हो सका: The cart is asleep"

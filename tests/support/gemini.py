@@ -51,7 +51,7 @@ class Simulator:
         self._send("DELETE", "/simulator/faults")
 
     def visits(self) -> list[dict[str, Any]]:
-        visits: list[dict[str, Any]] = self._send("GET", "/simulator/visits")["visits"]
+        visits: list[dict[str, Any]] = self._send("GET", "/simulator/requests")["requests"]
         return visits
 
     def _send(self, method: str, path: str, body: Any = None) -> Any:
