@@ -4,25 +4,26 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from local.contracts.history import committed
+from support.checkouts import run_module, run_tests
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("functions", "local", "sample", "simulators", "events", "tests/support", "tests/contracts")
-WRITE = ("-m", "local", "contracts", "--write")
+WRITE = ("local", "contracts", "--write")
 FILES = ("template.yaml", "pyproject.toml")
 
 # the tests that find the faults
-COMPATIBLE = "test_schemas.py::test_no_published_version_is_broken"
-SAMPLE = "test_schemas.py::test_a_sample_keeps_the_schema"
-TOLD = "test_routing.py::test_every_event_is_told_by_its_producer_or_has_a_newer_version_that_is"
-KNOWN = "test_routing.py::test_whoever_knows_a_version_that_is_no_longer_told_knows_one_that_is"
-RULE = "test_routing.py::test_a_rule_lets_exactly_those_events_through_that_its_listener_reacts_to"
+SCHEMAS, ROUTING = "tests/contracts/test_schemas.py", "tests/contracts/test_routing.py"
+COMPATIBLE = f"{SCHEMAS}::test_no_published_version_is_broken"
+SAMPLE = f"{SCHEMAS}::test_a_sample_keeps_the_schema"
+TOLD = f"{ROUTING}::test_every_event_is_told_by_its_producer_or_has_a_newer_version_that_is"
+KNOWN = f"{ROUTING}::test_whoever_knows_a_version_that_is_no_longer_told_knows_one_that_is"
+RULE = f"{ROUTING}::test_a_rule_lets_exactly_those_events_through_that_its_listener_reacts_to"
 
 
 def rename_a_field(checkout: Path) -> None:
@@ -121,18 +122,28 @@ def emit_the_second_version_alone(checkout: Path) -> None:
     )
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """What was published is committed."""
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this checkout, committed."""
+    checkout = tmp_path_factory.mktemp("published")
     for part in PARTS:
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, checkout / part)
     for file in FILES:
-        shutil.copy(ROOT / file, tmp_path / file)
+        shutil.copy2(ROOT / file, checkout / file)
+    (checkout / ".gitignore").write_text("__pycache__\n")
     someone = ("-c", "user.name=Asha", "-c", "user.email=asha@example.com")
-    _git(tmp_path, "init", "--quiet")
-    _git(tmp_path, "add", "events")
-    _git(tmp_path, *someone, "commit", "--quiet", "--no-gpg-sign", "--message=Published")
-    return tmp_path
+    _git(checkout, "init", "--quiet")
+    _git(checkout, "add", ".")
+    _git(checkout, *someone, "commit", "--quiet", "--no-gpg-sign", "--message=Published")
+    return checkout
+
+
+@pytest.fixture
+def checkout(published: Path) -> Iterator[Path]:
+    """The copy; whatever a test changes in it is undone."""
+    yield published
+    _git(published, "checkout", "--quiet", ".")
+    _git(published, "clean", "--quiet", "--force", "-d")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +172,7 @@ def test_a_fault_is_found_and_explained(
     checkout: Path, fault: Callable[[Path], None], guard: str, told: list[str]
 ) -> None:
     fault(checkout)
-    outcome = _tests(checkout, guard)
+    outcome = run_tests(checkout, guard)
     assert outcome.returncode == 1, outcome.stdout
     for words in told:
         assert words in outcome.stdout
@@ -177,8 +188,8 @@ def test_a_second_version_is_published_in_the_steps_that_are_written_down(checko
     for step in steps:
         for change in step:
             change(checkout)
-        assert _python(checkout, *WRITE).returncode == 0
-        outcome = _tests(checkout, "test_schemas.py", "test_routing.py")
+        assert run_module(checkout, *WRITE).returncode == 0
+        outcome = run_tests(checkout, SCHEMAS, ROUTING)
         assert outcome.returncode == 0, outcome.stdout
     assert "1, no longer told | cart" in (checkout / "events/README.md").read_text()
 
@@ -190,7 +201,7 @@ def test_the_older_version_is_told_for_as_long_as_somebody_knows_no_other(checko
         emit_the_second_version_alone,
     ):
         change(checkout)
-    outcome = _tests(checkout, KNOWN)
+    outcome = run_tests(checkout, KNOWN)
     assert outcome.returncode == 1, outcome.stdout
     assert "give it a reaction to the newer version before the older is given up" in outcome.stdout
 
@@ -204,26 +215,11 @@ def test_a_hook_asks_git_for_the_checkout_that_it_looks_at(
 
 
 def test_whoever_writes_contracts_is_told_when_git_remembers_nothing(checkout: Path) -> None:
-    shutil.rmtree(checkout / ".git")
-    outcome = _python(checkout, *WRITE)
+    (checkout / ".git").rename(hidden := checkout.with_name("git"))
+    outcome = run_module(checkout, *WRITE)
+    hidden.rename(checkout / ".git")
     assert outcome.returncode == 0
     assert "only be told by the files that are here: git says" in outcome.stdout
-
-
-def _tests(checkout: Path, *guards: str) -> subprocess.CompletedProcess[str]:
-    """Without what is slow to import and no guard needs: plugins, and the AWS of `conftest.py`,
-    whose environment is handed down.
-    """
-    lean = ("--disable-plugin-autoload", "--noconftest", "-p", "no:cacheprovider")
-    tests = [f"tests/contracts/{guard}" for guard in guards]
-    return _python(checkout, "-m", "pytest", "-q", *lean, *tests)
-
-
-def _python(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *arguments]
-    return subprocess.run(  # noqa: S603 - our own program
-        command, cwd=checkout, capture_output=True, text=True, check=False
-    )
 
 
 def _replace(file: Path, old: str, new: str) -> None:
