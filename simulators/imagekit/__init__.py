@@ -1,4 +1,4 @@
-"""A simulator of ImageKit: takes pictures, serves them and their thumbnails, deletes them."""
+"""A simulator of ImageKit: accepts uploads, serves pictures and thumbnails, deletes files."""
 
 from pathlib import Path
 from typing import cast
@@ -8,27 +8,23 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from simulators.http import ApiError, error_response
 from simulators.imagekit.api import Api
 from simulators.imagekit.media import Library
-from simulators.imagekit.uploads import ImageKitError
+from simulators.imagekit.uploads import refusal
 
 __all__ = ["create_app"]
 
 
 def create_app(directory: Path, *, private_key: str, public_url: str) -> Starlette:
-    """The application; each picture's url begins with `public_url`, where a browser reaches it."""
+    """Create the application; the addresses of pictures begin with `public_url`."""
     api = Api(Library(directory), private_key, public_url.rstrip("/"))
     return Starlette(
         routes=api.routes(),
-        exception_handlers={ImageKitError: _refusal, HTTPException: _http_error},
+        exception_handlers={ApiError: error_response, HTTPException: _http_error},
     )
-
-
-def _refusal(_: Request, error: Exception) -> Response:
-    refusal = cast("ImageKitError", error)
-    return JSONResponse(refusal.body(), refusal.status)
 
 
 def _http_error(_: Request, error: Exception) -> Response:
     failure = cast("HTTPException", error)
-    return JSONResponse(ImageKitError(failure.detail).body(), failure.status_code)
+    return JSONResponse(refusal(failure.detail).body, failure.status_code)

@@ -1,7 +1,5 @@
-"""ImageKit's API and its delivery of pictures, as the official SDKs and a browser speak to them."""
+"""ImageKit's API, as its official SDKs use it, and the delivery of pictures to browsers."""
 
-import base64
-import binascii
 import hmac
 import re
 from typing import Any
@@ -11,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from simulators.http import basic_credentials
 from simulators.imagekit.media import Box, Library, Media
-from simulators.imagekit.uploads import LARGEST_FILE, ImageKitError, parse_upload
+from simulators.imagekit.uploads import LARGEST_FILE, parse_upload, refusal
 
 _THUMBNAIL: Box = (300, 300)
 _LONGEST_SIDE = 4000
@@ -42,26 +41,26 @@ class Api:
     async def upload(self, request: Request) -> Response:
         self._authenticate(request)
         if int(request.headers.get("Content-Length", "0")) > LARGEST_FILE + 100_000:
-            raise ImageKitError("File size exceeds the limit of your account")
+            raise refusal("File size exceeds the limit of your account")
         async with request.form() as form:
             upload = await parse_upload(form)
         media = await run_in_threadpool(self._library.add, upload.path, upload.content)
-        return JSONResponse({**self._view(media), "tags": upload.tags})
+        return JSONResponse({**self._to_json(media), "tags": upload.tags})
 
     def details(self, request: Request) -> Response:
-        return JSONResponse({"type": "file", **self._view(self._authenticated_media(request))})
+        return JSONResponse({"type": "file", **self._to_json(self._authenticated_media(request))})
 
     def delete(self, request: Request) -> Response:
         self._library.remove(self._authenticated_media(request).id)
         return Response(status_code=204)
 
     def serve(self, request: Request) -> Response:
-        """A picture or a thumbnail of it, asked for in the path or in the query."""
-        media = self._library.at("/" + request.path_params["path"])
+        """Serve a picture, or a thumbnail for a transformation in the path or in the query."""
+        media = self._library.find_at("/" + request.path_params["path"])
         if media is None:
             return Response("Not Found", 404, media_type="text/plain")
-        asked = request.path_params.get("transformation") or request.query_params.get("tr", "")
-        box = _box_of(asked)
+        transformation = request.path_params.get("transformation", "")
+        box = _box_of(transformation or request.query_params.get("tr", ""))
         etag = f'"{media.etag}{f"-{box[0]}x{box[1]}" if box else ""}"'
         headers = {**_SERVED, "ETag": etag}
         if etag in request.headers.get("If-None-Match", ""):
@@ -74,22 +73,18 @@ class Api:
         media_id = request.path_params["id"]
         media = self._library.find(media_id) if re.fullmatch("[0-9a-f]{24}", media_id) else None
         if media is None:
-            raise ImageKitError("The requested file does not exist.", 404)
+            raise refusal("The requested file does not exist.", 404)
         return media
 
     def _authenticate(self, request: Request) -> None:
-        """The private key is the user name of basic authentication; the password means nothing."""
-        scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "basic":
-            raise ImageKitError("Your request does not contain private API key.", 401)
-        try:
-            key = base64.b64decode(encoded, validate=True).partition(b":")[0]
-        except binascii.Error:
-            key = b""
-        if not hmac.compare_digest(key, self._private_key.encode()):
-            raise ImageKitError("Your account cannot be authenticated.", 403)
+        """Check the private key, which is the user name of basic authentication."""
+        credentials = basic_credentials(request)
+        if credentials is None:
+            raise refusal("Your request does not contain private API key.", 401)
+        if not hmac.compare_digest(credentials[0].encode(), self._private_key.encode()):
+            raise refusal("Your account cannot be authenticated.", 403)
 
-    def _view(self, media: Media) -> dict[str, Any]:
+    def _to_json(self, media: Media) -> dict[str, Any]:
         view: dict[str, Any] = {
             "fileId": media.id,
             "name": media.name,
@@ -110,7 +105,7 @@ class Api:
 
 
 def _box_of(transformation: str) -> Box | None:
-    """The size that a transformation asks for; all else that ImageKit could do is passed over."""
+    """Return the size in a transformation; other transformations are ignored."""
     steps = transformation.split(",")
     if "n-ik_ml_thumbnail" in steps:
         return _THUMBNAIL

@@ -1,4 +1,4 @@
-"""The media library: files as they were uploaded, what is known of them, and thumbnails."""
+"""The media library: uploaded files, their properties, and thumbnails."""
 
 import hashlib
 import io
@@ -32,7 +32,7 @@ class Media:
 
 
 class Library:
-    """Files lie under the hash of their path, so no name that a client chooses reaches the disk."""
+    """Stores files under the hash of their path, so that clients choose no file names."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -40,19 +40,19 @@ class Library:
         self._changing = threading.Lock()
 
     def add(self, path: str, content: bytes) -> Media:
-        """Store a file; one that was at the same path before is replaced."""
+        """Store a file, in place of an earlier one at the same path."""
         media = Media(
             id=id_of(path),
             name=path.rpartition("/")[2],
             path=path,
             etag=hashlib.sha256(content).hexdigest()[:32],
             size=len(content),
-            **_recognise(content),
+            **_properties(content),
         )
         with self._changing:
             _write(self._content(media.id), content)
             _write(self._details(media.id), json.dumps(asdict(media)).encode())
-            self._forget_thumbnails(media.id)
+            self._delete_thumbnails(media.id)
         return media
 
     def find(self, media_id: str) -> Media | None:
@@ -61,26 +61,26 @@ class Library:
         except FileNotFoundError:
             return None
 
-    def at(self, path: str) -> Media | None:
+    def find_at(self, path: str) -> Media | None:
         return self.find(id_of(path))
 
     def read(self, media: Media, box: Box | None = None) -> bytes:
-        """The file as it is, or as a thumbnail that fits into the box."""
+        """Read the file, or make a thumbnail that fits into the box."""
         if box is None or not media.is_image:
             return self._content(media.id).read_bytes()
         thumbnail = self._directory / f"{media.id}.{box[0]}x{box[1]}"
         with self._changing:
             if not thumbnail.exists():
-                _write(thumbnail, _shrink(self._content(media.id).read_bytes(), box))
+                _write(thumbnail, _thumbnail(self._content(media.id).read_bytes(), box))
             return thumbnail.read_bytes()
 
     def remove(self, media_id: str) -> None:
         with self._changing:
             self._details(media_id).unlink(missing_ok=True)
             self._content(media_id).unlink(missing_ok=True)
-            self._forget_thumbnails(media_id)
+            self._delete_thumbnails(media_id)
 
-    def _forget_thumbnails(self, media_id: str) -> None:
+    def _delete_thumbnails(self, media_id: str) -> None:
         for thumbnail in self._directory.glob(f"{media_id}.*x*"):
             thumbnail.unlink(missing_ok=True)
 
@@ -92,12 +92,12 @@ class Library:
 
 
 def id_of(path: str) -> str:
-    """The id of the file at a path: 24 hexadecimal digits, as ImageKit's are."""
+    """Return the id of the file at a path: 24 hexadecimal digits, as at ImageKit."""
     return hashlib.sha256(path.encode()).hexdigest()[:24]
 
 
-def _recognise(content: bytes) -> dict[str, Any]:
-    """What a file is, told by its content: what is no picture is never served as a page."""
+def _properties(content: bytes) -> dict[str, Any]:
+    """Detect type and size from the content; a file that is no picture is never a page."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             content_type = image.get_format_mimetype() or "application/octet-stream"
@@ -106,19 +106,19 @@ def _recognise(content: bytes) -> dict[str, Any]:
         return {"content_type": "application/octet-stream"}
 
 
-def _shrink(content: bytes, box: Box) -> bytes:
+def _thumbnail(content: bytes, box: Box) -> bytes:
     shrunk = io.BytesIO()
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.thumbnail(box)
             image.save(shrunk, image.format)
     except OSError:
-        return content  # a picture that breaks off in the middle stays as it is
+        return content  # a truncated picture stays as it is
     return shrunk.getvalue()
 
 
 def _write(file: Path, content: bytes) -> None:
-    """All of it or nothing: readers never meet half a file."""
+    """Write a file atomically."""
     with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as unfinished:
         unfinished.write(content)
     os.replace(unfinished.name, file)  # noqa: PTH105

@@ -1,4 +1,4 @@
-"""What ImageKit accepts in an upload, and where in the library it puts it."""
+"""Parses uploads and decides the path of a file in the library."""
 
 import base64
 import binascii
@@ -9,22 +9,16 @@ from dataclasses import dataclass
 
 from starlette.datastructures import FormData, UploadFile
 
+from simulators.http import ApiError
+
 LARGEST_FILE = 25 * 1024 * 1024
 _UNIQUE = string.ascii_letters + string.digits + "-_"
 
 
-class ImageKitError(Exception):
-    """A refusal in ImageKit's form."""
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
-
-    def body(self) -> dict[str, str]:
-        return {
-            "message": str(self),
-            "help": "For support kindly contact us at support@imagekit.io .",
-        }
+def refusal(message: str, status: int = 400) -> ApiError:
+    """Return a refusal in ImageKit's form."""
+    support = "For support kindly contact us at support@imagekit.io ."
+    return ApiError(status, {"message": message, "help": support})
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class Upload:
 async def parse_upload(form: FormData) -> Upload:
     name = form.get("fileName")
     if not isinstance(name, str) or not name:
-        raise ImageKitError("Missing fileName parameter for upload")
+        raise refusal("Missing fileName parameter for upload")
     folder = _safe_folder(str(form.get("folder", "/")))
     unique = form.get("useUniqueFileName", "true") != "false"
     tags = str(form["tags"]).split(",") if form.get("tags") else None
@@ -51,19 +45,19 @@ async def _content(form: FormData) -> bytes:
         case str(text) if text:
             content = _decode_base64(text)
         case _:
-            raise ImageKitError("Missing file parameter for upload")
+            raise refusal("Missing file parameter for upload")
     if len(content) > LARGEST_FILE:
-        raise ImageKitError("File size exceeds the limit of your account")
+        raise refusal("File size exceeds the limit of your account")
     return content
 
 
 def _decode_base64(text: str) -> bytes:
-    """A file as text: base64, bare or in a data address. Nothing is fetched from elsewhere."""
+    """Decode base64, bare or in a data URL; other URLs are refused, not fetched."""
     _, _, encoded = text.rpartition(";base64,")
     try:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise ImageKitError("Invalid file parameter for upload") from None
+        raise refusal("Invalid file parameter for upload") from None
 
 
 def _safe(name: str) -> str:

@@ -1,4 +1,4 @@
-"""A simulator of Razorpay: its API, its checkout, and the money of one merchant's account."""
+"""A simulator of Razorpay: its API, its checkout page, and the account of one merchant."""
 
 import time
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from simulators.http import ApiError, error_response
 from simulators.razorpay.account import Account
 from simulators.razorpay.api import Api
 from simulators.razorpay.checkout import Checkout
 from simulators.razorpay.control import Clock, Control
-from simulators.razorpay.errors import RazorpayError, not_applicable
-from simulators.razorpay.faults import Faults
+from simulators.razorpay.errors import refusal, unknown_url
 from simulators.razorpay.records import Records
 from simulators.razorpay.webhooks import Webhooks
 
@@ -32,30 +32,23 @@ def create_app(
     webhook_secret: str = "",
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
-    """The application; what it knows outlives it in the directory. Without a `webhook_url` it sends
-    no webhooks.
+    """Create the application; its data are kept in the directory.
+
+    Without a `webhook_url` it sends no webhooks.
     """
-    movable, faults = Clock(clock), Faults()
+    movable = Clock(clock)
     webhooks = Webhooks(webhook_url, webhook_secret, movable)
     account = Account(Records(directory), key_id, key_secret, movable, webhooks)
+    control = Control(account, webhooks, movable)
     return Starlette(
-        routes=[
-            Api(account, faults).mount(),
-            *Checkout(account).routes(),
-            *Control(account, webhooks, faults, movable).routes(),
-        ],
-        exception_handlers={RazorpayError: _refusal, HTTPException: _http_error},
+        routes=[Api(account, control).mount(), *Checkout(account).routes(), *control.routes()],
+        exception_handlers={ApiError: error_response, HTTPException: _http_error},
     )
 
 
-def _refusal(_: Request, error: Exception) -> Response:
-    refusal = cast("RazorpayError", error)
-    return JSONResponse(refusal.body(), refusal.status)
-
-
-def _http_error(_: Request, error: Exception) -> Response:
-    """Razorpay says 400 to an address or a method that it does not know."""
-    status, detail = cast("HTTPException", error).status_code, cast("HTTPException", error).detail
-    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-        status, detail = HTTPStatus.BAD_REQUEST, "The requested URL was not found on the server."
-    return JSONResponse(not_applicable(detail).body(), status)
+async def _http_error(request: Request, error: Exception) -> Response:
+    failure = cast("HTTPException", error)
+    if failure.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        return await error_response(request, unknown_url())
+    body = refusal(failure.detail, about_payment=False).body
+    return JSONResponse(body, failure.status_code)

@@ -1,19 +1,19 @@
-"""A merchant's account at Razorpay: takes orders, payments, captures and refunds."""
+"""A merchant's account at Razorpay: orders, payments, captures and refunds."""
 
 import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import replace
 
-from simulators.razorpay.errors import RazorpayError, already_paid, reused_key, unknown_id
-from simulators.razorpay.model import Order, Outcome, Payment, Refund, RefundStatus, new_id
+from simulators.razorpay.errors import already_paid, refusal, reused_key, unknown_id
+from simulators.razorpay.model import Order, Payment, Refund, RefundStatus, new_id
 from simulators.razorpay.records import Record, Records, Transaction
 from simulators.razorpay.requests import NewOrder, NewRefund, Page
 from simulators.razorpay.webhooks import Entity, Webhook, Webhooks
 
 
 class Account:
-    """Every change goes through here, each in one transaction; the clock is given from outside."""
+    """Makes each change in one transaction, and sends the webhooks of it."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Account:
         self._key_secret = key_secret
         self._clock = clock
         self._webhooks = webhooks
-        self._fate_of_refunds: RefundStatus = "processed"
+        self._refund_outcome: RefundStatus = "processed"
 
     def accepts(self, key_id: str, key_secret: str) -> bool:
         same_id = hmac.compare_digest(key_id.encode(), self._key_id.encode())
@@ -40,21 +40,21 @@ class Account:
 
     def get[R: Record](self, kind: type[R], id_: str) -> R:
         with self._records.transaction() as records:
-            return _existing(records, kind, id_)
+            return _get(records, kind, id_)
 
-    def page[R: Record](self, kind: type[R], page: Page) -> list[R]:
+    def list_page[R: Record](self, kind: type[R], page: Page) -> list[R]:
         with self._records.transaction() as records:
-            return records.page(kind, page)
+            return records.list_page(kind, page)
 
-    def payments_of(self, order_id: str) -> list[Payment]:
+    def list_payments_of_order(self, order_id: str) -> list[Payment]:
         with self._records.transaction() as records:
-            _existing(records, Order, order_id)
-            return records.belonging_to(Payment, order_id)
+            _get(records, Order, order_id)
+            return records.list_all(Payment, order_id)
 
-    def refunds_of(self, payment_id: str, page: Page) -> list[Refund]:
+    def list_refunds_of_payment(self, payment_id: str, page: Page) -> list[Refund]:
         with self._records.transaction() as records:
-            _existing(records, Payment, payment_id)
-            return records.page(Refund, page, belongs_to=payment_id)
+            _get(records, Payment, payment_id)
+            return records.list_page(Refund, page, belongs_to=payment_id)
 
     def create_order(self, wanted: NewOrder) -> Order:
         order = Order(
@@ -71,14 +71,14 @@ class Account:
         return order
 
     def pay(
-        self, order_id: str, outcome: Outcome, *, quietly: bool = False, again: bool = False
+        self, order_id: str, *, succeeds: bool, webhook: bool = True, again: bool = False
     ) -> Payment:
-        """What happens when a customer pays, or fails to: the order counts one attempt more.
-        `quietly` sends no webhook of it; `again` takes the money for a paid order, too, as may
-        happen to a customer with two checkouts open.
+        """Add an attempt of the customer to pay.
+
+        `again` lets a paid order be paid once more, as with two open checkouts.
         """
         with self._records.transaction() as records:
-            order = _existing(records, Order, order_id)
+            order = _get(records, Order, order_id)
             if order.status == "paid" and not again:
                 raise already_paid()
             order = order.attempted()
@@ -87,45 +87,45 @@ class Account:
                 order_id=order.id,
                 amount=order.amount,
                 currency=order.currency,
-                status="failed" if outcome == "failure" else "authorized",
+                status="authorized" if succeeds else "failed",
                 created_at=self._now(),
             )
             if payment.status == "authorized" and order.auto_capture:
                 payment, order = payment.captured(), order.paid()
             records.put(order)
             records.put(payment)
-        if not quietly:
-            self._tell(f"payment.{attempt.status}", payment=attempt)
+        if webhook:
+            self._send(f"payment.{attempt.status}", payment=attempt)
             if payment.status == "captured":
-                self._tell_of_capture(payment, order)
+                self._send_capture(payment, order)
         return payment
 
     def capture(self, payment_id: str, amount: int, currency: str) -> Payment:
         with self._records.transaction() as records:
-            payment = _existing(records, Payment, payment_id)
-            order = _existing(records, Order, payment.order_id)
+            payment = _get(records, Payment, payment_id)
+            order = _get(records, Order, payment.order_id)
             if payment.status in ("captured", "refunded"):
-                raise RazorpayError("This payment has already been captured")
+                raise refusal("This payment has already been captured")
             if payment.status != "authorized":
-                raise RazorpayError("Only payments which have been authorized can be captured")
+                raise refusal("Only payments which have been authorized can be captured")
             if order.status == "paid":
                 raise already_paid()
             if (amount, currency) != (payment.amount, payment.currency):
-                raise RazorpayError(
+                raise refusal(
                     "Capture amount must be equal to the amount authorized", field="amount"
                 )
             payment, order = payment.captured(), order.paid()
             records.put(payment)
             records.put(order)
-        self._tell_of_capture(payment, order)
+        self._send_capture(payment, order)
         return payment
 
     def refund(self, payment_id: str, wanted: NewRefund) -> Refund:
-        """Once per idempotency key, if there is one."""
+        """Refund a payment, once per idempotency key."""
         with self._records.transaction() as records:
-            payment = _existing(records, Payment, payment_id)
-            if known := _made_with(records, payment, wanted):
-                return known
+            payment = _get(records, Payment, payment_id)
+            if existing := _find_by_key(records, payment, wanted):
+                return existing
             pending = Refund(
                 id=new_id("rfnd"),
                 payment_id=payment.id,
@@ -139,43 +139,43 @@ class Account:
                 idempotency_key=wanted.idempotency_key,
             )
             payment = payment.refunded(pending.amount)
-            refund, payment = _settled(pending, payment, self._fate_of_refunds)
+            refund, payment = _settled(pending, payment, self._refund_outcome)
             records.put(refund)
             records.put(payment)
-        self._tell("refund.created", refund=pending, payment=payment)
+        self._send("refund.created", refund=pending, payment=payment)
         if refund.status != "pending":
-            self._tell(f"refund.{refund.status}", refund=refund, payment=payment)
+            self._send(f"refund.{refund.status}", refund=refund, payment=payment)
         return refund
 
-    def decide_refunds(self, fate: RefundStatus) -> None:
-        """What becomes of every refund from now on."""
-        self._fate_of_refunds = fate
+    def set_refund_outcome(self, outcome: RefundStatus) -> None:
+        """Set the outcome of all later refunds."""
+        self._refund_outcome = outcome
 
-    def settle_refund(self, refund_id: str, fate: RefundStatus) -> Refund:
-        """What becomes of a refund in the end; one that was processed may still come back."""
+    def settle_refund(self, refund_id: str, outcome: RefundStatus) -> Refund:
+        """Set the outcome of a refund; a processed one can still fail."""
         with self._records.transaction() as records:
-            refund = _existing(records, Refund, refund_id)
-            payment = _existing(records, Payment, refund.payment_id)
-            if refund.status == "failed" or fate in ("pending", refund.status):
+            refund = _get(records, Refund, refund_id)
+            payment = _get(records, Payment, refund.payment_id)
+            if refund.status == "failed" or outcome in ("pending", refund.status):
                 return refund
-            refund, payment = _settled(refund, payment, fate)
+            refund, payment = _settled(refund, payment, outcome)
             records.put(refund)
             records.put(payment)
-        self._tell(f"refund.{refund.status}", refund=refund, payment=payment)
+        self._send(f"refund.{refund.status}", refund=refund, payment=payment)
         return refund
 
-    def _tell_of_capture(self, payment: Payment, order: Order) -> None:
-        self._tell("payment.captured", payment=payment)
-        self._tell("order.paid", payment=payment, order=order)
+    def _send_capture(self, payment: Payment, order: Order) -> None:
+        self._send("payment.captured", payment=payment)
+        self._send("order.paid", payment=payment, order=order)
 
-    def _tell(self, event: str, **entities: Entity) -> None:
+    def _send(self, event: str, **entities: Entity) -> None:
         self._webhooks.send(Webhook.of(event, self._now(), **entities))
 
     def _now(self) -> int:
         return int(self._clock())
 
 
-def _existing[R: Record](records: Transaction, kind: type[R], id_: str) -> R:
+def _get[R: Record](records: Transaction, kind: type[R], id_: str) -> R:
     record = records.get(kind, id_)
     if record is None:
         raise unknown_id()
@@ -184,22 +184,22 @@ def _existing[R: Record](records: Transaction, kind: type[R], id_: str) -> R:
 
 def _refundable(payment: Payment, wanted: int | None) -> int:
     if payment.status == "refunded":
-        raise RazorpayError("The payment has been fully refunded already")
+        raise refusal("The payment has been fully refunded already")
     if payment.status != "captured":
-        raise RazorpayError("The payment status should be captured for action to be taken")
+        raise refusal("The payment status should be captured for action to be taken")
     amount = payment.refundable if wanted is None else wanted
     if amount > payment.refundable:
-        raise RazorpayError(
+        raise refusal(
             "The total refund amount is greater than the refund payment amount", field="amount"
         )
     return amount
 
 
-def _made_with(records: Transaction, payment: Payment, wanted: NewRefund) -> Refund | None:
-    """The refund that was made with the same idempotency key."""
+def _find_by_key(records: Transaction, payment: Payment, wanted: NewRefund) -> Refund | None:
+    """Find the refund with the same idempotency key; raises if that request was another one."""
     if wanted.idempotency_key is None:
         return None
-    for refund in records.belonging_to(Refund, payment.id):
+    for refund in records.list_all(Refund, payment.id):
         if refund.idempotency_key == wanted.idempotency_key:
             same = (wanted.amount or refund.amount, wanted.receipt, wanted.notes, wanted.speed)
             if same != (refund.amount, refund.receipt, refund.notes, refund.speed):
@@ -208,6 +208,6 @@ def _made_with(records: Transaction, payment: Payment, wanted: NewRefund) -> Ref
     return None
 
 
-def _settled(refund: Refund, payment: Payment, fate: RefundStatus) -> tuple[Refund, Payment]:
-    settled = replace(refund, status=fate)
-    return settled, payment.unrefunded(refund.amount) if fate == "failed" else payment
+def _settled(refund: Refund, payment: Payment, outcome: RefundStatus) -> tuple[Refund, Payment]:
+    settled = replace(refund, status=outcome)
+    return settled, payment.unrefunded(refund.amount) if outcome == "failed" else payment

@@ -1,27 +1,21 @@
-"""Razorpay's REST API under /v1, as its official SDKs speak it."""
+"""Razorpay's REST API under /v1, as its official SDKs use it."""
 
-import base64
-import binascii
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.authentication import (
-    AuthCredentials,
-    AuthenticationBackend,
-    AuthenticationError,
-    BaseUser,
-    SimpleUser,
-)
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.middleware.authentication import AuthenticationMiddleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from simulators.http import basic_credentials
 from simulators.razorpay.account import Account
-from simulators.razorpay.errors import not_applicable, unknown_id
-from simulators.razorpay.faults import Faults, Trouble
+from simulators.razorpay.control import Control
+from simulators.razorpay.errors import fault as fault_error
+from simulators.razorpay.errors import unauthorized, unknown_id
 from simulators.razorpay.model import Order, Payment, Refund
 from simulators.razorpay.records import Record
 from simulators.razorpay.requests import (
@@ -32,11 +26,13 @@ from simulators.razorpay.requests import (
     parse_refund,
 )
 
+LONGEST_TIMEOUT_SECONDS = 60.0
+
 
 class Api:
-    def __init__(self, account: Account, faults: Faults) -> None:
+    def __init__(self, account: Account, control: Control) -> None:
         self._account = account
-        self._faults = faults
+        self._control = control
 
     def mount(self) -> Mount:
         return Mount(
@@ -57,12 +53,8 @@ class Api:
                 Route("/refunds/{id}", self.get_refund),
             ],
             middleware=[
-                Middleware(Trouble, faults=self._faults),
-                Middleware(
-                    AuthenticationMiddleware,
-                    backend=_ApiKeys(self._account),
-                    on_error=_unauthorized,
-                ),
+                Middleware(_Faults, control=self._control),
+                Middleware(_Authentication, account=self._account),
             ],
         )
 
@@ -72,16 +64,16 @@ class Api:
 
     def list_orders(self, request: Request) -> Response:
         page = parse_page(request.query_params, with_receipt=True)
-        return _collection(self._account.page(Order, page))
+        return _collection(self._account.list_page(Order, page))
 
     def get_order(self, request: Request) -> Response:
         return _entity(self._account.get(Order, request.path_params["id"]))
 
     def list_payments_of_order(self, request: Request) -> Response:
-        return _collection(self._account.payments_of(request.path_params["id"]))
+        return _collection(self._account.list_payments_of_order(request.path_params["id"]))
 
     def list_payments(self, request: Request) -> Response:
-        return _collection(self._account.page(Payment, parse_page(request.query_params)))
+        return _collection(self._account.list_page(Payment, parse_page(request.query_params)))
 
     def get_payment(self, request: Request) -> Response:
         return _entity(self._account.get(Payment, request.path_params["id"]))
@@ -106,7 +98,7 @@ class Api:
 
     def list_refunds_of_payment(self, request: Request) -> Response:
         page = parse_page(request.query_params)
-        return _collection(self._account.refunds_of(request.path_params["id"], page))
+        return _collection(self._account.list_refunds_of_payment(request.path_params["id"], page))
 
     def get_refund_of_payment(self, request: Request) -> Response:
         refund = self._account.get(Refund, request.path_params["refund_id"])
@@ -115,39 +107,70 @@ class Api:
         return _entity(refund)
 
     def list_refunds(self, request: Request) -> Response:
-        return _collection(self._account.page(Refund, parse_page(request.query_params)))
+        return _collection(self._account.list_page(Refund, parse_page(request.query_params)))
 
     def get_refund(self, request: Request) -> Response:
         return _entity(self._account.get(Refund, request.path_params["id"]))
 
 
-class _ApiKeys(AuthenticationBackend):
-    """HTTP basic authentication with the account's key id and key secret."""
+class _Authentication:
+    """Lets requests pass that have the account's key id and key secret."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, app: ASGIApp, account: Account) -> None:
+        self._app = app
         self._account = account
 
-    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
-        scheme, _, encoded = conn.headers.get("Authorization", "").partition(" ")
-        try:
-            key_id, _, key_secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            raise AuthenticationError("Authentication failed") from None
-        if scheme.lower() != "basic" or not self._account.accepts(key_id, key_secret):
-            raise AuthenticationError("Authentication failed")
-        return AuthCredentials(["merchant"]), SimpleUser(key_id)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        credentials = basic_credentials(Request(scope))
+        if not credentials or not self._account.accepts(*credentials):
+            raise unauthorized()
+        await self._app(scope, receive, send)
 
 
-def _unauthorized(_: HTTPConnection, error: AuthenticationError) -> Response:
-    return JSONResponse(
-        not_applicable(str(error)).body(), 401, {"WWW-Authenticate": 'Basic realm="Razorpay"'}
-    )
+class _Faults:
+    """Applies the faults that tests have ordered, before or after the request takes effect."""
+
+    def __init__(self, app: ASGIApp, control: Control) -> None:
+        self._app = app
+        self._control = control
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive_again() -> Message:
+            return unread.pop() if unread else await receive()
+
+        async def discard(_: Message) -> None:
+            pass
+
+        # the path of Razorpay's documentation, wherever the simulator is mounted
+        path = "/v1" + str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
+        fault = self._control.take_fault(path, body)
+        if fault is None or fault.done:
+            await self._app(scope, receive_again, send if fault is None else discard)
+        if fault is None:
+            return
+        if fault.status == "timeout":
+            await _await_disconnection(receive)
+        status = 504 if fault.status == "timeout" else fault.status
+        raise fault_error(status, fault.description)
+
+
+async def _await_disconnection(receive: Receive) -> None:
+    """Wait without a response until the client disconnects."""
+    try:
+        async with asyncio.timeout(LONGEST_TIMEOUT_SECONDS):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return
 
 
 def _entity(record: Record) -> Response:
-    return JSONResponse(record.wire())
+    return JSONResponse(record.to_json())
 
 
 def _collection(records: Sequence[Record]) -> Response:
-    items = [record.wire() for record in records]
+    items = [record.to_json() for record in records]
     return JSONResponse({"entity": "collection", "count": len(items), "items": items})

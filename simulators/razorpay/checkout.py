@@ -11,8 +11,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.templating import Jinja2Templates
 
+from simulators.http import ApiError
 from simulators.razorpay.account import Account
-from simulators.razorpay.errors import RazorpayError, unknown_id
+from simulators.razorpay.errors import refusal, unknown_id
 from simulators.razorpay.model import Order, Payment
 from simulators.razorpay.requests import Page, parse_json
 
@@ -35,51 +36,49 @@ class Checkout:
         ]
 
     def show_orders(self, request: Request) -> Response:
-        orders = self._account.page(Order, Page(count=_ORDERS_SHOWN))
+        orders = self._account.list_page(Order, Page(count=_ORDERS_SHOWN))
         return self._page(request, "orders.html", {"orders": orders})
 
     def show_checkout(self, request: Request) -> Response:
         order_id = request.query_params.get("orderId", "")
-        callback = _safe_callback(request.query_params.get("callback", ""))
-        order = self._order(order_id)
-        payments = self._account.payments_of(order_id)
-        found = {"order": order, "payments": payments, "callback": callback}
-        return self._page(request, "checkout.html", found)
+        callback = _checked_callback(request.query_params.get("callback", ""))
+        order = self._get_order(order_id)
+        payments = self._account.list_payments_of_order(order_id)
+        context = {"order": order, "payments": payments, "callback": callback}
+        return self._page(request, "checkout.html", context)
 
     async def submit_checkout(self, request: Request) -> Response:
         form = await request.form()
-        callback = _safe_callback(str(form.get("callback", "")))
+        callback = _checked_callback(str(form.get("callback", "")))
         payment = await self._pay(form.get("orderId"), form.get("outcome"))
         if callback:
-            return RedirectResponse(_with_query(callback, self._proof(payment)), 303)
-        paid = {"payment": payment, "proof": self._proof(payment)}
-        return self._page(request, "paid.html", paid)
+            return RedirectResponse(_with_query(callback, self._signed(payment)), 303)
+        context = {"payment": payment, "signed": self._signed(payment)}
+        return self._page(request, "paid.html", context)
 
     async def pay(self, request: Request) -> Response:
         body = parse_json(await request.body())
-        ways = {"quietly": body.get("webhook") is False, "again": body.get("again") is True}
-        payment = await self._pay(body.get("orderId"), body.get("outcome"), **ways)
-        return JSONResponse(self._proof(payment))
+        options = {"webhook": body.get("webhook") is not False, "again": body.get("again") is True}
+        payment = await self._pay(body.get("orderId"), body.get("outcome"), **options)
+        return JSONResponse(self._signed(payment))
 
-    async def _pay(self, order_id: object, outcome: object, **ways: bool) -> Payment:
+    async def _pay(self, order_id: object, outcome: object, **options: bool) -> Payment:
         if not isinstance(order_id, str) or not order_id:
-            raise RazorpayError("The orderId field is required.", field="orderId")
+            raise refusal("The orderId field is required.", field="orderId")
         if outcome not in ("success", "failure"):
-            raise RazorpayError("The outcome must be success or failure.", field="outcome")
-        self._order(order_id)
-        pay = partial(self._account.pay, order_id, outcome, **ways)
+            raise refusal("The outcome must be success or failure.", field="outcome")
+        self._get_order(order_id)
+        pay = partial(self._account.pay, order_id, succeeds=outcome == "success", **options)
         return await run_in_threadpool(pay)
 
-    def _order(self, order_id: str) -> Order:
+    def _get_order(self, order_id: str) -> Order:
         try:
             return self._account.get(Order, order_id)
-        except RazorpayError:
-            # Not an answer of Razorpay's API, so the plain meaning of HTTP serves better here.
+        except ApiError:  # the checkout is a page, so an unknown order is 404 here
             raise unknown_id(status=404) from None
 
-    def _proof(self, payment: Payment) -> dict[str, str]:
-        """What Razorpay hands the customer's browser, of a failed payment too: whoever verifies
-        it must ask Razorpay what became of the payment."""
+    def _signed(self, payment: Payment) -> dict[str, str]:
+        """Return what Razorpay sends to the browser, for a failed payment as well."""
         return {
             "razorpay_order_id": payment.order_id,
             "razorpay_payment_id": payment.id,
@@ -87,22 +86,21 @@ class Checkout:
         }
 
     def _page(self, request: Request, name: str, context: dict[str, Any]) -> Response:
-        return self._templates.TemplateResponse(
-            request, name, context, headers={"Cache-Control": "no-store"}
-        )
+        headers = {"Cache-Control": "no-store"}
+        return self._templates.TemplateResponse(request, name, context, headers=headers)
 
 
 def _money(amount: int, currency: str) -> str:
     return f"{_SYMBOLS[currency]}{amount // 100:,}.{amount % 100:02}"
 
 
-def _safe_callback(callback: str) -> str:
-    """Where the customer goes afterwards: a web address or a path of this one, never a script."""
+def _checked_callback(callback: str) -> str:
+    """Refuse a callback that is neither a web address nor a path, such as a script."""
     parts = urlsplit(callback)
-    on_the_web = parts.scheme in ("http", "https") and parts.netloc
-    on_this_host = not parts.scheme and not parts.netloc and parts.path.startswith("/")
-    if callback and not (on_the_web or on_this_host):
-        raise RazorpayError("The callback must be a web address.", field="callback")
+    is_web_address = parts.scheme in ("http", "https") and parts.netloc
+    is_path = not parts.scheme and not parts.netloc and parts.path.startswith("/")
+    if callback and not (is_web_address or is_path):
+        raise refusal("The callback must be a web address.", field="callback")
     return callback
 
 

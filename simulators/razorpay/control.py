@@ -1,24 +1,63 @@
-"""What a test tells the simulator: how webhooks travel, what fails, and what time it is."""
+"""The control API for tests: delivery of webhooks, faults, outcomes of refunds, and the clock."""
 
+import threading
 from collections.abc import Callable
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
 
+from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from simulators.razorpay.account import Account
-from simulators.razorpay.errors import RazorpayError
-from simulators.razorpay.faults import Fault, Faults
-from simulators.razorpay.requests import parse_json
-from simulators.razorpay.webhooks import MODES, Webhooks
+from simulators.razorpay.errors import refusal
+from simulators.razorpay.model import RefundStatus
+from simulators.razorpay.webhooks import Mode, Webhooks
 
-FATES = ("processed", "failed", "pending")
+type NotNegative = Annotated[float, Field(ge=0, strict=True)]
+
+
+class Delivery(BaseModel):
+    """How webhooks are delivered from now on."""
+
+    mode: Mode
+    delaySeconds: NotNegative | None = None  # noqa: N815 - the name in the request
+
+
+class Fault(BaseModel):
+    """What happens to the next `times` requests to a path such as `/v1/payments/*/refund`.
+
+    With `done`, the request takes effect before its response is lost. With `about`, the fault
+    concerns only requests with this text in the body. No `times` remove the path's faults.
+    """
+
+    status: Annotated[int, Field(ge=400, lt=600, strict=True)] | Literal["timeout"]
+    times: int = 1
+    path: str = "/v1"
+    done: bool = False
+    about: str = ""
+    description: str = ""
+
+    def concerns(self, path: str, body: bytes) -> bool:
+        is_path = fnmatchcase(path, self.path) or path.startswith(f"{self.path.rstrip('/')}/")
+        return is_path and self.about.encode() in body
+
+
+class RefundOutcome(BaseModel):
+    """The outcome of one refund, or without `refundId` of all later ones."""
+
+    outcome: RefundStatus
+    refundId: str | None = None  # noqa: N815 - the name in the request
+
+
+class Advance(BaseModel):
+    advanceSeconds: NotNegative = 0.0  # noqa: N815 - the name in the request
 
 
 class Clock:
-    """A clock that can be set forward."""
+    """A clock that tests can set forward; seconds since 1970."""
 
     def __init__(self, base: Callable[[], float]) -> None:
         self._base = base
@@ -34,17 +73,18 @@ class Clock:
 class Control:
     """`/simulator/...`, which Razorpay does not have."""
 
-    def __init__(self, account: Account, webhooks: Webhooks, faults: Faults, clock: Clock) -> None:
+    def __init__(self, account: Account, webhooks: Webhooks, clock: Clock) -> None:
         self._account = account
         self._webhooks = webhooks
-        self._faults = faults
         self._clock = clock
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
 
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/simulator/webhooks", self.show_webhooks, methods=["GET"]),
-            Route("/simulator/webhooks", self.change_webhooks, methods=["POST"]),
-            Route("/simulator/faults", self.order_fault, methods=["POST"]),
+            Route("/simulator/webhooks", self.change_delivery, methods=["POST"]),
+            Route("/simulator/faults", self.add_fault, methods=["POST"]),
             Route("/simulator/refunds", self.change_refunds, methods=["POST"]),
             Route("/simulator/clock", self.advance_clock, methods=["POST"]),
         ]
@@ -52,53 +92,49 @@ class Control:
     def show_webhooks(self, _: Request) -> Response:
         return JSONResponse(self._webhooks.state())
 
-    async def change_webhooks(self, request: Request) -> Response:
-        body = parse_json(await request.body())
-        mode = _one_of(body, "mode", MODES)
-        delay = _number(body, "delaySeconds", 1.0 if mode == "shuffled" else 0.0)
-        self._webhooks.behave(mode, delay)
-        return JSONResponse({"mode": mode, "delaySeconds": delay})
+    async def change_delivery(self, request: Request) -> Response:
+        delivery = await _parsed(Delivery, request)
+        delay = delivery.delaySeconds
+        if delay is None:
+            delay = 1.0 if delivery.mode == "shuffled" else 0.0
+        self._webhooks.set_mode(delivery.mode, delay)
+        return JSONResponse({"mode": delivery.mode, "delaySeconds": delay})
 
-    async def order_fault(self, request: Request) -> Response:
-        body = parse_json(await request.body())
-        status = body.get("status")
-        if status != "timeout" and not (type(status) is int and 400 <= status < 600):
-            raise RazorpayError("The status must be an error's or timeout.", field="status")
-        fault = Fault(
-            status=status,
-            times=int(_number(body, "times", 1)),
-            path=str(body.get("path", "/v1")),
-            done=body.get("done") is True,
-            about=str(body.get("about", "")),
-            description=str(body.get("description", "")),
-        )
-        self._faults.order(fault)
-        return JSONResponse(vars(fault))
+    async def add_fault(self, request: Request) -> Response:
+        fault = await _parsed(Fault, request)
+        with self._lock:
+            if fault.times:
+                self._faults.append(fault)
+            else:
+                self._faults = [one for one in self._faults if one.path != fault.path]
+        return JSONResponse(fault.model_dump())
+
+    def take_fault(self, path: str, body: bytes) -> Fault | None:
+        """Return the next fault for a request."""
+        with self._lock:
+            fault = next((one for one in self._faults if one.concerns(path, body)), None)
+            if fault is not None:
+                fault.times -= 1
+                self._faults = [one for one in self._faults if one.times]
+            return fault
 
     async def change_refunds(self, request: Request) -> Response:
-        body = parse_json(await request.body())
-        fate = _one_of(body, "outcome", FATES)
-        if "refundId" not in body:
-            self._account.decide_refunds(fate)
-            return JSONResponse({"outcome": fate})
+        wanted = await _parsed(RefundOutcome, request)
+        if wanted.refundId is None:
+            self._account.set_refund_outcome(wanted.outcome)
+            return JSONResponse({"outcome": wanted.outcome})
         settle = self._account.settle_refund
-        return JSONResponse((await run_in_threadpool(settle, str(body["refundId"]), fate)).wire())
+        refund = await run_in_threadpool(settle, wanted.refundId, wanted.outcome)
+        return JSONResponse(refund.to_json())
 
     async def advance_clock(self, request: Request) -> Response:
-        body = parse_json(await request.body())
-        self._clock.advance(_number(body, "advanceSeconds", 0.0))
-        self._webhooks.look_at_the_clock()
+        self._clock.advance((await _parsed(Advance, request)).advanceSeconds)
+        self._webhooks.check_clock()
         return JSONResponse({"now": self._clock()})
 
 
-def _one_of(body: dict[str, Any], name: str, allowed: tuple[str, ...]) -> Any:
-    if body.get(name) not in allowed:
-        raise RazorpayError(f"The {name} must be one of {', '.join(allowed)}.", field=name)
-    return body[name]
-
-
-def _number(body: dict[str, Any], name: str, default: float) -> float:
-    value = body.get(name, default)
-    if type(value) not in (int, float) or value < 0:
-        raise RazorpayError(f"The {name} must be a number, and not less than nothing.", field=name)
-    return float(value)
+async def _parsed[M: BaseModel](model: type[M], request: Request) -> M:
+    try:
+        return model.model_validate_json(await request.body() or b"{}")
+    except ValidationError as invalid:
+        raise refusal(str(invalid)) from None

@@ -1,62 +1,57 @@
-"""What Razorpay answers when it refuses a request."""
+"""Refusals in Razorpay's form."""
 
 from typing import Any
 
-
-class RazorpayError(Exception):
-    """A refusal that knows its own HTTP status and error body."""
-
-    def __init__(
-        self,
-        description: str,
-        *,
-        field: str | None = None,
-        status: int = 400,
-        source: str = "business",
-        step: str = "payment_initiation",
-        reason: str = "input_validation_failed",
-    ) -> None:
-        super().__init__(description)
-        self.description = description
-        self.field = field
-        self.status = status
-        self.source = source
-        self.step = step
-        self.reason = reason
-
-    def body(self) -> dict[str, Any]:
-        """The JSON body; `field` is only there when one field is at fault, as at Razorpay."""
-        error: dict[str, Any] = {
-            "code": "BAD_REQUEST_ERROR",
-            "description": self.description,
-            "source": self.source,
-            "step": self.step,
-            "reason": self.reason,
-            "metadata": {},
-        }
-        if self.field is not None:
-            error["field"] = self.field
-        return {"error": error}
+from simulators.http import ApiError
 
 
-def not_applicable(description: str, status: int = 400) -> RazorpayError:
-    """A refusal that has nothing to do with a payment: bad keys, or no such address."""
-    return RazorpayError(description, status=status, source="NA", step="NA", reason="NA")
+def refusal(
+    description: str, *, field: str | None = None, status: int = 400, about_payment: bool = True
+) -> ApiError:
+    """Return a refusal; `field` is in the body only if one field of the request is at fault."""
+    error: dict[str, Any] = {
+        "code": "BAD_REQUEST_ERROR" if status < 500 else "SERVER_ERROR",
+        "description": description,
+        "source": "business" if about_payment else "NA",
+        "step": "payment_initiation" if about_payment else "NA",
+        "reason": "input_validation_failed" if about_payment else "NA",
+        "metadata": {},
+        **({} if field is None else {"field": field}),
+    }
+    return ApiError(status, {"error": error})
 
 
-def unknown_id(status: int = 400) -> RazorpayError:
-    """Razorpay says 400, not 404, to an id that it does not know."""
-    return RazorpayError("The id provided does not exist", status=status)
+def unauthorized() -> ApiError:
+    return refusal("Authentication failed", status=401, about_payment=False)
 
 
-def already_paid() -> RazorpayError:
-    return RazorpayError(
+def unknown_url() -> ApiError:
+    """Razorpay answers an unknown address or method with 400."""
+    return refusal("The requested URL was not found on the server.", about_payment=False)
+
+
+def unknown_id(status: int = 400) -> ApiError:
+    """Razorpay answers an unknown id with 400, not with 404."""
+    return refusal("The id provided does not exist", status=status)
+
+
+def already_paid() -> ApiError:
+    return refusal(
         "Your payment has been declined as the order is already paid. "
         "Please initiate the payment with a new order."
     )
 
 
-def reused_key() -> RazorpayError:
-    return not_applicable(
-        "Different request with the same idempotency key has already been processed."
+def reused_key() -> ApiError:
+    description = "Different request with the same idempotency key has already been processed."
+    return refusal(description, about_payment=False)
+
+
+def fault(status: int, description: str) -> ApiError:
+    """Return an error that a test has ordered, with Razorpay's usual text if it has none."""
+    usual = (
+        "Request failed. Please retry after some time."
+        if status < 500
+        else "We are facing some trouble completing your request."
     )
+    return refusal(description or usual, status=status, about_payment=False)

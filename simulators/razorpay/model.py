@@ -1,4 +1,4 @@
-"""Razorpay's orders, payments and refunds, their changes, and their form on the wire."""
+"""Razorpay's orders, payments and refunds, their changes, and their JSON."""
 
 import secrets
 import string
@@ -8,7 +8,6 @@ from typing import Any, Literal
 Notes = dict[str, str]
 OrderStatus = Literal["created", "attempted", "paid"]
 PaymentStatus = Literal["authorized", "captured", "refunded", "failed"]
-Outcome = Literal["success", "failure"]
 RefundStatus = Literal["pending", "processed", "failed"]
 
 _ID_ALPHABET = string.ascii_letters + string.digits
@@ -24,12 +23,12 @@ def new_id(prefix: str) -> str:
 
 
 def percent_of(amount: int, percent: int) -> int:
-    """A share of an amount in minor units, half a unit rounded up."""
+    """Return a percentage of an amount in minor units, half a unit rounded up."""
     return (amount * percent + 50) // 100
 
 
-def _wire_notes(notes: Notes) -> Notes | list[str]:
-    """Razorpay writes an empty set of notes as an empty list."""
+def _notes_json(notes: Notes) -> Notes | list[str]:
+    """Razorpay writes no notes as an empty list."""
     return notes or []
 
 
@@ -52,7 +51,7 @@ class Order:
     def paid(self) -> "Order":
         return replace(self, status="paid", amount_paid=self.amount)
 
-    def wire(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "entity": "order",
@@ -64,7 +63,7 @@ class Order:
             "offer_id": None,
             "status": self.status,
             "attempts": self.attempts,
-            "notes": _wire_notes(self.notes),
+            "notes": _notes_json(self.notes),
             "created_at": self.created_at,
         }
 
@@ -91,7 +90,7 @@ class Payment:
 
     @property
     def base_amount(self) -> int:
-        """In the money of the account."""
+        """The amount in the currency of the account."""
         if not self.is_international:
             return self.amount
         return percent_of(self.amount, _PERCENT_OF_RATE)
@@ -108,7 +107,7 @@ class Payment:
         return replace(self, status=status, amount_refunded=total)
 
     def unrefunded(self, amount: int) -> "Payment":
-        """A refund failed: its money is the merchant's again."""
+        """Return the payment after a refund has failed."""
         return replace(self, status="captured", amount_refunded=self.amount_refunded - amount)
 
     @property
@@ -117,7 +116,7 @@ class Payment:
             return None
         return "partial" if self.refundable else "full"
 
-    def wire(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "entity": "payment",
@@ -143,13 +142,13 @@ class Payment:
         }
 
     def _base(self) -> dict[str, Any]:
-        """Told of international payments only."""
+        """Return the fields that only international payments have."""
         if not self.is_international:
             return {}
         return {"base_amount": self.base_amount, "base_currency": _BASE_CURRENCY}
 
     def _method(self) -> dict[str, Any]:
-        """How it was paid: with the UPI addresses that Razorpay's own test mode offers."""
+        """Return the method of payment: the UPI addresses of Razorpay's test mode."""
         failed = self.status == "failed"
         address = "failure@razorpay" if failed else "success@razorpay"
         digits = str(int.from_bytes(self.id.encode()) % 10**12).zfill(12)
@@ -165,14 +164,14 @@ class Payment:
 
     def _failure(self) -> dict[str, str | None]:
         failed = self.status == "failed"
-        said = {
+        error = {
             "error_code": "BAD_REQUEST_ERROR",
             "error_description": "Payment was unsuccessful due to a temporary issue.",
             "error_source": "gateway",
             "error_step": "payment_response",
             "error_reason": "payment_failed",
         }
-        return {name: value if failed else None for name, value in said.items()}
+        return {name: value if failed else None for name, value in error.items()}
 
 
 @dataclass(frozen=True)
@@ -188,14 +187,14 @@ class Refund:
     status: RefundStatus = "processed"
     idempotency_key: str | None = None
 
-    def wire(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "entity": "refund",
             "amount": self.amount,
             "currency": self.currency,
             "payment_id": self.payment_id,
-            "notes": _wire_notes(self.notes),
+            "notes": _notes_json(self.notes),
             "receipt": self.receipt,
             "acquirer_data": {"arn": None},
             "created_at": self.created_at,

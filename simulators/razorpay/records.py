@@ -1,4 +1,4 @@
-"""Where the simulator keeps its orders, payments and refunds: one SQLite file."""
+"""Stores orders, payments and refunds in one SQLite file."""
 
 import json
 import sqlite3
@@ -30,7 +30,7 @@ _LOCK_SECONDS = 30
 
 
 class Transaction:
-    """All that one request reads and writes; it happens wholly or not at all."""
+    """Reads and writes records within one transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -57,7 +57,9 @@ class Transaction:
         ).fetchone()
         return kind(**json.loads(row[0])) if row else None
 
-    def page[R: Record](self, kind: type[R], page: Page, belongs_to: str | None = None) -> list[R]:
+    def list_page[R: Record](
+        self, kind: type[R], page: Page, belongs_to: str | None = None
+    ) -> list[R]:
         rows = self._connection.execute(
             """
             SELECT document FROM record
@@ -72,8 +74,8 @@ class Transaction:
         )
         return [kind(**json.loads(document)) for (document,) in rows]
 
-    def belonging_to[R: Record](self, kind: type[R], owner: str) -> list[R]:
-        """Everything of one owner, in the order in which it came."""
+    def list_all[R: Record](self, kind: type[R], owner: str) -> list[R]:
+        """List all records of one owner, oldest first."""
         rows = self._connection.execute(
             "SELECT document FROM record WHERE kind = ? AND belongs_to = ? ORDER BY number",
             (kind.__name__, owner),
@@ -90,7 +92,7 @@ class Records:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """One writer at a time: what is read here cannot change before it is written."""
+        """Open a transaction that excludes other writers from its first read on."""
         with closing(self._connect()) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -102,7 +104,7 @@ class Records:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._file, timeout=_LOCK_SECONDS, isolation_level=None)
-        # A crash of the program loses nothing; only one of the whole machine might.
+        # A crash of the process loses nothing; a crash of the machine may.
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 

@@ -1,4 +1,4 @@
-"""What Razorpay accepts in a request, and the words in which it refuses the rest."""
+"""Parses requests and refuses what Razorpay refuses, with its messages."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simulators.razorpay.errors import RazorpayError
+from simulators.razorpay.errors import refusal
 from simulators.razorpay.model import Notes
 
 CURRENCIES = ("INR", "USD")
@@ -36,7 +36,7 @@ class NewRefund:
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is asked for: newest first, `until` included."""
+    """A page of a list, newest first; `since` and `until` are included, seconds since 1970."""
 
     count: int = _PAGE_SIZE
     skip: int = 0
@@ -46,13 +46,13 @@ class Page:
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """The JSON object in a request; no body at all is an empty one."""
+    """Parse a body that must be a JSON object; an empty body is an empty object."""
     try:
         parsed = json.loads(body or b"{}")
     except ValueError:
-        raise RazorpayError("The request body is not valid JSON") from None
+        raise refusal("The request body is not valid JSON") from None
     if not isinstance(parsed, dict):
-        raise RazorpayError("The request body must be a JSON object")
+        raise refusal("The request body must be a JSON object")
     return parsed
 
 
@@ -72,9 +72,9 @@ def parse_refund(body: dict[str, Any], currency: str, key: str | None = None) ->
     _refuse_extras(body, {"amount", "receipt", "notes", "speed"})
     speed = body.get("speed", "normal")
     if speed not in ("normal", "optimum"):
-        raise RazorpayError("The selected speed is invalid.", field="speed")
+        raise refusal("The selected speed is invalid.", field="speed")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise RazorpayError("The idempotency key is invalid.")
+        raise refusal("The idempotency key is invalid.")
     return NewRefund(
         amount=parse_amount(body, currency) if "amount" in body else None,
         receipt=_parse_receipt(body),
@@ -93,19 +93,19 @@ def parse_capture(body: dict[str, Any]) -> tuple[int, str]:
 def parse_currency(body: dict[str, Any]) -> str:
     currency = _required(body, "currency")
     if currency not in CURRENCIES:
-        raise RazorpayError("Currency is not supported", field="currency")
+        raise refusal("Currency is not supported", field="currency")
     return str(currency)
 
 
 def parse_amount(body: dict[str, Any], currency: str) -> int:
-    """An amount in minor units; digits in a string pass, as Razorpay's own samples send them."""
+    """Parse an amount in minor units; like Razorpay, accept digits in a string."""
     amount = _required(body, "amount")
     if isinstance(amount, str) and amount.isascii() and amount.isdigit():
         amount = int(amount)
     if type(amount) is not int:
-        raise RazorpayError("The amount must be an integer.", field="amount")
+        raise refusal("The amount must be an integer.", field="amount")
     if amount < MINIMUM_AMOUNT:
-        raise RazorpayError(f"The amount must be at least {currency} 1.00", field="amount")
+        raise refusal(f"The amount must be at least {currency} 1.00", field="amount")
     return amount
 
 
@@ -115,7 +115,7 @@ def parse_page(query: Mapping[str, str], *, with_receipt: bool = False) -> Page:
     )
     count = _whole(query, "count", _PAGE_SIZE, least=1)
     if count > _LARGEST_PAGE:
-        raise RazorpayError(f"The count may not be greater than {_LARGEST_PAGE}.", field="count")
+        raise refusal(f"The count may not be greater than {_LARGEST_PAGE}.", field="count")
     return Page(
         count=count,
         skip=_whole(query, "skip", 0),
@@ -128,22 +128,22 @@ def parse_page(query: Mapping[str, str], *, with_receipt: bool = False) -> Page:
 def _refuse_extras(given: Mapping[str, Any], allowed: set[str]) -> None:
     extras = ", ".join(name for name in given if name not in allowed)
     if extras:
-        raise RazorpayError(f"{extras} is/are not required and should not be sent")
+        raise refusal(f"{extras} is/are not required and should not be sent")
 
 
 def _required(body: dict[str, Any], name: str) -> Any:
     value = body.get(name)
     if value is None or value == "":
-        raise RazorpayError(f"The {name} field is required.", field=name)
+        raise refusal(f"The {name} field is required.", field=name)
     return value
 
 
 def _whole(query: Mapping[str, str], name: str, default: int, *, least: int = 0) -> int:
     text = query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
-        raise RazorpayError(f"The {name} must be an integer.", field=name)
+        raise refusal(f"The {name} must be an integer.", field=name)
     if int(text) < least:
-        raise RazorpayError(f"The {name} must be at least {least}.", field=name)
+        raise refusal(f"The {name} must be at least {least}.", field=name)
     return int(text)
 
 
@@ -152,39 +152,39 @@ def _parse_receipt(body: dict[str, Any]) -> str | None:
     if receipt is None:
         return None
     if not isinstance(receipt, str):
-        raise RazorpayError("The receipt must be a string.", field="receipt")
+        raise refusal("The receipt must be a string.", field="receipt")
     if len(receipt) > 40:
-        raise RazorpayError("The receipt may not be greater than 40 characters.", field="receipt")
+        raise refusal("The receipt may not be greater than 40 characters.", field="receipt")
     return receipt
 
 
 def _parse_notes(body: dict[str, Any]) -> Notes:
     notes = body.get("notes") or {}
     if not isinstance(notes, dict):
-        raise RazorpayError("The notes must be an array.", field="notes")
+        raise refusal("The notes must be an array.", field="notes")
     if len(notes) > 15:
-        raise RazorpayError("The number of keys in notes must be at most 15.", field="notes")
+        raise refusal("The number of keys in notes must be at most 15.", field="notes")
     for value in notes.values():
         if isinstance(value, (dict, list)) or len(str(value)) > 256:
-            raise RazorpayError(
+            raise refusal(
                 "Each value in notes must be a string of at most 256 characters.", field="notes"
             )
     return {name: str(value) for name, value in notes.items()}
 
 
 def _parse_capture(body: dict[str, Any]) -> bool:
-    """Whether a payment is captured by itself: it is, unless the order asks for the contrary."""
+    """Parse whether payments are captured automatically, which is the default."""
     if "payment" in body:
         settings = body["payment"]
         if not isinstance(settings, dict) or settings.get("capture") not in (
             "automatic",
             "manual",
         ):
-            raise RazorpayError("The selected capture is invalid.", field="capture")
+            raise refusal("The selected capture is invalid.", field="capture")
         return bool(settings["capture"] == "automatic")
     wanted = body.get("payment_capture", True)
     if wanted in (True, "1"):
         return True
     if wanted in (False, "0"):
         return False
-    raise RazorpayError("The payment capture field must be true or false.", field="payment_capture")
+    raise refusal("The payment capture field must be true or false.", field="payment_capture")

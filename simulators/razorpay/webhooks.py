@@ -1,4 +1,4 @@
-"""Razorpay's webhooks: signed, sent in the background, and as unreliable as a test wants them."""
+"""Sends signed webhooks in the background, as reliably as a test wants them."""
 
 import hashlib
 import heapq
@@ -18,25 +18,24 @@ import httpx
 from simulators.razorpay.model import new_id
 
 type Mode = Literal["normal", "drop", "twice", "late", "shuffled"]
-MODES = ("normal", "drop", "twice", "late", "shuffled")
 
 ACCOUNT = "acc_TheOneMerchant"
-WAITS = (0.1, 0.2, 0.4, 0.8)  # between the tries; Razorpay itself goes on for a day
-TIMEOUT_SECONDS = 10.0  # of a receiver; Razorpay gives it five
+RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8)  # seconds; Razorpay itself retries for a day
+TIMEOUT_SECONDS = 10.0  # Razorpay itself allows five
 SENDERS = 4
-LARGEST_BACKLOG = 10_000
-REMEMBERED = 1_000
+MAX_BACKLOG = 10_000
+MAX_REPORTS = 1_000
 
 
 class Entity(Protocol):
     """An order, a payment or a refund."""
 
-    def wire(self) -> dict[str, Any]: ...
+    def to_json(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """One event as it goes over the wire: the same bytes and the same id, however often."""
+    """An event as it is sent: each delivery has the same id and the same bytes."""
 
     id: str
     event: str
@@ -49,10 +48,10 @@ class Webhook:
             "account_id": ACCOUNT,
             "event": event,
             "contains": list(entities),
-            "payload": {name: {"entity": entity.wire()} for name, entity in entities.items()},
+            "payload": {name: {"entity": entity.to_json()} for name, entity in entities.items()},
             "created_at": created_at,
         }
-        # not as Python writes JSON by itself: who signs what he wrote anew is found out
+        # unlike json.dumps: a receiver that verifies reserialised JSON instead of the body fails
         body = json.dumps(envelope, separators=(",", ":")).replace("/", "\\/")
         return cls(new_id("evt").removeprefix("evt_"), event, body.encode())
 
@@ -76,22 +75,22 @@ class _Delivery:
 
 @dataclass
 class Report:
-    """What became of one delivery."""
+    """The outcome of one delivery, with the status or error of each attempt."""
 
     webhook: Webhook
     outcome: Literal["waiting", "dropped", "delivered", "failed"]
     answers: list[int | str] = field(default_factory=list)
 
-    def wire(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         webhook = self.webhook
-        told = {"eventId": webhook.id, "event": webhook.event, "body": webhook.body.decode()}
-        return told | {"outcome": self.outcome, "answers": list(self.answers)}
+        sent = {"eventId": webhook.id, "event": webhook.event, "body": webhook.body.decode()}
+        return sent | {"outcome": self.outcome, "answers": list(self.answers)}
 
 
 class Webhooks:
-    """Sends to one address, from a few threads that live only as long as there is something to do.
+    """Sends webhooks to one address from a few threads, which end when the queue is empty.
 
-    `late` ones are due by the simulator's clock, so that moving it lets them go.
+    Late webhooks are due by the simulator's clock, which tests can set forward.
     """
 
     def __init__(self, url: str, secret: str, clock: Callable[[], float]) -> None:
@@ -103,7 +102,7 @@ class Webhooks:
         self._changed = threading.Condition()
         self._waiting: list[_Delivery] = []
         self._reports: dict[int, Report] = {}
-        self._recent: deque[Report] = deque(maxlen=REMEMBERED)
+        self._recent: deque[Report] = deque(maxlen=MAX_REPORTS)
         self._numbers = itertools.count()
         self._threads = 0
         self._client = httpx.Client(
@@ -113,14 +112,14 @@ class Webhooks:
             verify=False,  # noqa: S501 - a receiver on this machine
         )
 
-    def behave(self, mode: Mode, delay: float) -> None:
-        """From now on; what is under way is left alone."""
+    def set_mode(self, mode: Mode, delay: float) -> None:
+        """Set how later webhooks are delivered; the delay is in seconds."""
         with self._changed:
             self._mode, self._delay = mode, delay
 
     def state(self) -> dict[str, Any]:
         with self._changed:
-            deliveries = [report.wire() for report in self._recent]
+            deliveries = [report.to_json() for report in self._recent]
             return {
                 "url": self._url,
                 "mode": self._mode,
@@ -130,24 +129,24 @@ class Webhooks:
             }
 
     def send(self, webhook: Webhook) -> None:
-        """Returns at once."""
+        """Queue a webhook and return."""
         with self._changed:
             if not self._url:
                 return
-            if self._mode == "drop" or len(self._waiting) >= LARGEST_BACKLOG:
+            if self._mode == "drop" or len(self._waiting) >= MAX_BACKLOG:
                 self._recent.append(Report(webhook, "dropped"))
                 return
             for _ in range(2 if self._mode == "twice" else 1):
                 self._queue(webhook)
             self._changed.notify_all()
 
-    def look_at_the_clock(self) -> None:
-        """It was moved: something may be due now."""
+    def check_clock(self) -> None:
+        """Send what has become due because the clock was set forward."""
         with self._changed:
             self._changed.notify_all()
 
     def _queue(self, webhook: Webhook) -> None:
-        delivery = _Delivery(self._clock() + self._lag(), next(self._numbers), webhook)
+        delivery = _Delivery(self._clock() + self._delivery_delay(), next(self._numbers), webhook)
         heapq.heappush(self._waiting, delivery)
         report = Report(webhook, "waiting")
         self._reports[delivery.number] = report
@@ -156,7 +155,7 @@ class Webhooks:
             self._threads += 1
             threading.Thread(target=self._deliver_all, daemon=True, name="webhooks").start()
 
-    def _lag(self) -> float:
+    def _delivery_delay(self) -> float:
         match self._mode:
             case "late":
                 return self._delay
@@ -182,13 +181,13 @@ class Webhooks:
             return None
 
     def _deliver(self, delivery: _Delivery) -> Literal["delivered", "failed"]:
-        for wait in (*WAITS, None):
+        for delay in (*RETRY_DELAYS, None):
             answer = self._post(delivery.webhook)
             self._reports[delivery.number].answers.append(answer)
             if isinstance(answer, int) and 200 <= answer < 300:
                 return "delivered"
-            if wait is not None:
-                time.sleep(wait)
+            if delay is not None:
+                time.sleep(delay)
         return "failed"
 
     def _post(self, webhook: Webhook) -> int | str:

@@ -43,7 +43,7 @@ def picture(size: tuple[int, int] = (640, 480), form: str = "PNG", colour: str =
 
 
 def fetched(address: str, url: str | None, **headers: str) -> httpx.Response:
-    """The picture behind a public url, asked of the server under test."""
+    """Fetch the picture of a public URL from the server under test."""
     assert url is not None
     return http.get(url.replace(PUBLIC_URL, address), headers=headers)
 
@@ -81,7 +81,7 @@ def test_a_picture_is_served_as_it_was_uploaded(
     assert "max-age=31536000" in answer.headers["Cache-Control"]
 
 
-def test_a_picture_that_did_not_change_is_not_sent_again(client: ImageKit, address: str) -> None:
+def test_an_unchanged_picture_is_not_sent_again(client: ImageKit, address: str) -> None:
     uploaded = client.files.upload(file=picture(), file_name="a.png")
     etag = fetched(address, uploaded.url).headers["ETag"]
     again = fetched(address, uploaded.url, **{"If-None-Match": etag})
@@ -110,7 +110,7 @@ def test_a_thumbnail_is_small_and_keeps_its_proportions(client: ImageKit, addres
         ("w-0", (1, 1)),
     ],
 )
-def test_a_transformation_is_a_size_or_is_passed_over(
+def test_transformations_other_than_sizes_are_ignored(
     client: ImageKit, address: str, transformation: str, size: tuple[int, int]
 ) -> None:
     uploaded = client.files.upload(file=picture((1200, 600)), file_name="a.png")
@@ -121,7 +121,7 @@ def test_a_transformation_is_a_size_or_is_passed_over(
             assert image.size == size
 
 
-def test_a_deleted_picture_and_its_thumbnail_are_gone(
+def test_a_deleted_picture_and_its_thumbnail_are_not_served(
     client: ImageKit, address: str, tmp_path: Path
 ) -> None:
     uploaded = client.files.upload(file=picture(), file_name="a.png")
@@ -163,7 +163,7 @@ def test_a_request_without_the_key_is_refused(address: str, header: str, status:
 
 
 @pytest.mark.parametrize("file_id", ["unknown", "A" * 24, "0" * 24])
-def test_deleting_what_is_not_there_is_404(address: str, file_id: str) -> None:
+def test_deleting_an_unknown_file_is_404(address: str, file_id: str) -> None:
     answer = http.delete(f"{address}/v1/files/{file_id}", auth=(PRIVATE_KEY, ""))
     assert answer.status_code == 404
 
@@ -176,7 +176,7 @@ def test_deleting_what_is_not_there_is_404(address: str, file_id: str) -> None:
         ({"fileName": "a.png", "file": "http://shop.example/a.png"}, "Invalid file parameter"),
     ],
 )
-def test_an_upload_that_lacks_something_is_refused(
+def test_an_incomplete_upload_is_refused(
     address: str, fields: dict[str, str], message: str
 ) -> None:
     answer = http.post(
@@ -193,7 +193,7 @@ def test_a_file_that_is_too_large_is_refused(client: ImageKit, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
-def test_a_picture_can_come_as_base64(address: str, prefix: str) -> None:
+def test_a_picture_can_be_uploaded_as_base64(address: str, prefix: str) -> None:
     content = picture()
     answer = http.post(
         f"{address}/api/v1/files/upload",
@@ -203,7 +203,7 @@ def test_a_picture_can_come_as_base64(address: str, prefix: str) -> None:
     assert fetched(address, answer.json()["url"]).content == content
 
 
-def test_two_files_of_one_name_do_not_meet(client: ImageKit, address: str) -> None:
+def test_two_files_with_one_name_are_both_stored(client: ImageKit, address: str) -> None:
     red = client.files.upload(file=picture(colour="red"), file_name="a.png")
     blue = client.files.upload(file=picture(colour="blue"), file_name="a.png")
     assert red.file_id != blue.file_id
@@ -211,7 +211,7 @@ def test_two_files_of_one_name_do_not_meet(client: ImageKit, address: str) -> No
     assert fetched(address, blue.url).content == picture(colour="blue")
 
 
-def test_a_file_that_keeps_its_name_replaces_the_one_before(client: ImageKit, address: str) -> None:
+def test_a_file_with_a_fixed_name_replaces_the_earlier_one(client: ImageKit, address: str) -> None:
     for colour in ("red", "blue"):
         uploaded = client.files.upload(
             file=picture(colour=colour), file_name="a.png", use_unique_file_name=False
@@ -224,7 +224,7 @@ def test_a_file_that_keeps_its_name_replaces_the_one_before(client: ImageKit, ad
 
 
 @pytest.mark.parametrize("folder", ["../../etc", "/a/../../b", "..", "/a b/<c>"])
-def test_no_name_reaches_outside_the_library(
+def test_no_file_name_leads_outside_the_library(
     client: ImageKit, address: str, tmp_path: Path, folder: str
 ) -> None:
     uploaded = client.files.upload(file=picture(), file_name="../../x.png", folder=folder)
@@ -237,7 +237,7 @@ def test_no_name_reaches_outside_the_library(
 @pytest.mark.parametrize(
     "content", [b"<script>alert(1)</script>", b"<svg onload='alert(1)' xmlns='x'/>", b""]
 )
-def test_what_is_no_picture_is_never_served_as_a_page(
+def test_a_file_that_is_not_a_picture_is_never_served_as_a_page(
     client: ImageKit, address: str, content: bytes
 ) -> None:
     uploaded = client.files.upload(file=("a.html", content), file_name="a.html")
@@ -249,7 +249,7 @@ def test_what_is_no_picture_is_never_served_as_a_page(
     assert answer.headers["Content-Security-Policy"] == "sandbox"
 
 
-def test_a_picture_that_breaks_off_is_its_own_thumbnail(client: ImageKit, address: str) -> None:
+def test_a_truncated_picture_is_its_own_thumbnail(client: ImageKit, address: str) -> None:
     noise = Image.effect_noise((400, 400), 90)
     whole = io.BytesIO()
     noise.save(whole, "PNG")
@@ -258,7 +258,7 @@ def test_a_picture_that_breaks_off_is_its_own_thumbnail(client: ImageKit, addres
     assert fetched(address, uploaded.thumbnail_url).content == broken
 
 
-def test_uploads_at_once_are_all_kept(client: ImageKit, address: str) -> None:
+def test_concurrent_uploads_are_all_stored(client: ImageKit, address: str) -> None:
     content = picture((20, 20))
     with ThreadPoolExecutor(8) as pool:
         uploads = list(
@@ -268,7 +268,9 @@ def test_uploads_at_once_are_all_kept(client: ImageKit, address: str) -> None:
     assert all(fetched(address, uploaded.url).content == content for uploaded in uploads)
 
 
-def test_pictures_outlive_the_simulator(client: ImageKit, tmp_path: Path, serve: Serve) -> None:
+def test_pictures_survive_a_restart_of_the_simulator(
+    client: ImageKit, tmp_path: Path, serve: Serve
+) -> None:
     uploaded = client.files.upload(file=picture(), file_name="a.png")
     again = create_app(tmp_path, private_key=PRIVATE_KEY, public_url=PUBLIC_URL)
     assert fetched(serve(again, "/imagekit"), uploaded.url).content == picture()

@@ -63,8 +63,8 @@ def new_order(client: Any, **values: Any) -> dict[str, Any]:
 def pay(address: str, order_id: str, outcome: str = "success") -> dict[str, str]:
     answer = http.post(f"{address}/simulator/pay", json={"orderId": order_id, "outcome": outcome})
     assert answer.status_code == 200, answer.text
-    proof: dict[str, str] = answer.json()
-    return proof
+    signed: dict[str, str] = answer.json()
+    return signed
 
 
 def paid(client: Any, address: str, **values: Any) -> str:
@@ -139,7 +139,7 @@ def test_a_fetched_order_is_the_created_one(client: Any) -> None:
         ),
     ],
 )
-def test_a_wrong_order_is_refused_with_the_field_at_fault(
+def test_an_invalid_order_is_refused_with_the_field_at_fault(
     address: str, body: dict[str, Any], field: str | None, description: str
 ) -> None:
     error = refusal(call(address, "POST", "/v1/orders", body))
@@ -149,7 +149,7 @@ def test_a_wrong_order_is_refused_with_the_field_at_fault(
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
-def test_a_body_that_is_no_json_object_is_refused(address: str, content: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(address: str, content: bytes) -> None:
     answer = http.post(f"{address}/v1/orders", content=content, auth=(KEY_ID, KEY_SECRET))
     refusal(answer)
 
@@ -162,7 +162,7 @@ def test_a_wrong_key_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Basic", "Basic %%%", "Bearer abc", "Basic //79"])
-def test_a_request_without_good_credentials_is_401(address: str, header: str) -> None:
+def test_a_request_without_valid_credentials_is_401(address: str, header: str) -> None:
     answer = http.get(f"{address}/v1/orders", headers={"Authorization": header})
     assert answer.status_code == 401
     assert answer.json()["error"]["description"] == "Authentication failed"
@@ -189,11 +189,11 @@ def test_an_id_of_another_kind_is_unknown(client: Any, address: str) -> None:
 
 def test_a_successful_payment_is_captured_and_pays_the_order(client: Any, address: str) -> None:
     order = new_order(client, amount=100_000)
-    proof = pay(address, order["id"])
+    signed = pay(address, order["id"])
 
-    assert client.utility.verify_payment_signature(proof)
-    assert re.fullmatch(r"pay_[A-Za-z0-9]{14}", proof["razorpay_payment_id"])
-    payment = client.payment.fetch(proof["razorpay_payment_id"])
+    assert client.utility.verify_payment_signature(signed)
+    assert re.fullmatch(r"pay_[A-Za-z0-9]{14}", signed["razorpay_payment_id"])
+    payment = client.payment.fetch(signed["razorpay_payment_id"])
     assert (payment["status"], payment["captured"]) == ("captured", True)
     assert (payment["order_id"], payment["amount"]) == (order["id"], 100_000)
     assert (payment["fee"], payment["tax"]) == (2360, 360)
@@ -203,20 +203,18 @@ def test_a_successful_payment_is_captured_and_pays_the_order(client: Any, addres
 
 
 def test_a_signature_does_not_fit_another_payment(client: Any, address: str) -> None:
-    proof = pay(address, new_order(client)["id"])
-    proof["razorpay_payment_id"] = "pay_00000000000000"
+    signed = pay(address, new_order(client)["id"])
+    signed["razorpay_payment_id"] = "pay_00000000000000"
     with pytest.raises(razorpay.errors.SignatureVerificationError):
-        client.utility.verify_payment_signature(proof)
+        client.utility.verify_payment_signature(signed)
 
 
-def test_a_failed_payment_is_signed_and_the_record_tells_that_it_failed(
-    client: Any, address: str
-) -> None:
+def test_a_failed_payment_is_signed_and_recorded_as_failed(client: Any, address: str) -> None:
     order = new_order(client)
-    proof = pay(address, order["id"], "failure")
+    signed = pay(address, order["id"], "failure")
 
-    assert client.utility.verify_payment_signature(proof)
-    payment = client.payment.fetch(proof["razorpay_payment_id"])
+    assert client.utility.verify_payment_signature(signed)
+    payment = client.payment.fetch(signed["razorpay_payment_id"])
     assert (payment["status"], payment["captured"], payment["fee"]) == ("failed", False, None)
     assert payment["error_code"] == "BAD_REQUEST_ERROR"
     assert payment["error_reason"] == "payment_failed"
@@ -246,7 +244,7 @@ def test_a_paid_order_takes_no_further_payment(client: Any, address: str, outcom
     assert client.order.fetch(order["id"])["attempts"] == 1
 
 
-def test_a_customer_with_two_checkouts_open_may_pay_twice(client: Any, address: str) -> None:
+def test_an_order_can_be_paid_twice_from_two_open_checkouts(client: Any, address: str) -> None:
     order = new_order(client)
     pay(address, order["id"])
     twice = {"orderId": order["id"], "outcome": "success", "again": True}
@@ -348,7 +346,7 @@ def test_a_refund_of_another_payment_is_not_found_under_this_one(client: Any, ad
         client.payment.fetch_refund_id(paid(client, address), refund["id"])
 
 
-def test_lists_come_newest_first_in_pages_that_join_without_gap(client: Any, clock: Clock) -> None:
+def test_lists_are_newest_first_and_pages_have_no_gaps(client: Any, clock: Clock) -> None:
     ids = []
     for _ in range(25):
         ids.append(new_order(client)["id"])
@@ -384,12 +382,12 @@ def test_orders_can_be_found_by_receipt(client: Any) -> None:
 
 
 @pytest.mark.parametrize("query", ["count=0", "count=101", "count=x", "skip=-1", "from=soon"])
-def test_a_page_that_cannot_be_is_refused(address: str, query: str) -> None:
+def test_an_invalid_page_is_refused(address: str, query: str) -> None:
     field = query.partition("=")[0]
     assert refusal(call(address, "GET", f"/v1/payments?{query}"))["field"] == field
 
 
-def test_of_many_payments_at_once_one_pays_the_order(client: Any, address: str) -> None:
+def test_one_of_many_concurrent_payments_pays_the_order(client: Any, address: str) -> None:
     order = new_order(client)
     body = {"orderId": order["id"], "outcome": "success"}
 
@@ -403,7 +401,7 @@ def test_of_many_payments_at_once_one_pays_the_order(client: Any, address: str) 
     assert client.order.fetch(order["id"])["attempts"] == 1
 
 
-def test_refunds_at_once_never_exceed_the_payment(client: Any, address: str) -> None:
+def test_concurrent_refunds_never_exceed_the_payment(client: Any, address: str) -> None:
     payment_id = paid(client, address, amount=10_000)
 
     def refund(_: int) -> int:
@@ -418,7 +416,7 @@ def test_refunds_at_once_never_exceed_the_payment(client: Any, address: str) -> 
     assert client.payment.fetch(payment_id)["amount_refunded"] == 9000
 
 
-def test_orders_made_at_once_are_all_kept(client: Any, address: str) -> None:
+def test_concurrent_orders_are_all_stored(client: Any, address: str) -> None:
     body = {"amount": 100, "currency": "INR"}
     with ThreadPoolExecutor(12) as pool:
         answers = list(
@@ -428,7 +426,7 @@ def test_orders_made_at_once_are_all_kept(client: Any, address: str) -> None:
     assert client.order.all({"count": 100})["count"] == 60
 
 
-def test_what_happened_outlives_the_simulator(
+def test_records_survive_a_restart_of_the_simulator(
     client: Any, address: str, tmp_path: Path, serve: Serve
 ) -> None:
     payment_id = paid(client, address)
@@ -437,7 +435,7 @@ def test_what_happened_outlives_the_simulator(
     assert again.json() == client.payment.fetch(payment_id)
 
 
-def test_a_person_pays_on_the_checkout_page_and_comes_back_to_the_shop(
+def test_a_customer_pays_on_the_checkout_page_and_returns_to_the_shop(
     client: Any, address: str
 ) -> None:
     order = new_order(client, amount=123_450)
@@ -459,7 +457,7 @@ def test_a_person_pays_on_the_checkout_page_and_comes_back_to_the_shop(
     assert client.order.fetch(order["id"])["status"] == "paid"
 
 
-def test_without_a_callback_the_page_shows_what_the_shop_is_handed(
+def test_without_a_callback_the_page_shows_what_the_shop_receives(
     client: Any, address: str
 ) -> None:
     order = new_order(client)
@@ -473,7 +471,7 @@ def test_without_a_callback_the_page_shows_what_the_shop_is_handed(
 @pytest.mark.parametrize(
     "callback", ["javascript:alert(1)", "data:text/html,x", "//evil.example", "http:x", "shop"]
 )
-def test_a_callback_that_is_no_web_address_is_refused(
+def test_a_callback_that_is_not_a_web_address_is_refused(
     client: Any, address: str, callback: str
 ) -> None:
     order = new_order(client)
@@ -482,7 +480,7 @@ def test_a_callback_that_is_no_web_address_is_refused(
     assert client.order.fetch(order["id"])["attempts"] == 0
 
 
-def test_hostile_text_stays_text_on_every_page(client: Any, address: str) -> None:
+def test_html_in_a_receipt_is_escaped_on_every_page(client: Any, address: str) -> None:
     hostile = '"><script>alert(1)</script>'
     order = new_order(client, receipt=hostile)
     pages = [
@@ -497,7 +495,7 @@ def test_hostile_text_stays_text_on_every_page(client: Any, address: str) -> Non
         assert "&lt;script&gt;" in page.text
 
 
-def test_a_paid_order_offers_no_button(client: Any, address: str) -> None:
+def test_the_page_of_a_paid_order_has_no_button(client: Any, address: str) -> None:
     order = new_order(client)
     pay(address, order["id"])
     page = http.get(f"{address}/checkout", params={"orderId": order["id"]})
@@ -505,7 +503,7 @@ def test_a_paid_order_offers_no_button(client: Any, address: str) -> None:
 
 
 @given(amount=st.integers(100, 10**12), currency=st.sampled_from(["INR", "USD"]))
-def test_the_fee_contains_its_tax_and_never_eats_the_payment(amount: int, currency: str) -> None:
+def test_the_fee_contains_its_tax_and_is_less_than_the_payment(amount: int, currency: str) -> None:
     payment = Payment("pay_1", "order_1", amount, currency, "authorized", 0).captured()
     assert payment.fee is not None
     assert payment.tax is not None

@@ -1,4 +1,4 @@
-"""The Razorpay simulator's webhooks, heard by a real receiver, and its troubles on order."""
+"""The Razorpay simulator's webhooks, sent to a real receiver, and its control API."""
 
 import json
 import time
@@ -28,7 +28,7 @@ REFUND_KEY = "01JD9E0000000000000REFUND1"
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedWebhook:
     body: bytes
     headers: dict[str, str]
 
@@ -42,22 +42,22 @@ class Heard:
 
 
 class Receiver:
-    """A shop that listens; its first answers may be bad ones."""
+    """A shop that receives webhooks; `answers` are the statuses of its first responses."""
 
     def __init__(self) -> None:
-        self.heard: list[Heard] = []
+        self.received: list[ReceivedWebhook] = []
         self.answers: list[int] = []
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route("/webhook", self._listen, methods=["POST"])])
 
     async def _listen(self, request: Request) -> Response:
-        self.heard.append(Heard(await request.body(), dict(request.headers)))
+        self.received.append(ReceivedWebhook(await request.body(), dict(request.headers)))
         return Response(status_code=self.answers.pop(0) if self.answers else 200)
 
     @property
     def events(self) -> list[str]:
-        return sorted(heard.event for heard in self.heard)
+        return sorted(webhook.event for webhook in self.received)
 
 
 def simulator(directory: Path, webhook_url: str) -> Starlette:
@@ -91,8 +91,8 @@ def client(address: str) -> Iterator[Any]:
 def control(address: str, what: str, **body: Any) -> dict[str, Any]:
     answer = http.post(f"{address}/simulator/{what}", json=body)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    response: dict[str, Any] = answer.json()
+    return response
 
 
 def paid(address: str, client: Any, outcome: str = "success", **options: Any) -> str:
@@ -101,16 +101,16 @@ def paid(address: str, client: Any, outcome: str = "success", **options: Any) ->
     return str(control(address, "pay", **pay)["razorpay_payment_id"])
 
 
-def calm(address: str) -> list[dict[str, Any]]:
-    """What became of all deliveries, once nothing is under way."""
+def deliveries(address: str) -> list[dict[str, Any]]:
+    """Wait until no webhook is queued, and return the reports of all deliveries."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         state = http.get(f"{address}/simulator/webhooks").json()
         if not state["waiting"]:
-            deliveries: list[dict[str, Any]] = state["deliveries"]
-            return deliveries
+            reports: list[dict[str, Any]] = state["deliveries"]
+            return reports
         time.sleep(0.01)
-    raise AssertionError("webhooks are still under way")
+    raise AssertionError("webhooks are still queued")
 
 
 def refund(client: Any, payment_id: str, amount: int, key: str = REFUND_KEY) -> dict[str, Any]:
@@ -119,75 +119,77 @@ def refund(client: Any, payment_id: str, amount: int, key: str = REFUND_KEY) -> 
     return made
 
 
-def test_a_payment_is_told_in_razorpays_envelope_and_its_sdk_takes_the_signature(
+def test_the_webhooks_of_a_payment_have_razorpays_envelope_and_a_valid_signature(
     address: str, client: Any, receiver: Receiver
 ) -> None:
     payment_id = paid(address, client)
-    calm(address)
+    deliveries(address)
     assert receiver.events == ["order.paid", "payment.authorized", "payment.captured"]
-    for heard in receiver.heard:
-        signature = heard.headers["x-razorpay-signature"]
-        assert client.utility.verify_webhook_signature(heard.body.decode(), signature, SECRET)
-        envelope = json.loads(heard.body)
+    for webhook in receiver.received:
+        signature = webhook.headers["x-razorpay-signature"]
+        assert client.utility.verify_webhook_signature(webhook.body.decode(), signature, SECRET)
+        envelope = json.loads(webhook.body)
         assert envelope.keys() == {
             *("entity", "account_id", "event", "contains", "payload", "created_at")
         }
         assert envelope["entity"] == "event"
         assert list(envelope["payload"]) == envelope["contains"]
         assert envelope["payload"]["payment"]["entity"]["id"] == payment_id
-    by_event = {heard.event: json.loads(heard.body)["payload"] for heard in receiver.heard}
+    by_event = {webhook.event: json.loads(webhook.body)["payload"] for webhook in receiver.received}
     assert by_event["payment.authorized"]["payment"]["entity"]["status"] == "authorized"
     assert by_event["payment.captured"]["payment"]["entity"] == client.payment.fetch(payment_id)
     assert by_event["order.paid"]["order"]["entity"]["status"] == "paid"
-    assert len({heard.id for heard in receiver.heard}) == 3
+    assert len({webhook.id for webhook in receiver.received}) == 3
 
 
-def test_a_body_that_is_written_anew_no_longer_fits_its_signature(
+def test_a_body_that_was_serialised_again_does_not_match_its_signature(
     address: str, client: Any, receiver: Receiver
 ) -> None:
     paid(address, client)
-    calm(address)
-    heard = receiver.heard[0]
-    anew = json.dumps(json.loads(heard.body))
+    deliveries(address)
+    webhook = receiver.received[0]
+    serialised = json.dumps(json.loads(webhook.body))
     with pytest.raises(razorpay.errors.SignatureVerificationError):
-        client.utility.verify_webhook_signature(anew, heard.headers["x-razorpay-signature"], SECRET)
+        client.utility.verify_webhook_signature(
+            serialised, webhook.headers["x-razorpay-signature"], SECRET
+        )
 
 
-def test_a_declined_payment_and_a_capture_by_hand_are_told_too(
+def test_a_failed_payment_and_a_manual_capture_send_webhooks(
     address: str, client: Any, receiver: Receiver
 ) -> None:
     paid(address, client, "failure")
     order = client.order.create({"amount": 500, "currency": "INR", "payment_capture": False})
-    proof = control(address, "pay", orderId=order["id"], outcome="success")
-    client.payment.capture(proof["razorpay_payment_id"], 500, {"currency": "INR"})
-    calm(address)
+    signed = control(address, "pay", orderId=order["id"], outcome="success")
+    client.payment.capture(signed["razorpay_payment_id"], 500, {"currency": "INR"})
+    deliveries(address)
     assert receiver.events == [
         *("order.paid", "payment.authorized", "payment.captured", "payment.failed")
     ]
 
 
-def test_webhooks_can_be_dropped_or_kept_from_one_payment(
+def test_webhooks_can_be_dropped_or_left_out_for_one_payment(
     address: str, client: Any, receiver: Receiver
 ) -> None:
     paid(address, client, webhook=False)
-    assert calm(address) == []
+    assert deliveries(address) == []
     control(address, "webhooks", mode="drop")
     paid(address, client)
-    assert [delivery["outcome"] for delivery in calm(address)] == ["dropped"] * 3
-    assert receiver.heard == []
+    assert [delivery["outcome"] for delivery in deliveries(address)] == ["dropped"] * 3
+    assert receiver.received == []
 
 
-def test_a_webhook_sent_twice_is_the_very_same(
+def test_a_webhook_that_is_sent_twice_has_the_same_id_and_body(
     address: str, client: Any, receiver: Receiver
 ) -> None:
     control(address, "webhooks", mode="twice")
     paid(address, client, "failure")
-    calm(address)
-    first, second = receiver.heard
+    deliveries(address)
+    first, second = receiver.received
     assert (first.id, first.body) == (second.id, second.body)
 
 
-def test_a_late_webhook_waits_until_the_clock_says_so(
+def test_a_late_webhook_is_sent_when_the_clock_reaches_its_time(
     address: str, client: Any, receiver: Receiver
 ) -> None:
     control(address, "webhooks", mode="late", delaySeconds=3600)
@@ -195,56 +197,59 @@ def test_a_late_webhook_waits_until_the_clock_says_so(
     control(address, "webhooks", mode="normal")
     order = client.order.create({"amount": 100, "currency": "INR"})
     control(address, "pay", orderId=order["id"], outcome="failure")
-    while len(receiver.heard) < 1:
+    while len(receiver.received) < 1:
         time.sleep(0.01)
     state = http.get(f"{address}/simulator/webhooks").json()
     assert state["waiting"] == 1
     control(address, "clock", advanceSeconds=3600)
-    calm(address)
-    late = json.loads(receiver.heard[1].body)
+    deliveries(address)
+    late = json.loads(receiver.received[1].body)
     assert late["payload"]["payment"]["entity"]["order_id"] != order["id"]
 
 
-def test_shuffled_webhooks_all_arrive_out_of_order(
+def test_shuffled_webhooks_arrive_in_another_order(
     address: str, client: Any, receiver: Receiver
 ) -> None:
     control(address, "webhooks", mode="shuffled", delaySeconds=0.3)
     sent = [paid(address, client, "failure") for _ in range(12)]
-    calm(address)
-    arrived = [json.loads(h.body)["payload"]["payment"]["entity"]["id"] for h in receiver.heard]
+    deliveries(address)
+    arrived = [
+        json.loads(webhook.body)["payload"]["payment"]["entity"]["id"]
+        for webhook in receiver.received
+    ]
     assert sorted(arrived) == sorted(sent)
     assert arrived != sent
 
 
-def test_a_receiver_that_fails_is_asked_again_with_the_same_event(
+def test_a_failed_delivery_is_retried_with_the_same_event(
     address: str, client: Any, receiver: Receiver
 ) -> None:
     receiver.answers = [503, 500]
     paid(address, client, "failure")
-    [delivery] = calm(address)
+    [delivery] = deliveries(address)
     assert (delivery["outcome"], delivery["answers"]) == ("delivered", [503, 500, 200])
-    assert len({heard.id for heard in receiver.heard}) == 1
+    assert len({webhook.id for webhook in receiver.received}) == 1
 
 
-def test_nobody_listens_and_the_api_does_not_mind(tmp_path: Path, serve: Serve) -> None:
+def test_the_api_works_without_a_receiver(tmp_path: Path, serve: Serve) -> None:
     address = serve(simulator(tmp_path, "http://127.0.0.1:9/"), "/razorpay")
     auth = (KEY_ID, KEY_SECRET)
     order = http.post(
         f"{address}/v1/orders", json={"amount": 100, "currency": "INR"}, auth=auth
     ).json()
     control(address, "pay", orderId=order["id"], outcome="failure")
-    [delivery] = calm(address)
+    [delivery] = deliveries(address)
     assert (delivery["outcome"], delivery["answers"]) == ("failed", ["ConnectError"] * 5)
 
 
-def test_the_same_idempotency_key_makes_one_refund(
+def test_one_idempotency_key_creates_one_refund(
     address: str, client: Any, receiver: Receiver
 ) -> None:
     payment_id = paid(address, client)
     made = refund(client, payment_id, 20_000)
     assert refund(client, payment_id, 20_000) == made
     assert client.payment.fetch(payment_id)["amount_refunded"] == 20_000
-    calm(address)
+    deliveries(address)
     assert [e for e in receiver.events if e.startswith("refund")] == [
         "refund.created",
         "refund.processed",
@@ -256,7 +261,7 @@ def test_the_same_idempotency_key_makes_one_refund(
         refund(client, payment_id, 10_000, "short")
 
 
-def test_a_failed_refund_gives_the_money_back_to_the_merchant(
+def test_a_failed_refund_leaves_the_payment_captured(
     address: str, client: Any, receiver: Receiver
 ) -> None:
     control(address, "refunds", outcome="failed")
@@ -264,34 +269,34 @@ def test_a_failed_refund_gives_the_money_back_to_the_merchant(
     assert refund(client, payment_id, 49_950)["status"] == "failed"
     payment = client.payment.fetch(payment_id)
     assert (payment["status"], payment["amount_refunded"]) == ("captured", 0)
-    calm(address)
+    deliveries(address)
     assert "refund.failed" in receiver.events
     control(address, "refunds", outcome="processed")
     assert refund(client, payment_id, 49_950, "another-key")["status"] == "processed"
 
 
-@pytest.mark.parametrize(("fate", "status"), [("processed", "refunded"), ("failed", "captured")])
+@pytest.mark.parametrize(("outcome", "status"), [("processed", "refunded"), ("failed", "captured")])
 def test_a_pending_refund_is_settled_later(
-    address: str, client: Any, receiver: Receiver, fate: str, status: str
+    address: str, client: Any, receiver: Receiver, outcome: str, status: str
 ) -> None:
     control(address, "refunds", outcome="pending")
     payment_id = paid(address, client)
     pending = refund(client, payment_id, 49_950)
     assert pending["status"] == "pending"
     for _ in range(2):
-        control(address, "refunds", outcome=fate, refundId=pending["id"])
-    assert client.refund.fetch(pending["id"])["status"] == fate
+        control(address, "refunds", outcome=outcome, refundId=pending["id"])
+    assert client.refund.fetch(pending["id"])["status"] == outcome
     assert client.payment.fetch(payment_id)["status"] == status
-    calm(address)
+    deliveries(address)
     refunds = [e for e in receiver.events if e.startswith("refund")]
-    assert refunds == sorted(["refund.created", f"refund.{fate}"])
+    assert refunds == sorted(["refund.created", f"refund.{outcome}"])
 
 
 @pytest.mark.parametrize(
     ("status", "error"),
     [(503, razorpay.errors.ServerError), (429, razorpay.errors.BadRequestError)],
 )
-def test_the_api_fails_as_often_as_it_is_told_to(
+def test_a_fault_applies_as_often_as_ordered(
     address: str, client: Any, status: int, error: type[Exception]
 ) -> None:
     control(address, "faults", status=status, times=2, path="/v1/orders")
@@ -302,7 +307,7 @@ def test_the_api_fails_as_often_as_it_is_told_to(
     assert client.order.all()["count"] == 1
 
 
-def test_only_the_path_that_was_named_fails(address: str, client: Any) -> None:
+def test_a_fault_applies_to_its_path_only(address: str, client: Any) -> None:
     payment_id = paid(address, client)
     control(address, "faults", status=500, path="/v1/payments/*/refund")
     client.payment.fetch(payment_id)
@@ -311,7 +316,7 @@ def test_only_the_path_that_was_named_fails(address: str, client: Any) -> None:
     refund(client, payment_id, 100)
 
 
-def test_only_requests_about_what_was_named_fail(address: str, client: Any) -> None:
+def test_a_fault_applies_only_to_requests_with_its_text(address: str, client: Any) -> None:
     order = {"amount": 100, "currency": "INR"}
     control(address, "faults", status=503, path="/v1/orders", about="one-of-many")
     client.order.create({**order, "receipt": "another"})
@@ -321,7 +326,7 @@ def test_only_requests_about_what_was_named_fail(address: str, client: Any) -> N
     assert client.order.all()["count"] == 2
 
 
-def test_an_answer_can_be_lost_after_the_work_is_done(address: str, client: Any) -> None:
+def test_a_response_can_be_lost_after_the_request_took_effect(address: str, client: Any) -> None:
     payment_id = paid(address, client)
     control(address, "faults", status=504, path="/v1/payments/*/refund", done=True)
     with pytest.raises(razorpay.errors.ServerError):
@@ -331,20 +336,20 @@ def test_an_answer_can_be_lost_after_the_work_is_done(address: str, client: Any)
     assert client.payment.fetch(payment_id)["amount_refunded"] == 100
 
 
-def test_the_api_can_say_nothing_at_all(address: str, client: Any) -> None:
+def test_the_api_can_leave_a_request_without_response(address: str, client: Any) -> None:
     control(address, "faults", status="timeout", path="/v1/orders")
     with pytest.raises(ReadTimeout):
         client.order.create({"amount": 100, "currency": "INR"}, timeout=0.2)
     assert client.order.all()["count"] == 0
 
 
-def test_faults_can_be_called_off(address: str, client: Any) -> None:
+def test_faults_can_be_removed(address: str, client: Any) -> None:
     control(address, "faults", status=503, times=100, path="/v1/orders")
     control(address, "faults", status=503, times=0, path="/v1/orders")
     assert client.order.all()["count"] == 0
 
 
-def test_the_clock_dates_what_happens(address: str, client: Any) -> None:
+def test_records_have_the_time_of_the_clock(address: str, client: Any) -> None:
     before = client.order.create({"amount": 100, "currency": "INR"})["created_at"]
     control(address, "clock", advanceSeconds=86_400)
     after = client.order.create({"amount": 100, "currency": "INR"})["created_at"]
@@ -363,7 +368,7 @@ def test_the_clock_dates_what_happens(address: str, client: Any) -> None:
         ("clock", {"advanceSeconds": "soon"}),
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused(
+def test_an_invalid_control_request_is_refused(
     address: str, what: str, body: dict[str, Any]
 ) -> None:
     assert http.post(f"{address}/simulator/{what}", json=body).status_code == 400
