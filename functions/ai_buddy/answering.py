@@ -49,7 +49,7 @@ from supermarket.clock import Clock
 from supermarket.errors import DomainError
 from supermarket.sessions import Sessions
 from supermarket.tokens import NOT_SIGNED_IN
-from supermarket.websocket import FAILED, code_of, written
+from supermarket.websocket import FAILED, to_json
 
 FRAME_SECONDS = 0.1  # at most ten frames of text a second
 NOTE_SECONDS = 1.0  # how often the answer so far is kept, and stop and listeners are looked for
@@ -425,7 +425,7 @@ class Audience:
 
     def _send(self, connection_id: str, frame: dict[str, Any]) -> bool:
         try:
-            return self._lines.send(connection_id, written(frame))
+            return self._lines.send(connection_id, to_json(frame))
         except LineGone:
             self._heard.pop(connection_id, None)
             self._forget(connection_id)
@@ -490,8 +490,8 @@ def _utterances(turns: Iterable[Turn]) -> Iterator[Utterance]:
 def _explained(failure: Exception) -> Failure:
     """What the person is told; a fault of ours goes to the log, where no word of theirs is."""
     if isinstance(failure, DomainError):
-        telemetry.logger.warning("the agent gave up", extra={"reason": code_of(failure)})
-        return Failure(code_of(failure), failure.message)
+        telemetry.logger.warning("the agent gave up", extra={"reason": failure.code})
+        return Failure(failure.code, failure.message)
     where = [f"{step.name}:{step.lineno}" for step in extract_tb(failure.__traceback__)]
     telemetry.logger.error("the agent failed", extra={"reason": _kind(failure), "where": where})
     return BROKEN

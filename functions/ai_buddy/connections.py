@@ -12,7 +12,7 @@ from supermarket.caller import Caller
 from supermarket.errors import TooMany, Unauthenticated
 from supermarket.sessions import Sessions
 from supermarket.tokens import NOT_SIGNED_IN
-from supermarket.websocket import Connection, HangUp, error_frame, written
+from supermarket.websocket import CloseConnection, Connection, error_frame, to_json
 
 FRAMES_PER_MINUTE = 120
 FRAMES_TOO_MANY = 2 * FRAMES_PER_MINUTE  # whoever goes on regardless is shown the door
@@ -20,20 +20,28 @@ MINUTE = 60
 TOO_MANY = "You have too many connections open, and newer ones than this"
 
 
-class SignedOut(HangUp):
+class SignedOut(CloseConnection):
     """The session behind the connection is over."""
+
+    code = "SIGNED_OUT"
 
 
 class TooManyFrames(TooMany):
     """More frames a minute than anybody types."""
 
+    code = "TOO_MANY_FRAMES"
 
-class Flooding(HangUp):
+
+class Flooding(CloseConnection):
     """Frames kept coming after the refusal."""
+
+    code = "FLOODING"
 
 
 class TooManyConnections(TooMany):
     """More open connections than a person may have: the oldest ends."""
+
+    code = "TOO_MANY_CONNECTIONS"
 
 
 class LineGone(Exception):
@@ -98,7 +106,7 @@ class Lines(Protocol):
 
 
 class ConnectionService:
-    """Opens, watches and ends connections; the switchboard of the socket edge."""
+    """Opens, watches and ends connections; the connection_registry of the socket edge."""
 
     def __init__(
         self,
@@ -145,7 +153,7 @@ class ConnectionService:
         if found := self._connections.find(connection_id):
             self._connections.close(connection_id, found.caller.user_id)
 
-    def admit(self, connection_id: str) -> Connection:
+    def authorize(self, connection_id: str) -> Connection:
         """The connection that a frame came from, if its session is open and there are not too
         many frames.
         """
@@ -176,7 +184,7 @@ class ConnectionService:
         return self.is_open(caller.session_id, caller.user_id)
 
 
-class Switchboard:
+class ConnectionRegistry:
     """The socket edge's way to the open connections."""
 
     def __init__(self, service: ConnectionService, connections: Connections, lines: Lines) -> None:
@@ -184,8 +192,8 @@ class Switchboard:
         self._connections = connections
         self._lines = lines
 
-    def admit(self, connection_id: str) -> Connection:
-        return self._service.admit(connection_id)
+    def authorize(self, connection_id: str) -> Connection:
+        return self._service.authorize(connection_id)
 
     def send(self, connection_id: str, frame: str) -> None:
         try:
@@ -199,7 +207,7 @@ class Switchboard:
 
     def end_too_many(self, connection_ids: Iterable[str]) -> None:
         """Close connections that newer ones of their person have left no room for."""
-        farewell = written(error_frame(TooManyConnections(TOO_MANY, MINUTE)))
+        farewell = to_json(error_frame(TooManyConnections(TOO_MANY, MINUTE)))
         for connection_id in connection_ids:
             try:
                 self.send(connection_id, farewell)

@@ -20,7 +20,7 @@ from seller_dashboard.service import Dashboard
 from supermarket.caller import Caller
 from supermarket.clock import Clock
 from supermarket.errors import Conflict, NotFound
-from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyTaken
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
 from supermarket.money import Currency, Money
 
 PAGE = 100
@@ -196,7 +196,7 @@ class ShopDesk:
             change = products.StockChange(counted=stock)
             also = partial(self._keys.remember, own, product_id)
             # taken: the same decision, carried out at this very moment
-            with suppress(KeyTaken):
+            with suppress(KeyInUse):
                 return _product(self._products.change_stock(product_id, change, caller, also))
         return _product(self._products.one(product_id))
 

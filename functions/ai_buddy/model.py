@@ -152,11 +152,15 @@ class Summary:
 class ModelUnavailable(Unavailable):
     """The language model does not answer, or not with sense."""
 
+    code = "MODEL_UNAVAILABLE"
+
 
 class ToolBroke(Unavailable):
     """The shop failed at what the model wanted of it: a fault of ours, and no word on it of the
     model's would be worth hearing.
     """
+
+    code = "TOOL_BROKE"
 
 
 class Agent(Protocol):
@@ -184,17 +188,25 @@ class Actions(Protocol):
 class ConversationUnknown(NotFound):
     """There is no such conversation of this person."""
 
+    code = "CONVERSATION_UNKNOWN"
+
 
 class MessageUnknown(NotFound):
     """There is no such message, or nothing in it to decide."""
+
+    code = "MESSAGE_UNKNOWN"
 
 
 class TurnRunning(Conflict):
     """The conversation still waits for an answer: one at a time."""
 
+    code = "TURN_RUNNING"
+
 
 class Decided(Conflict):
     """The proposal was decided before, is being carried out, or came too late."""
+
+    code = "DECIDED"
 
 
 class TurnState(StrEnum):

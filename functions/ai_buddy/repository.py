@@ -41,8 +41,9 @@ from ai_buddy.model import (
 from ai_buddy.service import AlreadySent, TooManyMessages, TooManyTokens, TurnPage
 from supermarket.caller import Caller
 from supermarket.clock import Clock, from_iso, iso
-from supermarket.dynamo.rows import Row, error_code, table
-from supermarket.dynamo.transaction import DynamoTransaction, past_transactions
+from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import error_code, retry_on_transaction_conflict
 from supermarket.errors import Conflict
 from supermarket.websocket import Connection
 
@@ -131,7 +132,7 @@ class DynamoConversations:
                 HeadRow.expires_at.set(ends),
             ],
             condition=(HeadRow.pk.does_not_exist() if new else self._is_free()),
-            refused=TurnRunning("The last answer is not finished yet"),
+            on_conflict=TurnRunning("The last answer is not finished yet"),
         )
         transaction.put(self._row(turn))
         transaction.put(self._pointer(turn, LATEST))
@@ -229,13 +230,13 @@ class DynamoConversations:
             TurnRow(_pk(decided.conversation), TURN + decided.id),
             [TurnRow.outcome_id.set(outcome.id)],
             condition=TurnRow.answered.exists() & TurnRow.outcome_id.does_not_exist(),
-            refused=Conflict("This was settled before"),
+            on_conflict=Conflict("This was settled before"),
         )
         transaction.update(
             HeadRow(_pk(decided.conversation), HEAD),
             [HeadRow.expires_at.set(self._ends())],
             condition=HeadRow.pk.exists() & _is_kept(),
-            refused=Conflict("The conversation was deleted"),
+            on_conflict=Conflict("The conversation was deleted"),
         )
         transaction.put(self._row(outcome))
         try:
@@ -517,7 +518,7 @@ class DynamoUsage:
 def _updated(row: Row, actions: Sequence[Action], condition: Condition) -> bool:
     """Change a row if the condition holds; whether it did. The row is then as it is stored."""
     try:
-        past_transactions(lambda: row.update(list(actions), condition=condition))
+        retry_on_transaction_conflict(lambda: row.update(list(actions), condition=condition))
     except UpdateError as failure:
         if error_code(failure) != REFUSED:
             raise

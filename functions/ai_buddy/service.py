@@ -33,13 +33,19 @@ PAGE = 20
 class TooManyMessages(TooMany):
     """More messages a minute than a person may send."""
 
+    code = "TOO_MANY_MESSAGES"
+
 
 class TooManyTokens(TooMany):
     """More of the model's words a day than a person may use."""
 
+    code = "TOO_MANY_TOKENS"
+
 
 class AlreadySent(Conflict):
     """The client's message began a turn before."""
+
+    code = "ALREADY_SENT"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,14 @@ from supermarket.authentication import authenticate
 from supermarket.caller import Caller
 from supermarket.errors import Invalid
 from supermarket.request import Request
-from supermarket.websocket import Connection, Farewell, Handshake, Switchboard, action, written
+from supermarket.websocket import (
+    ConnectHandler,
+    Connection,
+    ConnectionRegistry,
+    DisconnectHandler,
+    action,
+    to_json,
+)
 from supermarket.wiring import cursors
 
 LARGEST_HISTORY = 96 * 1024  # of the 128 KB that API Gateway lets through
@@ -22,25 +29,29 @@ LARGEST_HISTORY = 96 * 1024  # of the 128 KB that API Gateway lets through
 class NotJson(Invalid):
     """The frame is no JSON object."""
 
+    code = "NOT_JSON"
+
 
 class UnknownAction(Invalid):
     """There is no such action."""
 
-
-def _switchboard() -> Switchboard:
-    return wiring.switchboard()
+    code = "UNKNOWN_ACTION"
 
 
-@Handshake
+def _switchboard() -> ConnectionRegistry:
+    return wiring.connection_registry()
+
+
+@ConnectHandler
 def connect_socket(request: Request, connection_id: str) -> None:
     service = wiring.connections()
     ticket = request.query.get("ticket")
     caller = service.holder(ticket) if ticket else authenticate(request)
     if too_many := service.open(connection_id, caller):
-        wiring.switchboard().end_too_many(too_many)
+        wiring.connection_registry().end_too_many(too_many)
 
 
-@Farewell
+@DisconnectHandler
 def disconnect_socket(connection_id: str) -> None:
     wiring.connections().forget(connection_id)
 
@@ -68,7 +79,7 @@ def confirm_proposal(frame: Confirm, connection: Connection) -> Iterator[Frame]:
     yield from told
     for other in wiring.connections().others(connection, outcome.key.conversation.id):
         for each in told:
-            _switchboard().send(other, written(each))
+            _switchboard().send(other, to_json(each))
 
 
 @action("history", _switchboard)
@@ -133,7 +144,7 @@ def _as_many_as_fit(turns: list[Turn]) -> list[Turn]:
     """The newest of them that go into one frame; one goes in at any rate."""
     size = 0
     for number, turn in enumerate(turns):
-        size += sum(len(written(said).encode()) for said in frames.spoken(turn))
+        size += sum(len(to_json(said).encode()) for said in frames.spoken(turn))
         if size > LARGEST_HISTORY and number:
             return turns[:number]
     return turns

@@ -1,36 +1,28 @@
-"""The Lambda that reads what happens to sessions: one that ends takes its connections with it."""
+"""The Lambda that reads the sessions' stream: a session that ends closes its connections."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from ai_buddy import wiring
 from ai_buddy.connections import SignedOut
 from supermarket import telemetry
-from supermarket.clock import new_id
+from supermarket.streams import Change, failures, stream
 from supermarket.tokens import NOT_SIGNED_IN
-from supermarket.websocket import error_frame, written
+from supermarket.websocket import error_frame, to_json
 
-FAREWELL = written(error_frame(SignedOut(NOT_SIGNED_IN)))
+GOODBYE = to_json(error_frame(SignedOut(NOT_SIGNED_IN)))
 
 
-def close_connections(batch: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """Changes of people's sessions in; the records to be tried again out.
+@stream
+def close_connections(changes: Sequence[Change]) -> Collection[Change]:
+    """Close the connections of sessions that ended; returns the changes to retry.
 
-    A record only says whose: what is open by now is looked up, so that a late one does no harm.
+    A change only names the person; which connections are open is read now, so that a late change
+    does no harm.
     """
-    telemetry.begin(new_id(), job="ai_buddy.close_connections")
-    changes = [
-        record["dynamodb"] for record in batch["Records"] if "OldImage" in record["dynamodb"]
-    ]
-    failures = [change["SequenceNumber"] for change in changes if not _closed(change["OldImage"])]
-    return {"batchItemFailures": [{"itemIdentifier": number} for number in failures]}
+    return failures([change for change in changes if change.before], _close)
 
 
-def _closed(before: Mapping[str, Mapping[str, str]]) -> bool:
-    try:
-        closed = wiring.switchboard().end_signed_out(before["userId"]["S"], FAREWELL)
-    except Exception:  # whatever it is, the others are not to wait for it
-        telemetry.logger.exception("connections of a session stay open")
-        return False
+def _close(change: Change) -> None:
+    user_id = (change.before or {})["userId"]["S"]
+    closed = wiring.connection_registry().end_signed_out(user_id, GOODBYE)
     telemetry.count("ConnectionsClosed", closed)
-    return True

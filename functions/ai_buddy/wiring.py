@@ -4,7 +4,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ai_buddy.connections import ConnectionService, Lines, Switchboard
+from ai_buddy.connections import ConnectionRegistry, ConnectionService, Lines
 from ai_buddy.service import ConversationService
 from supermarket.clock import new_id, utc_now
 from supermarket.config import ConfigurationError, settings
@@ -36,10 +36,10 @@ def connections() -> ConnectionService:
 
 
 @cache
-def switchboard() -> Switchboard:
+def connection_registry() -> ConnectionRegistry:
     from ai_buddy.repository import DynamoConnections
 
-    return Switchboard(connections(), DynamoConnections(utc_now), lines())
+    return ConnectionRegistry(connections(), DynamoConnections(utc_now), lines())
 
 
 @cache

@@ -20,7 +20,7 @@ from auth.schemas import (
 from supermarket.authentication import TOKEN_COOKIE, token_holder
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
-from supermarket.http import Answer, delete, get, post
+from supermarket.http import Response, delete, get, post
 from supermarket.request import Request
 from supermarket.schemas import Message
 from supermarket.tokens import LIFETIME
@@ -31,15 +31,15 @@ COOKIE_ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=Lax"
 
 
 @post("/api/auth/register", status=201)
-def register(body: Register) -> Answer:
+def register(body: Register) -> Response:
     user = wiring.registrar().register(body.registration(Role(body.role)))
     token = wiring.auth_service().sign_in(user)
     view = Registered(message="Welcome", user=UserView.of(user))
-    return Answer(view, cookies=[_cookie(token)])
+    return Response(view, cookies=[_cookie(token)])
 
 
 @post("/api/auth/login")
-def login(body: Login) -> Answer:
+def login(body: Login) -> Response:
     signed_in = wiring.auth_service().log_in(body.email, body.username, body.password)
     view = SignedIn(
         message="You are signed in",
@@ -47,20 +47,20 @@ def login(body: Login) -> Answer:
         access_token=signed_in.token,
         expires_in=LIFETIME_SECONDS,
     )
-    return Answer(view, cookies=[_cookie(signed_in.token)])
+    return Response(view, cookies=[_cookie(signed_in.token)])
 
 
 @get("/api/auth/logout", also=("POST /api/auth/logout",))
-def logout(request: Request) -> Answer:
+def logout(request: Request) -> Response:
     if holder := token_holder(request):
         wiring.auth_service().sign_out(holder.session_id, holder.user_id)
-    return Answer(Message(message="You are signed out"), cookies=[_no_cookie()])
+    return Response(Message(message="You are signed out"), cookies=[_no_cookie()])
 
 
 @post("/api/auth/logout-all")
-def logout_all(caller: Caller) -> Answer:
+def logout_all(caller: Caller) -> Response:
     wiring.auth_service().sign_out_everywhere(caller.user_id)
-    return Answer(Message(message="You are signed out everywhere"), cookies=[_no_cookie()])
+    return Response(Message(message="You are signed out everywhere"), cookies=[_no_cookie()])
 
 
 @post("/api/auth/password/forgot", status=202)
@@ -70,10 +70,10 @@ def forgot_password(body: LinkRequest) -> Message:
 
 
 @post("/api/auth/password/reset")
-def reset_password(body: PasswordReset) -> Answer:
+def reset_password(body: PasswordReset) -> Response:
     wiring.recovery().reset_password(body.token, body.password)
     view = Message(message="Your new password is set. Sign in with it.")
-    return Answer(view, cookies=[_no_cookie()])
+    return Response(view, cookies=[_no_cookie()])
 
 
 @post("/api/auth/password/change")

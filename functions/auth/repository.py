@@ -29,8 +29,9 @@ from auth.model import (
 )
 from supermarket.caller import Role
 from supermarket.clock import Clock, from_iso, iso
-from supermarket.dynamo.rows import Row, error_code, table
-from supermarket.dynamo.transaction import dynamo
+from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import error_code
 from supermarket.errors import Conflict, DomainError, FieldError
 from supermarket.transaction import Transaction
 
@@ -114,12 +115,12 @@ class DynamoAccounts:
 
     def add(self, account: Account, transaction: Transaction) -> None:
         user = account.user
-        writes = dynamo(transaction)
+        writes = DynamoTransaction.of(transaction)
         for field, pk in (("username", _username(user.username)), ("email", _email(user.email))):
             writes.put(
                 ClaimRow(pk, user_id=user.id),
                 condition=ClaimRow.pk.does_not_exist(),
-                refused=taken(field),
+                on_conflict=taken(field),
             )
         writes.put(_row(account), condition=UserRow.pk.does_not_exist())
 
@@ -136,7 +137,7 @@ class DynamoAccounts:
         return self._claimed(_username(username))
 
     def change(
-        self, before: Account, after: Account, transaction: Transaction, refused: DomainError
+        self, before: Account, after: Account, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         actions: list[Action] = []
         if after.password_hash != before.password_hash:
@@ -148,7 +149,9 @@ class DynamoAccounts:
             UserRow.email == before.user.email
         )
         row = UserRow(_user(before.user.id))
-        dynamo(transaction).update(row, actions, condition=unchanged, refused=refused)
+        DynamoTransaction.of(transaction).update(
+            row, actions, condition=unchanged, on_conflict=on_conflict
+        )
 
     def _claimed(self, pk: str) -> Account | None:
         try:
@@ -206,9 +209,11 @@ class DynamoLinks:
         ends = datetime.fromtimestamp(row.expires_at, UTC)
         return Link(token_digest, purpose, row.user_id, row.seal, ends)
 
-    def use_up(self, link: Link, transaction: Transaction, refused: DomainError) -> None:
+    def use_up(self, link: Link, transaction: Transaction, on_conflict: DomainError) -> None:
         row = LinkRow(_link(link.purpose, link.token_digest))
-        dynamo(transaction).delete(row, condition=LinkRow.pk.exists(), refused=refused)
+        DynamoTransaction.of(transaction).delete(
+            row, condition=LinkRow.pk.exists(), on_conflict=on_conflict
+        )
 
 
 class DynamoMailLimits:
@@ -218,19 +223,19 @@ class DynamoMailLimits:
         self._clock = clock
 
     def count(
-        self, purpose: Purpose, email: str, transaction: Transaction, refused: DomainError
+        self, purpose: Purpose, email: str, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         now = int(self._clock().timestamp())
         for stretch, at_most in MAILS_AT_MOST.items():
             seconds = int(stretch.total_seconds())
             window = now // seconds
             row = CounterRow(f"mails#{purpose}#{digest(email)}#{seconds}#{window}")
-            dynamo(transaction).update(
+            DynamoTransaction.of(transaction).update(
                 row,
                 # it is counted by the window in its key: TTL may delete late
                 [CounterRow.mails.add(1), CounterRow.expires_at.set((window + 1) * seconds)],
                 condition=CounterRow.mails.does_not_exist() | (CounterRow.mails < at_most),
-                refused=refused,
+                on_conflict=on_conflict,
             )
 
 

@@ -26,6 +26,8 @@ OUTCOMES = ("reminded", "passed_over", "skipped", "failed", "unfinished")
 class Overtaken(Conflict):
     """The cart was changed, or reminded of, since it was read."""
 
+    code = "OVERTAKEN"
+
 
 OVERTAKEN = Overtaken("Somebody else has changed this cart, or was reminded of it")
 

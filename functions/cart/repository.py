@@ -14,8 +14,13 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from cart.model import LIFETIME, MAX_ITEMS, Cart, CartLine
 from supermarket.clock import Clock, from_iso, iso
-from supermarket.dynamo.rows import Row, error_code, table
-from supermarket.dynamo.transaction import BUSY, dynamo, past_transactions
+from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import (
+    TRANSACTION_CONFLICT,
+    error_code,
+    retry_on_transaction_conflict,
+)
 from supermarket.errors import DomainError, Unavailable
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
@@ -109,12 +114,12 @@ class DynamoCarts:
     def clear(self, user_id: str) -> None:
         self._update(user_id, _nothing_in_it(), CartRow.user_id.exists())
 
-    def empty(self, cart: Cart, transaction: Transaction, refused: DomainError) -> None:
-        dynamo(transaction).update(
+    def empty(self, cart: Cart, transaction: Transaction, on_conflict: DomainError) -> None:
+        DynamoTransaction.of(transaction).update(
             CartRow(cart.user_id),
             [*_nothing_in_it(), *self._touched()],
             condition=CartRow.version == cart.version,
-            refused=refused,
+            on_conflict=on_conflict,
         )
 
     def waiting(self, unchanged_since: datetime) -> Iterator[Sequence[Cart]]:
@@ -131,15 +136,15 @@ class DynamoCarts:
         cart: Cart,
         reminded_at: datetime | None,
         transaction: Transaction,
-        refused: DomainError,
+        on_conflict: DomainError,
     ) -> None:
         # an order that has read the cart must still be able to empty it: its version stays
         reminded = [CartRow.reminded_at.set(iso(reminded_at))] if reminded_at else []
-        dynamo(transaction).update(
+        DynamoTransaction.of(transaction).update(
             CartRow(cart.user_id),
             [CartRow.waiting.remove(), *reminded],
             condition=(CartRow.version == cart.version) & CartRow.waiting.exists(),
-            refused=refused,
+            on_conflict=on_conflict,
         )
 
     def _update(self, user_id: str, actions: Sequence[Action], condition: Condition) -> Cart | None:
@@ -149,11 +154,11 @@ class DynamoCarts:
         changes = [*actions, *self._touched()]
         try:
             # an order may be emptying this very cart
-            past_transactions(lambda: row.update(changes, condition=alive & condition))
+            retry_on_transaction_conflict(lambda: row.update(changes, condition=alive & condition))
         except UpdateError as failure:
             if error_code(failure) == REFUSED:
                 return None
-            if error_code(failure) == BUSY:
+            if error_code(failure) == TRANSACTION_CONFLICT:
                 raise Unavailable("Your cart is being changed elsewhere. Try again.") from failure
             raise
         return _cart(row)

@@ -32,7 +32,7 @@ def _take(record: SQSRecord) -> None:
     try:
         _listen(SesEvent.model_validate_json(record.body))
     except Exception:
-        telemetry.logger.exception("reaction failed")
+        telemetry.logger.exception("event failed")
         raise
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from notification.model import Mail
 from notification.ports import Refused
 from supermarket import telemetry
-from supermarket.errors import NotYet
+from supermarket.errors import RetryLater
 
 SENDER_NAME = "Super-Market"
 UTF_8 = "UTF-8"
@@ -90,12 +90,12 @@ class StorefrontLinks:
         return f"{self._storefront}/{page}?token={quote(token, safe='')}" if token else None
 
 
-def _meaning(failure: ClientError) -> NotYet | Refused | None:
+def _meaning(failure: ClientError) -> RetryLater | Refused | None:
     """What SES's refusal means for the mail; None when it may be taken at the next try."""
     code = failure.response["Error"]["Code"]
     if code in FOR_A_WHILE:
         telemetry.count("MailsHeldBack", reason=code)
-        return NotYet(f"SES takes no more for now: {failure.response['Error']['Message']}")
+        return RetryLater(f"SES takes no more for now: {failure.response['Error']['Message']}")
     if code in FOR_GOOD:
         telemetry.count("MailsRefused", reason=code)
         return Refused(f"SES refuses this mail for good: {code}")

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from notification.model import Letter, Mail, Message
-from supermarket.errors import NotYet
+from supermarket.errors import RetryLater
 
 
-class BeingSent(NotYet):
+class BeingSent(RetryLater):
     """Somebody is sending this very mail, or died over it a moment ago. Look again in a moment."""
 
     def __init__(self, message_id: str) -> None:
@@ -39,8 +39,8 @@ class Post(Protocol):
     """Takes mails to people."""
 
     def send(self, mail: Mail) -> None:
-        """Raises when the mail was not taken; Refused when it never will be, NotYet when there were
-        too many before it.
+        """Send a mail. Raises Refused when it is rejected for good, RetryLater when too many were
+        sent before it, and other errors when a retry may succeed.
         """
 
 
@@ -87,7 +87,7 @@ class Allowance(Protocol):
     """How many mails one address may get."""
 
     def take(self, address: str) -> None:
-        """Use up one; NotYet when none is left."""
+        """Use up one; RetryLater when none is left."""
 
     def give_back(self, address: str) -> None:
         """The mail was not sent after all."""

@@ -22,9 +22,10 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 from notification.model import Message
 from notification.ports import BeingSent, MessagePage
 from supermarket.clock import Clock, from_iso, iso
-from supermarket.dynamo.rows import Row, error_code, table
+from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import Conflict, NotYet, Unavailable
+from supermarket.dynamo.writes import error_code
+from supermarket.errors import Conflict, RetryLater, Unavailable
 
 MESSAGE, ALLOWANCE, SUPPRESSED = "MESSAGE#", "ALLOWANCE#", "SUPPRESSED#"
 REMEMBERED_FOR = timedelta(days=365)
@@ -181,7 +182,7 @@ class DynamoMessages:
                 MessageRow(MESSAGE + message_id),
                 _reading(at),
                 condition=MessageRow.pk.exists(),
-                refused=Conflict(GONE),
+                on_conflict=Conflict(GONE),
             )
         transaction.commit()
 
@@ -202,7 +203,7 @@ class DynamoAllowance:
                 raise
             why = f"the address has had its {self._mails_per_hour} mails of this hour"
             now = self._clock()
-            raise NotYet(why, _hour(now) + HOUR - now) from None
+            raise RetryLater(why, _hour(now) + HOUR - now) from None
 
     def give_back(self, address: str) -> None:
         self._count(address, -1)

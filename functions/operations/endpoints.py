@@ -7,7 +7,7 @@ from operations import wiring
 from operations.schemas import HealthView, ReadinessView
 from supermarket import telemetry
 from supermarket.errors import NotFound
-from supermarket.http import Answer, MethodNotAllowed, get, unrouted
+from supermarket.http import MethodNotAllowed, Response, catch_all, get
 from supermarket.request import Request
 
 
@@ -17,16 +17,16 @@ def check_health() -> HealthView:
 
 
 @get("/readyz")
-def check_readiness() -> Answer:
+def check_readiness() -> Response:
     dependencies = wiring.readiness().check()
     for down in (found for found in dependencies if not found.ok):
         named = {"dependency": down.name, "fault": down.fault}
         telemetry.logger.error("dependency down", extra=named)
     view = ReadinessView.of(dependencies)
-    return Answer(view, status=None if view.status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE)
+    return Response(view, status=None if view.status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@unrouted()
+@catch_all()
 def refuse_unknown_route(request: Request) -> NoReturn:
     if methods := wiring.route_map().methods_of(request.path):
         raise MethodNotAllowed(methods)

@@ -1,9 +1,8 @@
-"""Lambdas that move events from the outbox to the bus: by its stream and, for what that missed,
-by the clock.
+"""The Lambdas that move events from the outbox to the bus: one reads the outbox's stream, the other
+sweeps up on a schedule what the stream missed.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -11,36 +10,29 @@ from operations import wiring
 from operations.model import Refusals, UnsentEvent, age_in_seconds
 from supermarket import telemetry
 from supermarket.clock import from_iso, new_id, utc_now
+from supermarket.streams import Change, Image, stream
 
 
-class NothingSent(RuntimeError):
-    """EventBridge took not one event of a batch: it is down, or closed to us."""
+@stream
+def relay_outbox(changes: Sequence[Change]) -> Collection[Change]:
+    """Send new outbox rows to the bus; returns those to retry.
 
-
-def relay_outbox(batch: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """New outbox rows in; the ones to be tried again out.
-
-    An event that can never be sent is not tried again here, where it would hold up those behind
-    it: it stays in the outbox, where the sweep finds it and an alarm tells of it. A batch of which
-    nothing was taken is an error of its own, so that alarms on errors hear of it.
+    An event that can never be sent is not retried here, where it would block those behind it: it
+    stays in the outbox, where the sweep counts it and an alarm reports it.
     """
-    telemetry.begin(new_id(), job="operations.relay_outbox")
-    # the template lets inserts through only; a deletion has no image to send
-    inserted = [record["dynamodb"] for record in batch["Records"] if _is_insert(record)]
-    events = {change["SequenceNumber"]: _event(change["NewImage"]) for change in inserted}
+    # the template's filter passes inserts only; a deletion has no image to send
+    events = {
+        change.sequence_number: _event(change.after)
+        for change in changes
+        if change.kind == "INSERT" and change.after
+    }
     refused = wiring.outbox_relay().send(events.values())
-    _tell(refused)
+    _log(refused)
     oldest = min((event.occurred_at for event in events.values()), default=None)
     telemetry.measure("RelayLag", age_in_seconds(oldest, utc_now()), MetricUnit.Seconds)
     telemetry.count("EventsRelayed", len(events) - len(refused))
-    failures = [
-        number
-        for number, event in events.items()
-        if event.id in refused and not refused[event.id].is_final
-    ]
-    if failures and len(failures) == len(events):
-        raise NothingSent(f"{len(failures)} events wait for another try")
-    return {"batchItemFailures": [{"itemIdentifier": number} for number in failures]}
+    retried = {number for number, event in events.items() if _may_be_sent_later(event, refused)}
+    return [change for change in changes if change.sequence_number in retried]
 
 
 def resend_unsent_events(_schedule: object, _context: object) -> None:
@@ -53,17 +45,17 @@ def resend_unsent_events(_schedule: object, _context: object) -> None:
     telemetry.logger.info("swept", extra={"found": backlog.found, "failed": backlog.failed})
 
 
-def _tell(refused: Refusals) -> None:
+def _log(refused: Refusals) -> None:
     for event_id, refusal in refused.items():
-        told = {"event_id": event_id, "reason": refusal.reason, "is_final": refusal.is_final}
-        telemetry.logger.error("event not sent", extra=told)
+        details = {"event_id": event_id, "reason": refusal.reason, "is_final": refusal.is_final}
+        telemetry.logger.error("event not sent", extra=details)
 
 
-def _is_insert(record: Mapping[str, Any]) -> bool:
-    return bool(record["eventName"] == "INSERT")
+def _may_be_sent_later(event: UnsentEvent, refused: Refusals) -> bool:
+    return event.id in refused and not refused[event.id].is_final
 
 
-def _event(image: Mapping[str, Mapping[str, str]]) -> UnsentEvent:
+def _event(image: Image) -> UnsentEvent:
     return UnsentEvent(
         id=image["eventId"]["S"],
         source=image["source"]["S"],

@@ -114,7 +114,7 @@ class Queue:
 
 
 class DeadLetterQueue(Queue):
-    """`LetterBox` behind a consumer's queue: events that its reactions failed for, every time."""
+    """`LetterBox` behind a consumer's queue: events that its handlers failed on, every time."""
 
     def __init__(self, consumer: str, url: str, goes_back_to: str) -> None:
         super().__init__(consumer, url)
@@ -223,7 +223,7 @@ class FailureLog:
             answer = client("logs").filter_log_events(
                 logGroupName=self._log_group,
                 startTime=int(since.timestamp() * 1000),
-                filterPattern='"reaction failed"',
+                filterPattern='"event failed"',
                 **more,
             )
             yield from (_parsed(event["message"]) for event in answer["events"])

@@ -283,7 +283,7 @@ class LetterBox(Protocol):
 
 
 type Reasons = Callable[[str, datetime], Mapping[str, str]]
-"""Why a consumer's reactions failed since a moment, by the event's id or the message's."""
+"""Why a consumer's event_handlers failed since a moment, by the event's id or the message's."""
 
 
 @dataclass

@@ -8,24 +8,24 @@ from supermarket.contracts import (
     PaymentRefunded,
     PaymentRefundProgressed,
 )
-from supermarket.events import Reactions
+from supermarket.events import EventHandlers
 
-reactions = Reactions("order")
+event_handlers = EventHandlers("order")
 
 
-@reactions.on(PaymentCompleted)
+@event_handlers.on(PaymentCompleted)
 def confirm_paid_order(event: PaymentCompleted, _metadata: Metadata) -> None:
     wiring.order_service().confirm(event.order_id)
 
 
-@reactions.on(PaymentRefunded)
+@event_handlers.on(PaymentRefunded)
 def close_what_was_given_back(event: PaymentRefunded, _metadata: Metadata) -> None:
     """A part of the money that went back leaves the order as it is."""
     if event.fully:
         wiring.order_service().refund(event.order_id)
 
 
-@reactions.on(PaymentRefundProgressed)
+@event_handlers.on(PaymentRefundProgressed)
 def note_what_goes_back(event: PaymentRefundProgressed, _metadata: Metadata) -> None:
     returns = Returns(event.refunded.money(), event.returning.money(), event.revision)
     wiring.order_service().follow_refunds(event.order_id, returns)

@@ -24,7 +24,7 @@ from order.model import (
 from order.service import Moved, OrderPage
 from supermarket.clock import from_iso, iso
 from supermarket.dynamo.rows import Row, table
-from supermarket.dynamo.transaction import dynamo
+from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
 
@@ -167,7 +167,9 @@ class DynamoOrders:
 
     def add(self, order: Order, transaction: Transaction) -> None:
         is_new = OrderRow.order_id.does_not_exist()
-        dynamo(transaction).put(_row(order), condition=is_new, refused=Moved(MOVED))
+        DynamoTransaction.of(transaction).put(
+            _row(order), condition=is_new, on_conflict=Moved(MOVED)
+        )
 
     def move(self, read: Order, moved: Order, transaction: Transaction) -> None:
         actions = [
@@ -203,8 +205,8 @@ class DynamoOrders:
     def _change(
         self, read: Order, actions: Sequence[Action], as_read: Condition, transaction: Transaction
     ) -> None:
-        dynamo(transaction).update(
-            OrderRow(read.id), actions, condition=as_read, refused=Moved(MOVED)
+        DynamoTransaction.of(transaction).update(
+            OrderRow(read.id), actions, condition=as_read, on_conflict=Moved(MOVED)
         )
 
 

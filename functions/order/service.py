@@ -56,9 +56,13 @@ ANNOUNCED: dict[OrderStatus, Callable[[Order], Event]] = {
 class Moved(Conflict):
     """The order is no longer as it was read: somebody else was faster."""
 
+    code = "MOVED"
+
 
 class Cancelled(Conflict):
     """The order is gone for good."""
+
+    code = "CANCELLED"
 
 
 class Expired(Cancelled):

@@ -11,7 +11,7 @@ from payment.schemas import (
     VerifyPayment,
 )
 from supermarket.caller import Caller, Role
-from supermarket.http import ANY_TYPE, Answer, get, post
+from supermarket.http import ANY_TYPE, Response, get, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.request import Request
 from supermarket.schemas import Message
@@ -61,9 +61,9 @@ def get_order_payment(orderId: str, caller: Caller) -> PaymentAnswer:
 @post("/api/payments/{paymentId}/refund", roles=ADMINS)
 def refund_payment(
     paymentId: str, body: RefundPayment, request: Request, caller: Caller
-) -> RefundAnswer | Answer:
+) -> RefundAnswer | Response:
     """Give a payment's money back, or a part of it."""
     key = IdempotencyKey.from_request(request, "refund_payment", caller.user_id)
     payment, refund = wiring.payment_service().refund(paymentId, body.amount, caller, key)
     answer = RefundAnswer.of(payment, refund)
-    return answer if refund.is_sent else Answer(answer, status=ACCEPTED)
+    return answer if refund.is_sent else Response(answer, status=ACCEPTED)

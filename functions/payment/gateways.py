@@ -48,6 +48,8 @@ NONSENSE = "Razorpay's answer makes no sense. Nothing was changed; try again."
 class TooSlow(Unavailable):
     """Razorpay took longer than a customer can wait; what it did in the end is unknown."""
 
+    code = "TOO_SLOW"
+
 
 class RazorpayApi:
     """`Razorpay` over HTTPS. Takes whatever gives it a client, since keys may change."""

@@ -15,9 +15,13 @@ from supermarket.transaction import Transaction
 class Overtaken(Conflict):
     """The payment is not what it was when it was read: somebody else was faster."""
 
+    code = "OVERTAKEN"
+
 
 class OrderGone(Conflict):
     """The order is cancelled, and will not come back."""
+
+    code = "ORDER_GONE"
 
 
 class OrderExpired(OrderGone):
@@ -27,13 +31,19 @@ class OrderExpired(OrderGone):
 class Refused(BadGateway):
     """Razorpay understood the request and said no."""
 
+    code = "REFUSED"
+
 
 class NotNow(Unavailable):
     """Razorpay says no for the time being: the very same request may be taken later."""
 
+    code = "NOT_NOW"
+
 
 class Nonsense(BadGateway):
     """Razorpay answered with something that cannot be what was asked for."""
+
+    code = "NONSENSE"
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,13 @@ type Check[R] = Callable[[R, "Report"], None]
 class OtherRun(Conflict):
     """Another run has moved the checkpoint: it goes on, this one stops."""
 
+    code = "OTHER_RUN"
+
 
 class FoundBefore(Conflict):
     """This drift was reported already."""
+
+    code = "FOUND_BEFORE"
 
 
 class Walk(StrEnum):

@@ -21,7 +21,7 @@ from payment.ports import Overtaken, Payments, Razorpay, Refused
 from supermarket import telemetry
 from supermarket.clock import Clock, NewId, is_id
 from supermarket.errors import BadGateway, Conflict, NotFound, Unavailable
-from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyTaken
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
 from supermarket.money import Money
 
 TRIES = 6
@@ -155,7 +155,7 @@ class Refunds:
                 self._changes.commit(
                     payment, after, "refund requested", by, self._remembering(key, refund.id)
                 )
-            except (Overtaken, KeyTaken):
+            except (Overtaken, KeyInUse):
                 continue
             return after, refund.id
         raise Conflict(BUSY)

@@ -33,7 +33,7 @@ from payment.ports import Overtaken
 from payment.reconciliation import Checkpoint, Drift, FoundBefore, OtherRun, Walk, place_of
 from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, table
-from supermarket.dynamo.transaction import DynamoTransaction, dynamo
+from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
 
@@ -242,7 +242,7 @@ class DynamoPayments:
         return {payment.razorpay_order_id: payment for payment in payments}
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
-        writes = dynamo(transaction)
+        writes = DynamoTransaction.of(transaction)
         for key in (_order_key(payment.order_id), _razorpay_key(payment.razorpay_order_id)):
             pointer = PointerRow(key, payment_id=payment.id)
             writes.put(pointer, PointerRow.pk.does_not_exist(), Overtaken(OVERTAKEN))
@@ -250,7 +250,7 @@ class DynamoPayments:
         writes.put(PaymentRow.of(payment), new, Overtaken(OVERTAKEN))
 
     def save(self, read: Payment, changed: Payment, transaction: Transaction) -> None:
-        writes = dynamo(transaction)
+        writes = DynamoTransaction.of(transaction)
         unchanged = PaymentRow.version == read.version
         row = PaymentRow.of(changed)
         writes.update(row, _changes(row), unchanged, Overtaken(OVERTAKEN))
@@ -335,7 +335,9 @@ class DynamoLedger:
             at=iso(entry.at),
         )
         # a put could replace a row, so it must be new
-        dynamo(transaction).put(row, EntryRow.pk.does_not_exist(), Overtaken(OVERTAKEN))
+        DynamoTransaction.of(transaction).put(
+            row, EntryRow.pk.does_not_exist(), Overtaken(OVERTAKEN)
+        )
 
     def of_payment(self, payment_id: str) -> tuple[Entry, ...]:
         rows = EntryRow.query(_payment_key(payment_id), consistent_read=True)
@@ -442,7 +444,9 @@ class DynamoFindings:
             order_id=drift.order_id,
             found_at=iso(drift.found_at),
         )
-        dynamo(transaction).put(row, DriftRow.pk.does_not_exist(), FoundBefore(FOUND_BEFORE))
+        DynamoTransaction.of(transaction).put(
+            row, DriftRow.pk.does_not_exist(), FoundBefore(FOUND_BEFORE)
+        )
 
 
 def _changes(row: PaymentRow) -> list[Action]:

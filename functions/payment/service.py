@@ -45,7 +45,7 @@ from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
 from supermarket.errors import Conflict, Invalid, NotFound, Unavailable
-from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyTaken
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
 from supermarket.transaction import BeginTransaction
 
 NOT_GENUINE = "The payment's signature is not valid"
@@ -58,6 +58,8 @@ PAID_ALREADY = "This order is paid"
 
 class Mismatch(Invalid):
     """An attempt is for another payment, or over other money."""
+
+    code = "MISMATCH"
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class PaymentService:
             payment = self._result_of(key)
             try:
                 ready = payment or self._readied(order_id, caller, key)
-            except (Overtaken, KeyTaken):
+            except (Overtaken, KeyInUse):
                 continue
             return Checkout(ready, self._keys().key_id)
         raise Conflict(BUSY)

@@ -33,8 +33,9 @@ from product.search import Document, Entry
 from product.words import PREFIX_LENGTH, Reach
 from supermarket import telemetry
 from supermarket.clock import from_iso, iso
-from supermarket.dynamo.rows import Row, error_code, table
-from supermarket.dynamo.transaction import dynamo
+from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import error_code
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
@@ -330,17 +331,19 @@ class DynamoProducts:
 
     def add(self, product: Product, transaction: Transaction) -> None:
         new = ProductRow.product_id.does_not_exist()
-        dynamo(transaction).put(ProductRow.of(product), condition=new)
+        DynamoTransaction.of(transaction).put(ProductRow.of(product), condition=new)
 
     def change(
-        self, before: Product, after: Product, transaction: Transaction, refused: DomainError
+        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         actions = _rewriting(before, after)
         latest = _is_latest(before)
-        dynamo(transaction).update(ProductRow(before.id), actions, latest, refused)
+        DynamoTransaction.of(transaction).update(
+            ProductRow(before.id), actions, latest, on_conflict
+        )
 
     def add_stock(
-        self, before: Product, after: Product, transaction: Transaction, refused: DomainError
+        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         added = after.stock - before.stock
         actions = [
@@ -351,10 +354,10 @@ class DynamoProducts:
             ProductRow.updated_at.set(iso(after.updated_at)),
         ]
         there = _is_latest(before) & (ProductRow.stock >= -added)
-        dynamo(transaction).update(ProductRow(before.id), actions, there, refused)
+        DynamoTransaction.of(transaction).update(ProductRow(before.id), actions, there, on_conflict)
 
     def withdraw(
-        self, product: Product, now: datetime, transaction: Transaction, refused: DomainError
+        self, product: Product, now: datetime, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         actions = [
             ProductRow.newest.remove(),
@@ -364,10 +367,12 @@ class DynamoProducts:
             ProductRow.revision.set(product.revision + 1),
         ]
         latest = _is_latest(product)
-        dynamo(transaction).update(ProductRow(product.id), actions, latest, refused)
+        DynamoTransaction.of(transaction).update(
+            ProductRow(product.id), actions, latest, on_conflict
+        )
 
     def take_stock(
-        self, product: Product, quantity: int, transaction: Transaction, refused: DomainError
+        self, product: Product, quantity: int, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         as_shown = (
             (ProductRow.stock >= quantity)
@@ -376,11 +381,13 @@ class DynamoProducts:
             & ProductRow.deleted_at.does_not_exist()
         )
         sold = [ProductRow.stock.add(-quantity), ProductRow.stock_revision.add(1), _changing()]
-        dynamo(transaction).update(ProductRow(product.id), sold, as_shown, refused)
+        DynamoTransaction.of(transaction).update(
+            ProductRow(product.id), sold, as_shown, on_conflict
+        )
 
     def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
         returned = [ProductRow.stock.add(quantity), ProductRow.stock_revision.add(1), _changing()]
-        dynamo(transaction).update(ProductRow(product_id), returned)
+        DynamoTransaction.of(transaction).update(ProductRow(product_id), returned)
 
     def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
         until = ProductRow.deleted_at <= iso(moment)

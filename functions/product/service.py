@@ -41,6 +41,8 @@ ATTEMPTS = 10
 class Outdated(Conflict):
     """The product was changed by somebody else since it was read."""
 
+    code = "OUTDATED"
+
 
 OUTDATED = Outdated("Somebody else changed this product at this very moment. Try again.")
 
@@ -61,26 +63,26 @@ class Products(Protocol):
         """Put a new product on sale."""
 
     def change(
-        self, before: Product, after: Product, transaction: Transaction, refused: DomainError
+        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         """Write what differs; stock is written as counted if `after` differs in it. Refused when
         `before` is no longer the latest revision.
         """
 
     def add_stock(
-        self, before: Product, after: Product, transaction: Transaction, refused: DomainError
+        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         """Move the stock by the difference of the two, whatever was sold in between. Refused when
         there is not enough, or `before` is no longer the latest revision.
         """
 
     def withdraw(
-        self, product: Product, now: datetime, transaction: Transaction, refused: DomainError
+        self, product: Product, now: datetime, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         """Take a product off sale for good; refused unless it is still this revision."""
 
     def take_stock(
-        self, product: Product, quantity: int, transaction: Transaction, refused: DomainError
+        self, product: Product, quantity: int, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         """Lower the stock if it is there, the price is still this one, and it is on sale."""
 
@@ -223,12 +225,12 @@ class ProductService:
             self.pictures.discard(product.images)
 
     def take_stock(
-        self, product: Product, quantity: int, transaction: Transaction, refused: DomainError
+        self, product: Product, quantity: int, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         """Add to `transaction`: the stock goes down, if there is enough of it, the price is still
         `product.price`, and the product is on sale.
         """
-        self.products.take_stock(product, quantity, transaction, refused)
+        self.products.take_stock(product, quantity, transaction, on_conflict)
 
     def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
         """Add to `transaction`: the stock goes up, whatever became of the product."""

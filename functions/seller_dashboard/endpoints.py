@@ -21,7 +21,7 @@ from seller_dashboard.schemas import (
 )
 from supermarket.caller import Caller, Role
 from supermarket.clock import utc_now
-from supermarket.http import Answer, get
+from supermarket.http import Response, get
 from supermarket.schemas import Page
 from supermarket.wiring import cursors
 
@@ -81,7 +81,7 @@ def list_seller_customers(page: Page, caller: Caller) -> SellerCustomersView:
 
 
 @get("/api/seller/dashboard/{sheet}/export", roles=SELLERS)
-def export_seller_list(sheet: str, query: DaysAndCursor, caller: Caller) -> Answer:
+def export_seller_list(sheet: str, query: DaysAndCursor, caller: Caller) -> Response:
     """Where there is more than one sheet of a list, `Link` tells of the next, as lists do of pages;
     and the name of the file, that it is a part.
     """
@@ -91,7 +91,7 @@ def export_seller_list(sheet: str, query: DaysAndCursor, caller: Caller) -> Answ
     following = _sealed(found.next, purpose)
     part = "-part" if following or after else ""
     name = f"{sheet}-{period.first}-{period.last}{part}.csv"
-    return Answer(found.text, headers=_headers(sheet, name, period, following))
+    return Response(found.text, headers=_headers(sheet, name, period, following))
 
 
 def _headers(sheet: str, name: str, period: Period, following: str | None) -> dict[str, str]:

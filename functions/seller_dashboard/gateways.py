@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from operations.service import Replays
 
 CONSUMER = "seller_dashboard"
-HANDLER = "seller_dashboard.listeners.reactions"
+HANDLER = "seller_dashboard.listeners.event_handlers"
 VISIBLE = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed")
 IN_HAND = ("ApproximateNumberOfMessagesNotVisible",)
 ENABLED, DISABLED = "Enabled", "Disabled"

@@ -44,48 +44,48 @@ from supermarket.contracts import (
     StockRanLow,
     UserRegistered,
 )
-from supermarket.events import Reactions
+from supermarket.events import EventHandlers
 from supermarket.money import Money
 
-reactions = Reactions("seller_dashboard")
+event_handlers = EventHandlers("seller_dashboard")
 
 
-@reactions.on(UserRegistered)
+@event_handlers.on(UserRegistered)
 def meet_new_seller(event: UserRegistered, metadata: Metadata) -> None:
     if event.role == "seller":
         _introduce(Seller(event.user_id, event.email, event.first_name), metadata)
 
 
-@reactions.on(ProductCreated)
+@event_handlers.on(ProductCreated)
 def list_new_product(event: ProductCreated, metadata: Metadata) -> None:
     _introduce(_seller(event.seller), metadata)
     wiring.bookkeeping().learn_of_product(_product(event))
 
 
-@reactions.on(ProductUpdated)
+@event_handlers.on(ProductUpdated)
 def revise_product(event: ProductUpdated, metadata: Metadata) -> None:
     _introduce(_seller(event.seller), metadata)
     wiring.bookkeeping().learn_of_product(_product(event))
 
 
-@reactions.on(ProductDeleted)
+@event_handlers.on(ProductDeleted)
 def take_product_off_sale(event: ProductDeleted, _metadata: Metadata) -> None:
     deleted = Product(event.seller_id, event.product_id, is_deleted=True)
     wiring.bookkeeping().learn_of_product(deleted)
 
 
-@reactions.on(StockRanLow)
+@event_handlers.on(StockRanLow)
 def note_low_stock(event: StockRanLow, metadata: Metadata) -> None:
     _introduce(_seller(event.seller), metadata)
     wiring.bookkeeping().learn_of_product(_stocked(event.seller.user_id, event))
 
 
-@reactions.on(StockMoved)
+@event_handlers.on(StockMoved)
 def note_moved_stock(event: StockMoved, _metadata: Metadata) -> None:
     wiring.bookkeeping().learn_of_product(_stocked(event.seller_id, event))
 
 
-@reactions.on(OrderPlaced)
+@event_handlers.on(OrderPlaced)
 def record_placed_order(event: OrderPlaced, _metadata: Metadata) -> None:
     wiring.bookkeeping().learn(
         Order(
@@ -98,7 +98,7 @@ def record_placed_order(event: OrderPlaced, _metadata: Metadata) -> None:
     )
 
 
-@reactions.on(OrderConfirmed)
+@event_handlers.on(OrderConfirmed)
 def count_confirmed_order(event: OrderConfirmed, _metadata: Metadata) -> None:
     wiring.bookkeeping().learn(
         Order(
@@ -111,21 +111,21 @@ def count_confirmed_order(event: OrderConfirmed, _metadata: Metadata) -> None:
     )
 
 
-@reactions.on(OrderShipped)
+@event_handlers.on(OrderShipped)
 def mark_as_on_its_way(event: OrderShipped, _metadata: Metadata) -> None:
     progress = Progress(SaleStatus.SHIPPED, event.shipped_at)
     shipped = Order(event.order_id, purchase=_purchase(event), progress=progress, is_paid=True)
     wiring.bookkeeping().learn(shipped)
 
 
-@reactions.on(OrderDelivered)
+@event_handlers.on(OrderDelivered)
 def mark_as_arrived(event: OrderDelivered, _metadata: Metadata) -> None:
     progress = Progress(SaleStatus.DELIVERED, event.delivered_at)
     delivered = Order(event.order_id, purchase=_purchase(event), progress=progress, is_paid=True)
     wiring.bookkeeping().learn(delivered)
 
 
-@reactions.on(OrderCancelled)
+@event_handlers.on(OrderCancelled)
 def take_out_cancelled_order(event: OrderCancelled, _metadata: Metadata) -> None:
     wiring.bookkeeping().learn(
         Order(
@@ -138,28 +138,28 @@ def take_out_cancelled_order(event: OrderCancelled, _metadata: Metadata) -> None
     )
 
 
-@reactions.on(OrderAddressChanged)
+@event_handlers.on(OrderAddressChanged)
 def note_changed_address(event: OrderAddressChanged, _metadata: Metadata) -> None:
     moved = Destination(_address(event.shipping_address), event.changed_at)
     wiring.bookkeeping().learn(Order(event.order_id, destination=moved))
 
 
-@reactions.on(PaymentInitiated)
+@event_handlers.on(PaymentInitiated)
 def note_open_payment(event: PaymentInitiated, _metadata: Metadata) -> None:
     wiring.bookkeeping().learn(_paid(event, PaymentStatus.PENDING, event.initiated_at))
 
 
-@reactions.on(PaymentCompleted)
+@event_handlers.on(PaymentCompleted)
 def note_completed_payment(event: PaymentCompleted, _metadata: Metadata) -> None:
     wiring.bookkeeping().learn(_paid(event, PaymentStatus.COMPLETED, event.completed_at))
 
 
-@reactions.on(PaymentFailed)
+@event_handlers.on(PaymentFailed)
 def note_failed_payment(event: PaymentFailed, _metadata: Metadata) -> None:
     wiring.bookkeeping().learn(_paid(event, PaymentStatus.FAILED, event.failed_at))
 
 
-@reactions.on(PaymentRefunded)
+@event_handlers.on(PaymentRefunded)
 def note_returned_money(event: PaymentRefunded, _metadata: Metadata) -> None:
     """What was given back in part is a payment that has arrived still; what was paid once too
     often was never a sale.

@@ -20,6 +20,8 @@ MAX_DAYS = 366
 class Overtaken(Conflict):
     """Somebody else moved the same thing between our reading and our writing: read it again."""
 
+    code = "OVERTAKEN"
+
 
 class Ranked(Protocol):
     """A piece of news that gives way to one of a higher rank."""

@@ -26,6 +26,8 @@ type Tell = Callable[[str], None]
 class LeaseLost(Conflict):
     """Another rebuild took this one for dead, and has begun."""
 
+    code = "LEASE_LOST"
+
 
 class Projections(Protocol):
     """The rows that are nobody's own word."""

@@ -36,6 +36,8 @@ WEEK = timedelta(days=7)
 class ToldBefore(Conflict):
     """This seller's report of this week was told by another run."""
 
+    code = "TOLD_BEFORE"
+
 
 TOLD_BEFORE = ToldBefore("This week was reported before")
 

@@ -66,8 +66,9 @@ from seller_dashboard.upkeep import Reached
 from supermarket import telemetry
 from supermarket.clock import Clock, from_iso
 from supermarket.config import table_name
-from supermarket.dynamo.rows import Row, database, error_code, table
-from supermarket.dynamo.transaction import dynamo, past_transactions
+from supermarket.dynamo.rows import Row, database, table
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import error_code, retry_on_transaction_conflict
 from supermarket.errors import Conflict, DomainError, Unavailable
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
@@ -82,7 +83,7 @@ LEASE_LASTS = timedelta(minutes=5)  # longer than a listener takes to stop or to
 UNITS, MINOR = "units#", "minor#"
 AFTER_ALL = "~"
 REFUSED = "ConditionalCheckFailedException"
-SALES = table_name("sales")
+SALES = "sales"
 DELETED_AT_ONCE = 25  # DynamoDB takes no more in a batch
 
 
@@ -316,24 +317,26 @@ class DynamoSales:
         return _sale(row)
 
     def save(
-        self, sale: Sale, known: Sale | None, transaction: Transaction, refused: DomainError
+        self, sale: Sale, known: Sale | None, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         unchanged = _unchanged(SaleRow.version, known.version if known else 0)
-        dynamo(transaction).put(_sale_row(sale), condition=unchanged, refused=refused)
+        DynamoTransaction.of(transaction).put(
+            _sale_row(sale), condition=unchanged, on_conflict=on_conflict
+        )
         if share := sale.payment_share:
             row = PaymentRow(_seller(sale.seller_id), PAYMENT + share.position, share=share)
-            dynamo(transaction).put(row)
+            DynamoTransaction.of(transaction).put(row)
         if known is None:
             seller = _seller(sale.seller_id)
-            dynamo(transaction).put(RegisterRow(f"{DAY}{sale.day}", seller))
+            DynamoTransaction.of(transaction).put(RegisterRow(f"{DAY}{sale.day}", seller))
 
     def count(self, sale: Sale, change: DayTotals, transaction: Transaction) -> None:
         seller = _seller(sale.seller_id)
         day = DayRow(seller, _day_key(change))
-        dynamo(transaction).update(day, list(_day_changes(change)))
+        DynamoTransaction.of(transaction).update(day, list(_day_changes(change)))
         titles = {line.product_id: line.title for line in sale.lines}
         for product_id, sold in change.products.items():
-            dynamo(transaction).update(
+            DynamoTransaction.of(transaction).update(
                 _product_row(sale.seller_id, product_id),
                 [
                     ProductRow.sold_as.set(titles[product_id]),
@@ -344,7 +347,9 @@ class DynamoSales:
         if change.orders or change.sold:
             customer = CustomerRow(seller, CUSTOMER + sale.customer.id)
             spent = Path(MINOR + change.currency).add(change.sold.revenue.minor)
-            dynamo(transaction).update(customer, [CustomerRow.orders.add(change.orders), spent])
+            DynamoTransaction.of(transaction).update(
+                customer, [CustomerRow.orders.add(change.orders), spent]
+            )
 
     def meet(self, sale: Sale) -> None:
         known = CustomerRow.last_order
@@ -394,10 +399,10 @@ class DynamoSales:
         return [_day_totals(row) for row in rows]
 
     def replace_sums(
-        self, seller_id: str, sums: DayTotals, transaction: Transaction, refused: DomainError
+        self, seller_id: str, sums: DayTotals, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         unchanged = _unchanged(DayRow.version, sums.version)
-        dynamo(transaction).put(_day_row(seller_id, sums), unchanged, refused)
+        DynamoTransaction.of(transaction).put(_day_row(seller_id, sums), unchanged, on_conflict)
 
 
 class DynamoCatalogue:
@@ -504,9 +509,9 @@ class DynamoRebuilds:
             telemetry.logger.error("the dashboards were left half made: run the rebuild again")
         return is_at_work or bool(row.incomplete)
 
-    def forbid(self, transaction: Transaction, refused: DomainError) -> None:
+    def forbid(self, transaction: Transaction, on_conflict: DomainError) -> None:
         none_at_work = _nobody_holds_it(self._clock()) & RebuildRow.incomplete.does_not_exist()
-        dynamo(transaction).require(RebuildRow(), none_at_work, refused)
+        DynamoTransaction.of(transaction).condition_check(RebuildRow(), none_at_work, on_conflict)
 
 
 class DynamoLease:
@@ -573,11 +578,11 @@ class DynamoReports:
         return {row.id.rpartition("#")[2] for row in ReportRow.batch_get(keys)}
 
     def claim(
-        self, week: Week, seller_id: str, transaction: Transaction, refused: DomainError
+        self, week: Week, seller_id: str, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         ends = int((self._clock() + REPORTS_KEPT_FOR).timestamp())
         row = ReportRow(_report_key(week, seller_id), expires_at=ends)
-        dynamo(transaction).put(row, ReportRow.id.does_not_exist(), refused)
+        DynamoTransaction.of(transaction).put(row, ReportRow.id.does_not_exist(), on_conflict)
 
 
 def _report_key(week: Week, seller_id: str) -> str:
@@ -589,7 +594,7 @@ class DynamoProjections:
 
     def rows(self) -> Iterator[Item]:
         pages = database().client.get_paginator("scan")
-        for page in pages.paginate(TableName=SALES, ConsistentRead=True):
+        for page in pages.paginate(TableName=table_name(SALES), ConsistentRead=True):
             yield from page["Items"]
 
     def drop(self) -> Iterator[int]:
@@ -597,7 +602,7 @@ class DynamoProjections:
         dropped = 0
         keys = ({"pk": row["pk"], "sk": row["sk"]} for row in self.rows())
         for some in batched(keys, DELETED_AT_ONCE, strict=False):
-            left = {SALES: [{"DeleteRequest": {"Key": key}} for key in some]}
+            left = {table_name(SALES): [{"DeleteRequest": {"Key": key}} for key in some]}
             while left:
                 yield dropped
                 answer = client.batch_write_item(RequestItems=left)
@@ -667,7 +672,7 @@ def _unchanged(version: NumberAttribute, known: int) -> Condition:
 def _update_if(condition: Condition, row: Row, actions: Sequence[Action]) -> bool:
     """Whether the condition held."""
     try:
-        past_transactions(lambda: row.update(list(actions), condition=condition))
+        retry_on_transaction_conflict(lambda: row.update(list(actions), condition=condition))
     except UpdateError as refused:
         if error_code(refused) != REFUSED:
             raise

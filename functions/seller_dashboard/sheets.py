@@ -43,6 +43,8 @@ DAYS = ("date", "currency", "placed", "paid", "orders", "sales", "revenue", "ref
 class TooLong(Invalid):
     """More rows than one answer has room for."""
 
+    code = "TOO_LONG"
+
 
 @dataclass(frozen=True)
 class Sheet:

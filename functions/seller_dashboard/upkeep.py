@@ -15,6 +15,8 @@ EVERYBODY = "~"  # sorts after every seller
 class BeingRebuilt(Conflict):
     """The books are being made anew, or were left half made: nothing in them can be relied on."""
 
+    code = "BEING_REBUILT"
+
 
 BEING_REBUILT = BeingRebuilt("The books are being made anew")
 

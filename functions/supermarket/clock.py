@@ -29,7 +29,7 @@ def is_id(text: str) -> bool:
     return re.fullmatch(ID_PATTERN, text) is not None
 
 
-def made_at(id_: str) -> datetime:
+def creation_time(id_: str) -> datetime:
     """When an id was made."""
     return ULID.from_str(id_).datetime
 

@@ -18,7 +18,7 @@ type Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 _NAME_AND_VERSION = re.compile(r"(\w+?)(?:V(\d+))?")
 
 
-class Fact(BaseModel):
+class ContractModel(BaseModel):
     """Immutable, camelCase on the wire; unknown fields are ignored, so that producers may add
     some.
     """
@@ -32,7 +32,7 @@ class Fact(BaseModel):
     )
 
 
-class Metadata(Fact):
+class Metadata(ContractModel):
     """What every event carries besides its data."""
 
     event_id: str
@@ -42,7 +42,7 @@ class Metadata(Fact):
     causation_id: str | None = None
 
 
-class Event(Fact):
+class Event(ContractModel):
     """Base of all events. The class name is the detail-type; from its second version on, an event
     bears the number at the end: `OrderPlacedV2` is version 2 of `OrderPlaced`. The first field is
     the id of what it is a fact about.
@@ -52,7 +52,7 @@ class Event(Fact):
     NAME: ClassVar[str]
     VERSION: ClassVar[int]
     PUBLIC: ClassVar[bool] = False  # meant for others than the platform's own domains
-    TOLD: ClassVar[bool] = True  # False once its producer tells a newer version alone
+    DEPRECATED: ClassVar[bool] = False  # True once its producer emits only a newer version
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -60,14 +60,14 @@ class Event(Fact):
         cls.NAME, cls.VERSION = name, int(number or 1)
 
 
-class Envelope(Fact):
+class Envelope(ContractModel):
     """An event as it stands in the `detail` of an EventBridge event."""
 
     metadata: Metadata
     data: dict[str, Any]
 
 
-class Amount(Fact):
+class Amount(ContractModel):
     """Money on the wire: an integer of minor units and its currency."""
 
     minor: int
@@ -81,7 +81,7 @@ class Amount(Fact):
         return Money(self.minor, self.currency)
 
 
-class Recipient(Fact):
+class Recipient(ContractModel):
     """Whom a mail about this goes to, so that notification reads no other domain's table."""
 
     user_id: str
@@ -89,7 +89,7 @@ class Recipient(Fact):
     first_name: str
 
 
-class OrderLine(Fact):
+class OrderLine(ContractModel):
     """One line of an order, as it was bought."""
 
     product_id: str
@@ -100,7 +100,7 @@ class OrderLine(Fact):
     line_total: Amount
 
 
-class Address(Fact):
+class Address(ContractModel):
     """Where an order goes."""
 
     street: str
@@ -204,7 +204,7 @@ class StockMoved(Event):
     stock_revision: int = Field(ge=0)
 
 
-class CartLine(Fact):
+class CartLine(ContractModel):
     """One line of a cart, at the price it was added at."""
 
     product_id: str
@@ -369,7 +369,7 @@ class PaymentRefundProgressed(Event):
     progressed_at: Moment
 
 
-class SalesOfDay(Fact):
+class SalesOfDay(ContractModel):
     """What one day brought; `revenue` has an amount per currency that had sales."""
 
     day: date
@@ -377,7 +377,7 @@ class SalesOfDay(Fact):
     revenue: list[Amount]
 
 
-class SalesOfProduct(Fact):
+class SalesOfProduct(ContractModel):
     """What one product brought in a period."""
 
     product_id: str
@@ -386,7 +386,7 @@ class SalesOfProduct(Fact):
     revenue: list[Amount]
 
 
-class LowStock(Fact):
+class LowStock(ContractModel):
     """A product that will soon be sold out."""
 
     product_id: str

@@ -1,35 +1,41 @@
-"""What can go wrong, in the words of the shop.
+"""The errors that callers see.
 
-DomainError                 a rule or a fact of the shop stands in the way
-├── Invalid                 the input itself is wrong                              -> 400
-├── Unauthenticated         nobody is signed in, or the proof of it is no good     -> 401
-├── Forbidden               signed in, but not allowed                             -> 403
-├── NotFound                no such thing, or not the caller's to know of          -> 404
-├── Conflict                the present state does not permit it                   -> 409
-├── RuleViolated            understood, but against a rule that holds at all times -> 422
-├── TooMany                 more in a time than anybody may                        -> 429
-└── Unavailable             something this depends on is down; try again           -> 503
-    └── BadGateway          a third party answered with nonsense or an error       -> 502
+DomainError                 a rule or the state of the shop does not permit the request
+├── Invalid                 the input is malformed or breaks a rule of form       -> 400
+├── Unauthenticated         no session, or invalid credentials                    -> 401
+├── Forbidden               signed in, but not allowed                            -> 403
+├── NotFound                no such thing, or not visible to the caller           -> 404
+├── Conflict                the present state does not permit it                  -> 409
+│   └── StaleWrite          changed between read and write (supermarket.retry)    -> 409
+├── RuleViolated            well-formed, but against a standing rule              -> 422
+├── TooMany                 a rate limit is exceeded                              -> 429
+└── Unavailable             a dependency does not answer; try again               -> 503
+    └── BadGateway          a third party answered with an error or nonsense      -> 502
 
-`supermarket.http` holds the one table that turns these into HTTP; nothing else knows a status code.
+`code` is the stable name of an error for programs; clients receive it on HTTP and on the socket.
+`supermarket.http` holds the one table that maps errors to HTTP statuses.
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
 class FieldError:
-    """One field (or order line) that is at fault, and why. Never holds the submitted value."""
+    """A field or order line at fault: what is wrong with it, and a stable code for programs. Never
+    holds the submitted value.
+    """
 
     field: str
     message: str
+    code: str = "INVALID"
 
 
 class DomainError(Exception):
-    """Carries a message meant for the caller's eyes, and the fields at fault where there are
-    any.
-    """
+    """An error with a message for the caller and, where there are any, the fields at fault."""
+
+    code: ClassVar[str] = "ERROR"
 
     def __init__(self, message: str, errors: tuple[FieldError, ...] = ()) -> None:
         super().__init__(message)
@@ -40,31 +46,43 @@ class DomainError(Exception):
 class Invalid(DomainError):
     """The input is malformed or breaks a rule of form."""
 
+    code = "INVALID"
+
 
 class Unauthenticated(DomainError):
-    """No session, an expired or revoked one, or credentials that do not fit."""
+    """There is no session, it has expired or was revoked, or the credentials are wrong."""
+
+    code = "UNAUTHENTICATED"
 
 
 class Forbidden(DomainError):
-    """The caller is known and may not do this."""
+    """The caller is known and not allowed to do this."""
+
+    code = "FORBIDDEN"
 
 
 class NotFound(DomainError):
-    """There is no such thing, or the caller has no business knowing."""
+    """There is no such thing, or the caller may not see it."""
+
+    code = "NOT_FOUND"
 
 
 class Conflict(DomainError):
-    """The present state of things does not permit it."""
+    """The present state does not permit the request."""
+
+    code = "CONFLICT"
 
 
 class RuleViolated(DomainError):
-    """A request that is well-formed but breaks a standing rule, such as a reused idempotency
-    key.
-    """
+    """The request is well-formed but breaks a standing rule, such as a reused idempotency key."""
+
+    code = "RULE_VIOLATED"
 
 
 class TooMany(DomainError):
-    """More of it in a time than anybody may; in `retry_after` seconds there is room again."""
+    """A rate limit is exceeded; a request after `retry_after` seconds may pass."""
+
+    code = "TOO_MANY"
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -72,19 +90,22 @@ class TooMany(DomainError):
 
 
 class Unavailable(DomainError):
-    """Something this use case depends on does not answer; trying again later may work."""
+    """A dependency does not answer; a later request may succeed."""
+
+    code = "UNAVAILABLE"
 
 
 class BadGateway(Unavailable):
-    """A third party answered, but with an error or with something that makes no sense."""
+    """A third party answered with an error or with an invalid response."""
+
+    code = "BAD_GATEWAY"
 
 
-class NotYet(Exception):
-    """A reaction to an event can act only later: its queue brings the event again after `wait` or,
-    where nobody knows when, after a while that grows with every attempt. Nothing of this ever
-    reaches a caller.
+class RetryLater(Exception):
+    """An event can be handled only later: its queue delivers it again after `wait` or, without
+    one, after a delay that grows with each attempt. Never reaches a client.
     """
 
-    def __init__(self, why: str, wait: timedelta | None = None) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, wait: timedelta | None = None) -> None:
+        super().__init__(reason)
         self.wait = wait

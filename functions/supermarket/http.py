@@ -1,12 +1,11 @@
-"""The HTTP edge: a typed function becomes a Lambda, and all that is equal for every endpoint
-happens here.
+"""The HTTP edge: a typed function becomes a Lambda.
 
     @post("/api/orders", status=201, roles={Role.USER})
-    def create_order(body: PlaceOrder, caller: Caller) -> OrderAnswer: ...
+    def create_order(body: PlaceOrder, caller: Caller) -> OrderResponse: ...
 
 A parameter is filled by its type: a `Body` from the JSON body, a `Query` from the query string,
-`Caller` with whoever is signed in, `Request` with the request itself, and a `str` that bears the
-name of a path parameter with that.
+`Caller` with the signed-in person, `Request` with the request itself, and a `str` with the path
+parameter of the same name.
 """
 
 import time
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, get_type_hints
+from typing import Any, TypedDict, Unpack, get_type_hints
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ValidationError
@@ -41,11 +40,11 @@ from supermarket.schemas import Body, Query
 
 JSON = "application/json"
 ANY_TYPE = "*/*"
-NO_FIELDS = b"{}"  # what a request without a body says
+EMPTY_OBJECT = b"{}"  # a request without a body has no fields
 MAX_JSON_BYTES = 64 * 1024
-MAX_PAYLOAD_BYTES = 10 * 1024 * 1024  # API Gateway lets no more through
+MAX_PAYLOAD_BYTES = 10 * 1024 * 1024  # the limit of API Gateway
 MAX_FIELD_NAME = 80
-MAX_PATH_PARAMETER = 128  # no id is longer, and no key of a table takes much more
+MAX_PATH_PARAMETER = 128  # ids are shorter, and keys of tables have a limit
 
 STATUS_OF: dict[type[DomainError], HTTPStatus] = {
     Invalid: HTTPStatus.BAD_REQUEST,
@@ -66,22 +65,29 @@ SECURITY_HEADERS = {
 }
 
 PRIVATE = "no-store"
-NO_ANSWER = "Something that the shop needs does not answer. Try again."
+INTERNAL_ERROR = "INTERNAL"
+DEPENDENCY_DOWN = "A service that this request needs does not answer. Try again later."
 
 
 class PayloadTooLarge(Invalid):
-    """The body is larger than the route takes."""
+    """The body is larger than the route accepts."""
+
+    code = "PAYLOAD_TOO_LARGE"
 
 
 class UnsupportedMediaType(Invalid):
-    """The body is of a kind that the route does not read."""
+    """The body has a media type that the route does not accept."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
 
 
 class MethodNotAllowed(Invalid):
-    """The path exists, but not with this method; `allowed` are those that it has."""
+    """The path exists, but not with this method; `allowed` are the methods that it has."""
+
+    code = "METHOD_NOT_ALLOWED"
 
     def __init__(self, allowed: Iterable[str]) -> None:
-        super().__init__("This path does not take that method")
+        super().__init__("Method not allowed")
         self.allowed = tuple(allowed)
 
 
@@ -93,9 +99,9 @@ STATUS_OF |= {
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A view together with what else the response needs; an endpoint may return a bare view
-    instead. Text is sent as it is, under the content type that the headers name.
+class Response:
+    """A view with cookies, headers or a status; an endpoint may return a bare view instead. Text
+    is sent unchanged, with the content type that the headers name.
     """
 
     view: BaseModel | str
@@ -104,14 +110,14 @@ class Answer:
     status: int | None = None
 
 
-type Route = Callable[..., BaseModel | Answer]
+type Route = Callable[..., BaseModel | Response]
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One HTTP Lambda. `function` is the plain function, for tests and for reading.
+    """One HTTP Lambda. `function` is the undecorated function, for tests.
 
-    `also` names further routes that lead here, as `POST /api/auth/logout`.
+    `also` lists further routes of the same Lambda, such as `POST /api/auth/logout`.
     """
 
     function: Route
@@ -134,8 +140,8 @@ class Endpoint:
         except DomainError as error:
             response = self._refusal(request, error)
         except (BotoCoreError, ClientError, PynamoDBException):
-            telemetry.logger.exception("AWS does not do its part")
-            response = self._refusal(request, Unavailable(NO_ANSWER))
+            telemetry.logger.exception("AWS call failed")
+            response = self._refusal(request, Unavailable(DEPENDENCY_DOWN))
         except Exception:
             telemetry.logger.exception("unexpected error")
             response = self._failure(request)
@@ -148,25 +154,25 @@ class Endpoint:
 
     @property
     def routes(self) -> tuple[str, ...]:
-        """Every route that leads here, as `GET /api/cart`."""
+        """All routes of this Lambda, such as `GET /api/cart`."""
         return (f"{self.method} {self.path}", *self.also)
 
     def _answer(self, request: Request) -> dict[str, Any]:
         arguments = {name: bind(request) for name, bind in self._binders.items()}
         result = self.function(**arguments)
-        answer = result if isinstance(result, Answer) else Answer(result)
+        response = result if isinstance(result, Response) else Response(result)
         return self._response(
             request,
-            answer.status or self.status,
-            _text(answer.view),
-            {"cache-control": self.cache_control, **answer.headers},
-            answer.cookies,
+            response.status or self.status,
+            _text(response.view),
+            {"cache-control": self.cache_control, **response.headers},
+            response.cookies,
         )
 
     @cached_property
     def _binders(self) -> dict[str, Callable[[Request], Any]]:
-        """What fills each parameter; the caller's comes first, so that strangers learn nothing
-        else.
+        """Map each parameter to the function that fills it. The caller's comes first: a request
+        without a session is refused before its body is examined.
         """
         hints = get_type_hints(self.function)
         hints.pop("return", None)
@@ -180,11 +186,11 @@ class Endpoint:
             return self._checked
         if issubclass(hint, Body):
             return lambda request: _validated(
-                lambda: hint.model_validate_json(self._checked(request).body or NO_FIELDS)
+                lambda: hint.model_validate_json(self._checked(request).body or EMPTY_OBJECT)
             )
         if issubclass(hint, Query):
             return lambda request: _validated(lambda: hint.model_validate(request.query))
-        return lambda request: _short(request.path_parameters[name])
+        return lambda request: _path_parameter(request.path_parameters[name])
 
     def _caller(self, request: Request) -> Caller:
         caller = authenticate(request)
@@ -193,7 +199,7 @@ class Endpoint:
         return caller
 
     def _checked(self, request: Request) -> Request:
-        """The request, if its body is of a kind and a size that this endpoint takes."""
+        """Return the request if its body has an accepted media type and size."""
         if len(request.body) > self.max_body:
             raise PayloadTooLarge(f"The body is larger than {self.max_body} bytes")
         known = ANY_TYPE in self.accepts or request.content_type in self.accepts
@@ -203,22 +209,30 @@ class Endpoint:
 
     def _refusal(self, request: Request, error: DomainError) -> dict[str, Any]:
         return self._error(
-            request, status_of(error), error.message, error.errors, _headers_of(error)
+            request,
+            status_of(error),
+            error.code,
+            error.message,
+            error.errors,
+            _headers_of(error),
         )
 
     def _failure(self, request: Request) -> dict[str, Any]:
-        message = "Something went wrong on our side"
-        return self._error(request, HTTPStatus.INTERNAL_SERVER_ERROR, message)
+        message = "Internal error. Try again later."
+        return self._error(request, HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR, message)
 
     def _error(
         self,
         request: Request,
         status: int,
+        code: str,
         message: str,
         errors: tuple[FieldError, ...] = (),
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        body = ErrorView(message=message, errors=list(errors) or None, requestId=request.id)
+        body = ErrorView(
+            message=message, code=code, errors=list(errors) or None, requestId=request.id
+        )
         text = body.model_dump_json(exclude_none=True)
         return self._response(request, status, text, {"cache-control": PRIVATE, **(headers or {})})
 
@@ -252,46 +266,57 @@ class Endpoint:
         telemetry.count("Answers", endpoint=self.name, status=f"{status // 100}xx")
 
 
+class Options(TypedDict, total=False):
+    """What an endpoint may say besides its route: the fields of `Endpoint`."""
+
+    status: int
+    also: tuple[str, ...]
+    roles: Set[Role]
+    accepts: tuple[str, ...]
+    max_body: int
+    cache_control: str
+
+
 class ErrorView(BaseModel):
     """The shape of every error."""
 
     message: str
+    code: str
     errors: list[FieldError] | None = None
     requestId: str  # noqa: N815 - the name on the wire
 
 
 def status_of(error: DomainError) -> HTTPStatus:
-    """The status that stands for an error."""
+    """Return the HTTP status of an error."""
     return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
 
 
-def get(path: str, **options: Any) -> Callable[[Route], Endpoint]:
-    """Make a function the Lambda of `GET path`; options are the fields of `Endpoint`."""
+def get(path: str, **options: Unpack[Options]) -> Callable[[Route], Endpoint]:
+    """Make a function the Lambda of `GET path`."""
     return _endpoint("GET", path, options)
 
 
-def post(path: str, **options: Any) -> Callable[[Route], Endpoint]:
+def post(path: str, **options: Unpack[Options]) -> Callable[[Route], Endpoint]:
     """Make a function the Lambda of `POST path`."""
     return _endpoint("POST", path, options)
 
 
-def patch(path: str, **options: Any) -> Callable[[Route], Endpoint]:
+def patch(path: str, **options: Unpack[Options]) -> Callable[[Route], Endpoint]:
     """Make a function the Lambda of `PATCH path`."""
     return _endpoint("PATCH", path, options)
 
 
-def delete(path: str, **options: Any) -> Callable[[Route], Endpoint]:
+def delete(path: str, **options: Unpack[Options]) -> Callable[[Route], Endpoint]:
     """Make a function the Lambda of `DELETE path`."""
     return _endpoint("DELETE", path, options)
 
 
-def unrouted() -> Callable[[Route], Endpoint]:
-    """Make a function the Lambda of every request that no other route takes."""
-    options = {"accepts": (ANY_TYPE,), "max_body": MAX_PAYLOAD_BYTES}
-    return _endpoint("ANY", "$default", options)
+def catch_all() -> Callable[[Route], Endpoint]:
+    """Make a function the Lambda of every request that no other route matches."""
+    return _endpoint("ANY", "$default", {"accepts": (ANY_TYPE,), "max_body": MAX_PAYLOAD_BYTES})
 
 
-def _endpoint(method: str, path: str, options: dict[str, Any]) -> Callable[[Route], Endpoint]:
+def _endpoint(method: str, path: str, options: Options) -> Callable[[Route], Endpoint]:
     return lambda function: Endpoint(function, method, path, **options)
 
 
@@ -307,10 +332,12 @@ def _headers_of(error: DomainError) -> dict[str, str]:
     return {"retry-after": "1"} if isinstance(error, Unavailable) else {}
 
 
-def _short(parameter: str) -> str:
-    """What names nothing for sure is not looked for: DynamoDB would call it a fault of ours."""
+def _path_parameter(parameter: str) -> str:
+    """Return a path parameter; NotFound when it is longer than any id, which DynamoDB would
+    reject as an invalid key.
+    """
     if len(parameter) > MAX_PATH_PARAMETER:
-        raise NotFound("There is no such thing")
+        raise NotFound("Not found")
     return parameter
 
 
@@ -322,10 +349,12 @@ def _validated[Model: BaseModel](validate: Callable[[], Model]) -> Model:
 
 
 def invalid(fault: ValidationError) -> Invalid:
-    """What Pydantic found, in the platform's words; the values that were sent stay out of it."""
+    """Convert Pydantic's findings to field errors, without the submitted values."""
     errors = tuple(
         FieldError(
-            ".".join(str(part) for part in error["loc"])[:MAX_FIELD_NAME] or "body", error["msg"]
+            ".".join(str(part) for part in error["loc"])[:MAX_FIELD_NAME] or "body",
+            error["msg"],
+            error["type"].upper(),
         )
         for error in fault.errors(include_url=False, include_input=False, include_context=False)
     )

@@ -21,8 +21,10 @@ VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
 REUSED = "This Idempotency-Key was used before with another request body"
 
 
-class KeyTaken(Conflict):
+class KeyInUse(Conflict):
     """The same key was used at the same moment by another request, which won."""
+
+    code = "KEY_IN_USE"
 
 
 @dataclass(frozen=True)
@@ -69,5 +71,5 @@ class IdempotencyKeys(Protocol):
 
     def remember(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
         """Tie the key to its result in the very transaction that makes it; refused with
-        KeyTaken.
+        KeyInUse.
         """

@@ -56,7 +56,7 @@ class AccessTokens:
         """Whose token this is; Unauthenticated when it is not genuine, not ours or out of date."""
         return self._caller(token, self._clock().timestamp())
 
-    def verify_at_any_age(self, token: str) -> Caller:
+    def verify_allowing_expired(self, token: str) -> Caller:
         """Whose token this is or was; Unauthenticated when it is not genuine or not ours."""
         return self._caller(token, now=0)
 

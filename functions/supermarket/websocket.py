@@ -1,17 +1,15 @@
-"""The socket edge: a typed function becomes the Lambda of an action, and all that is equal for
-every action happens here.
+"""The socket edge: a typed function becomes the Lambda of an action.
 
-    @action("message", switchboard)
+    @action("message", connection_registry)
     def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]: ...
 
 A parameter is filled by its type: a `Body` from the JSON frame, `Connection` with the open
-connection and whoever is behind it. Each frame that the function yields goes out before it is
-asked for the next one. What goes wrong is told in an error frame, and the connection stays, unless
-the error is one that hangs up.
+connection and its caller. Each frame that the function yields is sent before the next one is
+computed. An error is sent as an error frame and the connection stays open, unless the error is a
+`CloseConnection`.
 """
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,53 +24,55 @@ from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.config import settings
 from supermarket.errors import DomainError, Forbidden, Invalid, TooMany, Unavailable
-from supermarket.http import NO_ANSWER, invalid, status_of
+from supermarket.http import DEPENDENCY_DOWN, INTERNAL_ERROR, invalid, status_of
 from supermarket.request import Request
 from supermarket.schemas import Body
 
 CONNECT, DISCONNECT = "CONNECT", "DISCONNECT"
 DONE = {"statusCode": 200}
-FAILED = "Something went wrong on our side"
+FAILED = "Internal error. Try again later."
 
 type Frame = Mapping[str, Any]
 type Action = Callable[..., Iterable[Frame]]
 
 
-class HangUp(DomainError):
-    """Ends the connection, after telling why."""
+class CloseConnection(DomainError):
+    """Closes the connection after the error frame is sent."""
+
+    code = "CONNECTION_CLOSED"
 
 
 @dataclass(frozen=True)
 class Connection:
-    """An open connection and whoever is behind it."""
+    """An open connection and its caller."""
 
     id: str
     caller: Caller
 
 
-class Switchboard(Protocol):
-    """Whoever keeps the open connections."""
+class ConnectionRegistry(Protocol):
+    """Keeps the open connections."""
 
-    def admit(self, connection_id: str) -> Connection:
-        """The connection that a frame came from; HangUp when it may not, or no longer, send any."""
+    def authorize(self, connection_id: str) -> Connection:
+        """Return the connection of a frame; raises CloseConnection when it may not send frames."""
 
     def send(self, connection_id: str, frame: str) -> None:
-        """Push a frame; one that is gone is forgotten, which is no error."""
+        """Send a frame; a connection that is closed already is removed, which is no error."""
 
     def close(self, connection_id: str) -> None:
-        """End the connection."""
+        """Close the connection."""
 
 
 @dataclass(frozen=True)
 class SocketAction:
-    """The Lambda of one action. `function` is the plain function, for tests and for reading."""
+    """The Lambda of one action. `function` is the undecorated function, for tests."""
 
     function: Action
     action: str
-    switchboard: Callable[[], Switchboard]
+    connection_registry: Callable[[], ConnectionRegistry]
 
     def __call__(self, event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-        """The Lambda handler; what there is to say goes out through the switchboard."""
+        """The Lambda handler; frames are sent through the connection registry."""
         began = time.perf_counter()
         connection_id = str(event["requestContext"]["connectionId"])
         telemetry.begin(event["requestContext"]["requestId"], endpoint=self.name)
@@ -80,16 +80,16 @@ class SocketAction:
         try:
             self._answer(event, connection_id)
         except DomainError as error:
-            code = code_of(error)
-            self._refuse(connection_id, error)
+            code = error.code
+            self._send_error(connection_id, error)
         except (BotoCoreError, ClientError, PynamoDBException):
-            telemetry.logger.exception("AWS does not do its part")
-            code = code_of(unavailable := Unavailable(NO_ANSWER))
-            self._refuse(connection_id, unavailable)
+            telemetry.logger.exception("AWS call failed")
+            code = (unavailable := Unavailable(DEPENDENCY_DOWN)).code
+            self._send_error(connection_id, unavailable)
         except Exception:
             telemetry.logger.exception("unexpected error")
-            code = "INTERNAL"
-            self._tell(connection_id, {"type": "error", "code": code, "message": FAILED})
+            code = INTERNAL_ERROR
+            self._send(connection_id, {"type": "error", "code": code, "message": FAILED})
         _report(self.name, code, began)
         return DONE
 
@@ -98,11 +98,11 @@ class SocketAction:
         return _name(self.function)
 
     def _answer(self, event: Mapping[str, Any], connection_id: str) -> None:
-        board = self.switchboard()
-        connection = board.admit(connection_id)
+        registry = self.connection_registry()
+        connection = registry.authorize(connection_id)
         arguments = {name: bind(event, connection) for name, bind in self._binders.items()}
         for frame in self.function(**arguments):
-            board.send(connection_id, written(frame))
+            registry.send(connection_id, to_json(frame))
 
     @cached_property
     def _binders(self) -> dict[str, Callable[[Mapping[str, Any], Connection], Any]]:
@@ -110,21 +110,21 @@ class SocketAction:
         hints.pop("return", None)
         return {name: _binder(hint) for name, hint in hints.items()}
 
-    def _refuse(self, connection_id: str, error: DomainError) -> None:
-        self._tell(connection_id, error_frame(error))
-        if isinstance(error, HangUp):
-            self.switchboard().close(connection_id)
+    def _send_error(self, connection_id: str, error: DomainError) -> None:
+        self._send(connection_id, error_frame(error))
+        if isinstance(error, CloseConnection):
+            self.connection_registry().close(connection_id)
 
-    def _tell(self, connection_id: str, frame: Frame) -> None:
+    def _send(self, connection_id: str, frame: Frame) -> None:
         try:
-            self.switchboard().send(connection_id, written(frame))
+            self.connection_registry().send(connection_id, to_json(frame))
         except (BotoCoreError, ClientError, PynamoDBException):
-            telemetry.logger.exception("could not say what went wrong")
+            telemetry.logger.exception("error frame not sent")
 
 
 @dataclass(frozen=True)
-class Handshake:
-    """The Lambda that opens connections: whoever it refuses never gets one."""
+class ConnectHandler:
+    """The Lambda of `$connect`: an error refuses the connection."""
 
     function: Callable[[Request, str], None]
 
@@ -138,7 +138,7 @@ class Handshake:
         except DomainError as error:
             status = int(status_of(error))
         except (BotoCoreError, ClientError, PynamoDBException):
-            telemetry.logger.exception("AWS does not do its part")
+            telemetry.logger.exception("AWS call failed")
             status = 503
         _report(self.name, str(status), began)
         return {"statusCode": status}
@@ -148,17 +148,17 @@ class Handshake:
         return _name(self.function)
 
     def _open(self, event: Mapping[str, Any]) -> None:
-        # a frame may name any route as its action, this one too
+        # a frame may name any route as its action, also `$connect`
         if event["requestContext"]["eventType"] != CONNECT:
-            raise Invalid("A connection is opened once")
+            raise Invalid("The connection is open already")
         request = Request.from_handshake(event)
         _refuse_foreign_origin(request)
         self.function(request, str(event["requestContext"]["connectionId"]))
 
 
 @dataclass(frozen=True)
-class Farewell:
-    """The Lambda that hears of connections that ended."""
+class DisconnectHandler:
+    """The Lambda of `$disconnect`."""
 
     function: Callable[[str], None]
 
@@ -170,24 +170,21 @@ class Farewell:
         return DONE
 
 
-def action(name: str, switchboard: Callable[[], Switchboard]) -> Callable[[Action], SocketAction]:
+def action(
+    name: str, connection_registry: Callable[[], ConnectionRegistry]
+) -> Callable[[Action], SocketAction]:
     """Make a function the Lambda of an action."""
-    return lambda function: SocketAction(function, name, switchboard)
+    return lambda function: SocketAction(function, name, connection_registry)
 
 
-def written(frame: Frame) -> str:
-    """A frame as it goes over the wire; Hindi in escapes would be twice as long."""
+def to_json(frame: Frame) -> str:
+    """Serialise a frame; without escapes, which would double the length of Hindi text."""
     return json.dumps(frame, ensure_ascii=False)
 
 
-def code_of(error: DomainError) -> str:
-    """An error's name on the wire: `TurnRunning` is `TURN_RUNNING`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).upper()
-
-
 def error_frame(error: DomainError) -> dict[str, Any]:
-    """What a client is told of an error."""
-    frame: dict[str, Any] = {"type": "error", "code": code_of(error), "message": error.message}
+    """Return the error frame of an error."""
+    frame: dict[str, Any] = {"type": "error", "code": error.code, "message": error.message}
     if error.errors:
         frame["errors"] = [{"field": one.field, "message": one.message} for one in error.errors]
     if isinstance(error, TooMany):
@@ -211,10 +208,10 @@ def _parsed[Model: Body](model: type[Model], event: Mapping[str, Any]) -> Model:
 
 
 def _refuse_foreign_origin(request: Request) -> None:
-    """A browser says which site opens the connection, and sends our cookie along for any."""
+    """A browser sends the session cookie for any site, and names the site in `Origin`."""
     origin = request.headers.get("origin")
     if origin is not None and origin not in settings().origins:
-        raise Forbidden("This connection came from another site")
+        raise Forbidden("Connections from this origin are not allowed")
 
 
 def _name(function: Callable[..., Any]) -> str:

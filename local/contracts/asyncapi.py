@@ -67,7 +67,11 @@ def _sending() -> dict[str, Any]:
     return {
         f"{domain}.sends": _operation(
             "send",
-            (name for name, one in EVENTS.items() if one.TOLD and producer(one) == domain),
+            (
+                name
+                for name, one in EVENTS.items()
+                if not one.DEPRECATED and producer(one) == domain
+            ),
         )
         for domain in domains
     }

@@ -47,7 +47,7 @@ def producer(event: type[Event]) -> str:
 def _row(event: type[Event]) -> str:
     name = f"[{event.NAME}](contracts/{file_name(event)})"
     told_to = ", ".join(consumers(event))
-    version = f"{event.VERSION}" if event.TOLD else f"{event.VERSION}, no longer told"
+    version = f"{event.VERSION}" if not event.DEPRECATED else f"{event.VERSION}, no longer told"
     return f"| {name} | {version} | {producer(event)} | {summary(event)} | {told_to} |"
 
 
@@ -59,7 +59,7 @@ def _listeners() -> dict[str, set[type[Event]]]:
             event
             for event, _ in import_module(
                 f"{path.parent.name}.listeners"
-            ).reactions.reactions.values()
+            ).event_handlers.handlers.values()
         }
         for path in functions.glob("*/listeners.py")
     }

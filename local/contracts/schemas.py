@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import create_model
 from pydantic.json_schema import GenerateJsonSchema
 
-from supermarket.contracts import Event, Fact, Metadata
+from supermarket.contracts import ContractModel, Event, Metadata
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -23,7 +23,7 @@ def schema(event: type[Event]) -> dict[str, Any]:
     whoever asks: to be read, or copied.
     """
     detail = create_model(
-        event.__name__, __base__=Fact, __doc__=event.__doc__, metadata=Metadata, data=event
+        event.__name__, __base__=ContractModel, __doc__=event.__doc__, metadata=Metadata, data=event
     )
     return detail.model_json_schema(schema_generator=_Untitled) | {
         "$schema": DIALECT,

@@ -34,7 +34,7 @@ PURE_KERNEL = {
     f"supermarket.{name}"
     for name in (
         *("audit", "caller", "clock", "contracts", "errors", "idempotency", "money"),
-        *("postal_codes", "sessions", "telemetry", "transaction"),
+        *("postal_codes", "retry", "sessions", "telemetry", "transaction"),
     )
 }
 PURE_LIBRARIES = {"snowballstemmer"}  # words in, stems out

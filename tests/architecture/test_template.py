@@ -34,7 +34,7 @@ APPEND_ONLY = ("LedgerTable", "AuditTable")
 
 ANY_RESOURCE = {
     (
-        "NotificationReactions",
+        "NotificationEventHandlers",
         "ses:SendEmail",
     ): "the sender may be verified as address or as domain",
 }
@@ -76,7 +76,7 @@ def test_a_function_has_the_routes_that_its_endpoint_says(name: str) -> None:
 
 def test_every_endpoint_and_every_listener_is_deployed() -> None:
     deployed = {function["Handler"] for function in FUNCTIONS.values()}
-    written = {*endpoints(), *(f"{domain}.listeners.reactions" for domain in listeners())}
+    written = {*endpoints(), *(f"{domain}.listeners.event_handlers" for domain in listeners())}
     assert written - deployed == set()
     by_themselves = {"jobs", "streams", "feedback", "sockets", "turns"}  # no client and no rule
     assert {h for h in deployed if h.split(".")[1] not in by_themselves} == written

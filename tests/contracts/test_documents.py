@@ -54,7 +54,7 @@ def test_every_domain_sends_what_it_produces_and_receives_what_it_reacts_to() ->
         received = {
             one["$ref"].split("/")[-1] for one in operations[f"{domain}.receives"]["messages"]
         }
-        assert received == set(known.reactions)
+        assert received == set(known.handlers)
     for name, event in EVENTS.items():
         domain = event.SOURCE.removeprefix("supermarket.")
         sent = [one["$ref"].split("/")[-1] for one in operations[f"{domain}.sends"]["messages"]]

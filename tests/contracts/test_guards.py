@@ -105,15 +105,15 @@ def tell_a_second_version(checkout: Path) -> None:
 def listen_to_the_second_version(checkout: Path) -> None:
     listeners = checkout / "functions/notification/listeners.py"
     _replace(listeners, "    CartAbandoned,\n", "    CartAbandoned,\n    CartAbandonedV2,\n")
-    first = "@reactions.on(CartAbandoned)\n"
-    second = "@reactions.on(CartAbandonedV2)\ndef remind(event, metadata): ...\n\n\n"
+    first = "@event_handlers.on(CartAbandoned)\n"
+    second = "@event_handlers.on(CartAbandonedV2)\ndef remind(event, metadata): ...\n\n\n"
     _replace(listeners, first, second + first)
 
 
 def stop_telling_the_first_version(checkout: Path) -> None:
     source = '    SOURCE = "supermarket.cart"\n'
     contracts = checkout / "functions/supermarket/contracts.py"
-    _replace(contracts, source, f"{source}    TOLD = False\n")
+    _replace(contracts, source, f"{source}    DEPRECATED = True\n")
 
 
 def emit_the_second_version_alone(checkout: Path) -> None:

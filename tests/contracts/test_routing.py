@@ -21,7 +21,7 @@ LISTENERS = {function["Handler"]: name for name, function in functions().items()
 
 def rule_of(consumer: str) -> dict[str, Any]:
     """The one rule whose target is the queue that the consumer's Lambda reads."""
-    function = functions()[LISTENERS[f"{consumer}.listeners.reactions"]]
+    function = functions()[LISTENERS[f"{consumer}.listeners.event_handlers"]]
     queue = function["Events"]["Queue"]["Properties"]["Queue"]
     rules = [
         rule
@@ -47,7 +47,7 @@ def test_a_rule_lets_exactly_those_events_through_that_its_listener_reacts_to(
     let_through = {
         event.NAME for name, event in EVENTS.items() if lets_through(consumer, sample(name))
     }
-    reacts_to = {event.NAME for event, _ in listeners()[consumer].reactions.values()}
+    reacts_to = {event.NAME for event, _ in listeners()[consumer].handlers.values()}
     assert let_through == reacts_to, (
         f"the pattern of {consumer}'s rule in template.yaml and its listeners.py differ in "
         f"{sorted(let_through ^ reacts_to)}"
@@ -56,7 +56,7 @@ def test_a_rule_lets_exactly_those_events_through_that_its_listener_reacts_to(
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
 def test_a_rule_lets_no_stranger_through(consumer: str) -> None:
-    for name in listeners()[consumer].reactions:
+    for name in listeners()[consumer].handlers:
         assert not lets_through(consumer, {**sample(name), "source": "somebody.else"})
 
 
@@ -66,7 +66,7 @@ PROJECTIONS = {"seller_dashboard"}
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
 def test_a_replayed_event_reaches_projections_only(consumer: str) -> None:
-    for name in listeners()[consumer].reactions:
+    for name in listeners()[consumer].handlers:
         replayed = {**sample(name), "replay-name": "a-replay"}
         assert lets_through(consumer, replayed) == (consumer in PROJECTIONS)
 
@@ -80,7 +80,7 @@ def test_a_target_bears_the_name_of_its_consumer(consumer: str) -> None:
 def test_reactions_are_named_by_what_they_do_and_know_their_domain(consumer: str) -> None:
     known = listeners()[consumer]
     assert known.consumer == consumer
-    for name, (event, reaction) in known.reactions.items():
+    for name, (event, reaction) in known.handlers.items():
         assert event is EVENTS[name]
         assert name.lower() not in reaction.__name__.replace("_", "")
 
@@ -91,8 +91,8 @@ def test_every_rule_has_a_listener() -> None:
 
 def test_every_event_has_a_consumer_or_is_public() -> None:
     """Of whatever version: one that is newer than those that a listener knows is left alone."""
-    reactions = [pair for known in listeners().values() for pair in known.reactions.values()]
-    heard = {event.NAME for event, _ in reactions}
+    event_handlers = [pair for known in listeners().values() for pair in known.handlers.values()]
+    heard = {event.NAME for event, _ in event_handlers}
     unheard = {one for one in EVENTS.values() if one.NAME not in heard and not one.PUBLIC}
     assert not unheard, "give each a reaction and its place in a rule, or PUBLIC = True"
 
@@ -100,21 +100,21 @@ def test_every_event_has_a_consumer_or_is_public() -> None:
 @pytest.mark.parametrize("name", EVENTS)
 def test_every_event_is_told_by_its_producer_or_has_a_newer_version_that_is(name: str) -> None:
     event = EVENTS[name]
-    if event.TOLD:
+    if not event.DEPRECATED:
         assert name in told_by(producer(event)), (
             "whoever listens to it, and leaves its newer version alone, hears nothing: emit it, or "
-            "say TOLD = False once every listener has a reaction to the newer version"
+            "say DEPRECATED = True once every listener has a reaction to the newer version"
         )
         return
-    assert name not in told_by(producer(event)), "it is told: take TOLD = False away"
-    newer = {one for one in EVENTS.values() if one.NAME == event.NAME and one.TOLD}
+    assert name not in told_by(producer(event)), "it is told: take DEPRECATED = True away"
+    newer = {one for one in EVENTS.values() if one.NAME == event.NAME and not one.DEPRECATED}
     assert any(one.VERSION > event.VERSION for one in newer), "nothing newer takes its place"
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
 def test_whoever_knows_a_version_that_is_no_longer_told_knows_one_that_is(consumer: str) -> None:
-    events = [event for event, _ in listeners()[consumer].reactions.values()]
-    told = {event.NAME for event in events if event.TOLD}
+    events = [event for event, _ in listeners()[consumer].handlers.values()]
+    told = {event.NAME for event in events if not event.DEPRECATED}
     deaf = {event.__name__ for event in events if event.NAME not in told}
     assert not deaf, "give it a reaction to the newer version before the older is given up"
 
@@ -138,10 +138,10 @@ def test_a_listener_takes_the_samples_of_its_events(
 ) -> None:
     known = listeners()[consumer]
     taken = []
-    for name, (event, _) in list(known.reactions.items()):
+    for name, (event, _) in list(known.handlers.items()):
         pair = (event, lambda fact, metadata: taken.append((type(fact), metadata.event_id)))
-        monkeypatch.setitem(known.reactions, name, pair)
-    names = list(known.reactions)
+        monkeypatch.setitem(known.handlers, name, pair)
+    names = list(known.handlers)
     answer = known(sqs_batch(*(sample(name) for name in names)), None)
     assert answer == {"batchItemFailures": []}
     ids = [sample(name)["detail"]["metadata"]["eventId"] for name in names]

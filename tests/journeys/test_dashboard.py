@@ -44,7 +44,7 @@ ROOT = Path(__file__).parents[2]
 ORDERS = 500
 PATIENCE_SECONDS = 900
 CALM_SECONDS = 3
-REACTIONS = "seller_dashboard.listeners.reactions"
+REACTIONS = "seller_dashboard.listeners.event_handlers"
 
 
 def listed(person: Person, things: str, **query: Any) -> list[dict[str, Any]]:
@@ -226,7 +226,7 @@ def everything_is_heard(endpoints: dict[str, Any]) -> None:
         sqs.get_queue_url(QueueName=one["EventSourceArn"].split(":")[-1])["QueueUrl"]
         for page in mappings
         for one in page["EventSourceMappings"]
-        if "SellerDashboardReactions" in one["FunctionArn"]
+        if "SellerDashboardEventHandlers" in one["FunctionArn"]
     ]
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     deadline = time.monotonic() + PATIENCE_SECONDS

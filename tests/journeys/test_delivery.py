@@ -209,7 +209,9 @@ def test_a_replay_is_heard_by_the_projection_and_by_nobody_else(endpoints: dict[
     product = {"title": "Blue ink", "priceAmount": 99, "stock": 3}
     request = seller.post("/api/products", product).headers["x-request-id"]
     heard_once = {"notification": 1, "seller_dashboard": 1}
-    eventually(lambda: reactions(endpoints, request) == heard_once, "reactions to the product")
+    eventually(
+        lambda: event_handlers(endpoints, request) == heard_once, "event_handlers to the product"
+    )
     mails = len(seller.mails(endpoints))
 
     today = iso(utc_now())[:10]
@@ -218,7 +220,7 @@ def test_a_replay_is_heard_by_the_projection_and_by_nobody_else(endpoints: dict[
     assert done.returncode == 0, done.stderr
     assert "100% replayed" in done.stdout
     assert "has heard all of" in done.stdout
-    assert reactions(endpoints, request) == {"notification": 1, "seller_dashboard": 2}
+    assert event_handlers(endpoints, request) == {"notification": 1, "seller_dashboard": 2}
     assert len(seller.mails(endpoints)) == mails
 
     refused = run(endpoints, "-m", "operations.replay", "notification")
@@ -226,11 +228,11 @@ def test_a_replay_is_heard_by_the_projection_and_by_nobody_else(endpoints: dict[
     assert "does not take replays" in refused.stderr
 
 
-def reactions(endpoints: dict[str, Any], request: str) -> Counter[str]:
+def event_handlers(endpoints: dict[str, Any], request: str) -> Counter[str]:
     """How often each consumer has reacted to the one event of a request, as the logs tell."""
     pages = aws(endpoints, "logs").get_paginator("filter_log_events")
     found = pages.paginate(
-        logGroupName=endpoints["outputs"]["LogGroup"], filterPattern=f'"reacted" "{request}"'
+        logGroupName=endpoints["outputs"]["LogGroup"], filterPattern=f'"event handled" "{request}"'
     )
     lines = (json.loads(event["message"]) for page in found for event in page["events"])
     return Counter(line["consumer"] for line in lines)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local.stack import STACK
-from notification.listeners import reactions
+from notification.listeners import event_handlers
 from supermarket.clock import new_id
 from support.contracts import sample
 from support.deployed import aws, rows, table
@@ -96,14 +96,14 @@ def test_every_event_that_comes_three_times_in_any_order_is_one_mail(
 ) -> None:
     person = Person.register(endpoints)
     waits_for_mails(person, endpoints, 1)
-    events = [fact_about(person, name) for name in reactions.reactions]
+    events = [fact_about(person, name) for name in event_handlers.handlers]
     deliveries = events * 3
     random.Random(SEED).shuffle(deliveries)
 
     deliver(endpoints, *deliveries)
     waits_for_mails(person, endpoints, 1 + len(events))
     # a delivery that met another one of the same event comes again much later, and is counted here
-    ends = ("reacted", "reaction failed")
+    ends = ("event handled", "event failed")
     eventually(
         lambda: sum(told_of(endpoints, *events)[end] for end in ends) >= len(deliveries),
         "every delivery was looked at",
@@ -201,11 +201,11 @@ def test_what_is_over_the_limit_of_an_hour_is_kept_back_and_not_lost(
 
     shipped = fact_about(person, "OrderShipped")
     deliver(endpoints, shipped)
-    eventually(lambda: told_of(endpoints, shipped)["reaction put off"], "the mail is put off")
+    eventually(lambda: told_of(endpoints, shipped)["event postponed"], "the mail is put off")
     hidden = "ApproximateNumberOfMessagesNotVisible"
     queue = aws(endpoints, "sqs").get_queue_attributes(
         QueueUrl=queue_url(endpoints, "NotificationQueue"), AttributeNames=[hidden]
     )
     assert int(queue["Attributes"][hidden]) >= 1
     assert len(person.mails(endpoints)) == inbox(person)["unread"] == 1
-    assert told_of(endpoints, shipped) == {"reaction put off": 1}
+    assert told_of(endpoints, shipped) == {"event postponed": 1}

@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_told_by_the_name_of_its_dead_letters(
     del unread["mail"]
     deliver(unread)
     line = json.loads(log.getvalue())
-    assert (line["message"], line["consumer"]) == ("reaction failed", "mail_feedback")
+    assert (line["message"], line["consumer"]) == ("event failed", "mail_feedback")
     assert line["message_id"].startswith("0-")
     assert "example.com" not in log.getvalue().lower()
 

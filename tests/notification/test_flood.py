@@ -9,7 +9,7 @@ import pytest
 from conftest import FrozenClock
 from notification import wiring
 from notification.letters import TemplateLetters
-from notification.listeners import reactions
+from notification.listeners import event_handlers
 from notification.sending import Sender
 from notification.service import NotificationService
 from supermarket.contracts import Envelope, Metadata
@@ -30,7 +30,10 @@ def told() -> dict[str, dict[str, Any]]:
     """Every fact that notification reacts to, by its event's id, as EventBridge hands it on."""
     lives = random_lives(Random(4), ORDERS, ["seller-1", "seller-2"])
     heard = [
-        (life, fact) for life in lives for fact in facts(life) if fact.NAME in reactions.reactions
+        (life, fact)
+        for life in lives
+        for fact in facts(life)
+        if fact.NAME in event_handlers.handlers
     ]
     return {
         f"event-{number}": {
@@ -67,7 +70,7 @@ def test_every_fact_of_five_hundred_orders_is_mailed_once_however_often_it_is_to
     deliveries = [*events.values()] * 3
     Random(5).shuffle(deliveries)
     for first in range(0, len(deliveries), BATCH):
-        answer = reactions(sqs_batch(*deliveries[first : first + BATCH]), None)
+        answer = event_handlers(sqs_batch(*deliveries[first : first + BATCH]), None)
         assert answer == {"batchItemFailures": []}
     assert len(events) > 2 * ORDERS
     assert Counter(mail.correlation_id for mail in bag.mails) == Counter(dict.fromkeys(events, 1))

@@ -12,7 +12,7 @@ from auth.wiring import link_minter
 from conftest import FrozenClock
 from notification import wiring
 from notification.gateways import FOR_A_WHILE, LinkMinter
-from notification.listeners import reactions
+from notification.listeners import event_handlers
 from notification.model import Message
 from notification.repository import AN_ATTEMPT_TAKES
 from supermarket import events, telemetry
@@ -139,7 +139,7 @@ def record(event: Event, correlation_id: str = "request-1") -> dict[str, Any]:
 
 
 def deliver(*records: dict[str, Any]) -> list[str]:
-    answer = reactions({"Records": list(records)}, None)
+    answer = event_handlers({"Records": list(records)}, None)
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
@@ -155,8 +155,8 @@ def test_every_event_sends_one_mail_however_often_it_comes(name: str, ses: Stubb
 
 def test_the_rule_lets_exactly_these_events_through() -> None:
     rule = resources("AWS::Events::Rule")["NotificationRule"]
-    assert set(reactions.reactions) == set(EVENTS)
-    names = {event.NAME for event, _ in reactions.reactions.values()}
+    assert set(event_handlers.handlers) == set(EVENTS)
+    names = {event.NAME for event, _ in event_handlers.handlers.values()}
     assert set(rule["EventPattern"]["detail-type"]) == names
 
 
@@ -252,7 +252,7 @@ def test_a_mail_that_ses_has_no_room_for_waits_in_its_queue_and_is_no_failure(
 
 
 def test_no_more_mails_are_sent_at_a_time_than_ses_takes_of_a_new_account() -> None:
-    queue = functions()["NotificationReactions"]["Events"]["Queue"]["Properties"]
+    queue = functions()["NotificationEventHandlers"]["Events"]["Queue"]["Properties"]
     assert queue["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
@@ -274,7 +274,7 @@ def test_a_mail_over_the_limit_is_hidden_in_its_queue_until_the_next_hour(
     assert call["QueueUrl"].endswith("/000000000000/notifications")
     assert call["ReceiptHandle"] == "receipt"
     assert call["VisibilityTimeout"] == 60 * 60 + 1  # it is exactly noon
-    assert "reaction put off" in caplog.text
+    assert "event postponed" in caplog.text
     ses.assert_no_pending_responses()
 
 

@@ -16,7 +16,7 @@ from notification.repository import (
     DynamoMessages,
     DynamoSuppressions,
 )
-from supermarket.errors import NotYet
+from supermarket.errors import RetryLater
 from support import cloud
 from support.notification import InMemoryAllowance, InMemoryMessages, InMemorySuppressions
 from support.template import functions, resources, template
@@ -141,7 +141,7 @@ def test_an_address_has_so_many_mails_an_hour(allowance: Any, clock: FrozenClock
     allowance.take("asha@example.com")
     allowance.take("Asha@Example.com ")
     clock.advance(timedelta(minutes=20))
-    with pytest.raises(NotYet) as early:
+    with pytest.raises(RetryLater) as early:
         allowance.take("asha@example.com")
     assert early.value.wait == timedelta(minutes=40)
     allowance.take("ravi@example.com")
@@ -154,7 +154,7 @@ def test_a_mail_that_was_not_sent_after_all_can_be_taken_again(allowance: Any) -
     allowance.take("asha@example.com")
     allowance.give_back("asha@example.com")
     allowance.take("asha@example.com")
-    with pytest.raises(NotYet):
+    with pytest.raises(RetryLater):
         allowance.take("asha@example.com")
 
 
@@ -189,7 +189,7 @@ def test_an_event_cannot_outlive_the_memory_of_its_mail() -> None:
 
 def test_an_attempt_ends_after_the_lambda_and_before_the_queue_tries_again() -> None:
     standard = template()["Globals"]["Function"]["Timeout"]
-    timeout = functions()["NotificationReactions"].get("Timeout", standard)
+    timeout = functions()["NotificationEventHandlers"].get("Timeout", standard)
     assert timeout < AN_ATTEMPT_TAKES.total_seconds() < QUEUE["VisibilityTimeout"]
 
 

@@ -20,7 +20,7 @@ from notification.model import Letter, Mail, Message
 from notification.ports import BeingSent, Refused
 from notification.sending import Sender
 from notification.service import NotificationService
-from supermarket.errors import NotYet
+from supermarket.errors import RetryLater
 from supermarket.events import SPARE_MILLISECONDS
 from support.notification import (
     CORRELATION_ID,
@@ -144,7 +144,7 @@ def test_what_is_over_the_limit_waits_for_the_next_hour_and_is_sent_then(desk: D
     desk.clock.advance(timedelta(minutes=45))
     for number in range(MAILS_PER_HOUR):
         desk.tell.order_placed(order_placed(), metadata(f"event-{number}"))
-    with pytest.raises(NotYet) as early:
+    with pytest.raises(RetryLater) as early:
         desk.tell.order_placed(order_placed(), metadata("one-more"))
     assert early.value.wait == timedelta(minutes=15)
     assert len(desk.bag.mails) == len(desk.inbox) == MAILS_PER_HOUR
@@ -156,7 +156,7 @@ def test_what_is_over_the_limit_waits_for_the_next_hour_and_is_sent_then(desk: D
 def test_resets_of_passwords_are_limited_and_no_link_is_made_for_one_that_waits(desk: Desk) -> None:
     for number in range(MAILS_PER_HOUR):
         desk.tell.reset_password(password_reset_requested(), metadata(f"event-{number}"))
-    with pytest.raises(NotYet):
+    with pytest.raises(RetryLater):
         desk.tell.reset_password(password_reset_requested(), metadata("one-more"))
     assert len(desk.links.minted) == MAILS_PER_HOUR
 
@@ -171,7 +171,7 @@ def test_in_whatever_order_events_come_each_mail_is_sent_once(
         desk.bag.is_out_of_order = data.draw(st.booleans())
         try:
             desk.tell.order_placed(order_placed(), metadata(event_id))
-        except (ConnectionError, NotYet, BeingSent):
+        except (ConnectionError, RetryLater, BeingSent):
             desk.after_the_queue_waited()
     desk.bag.is_out_of_order = False
     for event_id in waiting:  # the queue brings what was not handled

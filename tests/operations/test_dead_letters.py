@@ -347,7 +347,7 @@ def test_showing_tells_why_from_the_logs_and_the_whole_of_one(
     event_id = event["detail"]["metadata"]["eventId"]
     put("NotificationDeadLetters", event)
     log(
-        message="reaction failed",
+        message="event failed",
         consumer="notification",
         event_id=event_id,
         exception="Traceback\n  somewhere\nValueError: no such mail",
@@ -367,7 +367,7 @@ def test_showing_tells_why_also_of_what_could_not_be_read(body: str) -> None:
     put("NotificationDeadLetters", body)
     [letter] = wiring.dead_letters().look("notification")
     told = {"consumer": "notification", "message_id": letter.id, "exception": "KeyError: 'detail'"}
-    log(message="reaction failed", **told)
+    log(message="event failed", **told)
     [letter] = wiring.dead_letters().look("notification")
     assert letter.hint == "KeyError: 'detail'"
 

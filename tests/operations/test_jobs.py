@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from operations import wiring
-from operations.jobs import NothingSent, relay_outbox, resend_unsent_events
+from operations.jobs import relay_outbox, resend_unsent_events
 from operations.repository import DynamoOutbox
 from operations.service import OutboxRelay
 from supermarket.clock import iso, utc_now
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.streams import BatchFailed
 from support.contracts import sample_event
 from support.operations import InMemoryBus
 
@@ -66,7 +67,7 @@ def test_a_refused_event_is_reported_by_its_sequence_number_and_kept(bus: InMemo
 def test_a_batch_that_was_refused_altogether_fails_and_is_kept(bus: InMemoryBus) -> None:
     rows = emit(2)
     bus.refusing = {row.event_id for row in rows}
-    with pytest.raises(NothingSent):
+    with pytest.raises(BatchFailed):
         relay_outbox(stream_batch(rows), None)
     assert {row.event_id for row in OutboxRow.scan()} == bus.refusing
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from order import wiring
-from order.listeners import reactions
+from order.listeners import event_handlers
 from order.model import OrderStatus, PaymentStatus, Returns
 from supermarket.money import Currency, Money
 from support.api import a_caller
@@ -38,7 +38,7 @@ def refunded(order_id: str, *, fully: bool = True) -> dict[str, Any]:
 
 def react(*events: dict[str, Any]) -> list[str]:
     """The items of the batch that are to be retried."""
-    answer = reactions(sqs_batch(*events), None)
+    answer = event_handlers(sqs_batch(*events), None)
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 

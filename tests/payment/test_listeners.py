@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from payment import wiring
-from payment.listeners import reactions
+from payment.listeners import event_handlers
 from payment.model import Failure, PaymentStatus
 from payment.repository import DynamoPayments
 from supermarket.clock import iso, new_id
@@ -65,7 +65,7 @@ def test_the_payment_of_a_cancelled_order_fails_once(by: str, failure: Failure) 
     payments.add(payment, transaction)
     transaction.commit()
     event = cancelled(payment.order_id, by)
-    assert reactions(batch(event, event), None) == {"batchItemFailures": []}
+    assert event_handlers(batch(event, event), None) == {"batchItemFailures": []}
     kept = payments.find(payment.id)
     assert kept is not None
     assert (kept.status, kept.failure, kept.version) == (PaymentStatus.FAILED, failure, 2)
@@ -86,13 +86,13 @@ def test_money_for_a_cancelled_order_goes_back_once_in_either_order(
     attempt = razorpay.attempts[razorpay.pay(payment.razorpay_order_id).razorpay_payment_id]
     steps: list[Callable[[], object]] = [
         lambda: wiring.payment_service().learn_of_attempt(payment.razorpay_order_id, attempt),
-        lambda: reactions(batch(cancelled(payment.order_id, "customer")), None),
+        lambda: event_handlers(batch(cancelled(payment.order_id, "customer")), None),
     ]
     for step in steps if first == "capture" else steps[::-1]:
         step()
     told = [row for row in OutboxRow.scan() if row.detail_type == "PaymentCompleted"]
     for _ in range(2):
-        assert reactions(as_batch(*told), None) == {"batchItemFailures": []}
+        assert event_handlers(as_batch(*told), None) == {"batchItemFailures": []}
     kept = DynamoPayments().find(payment.id)
     assert kept is not None
     assert kept.status is PaymentStatus.REFUNDED
@@ -112,13 +112,13 @@ def test_a_refund_that_razorpay_does_not_take_now_is_the_jobs_and_no_dead_letter
     wiring.payment_service().learn_of_attempt(payment.razorpay_order_id, attempt)
     razorpay.is_down = True
     event = batch(cancelled(payment.order_id, "customer"))
-    assert reactions(event, None) == {"batchItemFailures": []}
+    assert event_handlers(event, None) == {"batchItemFailures": []}
     assert DynamoPayments().refunding(10) == [payment.id]
     razorpay.is_down = False
     wiring.payment_service().drive_refunds(payment.id)
-    assert reactions(event, None) == {"batchItemFailures": []}
+    assert event_handlers(event, None) == {"batchItemFailures": []}
     assert len(razorpay.refunds) == 1
 
 
 def test_the_cancellation_of_an_order_without_a_payment_is_no_failure() -> None:
-    assert reactions(batch(cancelled(new_id(), "expiry")), None) == {"batchItemFailures": []}
+    assert event_handlers(batch(cancelled(new_id(), "expiry")), None) == {"batchItemFailures": []}

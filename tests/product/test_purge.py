@@ -57,7 +57,7 @@ class Store:
 
     def withdraws(self, product: Product) -> None:
         withdraw = self.products.withdraw
-        self.do(partial(withdraw, product, self.clock(), refused=REFUSED))
+        self.do(partial(withdraw, product, self.clock(), on_conflict=REFUSED))
 
     def words(self) -> int:
         if isinstance(self.entries, InMemoryEntries):

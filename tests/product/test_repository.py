@@ -94,51 +94,51 @@ def test_more_products_than_fit_in_one_request_are_all_found(store: Store) -> No
 def test_a_change_writes_what_differs(store: Store) -> None:
     store.add(FULL)
     after = replace(BARE, id=FULL.id, revision=2, updated_at=FULL.updated_at + timedelta(seconds=1))
-    store.do(partial(store.products.change, FULL, after, refused=REFUSED))
+    store.do(partial(store.products.change, FULL, after, on_conflict=REFUSED))
     assert store.products.find(FULL.id) == after
 
 
 def test_a_change_of_anything_else_leaves_the_stock_to_the_customers(store: Store) -> None:
     store.add(product := a_product(stock=5))
     after = replace(product, title="Brown rice", revision=2)
-    store.do(partial(store.products.take_stock, product, 2, refused=REFUSED))
-    store.do(partial(store.products.change, product, after, refused=REFUSED))
+    store.do(partial(store.products.take_stock, product, 2, on_conflict=REFUSED))
+    store.do(partial(store.products.change, product, after, on_conflict=REFUSED))
     assert store.products.find(product.id) == replace(after, stock=3, stock_revision=1)
 
 
 def test_a_change_of_an_older_revision_is_refused(store: Store) -> None:
     store.add(product := a_product())
     first, second = (replace(product, title=title, revision=2) for title in ("First", "Second"))
-    store.do(partial(store.products.change, product, first, refused=REFUSED))
+    store.do(partial(store.products.change, product, first, on_conflict=REFUSED))
     for write in (store.products.change, store.products.add_stock):
         with pytest.raises(Conflict, match="refused"):
-            store.do(partial(write, product, second, refused=REFUSED))
+            store.do(partial(write, product, second, on_conflict=REFUSED))
     assert store.products.find(product.id) == first
 
 
 def test_stock_is_moved_from_what_it_is_and_not_from_what_was_read(store: Store) -> None:
     store.add(product := a_product(stock=5))
-    store.do(partial(store.products.take_stock, product, 2, refused=REFUSED))
+    store.do(partial(store.products.take_stock, product, 2, on_conflict=REFUSED))
     after = replace(product, stock=15, revision=2, stock_revision=1)
-    store.do(partial(store.products.add_stock, product, after, refused=REFUSED))
+    store.do(partial(store.products.add_stock, product, after, on_conflict=REFUSED))
     assert store.products.find(product.id) == replace(after, stock=13, stock_revision=2)
 
 
 def test_stock_is_never_moved_below_zero(store: Store) -> None:
     store.add(product := a_product(stock=5))
-    store.do(partial(store.products.take_stock, product, 2, refused=REFUSED))
+    store.do(partial(store.products.take_stock, product, 2, on_conflict=REFUSED))
     none = replace(product, stock=0, revision=2)
     with pytest.raises(Conflict, match="refused"):
-        store.do(partial(store.products.add_stock, product, none, refused=REFUSED))
+        store.do(partial(store.products.add_stock, product, none, on_conflict=REFUSED))
     assert store.stock_of(product) == 3
 
 
 def test_stock_is_taken_down_to_the_last_one_and_no_further(store: Store) -> None:
     store.add(product := a_product(stock=3))
     for _ in range(3):
-        store.do(partial(store.products.take_stock, product, 1, refused=REFUSED))
+        store.do(partial(store.products.take_stock, product, 1, on_conflict=REFUSED))
     with pytest.raises(Conflict, match="refused"):
-        store.do(partial(store.products.take_stock, product, 1, refused=REFUSED))
+        store.do(partial(store.products.take_stock, product, 1, on_conflict=REFUSED))
     assert store.stock_of(product) == 0
 
 
@@ -149,7 +149,7 @@ def test_stock_is_not_taken_at_another_price(store: Store, price: Money) -> None
     store.add(product := a_product(price=Money(49900, Currency.INR)))
     shown = replace(product, price=price)
     with pytest.raises(Conflict, match="refused"):
-        store.do(partial(store.products.take_stock, shown, 1, refused=REFUSED))
+        store.do(partial(store.products.take_stock, shown, 1, on_conflict=REFUSED))
     assert store.stock_of(product) == product.stock
 
 
@@ -162,7 +162,7 @@ def test_returned_stock_is_on_sale_again(store: Store) -> None:
 def test_a_withdrawn_product_is_in_no_list_and_cannot_be_sold(store: Store) -> None:
     store.add(product := a_product(), other := a_product())
     now = product.updated_at
-    store.do(partial(store.products.withdraw, product, now, refused=REFUSED))
+    store.do(partial(store.products.withdraw, product, now, on_conflict=REFUSED))
     assert store.products.find(product.id) is None
     assert store.products.find_many([product.id, other.id]) == {other.id: other}
     assert [each.product.id for each in store.products.documents([product.id, other.id])] == [
@@ -171,19 +171,19 @@ def test_a_withdrawn_product_is_in_no_list_and_cannot_be_sold(store: Store) -> N
     for filters, sort in EVERY_LIST:
         assert listed(store, filters, sort) == [other.id]
     with pytest.raises(Conflict, match="refused"):
-        store.do(partial(store.products.take_stock, product, 1, refused=REFUSED))
+        store.do(partial(store.products.take_stock, product, 1, on_conflict=REFUSED))
 
 
 def test_a_withdrawn_product_takes_returns_and_no_changes(store: Store) -> None:
     store.add(product := a_product())
     now = product.updated_at
-    store.do(partial(store.products.withdraw, product, now, refused=REFUSED))
+    store.do(partial(store.products.withdraw, product, now, on_conflict=REFUSED))
     store.do(partial(store.products.return_stock, product.id, 1))
     after = replace(product, revision=product.revision + 2)
     again = replace(product, revision=product.revision + 1)
     for before in (product, again):
         with pytest.raises(Conflict, match="refused"):
-            store.do(partial(store.products.change, before, after, refused=REFUSED))
+            store.do(partial(store.products.change, before, after, on_conflict=REFUSED))
     assert store.products.find(product.id) is None
 
 
@@ -270,7 +270,7 @@ def test_the_last_full_page_says_that_it_is_the_last(store: Store) -> None:
 def test_a_product_that_was_changed_moves_in_the_lists(store: Store) -> None:
     store.add(product := a_product(price=Money(100, Currency.INR), category="Tea"))
     after = replace(product, price=Money(300, Currency.USD), category="Coffee", revision=2)
-    store.do(partial(store.products.change, product, after, refused=REFUSED))
+    store.do(partial(store.products.change, product, after, on_conflict=REFUSED))
     assert listed(store, Filters(currency=Currency.INR), Sort.CHEAPEST) == []
     assert listed(store, Filters(category="tea"), Sort.NEWEST) == []
     dollars = Filters(category="coffee", currency=Currency.USD, lowest=300, highest=300)

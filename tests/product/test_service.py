@@ -316,10 +316,10 @@ def test_pictures_go_with_their_product_also_when_the_index_is_in_trouble(
 
 def test_stock_is_sold_in_the_transaction_of_an_order(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
-    refused = Conflict("sold out")
+    on_conflict = Conflict("sold out")
     for quantity, left in ((5, 0), (1, 0)):
         transaction = shop.outbox.begin()
-        shop.service.take_stock(product, quantity, transaction, refused)
+        shop.service.take_stock(product, quantity, transaction, on_conflict)
         if quantity == 5:
             transaction.commit()
         else:

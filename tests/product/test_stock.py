@@ -220,17 +220,17 @@ def test_every_change_of_the_stock_is_counted(
 
     product = low_at(5, stock=50)
     seen = [do(partial(products.add, product))]
-    seen.append(do(partial(products.take_stock, product, 2, refused=REFUSED)))
+    seen.append(do(partial(products.take_stock, product, 2, on_conflict=REFUSED)))
     seen.append(do(partial(products.return_stock, product.id, 1)))
     for after, write in (
         (seen[-1].restocked(60, NOON), products.add_stock),
         (seen[-1].restocked(60, NOON).restocked(7, NOON), products.change),
     ):
-        seen.append(do(partial(write, seen[-1], after, refused=REFUSED)))
+        seen.append(do(partial(write, seen[-1], after, on_conflict=REFUSED)))
     raised = seen[-1].changed(Changes(low_stock_threshold=6), (), NOON)
-    seen.append(do(partial(products.change, seen[-1], raised, refused=REFUSED)))
+    seen.append(do(partial(products.change, seen[-1], raised, on_conflict=REFUSED)))
     renamed = seen[-1].changed(Changes(title="Brown rice"), (), NOON)
-    seen.append(do(partial(products.change, seen[-1], renamed, refused=REFUSED)))
+    seen.append(do(partial(products.change, seen[-1], renamed, on_conflict=REFUSED)))
     assert [(each.stock, each.stock_revision) for each in seen] == [
         *((50, 0), (48, 1), (49, 2), (60, 3), (7, 4), (7, 5), (7, 5)),
     ]
@@ -243,8 +243,8 @@ def test_sales_between_reading_and_writing_are_counted_too(
     product = low_at(5, stock=50)
     for write in (
         partial(products.add, product),
-        partial(products.take_stock, product, 2, refused=REFUSED),
-        partial(products.add_stock, product, product.restocked(60, NOON), refused=OUTDATED),
+        partial(products.take_stock, product, 2, on_conflict=REFUSED),
+        partial(products.add_stock, product, product.restocked(60, NOON), on_conflict=OUTDATED),
     ):
         transaction = begin()
         write(transaction)
@@ -298,7 +298,8 @@ class Table:
         self.do(product.id, partial(self.products.add, product))
         for quantity in quantities:
             self.do(
-                product.id, partial(self.products.take_stock, product, quantity, refused=REFUSED)
+                product.id,
+                partial(self.products.take_stock, product, quantity, on_conflict=REFUSED),
             )
         return product
 
@@ -354,12 +355,12 @@ def test_what_is_told_bears_the_id_of_the_request_that_changed_the_stock(table: 
     telemetry.begin("request of the seller")
     table.do(product.id, partial(table.products.add, product))
     telemetry.begin("request of a buyer")
-    table.do(product.id, partial(table.products.take_stock, product, 3, refused=REFUSED))
+    table.do(product.id, partial(table.products.take_stock, product, 3, on_conflict=REFUSED))
     telemetry.begin("request that cancels")
     table.do(product.id, partial(table.products.return_stock, product.id, 1))
     telemetry.begin("request that counts")
     counted = replace(product, stock=9, stock_revision=product.stock_revision + 1)
-    table.do(product.id, partial(table.products.add_stock, product, counted, refused=REFUSED))
+    table.do(product.id, partial(table.products.add_stock, product, counted, on_conflict=REFUSED))
     streams.watch_stock({"Records": table.records}, None)
     told = {row.event_id: json.loads(row.detail)["metadata"] for row in OutboxRow.scan()}
     assert [told[event_id]["correlationId"] for event_id in sorted(told)] == [
@@ -390,7 +391,7 @@ def test_a_batch_that_comes_again_changes_nothing(table: Table) -> None:
 
 def test_a_withdrawn_product_is_silent_though_stock_comes_back(table: Table) -> None:
     product = table.sell_out_of(7)
-    withdraw = partial(table.products.withdraw, product, NOON, refused=REFUSED)
+    withdraw = partial(table.products.withdraw, product, NOON, on_conflict=REFUSED)
     table.do(product.id, withdraw)
     table.do(product.id, partial(table.products.return_stock, product.id, 3))
     table.drop(product.id)

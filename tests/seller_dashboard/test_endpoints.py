@@ -17,7 +17,7 @@ from seller_dashboard.endpoints import (
     list_seller_payments,
     list_seller_products,
 )
-from seller_dashboard.listeners import reactions
+from seller_dashboard.listeners import event_handlers
 from supermarket.caller import Caller, Role
 from supermarket.http import Endpoint
 from support.api import a_caller, call
@@ -44,7 +44,7 @@ def an_event(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def deliver(*events: dict[str, Any]) -> None:
-    assert reactions(sqs_batch(*events), None) == {"batchItemFailures": []}
+    assert event_handlers(sqs_batch(*events), None) == {"batchItemFailures": []}
 
 
 def a_week_of_metrics(caller: Caller) -> Any:

@@ -25,7 +25,7 @@ class FakeLambda:
 
     def paginate(self) -> list[dict[str, Any]]:
         variables = {"Variables": {"STAGE": "test"}}
-        function = {"FunctionName": "reactions", "Handler": HANDLER, "Environment": variables}
+        function = {"FunctionName": "event_handlers", "Handler": HANDLER, "Environment": variables}
         return [{"Functions": [function]}]
 
     def list_event_source_mappings(self, **_: str) -> dict[str, Any]:

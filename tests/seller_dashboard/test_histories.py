@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seller_dashboard import wiring
-from seller_dashboard.listeners import reactions
+from seller_dashboard.listeners import event_handlers
 from seller_dashboard.model import Period
 from seller_dashboard.schemas import (
     MetricsView,
@@ -49,7 +49,7 @@ def hear(event: Event, number: int = 0) -> None:
     metadata = Metadata(
         event_id=f"e{number}", version=1, occurred_at=BEGAN, correlation_id="histories"
     )
-    _, reaction = reactions.reactions[type(event).__name__]
+    _, reaction = event_handlers.handlers[type(event).__name__]
     reaction(event, metadata)
 
 

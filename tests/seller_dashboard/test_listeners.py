@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from seller_dashboard import wiring
-from seller_dashboard.listeners import reactions
+from seller_dashboard.listeners import event_handlers
 from seller_dashboard.model import PaymentStatus, Period, Sale, SaleStatus, Seller
 from support.contracts import sample, sqs_batch
 from support.seller_dashboard import Books, inr
@@ -31,7 +31,7 @@ def deliver(*names: str, **more: Any) -> None:
     batch = [sample(name) for name in names]
     for event in batch:
         event["detail"]["data"] |= more
-    assert reactions(sqs_batch(*batch), None) == {"batchItemFailures": []}
+    assert event_handlers(sqs_batch(*batch), None) == {"batchItemFailures": []}
 
 
 def orders(books: Books, seller_id: str = MEERA) -> list[Sale]:
@@ -191,7 +191,7 @@ def test_a_seller_is_known_from_the_first_day_and_by_the_last_word(books: Books)
     late = sample("ProductUpdated")
     late["detail"]["metadata"]["occurredAt"] = "2026-12-01T00:00:00.000Z"
     late["detail"]["data"]["seller"] |= {"userId": MEERA, "email": "new@example.com"}
-    assert reactions(sqs_batch(late), None) == {"batchItemFailures": []}
+    assert event_handlers(sqs_batch(late), None) == {"batchItemFailures": []}
     deliver("ProductCreated")
     seller = books.sellers.find(MEERA)
     assert seller is not None
@@ -205,5 +205,5 @@ def test_a_customer_is_no_seller(books: Books) -> None:
 
 def test_an_event_nobody_reacts_to_goes_back_to_the_queue_alone(books: Books) -> None:
     batch = sqs_batch(sample("CartAbandoned"), sample("OrderConfirmed"))
-    assert reactions(batch, None) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert event_handlers(batch, None) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
     assert books.dashboard.metrics(MEERA, NOVEMBER).orders == 1

@@ -16,7 +16,7 @@ from pynamodb.exceptions import UpdateError
 from conftest import FrozenClock
 from seller_dashboard import rebuild, repository
 from seller_dashboard.checksum import Item, checksums
-from seller_dashboard.listeners import reactions
+from seller_dashboard.listeners import event_handlers
 from seller_dashboard.rebuild import main
 from seller_dashboard.rebuilding import Lease, LeaseLost, Outcome, Rebuilding, Tell
 from seller_dashboard.repository import (
@@ -465,7 +465,7 @@ def hear(events: Iterable[Event]) -> None:
             occurred_at=BEGAN,
             correlation_id="rebuild",
         )
-        reactions.reactions[type(event).__name__][1](event, metadata)
+        event_handlers.handlers[type(event).__name__][1](event, metadata)
 
 
 @pytest.mark.usefixtures("aws")

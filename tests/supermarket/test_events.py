@@ -12,8 +12,8 @@ from supermarket import events, telemetry
 from supermarket.contracts import Envelope, Metadata, UserRegistered
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import NotYet
-from supermarket.events import SPARE_MILLISECONDS, Reactions, pause_after
+from supermarket.errors import RetryLater
+from supermarket.events import SPARE_MILLISECONDS, EventHandlers, retry_delay
 from support import cloud
 from support.template import resources
 
@@ -28,14 +28,14 @@ REGISTERED = UserRegistered(
 
 
 class Greeter:
-    """Reactions that remember whom they greeted, and choke on one name."""
+    """EventHandlers that remember whom they greeted, and choke on one name."""
 
     def __init__(self) -> None:
-        self.reactions = Reactions("greeter")
+        self.handlers = EventHandlers("greeter")
         self.greeted: list[tuple[str, Metadata]] = []
         self.ids_in_effect: list[tuple[str, str | None]] = []
 
-        @self.reactions.on(UserRegistered)
+        @self.handlers.on(UserRegistered)
         def greet(event: UserRegistered, metadata: Metadata) -> None:
             if event.first_name == "Trouble":
                 raise RuntimeError("cannot greet")
@@ -44,7 +44,7 @@ class Greeter:
 
     def receive(self, *records: dict[str, Any]) -> list[str]:
         """The ids of the messages that the queue is to deliver again."""
-        answer = self.reactions({"Records": list(records)}, None)
+        answer = self.handlers({"Records": list(records)}, None)
         return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
 
 
@@ -116,11 +116,11 @@ class RunningOut:
 def test_no_event_is_begun_that_lambda_would_break_off(greeter: Greeter, log: io.StringIO) -> None:
     batch = [record(registered(name), name) for name in ("Asha", "Ravi", "Mira")]
     context = RunningOut(9_000, SPARE_MILLISECONDS, SPARE_MILLISECONDS - 1)
-    answer = greeter.reactions({"Records": batch}, context)
+    answer = greeter.handlers({"Records": batch}, context)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "Mira"}]}
     assert [name for name, _ in greeter.greeted] == ["Asha", "Ravi"]
     line = json.loads(log.getvalue().splitlines()[-1])
-    assert (line["message"], line["level"]) == ("reaction put off", "WARNING")
+    assert (line["message"], line["level"]) == ("event postponed", "WARNING")
 
 
 def test_a_batch_of_failures_only_is_delivered_again_piece_by_piece(greeter: Greeter) -> None:
@@ -184,10 +184,10 @@ def test_a_message_that_cannot_be_read_is_told_and_counted_like_every_failure(
 ) -> None:
     assert greeter.receive(record(None, "m1") | {"body": body}) == ["m1"]
     (line,) = (json.loads(line) for line in log.getvalue().splitlines())
-    assert (line["message"], line["level"]) == ("reaction failed", "ERROR")
+    assert (line["message"], line["level"]) == ("event failed", "ERROR")
     assert (line["consumer"], line["message_id"]) == ("greeter", "m1")
     assert why in line["exception"]
-    assert "ReactionsFailed" in capsys.readouterr().out
+    assert "EventsFailed" in capsys.readouterr().out
 
 
 def test_the_log_tells_what_is_wrong_with_an_event_and_not_what_it_says(
@@ -212,28 +212,28 @@ def test_the_log_tells_which_request_which_event_and_what_went_wrong(
 ) -> None:
     greeter.receive(record(registered("Asha"), "m1"), record(registered("Trouble"), "m2"))
     fine, bad = (json.loads(line) for line in log.getvalue().splitlines())
-    assert (fine["message"], fine["correlation_id"]) == ("reacted", "request of Asha")
-    assert (bad["message"], bad["correlation_id"]) == ("reaction failed", "request of Trouble")
+    assert (fine["message"], fine["correlation_id"]) == ("event handled", "request of Asha")
+    assert (bad["message"], bad["correlation_id"]) == ("event failed", "request of Trouble")
     assert (bad["consumer"], bad["event"], bad["level"]) == ("greeter", "UserRegistered", "ERROR")
     assert "cannot greet" in bad["exception"]
 
 
 def test_a_failure_is_counted(greeter: Greeter, capsys: pytest.CaptureFixture[str]) -> None:
     greeter.receive(record(registered("Trouble")))
-    lines = [line for line in capsys.readouterr().out.splitlines() if "ReactionsFailed" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "EventsFailed" in line]
     (metric,) = (json.loads(line) for line in lines)
-    assert metric["ReactionsFailed"] == [1.0]
+    assert metric["EventsFailed"] == [1.0]
     assert (metric["consumer"], metric["event"]) == ("greeter", "UserRegistered")
 
 
 def test_a_domain_reacts_to_an_event_once() -> None:
-    reactions = Reactions("greeter")
+    event_handlers = EventHandlers("greeter")
 
     def greet(event: UserRegistered, metadata: Metadata) -> None: ...
 
-    assert reactions.on(UserRegistered)(greet) is greet
+    assert event_handlers.on(UserRegistered)(greet) is greet
     with pytest.raises(ValueError, match="UserRegistered"):
-        reactions.on(UserRegistered)(greet)
+        event_handlers.on(UserRegistered)(greet)
 
 
 def test_an_envelope_reads_back_what_the_outbox_wrote() -> None:
@@ -248,7 +248,7 @@ def test_a_second_version_is_an_event_of_its_own_with_the_same_name(greeter: Gre
     assert (UserRegistered.NAME, UserRegistered.VERSION) == ("UserRegistered", 1)
     assert (UserRegisteredV2.NAME, UserRegisteredV2.VERSION) == ("UserRegistered", 2)
     welcomed = []
-    greeter.reactions.on(UserRegisteredV2)(lambda event, _: welcomed.append(event))
+    greeter.handlers.on(UserRegisteredV2)(lambda event, _: welcomed.append(event))
     second = registered("Bela", "e2")
     second["metadata"]["version"] = 2
     assert greeter.receive(record(registered("Asha")), record(second, "m2")) == []
@@ -269,11 +269,11 @@ def test_a_version_that_was_given_up_goes_back_to_the_queue_and_is_told(log: io.
     class UserRegisteredV2(UserRegistered):
         """An account was created."""
 
-    reactions = Reactions("greeter")
-    reactions.on(UserRegisteredV2)(lambda *_: None)
-    answer = reactions({"Records": [record(registered("Asha"), "m1")]}, None)
+    event_handlers = EventHandlers("greeter")
+    event_handlers.on(UserRegisteredV2)(lambda *_: None)
+    answer = event_handlers({"Records": [record(registered("Asha"), "m1")]}, None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
-    assert "no reaction to version 1 of UserRegistered" in log.getvalue()
+    assert "no handler of version 1 of UserRegistered" in log.getvalue()
 
 
 @pytest.mark.usefixtures("aws")
@@ -306,15 +306,15 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return calls
 
 
-def asleep(wait: timedelta | None) -> Reactions:
-    """Reactions that can never act yet."""
-    reactions = Reactions("greeter")
+def asleep(wait: timedelta | None) -> EventHandlers:
+    """EventHandlers that can never act yet."""
+    event_handlers = EventHandlers("greeter")
 
-    @reactions.on(UserRegistered)
+    @event_handlers.on(UserRegistered)
     def greet(event: UserRegistered, metadata: Metadata) -> None:
-        raise NotYet("asleep", wait)
+        raise RetryLater("asleep", wait)
 
-    return reactions
+    return event_handlers
 
 
 @pytest.mark.parametrize(
@@ -327,16 +327,16 @@ def test_what_can_be_done_only_later_is_hidden_until_then_and_no_failure(
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
     assert hidden == [("r", seconds)]
     (line,) = (json.loads(line) for line in log.getvalue().splitlines())
-    assert (line["message"], line["why"]) == ("reaction put off", "asleep")
+    assert (line["message"], line["reason"]) == ("event postponed", "asleep")
 
 
 def test_what_nobody_knows_the_end_of_is_tried_less_and_less_often(
     hidden: list[tuple[str, int]],
 ) -> None:
-    reactions = asleep(None)
+    event_handlers = asleep(None)
     for attempt in ("1", "2", "20"):
         message = record(registered("Asha")) | {"attributes": {"ApproximateReceiveCount": attempt}}
-        reactions({"Records": [message]}, None)
+        event_handlers({"Records": [message]}, None)
     first, second, last = (seconds for _, seconds in hidden)
     assert 60 <= first < 120 <= second < last
     assert 2 * 3600 <= last <= 3 * 3600 + 1
@@ -354,5 +354,5 @@ def test_what_waits_is_tried_for_more_than_a_day_before_it_is_a_dead_letter(
     monkeypatch: pytest.MonkeyPatch, policy: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda shortest, _: shortest)
-    pauses = (pause_after(attempt) for attempt in range(1, policy["maxReceiveCount"]))
+    pauses = (retry_delay(attempt) for attempt in range(1, policy["maxReceiveCount"]))
     assert sum(pauses, timedelta()) > timedelta(days=1)

@@ -104,7 +104,10 @@ def test_a_huge_body_is_413_and_another_media_type_415() -> None:
 def test_a_domain_error_has_the_status_of_the_table_and_its_fields() -> None:
     reply = call(make_wish, body={"wishedFor": "conflict"}, caller=a_caller())
     assert reply.status == 409
-    assert reply.body["errors"] == [{"field": "wishedFor", "message": "somebody has it"}]
+    assert reply.body["code"] == "CONFLICT"
+    assert reply.body["errors"] == [
+        {"field": "wishedFor", "message": "somebody has it", "code": "INVALID"}
+    ]
 
 
 def test_an_unexpected_error_is_500_and_tells_nothing() -> None:

@@ -10,7 +10,7 @@ from conftest import FrozenClock
 from supermarket.dynamo.idempotency import DynamoIdempotencyKeys
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Invalid, RuleViolated
-from supermarket.idempotency import REMEMBERED_FOR, IdempotencyKey, IdempotencyKeys, KeyTaken
+from supermarket.idempotency import REMEMBERED_FOR, IdempotencyKey, IdempotencyKeys, KeyInUse
 from supermarket.request import Request
 from supermarket.transaction import Transaction
 from support.in_memory import InMemoryIdempotencyKeys, InMemoryOutbox
@@ -64,7 +64,7 @@ def test_a_key_that_was_used_for_something_else_is_against_the_rules(store: Stor
 
 def test_of_two_uses_at_once_one_wins(store: Store) -> None:
     store.remember(KEY, "o1")
-    with pytest.raises(KeyTaken):
+    with pytest.raises(KeyInUse):
         store.remember(KEY, "o2")
     assert store.keys.result_of(KEY) == "o1"
 

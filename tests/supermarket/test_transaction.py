@@ -17,7 +17,8 @@ from supermarket.contracts import Envelope, UserRegistered
 from supermarket.dynamo import rows
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import Row, table
-from supermarket.dynamo.transaction import ATTEMPTS, FIRST_WAIT_SECONDS, DynamoTransaction, dynamo
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import ATTEMPTS, FIRST_WAIT_SECONDS
 from supermarket.errors import Conflict, DomainError, FieldError, Invalid, NotFound, Unavailable
 from support.in_memory import InMemoryOutbox, InMemoryTransaction
 
@@ -62,22 +63,22 @@ def add(work: DynamoTransaction, kind: str, name: str, *, holds: bool) -> None:
     """One write of a kind, under a condition that holds for a thing that is not there, or not."""
     row = ThingRow(name)
     condition = ThingRow.id.does_not_exist() if holds else ThingRow.id.exists()
-    refused = refusal(name)
+    on_conflict = refusal(name)
     if kind == "check":
-        work.require(row, condition, refused)
+        work.condition_check(row, condition, on_conflict)
     elif kind == "delete":
-        work.delete(row, condition, refused)
+        work.delete(row, condition, on_conflict)
     elif kind == "put":
-        work.put(row, condition, refused)
+        work.put(row, condition, on_conflict)
     else:
-        work.update(row, [ThingRow.changes.set(1)], condition, refused)
+        work.update(row, [ThingRow.changes.set(1)], condition, on_conflict)
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited between attempts, without the waiting."""
     seconds: list[float] = []
-    monkeypatch.setattr("supermarket.dynamo.transaction.time.sleep", seconds.append)
+    monkeypatch.setattr("supermarket.dynamo.writes.time.sleep", seconds.append)
     return seconds
 
 
@@ -121,7 +122,7 @@ def test_everything_happens_when_nothing_is_refused() -> None:
     work.put(ThingRow("new"), ThingRow.id.does_not_exist(), refusal("new"))
     work.update(ThingRow("counted"), [ThingRow.changes.add(2)])
     work.delete(ThingRow("old"), ThingRow.id.exists())
-    work.require(ThingRow("free"), ThingRow.id.does_not_exist(), refusal("free"))
+    work.condition_check(ThingRow("free"), ThingRow.id.does_not_exist(), refusal("free"))
     work.commit()
     assert not exists("free")
     assert exists("new")
@@ -240,7 +241,7 @@ def test_the_first_refusal_decides_what_kind_of_error_it_is() -> None:
 def test_a_refusal_nobody_expected_is_a_defect_and_no_domain_error() -> None:
     work = DynamoTransaction()
     work.put(ThingRow("a"), ThingRow.id.exists())
-    with pytest.raises(RuntimeError, match="nobody expected"):
+    with pytest.raises(RuntimeError, match="without `on_conflict`"):
         work.commit()
 
 
@@ -335,9 +336,9 @@ def test_a_database_that_does_not_answer_is_unavailable(api_calls: list[ApiCall]
 
 def test_a_repository_takes_part_in_transactions_of_its_own_kind_only() -> None:
     work = DynamoTransaction()
-    assert dynamo(work) is work
+    assert DynamoTransaction.of(work) is work
     with pytest.raises(TypeError):
-        dynamo(InMemoryOutbox().begin())
+        DynamoTransaction.of(InMemoryOutbox().begin())
 
 
 def test_a_request_that_is_sent_again_after_a_time_out_is_done_once() -> None:

@@ -1,4 +1,4 @@
-"""The socket edge, with actions and a switchboard of the test's own."""
+"""The socket edge, with actions and a connection_registry of the test's own."""
 
 import json
 from collections.abc import Iterator
@@ -12,14 +12,13 @@ from supermarket.errors import Conflict, FieldError, Invalid, NotFound, TooMany,
 from supermarket.request import Request
 from supermarket.schemas import Body
 from supermarket.websocket import (
+    CloseConnection,
+    ConnectHandler,
     Connection,
-    Farewell,
+    DisconnectHandler,
     Frame,
-    Handshake,
-    HangUp,
     SocketAction,
     action,
-    code_of,
     error_frame,
 )
 from support.api import a_caller
@@ -33,7 +32,7 @@ class Greet(Body):
 
 
 class Board:
-    """A switchboard that keeps what is sent."""
+    """A connection_registry that keeps what is sent."""
 
     def __init__(self, caller: Caller | None = None) -> None:
         self.caller = caller
@@ -41,9 +40,9 @@ class Board:
         self.closed: list[str] = []
         self.broken = False
 
-    def admit(self, connection_id: str) -> Connection:
+    def authorize(self, connection_id: str) -> Connection:
         if self.caller is None:
-            raise HangUp("Who are you?")
+            raise CloseConnection("Who are you?")
         return Connection(connection_id, self.caller)
 
     def send(self, connection_id: str, frame: str) -> None:
@@ -111,7 +110,9 @@ def test_an_error_that_hangs_up_says_why_first() -> None:
 
     send(greeting(stranger))
 
-    assert stranger.sent == [{"type": "error", "code": "HANG_UP", "message": "Who are you?"}]
+    assert stranger.sent == [
+        {"type": "error", "code": "CONNECTION_CLOSED", "message": "Who are you?"}
+    ]
     assert stranger.closed == ["c-1"]
 
 
@@ -129,7 +130,7 @@ def test_an_error_names_the_fields_at_fault_and_the_time_to_wait() -> None:
 
     assert fields["errors"] == [{"field": "text", "message": "too long"}]
     assert wait["retryAfter"] == 12
-    assert code_of(Unauthenticated("")) == "UNAUTHENTICATED"
+    assert Unauthenticated("").code == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_an_error_names_the_fields_at_fault_and_the_time_to_wait() -> None:
     [(None, 200), (Unauthenticated("who?"), 401), (TooMany("full", 1), 429), (THROTTLED, 503)],
 )
 def test_a_handshake_is_answered_with_a_status(failure: Exception | None, status: int) -> None:
-    @Handshake
+    @ConnectHandler
     def open_up(request: Request, connection_id: str) -> None:
         assert (request.query, connection_id) == ({"a": "1"}, "c-1")
         if failure:
@@ -151,7 +152,7 @@ def test_a_handshake_is_answered_with_a_status(failure: Exception | None, status
 def test_a_farewell_is_no_frame() -> None:
     heard: list[str] = []
 
-    @Farewell
+    @DisconnectHandler
     def said(connection_id: str) -> None:
         heard.append(connection_id)
 

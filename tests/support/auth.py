@@ -54,7 +54,7 @@ class InMemoryAccounts:
         return self._first(lambda account: account.user.username.lower() == username.lower())
 
     def change(
-        self, before: Account, after: Account, transaction: Transaction, refused: DomainError
+        self, before: Account, after: Account, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         def is_unchanged() -> bool:
             present = self._accounts.get(before.user.id)
@@ -71,7 +71,7 @@ class InMemoryAccounts:
                 present = replace(present, user=after.user)
             self._accounts[before.user.id] = present
 
-        in_memory(transaction).add(is_unchanged, effect, refused)
+        in_memory(transaction).add(is_unchanged, effect, on_conflict)
 
     def _first(self, fits: Callable[[Account], bool]) -> Account | None:
         return next(filter(fits, self._accounts.values()), None)
@@ -109,10 +109,10 @@ class InMemoryLinks:
     def find(self, purpose: Purpose, token_digest: str) -> Link | None:
         return self.links.get((purpose, token_digest))
 
-    def use_up(self, link: Link, transaction: Transaction, refused: DomainError) -> None:
+    def use_up(self, link: Link, transaction: Transaction, on_conflict: DomainError) -> None:
         key = (link.purpose, link.token_digest)
         in_memory(transaction).add(
-            lambda: key in self.links, lambda: _drop(self.links, key), refused
+            lambda: key in self.links, lambda: _drop(self.links, key), on_conflict
         )
 
 
@@ -124,21 +124,21 @@ class InMemoryMailLimits:
         self._mails: Counter[tuple[Purpose, str, timedelta, int]] = Counter()
 
     def count(
-        self, purpose: Purpose, email: str, transaction: Transaction, refused: DomainError
+        self, purpose: Purpose, email: str, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         for stretch, at_most in MAILS_AT_MOST.items():
             window = int(self._clock().timestamp() // stretch.total_seconds())
-            self._count((purpose, email, stretch, window), at_most, transaction, refused)
+            self._count((purpose, email, stretch, window), at_most, transaction, on_conflict)
 
     def _count(
         self,
         key: tuple[Purpose, str, timedelta, int],
         at_most: int,
         transaction: Transaction,
-        refused: DomainError,
+        on_conflict: DomainError,
     ) -> None:
         in_memory(transaction).add(
-            lambda: self._mails[key] < at_most, lambda: self._mails.update([key]), refused
+            lambda: self._mails[key] < at_most, lambda: self._mails.update([key]), on_conflict
         )
 
 

@@ -79,7 +79,7 @@ class InMemoryCatalogue:
         return {each: self.on_sale[each] for each in asked if each in self.on_sale}
 
     def take_stock(
-        self, product: object, quantity: int, transaction: Transaction, refused: DomainError
+        self, product: object, quantity: int, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         assert isinstance(product, AProduct)
 
@@ -87,7 +87,9 @@ class InMemoryCatalogue:
             present = self.on_sale.get(product.id)
             return bool(present and present.stock >= quantity and present.price == product.price)
 
-        in_memory(transaction).add(can_be_had, lambda: self._move(product.id, -quantity), refused)
+        in_memory(transaction).add(
+            can_be_had, lambda: self._move(product.id, -quantity), on_conflict
+        )
 
     def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
         in_memory(transaction).add(lambda: True, lambda: self._move(product_id, quantity))
@@ -134,14 +136,14 @@ class InMemoryCarts:
         if cart.version:
             self._forget_lines(cart)
 
-    def empty(self, cart: object, transaction: Transaction, refused: DomainError) -> None:
+    def empty(self, cart: object, transaction: Transaction, on_conflict: DomainError) -> None:
         assert isinstance(cart, Cart)
 
         def is_unchanged() -> bool:
             present = self._carts.get(cart.user_id)
             return present is not None and present.version == cart.version
 
-        in_memory(transaction).add(is_unchanged, lambda: self._forget_lines(cart), refused)
+        in_memory(transaction).add(is_unchanged, lambda: self._forget_lines(cart), on_conflict)
 
     def waiting(self, unchanged_since: datetime) -> Iterator[Sequence[Cart]]:
         for user_id in sorted(self._waiting):
@@ -153,7 +155,7 @@ class InMemoryCarts:
         cart: Cart,
         reminded_at: datetime | None,
         transaction: Transaction,
-        refused: DomainError,
+        on_conflict: DomainError,
     ) -> None:
         def still_waits() -> bool:
             present = self._carts.get(cart.user_id)
@@ -166,7 +168,7 @@ class InMemoryCarts:
                 present = self._carts[cart.user_id]
                 self._carts[cart.user_id] = replace(present, reminded_at=reminded_at)
 
-        in_memory(transaction).add(still_waits, stop, refused)
+        in_memory(transaction).add(still_waits, stop, on_conflict)
 
     def _alive(self, user_id: str) -> Cart:
         now = self._clock()

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from supermarket.events import Reactions
+from supermarket.events import EventHandlers
 from supermarket.http import Endpoint
 
 ROOT = Path(__file__).parents[2]
@@ -23,10 +23,11 @@ def with_room(room: str) -> list[str]:
     return [domain for domain in domains() if (FUNCTIONS / domain / f"{room}.py").exists()]
 
 
-def listeners() -> dict[str, Reactions]:
-    """The reactions of every domain that listens."""
+def listeners() -> dict[str, EventHandlers]:
+    """The event_handlers of every domain that listens."""
     return {
-        domain: import_module(f"{domain}.listeners").reactions for domain in with_room("listeners")
+        domain: import_module(f"{domain}.listeners").event_handlers
+        for domain in with_room("listeners")
     }
 
 

@@ -12,7 +12,7 @@ from supermarket.audit import Facts
 from supermarket.clock import Clock
 from supermarket.contracts import Event
 from supermarket.errors import DomainError, RuleViolated, Unauthenticated
-from supermarket.idempotency import REMEMBERED_FOR, REUSED, IdempotencyKey, KeyTaken
+from supermarket.idempotency import REMEMBERED_FOR, REUSED, IdempotencyKey, KeyInUse
 from supermarket.sessions import MAX_SESSIONS, SESSION_LIFETIME
 from supermarket.transaction import Transaction
 
@@ -28,16 +28,16 @@ class InMemoryTransaction:
         self,
         holds: Callable[[], bool],
         effect: Callable[[], None],
-        refused: DomainError | None = None,
+        on_conflict: DomainError | None = None,
     ) -> None:
-        """A write that happens if `holds()`, and refuses the whole with `refused` otherwise."""
-        self._writes.append((holds, effect, refused))
+        """A write that happens if `holds()`, and refuses the whole with `on_conflict` otherwise."""
+        self._writes.append((holds, effect, on_conflict))
 
     def emit(self, event: Event, event_id: str | None = None) -> None:
         self.add(lambda: True, lambda: self._outbox.append(event))
 
     def commit(self) -> None:
-        refusals = [refused for holds, _, refused in self._writes if not holds()]
+        refusals = [on_conflict for holds, _, on_conflict in self._writes if not holds()]
         if refusals:
             first = refusals[0]
             if first is None:
@@ -102,7 +102,7 @@ class InMemorySessions:
         in_memory(transaction).add(
             lambda: session_id in mine,
             keep_one,
-            refused=Unauthenticated("This session has ended"),
+            on_conflict=Unauthenticated("This session has ended"),
         )
 
 
@@ -126,7 +126,7 @@ class InMemoryIdempotencyKeys:
         in_memory(transaction).add(
             lambda: not self._is_known(key),
             lambda: self._known.update({key.scope: (key.fingerprint, result_id, ends)}),
-            refused=KeyTaken("This request is being handled"),
+            on_conflict=KeyInUse("This request is being handled"),
         )
 
     def _is_known(self, key: IdempotencyKey) -> bool:

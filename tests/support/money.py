@@ -44,7 +44,7 @@ from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.contracts import Event, Metadata
 from supermarket.errors import DomainError, Unavailable
-from supermarket.events import Reactions
+from supermarket.events import EventHandlers
 from supermarket.idempotency import IdempotencyKey
 from supermarket.money import Currency, Money
 from support.api import a_caller
@@ -72,7 +72,7 @@ from support.reconciliation import InMemoryFindings
 STOCK = 4
 FEE_PERCENT = Decimal(2)
 NEWS = Metadata(event_id="event", version=1, occurred_at=NOON, correlation_id="request")
-CONSUMERS: tuple[Reactions, ...] = (listeners.reactions, payment_listeners.reactions)
+CONSUMERS: tuple[EventHandlers, ...] = (listeners.event_handlers, payment_listeners.event_handlers)
 ROUNDS = 20
 HAPPENINGS = (
     # what is needed to get anywhere comes more often
@@ -303,7 +303,7 @@ class MoneyShop:
         self.crossings = Crossings()
         self.story: list[str] = []
         self.events: list[Event] = []
-        self.queue: list[tuple[Reactions, Event]] = []
+        self.queue: list[tuple[EventHandlers, Event]] = []
         self.proofs: list[tuple[Proof, Caller]] = []
         self.answers: dict[IdempotencyKey, set[str]] = {}
         self.razorpay = RazorpayWithBooks(self.crossings)
@@ -433,10 +433,10 @@ class MoneyShop:
             self.razorpay.webhooks.remove(webhook)
 
     def event_arrives(self, which: int, how: int) -> None:
-        """Any of those on their way; it comes again if its reaction failed, and now and then."""
+        """Any of those on their way; it comes again if its event failed, and now and then."""
         if found := _one(self.queue, which):
-            reactions, event = found
-            _, react = reactions.reactions[type(event).__name__]
+            event_handlers, event = found
+            _, react = event_handlers.handlers[type(event).__name__]
             react(event, NEWS)
             if how and found in self.queue:
                 self.queue.remove(found)
@@ -547,7 +547,7 @@ class MoneyShop:
         """What was committed to the outbox goes to everybody who reacts to it."""
         for event in self.events[self._published :]:
             name = type(event).__name__
-            self.queue += [(each, event) for each in CONSUMERS if name in each.reactions]
+            self.queue += [(each, event) for each in CONSUMERS if name in each.handlers]
         self._published = len(self.events)
 
     def _key(self, use_case: str, caller: Caller, number: int) -> IdempotencyKey:

@@ -35,7 +35,7 @@ from supermarket.contracts import (
     StockRanLow,
     UserRegistered,
 )
-from supermarket.errors import NotYet
+from supermarket.errors import RetryLater
 from supermarket.money import Currency
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -407,7 +407,7 @@ class InMemoryAllowance:
     def take(self, address: str) -> None:
         if self._taken.get(self._key(address), 0) >= self._mails_per_hour:
             hour = self._clock().replace(minute=0, second=0, microsecond=0)
-            raise NotYet("too many", hour + timedelta(hours=1) - self._clock())
+            raise RetryLater("too many", hour + timedelta(hours=1) - self._clock())
         self._count(address, 1)
 
     def give_back(self, address: str) -> None:

@@ -96,7 +96,7 @@ class InMemoryOrders:
         in_memory(transaction).add(
             lambda: order.id not in self.kept,
             lambda: self.kept.update({order.id: order}),
-            refused=Moved("not new"),
+            on_conflict=Moved("not new"),
         )
 
     def move(self, read: Order, moved: Order, transaction: Transaction) -> None:
@@ -110,21 +110,21 @@ class InMemoryOrders:
                 updated_at=moved.updated_at,
                 **_learned(moved),
             ),
-            refused=Moved("moved"),
+            on_conflict=Moved("moved"),
         )
 
     def settle(self, read: Order, settled: Order, transaction: Transaction) -> None:
         in_memory(transaction).add(
             lambda: self._is_as(read),
             lambda: self._change(settled, updated_at=settled.updated_at, **_learned(settled)),
-            refused=Moved("moved"),
+            on_conflict=Moved("moved"),
         )
 
     def note_returns(self, read: Order, noted: Order, transaction: Transaction) -> None:
         in_memory(transaction).add(
             lambda: self._has_returns_of(read),
             lambda: self._change(noted, returns=noted.returns, updated_at=noted.updated_at),
-            refused=Moved("moved"),
+            on_conflict=Moved("moved"),
         )
 
     def redirect(self, read: Order, redirected: Order, transaction: Transaction) -> None:
@@ -139,7 +139,7 @@ class InMemoryOrders:
                 shipping_address=redirected.shipping_address,
                 updated_at=redirected.updated_at,
             ),
-            refused=Moved("moved"),
+            on_conflict=Moved("moved"),
         )
 
     def _is_as(self, read: Order) -> bool:

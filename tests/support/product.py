@@ -95,16 +95,16 @@ class InMemoryProducts:
         )
 
     def change(
-        self, before: Product, after: Product, transaction: Transaction, refused: DomainError
+        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         def write() -> None:
             stock = self._all[before.id].stock if after.stock == before.stock else after.stock
             self._write(before, after, stock)
 
-        in_memory(transaction).add(lambda: self._is_latest(before), write, refused)
+        in_memory(transaction).add(lambda: self._is_latest(before), write, on_conflict)
 
     def add_stock(
-        self, before: Product, after: Product, transaction: Transaction, refused: DomainError
+        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         added = after.stock - before.stock
 
@@ -114,15 +114,15 @@ class InMemoryProducts:
         def write() -> None:
             self._write(before, after, self._all[before.id].stock + added)
 
-        in_memory(transaction).add(there, write, refused)
+        in_memory(transaction).add(there, write, on_conflict)
 
     def withdraw(
-        self, product: Product, now: datetime, transaction: Transaction, refused: DomainError
+        self, product: Product, now: datetime, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         in_memory(transaction).add(
             lambda: self._is_latest(product),
             lambda: self._withdrawn.update({product.id: now}),
-            refused,
+            on_conflict,
         )
 
     def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
@@ -136,7 +136,7 @@ class InMemoryProducts:
         return True
 
     def take_stock(
-        self, product: Product, quantity: int, transaction: Transaction, refused: DomainError
+        self, product: Product, quantity: int, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         def as_shown() -> bool:
             present = self.find_many([product.id]).get(product.id)
@@ -144,7 +144,7 @@ class InMemoryProducts:
                 present is not None and present.stock >= quantity and present.price == product.price
             )
 
-        in_memory(transaction).add(as_shown, lambda: self._move(product.id, -quantity), refused)
+        in_memory(transaction).add(as_shown, lambda: self._move(product.id, -quantity), on_conflict)
 
     def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
         in_memory(transaction).add(lambda: True, lambda: self._move(product_id, quantity))

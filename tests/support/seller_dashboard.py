@@ -126,12 +126,12 @@ class InMemorySales:
         return self._sales.get((sale.seller_id, sale.position))
 
     def save(
-        self, sale: Sale, known: Sale | None, transaction: Transaction, refused: DomainError
+        self, sale: Sale, known: Sale | None, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         in_memory(transaction).add(
             lambda: _version(self.find(sale)) == _version(known),
             lambda: self._sales.update({(sale.seller_id, sale.position): sale}),
-            refused,
+            on_conflict,
         )
 
     def count(self, sale: Sale, change: DayTotals, transaction: Transaction) -> None:
@@ -186,7 +186,7 @@ class InMemorySales:
         return self.days(seller_id, Period(day, day))
 
     def replace_sums(
-        self, seller_id: str, sums: DayTotals, transaction: Transaction, refused: DomainError
+        self, seller_id: str, sums: DayTotals, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         key = (seller_id, sums.day, sums.currency)
 
@@ -195,7 +195,7 @@ class InMemorySales:
             return (known.version if known else 0) == sums.version
 
         written = {key: replace(sums, version=sums.version + 1)}
-        in_memory(transaction).add(is_as_read, lambda: self._days.update(written), refused)
+        in_memory(transaction).add(is_as_read, lambda: self._days.update(written), on_conflict)
 
     def _backwards(self, seller_id: str, period: Period, after: str | None) -> list[Sale]:
         own = [sale for (owner, _), sale in self._sales.items() if owner == seller_id]
@@ -336,8 +336,8 @@ class InMemoryRebuilds:
     def are_under_way(self) -> bool:
         return self.is_at_work or self.is_incomplete
 
-    def forbid(self, transaction: Transaction, refused: DomainError) -> None:
-        in_memory(transaction).add(lambda: not self.are_under_way(), lambda: None, refused)
+    def forbid(self, transaction: Transaction, on_conflict: DomainError) -> None:
+        in_memory(transaction).add(lambda: not self.are_under_way(), lambda: None, on_conflict)
 
     def take(self) -> None:
         if self.is_at_work:
@@ -368,11 +368,11 @@ class InMemoryReports:
         return [seller_id for seller_id in seller_ids if (week, seller_id) in self._told]
 
     def claim(
-        self, week: Week, seller_id: str, transaction: Transaction, refused: DomainError
+        self, week: Week, seller_id: str, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         claimed = (week, seller_id)
         in_memory(transaction).add(
-            lambda: claimed not in self._told, lambda: self._told.add(claimed), refused
+            lambda: claimed not in self._told, lambda: self._told.add(claimed), on_conflict
         )
 
 

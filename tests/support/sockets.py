@@ -133,7 +133,7 @@ class Sockets:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.lines, self.workers, self.actions = FakeLines(), FakeWorkers(), FakeActions()
-        wiring.switchboard.cache_clear()
+        wiring.connection_registry.cache_clear()
         wiring.connections.cache_clear()
         wiring.conversations.cache_clear()
         wiring._usage.cache_clear()

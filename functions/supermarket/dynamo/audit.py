@@ -6,7 +6,7 @@ from supermarket import telemetry
 from supermarket.audit import Facts
 from supermarket.clock import Clock, NewId, iso
 from supermarket.dynamo.rows import Row, table
-from supermarket.dynamo.transaction import dynamo
+from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.transaction import Transaction
 
 
@@ -53,4 +53,4 @@ class DynamoAuditTrail:
             causation_id=telemetry.causation_id(),
         )
         # a put could replace a row, so it must be new
-        dynamo(transaction).put(row, AuditRow.pk.does_not_exist())
+        DynamoTransaction.of(transaction).put(row, AuditRow.pk.does_not_exist())

@@ -4,9 +4,9 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from supermarket.clock import Clock
 from supermarket.dynamo.rows import Row, table
-from supermarket.dynamo.transaction import dynamo
+from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import RuleViolated
-from supermarket.idempotency import REMEMBERED_FOR, REUSED, IdempotencyKey, KeyTaken
+from supermarket.idempotency import REMEMBERED_FOR, REUSED, IdempotencyKey, KeyInUse
 from supermarket.transaction import Transaction
 
 
@@ -47,8 +47,8 @@ class DynamoIdempotencyKeys:
         )
         # TTL deletes late: a key that has run out is as good as gone
         free = IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= self._now())
-        dynamo(transaction).put(
-            row, condition=free, refused=KeyTaken("This request is being handled")
+        DynamoTransaction.of(transaction).put(
+            row, condition=free, on_conflict=KeyInUse("This request is being handled")
         )
 
     def _now(self) -> int:

@@ -1,31 +1,45 @@
-"""What every PynamoDB row shares: its table's name, one client, and timeouts that fit a Lambda."""
+"""What all PynamoDB rows share: table names, one client, timeouts that fit a Lambda, and an
+attribute for dataclasses.
+"""
 
 import os
 from functools import cache
-from typing import Any
+from typing import Any, get_origin
 
-from botocore.exceptions import ClientError
+from pydantic import TypeAdapter
+from pynamodb.attributes import Attribute, ListAttribute, MapAttribute
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
-from pynamodb.exceptions import PynamoDBException
+from pynamodb.constants import LIST, MAP
+from pynamodb.expressions.operand import Path
 from pynamodb.models import Model
 
 from supermarket.config import table_name
 
 CONNECT_TIMEOUT_SECONDS = 1
-# three tries end before the Lambda does, so that its caller gets an answer of ours
+# three attempts end before the Lambda does, so that its caller gets an answer of the platform's
 READ_TIMEOUT_SECONDS = 2.5
 RETRIES = 2
 
 
+class _TableName:
+    """Reads the stage from the environment when the table is used, not when a row is imported."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+
+    def __get__(self, _instance: object, _owner: type) -> str:
+        return table_name(self._table)
+
+
 def table(name: str) -> Any:
-    """The `Meta` of a row in the table `supermarket-<stage>-<name>`."""
-    return type("Meta", (), {"table_name": table_name(name), "region": os.environ["AWS_REGION"]})
+    """Return the `Meta` of a row in the table `supermarket-<stage>-<name>`."""
+    return type("Meta", (), {"table_name": _TableName(name)})
 
 
 @cache
 def database() -> Connection:
-    """The one connection of this Lambda."""
+    """Return the one connection of this Lambda."""
     return Connection(
         region=os.environ["AWS_REGION"],
         connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
@@ -35,7 +49,7 @@ def database() -> Connection:
 
 
 class Row(Model):
-    """Base of all rows. Rows live and die inside a repository."""
+    """Base of all rows. A row stays inside its repository."""
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
@@ -46,7 +60,56 @@ class Row(Model):
         return connection
 
 
-def error_code(failure: PynamoDBException) -> str | None:
-    """DynamoDB's name for what went wrong; None when it did not answer at all."""
-    # PynamoDB's own `cause_response_code` breaks on a time-out, whose `response` is None
-    return failure.cause_response_code if isinstance(failure.cause, ClientError) else None
+class Mapped[Value](Attribute[Value]):
+    """A dataclass, or a tuple of dataclasses, stored as a native map or list.
+
+        class OrderRow(Row):
+            lines = Mapped[tuple[OrderLine, ...]](tuple[OrderLine, ...])
+            address = Mapped[Address](Address)
+
+    Pydantic converts: dates become ISO 8601 text, enumerations their values, `Money` a map of
+    `minor` and `currency`. Conditions and updates may name parts (`Path("address.city")`). Fields
+    in `exclude` are not stored and need a default.
+    """
+
+    def __init__(self, kind: Any, exclude: frozenset[str] = frozenset(), **options: Any) -> None:
+        self._adapter = TypeAdapter[Value](kind)
+        self._exclude = set(exclude) or None
+        self._raw: Attribute[Any] = (
+            ListAttribute() if get_origin(kind) in {list, tuple} else MapAttribute[str, Any]()
+        )
+        self.attr_type = self._raw.attr_type
+        super().__init__(**options)
+
+    def serialize(self, value: Value) -> Any:
+        plain = self._adapter.dump_python(value, mode="json", exclude=self._exclude)
+        return self._raw.serialize(plain)
+
+    def deserialize(self, value: Any) -> Value:
+        return self._adapter.validate_python(_plain({self.attr_type: value}))
+
+    def __eq__(self, value: Any) -> Any:
+        """Return the condition that the stored value equals `value`."""
+        return Path(self) == self._stored(value)
+
+    __hash__ = None  # type: ignore[assignment] # an attribute compares to a condition
+
+    def set(self, value: Any) -> Any:
+        """Return the action that stores `value`."""
+        return Path(self).set(self._stored(value))
+
+    def _stored(self, value: Value) -> dict[str, Any]:
+        # PynamoDB takes a value that is no `dict` for an element of the map
+        return {self.attr_type: self.serialize(value)}
+
+
+def _plain(value: dict[str, Any]) -> Any:
+    """Convert a DynamoDB attribute value (`{"M": {"a": {"S": "x"}}}`) to plain Python."""
+    [(kind, content)] = value.items()
+    if kind == MAP:
+        return {name: _plain(each) for name, each in content.items()}
+    if kind == LIST:
+        return [_plain(each) for each in content]
+    if kind == "N":
+        return int(content) if content.lstrip("-").isdigit() else float(content)
+    return None if kind == "NULL" else content

@@ -3,9 +3,10 @@
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.exceptions import UpdateError
 
-from supermarket.clock import Clock, made_at
-from supermarket.dynamo.rows import Row, error_code, table
-from supermarket.dynamo.transaction import dynamo
+from supermarket.clock import Clock, creation_time
+from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import error_code
 from supermarket.errors import Unauthenticated
 from supermarket.sessions import MAX_SESSIONS, SESSION_LIFETIME
 from supermarket.transaction import Transaction
@@ -44,7 +45,7 @@ class DynamoSessions:
             return False
         if session_id not in (row.sessions or ()):
             return False
-        return self._clock() < made_at(session_id) + SESSION_LIFETIME
+        return self._clock() < creation_time(session_id) + SESSION_LIFETIME
 
     def end(self, session_id: str, user_id: str) -> None:
         is_there = SignInRow.sessions.contains(session_id)
@@ -55,12 +56,12 @@ class DynamoSessions:
                 raise
 
     def end_all(self, user_id: str, transaction: Transaction) -> None:
-        dynamo(transaction).delete(SignInRow(user_id))
+        DynamoTransaction.of(transaction).delete(SignInRow(user_id))
 
     def end_others(self, session_id: str, user_id: str, transaction: Transaction) -> None:
-        dynamo(transaction).update(
+        DynamoTransaction.of(transaction).update(
             SignInRow(user_id),
             [SignInRow.sessions.set({session_id})],
             condition=SignInRow.sessions.contains(session_id),
-            refused=Unauthenticated("This session has ended"),
+            on_conflict=Unauthenticated("This session has ended"),
         )

@@ -1,157 +1,144 @@
-"""The transaction on DynamoDB: one TransactWriteItems, whose refusals come back as domain
-errors.
-"""
+"""The transaction on DynamoDB: one TransactWriteItems; failed conditions become domain errors."""
 
-import random
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
-from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.exceptions import TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from supermarket import telemetry
 from supermarket.contracts import Event
 from supermarket.dynamo.outbox import OutboxRow
-from supermarket.dynamo.rows import Row, database, error_code
+from supermarket.dynamo.rows import Row, database
+from supermarket.dynamo.writes import ATTEMPTS, error_code, wait
 from supermarket.errors import Conflict, DomainError, Unavailable
 from supermarket.transaction import Transaction
 
-ATTEMPTS = 8
-FIRST_WAIT_SECONDS = 0.02
-BUSY = "TransactionConflictException"
 TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
-CONTENDED = "Somebody else changed the same thing at this very moment. Try again."
-UNEXPECTED = "A write was refused that nobody expected to be."
+CONTENDED = "This is being changed by other requests. Try again."
+UNEXPECTED = "A write without `on_conflict` failed its condition."
 
-# PynamoDB sends the writes grouped in this order, and DynamoDB names the refused ones by position
+# PynamoDB sends the writes grouped in this order, and DynamoDB reports failures by position
 KINDS = ("condition_check_items", "delete_items", "put_items", "update_items")
 
 
 @dataclass(frozen=True)
 class _Write:
-    """One write: the how-manieth it was to be added, and what it means when it is refused."""
+    """One write, its number in the order of addition, and the error for a failed condition."""
 
-    place: int
+    number: int
     operation: dict[str, Any]
-    refused: DomainError | None
+    on_conflict: DomainError | None
 
 
 class DynamoTransaction:
-    """Collects puts, updates, deletes and conditions; `commit` sends them as one call that does all
-    or nothing.
+    """Collects puts, updates, deletes and condition checks; `commit` sends them as one call.
 
-    Each write says which `DomainError` it means when its condition does not hold (`refused`).
-    DynamoDB allows 100 of them in one transaction.
+        transaction = DynamoTransaction()
+        transaction.put(OrderRow("o1", …), OrderRow.order_id.does_not_exist(), Conflict("…"))
+        transaction.emit(OrderPlaced(…))
+        transaction.commit()
+
+    `on_conflict` is the error that `commit` raises when the condition of that write does not hold.
+    DynamoDB allows 100 writes in one transaction.
     """
 
     def __init__(self) -> None:
         self._writes: dict[str, list[_Write]] = {kind: [] for kind in KINDS}
 
+    @classmethod
+    def of(cls, transaction: Transaction) -> Self:
+        """Return the transaction that a service passed on, typed for a repository.
+
+        Raises TypeError when it is not a DynamoDB transaction.
+        """
+        if not isinstance(transaction, cls):
+            raise TypeError("a DynamoDB repository takes part in DynamoDB transactions only")
+        return transaction
+
     def put(
-        self, row: Row, condition: Condition | None = None, refused: DomainError | None = None
+        self, row: Row, condition: Condition | None = None, on_conflict: DomainError | None = None
     ) -> None:
-        """Write the whole of `row`."""
-        self._add("put_items", row.get_save_kwargs_from_instance(condition=condition), refused)
+        """Add a put of the whole row."""
+        self._add("put_items", row.get_save_kwargs_from_instance(condition=condition), on_conflict)
 
     def update(
         self,
         row: Row,
         actions: Sequence[Action],
         condition: Condition | None = None,
-        refused: DomainError | None = None,
+        on_conflict: DomainError | None = None,
     ) -> None:
-        """Change some attributes of the row with the keys of `row`."""
+        """Add an update of the row with the keys of `row`."""
         changes = row.get_update_kwargs_from_instance(actions=list(actions), condition=condition)
-        self._add("update_items", changes, refused)
+        self._add("update_items", changes, on_conflict)
 
     def delete(
-        self, row: Row, condition: Condition | None = None, refused: DomainError | None = None
+        self, row: Row, condition: Condition | None = None, on_conflict: DomainError | None = None
     ) -> None:
-        """Remove the row with the keys of `row`."""
-        self._add("delete_items", row.get_delete_kwargs_from_instance(condition=condition), refused)
+        """Add a delete of the row with the keys of `row`."""
+        deletion = row.get_delete_kwargs_from_instance(condition=condition)
+        self._add("delete_items", deletion, on_conflict)
 
-    def require(self, row: Row, condition: Condition, refused: DomainError | None = None) -> None:
-        """Write nothing to the row with the keys of `row`, but insist on `condition`."""
+    def condition_check(
+        self, row: Row, condition: Condition, on_conflict: DomainError | None = None
+    ) -> None:
+        """Add a condition on the row with the keys of `row`, without a write to it."""
         check = row.get_delete_kwargs_from_instance(condition=condition)
-        self._add("condition_check_items", check, refused)
+        self._add("condition_check_items", check, on_conflict)
 
     def emit(self, event: Event, event_id: str | None = None) -> None:
+        """Add the outbox row of an event."""
         self.put(OutboxRow.of(event, event_id))
 
     def commit(self) -> None:
+        """Send all writes. Raises what the failed write's `on_conflict` says; Conflict when other
+        transactions keep holding the rows; Unavailable when DynamoDB does not answer.
+        """
         for attempt in range(ATTEMPTS):
             try:
                 database().transact_write_items(**self._operations())
             except TransactWriteError as failure:
-                self._raise_refusals(failure)
-                _wait(attempt)
+                self._raise_unless_transient(failure)
+                wait(attempt)
             else:
                 return
         raise Conflict(CONTENDED)
 
-    def _add(self, kind: str, operation: dict[str, Any], refused: DomainError | None) -> None:
-        place = sum(map(len, self._writes.values()))
-        self._writes[kind].append(_Write(place, operation, refused))
+    def _add(self, kind: str, operation: dict[str, Any], on_conflict: DomainError | None) -> None:
+        number = sum(map(len, self._writes.values()))
+        self._writes[kind].append(_Write(number, operation, on_conflict))
 
     def _operations(self) -> dict[str, Any]:
         return {kind: [write.operation for write in self._writes[kind]] for kind in KINDS}
 
-    def _raise_refusals(self, failure: TransactWriteError) -> None:
-        """Return quietly when trying again makes sense; raise what the refusal means otherwise."""
+    def _raise_unless_transient(self, failure: TransactWriteError) -> None:
+        """Raise what a failure means; return when repeating the transaction makes sense."""
         if error_code(failure) != "TransactionCanceledException":
-            telemetry.logger.error("no transaction", extra={"problem": str(failure.cause)})
+            telemetry.logger.error("transaction failed", extra={"problem": str(failure.cause)})
             raise Unavailable("The database does not answer. Try again.") from failure
         reasons = failure.cancellation_reasons
         writes = chain.from_iterable(self._writes.values())
-        refused = [
+        failed = [
             write
             for write, reason in zip(writes, reasons, strict=True)
             if reason is not None and reason.code == "ConditionalCheckFailed"
         ]
-        if refused:
-            raise _merged(refused) from failure
+        if failed:
+            raise _merged(failed) from failure
         if not all(reason is None or reason.code in TRANSIENT for reason in reasons):
             raise failure
 
 
-def dynamo(transaction: Transaction) -> DynamoTransaction:
-    """The DynamoDB side of a transaction that came through a service, for repositories to add
-    to.
-    """
-    if not isinstance(transaction, DynamoTransaction):
-        raise TypeError("a DynamoDB repository takes part in DynamoDB transactions only")
-    return transaction
-
-
-def past_transactions[Outcome](write: Callable[[], Outcome]) -> Outcome:
-    """What a single write comes to. DynamoDB refuses it while a transaction has its row in hand,
-    which takes some milliseconds; the last of several refusals is raised.
-    """
-    for attempt in range(ATTEMPTS - 1):
-        try:
-            return write()
-        except PynamoDBException as failure:
-            if error_code(failure) != BUSY:
-                raise
-            _wait(attempt)
-    return write()
-
-
-def _wait(attempt: int) -> None:
-    # full jitter: buyers who collided must not collide again in step
-    time.sleep(random.uniform(0, FIRST_WAIT_SECONDS * 2**attempt))  # noqa: S311
-
-
-def _merged(writes: Sequence[_Write]) -> Exception:
-    """What the first of the refused writes means, with the field errors of all."""
-    refusals = [write.refused for write in sorted(writes, key=lambda write: write.place)]
-    first = refusals[0]
+def _merged(failed: Sequence[_Write]) -> Exception:
+    """Return the error of the first failed write, with the field errors of all of them."""
+    errors = [write.on_conflict for write in sorted(failed, key=lambda write: write.number)]
+    first = errors[0]
     if first is None:
         return RuntimeError(UNEXPECTED)
-    errors = chain.from_iterable(refusal.errors for refusal in refusals if refusal)
-    return type(first)(first.message, tuple(errors))
+    first.errors = tuple(chain.from_iterable(error.errors for error in errors if error))
+    return first
