@@ -71,8 +71,8 @@ class Shop:
         yield self._verified_payment()
         yield self._socket_message()
         event = sqs_batch(sample("OrderPlaced"))
-        handler = f"{dashboard.__name__}.reactions"
-        yield _recorded("dashboard listener", handler, dashboard.reactions, event)
+        handler = f"{dashboard.__name__}.event_handlers"
+        yield _recorded("dashboard listener", handler, dashboard.event_handlers, event)
 
     def _verified_payment(self) -> Scenario:
         customer = a_caller()

@@ -38,7 +38,7 @@ class UnknownAction(Invalid):
     code = "UNKNOWN_ACTION"
 
 
-def _switchboard() -> ConnectionRegistry:
+def _connection_registry() -> ConnectionRegistry:
     return wiring.connection_registry()
 
 
@@ -56,7 +56,7 @@ def disconnect_socket(connection_id: str) -> None:
     wiring.connections().forget(connection_id)
 
 
-@action("message", _switchboard)
+@action("message", _connection_registry)
 def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]:
     service, caller = wiring.conversations(), connection.caller
     begun = service.begin(caller, frame.text, frame.conversation_id, frame.client_message_id)
@@ -71,7 +71,7 @@ def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]:
         yield from frames.ended(service.by_now(turn))
 
 
-@action("confirm", _switchboard)
+@action("confirm", _connection_registry)
 def confirm_proposal(frame: Confirm, connection: Connection) -> Iterator[Frame]:
     service = wiring.conversations()
     outcome = service.decide(connection.caller, frame.message_id, frame.accept, wiring.actions())
@@ -79,10 +79,10 @@ def confirm_proposal(frame: Confirm, connection: Connection) -> Iterator[Frame]:
     yield from told
     for other in wiring.connections().others(connection, outcome.key.conversation.id):
         for each in told:
-            _switchboard().send(other, to_json(each))
+            _connection_registry().send(other, to_json(each))
 
 
-@action("history", _switchboard)
+@action("history", _connection_registry)
 def show_history(frame: AskHistory, connection: Connection) -> Iterator[Frame]:
     service, caller = wiring.conversations(), connection.caller
     purpose = f"ai-history:{caller.user_id}:{frame.conversation_id}"
@@ -101,19 +101,19 @@ def show_history(frame: AskHistory, connection: Connection) -> Iterator[Frame]:
         yield from frames.ended(service.by_now(running))
 
 
-@action("stop", _switchboard)
+@action("stop", _connection_registry)
 def stop_turn(frame: Stop, connection: Connection) -> tuple[Frame, ...]:
     """The worker says the rest: the message as far as it came, and done."""
     wiring.conversations().stop(connection.caller, frame.conversation_id)
     return ()
 
 
-@action("ping", _switchboard)
+@action("ping", _connection_registry)
 def answer_ping(_frame: Ping) -> Iterator[Frame]:
     yield frames.pong()
 
 
-@action("$default", _switchboard)
+@action("$default", _connection_registry)
 def refuse_unknown_action(body: str) -> NoReturn:
     try:
         is_object = isinstance(json.loads(body), dict)

@@ -91,7 +91,7 @@ def request(method: str, path: str, raw: bytes = b"", content_type: str = "text/
 def test_an_unknown_path_is_not_found_in_the_shape_of_all_errors(path: str) -> None:
     reply = request("GET", path)
     assert reply.status == 404
-    assert reply.body.keys() == {"message", "requestId"}
+    assert reply.body.keys() == {"message", "code", "requestId"}
     assert reply.headers["x-request-id"] == reply.body["requestId"]
     assert reply.headers["x-content-type-options"] == "nosniff"
 
@@ -100,7 +100,7 @@ def test_an_unknown_path_is_not_found_in_the_shape_of_all_errors(path: str) -> N
 def test_another_method_is_refused_and_the_right_ones_are_named() -> None:
     reply = request("PUT", "/api/cart")
     assert (reply.status, reply.headers["allow"]) == (405, "DELETE, GET")
-    assert reply.body.keys() == {"message", "requestId"}
+    assert reply.body.keys() == {"message", "code", "requestId"}
 
 
 @pytest.mark.usefixtures("known_routes")

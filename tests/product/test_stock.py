@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict
 from supermarket.money import Currency, Money
+from supermarket.streams import BatchFailed
 from supermarket.transaction import Transaction
 from support.api import a_caller
 from support.cloud import client
@@ -420,5 +420,5 @@ def test_a_batch_that_fails_altogether_is_an_error(
 
     table.sell_out_of(7, 2)
     monkeypatch.setattr(DynamoTransaction, "commit", refuse)
-    with pytest.raises(BatchProcessingError):
+    with pytest.raises(BatchFailed):
         streams.watch_stock({"Records": table.records[-1:]}, None)
