@@ -82,8 +82,8 @@ LIVES: tuple[Life[Any], ...] = (
             (
                 R.REQUESTED,
                 R.FAILED,
-            ): "Razorpay on_conflict it, and nothing of it is owed (any more); or "
-            "it was owed, and Razorpay on_conflict it for days",
+            ): "Razorpay refused it, and nothing of it is owed (any more); or "
+            "it was owed, and Razorpay refused it for days",
             (R.PENDING, R.PROCESSED): "Razorpay has made it",
             (R.PENDING, R.FAILED): "Razorpay could not make it",
             (R.FAILED, R.PENDING): "it was refused, and Razorpay was at it all the same",
