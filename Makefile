@@ -5,7 +5,8 @@ SHELL := /bin/bash
 # A uv that does not run (a pyenv shim of another Python, say) counts as absent.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .local/tools/bin/uv)
 PYTHON := .venv/bin/python
-SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/.venv/bin:$$PATH" .local/sam/bin/sam
+# functions of equal code are built into one folder (deployment/artefact.py)
+SAM := SAM_CLI_TELEMETRY=0 SAM_CLI_BETA_BUILD_PERFORMANCE=1 PATH="$(CURDIR)/.venv/bin:$$PATH" .local/sam/bin/sam
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --no-annotate --custom-compile-command 'make lock'
 
 ifeq ($(origin STAGE),undefined) # what the environment says counts for every command
@@ -73,7 +74,7 @@ bench: setup ## measure cold starts beside a bare boto3 handler; writes docs/ben
 .PHONY: build deploy
 build: setup ## build functions and layers for AWS; ARCHITECTURE=x86_64 for the other processor
 	@ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --config-env $(STAGE) --parameter-overrides Architecture=$(ARCHITECTURE)
-	@$(PYTHON) -m compileall -q -j 0 -x Layer/ --invalidation-mode unchecked-hash .aws-sam/build # or each cold start compiles
+	@$(PYTHON) -m deployment.artefact .aws-sam/build
 
 deploy: build ## deploy to AWS; STAGE=prod for another stage than dev, PARAMETERS="AlarmEmail=… TaxPercent=…" to change some
 	@$(PYTHON) -m deployment $(STAGE) Architecture=$(ARCHITECTURE) $(PARAMETERS)

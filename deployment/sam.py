@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from deployment.artefact import SAM_SWITCHES
+
 ROOT = Path(__file__).parents[1]
 SAM = ROOT / ".local" / "sam" / "bin" / "sam"
 
@@ -16,7 +18,7 @@ def deploy(stage: str, parameters: dict[str, str]) -> int:
     """`sam deploy` as a section of `samconfig.toml` says; its exit code."""
     with written_down(parameters) as file:
         options = ["--config-env", stage, "--parameter-overrides", f"file://{file}"]
-        variables = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
+        variables = {**os.environ, "SAM_CLI_TELEMETRY": "0", **SAM_SWITCHES}
         command = [str(SAM), "deploy", *options]
         return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode  # noqa: S603
 

@@ -3,9 +3,11 @@
 import os
 import platform
 import subprocess
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from deployment.artefact import SAM_SWITCHES, compile_code
 from local.emulator import REGION, ROOT, Emulator
 
 SAM = ROOT / ".local" / "sam" / "bin" / "sam"
@@ -25,6 +27,7 @@ def build(log: Path, section: str = STAGE, machine: str = "native") -> None:
     """
     chosen = {"Stage": STAGE, "Architecture": architecture()}
     _sam("build", chosen, log, section, ARCHITECTURE=machine)
+    compile_code(ROOT / _build_folder(section))
 
 
 def deploy(emulator: Emulator, parameters: Mapping[str, str], log: Path) -> dict[str, str]:
@@ -69,10 +72,17 @@ def sam_environment() -> dict[str, str]:
         **os.environ,
         "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "SAM_CLI_TELEMETRY": "0",
+        **SAM_SWITCHES,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": REGION,
     }
+
+
+def _build_folder(section: str) -> str:
+    """Where `sam build` puts what it builds for a section of `samconfig.toml`."""
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    return str(settings[section]["build"]["parameters"]["build_dir"])
 
 
 def _physical_id(emulator: Emulator, name: str) -> str:

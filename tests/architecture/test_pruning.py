@@ -1,0 +1,82 @@
+"""What the layer's build takes out of the packages, and what it leaves."""
+
+import re
+import runpy
+import shutil
+import ssl
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import certifi
+import pytest
+
+from ai_buddy import wiring as ai_buddy
+from payment import wiring as payment
+from product import wiring as product
+from support.domains import FUNCTIONS, ROOT
+from support.payment import KEYS
+
+SCRIPT = ROOT / "layers" / "dependencies" / "prune.py"
+CLIENT = re.compile(r'client\(\s*"(\w+)"')
+
+
+def pruning() -> dict[str, Any]:
+    """The names in the script that prunes the packages."""
+    return runpy.run_path(str(SCRIPT))
+
+
+def test_the_layer_has_the_data_of_every_aws_service_that_is_called_and_of_no_other() -> None:
+    called = {
+        service
+        for file in FUNCTIONS.rglob("*.py")
+        for service in CLIENT.findall(file.read_text())
+        if service in botocore.session.get_session().get_available_services()
+    }
+    assert called | {"dynamodb"} == set(pruning()["SERVICES"])
+
+
+def test_documentation_is_pruned_but_not_what_is_called_so() -> None:
+    model = {
+        "documentation": "<p>What it is</p>",
+        "shapes": [{"members": {"documentation": {"shape": "Text", "documentation": "A text"}}}],
+    }
+    pruned = {"shapes": [{"members": {"documentation": {"shape": "Text"}}}]}
+    assert pruning()["without_documentation"](model) == pruned
+
+
+def test_a_client_of_pruned_data_is_made_and_has_its_endpoint(tmp_path: Path) -> None:
+    installed = Path(botocore.__file__).parent
+    packages = tmp_path / "python"
+    shutil.copytree(installed / "data", packages / "botocore" / "data")
+    (packages / "certifi").mkdir()
+    shutil.copy(certifi.where(), packages / "certifi")
+
+    pruning()["prune"](packages, tmp_path / "amazon-roots.pem")
+
+    session = botocore.session.get_session()
+    loader = session.get_component("data_loader")
+    loader.search_paths[:] = [str(packages / "botocore" / "data")]
+    assert sorted(session.get_available_services()) == sorted(pruning()["SERVICES"])
+    for service in session.get_available_services():
+        client = session.create_client(service, region_name="ap-south-1", verify=str(tmp_path))
+        assert client.meta.endpoint_url.startswith("https://")
+        assert "ap-south-1" in client.meta.endpoint_url
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "amazon-roots.pem")).get_ca_certs()
+    assert len(trusted) == len(pruning()["ROOTS"])
+
+
+def test_a_bundle_without_one_of_amazons_roots_is_refused() -> None:
+    with pytest.raises(LookupError, match="Amazon Root CA 1"):
+        pruning()["amazon_roots"]("")
+
+
+def test_only_clients_of_aws_trust_amazons_roots_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/amazon-roots.pem")
+
+    assert Path(payment.razorpay_client.__wrapped__(KEYS).cert_path).is_file()
+    # httpx reads its certificates when a client is made
+    product._imagekit.__wrapped__("key")
+    ai_buddy._model.__wrapped__("key")
+    # botocore reads them when it speaks TLS, which it does not to the local cloud
+    botocore.session.get_session().create_client("sqs")
