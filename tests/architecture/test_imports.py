@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
@@ -95,8 +96,9 @@ def test_inside_a_domain_arrows_point_towards_the_model(source: Source) -> None:
 def test_a_domain_meets_another_one_only_through_its_service(source: Source) -> None:
     met = {name for name in targets(source, set(MODULES)) if ALL[name].domain != source.domain}
     if source.room in {"gateways", "wiring"}:
-        met = {name for name in met if ALL[name].room not in {"service", "wiring", "model"}}
-        met -= set(domains())  # `from auth import wiring` names the package, too
+        # `from auth import wiring` names the package, too
+        open_rooms = {"service", "wiring", "model", "__init__"}
+        met = {name for name in met if ALL[name].room not in open_rooms}
     assert met == set()
 
 
@@ -124,9 +126,20 @@ def test_what_is_deployed_knows_neither_the_local_cloud_nor_the_tests(source: So
 
 def test_no_module_needs_itself() -> None:
     graph = {name: targets(source, set(ALL)) for name, source in ALL.items()}
-    # a package's own sentence is imported with each of its modules
-    graph = {name: {t for t in found if t not in domains()} for name, found in graph.items()}
-    _assert_acyclic(graph)
+    # a package is imported with each of its modules
+    packages = {name for name, source in ALL.items() if source.room == "__init__"}
+    _assert_acyclic({name: found - packages for name, found in graph.items()})
+
+
+def test_no_sub_package_needs_itself_through_others() -> None:
+    """A domain's own rooms may import its sub-packages and be imported by them."""
+    graph: dict[str, set[str]] = defaultdict(set)
+    for source in lambdas():
+        met = {ALL[target].package for target in targets(source, set(MODULES))}
+        graph[source.package] |= met - {source.package}
+    _assert_acyclic(
+        {package: {m for m in met if "." in m} for package, met in graph.items() if "." in package}
+    )
 
 
 def test_no_domain_needs_itself_through_others() -> None:

@@ -37,8 +37,13 @@ class Source:
 
     @property
     def room(self) -> str:
-        """`model`, `service`, … inside a domain."""
-        return self.name.partition(".")[2] or "__init__"
+        """`model`, `service`, … inside a domain or one of its sub-packages."""
+        return "__init__" if self.path.stem == "__init__" else self.name.rpartition(".")[2]
+
+    @property
+    def package(self) -> str:
+        """The domain, or the sub-package of the domain, that holds this module."""
+        return self.name if self.room == "__init__" else self.name.rpartition(".")[0]
 
     def imports(self) -> tuple[Import, ...]:
         """All of them, also those inside functions."""
