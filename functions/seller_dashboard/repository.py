@@ -252,7 +252,7 @@ class ProgressRow(Row):
     facts only; DynamoDB removes it some time after `expires_at`.
     """
 
-    Meta = table("idempotency")
+    Meta = table("job")
 
     id = UnicodeAttribute(hash_key=True)
     reached = UnicodeAttribute()
@@ -264,7 +264,7 @@ class ProgressRow(Row):
 class ReportRow(Row):
     """A seller's report of a week that was told, as lasting as that."""
 
-    Meta = table("idempotency")
+    Meta = table("job")
 
     id = UnicodeAttribute(hash_key=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
@@ -276,7 +276,7 @@ class RebuildRow(Row):
     row.
     """
 
-    Meta = table("idempotency")
+    Meta = table("job")
 
     id = UnicodeAttribute(hash_key=True, default="rebuild#seller_dashboard")
     holder = UnicodeAttribute()

@@ -80,7 +80,7 @@ def sold_on(day: date, endpoints: dict[str, Any], seller: Person, **changes: Any
 def forget_that_the_week_is_done(day: date, endpoints: dict[str, Any]) -> None:
     """On a Monday the job may have run by itself, and passes over who came later."""
     week = {"id": {"S": f"weekly-reports#{day - timedelta(days=day.weekday())}"}}
-    name = table(endpoints, "idempotency")
+    name = table(endpoints, "job")
     aws(endpoints, "dynamodb").delete_item(TableName=name, Key=week)
 
 
