@@ -120,7 +120,7 @@ class Emulator:
 
     def _environment(self) -> dict[str, str]:
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            **{name: value for name, value in os.environ.items() if not _is_foreign(name)},
             "GATEWAY_PORT": str(self.port),
             "BIND_HOST": self.host,
             "AUTH": "true",
@@ -149,6 +149,11 @@ class Emulator:
             except httpx.TransportError:
                 time.sleep(0.05)
         raise EmulatorFailed(f"the emulator did not answer within {patience} s; see {self.log}")
+
+
+def _is_foreign(variable: str) -> bool:
+    """Functions write the bytecode of their code once for all, whatever holds for this process."""
+    return variable.startswith("AWS_") or variable == "PYTHONDONTWRITEBYTECODE"
 
 
 @contextmanager

@@ -5,16 +5,23 @@ Started by `local.emulator` with the emulator's own Python, so it imports nothin
 
 import json
 import os
+import select
 import shutil
 import signal
+import socket
+import subprocess
 import sys
+import tempfile
 import threading
 import time
+import weakref
 import zipfile
+from contextlib import suppress
 from contextvars import ContextVar
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ministack.core import iam_evaluator, lambda_runtime
@@ -22,6 +29,7 @@ from ministack.core.responses import get_account_id
 
 ENVIRONMENTS_PER_FUNCTION = max(4, 2 * (os.cpu_count() or 1))
 PATIENCE_FOR_AN_ENVIRONMENT = 25.0  # seconds; API Gateway itself gives up after 30
+FORKER = Path(__file__).with_name("emulator_forker.py")
 
 _authorise = iam_evaluator.enforce
 _acquire = lambda_runtime.acquire_worker
@@ -58,33 +66,60 @@ def acquire_in_turn(*args: Any, **kwargs: Any) -> Any:
 
 
 class Environment(lambda_runtime.Worker):  # type: ignore[misc]
-    """An execution environment whose layers are unpacked once for all, not once for each."""
+    """An execution environment that shares its unpacked code and layers with others, and is forked
+    from an interpreter that has imported the layers' libraries.
+    """
 
     layers: Path  # the folder of all that was ever unpacked
+    code = Path(tempfile.gettempdir()) / "code"
 
     def __init__(self, name: str, config: dict[str, Any], code: bytes) -> None:
-        folders = [str(unpacked(layer)) for layer in config.get("Layers", [])]
+        folders = [str(unpacked_layer(layer)) for layer in config.get("Layers", [])]
         variables = dict(config.get("Environment", {}).get("Variables", {}))
         if not variables.get("AWS_ENDPOINT_URL"):
             variables.pop("AWS_ENDPOINT_URL", None)  # empty means AWS itself, which is here
-        variables["_LAMBDA_LAYERS_DIRS"] = os.pathsep.join(folders)
+        task = unpacked(code, self.code)
+        variables["_LAMBDA_LAYERS_DIRS"] = os.pathsep.join((*folders, str(task)))
         environment = {"Variables": variables}
-        super().__init__(name, {**config, "Layers": [], "Environment": environment}, code)
+        super().__init__(name, {**config, "Layers": [], "Environment": environment}, NOTHING)
+
+    def _drain_stderr_bounded(self, *_: Any, **__: Any) -> str:
+        """The function wrote everything before it answered, so there is no need to wait for more
+        than is in the pipe.
+        """
+        process = self._proc
+        if process is not None:
+            while select.select([process.stderr], [], [], 0)[0] and process.poll() is None:
+                time.sleep(0.001)
+        time.sleep(0.002)  # for the thread that puts the lines it has read into the queue
+        return str(self._drain_stderr())
 
 
-def unpacked(layer: dict[str, Any]) -> Path:
-    """The folder of a layer version, named by its content: a later emulator finds it there."""
+def an_empty_archive() -> bytes:
+    zipfile.ZipFile(content := BytesIO(), "w").close()
+    return content.getvalue()
+
+
+NOTHING = an_empty_archive()
+
+
+def unpacked_layer(layer: dict[str, Any]) -> Path:
+    """The folder of a layer version."""
     from ministack.services.lambda_svc import _resolve_layer_zip
 
     arn = str(layer["Arn"])
-    with _unpacking:
-        if arn not in _unpacked:
-            content = _resolve_layer_zip(layer)
-            folder = Environment.layers / sha256(content).hexdigest()
-            if not folder.exists():
-                _unpack(content, folder)
-            _unpacked[arn] = folder
+    if arn not in _unpacked:
+        _unpacked[arn] = unpacked(_resolve_layer_zip(layer), Environment.layers)
     return _unpacked[arn]
+
+
+def unpacked(content: bytes, parent: Path) -> Path:
+    """The folder of an archive, named by its content: a later emulator finds it there."""
+    folder = parent / sha256(content).hexdigest()
+    with _unpacking:
+        if not folder.exists():
+            _unpack(content, folder)
+    return folder
 
 
 def _unpack(content: bytes, folder: Path) -> None:
@@ -96,6 +131,83 @@ def _unpack(content: bytes, folder: Path) -> None:
         partial.rename(folder)
     except OSError:
         shutil.rmtree(partial)
+
+
+class Forker:
+    """An interpreter that forks processes; it ends with this process."""
+
+    def __init__(self, *layers: str) -> None:
+        self._lock = threading.Lock()
+        self._socket, remote = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with remote:
+            subprocess.Popen(
+                [sys.executable, FORKER, str(remote.fileno()), *layers],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[remote.fileno()],
+            )
+
+    def fork(self, program: dict[str, Any], streams: list[int]) -> int:
+        """Runs a program in a new process; its id."""
+        with self._lock:
+            socket.send_fds(self._socket, [json.dumps(program).encode()], streams)
+            return int(self._socket.recv(16))
+
+
+_forkers: dict[tuple[str, ...], Forker] = {}
+_starting = threading.Lock()
+
+
+def forker(*layers: str) -> Forker:
+    """The one for functions with these layers."""
+    with _starting:
+        if layers not in _forkers:
+            _forkers[layers] = Forker(*layers)
+        return _forkers[layers]
+
+
+class Forked:
+    """As much of `subprocess.Popen` as the emulator needs, for a process forked elsewhere."""
+
+    returncode: int | None = None
+
+    def __init__(self, command: list[str], *, env: dict[str, str], **_: Any) -> None:
+        *layers, task = env["_LAMBDA_LAYERS_DIRS"].split(os.pathsep)
+        environment = {**env, "LAMBDA_TASK_ROOT": task}
+        program = {"path": command[1], "folder": task, "environment": environment}
+        (stdin, to_it), (from_it, stdout), (errors, stderr) = os.pipe(), os.pipe(), os.pipe()
+        self.pid = forker(*layers).fork(program, [stdin, stdout, stderr])
+        for descriptor in (stdin, stdout, stderr):
+            os.close(descriptor)
+        self.stdin = os.fdopen(to_it, "w", buffering=1)
+        self.stdout, self.stderr = os.fdopen(from_it), os.fdopen(errors)
+        self._process = os.pidfd_open(self.pid)
+        weakref.finalize(self, os.close, self._process)
+
+    def poll(self) -> int | None:
+        """Something but None when it has ended; its exit code is unknown."""
+        if self.returncode is None and select.select([self._process], [], [], 0)[0]:
+            self.returncode = 0
+        return self.returncode
+
+    def wait(self, timeout: float) -> None:
+        if not select.select([self._process], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(["function"], timeout)
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+    def _send(self, signal_: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, signal_)
+
+
+def fork_functions() -> None:
+    """Elsewhere than on Linux, functions are started as the emulator does it."""
+    if sys.platform == "linux":
+        lambda_runtime.subprocess = SimpleNamespace(Popen=Forked, PIPE=subprocess.PIPE)
 
 
 def refuse_handshakes_as_functions_say(gateway: Any) -> None:
@@ -124,6 +236,17 @@ def refuse_handshakes_as_functions_say(gateway: Any) -> None:
     gateway.handle_websocket = handle_and_tell
 
 
+def register_sessions_in_turn(sts: Any) -> None:
+    """Functions that start at the same time change the sessions while others walk through them."""
+    register, lock = sts.register_session, threading.Lock()
+
+    def register_in_turn(*args: Any) -> None:
+        with lock:
+            register(*args)
+
+    sts.register_session = register_in_turn
+
+
 def stop_with_parent() -> None:
     """The parent holds the other end of standard input: it closes however the parent ends."""
 
@@ -139,10 +262,12 @@ if __name__ == "__main__":
     record_authorised_calls(Path(sys.argv.pop()))
     lambda_runtime.acquire_worker = acquire_in_turn
     lambda_runtime.Worker = Environment
+    fork_functions()
     from ministack import app  # only now: these take the functions above by name
-    from ministack.services import apigateway, lambda_svc
+    from ministack.services import apigateway, lambda_svc, sts
 
     refuse_handshakes_as_functions_say(apigateway)
+    register_sessions_in_turn(sts)
     # How far a stream was read is saved, its records are not: new ones would seem read already.
     lambda_svc._restore_esm_positions = lambda *_: None  # noqa: SLF001
     stop_with_parent()

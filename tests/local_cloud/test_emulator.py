@@ -1,5 +1,6 @@
 """The emulator as a process: it keeps its state, ends when it should, and enforces IAM."""
 
+import base64
 import io
 import json
 import os
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.emulator import REGION, Emulator, EmulatorFailed, running
+from supermarket.clock import new_id
 
 TABLE = {
     "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -101,6 +103,65 @@ def test_a_role_may_do_what_its_policy_says_and_every_call_is_journaled(emulator
         ("dynamodb:GetItem", table, True),
         ("dynamodb:PutItem", table, False),
     ]
+
+
+PROCESS = """
+import logging, os, sys, time
+
+def handle(event, _):
+    print("a line for the log")
+    if event.get("dies"):
+        os._exit(1)
+    if event.get("sleeps"):
+        time.sleep(60)
+    return {"process": os.getpid(), "task": os.environ["LAMBDA_TASK_ROOT"],
+            "path": sys.path, "environment": dict(os.environ)}
+"""
+
+
+@pytest.fixture
+def invoke(emulator: Emulator) -> Callable[..., Any]:
+    """Calls a function of the test's own; its answer, and the end of its log."""
+    functions, name = emulator.client("lambda"), new_id()
+    role = emulator.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=_policy([]))
+    functions.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=role["Role"]["Arn"],
+        Handler="process.handle",
+        Code={"ZipFile": _zipped("process.py", PROCESS)},
+        Environment={"Variables": {"OWN": name}},
+        Timeout=2,
+    )
+
+    def invoke(**event: Any) -> tuple[Any, str]:
+        answer = functions.invoke(FunctionName=name, Payload=json.dumps(event), LogType="Tail")
+        return json.load(answer["Payload"]), base64.b64decode(answer["LogResult"]).decode()
+
+    return invoke
+
+
+def test_a_function_has_an_environment_of_its_own(invoke: Callable[..., Any]) -> None:
+    answer, log = invoke()
+    environment = answer["environment"]
+    assert environment["OWN"] == environment["AWS_LAMBDA_FUNCTION_NAME"]
+    assert environment["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert answer["path"][0] == answer["task"]
+    assert "a line for the log" in log
+
+
+def test_a_function_is_called_again_in_the_same_process(invoke: Callable[..., Any]) -> None:
+    assert invoke()[0]["process"] == invoke()[0]["process"]
+
+
+@pytest.mark.parametrize("fault", ["dies", "sleeps"])
+def test_a_function_that_dies_or_takes_too_long_gets_a_new_process(
+    invoke: Callable[..., Any], fault: str
+) -> None:
+    before = invoke()[0]["process"]
+    assert "errorMessage" in invoke(**{fault: True})[0]
+    assert invoke()[0]["process"] != before
+    assert not _lives(before)
 
 
 def _with_role(emulator: Emulator, role: str, actions: list[str]) -> Any:
