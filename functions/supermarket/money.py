@@ -52,6 +52,10 @@ class Money:
         """In whole units, for views."""
         return Decimal(self.minor) / MINOR_UNITS_PER_UNIT
 
+    def __str__(self) -> str:
+        """Format as whole units with two decimal places: `499.50 INR`."""
+        return f"{self.amount:.2f} {self.currency}"
+
     def __add__(self, other: Money) -> Money:
         return Money(self.minor + self._same_currency(other).minor, self.currency)
 

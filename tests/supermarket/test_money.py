@@ -84,3 +84,15 @@ def test_two_currencies_never_meet_in_one_sum() -> None:
     with pytest.raises(CurrencyMismatch):
         Money.total([Money(1, USD)], INR)
     assert Money(1, INR) != Money(1, USD)
+
+
+@pytest.mark.parametrize(
+    ("money", "text"),
+    [
+        (Money(49_950, INR), "499.50 INR"),
+        (Money(7, USD), "0.07 USD"),
+        (Money(10**9, INR), "10000000.00 INR"),
+    ],
+)
+def test_money_is_written_in_whole_units_with_two_decimal_places(money: Money, text: str) -> None:
+    assert str(money) == text

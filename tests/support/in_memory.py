@@ -43,7 +43,8 @@ class InMemoryTransaction:
             if first is None:
                 raise RuntimeError("a write was refused that nobody expected to be")
             errors = chain.from_iterable(error.errors for error in refusals if error)
-            raise type(first)(first.message, tuple(errors))
+            first.errors = tuple(errors)
+            raise first
         for _, effect, _ in self._writes:
             effect()
 
