@@ -22,6 +22,7 @@ from supermarket.clock import Clock
 from supermarket.errors import Conflict, NotFound
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
 from supermarket.money import Currency, Money
+from supermarket.people import Address
 
 PAGE = 100
 MOST_PAGES = 3
@@ -89,7 +90,7 @@ class SavedAddresses:
         return [
             shop.SavedAddress(
                 saved.id,
-                shop.Address(saved.street, saved.city, saved.state, saved.zip, saved.country),
+                Address(saved.street, saved.city, saved.state, saved.zip, saved.country),
                 is_default=saved.id == book.default_id,
             )
             for saved in book.addresses
@@ -277,7 +278,6 @@ def _cart(priced: carts.PricedCart) -> shop.Cart:
 
 
 def _order(order: orders.Order) -> shop.Order:
-    address = order.shipping_address
     return shop.Order(
         id=order.id,
         status=order.status.value,
@@ -286,9 +286,7 @@ def _order(order: orders.Order) -> shop.Order:
         tax=order.pricing.tax,
         shipping=order.pricing.shipping,
         total=order.pricing.total,
-        address=shop.Address(
-            address.street, address.city, address.state, address.zip, address.country
-        ),
+        address=order.shipping_address,
         payment_status=order.payment_status.value,
         timeline=tuple(shop.Step(step.status.value, step.at) for step in order.timeline),
         tracking_number=order.tracking_number,

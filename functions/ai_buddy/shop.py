@@ -8,6 +8,7 @@ from typing import Protocol
 
 from supermarket.caller import Caller
 from supermarket.money import Money
+from supermarket.people import Address
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,6 @@ class Cart:
 
     def line(self, product_id: str) -> CartLine | None:
         return next((line for line in self.lines if line.product_id == product_id), None)
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where an order goes."""
-
-    street: str
-    city: str
-    state: str
-    zip: str
-    country: str
-
-    def __str__(self) -> str:
-        return f"{self.street}, {self.city}, {self.state} {self.zip}, {self.country}"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The accounts of the auth domain, behind the cart's own port."""
 
 from auth.service import AuthService
-from supermarket.contracts import Recipient
 from supermarket.errors import Unauthenticated
+from supermarket.people import Recipient
 
 
 class AccountHolders:
@@ -16,4 +16,4 @@ class AccountHolders:
             user = self._accounts.user(user_id)
         except Unauthenticated:  # what auth says of an account that is gone
             return None
-        return Recipient(user_id=user.id, email=user.email, first_name=user.full_name.first)
+        return Recipient(user.id, user.email, user.full_name.first)

@@ -15,9 +15,10 @@ from cart.model import IDLE_BEFORE_REMINDER, Cart, CartLine
 from cart.service import Catalogue
 from supermarket import contracts, telemetry
 from supermarket.clock import Clock
-from supermarket.contracts import Amount, CartAbandoned, Recipient
+from supermarket.contracts import Amount, CartAbandoned
 from supermarket.errors import Conflict, DomainError
 from supermarket.money import Money
+from supermarket.people import Recipient
 from supermarket.transaction import BeginTransaction, Transaction
 
 OUTCOMES = ("reminded", "passed_over", "skipped", "failed", "unfinished")

@@ -8,7 +8,8 @@ from notification.model import LONGEST_SUBJECT, Mail, Message, one_line
 from notification.ports import Allowance, Letters, Messages, Post, Suppressions
 from supermarket import telemetry
 from supermarket.clock import Clock
-from supermarket.contracts import Metadata, Recipient
+from supermarket.contracts import Metadata
+from supermarket.people import Recipient
 
 MAILED = "(The link is in the mail itself.)"
 NOT_MAILED = "(There is none: your address takes no mails of ours, so this one was not sent.)"

@@ -24,11 +24,11 @@ from supermarket.contracts import (
     PaymentInitiated,
     PaymentRefunded,
     ProductCreated,
-    Recipient,
     SalesReportReady,
     StockRanLow,
     UserRegistered,
 )
+from supermarket.people import Recipient
 
 
 class NotificationService:

@@ -2,7 +2,6 @@
 
 from order.model import Actor, Order
 from supermarket.contracts import (
-    Address,
     Amount,
     OrderAddressChanged,
     OrderCancelled,
@@ -11,17 +10,16 @@ from supermarket.contracts import (
     OrderLine,
     OrderPlaced,
     OrderShipped,
-    Recipient,
 )
 
 
 def order_placed(order: Order) -> OrderPlaced:
     return OrderPlaced(
         order_id=order.id,
-        customer=_customer(order),
+        customer=order.customer,
         lines=_lines(order),
         total=Amount.of(order.pricing.total),
-        shipping_address=_address(order),
+        shipping_address=order.shipping_address,
         placed_at=order.created_at,
         reserved_until=order.reserved_until,
     )
@@ -30,7 +28,7 @@ def order_placed(order: Order) -> OrderPlaced:
 def order_confirmed(order: Order) -> OrderConfirmed:
     return OrderConfirmed(
         order_id=order.id,
-        customer=_customer(order),
+        customer=order.customer,
         lines=_lines(order),
         total=Amount.of(order.pricing.total),
         placed_at=order.created_at,
@@ -41,7 +39,7 @@ def order_confirmed(order: Order) -> OrderConfirmed:
 def order_cancelled(order: Order, by: Actor) -> OrderCancelled:
     return OrderCancelled(
         order_id=order.id,
-        customer=_customer(order),
+        customer=order.customer,
         lines=_lines(order),
         total=Amount.of(order.pricing.total),
         placed_at=order.created_at,
@@ -54,7 +52,7 @@ def order_cancelled(order: Order, by: Actor) -> OrderCancelled:
 def order_shipped(order: Order) -> OrderShipped:
     return OrderShipped(
         order_id=order.id,
-        customer=_customer(order),
+        customer=order.customer,
         lines=_lines(order),
         tracking_number=order.tracking_number,
         placed_at=order.created_at,
@@ -65,7 +63,7 @@ def order_shipped(order: Order) -> OrderShipped:
 def order_delivered(order: Order) -> OrderDelivered:
     return OrderDelivered(
         order_id=order.id,
-        customer=_customer(order),
+        customer=order.customer,
         lines=_lines(order),
         tracking_number=order.tracking_number,
         placed_at=order.created_at,
@@ -77,24 +75,8 @@ def address_changed(order: Order) -> OrderAddressChanged:
     return OrderAddressChanged(
         order_id=order.id,
         seller_ids=list(order.seller_ids),
-        shipping_address=_address(order),
+        shipping_address=order.shipping_address,
         changed_at=order.updated_at,
-    )
-
-
-def _customer(order: Order) -> Recipient:
-    customer = order.customer
-    return Recipient(user_id=customer.user_id, email=customer.email, first_name=customer.first_name)
-
-
-def _address(order: Order) -> Address:
-    address = order.shipping_address
-    return Address(
-        street=address.street,
-        city=address.city,
-        state=address.state,
-        zip=address.zip,
-        country=address.country,
     )
 
 

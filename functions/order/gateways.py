@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from order import service as ports
-from order.model import Address
 from supermarket.errors import DomainError
+from supermarket.people import Address
 from supermarket.transaction import Transaction
 
 if TYPE_CHECKING:

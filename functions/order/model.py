@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Self
 
 from supermarket.caller import Caller
-from supermarket.errors import Conflict, FieldError, Invalid
+from supermarket.errors import Conflict
 from supermarket.money import Currency, Money
-from supermarket.postal_codes import is_postal_code
+from supermarket.people import Address, Recipient
 
 
 class OrderStatus(StrEnum):
@@ -52,34 +52,6 @@ class PaymentStatus(StrEnum):
     FAILED = "FAILED"
     REFUND_PENDING = "REFUND_PENDING"
     REFUNDED = "REFUNDED"
-
-
-@dataclass(frozen=True)
-class Customer:
-    """Who ordered; mail address and name as of that moment."""
-
-    user_id: str
-    email: str
-    first_name: str
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where an order goes."""
-
-    street: str
-    city: str
-    state: str
-    zip: str
-    country: str
-
-    def with_changes(self, changes: Mapping[str, str]) -> Self:
-        """This address with some of its fields replaced; Invalid if the result is no address."""
-        changed = replace(self, **changes)
-        if not is_postal_code(changed.zip, changed.country):
-            fault = FieldError("zip", "not a postal code of this country")
-            raise Invalid("The address is not valid", (fault,))
-        return changed
 
 
 @dataclass(frozen=True)
@@ -158,7 +130,7 @@ class Order:
     """
 
     id: str
-    customer: Customer
+    customer: Recipient
     status: OrderStatus
     lines: tuple[OrderLine, ...]
     pricing: Pricing

@@ -12,8 +12,6 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 
 from order.model import (
     Actor,
-    Address,
-    Customer,
     Order,
     OrderLine,
     OrderStatus,
@@ -26,6 +24,7 @@ from supermarket.clock import from_iso, iso
 from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.money import Currency, Money
+from supermarket.people import Address, Recipient
 from supermarket.transaction import Transaction
 
 OPEN = "open"
@@ -293,7 +292,7 @@ def _order(row: OrderRow) -> Order:
     address = row.shipping_address
     return Order(
         id=row.order_id,
-        customer=Customer(row.customer_id, row.customer.email, row.customer.first_name),
+        customer=Recipient(row.customer_id, row.customer.email, row.customer.first_name),
         status=OrderStatus(row.status),
         lines=tuple(
             OrderLine(

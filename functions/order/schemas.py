@@ -7,7 +7,6 @@ from pydantic_core import PydanticCustomError
 
 from order.model import (
     Actor,
-    Address,
     Order,
     OrderLine,
     OrderStatus,
@@ -16,6 +15,7 @@ from order.model import (
     Returns,
     Step,
 )
+from supermarket.people import Address
 from supermarket.postal_codes import is_postal_code
 from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
 

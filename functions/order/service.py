@@ -17,9 +17,7 @@ from order.facts import (
 )
 from order.model import (
     Actor,
-    Address,
     Charges,
-    Customer,
     Order,
     OrderLine,
     OrderStatus,
@@ -33,6 +31,7 @@ from supermarket.contracts import Event
 from supermarket.errors import Conflict, DomainError, FieldError, Forbidden, Invalid, NotFound
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
 from supermarket.money import Money
+from supermarket.people import Address, Recipient
 from supermarket.transaction import BeginTransaction, Transaction
 
 NO_SUCH_ORDER = "There is no such order"
@@ -364,7 +363,7 @@ class OrderService:
         lines = tuple(_order_line(line, products[line.product_id]) for line in cart.lines)
         return Order(
             id=self._new_id(),
-            customer=Customer(caller.user_id, caller.email, caller.first_name),
+            customer=Recipient(caller.user_id, caller.email, caller.first_name),
             status=OrderStatus.PENDING,
             lines=lines,
             pricing=terms.charges.price(lines, lines[0].unit_price.currency),

@@ -12,8 +12,8 @@ from supermarket.contracts import (
     PaymentInitiated,
     PaymentRefunded,
     PaymentRefundProgressed,
-    Recipient,
 )
+from supermarket.people import Recipient
 
 
 def facts_between(before: Payment | None, after: Payment) -> Iterator[Event]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from product.model import Product, Seller
-from supermarket.contracts import Recipient, StockMoved, StockRanLow
+from supermarket.contracts import StockMoved, StockRanLow
+from supermarket.people import Recipient
 from supermarket.transaction import BeginTransaction
 
 type Snapshot = Mapping[str, Any] | None

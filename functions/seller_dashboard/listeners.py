@@ -6,7 +6,6 @@ from datetime import datetime
 
 from seller_dashboard import wiring
 from seller_dashboard.model import (
-    Address,
     Customer,
     Destination,
     Details,
@@ -22,7 +21,6 @@ from seller_dashboard.model import (
     Stock,
 )
 from supermarket.clock import iso
-from supermarket.contracts import Address as AddressOnTheWire
 from supermarket.contracts import (
     Metadata,
     OrderAddressChanged,
@@ -39,13 +37,13 @@ from supermarket.contracts import (
     ProductCreated,
     ProductDeleted,
     ProductUpdated,
-    Recipient,
     StockMoved,
     StockRanLow,
     UserRegistered,
 )
 from supermarket.events import EventHandlers
 from supermarket.money import Money
+from supermarket.people import Recipient
 
 event_handlers = EventHandlers("seller_dashboard")
 
@@ -93,7 +91,7 @@ def record_placed_order(event: OrderPlaced, _metadata: Metadata) -> None:
             purchase=_purchase(event),
             total=event.total.money(),
             progress=Progress(SaleStatus.PENDING, event.placed_at),
-            destination=Destination(_address(event.shipping_address), event.placed_at),
+            destination=Destination(event.shipping_address, event.placed_at),
         )
     )
 
@@ -140,7 +138,7 @@ def take_out_cancelled_order(event: OrderCancelled, _metadata: Metadata) -> None
 
 @event_handlers.on(OrderAddressChanged)
 def note_changed_address(event: OrderAddressChanged, _metadata: Metadata) -> None:
-    moved = Destination(_address(event.shipping_address), event.changed_at)
+    moved = Destination(event.shipping_address, event.changed_at)
     wiring.bookkeeping().learn(Order(event.order_id, destination=moved))
 
 
@@ -228,7 +226,3 @@ def _line(line: OrderLine) -> SoldLine:
         total,
         refunded=Money.zero(total.currency),
     )
-
-
-def _address(address: AddressOnTheWire) -> Address:
-    return Address(address.street, address.city, address.state, address.zip, address.country)

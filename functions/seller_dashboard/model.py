@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 from supermarket.clock import iso
 from supermarket.errors import Conflict, FieldError, Invalid
 from supermarket.money import Currency, Money
+from supermarket.people import Address
 
 DEFAULT_DAYS = 30
 MAX_DAYS = 366
@@ -97,17 +98,6 @@ class Payment:
     @property
     def rank(self) -> tuple[Any, ...]:
         return (self.status.arrived, self.id, list(PaymentStatus).index(self.status), self.at)
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where to ship to."""
-
-    street: str
-    city: str
-    state: str
-    zip: str
-    country: str
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from seller_dashboard.upkeep import (
     Rounds,
 )
 from supermarket import contracts, telemetry
-from supermarket.contracts import Amount, Recipient, SalesOfDay, SalesOfProduct, SalesReportReady
+from supermarket.contracts import Amount, SalesOfDay, SalesOfProduct, SalesReportReady
 from supermarket.errors import Conflict, DomainError
 from supermarket.money import Money
+from supermarket.people import Recipient
 from supermarket.transaction import BeginTransaction, Transaction
 
 SELLERS_PER_PAGE = 25

@@ -7,7 +7,6 @@ from typing import Self
 from pydantic import Field
 
 from seller_dashboard.model import (
-    Address,
     Buyer,
     Customer,
     LowStock,
@@ -20,6 +19,7 @@ from seller_dashboard.model import (
 )
 from seller_dashboard.numbers import DaySales, Metrics, TopOfCurrency, TopProduct
 from supermarket.money import Currency, Money
+from supermarket.people import Address
 from supermarket.schemas import MoneyView, Page, Query, Timestamp, View
 
 EARLIEST = date(2000, 1, 1)

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from supermarket.clock import iso
 from supermarket.money import Currency, Money
+from supermarket.people import Address, Recipient
 
 type Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 
@@ -81,14 +82,6 @@ class Amount(ContractModel):
         return Money(self.minor, self.currency)
 
 
-class Recipient(ContractModel):
-    """Whom a mail about this goes to, so that notification reads no other domain's table."""
-
-    user_id: str
-    email: str
-    first_name: str
-
-
 class OrderLine(ContractModel):
     """One line of an order, as it was bought."""
 
@@ -98,16 +91,6 @@ class OrderLine(ContractModel):
     quantity: int = Field(ge=1)
     unit_price: Amount
     line_total: Amount
-
-
-class Address(ContractModel):
-    """Where an order goes."""
-
-    street: str
-    city: str
-    state: str
-    zip: str
-    country: str
 
 
 class UserRegistered(Event):

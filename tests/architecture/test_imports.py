@@ -35,7 +35,7 @@ PURE_KERNEL = {
     f"supermarket.{name}"
     for name in (
         *("audit", "caller", "clock", "contracts", "errors", "idempotency", "money"),
-        *("postal_codes", "retry", "sessions", "telemetry", "transaction"),
+        *("people", "postal_codes", "retry", "sessions", "telemetry", "transaction"),
     )
 }
 PURE_LIBRARIES = {"snowballstemmer"}  # words in, stems out

@@ -30,10 +30,11 @@ from product import endpoints as product
 from seller_dashboard import endpoints as seller_dashboard
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id, utc_now
-from supermarket.contracts import Amount, Metadata, PaymentCompleted, Recipient
+from supermarket.contracts import Amount, Metadata, PaymentCompleted
 from supermarket.dynamo.rows import database
 from supermarket.http import Endpoint
 from supermarket.money import Currency
+from supermarket.people import Recipient
 from support.api import Reply, a_caller, api_event, bearer, call
 from support.cloud import aws_in_memory
 from support.domains import endpoints as all_endpoints

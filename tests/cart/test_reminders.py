@@ -17,10 +17,11 @@ from cart.service import Carts, CartService
 from conftest import FrozenClock
 from supermarket import telemetry
 from supermarket.clock import new_id
-from supermarket.contracts import CartAbandoned, Recipient
+from supermarket.contracts import CartAbandoned
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict, Unauthenticated
+from supermarket.people import Recipient
 from support.cart import AProduct, InMemoryCarts, InMemoryCatalogue, rupees
 from support.in_memory import InMemoryOutbox
 from support.jobs import AContext

@@ -234,7 +234,7 @@ def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
             raise UpdateError(cause=ClientError(error, "UpdateItem"))  # type: ignore[arg-type]
         return update(row, *args, **named)
 
-    monkeypatch.setattr("supermarket.dynamo.transaction.FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr("supermarket.dynamo.writes.FIRST_WAIT_SECONDS", 0)
     monkeypatch.setattr(CartRow, "update", contended)
 
 

@@ -18,8 +18,9 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
 from supermarket.clock import iso, new_id
-from supermarket.contracts import Address, Envelope, Metadata
+from supermarket.contracts import Envelope, Metadata
 from supermarket.money import Currency
+from supermarket.people import Address
 from support.deployed import aws, function_environment, rows
 from support.histories import (
     DAYS,
@@ -112,7 +113,7 @@ def life(order: dict[str, Any], payment: dict[str, Any] | None) -> Life:
         ),
         fees=int(order["tax"] + order["shipping"]),
         placed_at=datetime.fromisoformat(order["createdAt"]),
-        address=Address.model_validate(order["shippingAddress"]),
+        address=Address(**order["shippingAddress"]),
         status=order["status"],
         payment=payment["status"] if payment else None,
         refunds=tuple(int(one["minor"]) for one in refunds if one["status"] == "PROCESSED"),

@@ -245,7 +245,7 @@ def test_a_mail_that_ses_has_no_room_for_waits_in_its_queue_and_is_no_failure(
     assert seconds > AN_ATTEMPT_TAKES.total_seconds()
     (line,) = caplog.records
     assert line.levelname == "WARNING"
-    assert "Daily message quota exceeded." in vars(line)["why"]
+    assert "Daily message quota exceeded." in vars(line)["reason"]
     clock.advance(timedelta(seconds=seconds))
     assert deliver(event) == []
     ses.assert_no_pending_responses()

@@ -15,7 +15,6 @@ from conftest import FrozenClock
 from order.model import (
     TRANSITIONS,
     Actor,
-    Address,
     Order,
     OrderStatus,
     PaymentStatus,
@@ -36,6 +35,7 @@ from supermarket.contracts import (
 from supermarket.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, RuleViolated
 from supermarket.idempotency import IdempotencyKey
 from supermarket.money import Currency, Money
+from supermarket.people import Address
 from supermarket.transaction import Transaction
 from support.api import a_caller
 from support.cart import dollars, rupees

@@ -11,10 +11,11 @@ from payment.listeners import event_handlers
 from payment.model import Failure, PaymentStatus
 from payment.repository import DynamoPayments
 from supermarket.clock import iso, new_id
-from supermarket.contracts import Amount, OrderCancelled, OrderLine, Recipient
+from supermarket.contracts import Amount, OrderCancelled, OrderLine
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.money import Currency, Money
+from supermarket.people import Recipient
 from support.api import a_caller
 from support.payment import NOON, FakeRazorpay, a_payment
 

@@ -19,10 +19,10 @@ from supermarket.contracts import (
     ProductCreated,
     ProductDeleted,
     ProductUpdated,
-    Recipient,
 )
 from supermarket.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from supermarket.money import Currency, Money
+from supermarket.people import Recipient
 from support.api import a_caller
 from support.in_memory import Audited, InMemoryTransaction
 from support.product import Shop, png

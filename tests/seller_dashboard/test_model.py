@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seller_dashboard.model import (
-    Address,
     Destination,
     Details,
     Order,
@@ -26,6 +25,7 @@ from seller_dashboard.model import (
 )
 from supermarket.errors import Invalid
 from supermarket.money import Money
+from supermarket.people import Address
 from support.seller_dashboard import ASHA, PLACED, a_line, a_sale, inr
 
 TODAY = date(2026, 11, 22)

@@ -7,7 +7,6 @@ import pytest
 
 from seller_dashboard import repository
 from seller_dashboard.model import (
-    Address,
     Customer,
     Destination,
     Details,
@@ -34,6 +33,7 @@ from seller_dashboard.repository import (
 )
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.money import Currency, Money
+from supermarket.people import Address
 from support.cloud import held_by_a_transaction
 from support.seller_dashboard import ASHA, PLACED, Books, a_line, a_sale, inr, usd
 
@@ -429,7 +429,7 @@ def test_a_day_of_five_thousand_products_fits_in_a_row() -> None:
 
 @pytest.mark.usefixtures("aws")
 def test_a_write_that_meets_a_transaction_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("supermarket.dynamo.transaction.FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr("supermarket.dynamo.writes.FIRST_WAIT_SECONDS", 0)
     sales, catalogue = DynamoSales(), DynamoCatalogue()
     with held_by_a_transaction("UpdateItem", times=2):
         sales.meet(a_sale())

@@ -4,7 +4,7 @@ oracle that knows nothing of how dashboards are made.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from random import Random
@@ -12,7 +12,6 @@ from typing import Any
 
 from supermarket.clock import iso
 from supermarket.contracts import (
-    Address,
     Amount,
     Event,
     OrderAddressChanged,
@@ -26,9 +25,9 @@ from supermarket.contracts import (
     PaymentFailed,
     PaymentInitiated,
     PaymentRefunded,
-    Recipient,
 )
 from supermarket.money import Currency
+from supermarket.people import Address, Recipient
 
 BEGAN = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 DAYS = {"from": "2026-11-20", "to": "2026-11-22"}
@@ -110,7 +109,7 @@ def _random_life(random: Random, order_id: str, sellers: Sequence[str]) -> Life:
     )
     status = random.choice(["PENDING", "CONFIRMED", "SHIPPED", "DELIVERED", "CANCELLED"])
     payments = {"PENDING": [None, "PENDING", "FAILED"], "CANCELLED": [None, "FAILED", "COMPLETED"]}
-    elsewhere = HOME.model_copy(update={"street": f"{order_id} Street"})
+    elsewhere = replace(HOME, street=f"{order_id} Street")
     life = Life(
         id=order_id,
         customer=f"customer-{random.randint(1, 3)}",
@@ -375,7 +374,7 @@ def expected_orders(lives: Sequence[Life], seller: str) -> Seen:
             sum(line.total for line, _ in _lines(life, seller)),
             sum(back for _, back in _lines(life, seller)),
             life.payment,
-            life.address.model_dump(),
+            vars(life.address),
         )
         for life in lives
         if any(line.seller == seller for line in life.lines)

@@ -8,7 +8,6 @@ from notification.model import Mail, Message
 from notification.ports import BeingSent, MessagePage, Refused
 from supermarket.clock import Clock, iso
 from supermarket.contracts import (
-    Address,
     Amount,
     CartAbandoned,
     CartLine,
@@ -28,7 +27,6 @@ from supermarket.contracts import (
     PaymentInitiated,
     PaymentRefunded,
     ProductCreated,
-    Recipient,
     SalesOfDay,
     SalesOfProduct,
     SalesReportReady,
@@ -37,6 +35,7 @@ from supermarket.contracts import (
 )
 from supermarket.errors import RetryLater
 from supermarket.money import Currency
+from supermarket.people import Address, Recipient
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ORDER_ID = "01KAN2S3T4V5W6X7Y8Z9A0B1C2"

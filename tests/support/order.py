@@ -9,9 +9,7 @@ from order.gateways import ShopCarts
 from order.model import (
     NO_CHARGES,
     Actor,
-    Address,
     Charges,
-    Customer,
     Order,
     OrderLine,
     OrderStatus,
@@ -22,6 +20,7 @@ from supermarket.caller import Caller
 from supermarket.clock import Clock, new_id
 from supermarket.errors import NotFound
 from supermarket.money import Currency
+from supermarket.people import Address, Recipient
 from supermarket.transaction import Transaction
 from support.cart import InMemoryCarts, InMemoryCatalogue, rupees
 from support.in_memory import (
@@ -50,7 +49,7 @@ def an_order(
     )
     return Order(
         id=order_id or new_id(),
-        customer=Customer(customer_id, "asha@example.com", "Asha"),
+        customer=Recipient(customer_id, "asha@example.com", "Asha"),
         status=OrderStatus.PENDING,
         lines=bought,
         pricing=CHARGES.price(bought, Currency.INR),

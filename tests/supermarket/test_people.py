@@ -1,0 +1,31 @@
+"""Addresses and recipients."""
+
+import pytest
+
+from supermarket.contracts import ContractModel
+from supermarket.errors import Invalid
+from supermarket.people import Address, Recipient
+
+HOME = Address("12 MG Road", "Bengaluru", "Karnataka", "560001", "IN")
+
+
+def test_an_address_changes_in_the_given_fields_only() -> None:
+    moved = HOME.with_changes({"street": "1 Park Street"})
+    assert str(moved) == "1 Park Street, Bengaluru, Karnataka 560001, IN"
+
+
+@pytest.mark.parametrize("changes", [{"zip": "56000"}, {"country": "US", "zip": "560001"}])
+def test_a_changed_address_needs_a_postal_code_of_its_country(changes: dict[str, str]) -> None:
+    with pytest.raises(Invalid) as failure:
+        HOME.with_changes(changes)
+    assert [error.field for error in failure.value.errors] == ["zip"]
+
+
+def test_an_event_writes_recipients_in_camel_case_and_ignores_new_fields() -> None:
+    class Mail(ContractModel):
+        customer: Recipient
+
+    text = '{"customer":{"userId":"u1","email":"asha@example.com","firstName":"Asha"}}'
+    mail = Mail(customer=Recipient("u1", "asha@example.com", "Asha"))
+    assert mail.model_dump_json() == text
+    assert Mail.model_validate_json(text.replace('"userId"', '"phone":"1","userId"')) == mail
