@@ -83,33 +83,33 @@ deploy: build ## deploy to AWS; STAGE=prod for another stage than dev, PARAMETER
 
 # the local cloud says by itself where it is and how to get in
 REACH = $(if $(filter local,$(STAGE)),reach=$$($(PYTHON) -m local environment) && eval "$$reach" &&)
-OPERATE = @$(REACH) export STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions && \
+OPERATE = @$(REACH) export STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:. && \
   AWS_DEFAULT_REGION=$$AWS_REGION $(PYTHON) -P -m
 
 .PHONY: admin reconcile dlq replay rebuild job unsuppress
 admin: setup ## make an administrator's account: STAGE=dev EMAIL=… USERNAME=… FIRST_NAME=… LAST_NAME=…
-	$(OPERATE) auth.create_admin --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)"
+	$(OPERATE) ops.users --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)"
 
 reconcile: setup ## hold payments against Razorpay's records: STAGE=dev FROM=2026-11-01 TO=2026-11-02
-	$(OPERATE) payment.reconcile --from "$(FROM)" --to "$(TO)"
+	$(OPERATE) ops.reconcile --from "$(FROM)" --to "$(TO)"
 
 CALM = $(if $(filter local,$(STAGE)),--calm 3)
 
 dlq: setup ## events nobody could handle: list, or SHOW=… REDRIVE=… DROP=notification; EVENT=… chooses by name or id
-	$(OPERATE) operations.dead_letters $(if $(SHOW),show $(SHOW),$(if $(REDRIVE),redrive $(REDRIVE),$(if $(DROP),drop $(DROP) $(if $(YES),--yes),list))) \
+	$(OPERATE) ops.dead_letters.command $(if $(SHOW),show $(SHOW),$(if $(REDRIVE),redrive $(REDRIVE),$(if $(DROP),drop $(DROP) $(if $(YES),--yes),list))) \
 	  $(if $(EVENT),--event "$(EVENT)")
 
 replay: setup ## let a projection hear the past again: CONSUMER=seller_dashboard FROM=2026-11-01 TO=2026-11-22
-	$(OPERATE) operations.replay "$(CONSUMER)" $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)") $(CALM)
+	$(OPERATE) ops.replay.command "$(CONSUMER)" $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)") $(CALM)
 
 rebuild: setup ## drop the seller dashboard's projections and build them anew from the archive: YES=1
-	$(OPERATE) seller_dashboard.rebuild $(CALM) $(if $(filter local,$(STAGE)),--archive-lag 0) $(if $(YES),--yes)
+	$(OPERATE) ops.rebuild.command $(CALM) $(if $(filter local,$(STAGE)),--archive-lag 0) $(if $(YES),--yes)
 
 job: setup ## run a scheduled job now: JOB=seller_dashboard.roll_up_day DATE=2026-11-22; without JOB, list them
-	$(OPERATE) operations.run_job $(JOB) $(if $(DATE),--date "$(DATE)")
+	$(OPERATE) ops.jobs $(JOB) $(if $(DATE),--date "$(DATE)")
 
 unsuppress: setup ## let an address that sent mails back or complained have mails again: ADDRESS=asha@example.com
-	$(OPERATE) notification.unsuppress "$(ADDRESS)"
+	$(OPERATE) ops.unsuppress "$(ADDRESS)"
 
 # --- house-keeping -------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from unittest.mock import patch
 from ai_buddy import sockets
 from benchmarks.recording import Recording, Response, recording
 from cart import endpoints as cart
-from operations import endpoints as operations
 from order import endpoints as order
+from outbox import endpoints as outbox
 from payment import endpoints as payment
 from payment import wiring as payment_wiring
 from product import endpoints as product
@@ -63,7 +63,7 @@ class Shop:
 
     def scenarios(self) -> Iterator[Scenario]:
         """Invoke each handler once, and record it."""
-        yield _endpoint(operations.check_health)
+        yield _endpoint(outbox.check_health)
         yield _endpoint(cart.get_cart, headers=bearer(self.customer))
         headers = {**bearer(self.customer), "idempotency-key": new_id()}
         yield _endpoint(order.create_order, body={"shippingAddress": ADDRESS}, headers=headers)

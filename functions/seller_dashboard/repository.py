@@ -25,7 +25,6 @@ facts alone; a rebuild holds the rows to that (`checksum.py`).
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from itertools import batched
 from typing import Any, Self
 
 from pydantic import TypeAdapter
@@ -43,7 +42,6 @@ from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from seller_dashboard.checksum import Item
 from seller_dashboard.model import (
     Buyer,
     Customer,
@@ -60,16 +58,14 @@ from seller_dashboard.model import (
     SoldProduct,
 )
 from seller_dashboard.numbers import DayTotals
-from seller_dashboard.rebuilding import LeaseLost
 from seller_dashboard.reports import Week
 from seller_dashboard.upkeep import Reached
 from supermarket import telemetry
 from supermarket.clock import Clock, from_iso
-from supermarket.config import table_name
-from supermarket.dynamo.rows import Row, database, table
+from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import error_code, retry_on_transaction_conflict
-from supermarket.errors import Conflict, DomainError, Unavailable
+from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
 
@@ -79,12 +75,10 @@ SELLERS = "SELLERS"
 SELLERS_PER_PAGE = 100
 PROGRESS_KEPT_FOR = timedelta(days=7)
 REPORTS_KEPT_FOR = timedelta(days=400)
-LEASE_LASTS = timedelta(minutes=5)  # longer than a listener takes to stop or to start
 UNITS, MINOR = "units#", "minor#"
 AFTER_ALL = "~"
 REFUSED = "ConditionalCheckFailedException"
 SALES = "sales"
-DELETED_AT_ONCE = 25  # DynamoDB takes no more in a batch
 
 
 class ByShelf(GlobalSecondaryIndex[Any]):
@@ -510,58 +504,11 @@ class DynamoRebuilds:
         return is_at_work or bool(row.incomplete)
 
     def forbid(self, transaction: Transaction, on_conflict: DomainError) -> None:
-        none_at_work = _nobody_holds_it(self._clock()) & RebuildRow.incomplete.does_not_exist()
+        none_at_work = no_rebuild_holds_it(self._clock()) & RebuildRow.incomplete.does_not_exist()
         DynamoTransaction.of(transaction).condition_check(RebuildRow(), none_at_work, on_conflict)
 
 
-class DynamoLease:
-    """`Lease` in DynamoDB."""
-
-    def __init__(self, clock: Clock, holder: str) -> None:
-        self._clock = clock
-        self._holder = holder
-        self._said_at = clock()
-
-    def take(self) -> None:
-        mine = RebuildRow.holder.set(self._holder)
-        if not self._say([mine], _nobody_holds_it(self._clock())):
-            raise Conflict(
-                "Another rebuild is at work. If it was killed, this one can begin "
-                f"{LEASE_LASTS.total_seconds() / 60:.0f} minutes after that"
-            )
-
-    def renew(self) -> None:
-        if self._clock() - self._said_at >= LEASE_LASTS / 10:
-            self._own_change()
-
-    def mark_incomplete(self) -> None:
-        self._own_change(RebuildRow.incomplete.set(True))
-
-    def mark_complete(self) -> None:
-        self._own_change(RebuildRow.incomplete.remove())
-
-    def release(self) -> None:
-        self._change([RebuildRow.ends_at.set(0)], RebuildRow.holder == self._holder)
-
-    def _own_change(self, *actions: Action) -> None:
-        if not self._say(actions, RebuildRow.holder == self._holder):
-            raise LeaseLost("This rebuild did not go on for so long that another one has begun")
-
-    def _say(self, actions: Sequence[Action], condition: Condition) -> bool:
-        now = self._clock()
-        goes_on = RebuildRow.ends_at.set(int((now + LEASE_LASTS).timestamp()))
-        if was_heard := self._change([*actions, goes_on], condition):
-            self._said_at = now
-        return was_heard
-
-    def _change(self, actions: Sequence[Action], condition: Condition) -> bool:
-        try:
-            return _update_if(condition, RebuildRow(), actions)
-        except UpdateError as failure:
-            raise Unavailable(f"The database does not answer: {failure}") from failure
-
-
-def _nobody_holds_it(now: datetime) -> Condition:
+def no_rebuild_holds_it(now: datetime) -> Condition:
     has_ended: Condition = RebuildRow.ends_at <= int(now.timestamp())
     nobody: Condition = RebuildRow.id.does_not_exist() | has_ended
     return nobody
@@ -587,28 +534,6 @@ class DynamoReports:
 
 def _report_key(week: Week, seller_id: str) -> str:
     return f"weekly-report#{week.first}#{seller_id}"
-
-
-class DynamoProjections:
-    """`Projections`: every row of the table, whatever it is."""
-
-    def rows(self) -> Iterator[Item]:
-        pages = database().client.get_paginator("scan")
-        for page in pages.paginate(TableName=table_name(SALES), ConsistentRead=True):
-            yield from page["Items"]
-
-    def drop(self) -> Iterator[int]:
-        client: Any = database().client
-        dropped = 0
-        keys = ({"pk": row["pk"], "sk": row["sk"]} for row in self.rows())
-        for some in batched(keys, DELETED_AT_ONCE, strict=False):
-            left = {table_name(SALES): [{"DeleteRequest": {"Key": key}} for key in some]}
-            while left:
-                yield dropped
-                answer = client.batch_write_item(RequestItems=left)
-                left = answer.get("UnprocessedItems")
-            dropped += len(some)
-        yield dropped
 
 
 def _seller(seller_id: str) -> str:

@@ -21,8 +21,6 @@ SERVICES = (
     "dynamodb",
     "events",
     "lambda",
-    "logs",
-    "scheduler",
     "secretsmanager",
     "sesv2",
     "sqs",

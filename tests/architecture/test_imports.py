@@ -104,7 +104,7 @@ def test_a_domain_meets_another_one_only_through_its_service(source: Source) -> 
 
 def test_modules_are_imported_by_name_except_for_the_map_of_routes() -> None:
     dynamic = {s.name for s in ALL.values() if {"import_module", "__import__"} & s.calls()}
-    assert dynamic == {"operations.gateways"}
+    assert dynamic == {"outbox.gateways"}
 
 
 @pytest.mark.parametrize("source", kernel(), ids=named)
@@ -188,4 +188,4 @@ def _imported_from(source: Source) -> set[str | None]:
 
 def test_only_the_sweep_of_the_outbox_scans_a_table() -> None:
     scanning = {s.name for s in ALL.values() if any(c.endswith(".scan") for c in s.calls())}
-    assert scanning == {"operations.repository"}
+    assert scanning == {"outbox.repository"}

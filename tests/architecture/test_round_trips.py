@@ -20,9 +20,9 @@ from cart import endpoints as cart
 from notification import endpoints as notification
 from notification.model import Message
 from notification.repository import DynamoMessages
-from operations import endpoints as operations
 from order import endpoints as order
 from order.listeners import confirm_paid_order
+from outbox import endpoints as outbox
 from payment import endpoints as payment
 from payment import wiring as payment_wiring
 from payment.model import AttemptStatus
@@ -113,7 +113,7 @@ def count_every_route(razorpay: FakeRazorpay) -> Ledger:
     dashboard(ledger, seller)
     assistance(ledger, customer)
     inbox(ledger, customer)
-    ledger.call(operations.check_health)
+    ledger.call(outbox.check_health)
     ledger.call(product.delete_product, seller, path={"productId": rice["id"]})
     return ledger
 

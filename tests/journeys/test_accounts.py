@@ -32,7 +32,7 @@ def token_for(endpoints: dict[str, Any], person: Person, purpose: str) -> str:
         env={
             **os.environ,
             **function_environment(endpoints, "auth.endpoints.forgot_password"),
-            "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'layers' / 'shared'}",
+            "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}",
         },
         capture_output=True,
         text=True,

@@ -244,11 +244,11 @@ def rebuild(endpoints: dict[str, Any], *options: str) -> subprocess.CompletedPro
     """The command, as an operator runs it."""
     calm = ("--calm", str(CALM_SECONDS), "--archive-lag", "0")
     return subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-P", "-m", "seller_dashboard.rebuild", *calm, *options],
+        [sys.executable, "-P", "-m", "ops.rebuild.command", *calm, *options],
         env={
             **os.environ,
             **function_environment(endpoints, REACTIONS),
-            "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'layers' / 'shared'}",
+            "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}",
         },
         capture_output=True,
         text=True,

@@ -36,7 +36,7 @@ def run(endpoints: dict[str, Any], *program: str, event: Any = None) -> Any:
         env={
             **function_environment(endpoints, RELAY),
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'layers' / 'shared'}",
+            "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}",
             "COLUMNS": "200",
         },
         capture_output=True,
@@ -199,7 +199,7 @@ def test_a_poisoned_event_is_set_aside_and_handled_when_its_fault_is_mended(
 
 def command(endpoints: dict[str, Any], *words: str) -> str:
     """What `make dlq` shows."""
-    done = run(endpoints, "-m", "operations.dead_letters", *words)
+    done = run(endpoints, "-m", "ops.dead_letters.command", *words)
     assert done.returncode == 0, done.stderr
     return str(done.stdout)
 
@@ -215,7 +215,7 @@ def test_a_replay_is_heard_by_the_projection_and_by_nobody_else(endpoints: dict[
     mails = len(seller.mails(endpoints))
 
     today = iso(utc_now())[:10]
-    replay = ("-m", "operations.replay", "seller_dashboard", "--from", today, "--calm", "2")
+    replay = ("-m", "ops.replay.command", "seller_dashboard", "--from", today, "--calm", "2")
     done = run(endpoints, *replay)
     assert done.returncode == 0, done.stderr
     assert "100% replayed" in done.stdout
@@ -223,7 +223,7 @@ def test_a_replay_is_heard_by_the_projection_and_by_nobody_else(endpoints: dict[
     assert event_handlers(endpoints, request) == {"notification": 1, "seller_dashboard": 2}
     assert len(seller.mails(endpoints)) == mails
 
-    refused = run(endpoints, "-m", "operations.replay", "notification")
+    refused = run(endpoints, "-m", "ops.replay.command", "notification")
     assert refused.returncode == 1
     assert "does not take replays" in refused.stderr
 
@@ -239,11 +239,11 @@ def event_handlers(endpoints: dict[str, Any], request: str) -> Counter[str]:
 
 
 def test_jobs_are_listed_and_run_by_hand(endpoints: dict[str, Any]) -> None:
-    listed = run(endpoints, "-m", "operations.run_job")
+    listed = run(endpoints, "-m", "ops.jobs")
     assert listed.returncode == 0, listed.stderr
     jobs = dict(line.split(None, 1) for line in listed.stdout.splitlines())
     assert jobs["order.release_expired_reservations"].startswith("rate(")
-    done = run(endpoints, "-m", "operations.run_job", "order.release_expired_reservations")
+    done = run(endpoints, "-m", "ops.jobs", "order.release_expired_reservations")
     assert done.returncode == 0, done.stderr
     report = dict(line.split() for line in done.stdout.splitlines())
     assert report.keys() == {"released", "skipped", "failed"}

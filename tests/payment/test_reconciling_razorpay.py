@@ -12,7 +12,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from payment import jobs, reconcile, wiring
+from ops import reconcile
+from payment import jobs, wiring
 from payment.gateways import RazorpayApi
 from payment.model import Attempt, AttemptStatus, Failure, Payment, PaymentStatus
 from payment.reconciliation import PAGE

@@ -14,7 +14,7 @@ import botocore.session
 from local.locks import locked
 from support.local_cloud import HOME
 
-RELAY = "operations.jobs.relay_outbox"
+RELAY = "outbox.jobs.relay_outbox"
 
 
 def aws(endpoints: dict[str, Any], service: str) -> Any:
@@ -124,7 +124,7 @@ def run_job(endpoints: dict[str, Any], handler: str, day: date | None = None) ->
 def sweep(endpoints: dict[str, Any]) -> None:
     """Send now what the stream of the outbox should have brought by now."""
     answer = aws(endpoints, "lambda").invoke(
-        FunctionName=function(endpoints, "operations.jobs.resend_unsent_events"), Payload=b"{}"
+        FunctionName=function(endpoints, "outbox.jobs.resend_unsent_events"), Payload=b"{}"
     )
     assert "FunctionError" not in answer, answer["Payload"].read()
 

@@ -41,8 +41,8 @@ class FailingBus:
 
 
 def main(call: int, moment: str) -> None:
-    from operations import jobs, wiring
-    from operations.gateways import event_bridge_client
+    from outbox import jobs, wiring
+    from outbox.gateways import event_bridge_client
 
     bus = FailingBus(event_bridge_client(), call, moment)
     with patch.object(wiring, "event_bridge_client", lambda: bus):

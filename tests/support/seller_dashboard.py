@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+from ops.rebuild.repository import DynamoLease
+from ops.rebuild.service import Lease, LeaseLost
 from seller_dashboard.model import (
     Buyer,
     Customer,
@@ -22,11 +24,9 @@ from seller_dashboard.model import (
     SoldProduct,
 )
 from seller_dashboard.numbers import DayTotals
-from seller_dashboard.rebuilding import Lease, LeaseLost
 from seller_dashboard.reports import Week
 from seller_dashboard.repository import (
     DynamoCatalogue,
-    DynamoLease,
     DynamoOrders,
     DynamoRebuilds,
     DynamoSales,

@@ -19,7 +19,7 @@ from supermarket.clock import new_id
 from support.deployed import function_environment
 
 ROOT = Path(__file__).parents[2]
-CREATE_ADMIN = (sys.executable, "-P", "-m", "auth.create_admin")
+CREATE_ADMIN = (sys.executable, "-P", "-m", "ops.users")
 PASSWORD = "correct horse battery staple"
 ADDRESS = {
     "street": "12 MG Road",
@@ -110,7 +110,7 @@ class Person:
             env={
                 **os.environ,
                 **function_environment(endpoints, "auth.endpoints.register"),
-                "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'layers' / 'shared'}",
+                "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}",
             },
             capture_output=True,
             text=True,

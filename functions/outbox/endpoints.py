@@ -1,0 +1,33 @@
+"""HTTP Lambdas of operations."""
+
+from http import HTTPStatus
+from typing import NoReturn
+
+from outbox import wiring
+from outbox.schemas import HealthView, ReadinessView
+from supermarket import telemetry
+from supermarket.errors import NotFound
+from supermarket.http import MethodNotAllowed, Response, catch_all, get
+from supermarket.request import Request
+
+
+@get("/healthz")
+def check_health() -> HealthView:
+    return HealthView()
+
+
+@get("/readyz")
+def check_readiness() -> Response:
+    dependencies = wiring.readiness().check()
+    for down in (found for found in dependencies if not found.ok):
+        named = {"dependency": down.name, "fault": down.fault}
+        telemetry.logger.error("dependency down", extra=named)
+    view = ReadinessView.of(dependencies)
+    return Response(view, status=None if view.status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@catch_all()
+def refuse_unknown_route(request: Request) -> NoReturn:
+    if methods := wiring.route_map().methods_of(request.path):
+        raise MethodNotAllowed(methods)
+    raise NotFound("There is nothing at this address")

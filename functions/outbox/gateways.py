@@ -1,0 +1,141 @@
+"""EventBridge, the probes of what the platform depends on, and the routes of every domain."""
+
+from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
+from importlib import import_module
+from typing import Any
+
+import botocore.session
+import urllib3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from outbox.model import Refusal, Refusals, UnsentEvent
+from outbox.service import BatchRefused, BusUnavailable, Probe
+from supermarket.clock import iso
+from supermarket.http import Endpoint
+
+DOMAINS_WITH_ENDPOINTS = (
+    "auth",
+    "product",
+    "cart",
+    "order",
+    "payment",
+    "notification",
+    "seller_dashboard",
+    "ai_buddy",
+    "outbox",
+)
+CONNECT_SECONDS = 1
+READ_SECONDS = 3
+FIRST_SERVER_ERROR = 500
+
+NO_ONE = "nobody"
+
+# what no other try would change; everything else may be better the next time
+FAULTS_OF_AN_ENTRY = {"InvalidArgument", "MalformedDetail", "NotAuthorizedForSourceException"}
+FAULTS_OF_A_BATCH = {
+    *("ValidationException", "ValidationError", "SerializationException"),
+    *("RequestEntityTooLarge", "RequestEntityTooLargeException"),
+}
+
+
+class EventBridge:
+    """`EventBus` on Amazon EventBridge."""
+
+    def __init__(self, client: Any, bus: str) -> None:
+        self._client = client
+        self._bus = bus
+
+    def put(self, events: Sequence[UnsentEvent]) -> Refusals:
+        """Every entry is looked at: EventBridge may take some of them and refuse others."""
+        try:
+            answer = self._client.put_events(Entries=[self._entry(event) for event in events])
+        except ParamValidationError as fault:
+            raise BatchRefused(repr(fault)) from fault
+        except ClientError as fault:
+            raise (BatchRefused if _is_about_the_batch(fault) else BusUnavailable)(
+                repr(fault)
+            ) from fault
+        except BotoCoreError as fault:
+            raise BusUnavailable(repr(fault)) from fault
+        return {
+            event.id: Refusal(
+                f"{result['ErrorCode']}: {result.get('ErrorMessage', '')}",
+                is_final=result["ErrorCode"] in FAULTS_OF_AN_ENTRY,
+            )
+            for event, result in zip(events, answer["Entries"], strict=True)
+            if "ErrorCode" in result
+        }
+
+    def _entry(self, event: UnsentEvent) -> dict[str, str]:
+        return {
+            "EventBusName": self._bus,
+            "Source": event.source,
+            "DetailType": event.detail_type,
+            "Detail": event.detail,
+            "Time": iso(event.occurred_at),
+        }
+
+
+def _is_about_the_batch(fault: ClientError) -> bool:
+    return (
+        fault.response["Error"]["Code"] in FAULTS_OF_A_BATCH
+        or fault.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.CONTENT_TOO_LARGE
+    )
+
+
+def event_bridge_client() -> Any:
+    """Patient: what is not sent now has to be sent again."""
+    return _client("events", attempts=3)
+
+
+def aws_probes(table: str, bus: str, secret: str) -> dict[str, Probe]:
+    """What a request needs: a table, the signing keys and, behind the outbox, the bus."""
+    database, secrets, events = (_client(s) for s in ("dynamodb", "secretsmanager", "events"))
+    key = {"userId": {"S": NO_ONE}}
+    return {
+        "database": _probe(lambda: database.get_item(TableName=table, Key=key)),
+        "secrets": _probe(lambda: secrets.get_secret_value(SecretId=secret)),
+        "events": _probe(lambda: events.describe_event_bus(Name=bus)),
+    }
+
+
+def web_probe(base_url: str) -> Probe:
+    """Any answer will do that is not the server's own failure: it is there and it speaks HTTP."""
+    # the root, with its slash: without it a mounted simulator is a path of somebody else's
+    url = f"{base_url.rstrip('/')}/"
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), retries=False
+    )
+
+    def ask() -> None:
+        status = pool.request("HEAD", url, redirect=False).status
+        if status >= FIRST_SERVER_ERROR:
+            raise ConnectionError(f"answered {status}")
+
+    return ask
+
+
+def all_routes() -> Iterator[str]:
+    """Every route of the platform, from the endpoints themselves."""
+    for domain in DOMAINS_WITH_ENDPOINTS:
+        for value in vars(import_module(f"{domain}.endpoints")).values():
+            if isinstance(value, Endpoint):
+                yield from value.routes
+
+
+def _probe(call: Callable[[], Any]) -> Probe:
+    def ask() -> None:
+        call()
+
+    return ask
+
+
+def _client(service: str, attempts: int = 1) -> Any:
+    timeouts = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
+    return botocore.session.get_session().create_client(service, config=timeouts)

@@ -1,0 +1,1 @@
+"""Events that no consumer could handle."""

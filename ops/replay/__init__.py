@@ -1,0 +1,1 @@
+"""Replays of archived events to one consumer."""

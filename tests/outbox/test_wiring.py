@@ -1,0 +1,32 @@
+"""What readiness asks, as it is wired."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from outbox import wiring
+from supermarket.config import settings
+
+
+@pytest.fixture(autouse=True)
+def _wired_anew() -> Iterator[None]:
+    wiring.readiness.cache_clear()
+    settings.cache_clear()
+    yield
+    wiring.readiness.cache_clear()
+    settings.cache_clear()
+
+
+def test_imagekit_is_asked_at_its_own_address_when_none_is_configured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def web_probe(address: str) -> Callable[[], None]:
+        asked.append(address)
+        return lambda: None
+
+    monkeypatch.setenv("IMAGEKIT_BASE_URL", "")
+    monkeypatch.setattr(wiring, "web_probe", web_probe)
+    wiring.readiness()
+    assert asked[-1].startswith("https://")
