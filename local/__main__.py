@@ -16,8 +16,9 @@ import httpx
 from rich.table import Table
 
 from local.cloud import CloudUnavailable, Plan, local_cloud
-from local.console import console, failures, step
+from local.console import console, error_console, step
 from local.emulator import REGION, ROOT, EmulatorFailed, root_client
+from local.links import page_links, program_addresses
 from local.permissions import Evidence, unexplained
 from local.stack import STAGE, SamFailed
 
@@ -31,14 +32,14 @@ def main() -> int:
     try:
         return int(arguments.command(arguments) or 0)
     except (CloudUnavailable, EmulatorFailed, SamFailed) as failure:
-        failures.print(f"[red]{failure}[/red]")
+        error_console.print(f"[red]{failure}[/red]")
         return 1
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Start everything, say where it is, and wait for Ctrl-C."""
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)  # a shell may have started us deaf to it
+    """Start everything, print where it is, and wait for Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell may have started us with them ignored
+        signal.signal(number, _interrupt)
     plan = Plan(
         arguments.home.resolve(),
         arguments.port,
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     began = time.perf_counter()
     try:
-        with local_cloud(plan) as endpoints, published(plan, endpoints):
+        with local_cloud(plan) as endpoints, _published(plan, endpoints):
             announce(endpoints)
             console.print(
                 f"\nReady in {time.perf_counter() - began:.1f} s. Ctrl-C stops it; "
@@ -64,58 +65,64 @@ def run(arguments: argparse.Namespace) -> None:
         console.print("Stopped.")
 
 
-@contextmanager
-def published(plan: Plan, endpoints: dict[str, Any]) -> Iterator[None]:
-    """The default local cloud's endpoints are known to other commands as long as it runs."""
-    if plan.home != HOME:
-        yield
-        return
-    ENDPOINTS.write_text(json.dumps(endpoints, indent=2) + "\n")
-    try:
-        yield
-    finally:
-        ENDPOINTS.unlink(missing_ok=True)
+def announce(endpoints: dict[str, Any]) -> None:
+    """Print the tables of links, of addresses for programs, and of sample accounts."""
+    links = Table(title="Links", title_justify="left", box=None, show_header=False)
+    addresses = Table(title="For programs", title_justify="left", box=None, show_header=False)
+    for name, link in page_links(endpoints["api"]).items():
+        links.add_row(name, link)
+    for name, address in program_addresses(endpoints).items():
+        addresses.add_row(name, address)
+    accounts = Table(
+        "role", "email", "password", title="Sample accounts", title_justify="left", box=None
+    )
+    for account in endpoints["accounts"]:
+        accounts.add_row(account["role"], account["email"], account["password"])
+    for table in (links, addresses, accounts):
+        console.print()
+        console.print(table)
 
 
 def journey(arguments: argparse.Namespace) -> int:
-    from local.journey import run as buy
+    """Buy something from the running shop."""
+    from local.journey import run as run_journey
 
-    known = endpoints()
-    return buy({**known, "api": arguments.api or known["api"]}, console)
+    endpoints = _endpoints()
+    return run_journey({**endpoints, "api": arguments.api or endpoints["api"]}, console)
 
 
 def chat(arguments: argparse.Namespace) -> int:
-    from local.chat.terminal import talk
+    """Chat with the assistant in the terminal."""
+    from local.chat.terminal import chat as run_chat
 
-    known = endpoints()
-    _must_answer(known["aws"])
-    return talk(known, arguments.email, arguments.password, console)
+    return run_chat(_running_endpoints(), arguments.email, arguments.password, console)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    from local.evaluation import evaluate as play
+    """Run the assistant's conversations."""
+    from local.evaluation import evaluate as run_evaluation
 
-    known = endpoints()
-    _must_answer(known["aws"])
-    return play(known, console, arguments.only)
+    return run_evaluation(_running_endpoints(), console, arguments.only)
 
 
 def reload(_: argparse.Namespace) -> None:
-    from local.reload import reload as put_live
+    """Deploy the changed code to the running local cloud."""
+    from local.reload import reload as run_reload
 
-    with step("Putting the changed code live"):
-        functions = put_live(root_client(endpoints()["aws"], "lambda"))
-    console.print(f"{functions} functions")
+    with step("Deploying the changed code"):
+        count = run_reload(root_client(_endpoints()["aws"], "lambda"))
+    console.print(f"{count} functions")
 
 
 def sam_local(arguments: argparse.Namespace) -> int:
+    """Serve the HTTP API with `sam local start-api`."""
     from local.sam_local import serve
 
-    return serve(endpoints(), arguments.port, arguments.more)
+    return serve(_endpoints(), arguments.port, arguments.more)
 
 
 def iam_report(arguments: argparse.Namespace) -> int:
-    """List what is allowed and was not used, and what was refused; fail when that needs a look."""
+    """Print unused permissions and refused calls; return 1 if any has no reason in the file."""
     if not arguments.evidence.exists():
         raise CloudUnavailable("there is no evidence yet: make test")
     evidence = Evidence.from_json(arguments.evidence.read_text())
@@ -130,71 +137,70 @@ def iam_report(arguments: argparse.Namespace) -> int:
 
 
 def environment(_: argparse.Namespace) -> None:
-    """What a command has to know to act upon the running local cloud, for a shell's `eval`."""
-    known = endpoints()
-    _must_answer(known["aws"])
+    """Print the environment of a command that acts upon the local cloud, for a shell's `eval`."""
+    endpoints = _running_endpoints()
     variables = {
-        "STAGE": known["stage"],
-        "AWS_ENDPOINT_URL": known["aws"],
-        "AWS_REGION": known["region"],
+        "STAGE": endpoints["stage"],
+        "AWS_ENDPOINT_URL": endpoints["aws"],
+        "AWS_REGION": endpoints["region"],
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        "RAZORPAY_BASE_URL": known["razorpay"],
+        "RAZORPAY_BASE_URL": endpoints["razorpay"],
     }
     for name, value in variables.items():
         console.print(f"export {name}={shlex.quote(value)}", markup=False)
     console.print("unset AWS_PROFILE AWS_SESSION_TOKEN")
 
 
-def endpoints() -> dict[str, Any]:
-    """Where the running local cloud is."""
-    if not ENDPOINTS.exists():
-        raise CloudUnavailable("no local cloud has been started here: make run")
-    known: dict[str, Any] = json.loads(ENDPOINTS.read_text())
-    return known
-
-
-def _must_answer(address: str) -> None:
-    try:
-        httpx.get(f"{address}/_ministack/health").raise_for_status()
-    except httpx.HTTPError as silence:
-        raise CloudUnavailable("the local cloud does not answer any more: make run") from silence
-
-
 def contracts(arguments: argparse.Namespace) -> int:
-    """Compare what is in `events/` with the event classes, or write it anew."""
+    """Compare `events/` with the event classes, or write the generated files."""
     sys.path.insert(0, str(ROOT / "functions"))
-    os.environ |= {"STAGE": STAGE, "AWS_REGION": REGION}  # the listeners' tables have names
-    from local import contracts as made
+    os.environ |= {"STAGE": STAGE, "AWS_REGION": REGION}  # for the table names of the listeners
+    from local import contracts as generator
 
-    if why := made.unremembered():
-        told = f"What was published can only be told by the files that are here: {why}"
-        console.print(told, markup=False, soft_wrap=True)
-    if faults := made.broken():
-        console.print(made.advice(faults), markup=False, soft_wrap=True)
+    if reason := generator.unremembered():
+        warning = f"Only the schemas of this checkout count as published: {reason}"
+        console.print(warning, markup=False, soft_wrap=True)
+    if faults := generator.broken():
+        console.print(generator.advice(faults), markup=False, soft_wrap=True)
         return 1
-    changed = made.write() if arguments.write else made.outdated()
+    changed = generator.write() if arguments.write else generator.outdated()
     for name in changed:
         console.print(f"{'written' if arguments.write else 'outdated'}: events/{name}")
     return int(bool(changed) and not arguments.write)
 
 
-def announce(endpoints: dict[str, Any]) -> None:
-    """The tables of links and of sample accounts."""
-    links = Table(title="Links", title_justify="left", box=None, show_header=False)
-    for name in ("api", "chat", "websocket", "mailbox", "razorpay", "imagekit", "aws"):
-        links.add_row(name, str(endpoints[name]))
-    accounts = Table(
-        "role", "email", "password", title="Sample accounts", title_justify="left", box=None
-    )
-    for account in endpoints["accounts"]:
-        accounts.add_row(account["role"], account["email"], account["password"])
-    for table in (links, accounts):
-        console.print()
-        console.print(table)
+@contextmanager
+def _published(plan: Plan, endpoints: dict[str, Any]) -> Iterator[None]:
+    """Store the endpoints for other commands while the checkout's own local cloud runs."""
+    if plan.home != HOME:
+        yield
+        return
+    ENDPOINTS.write_text(json.dumps(endpoints, indent=2) + "\n")
+    try:
+        yield
+    finally:
+        ENDPOINTS.unlink(missing_ok=True)
 
 
-def _stop(*_: object) -> None:
+def _endpoints() -> dict[str, Any]:
+    if not ENDPOINTS.exists():
+        raise CloudUnavailable("no local cloud runs in this checkout: make run")
+    endpoints: dict[str, Any] = json.loads(ENDPOINTS.read_text())
+    return endpoints
+
+
+def _running_endpoints() -> dict[str, Any]:
+    """Return the endpoints after a check that the local cloud responds."""
+    endpoints = _endpoints()
+    try:
+        httpx.get(f"{endpoints['aws']}/_ministack/health").raise_for_status()
+    except httpx.HTTPError as error:
+        raise CloudUnavailable("the local cloud does not respond any more: make run") from error
+    return endpoints
+
+
+def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -209,41 +215,38 @@ def _is_alive(process: int) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    runs = commands.add_parser("run", help="start the local cloud and stay until Ctrl-C")
-    runs.set_defaults(command=run)
-    runs.add_argument("--port", type=int, default=3000, help="of the front door; 0 is any free one")
-    runs.add_argument("--aws-port", type=int, default=0, help="of the emulator; 0 is any free one")
-    runs.add_argument("--host", default="127.0.0.1", help="the address to listen on")
-    runs.add_argument("--home", type=Path, default=HOME, help="the folder of its state")
-    runs.add_argument("--keep", action="store_true", help="go on with the data of the last run")
-    runs.add_argument("--empty", action="store_true", help="without the sample catalogue")
-    runs.add_argument("--bcrypt-rounds", type=int, default=10, help="cost of a password hash")
-    runs.add_argument("--evidence", type=Path, help="keep what `iam-report` needs in this file")
-    runs.add_argument("--stop-with", type=int, help="stop when the process with this id is gone")
-    tells = commands.add_parser("environment", help="print what `eval` needs to act upon it")
-    tells.set_defaults(command=environment)
-    loads = commands.add_parser("reload", help="put changed code live in the running local cloud")
-    loads.set_defaults(command=reload)
-    serves = commands.add_parser("sam-local", help="serve the HTTP API with `sam local start-api`")
-    serves.set_defaults(command=sam_local)
-    serves.add_argument("--port", type=int, default=3001)
-    serves.add_argument("more", nargs="*", help="options of `sam local start-api`, after --")
-    reports = commands.add_parser("iam-report", help="compare policies with the calls of the tests")
-    reports.set_defaults(command=iam_report)
-    reports.add_argument("--evidence", type=Path, default=EVIDENCE)
-    buys = commands.add_parser("journey", help="buy something from the running local cloud")
-    buys.set_defaults(command=journey)
-    buys.add_argument("--api", help="another address of its HTTP API, as `sam-local` has one")
-    talks = commands.add_parser("chat", help="talk with the assistant of the running local cloud")
-    talks.set_defaults(command=chat)
-    talks.add_argument("--as", dest="email", help="email; the first sample customer's by default")
-    talks.add_argument("--password", help="need not be told for a sample account")
-    plays = commands.add_parser("evaluate", help="play the conversations that judge the assistant")
-    plays.set_defaults(command=evaluate)
-    plays.add_argument("only", nargs="*", metavar="ID-PREFIX", help="of conversations; else all")
-    compares = commands.add_parser("contracts", help="compare events/ with the event classes")
-    compares.set_defaults(command=contracts)
-    compares.add_argument("--write", action="store_true", help="write them anew")
+
+    def add(name: str, command: Any, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text)
+        added.set_defaults(command=command)
+        return added
+
+    options = add("run", run, "start the local cloud and run it until Ctrl-C")
+    options.add_argument("--port", type=int, default=3000, help="of the front door; 0 is any free")
+    options.add_argument("--aws-port", type=int, default=0, help="of the emulator; 0 is any free")
+    options.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    options.add_argument("--home", type=Path, default=HOME, help="the folder of its state")
+    options.add_argument("--keep", action="store_true", help="continue with the last run's data")
+    options.add_argument("--empty", action="store_true", help="without the sample shop")
+    options.add_argument("--bcrypt-rounds", type=int, default=10, help="cost of a password hash")
+    options.add_argument("--evidence", type=Path, help="file for the data of `iam-report`")
+    options.add_argument("--stop-with", type=int, help="stop when the process with this id ends")
+    add("environment", environment, "print the environment for commands that act upon it")
+    add("reload", reload, "deploy the changed code to the running local cloud")
+    options = add("sam-local", sam_local, "serve the HTTP API with `sam local start-api`")
+    options.add_argument("--port", type=int, default=3001)
+    options.add_argument("more", nargs="*", help="options of `sam local start-api`, after --")
+    options = add("iam-report", iam_report, "compare policies with the calls of the tests")
+    options.add_argument("--evidence", type=Path, default=EVIDENCE)
+    options = add("journey", journey, "buy something from the running shop")
+    options.add_argument("--api", help="another address of its HTTP API, such as `sam-local`'s")
+    options = add("chat", chat, "chat with the assistant of the running shop")
+    options.add_argument("--as", dest="email", help="email; default: the first sample customer")
+    options.add_argument("--password", help="not needed for sample accounts")
+    options = add("evaluate", evaluate, "run the conversations that test the assistant")
+    options.add_argument("only", nargs="*", metavar="ID-PREFIX", help="of conversations; else all")
+    options = add("contracts", contracts, "compare events/ with the event classes")
+    options.add_argument("--write", action="store_true", help="write the generated files")
     return parser
 
 

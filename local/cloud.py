@@ -1,7 +1,6 @@
-"""The whole local cloud, from an empty folder to an open shop: kept, restored, or made anew."""
+"""The whole local cloud: restored from a snapshot, or built, deployed and filled."""
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -16,27 +15,20 @@ import uvicorn
 from starlette.applications import Starlette
 
 import sample
-from local import (
-    chat,
-    front_door,
-    mailbox,
-    permissions,
-    sockets,
-    stack,
-)
-from local.archive import keep_every_event
+from local import front_door, mailbox, pages, permissions, sockets, stack
 from local.console import step
 from local.emulator import REGION, ROOT, Emulator, free_port, running
+from local.emulator_gaps import create_archive, import_routes
 from local.fingerprint import fingerprint
+from local.links import page_links
 from local.locks import locked
-from local.ports import move_ports
-from local.routes import import_routes
+from local.snapshots import Label, Snapshots, move_ports, read_label, write_label
 from simulators import gemini, imagekit, razorpay
 
-SNAPSHOTS = ROOT / ".local" / "snapshots"
+SNAPSHOTS = Snapshots(ROOT / ".local" / "snapshots")
 INGREDIENTS = (
     *("template.yaml", "functions", "layers", "local", "simulators", "sample"),
-    "requirements/emulator.txt",
+    *("deployment/artefact.py", "requirements/emulator.txt"),
 )
 SENDER = "shop@supermarket.example"
 RAZORPAY = {
@@ -46,41 +38,41 @@ RAZORPAY = {
 }
 IMAGEKIT = {"PublicKey": "public_supermarket", "PrivateKey": "private_supermarket"}
 GEMINI_KEY = "local-gemini-key"
+MAILS_PER_HOUR = 1000  # to one recipient: tests send many
 
 
 class CloudUnavailable(RuntimeError):
-    """The local cloud cannot be started like this; the message says what to do."""
+    """The local cloud cannot start or does not run; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a local cloud is wanted. Port 0 means any free one."""
+    """The options of a local cloud. Port 0 means any free one."""
 
     home: Path
     port: int = 3000
     emulator_port: int = 0
     host: str = "127.0.0.1"
-    keep: bool = False
-    sample: bool = True
+    keep: bool = False  # continue with the data of the last run
+    sample: bool = True  # load the sample shop
     bcrypt_rounds: int = 10
-    gemini_key: str = field(default="", repr=False)  # Google's; without one a simulator answers
-    evidence: Path | None = None  # where to keep what functions may do and what they did
+    gemini_key: str = field(default="", repr=False)  # Google's; without it the simulator answers
+    evidence: Path | None = None  # file for the permissions and calls of all functions
 
     @property
     def made_of(self) -> str:
-        """What a state must have been made of to be taken as it is."""
+        """The fingerprint of everything that the state of the local cloud depends on."""
         key = sha256(self.gemini_key.encode()).hexdigest()
-        choices = f"{self.sample} {self.bcrypt_rounds} {key}"
-        return fingerprint(*(ROOT / name for name in INGREDIENTS), salt=choices)
+        options = f"{self.sample} {self.bcrypt_rounds} {key}"
+        return fingerprint(*(ROOT / name for name in INGREDIENTS), salt=options)
 
 
 @contextmanager
 def local_cloud(plan: Plan) -> Iterator[dict[str, Any]]:
-    """A running local cloud; its endpoints. Whatever was started here is stopped at the end."""
+    """Run a local cloud and give its endpoints; stop everything at the end."""
     with ExitStack() as stopping:
-        stopping.enter_context(_alone(plan.home))
-        cloud = _Cloud(plan, stopping)
-        yield cloud.start()
+        stopping.enter_context(_exclusive(plan.home))
+        yield _Cloud(plan, stopping).start()
 
 
 class _Cloud:
@@ -93,61 +85,55 @@ class _Cloud:
         self.simulators = plan.home / "simulators"
         self.log = plan.home / "sam.log"
         self.made_of = plan.made_of
-        self.label = plan.home / "made-of.json"
+        self.label_file = plan.home / "made-of.json"
 
     def start(self) -> dict[str, Any]:
-        kept = self.plan.keep and self.label.exists()
-        restored = not kept and self._restore()
-        if kept or restored:
-            self._readdress()
-        current = (kept or restored) and self._label()["madeOf"] == self.made_of
+        if not (self.plan.keep and self.label_file.exists()):
+            SNAPSHOTS.restore(self.plan.home, self.made_of)
+        label = read_label(self.label_file)
+        if label:
+            ports = dict(zip(label.ports, (self.port, self.emulator.port), strict=True))
+            move_ports((self.emulator.state, self.simulators), ports)
+        is_current = label is not None and label.made_of == self.made_of
         with ExitStack() as building:
-            if not current:
+            if not is_current:
                 self._build(building)
-            with step("Restarting the emulator" if kept or restored else "Starting the emulator"):
+            with step("Restarting the emulator" if label else "Starting the emulator"):
                 self.stopping.enter_context(running(self.emulator))
-            if not current:
+            if not is_current:
                 self._deploy()
         with step("Opening the front door"):
             self._open()
-            self._wait_for_the_first_answer()
-        if not (kept or restored):
-            self._fill()
-        self._relabel()
-        if not (kept or restored):
-            with step("Keeping a copy for the next start"):
-                self._keep_snapshot()
+            self._await_first_answer()
+        if label is None and self.plan.sample:
+            self._load_sample()
+        write_label(self.label_file, Label(self.made_of, self.port, self.emulator.port))
+        if label is None:
+            with step("Saving a snapshot for the next start"):
+                self._save_snapshot()
         if self.plan.evidence:
-            self.stopping.callback(self._keep_evidence, self.plan.evidence)
+            self.stopping.callback(self._write_evidence, self.plan.evidence)
         return self._endpoints()
 
     def _build(self, building: ExitStack) -> None:
-        """Whoever builds keeps others from building until it has deployed."""
+        """Build, and hold the lock of the build folder until the deployment is done."""
         with step("Building the functions and their layers"):
             building.enter_context(locked(stack.BUILD / "lock"))
             self.made_of = self.plan.made_of
             stack.build(self.log)
 
-    def _fill(self) -> None:
-        if self.plan.sample:
-            sample.load(self.address)
-            with step("Waiting until the last event is handled"):
-                self._wait_until_quiet()
-                httpx.delete(f"{self.address}/mailbox/api/messages").raise_for_status()
-
-    def _keep_evidence(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(permissions.collect(self.emulator).to_json())
-
     def _deploy(self) -> None:
         with step("Deploying template.yaml"):
             stack.deploy(self.emulator, self._parameters(), self.log)
-        with step("Giving the HTTP API its routes"):
             import_routes(self.emulator, stack.STACK)
-        keep_every_event(self.emulator, stack.outputs(self.emulator)["BusName"])
-        self.emulator.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+            create_archive(self.emulator, stack.outputs(self.emulator)["BusName"])
+            self.emulator.client("sesv2").create_email_identity(EmailIdentity=SENDER)
 
     def _parameters(self) -> dict[str, str]:
+        gemini_parameters = {
+            "GeminiApiKey": self.plan.gemini_key or GEMINI_KEY,
+            **({} if self.plan.gemini_key else {"GeminiBaseUrl": f"{self.address}/gemini"}),
+        }
         return {
             "StorefrontUrl": self.address,
             "AllowedOrigins": f"{self.address},http://localhost:{self.port}",
@@ -157,19 +143,14 @@ class _Cloud:
             "ImageKitUrlEndpoint": f"{self.address}/imagekit",
             "ConnectionsBaseUrl": stack.gateway(self.emulator),
             "BcryptRounds": str(self.plan.bcrypt_rounds),
-            "MailsPerRecipientPerHour": "1000",  # tests send one customer many
+            "MailsPerRecipientPerHour": str(MAILS_PER_HOUR),
             **{f"Razorpay{name}": value for name, value in RAZORPAY.items()},
             **{f"ImageKit{name}": value for name, value in IMAGEKIT.items()},
-            **self._gemini(),
+            **gemini_parameters,
         }
 
-    def _gemini(self) -> dict[str, str]:
-        """With a key of Google's all is as it is on AWS."""
-        if self.plan.gemini_key:
-            return {"GeminiApiKey": self.plan.gemini_key}
-        return {"GeminiApiKey": GEMINI_KEY, "GeminiBaseUrl": f"{self.address}/gemini"}
-
     def _open(self) -> None:
+        """Serve the front door with the simulators and the mailbox behind it."""
         mounts = {
             "/razorpay": razorpay.create_app(
                 self.simulators / "razorpay",
@@ -190,77 +171,51 @@ class _Cloud:
                 configuration_set=f"supermarket-{stack.STAGE}",
             ),
         }
-        links = {
-            "Products": f"{self.address}/api/products",
-            "Chat with AI-Buddy": f"{self.address}{chat.PATH}",
-            "Mailbox": f"{self.address}/mailbox/",
-            "Razorpay's simulator": f"{self.address}/razorpay/",
-            "Health": f"{self.address}/readyz",
-        }
-        apis = stack.http_api(self.emulator), stack.socket_api(self.emulator)
-        app = front_door.create_app(apis[0], mounts, links, sockets=apis[1])
+        app = front_door.create_app(
+            stack.http_api(self.emulator),
+            mounts,
+            page_links(self.address),
+            sockets=stack.socket_api(self.emulator),
+        )
         self.stopping.enter_context(serving(app, self.plan.host, self.port))
 
-    def _wait_for_the_first_answer(self) -> None:
+    def _await_first_answer(self) -> None:
         answer = httpx.get(f"{self.address}/healthz", timeout=60)
         if not answer.is_success:
             raise CloudUnavailable(f"the shop answers {answer.status_code}: {self.emulator.log}")
 
-    def _wait_until_quiet(self, calm: float = 2.0, patience: float = 120.0) -> None:
-        """No function called anything for a while, so no event is on its way."""
-        deadline = time.monotonic() + patience
+    def _load_sample(self) -> None:
+        sample.load(self.address)
+        with step("Waiting until all events are handled"):
+            self._wait_until_quiet()
+            httpx.delete(f"{self.address}/mailbox/api/messages").raise_for_status()
+
+    def _wait_until_quiet(self, quiet: float = 2.0, timeout: float = 120.0) -> None:
+        """Wait until no function has called anything for `quiet` seconds."""
+        deadline = time.monotonic() + timeout
         size, since = -1, time.monotonic()
-        while time.monotonic() - since < calm and time.monotonic() < deadline:
+        while time.monotonic() - since < quiet and time.monotonic() < deadline:
             if (now := self.emulator.journal.stat().st_size) != size:
                 size, since = now, time.monotonic()
             time.sleep(0.1)
 
-    def _keep_snapshot(self) -> None:
-        """The emulator saves its state when it stops, so it is stopped for a moment."""
+    def _save_snapshot(self) -> None:
+        """Restart the emulator, which saves its state when it stops, and copy the state."""
         self.emulator.stop()
-        with locked(SNAPSHOTS / "lock"):
-            snapshot = SNAPSHOTS / self.made_of
-            if not snapshot.exists():
-                _forget_old(SNAPSHOTS, keep=3)
-                partial = snapshot.with_suffix(".partial")
-                shutil.rmtree(partial, ignore_errors=True)
-                for part in (self.emulator.state, self.simulators):
-                    shutil.copytree(part, partial / part.name)
-                shutil.copy2(self.label, partial)
-                partial.rename(snapshot)
+        SNAPSHOTS.save(self.made_of, (self.emulator.state, self.simulators), self.label_file)
         self.emulator.start()
-        self._wait_for_the_first_answer()
+        self._await_first_answer()
 
-    def _restore(self) -> bool:
-        """Put the copy of an earlier start in place, if it was made of the same; else clear."""
-        for leftover in self.plan.home.glob("*"):
-            if leftover.name != "lock":
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        with locked(SNAPSHOTS / "lock"):
-            snapshot = SNAPSHOTS / self.made_of
-            if snapshot.exists():
-                snapshot.touch()
-                shutil.copytree(snapshot, self.plan.home, dirs_exist_ok=True)
-        return self.label.exists()
-
-    def _label(self) -> dict[str, Any]:
-        label: dict[str, Any] = json.loads(self.label.read_text())
-        return label
-
-    def _relabel(self) -> None:
-        label = {"madeOf": self.made_of, "port": self.port, "emulatorPort": self.emulator.port}
-        self.label.write_text(json.dumps(label))
-
-    def _readdress(self) -> None:
-        label = self._label()
-        ports = {label["port"]: self.port, label["emulatorPort"]: self.emulator.port}
-        move_ports((self.emulator.state, self.simulators), ports)
+    def _write_evidence(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(permissions.collect(self.emulator).to_json())
 
     def _endpoints(self) -> dict[str, Any]:
+        accounts = sample.read().accounts if self.plan.sample else ()
         endpoints = {
             "api": self.address,
             "websocket": f"ws://127.0.0.1:{self.port}{sockets.PATH}",
-            "chat": f"{self.address}{chat.PATH}",
+            "chat": f"{self.address}{pages.CHAT}",
             "mailbox": f"{self.address}/mailbox",
             "aws": self.emulator.endpoint,
             "region": REGION,
@@ -269,25 +224,16 @@ class _Cloud:
             "imagekit": f"{self.address}/imagekit",
             "gemini": f"{self.address}/gemini",
             "outputs": stack.outputs(self.emulator),
-            "accounts": [
-                {"role": account.role, "email": account.email, "password": account.password}
-                for account in (sample.read().accounts if self.plan.sample else ())
-            ],
+            "accounts": [a.model_dump(include={"role", "email", "password"}) for a in accounts],
             **{f"razorpay{name}": value for name, value in RAZORPAY.items()},
         }
         (self.plan.home / "endpoints.json").write_text(json.dumps(endpoints, indent=2) + "\n")
         return endpoints
 
 
-def _forget_old(folder: Path, keep: int) -> None:
-    copies = [path for path in folder.iterdir() if path.is_dir()]
-    for old in sorted(copies, key=lambda path: path.stat().st_mtime)[:-keep]:
-        shutil.rmtree(old)
-
-
 @contextmanager
 def serving(app: Starlette, host: str, port: int) -> Iterator[None]:
-    """The application on a thread of its own until the end."""
+    """Serve the application on a thread of its own."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -295,7 +241,7 @@ def serving(app: Starlette, host: str, port: int) -> Iterator[None]:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
-        timeout_keep_alive=75,  # longer than clients keep one, or both sides let go at once
+        timeout_keep_alive=75,  # longer than clients', so that only clients close idle connections
         ws="websockets-sansio",
         ws_max_size=sockets.FRAME_LIMIT,
     )
@@ -305,7 +251,7 @@ def serving(app: Starlette, host: str, port: int) -> Iterator[None]:
     try:
         while not server.started:
             if not thread.is_alive():
-                raise CloudUnavailable(f"port {port} is taken; choose another: make run PORT=4000")
+                raise CloudUnavailable(f"port {port} is in use; choose another: make run PORT=4000")
             time.sleep(0.01)
         yield
     finally:
@@ -314,10 +260,10 @@ def serving(app: Starlette, host: str, port: int) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """One local cloud per folder."""
+def _exclusive(home: Path) -> Iterator[None]:
+    """Allow one local cloud per home folder."""
     try:
         with locked(home / "lock", wait=False):
             yield
     except BlockingIOError:
-        raise CloudUnavailable("this checkout's local cloud is already running") from None
+        raise CloudUnavailable("the local cloud of this checkout is already running") from None

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: a line per step with its time, then tables."""
+"""Output in the terminal: a line per step with its duration, and errors."""
 
 import time
 from collections.abc import Iterator
@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from rich.console import Console
 
 console = Console(highlight=False, soft_wrap=True)
-failures = Console(highlight=False, soft_wrap=True, stderr=True)
+error_console = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
 @contextmanager
-def step(what: str) -> Iterator[None]:
-    """Show that something goes on, and how long it took; a failure is marked and goes on up."""
+def step(title: str) -> Iterator[None]:
+    """Show a running step, and then whether it succeeded and how long it took."""
     began = time.perf_counter()
     mark = "[red]✗[/red]"
     try:
-        with console.status(f"{what} …"):
+        with console.status(f"{title} …"):
             yield
         mark = "[green]✓[/green]"
     finally:
-        console.print(f"{mark} {what:<58} [dim]{time.perf_counter() - began:6.1f} s[/dim]")
+        console.print(f"{mark} {title:<58} [dim]{time.perf_counter() - began:6.1f} s[/dim]")

@@ -1,4 +1,4 @@
-"""Tells whether something changed: one hash of the content of files and folders."""
+"""One hash of the content of files and folders, to detect changes."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ IGNORED = {"__pycache__", ".DS_Store"}
 
 
 def fingerprint(*paths: Path, salt: str = "") -> str:
-    """Equal when all files under the paths have equal names and contents, and the salt is equal."""
+    """Hash the names and contents of all files under the paths, and the salt."""
     digest = hashlib.sha256(salt.encode())
     for path in paths:
         for file in files(path):
@@ -18,10 +18,10 @@ def fingerprint(*paths: Path, salt: str = "") -> str:
 
 
 def files(path: Path) -> Iterator[Path]:
-    """A file itself, or all files under a folder, in a fixed order, without what Python caches."""
+    """Yield a file itself, or all files of a folder except caches, in a fixed order."""
     if path.is_file():
         yield path
-    else:
-        for file in sorted(path.rglob("*")):
-            if file.is_file() and not IGNORED & set(file.parts):
-                yield file
+        return
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and not IGNORED & set(file.parts):
+            yield file

@@ -1,6 +1,6 @@
-"""One port for everything: the deployed HTTP API, the simulators, the mailbox, and a few pages.
+"""One port for everything: the deployed HTTP API, the simulators, the mailbox and the pages.
 
-Towards the API it behaves as API Gateway does where the emulator does not: limits and errors.
+It adds what API Gateway does and the emulator does not: limits of size, and error responses.
 """
 
 import json
@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import httpx
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, FileSystemLoader
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from local import chat, storefront
+from local import pages
 from local.sockets import PATH as SOCKETS
 from local.sockets import SocketGateway
 
@@ -24,26 +24,30 @@ GATEWAY_LIMIT = 10 * 1024 * 1024
 FUNCTION_LIMIT = 6 * 1024 * 1024  # of the event, in which a binary body is base64
 TIMEOUT = 30.0
 HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"te", b"upgrade"}
-OWN = {b"date", b"server"}  # every server on the way puts its own
+OWN_HEADERS = {b"date", b"server"}  # each server on the way sets its own
 
 
 def create_app(
     api: str, mounts: Mapping[str, ASGIApp], links: Mapping[str, str], sockets: str = ""
 ) -> Starlette:
-    """The application: `api` is where the emulator serves the HTTP API, `sockets` where the
-    WebSocket API; `mounts` go by path.
+    """Create the application.
+
+    `api` and `sockets` are the addresses at which the emulator serves the HTTP API and the
+    WebSocket API; `mounts` are other applications by path; `links` are shown on the first page.
     """
     gateway = Gateway(api)
+    templates = Environment(loader=FileSystemLoader(pages.FOLDER), autoescape=True)
+    welcome_page = templates.get_template("welcome.html.j2").render(links=links)
 
     async def welcome(_: Request) -> Response:
-        return HTMLResponse(_page(links))
+        return HTMLResponse(welcome_page)
 
     return Starlette(
         routes=[
-            Route("/", welcome, methods=["GET"]),
+            Route("/", welcome),
             WebSocketRoute(SOCKETS, SocketGateway(sockets).answer),
-            *storefront.routes(),
-            *chat.routes(),
+            *pages.routes(),
+            *(Route(path, _add_slash) for path in mounts),
             *(Mount(path, app) for path, app in mounts.items()),
             Route("/{path:path}", gateway.answer, methods=METHODS),
         ],
@@ -51,8 +55,12 @@ def create_app(
     )
 
 
+async def _add_slash(request: Request) -> Response:
+    return RedirectResponse(request.url.replace(path=f"{request.url.path}/"))
+
+
 class Gateway:
-    """Passes requests on to the emulator over kept-alive connections."""
+    """Forwards requests to the emulator over persistent connections."""
 
     def __init__(self, api: str) -> None:
         self._api = httpx.URL(api)
@@ -71,18 +79,19 @@ class Gateway:
         if body is None or _event_size(request, body) > FUNCTION_LIMIT:
             return _refusal(413, "Request Entity Too Large")
         try:
-            status, headers, content = await self._exchange(request, body)
+            status, headers, content = await self._forward(request, body)
         except httpx.TransportError:
             return _refusal(503, "Service Unavailable")
         if status == 502 and _is_function_error(content):
             return _refusal(500, "Internal Server Error")
         response = Response(content, status)
+        dropped = HOP_BY_HOP | OWN_HEADERS
         response.raw_headers = [
-            (name.lower(), value) for name, value in headers if name.lower() not in HOP_BY_HOP | OWN
+            (name.lower(), value) for name, value in headers if name.lower() not in dropped
         ]
         return response
 
-    async def _exchange(
+    async def _forward(
         self, request: Request, body: bytes
     ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         path = self._api.raw_path + request.scope["raw_path"]
@@ -91,7 +100,7 @@ class Gateway:
         outgoing = httpx.Request(
             request.method,
             self._api.copy_with(raw_path=path),
-            headers=_forwarded(request),
+            headers=_forwarded_headers(request),
             content=body or None,
             extensions={"timeout": httpx.Timeout(TIMEOUT).as_dict()},
         )
@@ -104,7 +113,7 @@ class Gateway:
 
 
 async def _read(request: Request) -> bytes | None:
-    """The body, or nothing when it is larger than API Gateway takes."""
+    """Read the body, or return None if it is larger than API Gateway accepts."""
     if int(request.headers.get("content-length", 0)) > GATEWAY_LIMIT:
         return None
     body = bytearray()
@@ -120,7 +129,7 @@ def _event_size(request: Request, body: bytes) -> int:
     return len(body) if is_text else len(body) * 4 // 3
 
 
-def _forwarded(request: Request) -> list[tuple[bytes, bytes]]:
+def _forwarded_headers(request: Request) -> list[tuple[bytes, bytes]]:
     kept = [(name, value) for name, value in request.headers.raw if name not in HOP_BY_HOP]
     client = request.client.host if request.client else "127.0.0.1"
     return [
@@ -132,7 +141,7 @@ def _forwarded(request: Request) -> list[tuple[bytes, bytes]]:
 
 
 def _is_function_error(content: bytes) -> bool:
-    """The emulator answers 502 with the exception that left the function."""
+    """Whether this is the exception of a function, which the emulator sends with 502."""
     try:
         return "errorType" in json.loads(content)
     except ValueError:
@@ -141,8 +150,3 @@ def _is_function_error(content: bytes) -> bool:
 
 def _refusal(status: int, message: str) -> Response:
     return JSONResponse({"message": message}, status)
-
-
-def _page(links: Mapping[str, str]) -> str:
-    templates = Environment(loader=PackageLoader("local", ""), autoescape=True)
-    return templates.get_template("welcome.html.j2").render(links=links)

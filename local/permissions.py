@@ -1,4 +1,4 @@
-"""Compares what each function may do with what it did: least privilege, held by evidence."""
+"""Compares each function's permissions with the calls that it made: least privilege."""
 
 import json
 import re
@@ -20,7 +20,7 @@ AWS_MANAGED = "arn:aws:iam::aws:policy/"
 
 @dataclass(frozen=True, order=True)
 class Permission:
-    """One action on one resource that a function's role allows, patterns included."""
+    """An action on a resource that a function's role allows; both can be patterns."""
 
     function: str
     action: str
@@ -36,7 +36,7 @@ class Permission:
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """One kind of call that a function made."""
+    """A call that a function made; equal calls are counted."""
 
     function: str
     action: str
@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What functions may do, what they did and how often, and what Lambda does in their name."""
+    """The permissions of all functions, and their calls with counts."""
 
     permissions: frozenset[Permission]
     calls: dict[Call, int]
@@ -75,7 +75,7 @@ class Evidence:
 
 
 def collect(emulator: Emulator) -> Evidence:
-    """The evidence of a running local cloud: its roles and the emulator's journal."""
+    """Collect the roles' permissions and the emulator's journal of a running local cloud."""
     roles = _roles(emulator)
     iam = emulator.client("iam")
     permissions = {
@@ -95,7 +95,7 @@ def collect(emulator: Emulator) -> Evidence:
 
 
 def unexplained(evidence: Evidence, reasons: Path = REASONS) -> Iterator[str]:
-    """Everything unused or refused without a reason, and every reason that explains nothing."""
+    """Yield each unused permission and refused call without a reason, and each unneeded reason."""
     known = _reasons(reasons)
     unneeded = set(known)
     for kind, seen in (("unused", evidence.unused), ("refused", evidence.refused)):
@@ -110,7 +110,7 @@ def unexplained(evidence: Evidence, reasons: Path = REASONS) -> Iterator[str]:
 
 @dataclass(frozen=True, order=True)
 class _Reason:
-    """Why something unused or refused is as it should be; the names may be patterns."""
+    """An exception with a reason in `permissions.toml`; the names can be patterns."""
 
     kind: str
     function: str
@@ -136,22 +136,22 @@ def _reasons(file: Path) -> list[_Reason]:
 
 
 def _roles(emulator: Emulator) -> dict[str, str]:
-    """The function's name in the template, by its role's name."""
+    """Return the logical ids of functions by the names of their roles."""
     pages = emulator.client("lambda").get_paginator("list_functions").paginate()
     return {
-        function["Role"].rsplit("/", 1)[1]: _template_name(function["FunctionName"])
+        function["Role"].rsplit("/", 1)[1]: _logical_id(function["FunctionName"])
         for page in pages
         for function in page["Functions"]
         if function["FunctionName"].startswith(f"{STACK}-")
     }
 
 
-def _template_name(function: str) -> str:
+def _logical_id(function: str) -> str:
     return re.sub(r"-[0-9A-Z]+$", "", function.removeprefix(f"{STACK}-"))
 
 
 def _statements(iam: Any, role: str) -> Iterator[dict[str, Any]]:
-    """The statements of the template; what AWS's own policies add is for Lambda itself."""
+    """Yield the statements of the template's policies, without those of AWS's own policies."""
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         policy = iam.get_role_policy(RoleName=role, PolicyName=name)
         yield from _parsed(policy["PolicyDocument"])

@@ -1,4 +1,4 @@
-"""Puts changed code of `functions/` live in the running shop at once."""
+"""Deploys changed code of `functions/` to the running local cloud, without a build."""
 
 import base64
 import hashlib
@@ -17,12 +17,22 @@ FUNCTIONS = ROOT / "functions"
 
 
 def reload(functions: Any) -> int:
-    """Update every function whose code differs; returns how many (`functions`: a client)."""
+    """Update every function whose code differs, with a Lambda client; return their number."""
     code = _zip(FUNCTIONS)
-    stale = [each for each in _deployed(functions) if each["CodeSha256"] != _sha256(code)]
+    digest = base64.b64encode(hashlib.sha256(code).digest()).decode()
+    outdated = [
+        function["FunctionName"]
+        for function in _deployed(functions)
+        if function["CodeSha256"] != digest
+    ]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda each: _put_code(functions, each, code), stale))
-    return len(stale)
+        updates = [
+            pool.submit(functions.update_function_code, FunctionName=name, ZipFile=code)
+            for name in outdated
+        ]
+    for update in updates:
+        update.result()
+    return len(outdated)
 
 
 def _deployed(functions: Any) -> Iterator[dict[str, Any]]:
@@ -33,17 +43,9 @@ def _deployed(functions: Any) -> Iterator[dict[str, Any]]:
 
 
 def _zip(folder: Path) -> bytes:
-    """Zip the folder's files; equal content gives equal bytes, whatever the files' times."""
+    """Zip the folder; equal contents give equal bytes, whatever the times of the files."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files(folder):
             archive.writestr(zipfile.ZipInfo(str(file.relative_to(folder))), file.read_bytes())
     return content.getvalue()
-
-
-def _sha256(content: bytes) -> str:
-    return base64.b64encode(hashlib.sha256(content).digest()).decode()
-
-
-def _put_code(functions: Any, function: dict[str, Any], code: bytes) -> None:
-    functions.update_function_code(FunctionName=function["FunctionName"], ZipFile=code)

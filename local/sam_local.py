@@ -1,5 +1,6 @@
-"""Serves the HTTP API with `sam local start-api`: the functions run in Docker, and all that they
-need (tables, bus, secrets, simulators) is the running local cloud.
+"""Serves the HTTP API with `sam local start-api`, against the running local cloud.
+
+The functions run in Docker; tables, bus, secrets and simulators are those of the local cloud.
 """
 
 import asyncio
@@ -26,17 +27,17 @@ SECTION = "sam-local"  # of samconfig.toml
 FOLDER = stack.BUILD / SECTION
 TEMPLATE = FOLDER / "artifacts" / "template.yaml"
 VARIABLES = FOLDER / "variables.json"
-HOST = "host.docker.internal"  # this machine, as a container calls it
+HOST = "host.docker.internal"  # this machine's name in a container
 CHUNK = 64 * 1024
 
 
 def serve(endpoints: Mapping[str, Any], port: int, more: Iterable[str]) -> int:
-    """Build, let the containers reach the local cloud, and serve until Ctrl-C."""
+    """Build, make the local cloud reachable for containers, and serve until Ctrl-C."""
     gateway = bridge_address()
-    variables = variables_inside(endpoints, deployed_variables(endpoints["aws"]))
+    variables = container_variables(endpoints, deployed_variables(endpoints["aws"]))
     with step("Building for Lambda's Linux"):
         stack.build(FOLDER / "sam.log", SECTION, stack.architecture())
-    TEMPLATE.write_text(yaml.safe_dump(taking_any_body(yaml.safe_load(TEMPLATE.read_text()))))
+    TEMPLATE.write_text(yaml.safe_dump(with_binary_bodies(yaml.safe_load(TEMPLATE.read_text()))))
     VARIABLES.write_text(json.dumps({"Parameters": variables}, indent=2) + "\n")
     (FOLDER / "layers").mkdir(exist_ok=True)
     console.print(f"The HTTP API at http://127.0.0.1:{port}. Ctrl-C stops it.")
@@ -51,36 +52,40 @@ def serve(endpoints: Mapping[str, Any], port: int, more: Iterable[str]) -> int:
 
 
 def deployed_variables(endpoint: str) -> dict[str, str]:
-    """The environment variables that the deployed functions have; they are equal for all."""
+    """Return the environment variables of the deployed functions, which are equal for all."""
     try:
         function = root_client(endpoint, "cloudformation").describe_stack_resource(
             StackName=stack.STACK, LogicalResourceId="CheckHealth"
         )["StackResourceDetail"]["PhysicalResourceId"]
     except EndpointConnectionError:
-        raise CloudUnavailable("the local cloud is not running: make run") from None
+        raise CloudUnavailable("the local cloud does not run: make run") from None
     settings = root_client(endpoint, "lambda").get_function_configuration(FunctionName=function)
     variables: dict[str, str] = settings["Environment"]["Variables"]
     return variables
 
 
-def variables_inside(endpoints: Mapping[str, Any], deployed: Mapping[str, str]) -> dict[str, str]:
-    """The deployed variables, but what a function itself calls is named as a container names it."""
-    called = {
+def container_variables(
+    endpoints: Mapping[str, Any], deployed: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the deployed variables with the addresses that a container can reach."""
+    addresses = {
         "AWS_ENDPOINT_URL": endpoints["aws"],
         "RAZORPAY_BASE_URL": endpoints["razorpay"],
         "IMAGEKIT_BASE_URL": endpoints["imagekit"],
     }
-    return {**deployed, **{name: _inside(address) for name, address in called.items()}}
+    return {**deployed, **{name: _in_container(url) for name, url in addresses.items()}}
 
 
-def _inside(address: str) -> str:
+def _in_container(address: str) -> str:
     parts = urlsplit(address)
     return parts._replace(netloc=f"{HOST}:{parts.port or 80}").geturl()
 
 
-def taking_any_body(template: dict[str, Any]) -> dict[str, Any]:
-    """The template, changed so that bodies come to the functions as base64. API Gateway does so
-    with what is not text; `sam local` would refuse a picture, since it reads all bodies as text.
+def with_binary_bodies(template: dict[str, Any]) -> dict[str, Any]:
+    """Change the template so that functions get bodies as base64.
+
+    API Gateway does this with bodies that are not text. `sam local` would read each as text, and
+    refuse pictures.
     """
     template["Resources"]["Api"]["Properties"]["DefinitionBody"] = {
         "openapi": "3.0.1",
@@ -91,57 +96,59 @@ def taking_any_body(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def bridge_address() -> str:
-    """This machine's address on Docker's bridge, where every container can reach it."""
-    question = ["docker", "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
+    """Return this machine's address on Docker's bridge, which every container can reach."""
+    command = ["docker", "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
     try:
-        answer = subprocess.run(question, capture_output=True, check=True, text=True).stdout
+        answer = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     except (FileNotFoundError, subprocess.CalledProcessError):
         raise CloudUnavailable("`sam local` needs a running Docker") from None
     networks = (network for network in json.loads(answer) if ":" not in network["Subnet"])
     network = next(networks)
-    # Docker does not tell the gateway before the first container; it is the first address
+    # before the first container, Docker does not report the gateway, which is the first address
     return str(network.get("Gateway") or ipaddress.ip_network(network["Subnet"])[1])
 
 
 async def _run(command: list[str], gateway: str, ports: Iterable[int]) -> int:
     async with AsyncExitStack() as stopping:
         for port in ports:
-            if passage := await open_passage(gateway, port):
-                stopping.callback(passage.close)
+            if server := await forward_port(gateway, port):
+                stopping.callback(server.close)
         process = await asyncio.create_subprocess_exec(
             *command,
             env=stack.sam_environment(),
             cwd=ROOT,
-            start_new_session=True,  # or Ctrl-C would reach it twice, and cut its clearing up short
+            start_new_session=True,  # else it would get Ctrl-C twice and not clean up
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, process.terminate)
         return await process.wait()
 
 
-async def open_passage(address: str, port: int) -> asyncio.Server | None:
-    """Whoever connects to this port of the address reaches the same port of 127.0.0.1. Docker in a
-    virtual machine (Desktop) has its bridge there, and leads to 127.0.0.1 by itself: nothing to do.
+async def forward_port(address: str, port: int) -> asyncio.Server | None:
+    """Forward connections to a port of the address to the same port of 127.0.0.1.
+
+    Returns None where this machine does not have the address: Docker Desktop runs in a virtual
+    machine, and forwards connections to 127.0.0.1 itself.
     """
 
-    async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            beyond = await asyncio.open_connection("127.0.0.1", port)
+            target = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             writer.close()
         else:
-            await asyncio.gather(_pour(reader, beyond[1]), _pour(beyond[0], writer))
+            await asyncio.gather(_copy(reader, target[1]), _copy(target[0], writer))
 
     try:
-        door = socket.create_server((address, port))
+        listener = socket.create_server((address, port))
     except OSError as refused:
         if refused.errno == errno.EADDRNOTAVAIL:
             return None
         raise CloudUnavailable(f"cannot listen on {address}:{port}: {refused.strerror}") from None
-    return await asyncio.start_server(welcome, sock=door)
+    return await asyncio.start_server(forward, sock=listener)
 
 
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(ConnectionError):
         while data := await reader.read(CHUNK):
             writer.write(data)

@@ -1,4 +1,4 @@
-"""Builds `template.yaml` and deploys it to the emulator with the SAM CLI, as it would be to AWS."""
+"""Builds `template.yaml` and deploys it to the emulator with the SAM CLI."""
 
 import os
 import platform
@@ -18,12 +18,14 @@ ARTIFACTS = "supermarket-artifacts"
 
 
 class SamFailed(RuntimeError):
-    """The SAM CLI refused; the message ends with what it said."""
+    """The SAM CLI failed; the message ends with its output."""
 
 
 def build(log: Path, section: str = STAGE, machine: str = "native") -> None:
-    """`sam build` as a section of `samconfig.toml` says; native, since the emulator runs the
-    functions as processes of this very machine.
+    """Run `sam build` with a section of `samconfig.toml`.
+
+    `machine` is the processor to build for: Lambda's name, or native, since the emulator runs the
+    functions as processes of this machine.
     """
     chosen = {"Stage": STAGE, "Architecture": architecture()}
     _sam("build", chosen, log, section, ARCHITECTURE=machine)
@@ -31,11 +33,10 @@ def build(log: Path, section: str = STAGE, machine: str = "native") -> None:
 
 
 def deploy(emulator: Emulator, parameters: Mapping[str, str], log: Path) -> dict[str, str]:
-    """`sam deploy` of what was built; the stack's outputs."""
+    """Run `sam deploy` and return the stack's outputs."""
     emulator.client("s3").create_bucket(Bucket=ARTIFACTS)
-    # a local cloud ends with all that it has
-    own = {"Stage": STAGE, "Architecture": architecture(), "DeletionProtection": "false"}
-    chosen = {**own, **parameters}
+    defaults = {"Stage": STAGE, "Architecture": architecture(), "DeletionProtection": "false"}
+    chosen = {**defaults, **parameters}
     _sam("deploy", chosen, log, STAGE, AWS_ENDPOINT_URL=emulator.endpoint)
     return outputs(emulator)
 
@@ -46,28 +47,28 @@ def outputs(emulator: Emulator) -> dict[str, str]:
 
 
 def http_api(emulator: Emulator) -> str:
-    """The address at which the emulator serves the stack's HTTP API."""
+    """Return the address at which the emulator serves the stack's HTTP API."""
     return f"{gateway(emulator)}/{_physical_id(emulator, 'Api')}/$default"
 
 
 def socket_api(emulator: Emulator) -> str:
-    """The address at which the emulator serves the stack's WebSocket API."""
+    """Return the address at which the emulator serves the stack's WebSocket API."""
     address = f"{gateway(emulator)}/{_physical_id(emulator, 'SocketApi')}/live"
     return address.replace("http", "ws", 1)
 
 
 def gateway(emulator: Emulator) -> str:
-    """Where the emulator serves every API by its id."""
+    """Return the address below which the emulator serves each API by its id."""
     return f"{emulator.endpoint}/_aws/execute-api"
 
 
 def architecture() -> str:
-    """Lambda's name for this machine's processor."""
+    """Return Lambda's name for this machine's processor."""
     return "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
 
 
 def sam_environment() -> dict[str, str]:
-    """What the SAM CLI needs: Python 3.13 to build with, and the emulator's account."""
+    """Return the SAM CLI's environment: Python 3.13 for builds, and the emulator's account."""
     return {
         **os.environ,
         "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -80,7 +81,7 @@ def sam_environment() -> dict[str, str]:
 
 
 def _build_folder(section: str) -> str:
-    """Where `sam build` puts what it builds for a section of `samconfig.toml`."""
+    """Return the build folder of a section of `samconfig.toml`."""
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
     return str(settings[section]["build"]["parameters"]["build_dir"])
 
@@ -95,7 +96,7 @@ def _physical_id(emulator: Emulator, name: str) -> str:
 def _sam(
     command: str, parameters: Mapping[str, str], log: Path, section: str, **environment: str
 ) -> None:
-    """Run the SAM CLI with what a section of `samconfig.toml` says."""
+    """Run the SAM CLI with a section of `samconfig.toml`."""
     overrides = [f"{name}={value}" for name, value in parameters.items()]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a+b") as output:
@@ -112,4 +113,4 @@ def _sam(
         if finished.returncode:
             output.seek(began)
             said = output.read().decode(errors="replace").strip().splitlines()
-            raise SamFailed(f"sam {command} failed (all of it: {log})\n" + "\n".join(said[-25:]))
+            raise SamFailed(f"sam {command} failed (whole output: {log})\n" + "\n".join(said[-25:]))

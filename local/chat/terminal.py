@@ -1,4 +1,4 @@
-"""Talks with the assistant in a terminal: answers stream in, writes ask first."""
+"""Chat with the assistant in the terminal: answers are streamed, proposals need confirmation."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -13,25 +13,25 @@ from websockets.exceptions import ConnectionClosed
 from local.chat.client import Conversation, Frame, Refused, conversation
 from sample.client import UnexpectedResponse, UserSession, connect
 
-with suppress(ImportError):  # arrow keys and what was typed before, where there is a readline
+with suppress(ImportError):  # line editing and input history
     import readline  # noqa: F401
 
-HELP = "/history what was said · /new another conversation · /delete this one · /quit (or Ctrl-D)"
+HELP = "/history · /new conversation · /delete this conversation · /quit (or Ctrl-D)"
 YES = {"y", "yes", "ha", "haan", "हाँ", "हां"}
-GREEN = "\x01\x1b[1;32m\x02you:\x01\x1b[0m\x02 "  # readline must know what has no width
+PROMPT = "\x01\x1b[1;32m\x02you:\x01\x1b[0m\x02 "  # \x01 and \x02 mark escape codes for readline
 
 
-def talk(
+def chat(
     endpoints: dict[str, Any], email: str | None, password: str | None, console: Console
 ) -> int:
-    """Until the person has had enough; 1 when the shop does not let them in."""
+    """Run the chat until the user quits; return 1 if the shop refuses the sign-in."""
     try:
-        with connect(endpoints["api"]) as client, ExitStack() as leaving:
+        with connect(endpoints["api"]) as client, ExitStack() as closing:
             session = UserSession(client, *_account(endpoints, email, password))
             first_name = session.sign_in()["fullName"]["firstName"]
-            talk = Talk(endpoints["websocket"], session, console, leaving)
+            terminal = Terminal(endpoints["websocket"], session, console, closing)
             console.print(Text(f"Hello {_safe(first_name)}!"), f" [dim]{HELP}[/dim]\n")
-            talk.go_on_until_enough()
+            terminal.run()
     except (Refused, UnexpectedResponse) as refusal:
         console.print(Text(_safe(refusal), "red"))
         return 1
@@ -40,61 +40,59 @@ def talk(
     return 0
 
 
-class Talk:
-    """A person at a terminal, and one conversation at a time, over as many connections as it
-    takes.
-    """
+class Terminal:
+    """A user at a terminal: one conversation at a time, with reconnections."""
 
     def __init__(
-        self, address: str, session: UserSession, console: Console, leaving: ExitStack
+        self, address: str, session: UserSession, console: Console, closing: ExitStack
     ) -> None:
         self._address = address
         self._session = session
         self._console = console
-        self._leaving = leaving
+        self._closing = closing
         self._chat = self._connected()
 
-    def go_on_until_enough(self) -> None:
-        """Questions and answers, up to /quit."""
-        while (said := self._console_input()) != "/quit":
+    def run(self) -> None:
+        """Read input and show answers until /quit."""
+        while (text := self._read()) != "/quit":
             try:
-                self._obey(said)
+                self._execute(text)
             except ConnectionClosed:
                 self._reconnect()
             except (Refused, UnexpectedResponse) as refusal:
-                self._tell(refusal, "red")
+                self._print_line(refusal, "red")
 
-    def _console_input(self) -> str:
-        return input(GREEN if self._console.is_terminal else "you: ").strip()
+    def _read(self) -> str:
+        return input(PROMPT if self._console.is_terminal else "you: ").strip()
 
-    def _obey(self, said: str) -> None:
-        match said:
+    def _execute(self, text: str) -> None:
+        match text:
             case "":
                 return
             case "/new":
                 self._chat.id = None
-                self._tell("A new conversation.", "dim")
+                self._print_line("A new conversation.", "dim")
             case "/history":
                 self._show_history()
             case "/delete":
                 self._delete()
             case command if command.startswith("/"):
-                self._tell(HELP, "dim")
+                self._print_line(HELP, "dim")
             case _:
-                self._show_answer(self._chat.say(said))
+                self._show_answer(self._chat.say(text))
 
     def _connected(self) -> Conversation:
-        self._session.request("GET", "/api/auth/me")  # signs in again when the token has run out
-        return self._leaving.enter_context(conversation(self._address, self._session.token))
+        self._session.request("GET", "/api/auth/me")  # signs in again if the token has expired
+        return self._closing.enter_context(conversation(self._address, self._session.token))
 
     def _reconnect(self) -> None:
-        """Whatever was being answered goes on where it was cut."""
-        self._tell("\nConnecting again …", "dim")
-        cut_off, self._chat = self._chat, self._connected()
-        self._show_answer(self._chat.go_on(cut_off))
+        """Open a new connection and continue the answer that was interrupted."""
+        self._print_line("\nReconnecting …", "dim")
+        lost, self._chat = self._chat, self._connected()
+        self._show_answer(self._chat.resume(lost))
 
     def _show_answer(self, frames: Iterator[Frame]) -> None:
-        """The answer as it streams; Ctrl-C stops it, not the program."""
+        """Show a streamed answer; Ctrl-C stops the answer, not the program."""
         try:
             proposal = self._show(frames)
         except KeyboardInterrupt:
@@ -104,27 +102,29 @@ class Talk:
             self._ask_to_confirm(proposal)
 
     def _show(self, frames: Iterator[Frame]) -> Frame | None:
-        """Prints all of them; the message that wants a word of the person, if one does."""
+        """Print the frames; return the message with an open proposal, if there is one."""
         proposal = None
         for frame in frames:
             match frame["type"]:
                 case "token":
                     self._print(frame["text"])
                 case "tool" if frame["status"] == "failed":
-                    self._print(f"({frame['name']} did not work) ", "dim yellow")
+                    self._print(f"({frame['name']} failed) ", "dim yellow")
                 case "message":
-                    self._tell(frame["text"].removeprefix(self._chat.heard))
-                    self._show_things(frame)
+                    self._print_line(frame["text"].removeprefix(self._chat.received))
+                    self._show_attachments(frame)
                     proposal = frame if _is_open(frame.get("confirm")) else None
                 case "error":
-                    self._tell(("\n" if self._chat.heard else "") + frame["message"], "red")
+                    self._print_line(
+                        ("\n" if self._chat.received else "") + frame["message"], "red"
+                    )
                 case "done" if frame["status"] == "stopped":
-                    self._tell("Stopped.", "dim")
-        self._tell("")
+                    self._print_line("Stopped.", "dim")
+        self._print_line("")
         return proposal
 
     def _ask_to_confirm(self, message: Frame) -> None:
-        self._tell(message["confirm"]["text"], "bold")
+        self._print_line(message["confirm"]["text"], "bold")
         accept = input("Do it? [y/N] ").strip().lower() in YES
         self._show(self._chat.confirm(message["messageId"], accept=accept))
 
@@ -132,25 +132,25 @@ class Talk:
         messages = self._chat.history()
         for message in messages:
             self._print(f"{'you' if message['role'] == 'user' else 'shop'}: ", "dim")
-            self._tell(message["text"])
-            self._show_things(message)
-        self._tell("" if messages else "Nothing was said yet.", "dim")
+            self._print_line(message["text"])
+            self._show_attachments(message)
+        self._print_line("" if messages else "There are no messages yet.", "dim")
 
     def _delete(self) -> None:
         if self._chat.id is None:
-            self._tell("There is nothing to delete.", "dim")
+            self._print_line("There is nothing to delete.", "dim")
             return
         self._session.request("DELETE", f"/api/ai/conversations/{self._chat.id}")
         self._chat.id = None
-        self._tell("The conversation is deleted.", "dim")
+        self._print_line("The conversation is deleted.", "dim")
 
-    def _show_things(self, message: Frame) -> None:
+    def _show_attachments(self, message: Frame) -> None:
         if products := message.get("products"):
             self._console.print(_products(products))
         if order := message.get("order"):
             self._console.print(_order(order))
 
-    def _tell(self, text: object, style: str = "") -> None:
+    def _print_line(self, text: object, style: str = "") -> None:
         self._console.print(Text(_safe(text), style))
 
     def _print(self, text: str, style: str = "") -> None:
@@ -158,22 +158,22 @@ class Talk:
 
 
 def _account(endpoints: dict[str, Any], email: str | None, password: str | None) -> tuple[str, str]:
-    """Whoever was named, or else the first sample customer."""
-    known = {one["email"]: one["password"] for one in endpoints["accounts"]}
+    """Return the email and password of the options, or of the first sample customer."""
+    passwords = {one["email"]: one["password"] for one in endpoints["accounts"]}
     customers = (one["email"] for one in endpoints["accounts"] if one["role"] == "user")
     email = email or next(customers, None)
-    if email is None or not (password := password or known.get(email)):
-        raise Refused("Say who you are: make chat AS=<email> PASSWORD=<password>")
+    if email is None or not (password := password or passwords.get(email)):
+        raise Refused("Give an account: make chat AS=<email> PASSWORD=<password>")
     return email, password
 
 
 def _is_open(confirm: Frame | None) -> bool:
-    """Whether something was proposed that waits for a word."""
+    """Whether a proposal needs a decision."""
     return confirm is not None and confirm["answered"] is None
 
 
 def _products(products: list[Frame]) -> Table:
-    """Numbered, since people say "the second"."""
+    """Number the products, so that users can write "the second"."""
     table = _table(("", "right"), ("", "left"), ("", "right"), ("", "left"))
     for number, product in enumerate(products, 1):
         left = product.get("stock")
@@ -207,5 +207,5 @@ def _money(price: Frame) -> str:
 
 
 def _safe(text: object) -> str:
-    """Without what would steer the terminal: sellers write titles."""
+    """Remove control characters, which sellers could put into titles."""
     return "".join(c for c in str(text) if c in "\n\t" or unicodedata.category(c) != "Cc")

@@ -1,6 +1,6 @@
-"""What `events/` holds that is made from the event classes: schemas, catalogue, AsyncAPI, registry.
+"""Generates `events/` from the event classes: schemas, catalogue, AsyncAPI document, registry.
 
-Schemas that were written and committed are published: they change only in ways that break nobody.
+A committed schema is published: it changes only in ways that break no consumer.
 """
 
 import json
@@ -18,11 +18,11 @@ SCHEMAS = "contracts"
 
 
 class PublishedContractBroken(ValueError):
-    """Somebody relies on what a change takes away; the message says what, and what to do."""
+    """A change breaks published schemas; the message lists the faults and what to do."""
 
 
 def documents() -> dict[str, str]:
-    """The text of every file by its path below `events/`."""
+    """Return the text of every generated file, by its path below `events/`."""
     return {
         **{f"{SCHEMAS}/{file_name(one)}": as_text(schema(one)) for one in EVENTS.values()},
         "README.md": catalogue.page((EVENTS_FOLDER / "README.md").read_text()),
@@ -32,7 +32,7 @@ def documents() -> dict[str, str]:
 
 
 def outdated() -> list[str]:
-    """Files that are missing, superfluous, or not what the classes say."""
+    """List the files that are missing, superfluous, or differ from the classes."""
     wanted = documents()
     found = {
         str(path.relative_to(EVENTS_FOLDER)): path.read_text()
@@ -44,8 +44,10 @@ def outdated() -> list[str]:
 
 
 def broken() -> list[str]:
-    """What the classes take away from published versions, a line each. Published is what lies in
-    the folder, and what git remembers of it: removing a file takes nothing back.
+    """List how the classes break published schemas, one line per fault.
+
+    Published are the files in the folder and those in its git history: removing a file does not
+    withdraw its schema.
     """
     present = {file_name(event): event for event in EVENTS.values()}
     files = {path.name: path for path in sorted((EVENTS_FOLDER / SCHEMAS).glob("*.json"))}
@@ -65,7 +67,7 @@ def broken() -> list[str]:
 
 
 def unremembered() -> str | None:
-    """Why git cannot tell what was ever published, if so: then the files that are here are all."""
+    """Return why the git history is not available, or None if it is."""
     try:
         next(committed(EVENTS_FOLDER / SCHEMAS))
     except NoHistory as why:
@@ -74,10 +76,9 @@ def unremembered() -> str | None:
 
 
 def write() -> list[str]:
-    """Make the folder say what the classes say; the names of what changed. What is superfluous is
-    left to whoever put it there.
+    """Write the generated files that differ, and return their names; nothing is deleted.
 
-    PublishedContractBroken, and nothing is written, when that would break a published version.
+    Raises `PublishedContractBroken`, before writing, if that would break a published schema.
     """
     if faults := broken():
         raise PublishedContractBroken(advice(faults))
@@ -89,14 +90,14 @@ def write() -> list[str]:
 
 
 def advice(faults: list[str]) -> str:
-    """What a developer is told whose change breaks somebody."""
+    """Explain to a developer what to do about these faults."""
     return "\n".join(
         (
             "This breaks consumers, or events in the archive:",
             *(f"  {fault}" for fault in faults),
-            "Give the change a version of its own: a class with the next number beside the old",
-            "one (OrderPlacedV2 after OrderPlaced), and emit both until nobody listens to the old",
-            "one. What nobody listens to goes with its class and its schema file. What was never",
-            "deployed, though it was committed, can be listed in local/contracts/history.py.",
+            "Give the change a new version: add a class with the next number beside the old one",
+            "(OrderPlacedV2 after OrderPlaced), and emit both until no consumer handles the old",
+            "one. Then remove its class and its schema file. A schema that was committed but never",
+            "deployed can be listed in local/contracts/history.py.",
         )
     )

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document of the bus, `events/asyncapi.json`, for tools that draw or generate.
+"""Generates the AsyncAPI 3 document of the bus, `events/asyncapi.json`.
 
 https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
@@ -16,13 +16,13 @@ SAMPLES = Path(__file__).parents[2] / "events" / "samples" / "eventbridge"
 
 
 def document() -> dict[str, Any]:
-    """One channel (the bus), one message per event, and what each domain sends and receives."""
+    """Describe one channel, a message per event, and what each domain sends and receives."""
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Super-Market events",
             "version": "1.0.0",
-            "description": "What the domains tell each other over EventBridge.",
+            "description": "The events that the domains send each other over EventBridge.",
             "license": {"name": "ISC"},
         },
         "defaultContentType": "application/json",
@@ -48,7 +48,6 @@ def document() -> dict[str, Any]:
 
 
 def _message(event: type[Event]) -> dict[str, Any]:
-    # the class's name is the sample's name, too
     sample = json.loads((SAMPLES / f"{event.__name__}.json").read_text())
     return {
         "name": event.NAME,

@@ -1,4 +1,4 @@
-"""The table of events in `events/README.md`: who tells what, and who listens."""
+"""The table of events in `events/README.md`: producer and consumers of each."""
 
 import re
 from functools import cache
@@ -13,29 +13,29 @@ PUBLIC = "public"
 
 
 def page(text: str) -> str:
-    """The page with its table made anew; everything else stays as it was written."""
+    """Replace the table in the page."""
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     return f"{before}{BEGIN}\n{table()}{END}{after}"
 
 
 def table() -> str:
-    """A row per event and version, in the order of `EVENTS`."""
+    """Return a row per event and version, in the order of `EVENTS`."""
     rows = ["| event | version | producer | what happened | consumers |", "|---|---|---|---|---|"]
     rows += [_row(event) for event in EVENTS.values()]
     return "\n".join(rows) + "\n"
 
 
 def consumers(event: type[Event]) -> list[str]:
-    """The domains whose listeners react to it, or that it is public."""
+    """List the domains that handle the event, and `public` if it is a public one."""
     return [
-        *(domain for domain, heard in sorted(_listeners().items()) if event in heard),
+        *(domain for domain, handled in sorted(_listeners().items()) if event in handled),
         *([PUBLIC] if event.PUBLIC else []),
     ]
 
 
 def summary(event: type[Event]) -> str:
-    """The first sentence of what its class says of it."""
+    """Return the first sentence of the event's docstring."""
     words = " ".join((event.__doc__ or "").split())
     return re.split(r"(?<=[.;:])\s", words, maxsplit=1)[0].rstrip(".;:")
 
@@ -46,9 +46,9 @@ def producer(event: type[Event]) -> str:
 
 def _row(event: type[Event]) -> str:
     name = f"[{event.NAME}](contracts/{file_name(event)})"
-    told_to = ", ".join(consumers(event))
-    version = f"{event.VERSION}" if not event.DEPRECATED else f"{event.VERSION}, no longer told"
-    return f"| {name} | {version} | {producer(event)} | {summary(event)} | {told_to} |"
+    handled_by = ", ".join(consumers(event))
+    version = f"{event.VERSION}" if not event.DEPRECATED else f"{event.VERSION}, deprecated"
+    return f"| {name} | {version} | {producer(event)} | {summary(event)} | {handled_by} |"
 
 
 @cache

@@ -1,24 +1,24 @@
-"""What a change of a published schema would break: consumers that run, and events in the archive.
+"""Compares two versions of a schema: what would break consumers or events in the archive.
 
-Consumers rely on every field that was there; the archive replays events that lack every field that
-was not. So a version may get optional fields, and nothing else about it may change.
+Consumers rely on every published field, and archived events lack every new one. So a published
+version may get optional fields; everything else about it must stay.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 SOURCE = "x-source"
-"""Who tells it: rules of consumers and of the archive go by that."""
+"""The event's source, by which rules select it."""
 
-WORDS = {"description", "title", "default", "examples", "$schema"}
-"""Keywords that no value can break."""
+ANNOTATIONS = {"description", "title", "default", "examples", "$schema"}
+"""Keywords that do not restrict values."""
 
 type Outline = dict[str, tuple[bool, Any]]
-"""Of every field by its path: whether it is required, and what its values must be."""
+"""By the path of a field: whether it is required, and the restrictions of its values."""
 
 
 def breaks(published: dict[str, Any], proposed: dict[str, Any]) -> list[str]:
-    """What would break, in words; nothing if `proposed` can take the place of `published`."""
+    """List what breaks if `proposed` replaces `published`."""
     before, after = outline(published), outline(proposed)
     return [
         *(f"{path} is gone" for path in before if path not in after),
@@ -32,7 +32,7 @@ def breaks(published: dict[str, Any], proposed: dict[str, Any]) -> list[str]:
 
 
 def outline(schema: dict[str, Any]) -> Outline:
-    """Every field of a schema, however deep, and its source."""
+    """Return every field of a schema, nested ones included, and its source."""
     return {SOURCE: (True, schema[SOURCE]), **dict(_fields(schema, schema.get("$defs", {}), ""))}
 
 
@@ -42,13 +42,13 @@ def _fields(
     for name, field in part.get("properties", {}).items():
         here = f"{path}.{name}" if path else name
         resolved = _resolved(field, definitions)
-        yield here, (name in part.get("required", ()), _demands(resolved))
+        yield here, (name in part.get("required", ()), _restrictions(resolved))
         for inner in _objects_in(resolved):
             yield from _fields(inner, definitions, here)
 
 
 def _resolved(part: Any, definitions: dict[str, Any]) -> Any:
-    """With what it refers to in place of the references."""
+    """Replace references by the schemas that they refer to."""
     if isinstance(part, list):
         return [_resolved(one, definitions) for one in part]
     if not isinstance(part, dict):
@@ -59,18 +59,18 @@ def _resolved(part: Any, definitions: dict[str, Any]) -> Any:
     return {name: _resolved(value, definitions) for name, value in part.items()}
 
 
-def _demands(part: Any) -> Any:
-    """What values must be, apart from the fields of objects, which are looked at one by one."""
+def _restrictions(part: Any) -> Any:
+    """Return the restrictions of a value, without the fields of objects."""
     if isinstance(part, list):
-        return [_demands(one) for one in part]
+        return [_restrictions(one) for one in part]
     if not isinstance(part, dict):
         return part
-    apart = WORDS | {"properties", "required"}
-    return {name: _demands(value) for name, value in part.items() if name not in apart}
+    ignored = ANNOTATIONS | {"properties", "required"}
+    return {name: _restrictions(value) for name, value in part.items() if name not in ignored}
 
 
 def _objects_in(part: Any) -> Iterator[dict[str, Any]]:
-    """The objects that a field holds: itself, the items of a list, the alternatives."""
+    """Yield the object schemas of a field: itself, list items and alternatives."""
     if not isinstance(part, dict):
         return
     if "properties" in part:

@@ -1,4 +1,4 @@
-"""Every schema that was ever committed: what was published, whatever the checkout says by now."""
+"""Reads every schema that was ever committed from the git history."""
 
 import json
 import os
@@ -10,23 +10,24 @@ from typing import Any
 NEVER_PUBLISHED = {
     "1b265c4ca24974ac027fcded93502a916168d605",  # PaymentDriftFound with `subject`, for a minute
 }
-"""Files, by their ids in git, that were committed by mistake and mended before any deployment."""
+"""Ids in git of files that were committed by mistake and corrected before any deployment."""
 
 
 class NoHistory(LookupError):
-    """There is nothing to remember by; the message says why."""
+    """The git history is not available; the message says why."""
 
 
 def committed(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and content of every schema in `folder` at any time up to now. NoHistory where that
-    cannot be told, as in an archive of the source.
+    """Yield name and content of every version of every schema in the folder.
+
+    Raises `NoHistory` without a complete git history, as in an archive of the source.
     """
     if _git(folder, "rev-parse", "--is-shallow-repository").strip() == "true":
-        raise NoHistory("only a part of the history is here: git fetch --unshallow")
-    # every commit on its own, merges among them: a line per file that it changed
+        raise NoHistory("the git history is incomplete: git fetch --unshallow")
+    # one line per file that a commit, merges included, has changed
     log = ("log", "--full-history", "-m", "--raw", "--no-renames", "--no-abbrev", "--format=")
     changes = _git(folder, *log, "--relative", "--", "*.schema.json").splitlines()
-    files = {(name, blob) for line in changes for blob, name in [_written(line)]}
+    files = {(name, blob) for line in changes for blob, name in [_parsed(line)]}
     if not files:
         raise NoHistory("no schema was ever committed here")
     published = sorted(
@@ -37,22 +38,22 @@ def committed(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, json.loads(text)
 
 
-def _written(line: str) -> tuple[str, str]:
-    """What a commit made of a file, nothing but zeros if it removed it; and the file's name."""
+def _parsed(line: str) -> tuple[str, str]:
+    """Return the id of a file's new content, zeros if the file was removed, and its name."""
     modes_and_ids, name = line.split("\t")
     return modes_and_ids.split(" ")[3], name
 
 
 def _contents(folder: Path, blobs: list[str]) -> list[str]:
-    """Of files by their ids in git: one process of git reads them all."""
-    asked_for = "".join(f"{blob}\n" for blob in blobs)
-    # each comes after a form feed, which no JSON holds
-    return _git(folder, "cat-file", "--batch=\f", stdin=asked_for).split("\f")[1:]
+    """Read files by their ids in git, in one process."""
+    ids = "".join(f"{blob}\n" for blob in blobs)
+    # a form feed, which JSON cannot contain, precedes each file
+    return _git(folder, "cat-file", "--batch=\f", stdin=ids).split("\f")[1:]
 
 
 def _git(folder: Path, *arguments: str, stdin: str = "") -> str:
     command = ["git", "-C", str(folder), *arguments]
-    # a hook is told of the repository that it belongs to, and would look for the folder there
+    # git sets GIT_DIR for a hook, which may belong to another repository
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         outcome = subprocess.run(

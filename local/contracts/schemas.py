@@ -1,4 +1,4 @@
-"""The JSON Schema of an event, from its class in `supermarket.contracts`."""
+"""Generates the JSON Schema of an event from its class in `supermarket.contracts`."""
 
 import json
 from functools import cache
@@ -13,15 +13,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def file_name(event: type[Event]) -> str:
-    """Such as `OrderPlaced.v1.schema.json`."""
+    """Return a name such as `OrderPlaced.v1.schema.json`."""
     return f"{event.NAME}.v{event.VERSION}.schema.json"
 
 
 @cache
 def schema(event: type[Event]) -> dict[str, Any]:
-    """Of the `detail` of the EventBridge event: metadata, and the fact itself. The same one for
-    whoever asks: to be read, or copied.
-    """
+    """Return the schema of the event's `detail`, metadata and data. Do not change the result."""
     detail = create_model(
         event.__name__, __base__=ContractModel, __doc__=event.__doc__, metadata=Metadata, data=event
     )
@@ -33,12 +31,12 @@ def schema(event: type[Event]) -> dict[str, Any]:
 
 
 def as_text(document: dict[str, Any]) -> str:
-    """JSON as it lies in the repository: two spaces, sorted, one line feed at the end."""
+    """Format JSON as in the repository: two spaces, sorted keys, a final line feed."""
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 class _Untitled(GenerateJsonSchema):
-    """Leaves out titles that only repeat the names of fields."""
+    """Omits titles, which only repeat the names of fields."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False

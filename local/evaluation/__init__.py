@@ -1,4 +1,4 @@
-"""Whether AI-Buddy understands people, and keeps its hands off what is not theirs."""
+"""Runs conversations that test whether AI-Buddy understands users and resists attacks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,40 +7,40 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from local.evaluation.play import Theatre, Verdict
-from local.evaluation.script import scripts
+from local.evaluation.conversations import read
+from local.evaluation.runner import Result, Runner
 
 __all__ = ["evaluate"]
 
 
 def evaluate(endpoints: dict[str, Any], console: Console, only: Sequence[str] = ()) -> int:
-    """Play the conversations (all, or those whose id begins with one of `only`); 1 if any fails."""
-    chosen = [one for one in scripts() if not only or one.id.startswith(tuple(only))]
-    with console.status("Opening the theatre …"), Theatre(endpoints) as theatre:
-        verdicts = []
-        for number, verdict in enumerate(theatre.play(chosen), 1):
-            verdicts.append(verdict)
-            _tell(verdict, f"{number}/{len(chosen)}", console)
-    _sum_up(verdicts, console)
-    return int(not all(verdict.ok for verdict in verdicts))
+    """Run the conversations whose id begins with one of `only`, or all; return 1 if any fails."""
+    chosen = [one for one in read() if not only or one.id.startswith(tuple(only))]
+    with console.status("Preparing products and customers …"), Runner(endpoints) as runner:
+        results = []
+        for number, result in enumerate(runner.run(chosen), 1):
+            results.append(result)
+            _print(result, f"{number}/{len(chosen)}", console)
+    _print_summary(results, console)
+    return int(not all(result.ok for result in results))
 
 
-def _tell(verdict: Verdict, place: str, console: Console) -> None:
-    mark = "[green]✓[/green]" if verdict.ok else "[red]✗[/red]"
-    console.print(f"{mark} [dim]{place:>7} {verdict.seconds:5.1f} s[/dim]  {verdict.script.id}")
-    for fault in verdict.faults:
+def _print(result: Result, position: str, console: Console) -> None:
+    mark = "[green]✓[/green]" if result.ok else "[red]✗[/red]"
+    console.print(f"{mark} [dim]{position:>7} {result.seconds:5.1f} s[/dim]  {result.script.id}")
+    for fault in result.faults:
         console.print(f"    [red]{escape(fault)}[/red]")
 
 
-def _sum_up(verdicts: Sequence[Verdict], console: Console) -> None:
-    models = sorted({verdict.model for verdict in verdicts if verdict.model})
+def _print_summary(results: Sequence[Result], console: Console) -> None:
+    models = sorted({result.model for result in results if result.model})
     table = Table("conversations", "English", "Hindi", "Hinglish", caption=", ".join(models))
     for kind in ("customer", "seller", "hostile"):
-        own = [verdict for verdict in verdicts if verdict.script.kind == kind]
+        own = [result for result in results if result.script.kind == kind]
         table.add_row(kind, *(_share(own, language) for language in ("en", "hi", "hinglish")))
     console.print(table)
 
 
-def _share(verdicts: Sequence[Verdict], language: str) -> str:
-    own = [verdict for verdict in verdicts if verdict.script.language == language]
-    return f"{sum(verdict.ok for verdict in own)} of {len(own)}" if own else ""
+def _share(results: Sequence[Result], language: str) -> str:
+    own = [result for result in results if result.script.language == language]
+    return f"{sum(result.ok for result in own)} of {len(own)}" if own else ""

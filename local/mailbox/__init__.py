@@ -1,5 +1,6 @@
-"""A mailbox that shows every mail the shop sent, to people as a page and to programs as JSON; it
-can send one back, or complain about it, as SES would tell.
+"""A mailbox with every mail that the shop sent, as a page and as JSON.
+
+It can also send the bounce and complaint notifications that SES would send about a mail.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ __all__ = ["create_app"]
 _PAGE = Path(__file__).parent / "page"
 _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
-    # A mail is shown in a frame without scripts; this keeps the page itself from running any.
+    # mails are shown in a frame without scripts, and the page itself runs only its own
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
         "connect-src 'self'; img-src * data:; font-src * data:; frame-src 'self'"
@@ -41,8 +42,10 @@ def create_app(
     configuration_set: str = "",
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
-    """The application; it reads from the emulator, keeps in the directory what it hides, and gives
-    feedback by the configuration set's destinations.
+    """Create the application.
+
+    It reads the mails from the emulator, stores in the directory up to when they are hidden, and
+    sends feedback to the destinations of the configuration set.
     """
     mailbox = _Mailbox(directory, emulator_url.rstrip("/"), configuration_set, clock)
     return Starlette(
@@ -55,8 +58,8 @@ def create_app(
             Mount("/page", StaticFiles(directory=_PAGE)),
         ],
         exception_handlers={
-            httpx.HTTPError: _emulator_is_down,
-            feedback.NobodyListens: _nobody_listens,
+            httpx.HTTPError: _emulator_error,
+            feedback.NoDestination: _no_destination,
         },
     )
 
@@ -78,56 +81,58 @@ class _Mailbox:
             base_url=emulator_url,
             timeout=10,
             trust_env=False,
-            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # plain HTTP: no authorities to load
-            limits=httpx.Limits(max_keepalive_connections=0),  # so nothing is open at the end
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # plain HTTP needs no certificates
+            limits=httpx.Limits(max_keepalive_connections=0),  # no connection is left open
         )
 
     def page(self, _: Request) -> Response:
         return FileResponse(_PAGE / "mailbox.html", headers=_PAGE_HEADERS)
 
     async def messages(self, request: Request) -> Response:
-        mails = await self._visible()
+        mails = await self._visible_mails()
         if address := request.query_params.get("to"):
-            mails = [mail for mail in mails if mail.went_to(address)]
+            mails = [mail for mail in mails if mail.is_to(address)]
         etag = _etag(mails)
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if request.headers.get("If-None-Match") == etag:
             return Response(status_code=304, headers=headers)
-        return JSONResponse([mail.view() for mail in mails], headers=headers)
+        return JSONResponse([mail.to_json() for mail in mails], headers=headers)
 
     async def clear(self, _: Request) -> Response:
-        """Hide what was sent until now; the emulator itself forgets nothing."""
+        """Hide all mails sent up to now; the emulator keeps them."""
         marker = json.dumps({"hiddenUntil": self._clock()})
         await run_in_threadpool(self._marker.write_text, marker)
         return Response(status_code=204)
 
     async def bounce(self, request: Request) -> Response:
-        """`?type=` Permanent (as when it is left out), Transient or Undetermined."""
-        return await self._give(request, feedback.BOUNCES, feedback.bounce)
+        """Send a bounce; `?type=` is Permanent (default), Transient or Undetermined."""
+        return await self._send_feedback(request, feedback.BOUNCES, feedback.bounce)
 
     async def complain(self, request: Request) -> Response:
-        """`?type=` abuse (as when it is left out), not-spam and others."""
-        return await self._give(request, feedback.COMPLAINTS, feedback.complaint)
+        """Send a complaint; `?type=` is abuse (default), not-spam or another of SES's types."""
+        return await self._send_feedback(request, feedback.COMPLAINTS, feedback.complaint)
 
-    async def _give(
+    async def _send_feedback(
         self,
         request: Request,
         kinds: Sequence[str],
-        tell: Callable[[Mail, str, str], dict[str, Any]],
+        create_event: Callable[[Mail, str, str], dict[str, Any]],
     ) -> Response:
         kind = request.query_params.get("type", kinds[0])
         if kind not in kinds:
             return JSONResponse({"message": f"type must be one of {', '.join(kinds)}"}, 400)
-        mails = [mail for mail in await self._visible() if mail.id == request.path_params["id"]]
+        mails = [
+            mail for mail in await self._visible_mails() if mail.id == request.path_params["id"]
+        ]
         if not mails:
-            return JSONResponse({"message": "There is no such mail"}, 404)
-        event = tell(mails[0], kind, self._configuration_set)
+            return JSONResponse({"message": "Mail not found"}, 404)
+        event = create_event(mails[0], kind, self._configuration_set)
         await run_in_threadpool(
             feedback.publish, self._emulator_url, self._configuration_set, event
         )
         return JSONResponse(event, 202)
 
-    async def _visible(self) -> list[Mail]:
+    async def _visible_mails(self) -> list[Mail]:
         answer = await self._emulator.get("/_ministack/ses/messages")
         hidden_until = await run_in_threadpool(self._hidden_until)
         mails = parse_mails(answer.raise_for_status().json())
@@ -144,9 +149,9 @@ def _etag(mails: list[Mail]) -> str:
     return f'"{hashlib.sha256(ids.encode()).hexdigest()[:32]}"'
 
 
-def _emulator_is_down(_: Request, error: Exception) -> Response:
-    return JSONResponse({"message": f"The emulator does not answer: {error}"}, 502)
+def _emulator_error(_: Request, error: Exception) -> Response:
+    return JSONResponse({"message": f"The emulator does not respond: {error}"}, 502)
 
 
-def _nobody_listens(_: Request, error: Exception) -> Response:
+def _no_destination(_: Request, error: Exception) -> Response:
     return JSONResponse({"message": str(error)}, 409)

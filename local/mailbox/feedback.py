@@ -1,4 +1,4 @@
-"""Plays SES when a mail comes back or is complained about: the same words, by the same way."""
+"""Sends SES's notifications of bounces and complaints to the shop, in SES's form."""
 
 import json
 from datetime import UTC, datetime
@@ -14,12 +14,12 @@ ACCOUNT = "000000000000"
 SUBJECT = "Amazon SES Email Event Notification"
 
 
-class NobodyListens(RuntimeError):
+class NoDestination(RuntimeError):
     """The configuration set has no destination for this kind of event."""
 
 
 def publish(endpoint: str, configuration_set: str, event: dict[str, Any]) -> None:
-    """Send the event to wherever the configuration set sends events of its kind."""
+    """Publish the event to the topics of the configuration set for its type."""
     ses = root_client(endpoint, "sesv2")
     found = ses.get_configuration_set_event_destinations(ConfigurationSetName=configuration_set)
     ses.close()
@@ -30,7 +30,7 @@ def publish(endpoint: str, configuration_set: str, event: dict[str, Any]) -> Non
         and event["eventType"].upper() in destination["MatchingEventTypes"]
     ]
     if not topics:
-        raise NobodyListens(f"{configuration_set} sends no {event['eventType']} to any topic")
+        raise NoDestination(f"{configuration_set} sends no {event['eventType']} to any topic")
     sns = root_client(endpoint, "sns")
     for topic in topics:
         sns.publish(TopicArn=topic, Subject=SUBJECT, Message=json.dumps(event))
@@ -38,7 +38,7 @@ def publish(endpoint: str, configuration_set: str, event: dict[str, Any]) -> Non
 
 
 def bounce(mail: Mail, kind: str = BOUNCES[0], configuration_set: str = "") -> dict[str, Any]:
-    """SES's word on a mail that came back."""
+    """Create the notification of a bounced mail."""
     code, action = ("5.1.1", "failed") if kind == "Permanent" else ("4.2.2", "delayed")
     return {
         "eventType": "Bounce",
@@ -58,12 +58,12 @@ def bounce(mail: Mail, kind: str = BOUNCES[0], configuration_set: str = "") -> d
             "timestamp": _now(),
             "reportingMTA": "dsn; a8-70.smtp-out.amazonses.com",
         },
-        "mail": _about(mail, configuration_set),
+        "mail": _mail_json(mail, configuration_set),
     }
 
 
 def complaint(mail: Mail, kind: str = COMPLAINTS[0], configuration_set: str = "") -> dict[str, Any]:
-    """SES's word on a mail that its reader called unwanted."""
+    """Create the notification of a mail that its reader marked as unwanted."""
     return {
         "eventType": "Complaint",
         "complaint": {
@@ -75,11 +75,11 @@ def complaint(mail: Mail, kind: str = COMPLAINTS[0], configuration_set: str = ""
             "complaintFeedbackType": kind,
             "arrivalDate": _now(),
         },
-        "mail": _about(mail, configuration_set),
+        "mail": _mail_json(mail, configuration_set),
     }
 
 
-def _about(mail: Mail, configuration_set: str) -> dict[str, Any]:
+def _mail_json(mail: Mail, configuration_set: str) -> dict[str, Any]:
     sent = _iso(datetime.fromtimestamp(mail.sent, UTC))
     headers = {"From": mail.sender, "To": ", ".join(mail.recipients), "Subject": mail.subject}
     return {

@@ -1,4 +1,4 @@
-"""The mails that the emulator's SES was given to send, in the form that the mailbox shows."""
+"""Parses the mails in the emulator's SES for the mailbox."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,10 +17,10 @@ class Mail:
     sent: float
     copies: list[str] = field(default_factory=list)
 
-    def went_to(self, address: str) -> bool:
+    def is_to(self, address: str) -> bool:
         return address.strip().lower() in map(str.lower, self.recipients + self.copies)
 
-    def view(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         sent_at = datetime.fromtimestamp(self.sent, UTC).isoformat(timespec="milliseconds")
         return {
             "id": self.id,
@@ -34,7 +34,7 @@ class Mail:
 
 
 def parse_mails(answer: dict[str, Any]) -> list[Mail]:
-    """All accounts' mails, newest first; the last sent first where two bear the same time."""
+    """Parse the mails of all accounts, newest first; of equal times, the last sent first."""
     sent = [_parse(record) for mails in answer["messages"].values() for record in mails]
     return sorted(sent, key=lambda mail: mail.sent)[::-1]
 
@@ -53,5 +53,5 @@ def _parse(record: dict[str, Any]) -> Mail:
 
 
 def _addresses(written: list[str]) -> list[str]:
-    """The bare addresses, without the names that people wrote around them."""
+    """Return the addresses without display names."""
     return [address for _, address in getaddresses(written) if address]

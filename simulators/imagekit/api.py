@@ -31,12 +31,16 @@ class Api:
 
     def routes(self) -> list[BaseRoute]:
         return [
+            Route("/", self.describe),
             Route("/api/v1/files/upload", self.upload, methods=["POST"]),
             Route("/v1/files/{id}", self.delete, methods=["DELETE"]),
             Route("/v1/files/{id}/details", self.details),
             Route("/tr:{transformation}/{path:path}", self.serve),
             Route("/{path:path}", self.serve),
         ]
+
+    def describe(self, _: Request) -> Response:
+        return JSONResponse({"service": "ImageKit simulator", "files": self._library.count()})
 
     async def upload(self, request: Request) -> Response:
         self._authenticate(request)

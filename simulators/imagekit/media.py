@@ -55,6 +55,9 @@ class Library:
             self._delete_thumbnails(media.id)
         return media
 
+    def count(self) -> int:
+        return len(list(self._directory.glob("*.json")))
+
     def find(self, media_id: str) -> Media | None:
         try:
             return Media(**json.loads(self._details(media_id).read_bytes()))

@@ -13,7 +13,16 @@ from local.contracts.history import committed
 from support.checkouts import run_module, run_tests
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("functions", "local", "sample", "simulators", "events", "tests/support", "tests/contracts")
+PARTS = (
+    "functions",
+    "deployment",
+    "local",
+    "sample",
+    "simulators",
+    "events",
+    "tests/support",
+    "tests/contracts",
+)
 WRITE = ("local", "contracts", "--write")
 FILES = ("template.yaml", "pyproject.toml")
 
@@ -191,7 +200,7 @@ def test_a_second_version_is_published_in_the_steps_that_are_written_down(checko
         assert run_module(checkout, *WRITE).returncode == 0
         outcome = run_tests(checkout, SCHEMAS, ROUTING)
         assert outcome.returncode == 0, outcome.stdout
-    assert "1, no longer told | cart" in (checkout / "events/README.md").read_text()
+    assert "1, deprecated | cart" in (checkout / "events/README.md").read_text()
 
 
 def test_the_older_version_is_told_for_as_long_as_somebody_knows_no_other(checkout: Path) -> None:
@@ -219,7 +228,7 @@ def test_whoever_writes_contracts_is_told_when_git_remembers_nothing(checkout: P
     outcome = run_module(checkout, *WRITE)
     hidden.rename(checkout / ".git")
     assert outcome.returncode == 0
-    assert "only be told by the files that are here: git says" in outcome.stdout
+    assert "of this checkout count as published: git says" in outcome.stdout
 
 
 def _replace(file: Path, old: str, new: str) -> None:

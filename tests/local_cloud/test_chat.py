@@ -1,6 +1,4 @@
-"""The chat: the page that the front door serves, and the client and terminal before a stand-in for
-the assistant.
-"""
+"""The chat's client and terminal with a fake assistant."""
 
 import json
 import re
@@ -8,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from typing import Any
 
-import httpx
 import pytest
 from rich.console import Console
 from starlette.applications import Starlette
@@ -18,15 +15,14 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed
 
-from local import front_door
 from local.chat.client import Conversation, Frame, Refused, conversation
-from local.chat.terminal import talk
+from local.chat.terminal import chat as run_chat
 from local.cloud import serving
 from local.emulator import free_port
 
 type Answers = Callable[[Frame], Iterable[Frame | None]]
 
-CUT = None  # in place of a frame: the connection is gone
+CUT = None  # in place of a frame: the connection is closed
 RICE: Frame = {
     "id": "p1",
     "title": "Rice, 1 kg",
@@ -37,10 +33,10 @@ ASKED: Frame = {"action": "place_order", "text": "Order 2 x Rice for 378.00 INR.
 
 
 class Assistant:
-    """Stands in for the shop: answers as a test says, and remembers what it was told."""
+    """A fake of the shop: answers as the test says, and keeps the frames that it received."""
 
     def __init__(self) -> None:
-        self.told: list[Frame] = []
+        self.received: list[Frame] = []
         self.deleted: list[str] = []
         self.connections = 0
         self.answers: Answers = lambda _: ()
@@ -51,7 +47,7 @@ class Assistant:
                 WebSocketRoute("/ws", self.socket),
                 Route("/api/auth/login", self.sign_in, methods=["POST"]),
                 Route("/api/auth/me", self.sign_in),
-                Route("/api/ai/conversations/{id}", self.forget, methods=["DELETE"]),
+                Route("/api/ai/conversations/{id}", self.delete, methods=["DELETE"]),
             ]
         )
 
@@ -63,7 +59,7 @@ class Assistant:
         await socket.accept()
         async for text in socket.iter_text():
             frame = json.loads(text)
-            self.told.append(frame)
+            self.received.append(frame)
             for answer in self.answers(frame):
                 if answer is CUT:
                     await socket.close(1001)
@@ -74,13 +70,13 @@ class Assistant:
         user = {"id": "u1", "fullName": {"firstName": "Asha\x1b[31m"}, "role": "user"}
         return JSONResponse({"user": user, "accessToken": "the-token"})
 
-    async def forget(self, request: Request) -> Response:
+    async def delete(self, request: Request) -> Response:
         self.deleted.append(request.path_params["id"])
         return JSONResponse({"message": "The conversation is deleted"})
 
     @property
     def said(self) -> list[str]:
-        return [frame["text"] for frame in self.told if frame["action"] == "message"]
+        return [frame["text"] for frame in self.received if frame["action"] == "message"]
 
 
 @pytest.fixture
@@ -125,47 +121,6 @@ def history(question: Frame, text: str, status: str) -> Frame:
     return {"type": "history", "conversationId": "c1", "messages": [mine | own, answer]}
 
 
-# --- the page -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def door() -> Iterator[httpx.Client]:
-    """A front door with no API behind it."""
-    front = free_port()
-    app = front_door.create_app(f"http://127.0.0.1:{free_port()}/stage", {}, {})
-    with (
-        serving(app, "127.0.0.1", front),
-        httpx.Client(base_url=f"http://127.0.0.1:{front}", timeout=20) as client,
-    ):
-        yield client
-
-
-@pytest.mark.parametrize("path", ["/chat", "/chat/"])
-def test_the_page_runs_and_loads_only_what_it_brought(door: httpx.Client, path: str) -> None:
-    answer = door.get(path)
-    assert answer.status_code == 200
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy
-    assert "http" not in policy
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", answer.text)
-    loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
-    assert len(loaded) == 3
-    for asset in loaded:
-        assert door.get(asset).status_code == 200, asset
-
-
-def test_scripts_import_what_there_is_and_read_no_words_as_html(door: httpx.Client) -> None:
-    for name in ("chat", "line", "view"):
-        script = door.get(f"/chat/page/{name}.js")
-        assert script.headers["content-type"].startswith("text/javascript")
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write", script.text)
-        for imported in re.findall(r'from "\./([^"]+)"', script.text):
-            assert door.get(f"/chat/page/{imported}").status_code == 200, imported
-
-
 # --- the client -----------------------------------------------------------------------------------
 
 
@@ -175,10 +130,10 @@ def test_an_answer_ends_with_done_and_the_next_one_is_in_the_same_conversation(
     assistant.answers = lambda _: (started(), token("Hel"), token("lo."), *ending("Hello."))
 
     assert kinds(chat.say("hi")) == ["started", "token", "token", "message", "done"]
-    assert chat.heard == "Hello."
+    assert chat.received == "Hello."
     list(chat.say("and?"))
 
-    first, second = assistant.told
+    first, second = assistant.received
     assert "conversationId" not in first
     assert second["conversationId"] == "c1"
     assert first["clientMessageId"] != second["clientMessageId"]
@@ -192,20 +147,20 @@ def test_an_error_ends_an_answer_without_done(assistant: Assistant, chat: Conver
     assert kinds(chat.say("again")) == ["started", "token", "error"]
 
 
-def test_whoever_is_not_signed_in_is_refused(address: str) -> None:
+def test_a_connection_without_a_session_is_refused(address: str) -> None:
     with (
-        pytest.raises(Refused, match="nobody is signed in"),
+        pytest.raises(Refused, match="sign in first"),
         conversation(f"ws://{address}/ws", "forged"),
     ):
         pass
 
 
-def test_without_a_shop_there_is_no_conversation() -> None:
-    with pytest.raises(Refused, match="does not answer"), conversation("ws://127.0.0.1:9/ws", "t"):
+def test_a_connection_without_a_shop_is_refused() -> None:
+    with pytest.raises(Refused, match="does not respond"), conversation("ws://127.0.0.1:9/ws", "t"):
         pass
 
 
-def test_stopping_gets_the_end_of_the_answer_and_nothing_of_it_reaches_the_next(
+def test_a_stopped_answer_is_read_to_its_end_before_the_next(
     assistant: Assistant, chat: Conversation
 ) -> None:
     def answers(frame: Frame) -> Iterable[Frame]:
@@ -221,7 +176,7 @@ def test_stopping_gets_the_end_of_the_answer_and_nothing_of_it_reaches_the_next(
     assert kinds(chat.rest()) == []
 
 
-def test_what_another_window_decided_is_no_part_of_the_answer(
+def test_a_decision_in_another_window_is_not_part_of_the_answer(
     assistant: Assistant, chat: Conversation
 ) -> None:
     decided = ({"confirms": "c1-0"}, {"messageId": "c1-9"})
@@ -237,7 +192,7 @@ def test_what_another_window_decided_is_no_part_of_the_answer(
     assert kinds(chat.confirm("c1-0", accept=True)) == ["message", "done"]
 
 
-def test_an_answer_that_is_told_once_more_is_no_part_of_the_next(
+def test_a_repeated_answer_is_not_part_of_the_next(
     assistant: Assistant, chat: Conversation
 ) -> None:
     again = tuple({**frame, "messageId": "c1-0"} for frame in ending("An old answer."))
@@ -250,7 +205,7 @@ def test_an_answer_that_is_told_once_more_is_no_part_of_the_next(
     assert {frame["messageId"] for frame in frames} == {"c1-1"}
 
 
-def test_a_stop_that_comes_too_late_does_not_disturb_the_next_answer(
+def test_a_late_stop_does_not_affect_the_next_answer(
     assistant: Assistant, chat: Conversation
 ) -> None:
     late = {"type": "error", "code": "MESSAGE_UNKNOWN", "message": "Nothing is being said"}
@@ -265,7 +220,7 @@ def test_a_stop_that_comes_too_late_does_not_disturb_the_next_answer(
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_a_connection_that_is_cut_costs_no_word_and_repeats_none(
+def test_an_answer_continues_without_loss_or_repetition_after_a_lost_connection(
     assistant: Assistant, chat: Conversation, address: str, running: bool
 ) -> None:
     whole = "One two three."
@@ -274,23 +229,23 @@ def test_a_connection_that_is_cut_costs_no_word_and_repeats_none(
         if frame["action"] == "message":
             return (started(), token("One "), CUT)
         if running:
-            so_far = history(assistant.told[0], "One two ", "running")
+            so_far = history(assistant.received[0], "One two ", "running")
             return (so_far, token("three."), *ending(whole))
-        return (history(assistant.told[0], whole, "done"),)
+        return (history(assistant.received[0], whole, "done"),)
 
     assistant.answers = answers
-    heard: list[Frame] = []
+    frames: list[Frame] = []
     with pytest.raises(ConnectionClosed):
-        heard.extend(chat.say("count"))
+        frames.extend(chat.say("count"))
     with conversation(f"ws://{address}/ws", "the-token") as again:
-        heard += again.go_on(chat)
+        frames += again.resume(chat)
 
-    assert "".join(f["text"] for f in heard if f["type"] == "token") == whole
-    assert kinds(heard)[-2:] == ["message", "done"]
+    assert "".join(f["text"] for f in frames if f["type"] == "token") == whole
+    assert kinds(frames)[-2:] == ["message", "done"]
     assert len(assistant.said) == 1
 
 
-def test_what_never_arrived_is_said_again_under_the_same_id(
+def test_a_message_that_was_not_received_is_sent_again_with_the_same_id(
     assistant: Assistant, chat: Conversation, address: str
 ) -> None:
     def answers(_: Frame) -> Iterable[Frame | None]:
@@ -300,9 +255,9 @@ def test_what_never_arrived_is_said_again_under_the_same_id(
     with pytest.raises(ConnectionClosed):
         list(chat.say("hi"))
     with conversation(f"ws://{address}/ws", "the-token") as again:
-        assert kinds(again.go_on(chat)) == ["started", "message", "done"]
+        assert kinds(again.resume(chat)) == ["started", "message", "done"]
 
-    first, second = assistant.told
+    first, second = assistant.received
     assert first == second
 
 
@@ -314,7 +269,7 @@ type Typing = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def typing(address: str, monkeypatch: pytest.MonkeyPatch) -> Typing:
-    """Somebody who types these lines; the exit code and all that was printed."""
+    """Run the chat with these input lines; returns the exit code and the output."""
 
     def type_in(*lines: str, email: str | None = None) -> tuple[int, str]:
         typed = iter(lines)
@@ -326,21 +281,19 @@ def typing(address: str, monkeypatch: pytest.MonkeyPatch) -> Typing:
 
         monkeypatch.setattr("builtins.input", read)
         accounts = [{"role": "user", "email": "asha@example.com", "password": "secret"}]
-        known = {
+        endpoints = {
             "api": f"http://{address}",
             "websocket": f"ws://{address}/ws",
             "accounts": accounts,
         }
         printed = StringIO()
-        code = talk(known, email, None, Console(file=printed, width=120))
+        code = run_chat(endpoints, email, None, Console(file=printed, width=120))
         return code, printed.getvalue()
 
     return type_in
 
 
-def test_products_are_listed_with_the_numbers_that_people_say(
-    assistant: Assistant, typing: Typing
-) -> None:
+def test_products_are_listed_with_numbers(assistant: Assistant, typing: Typing) -> None:
     honey = {**RICE, "title": "Honey [bold]", "stock": 0}
     found = ending("I found these:", products=[RICE, honey])
     assistant.answers = lambda _: (started(), token("I found "), token("these:"), *found)
@@ -356,7 +309,7 @@ def test_products_are_listed_with_the_numbers_that_people_say(
 @pytest.mark.parametrize(
     ("word", "accept"), [("y", True), ("haan", True), ("", False), ("n", False)]
 )
-def test_nothing_is_done_without_a_yes(
+def test_a_proposal_needs_a_yes(
     assistant: Assistant, typing: Typing, word: str, accept: bool
 ) -> None:
     def answers(frame: Frame) -> Iterable[Frame]:
@@ -367,18 +320,18 @@ def test_nothing_is_done_without_a_yes(
     assistant.answers = answers
     _, printed = typing("order it", word)
 
-    assert assistant.told[-1] == {"action": "confirm", "messageId": "c1-1", "accept": accept}
+    assert assistant.received[-1] == {"action": "confirm", "messageId": "c1-1", "accept": accept}
     assert ASKED["text"] in printed
     assert "So be it." in printed
 
 
-def test_a_cut_connection_is_made_again_and_the_answer_goes_on(
+def test_the_terminal_reconnects_and_continues_the_answer(
     assistant: Assistant, typing: Typing
 ) -> None:
     def answers(frame: Frame) -> Iterable[Frame | None]:
         if frame["action"] == "message":
             return (started(), token("One "), CUT)
-        return (history(assistant.told[0], "One two.", "done"),)
+        return (history(assistant.received[0], "One two.", "done"),)
 
     assistant.answers = answers
     code, printed = typing("count")
@@ -386,29 +339,31 @@ def test_a_cut_connection_is_made_again_and_the_answer_goes_on(
     assert code == 0
     assert [line for line in printed.splitlines() if line][1:4] == [
         "One ",
-        "Connecting again …",
+        "Reconnecting …",
         "two.",
     ]
 
 
-def test_a_conversation_can_be_begun_anew_looked_back_on_and_deleted(
+def test_a_conversation_can_be_restarted_shown_and_deleted(
     assistant: Assistant, typing: Typing
 ) -> None:
     def answers(frame: Frame) -> Iterable[Frame]:
         if frame["action"] == "history":
-            return (history(assistant.told[0], "Hello.", "done"),)
+            return (history(assistant.received[0], "Hello.", "done"),)
         return (started(), *ending("Hello."))
 
     assistant.answers = answers
     _, printed = typing("hi", "/history", "/new", "hi again", "/delete", "/delete")
 
     assert "you: hi\nshop: Hello." in printed
-    assert all("conversationId" not in one for one in assistant.told if one["action"] == "message")
+    assert all(
+        "conversationId" not in one for one in assistant.received if one["action"] == "message"
+    )
     assert assistant.deleted == ["c1"]
     assert "There is nothing to delete." in printed
 
 
-def test_nothing_that_is_said_steers_the_terminal(assistant: Assistant, typing: Typing) -> None:
+def test_control_characters_do_not_reach_the_terminal(assistant: Assistant, typing: Typing) -> None:
     evil = "\x1b]0;mine\x07\x9b2J"
     answer = ending(f"Hello{evil}", products=[{**RICE, "title": evil}])
     assistant.answers = lambda _: (started(), token(f"Hello{evil}"), *answer)
@@ -418,7 +373,7 @@ def test_nothing_that_is_said_steers_the_terminal(assistant: Assistant, typing: 
     assert not set(printed) & set("\x1b\x07\x9b")
 
 
-def test_an_unknown_person_is_asked_for_a_password(typing: Typing) -> None:
-    code, printed = typing(email="nobody@example.com")
+def test_an_account_without_a_password_is_refused(typing: Typing) -> None:
+    code, printed = typing(email="unknown@example.com")
     assert code == 1
     assert "make chat AS=<email> PASSWORD=<password>" in printed

@@ -1,4 +1,4 @@
-"""The front door: what API Gateway would do where the emulator does not, and nothing more."""
+"""The front door: forwarding, limits of API Gateway, mounted applications."""
 
 import socket
 import time
@@ -48,7 +48,7 @@ async def zipped(_: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def door() -> Iterator[httpx.Client]:
-    """A front door before a stand-in for the emulator, both on real ports."""
+    """A front door with a fake emulator behind it, both on real ports."""
     emulator = Starlette(
         routes=[
             Route("/stage/api/crash", crash),
@@ -57,7 +57,12 @@ def door() -> Iterator[httpx.Client]:
             Route("/stage/{path:path}", echo, methods=METHODS),
         ]
     )
-    side = Starlette(routes=[Route("/hello", lambda _: PlainTextResponse("from the side"))])
+    side = Starlette(
+        routes=[
+            Route("/", lambda _: PlainTextResponse("the first page")),
+            Route("/hello", lambda _: PlainTextResponse("from the mounted application")),
+        ]
+    )
     behind, front = free_port(), free_port()
     app = front_door.create_app(
         f"http://127.0.0.1:{behind}/stage", {"/side": side}, {"Mail <box>": "http://mail/"}
@@ -70,7 +75,7 @@ def door() -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_request_arrives_as_it_was_sent(door: httpx.Client) -> None:
+def test_a_request_is_forwarded_unchanged(door: httpx.Client) -> None:
     seen = door.post(
         "/api/things/a%2Fb%20c?x=1&x=2&y=%26",
         content=b"12345",
@@ -90,7 +95,7 @@ def test_a_request_arrives_as_it_was_sent(door: httpx.Client) -> None:
     assert seen["headers"]["x-forwarded-for"] == "127.0.0.1"
 
 
-def test_status_and_every_cookie_come_back(door: httpx.Client) -> None:
+def test_status_and_all_cookies_are_returned(door: httpx.Client) -> None:
     response = door.get("/api/things")
 
     assert response.status_code == 201
@@ -101,13 +106,13 @@ def test_status_and_every_cookie_come_back(door: httpx.Client) -> None:
     assert "Secure" in response.headers.get_list("set-cookie")[0]
 
 
-def test_an_encoded_body_is_passed_on_untouched(door: httpx.Client) -> None:
+def test_an_encoded_body_is_forwarded_unchanged(door: httpx.Client) -> None:
     with door.stream("GET", "/api/zipped") as response:
         assert b"".join(response.iter_raw()) == b"not really gzip"
         assert response.headers["content-encoding"] == "gzip"
 
 
-def test_a_preflight_is_the_apis_to_answer(door: httpx.Client) -> None:
+def test_a_preflight_is_answered_by_the_api(door: httpx.Client) -> None:
     assert door.options("/api/things").json()["method"] == "OPTIONS"
 
 
@@ -117,11 +122,11 @@ def test_a_preflight_is_the_apis_to_answer(door: httpx.Client) -> None:
         (5 * MEGABYTE, "application/json", 201),
         (7 * MEGABYTE, "application/json", 413),
         (4 * MEGABYTE, "image/png", 201),
-        (5 * MEGABYTE, "image/png", 413),  # as base64 it exceeds what a function takes
+        (5 * MEGABYTE, "image/png", 413),  # as base64 it exceeds the limit of a function
         (11 * MEGABYTE, "application/json", 413),
     ],
 )
-def test_a_body_larger_than_lambda_takes_is_refused(
+def test_a_body_above_the_limit_is_refused(
     door: httpx.Client, size: int, content_type: str, status: int
 ) -> None:
     response = door.post("/api/things", content=b"x" * size, headers={"content-type": content_type})
@@ -131,7 +136,7 @@ def test_a_body_larger_than_lambda_takes_is_refused(
         assert response.json() == {"message": "Request Entity Too Large"}
 
 
-def test_a_body_of_untold_length_is_refused_as_soon_as_it_is_too_long(door: httpx.Client) -> None:
+def test_a_body_of_unknown_length_is_refused_once_it_exceeds_the_limit(door: httpx.Client) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(12):
             yield b"x" * MEGABYTE
@@ -139,36 +144,45 @@ def test_a_body_of_untold_length_is_refused_as_soon_as_it_is_too_long(door: http
     assert door.post("/api/things", content=endless()).status_code == 413
 
 
-def test_an_exception_that_left_a_function_is_a_500_that_tells_nothing(door: httpx.Client) -> None:
+def test_an_exception_of_a_function_is_a_500_without_details(door: httpx.Client) -> None:
     response = door.get("/api/crash")
 
     assert response.status_code == 500
     assert response.json() == {"message": "Internal Server Error"}
 
 
-def test_a_functions_own_502_is_passed_on(door: httpx.Client) -> None:
+def test_a_functions_own_502_is_returned(door: httpx.Client) -> None:
     response = door.get("/api/down")
 
     assert response.status_code == 502
     assert response.json() == {"message": "The payment provider does not answer"}
 
 
-def test_what_is_mounted_is_served_and_everything_else_is_the_apis(door: httpx.Client) -> None:
-    assert door.get("/side/hello").text == "from the side"
+def test_mounted_applications_are_served_and_other_paths_belong_to_the_api(
+    door: httpx.Client,
+) -> None:
+    assert door.get("/side/hello").text == "from the mounted application"
     assert door.get("/healthz").json()["path"] == "/stage/healthz"
-    assert door.get("/no/such/thing").json()["path"] == "/stage/no/such/thing"
+    assert door.get("/no/such/path").json()["path"] == "/stage/no/such/path"
 
 
-def test_the_first_page_links_to_everything(door: httpx.Client) -> None:
+def test_a_mounted_application_is_reached_without_its_slash(door: httpx.Client) -> None:
+    redirect = door.get("/side?a=1")
+    assert redirect.status_code == 307
+    assert httpx.URL(redirect.headers["location"]).raw_path == b"/side/?a=1"
+    assert door.get("/side", follow_redirects=True).text == "the first page"
+
+
+def test_the_first_page_shows_the_links(door: httpx.Client) -> None:
     page = door.get("/")
 
     assert page.headers["content-type"].startswith("text/html")
     assert '<a href="http://mail/"><strong>Mail &lt;box&gt;</strong>' in page.text
 
 
-def test_an_api_that_is_gone_is_a_503() -> None:
-    nobody, front = free_port(), free_port()
-    app = front_door.create_app(f"http://127.0.0.1:{nobody}/stage", {}, {})
+def test_an_api_that_does_not_respond_is_a_503() -> None:
+    unused, front = free_port(), free_port()
+    app = front_door.create_app(f"http://127.0.0.1:{unused}/stage", {}, {})
     with serving(app, "127.0.0.1", front):
         response = httpx.get(f"http://127.0.0.1:{front}/api/things", timeout=20)
 
@@ -176,15 +190,15 @@ def test_an_api_that_is_gone_is_a_503() -> None:
     assert response.json() == {"message": "Service Unavailable"}
 
 
-def test_a_client_lets_go_of_a_silent_connection_before_the_door_does(door: httpx.Client) -> None:
-    """If both did at the same moment, a request on its way would be lost."""
+def test_the_front_door_keeps_idle_connections_longer_than_clients(door: httpx.Client) -> None:
+    """If both closed one at the same moment, a request on its way would be lost."""
     address = (door.base_url.host, door.base_url.port)
-    with socket.create_connection(address) as line:
-        for silence in (0.0, 5.5):  # httpx keeps one for five seconds
-            time.sleep(silence)
-            line.sendall(b"GET /side/hello HTTP/1.1\r\nHost: shop\r\n\r\n")
+    with socket.create_connection(address) as connection:
+        for pause in (0.0, 5.5):  # httpx keeps one for five seconds
+            time.sleep(pause)
+            connection.sendall(b"GET /side/hello HTTP/1.1\r\nHost: shop\r\n\r\n")
             answer = b""
-            while not answer.endswith(b"from the side"):  # it may come in pieces
-                answer += (piece := line.recv(MEGABYTE))
+            while not answer.endswith(b"from the mounted application"):  # it may come in pieces
+                answer += (piece := connection.recv(MEGABYTE))
                 assert piece, answer
             assert answer.startswith(b"HTTP/1.1 200 OK")

@@ -1,4 +1,4 @@
-"""The mailbox, reading from something that answers as the emulator's SES does."""
+"""The mailbox with a fake of the emulator's SES."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=
 
 
 class Ses:
-    """The emulator's list of sent mails, per account and in the order in which they were sent."""
+    """The emulator's list of sent mails by account, oldest first."""
 
     def __init__(self) -> None:
         self.messages: dict[str, list[dict[str, Any]]] = {}
@@ -94,7 +94,7 @@ def messages(address: str, **query: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_mail_is_told_with_all_its_parts(ses: Ses, address: str) -> None:
+def test_a_mail_is_listed_with_all_its_parts(ses: Ses, address: str) -> None:
     id_ = ses.send(To=["Asha Rao <asha@example.com>"], Timestamp=1_700_000_000.25)
     assert messages(address) == [
         {
@@ -109,11 +109,11 @@ def test_a_mail_is_told_with_all_its_parts(ses: Ses, address: str) -> None:
     ]
 
 
-def test_a_mailbox_is_empty_before_the_first_mail(address: str) -> None:
+def test_the_mailbox_is_empty_before_the_first_mail(address: str) -> None:
     assert messages(address) == []
 
 
-def test_mails_of_all_accounts_come_newest_first(ses: Ses, address: str) -> None:
+def test_mails_of_all_accounts_are_listed_newest_first(ses: Ses, address: str) -> None:
     for account, subject, sent in [
         ("000000000000", "second", 20),
         ("000000000000", "first", 10),
@@ -131,7 +131,7 @@ def test_a_mail_without_html_has_empty_html(ses: Ses, address: str) -> None:
     assert (mail["html"], mail["text"]) == ("", "Hello")
 
 
-def test_mails_can_be_asked_for_by_address_without_regard_to_case(ses: Ses, address: str) -> None:
+def test_mails_are_found_by_address_without_regard_to_case(ses: Ses, address: str) -> None:
     ses.send(To=["Asha <asha@example.com>"], Subject="to her")
     ses.send(To=["ravi@example.com"], CC=["asha@example.com"], Subject="copy")
     ses.send(To=["natasha@example.com"], Subject="to another")
@@ -139,7 +139,7 @@ def test_mails_can_be_asked_for_by_address_without_regard_to_case(ses: Ses, addr
     assert [mail["subject"] for mail in found] == ["copy", "to her"]
 
 
-def test_cleared_mails_stay_hidden_and_later_ones_are_seen(
+def test_cleared_mails_stay_hidden_and_later_ones_are_listed(
     ses: Ses, address: str, clock: Clock
 ) -> None:
     ses.send(Subject="sample data", Timestamp=clock.now - 1)
@@ -149,7 +149,7 @@ def test_cleared_mails_stay_hidden_and_later_ones_are_seen(
     assert [mail["subject"] for mail in messages(address)] == ["a real one"]
 
 
-def test_what_was_cleared_is_remembered_by_the_next_mailbox(
+def test_cleared_mails_stay_hidden_after_a_restart(
     ses: Ses, address: str, emulator: str, tmp_path: Path, serve: Serve
 ) -> None:
     ses.send()
@@ -167,14 +167,14 @@ def test_an_unchanged_mailbox_is_not_sent_again(ses: Ses, address: str) -> None:
     assert http.get(f"{address}/api/messages", headers=unchanged).status_code == 200
 
 
-def test_an_emulator_that_does_not_answer_is_told_as_such(ses: Ses, address: str) -> None:
+def test_an_emulator_that_does_not_respond_is_reported(ses: Ses, address: str) -> None:
     ses.down = True
     answer = http.get(f"{address}/api/messages")
     assert answer.status_code == 502
     assert "emulator" in answer.json()["message"]
 
 
-def test_many_readers_at_once_see_the_same(ses: Ses, address: str) -> None:
+def test_concurrent_readers_get_the_same_mails(ses: Ses, address: str) -> None:
     for _ in range(50):
         ses.send()
     seen: list[int] = []
@@ -189,7 +189,7 @@ def test_many_readers_at_once_see_the_same(ses: Ses, address: str) -> None:
 
 
 class Account:
-    """The emulator's SES and SNS as their service models know them."""
+    """Stubs of the emulator's SES and SNS, checked against their service models."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clients = {name: root_client("http://127.0.0.1:9", name) for name in ("sesv2", "sns")}
@@ -202,7 +202,7 @@ class Account:
             "provide-client-params.sns.Publish", lambda params, **_: self.published.append(params)
         )
 
-    def listens(self, *kinds: str, enabled: bool = True) -> None:
+    def add_destination(self, *kinds: str, enabled: bool = True) -> None:
         destination = {
             "Name": "feedback",
             "Enabled": enabled,
@@ -233,35 +233,35 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
         ("complaint?type=not-spam", "not-spam", "complaint", "complainedRecipients"),
     ],
 )
-def test_feedback_on_a_mail_goes_where_ses_would_send_it(
+def test_feedback_is_published_to_the_topic_of_the_configuration_set(
     ses: Ses, address: str, account: Account, path: str, kind: str, part: str, people: str
 ) -> None:
-    account.listens("BOUNCE", "COMPLAINT")
+    account.add_destination("BOUNCE", "COMPLAINT")
     id_ = ses.send(To=["Asha Rao <asha@example.com>"])
     answer = http.post(f"{address}/api/messages/{id_}/{path}")
     assert answer.status_code == 202
     (call,) = account.published
     assert call["TopicArn"].endswith(":feedback")
-    told = json.loads(call["Message"])
-    assert told == answer.json()
-    assert told["eventType"] == part.capitalize()
-    assert told[part][people][0]["emailAddress"] == "asha@example.com"
-    assert kind in (told[part].get("bounceType"), told[part].get("complaintFeedbackType"))
-    assert told["mail"]["messageId"] == id_
-    assert told["mail"]["tags"] == {"ses:configuration-set": ["supermarket-test"]}
+    event = json.loads(call["Message"])
+    assert event == answer.json()
+    assert event["eventType"] == part.capitalize()
+    assert event[part][people][0]["emailAddress"] == "asha@example.com"
+    assert kind in (event[part].get("bounceType"), event[part].get("complaintFeedbackType"))
+    assert event["mail"]["messageId"] == id_
+    assert event["mail"]["tags"] == {"ses:configuration-set": ["supermarket-test"]}
 
 
-def test_feedback_that_nobody_asked_for_is_not_sent(
+def test_feedback_without_a_destination_is_not_sent(
     ses: Ses, address: str, account: Account
 ) -> None:
-    account.listens("COMPLAINT")
+    account.add_destination("COMPLAINT")
     answer = http.post(f"{address}/api/messages/{ses.send()}/bounce")
     assert answer.status_code == 409
     assert "no Bounce" in answer.json()["message"]
     assert account.published == []
 
 
-def test_feedback_on_an_unknown_mail_or_of_an_unknown_kind_is_refused(
+def test_feedback_on_an_unknown_mail_or_of_an_unknown_type_is_refused(
     ses: Ses, address: str, account: Account
 ) -> None:
     assert http.post(f"{address}/api/messages/nothing/bounce").status_code == 404
@@ -271,13 +271,13 @@ def test_feedback_on_an_unknown_mail_or_of_an_unknown_kind_is_refused(
     assert account.published == []
 
 
-def test_the_page_offers_what_the_mailbox_can_tell_the_shop(address: str) -> None:
+def test_the_page_offers_all_kinds_of_feedback(address: str) -> None:
     page = http.get(f"{address}/").text
     for path in ("bounce", "bounce?type=Transient", "complaint"):
         assert f'data-feedback="{path}"' in page
 
 
-def test_the_page_finds_its_parts_from_where_it_is_mounted(address: str) -> None:
+def test_the_page_loads_its_assets_at_any_mount_path(address: str) -> None:
     page = http.get(address, follow_redirects=True)
     assert str(page.url) == f"{address}/"
     assert page.headers["Content-Type"].startswith("text/html")
@@ -286,7 +286,7 @@ def test_the_page_finds_its_parts_from_where_it_is_mounted(address: str) -> None
         assert http.get(f"{address}/{part}").status_code == 200
 
 
-def test_a_mail_is_shown_in_a_frame_that_can_run_nothing(address: str) -> None:
+def test_a_mail_is_shown_in_a_frame_without_scripts(address: str) -> None:
     page = http.get(f"{address}/")
     policy = page.headers["Content-Security-Policy"]
     assert "script-src 'self';" in policy
@@ -295,7 +295,7 @@ def test_a_mail_is_shown_in_a_frame_that_can_run_nothing(address: str) -> None:
     assert set(sandbox) == {"allow-popups", "allow-popups-to-escape-sandbox"}
 
 
-def test_hostile_mails_are_data_and_never_part_of_the_page(ses: Ses, address: str) -> None:
+def test_html_in_a_mail_is_never_part_of_the_page(ses: Ses, address: str) -> None:
     hostile = "</script><img src=x onerror=alert(1)>"
     ses.send(Subject=hostile, BodyHtml=hostile, BodyText=hostile)
     answer = http.get(f"{address}/api/messages")

@@ -1,4 +1,4 @@
-"""The comparison of policies with calls: what is unused shows, and so does what was refused."""
+"""The comparison of permissions with calls: unused permissions and refused calls are findings."""
 
 from pathlib import Path
 
@@ -20,42 +20,42 @@ def reason(function: str, action: str) -> str:
     return f'[[unused]]\nfunction = "{function}"\naction = "{action}"\nwhy = "because"\n'
 
 
-def test_a_permission_that_was_used_is_no_finding(tmp_path: Path) -> None:
+def test_a_used_permission_is_no_finding(tmp_path: Path) -> None:
     assert findings(Evidence(frozenset({GET}), {GOT: 3}), tmp_path) == []
 
 
-def test_a_permission_that_nobody_used_is_a_finding(tmp_path: Path) -> None:
+def test_an_unused_permission_is_a_finding(tmp_path: Path) -> None:
     (finding,) = findings(Evidence(frozenset({GET, PUT}), {GOT: 1}), tmp_path)
 
     assert finding == f"unused: GetOrder dynamodb:PutItem {TABLE}"
 
 
-def test_a_use_by_another_function_does_not_count(tmp_path: Path) -> None:
+def test_a_call_of_another_function_does_not_count(tmp_path: Path) -> None:
     other = Call("PlaceOrder", "dynamodb:GetItem", TABLE, allowed=True)
 
     assert len(findings(Evidence(frozenset({GET}), {other: 1}), tmp_path)) == 1
 
 
-def test_a_use_of_another_table_does_not_count(tmp_path: Path) -> None:
+def test_a_call_to_another_table_does_not_count(tmp_path: Path) -> None:
     elsewhere = Call("GetOrder", "dynamodb:GetItem", TABLE + "s", allowed=True)
 
     assert len(findings(Evidence(frozenset({GET}), {elsewhere: 1}), tmp_path)) == 1
 
 
-def test_patterns_in_a_policy_cover_what_they_match(tmp_path: Path) -> None:
+def test_patterns_in_a_policy_cover_the_calls_that_match(tmp_path: Path) -> None:
     wide = Permission("GetOrder", "dynamodb:Query", f"{TABLE}/index/*")
     query = Call("GetOrder", "dynamodb:Query", f"{TABLE}/index/byNewest", allowed=True)
 
     assert findings(Evidence(frozenset({wide}), {query: 1}), tmp_path) == []
 
 
-def test_a_call_that_was_refused_is_a_finding_and_no_use(tmp_path: Path) -> None:
+def test_a_refused_call_is_a_finding_and_uses_no_permission(tmp_path: Path) -> None:
     refused = Call("GetOrder", "dynamodb:GetItem", TABLE, allowed=False)
 
     assert len(findings(Evidence(frozenset({GET}), {refused: 1}), tmp_path)) == 2
 
 
-def test_a_reason_explains_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+def test_a_reason_explains_only_what_it_names(tmp_path: Path) -> None:
     evidence = Evidence(frozenset({GET, PUT}), {})
 
     (finding,) = findings(evidence, tmp_path, reason("GetOrder", "dynamodb:PutItem"))
@@ -71,14 +71,14 @@ def test_a_reason_that_explains_nothing_is_a_finding(tmp_path: Path) -> None:
     assert finding.startswith("not needed")
 
 
-def test_a_refusal_that_a_test_brings_about_can_be_explained(tmp_path: Path) -> None:
+def test_a_refused_call_can_have_a_reason(tmp_path: Path) -> None:
     refused = Call("GetOrder", "dynamodb:GetItem", TABLE, allowed=False)
     why = reason("GetOrder", "dynamodb:*").replace("[[unused]]", "[[refused]]")
 
     assert findings(Evidence(frozenset({GET}), {GOT: 1, refused: 1}), tmp_path, why) == []
 
 
-def test_evidence_survives_being_written_and_read() -> None:
+def test_evidence_is_unchanged_after_writing_and_reading() -> None:
     evidence = Evidence(frozenset({GET, PUT}), {GOT: 3})
 
     assert Evidence.from_json(evidence.to_json()) == evidence

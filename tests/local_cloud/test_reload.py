@@ -1,4 +1,4 @@
-"""Changed code becomes live in deployed functions without a deploy."""
+"""`reload` deploys changed code to functions without a build."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def test_functions_run_the_changed_code_and_kernel(functions: tuple[Any, Path]) 
     assert reload.reload(client) == 2
 
     assert answers(client) == [["new kernel", "new code"]] * 2 + [["old kernel", "old code"]]
-    assert reload.reload(client) == 0, "nothing changed since"
+    assert reload.reload(client) == 0, "nothing has changed"
 
     write(folder, kernel="new kernel", word="newest code")
     assert reload.reload(client) == 2

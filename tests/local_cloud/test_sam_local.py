@@ -1,4 +1,4 @@
-"""How functions in containers find the local cloud, and how the command that serves them ends."""
+"""How functions in containers reach the local cloud, and how `sam-local` stops."""
 
 import asyncio
 import json
@@ -19,12 +19,12 @@ ENDPOINTS = {
     "razorpay": "http://127.0.0.1:3000/razorpay",
     "imagekit": "http://127.0.0.1:3000/imagekit",
 }
-UNASSIGNED = "203.0.113.7"  # an address that documentation may use, and machines do not have
+UNASSIGNED = "203.0.113.7"  # an address for documentation, which no machine has
 OTHER_LOOPBACK = "127.0.0.2"
 
 
-def test_what_functions_call_is_named_as_a_container_names_it() -> None:
-    inside = sam_local.variables_inside(ENDPOINTS, {"AWS_ENDPOINT_URL": ""})
+def test_functions_get_addresses_that_a_container_can_reach() -> None:
+    inside = sam_local.container_variables(ENDPOINTS, {"AWS_ENDPOINT_URL": ""})
     assert inside == {
         "AWS_ENDPOINT_URL": "http://host.docker.internal:4566",
         "RAZORPAY_BASE_URL": "http://host.docker.internal:3000/razorpay",
@@ -32,21 +32,21 @@ def test_what_functions_call_is_named_as_a_container_names_it() -> None:
     }
 
 
-def test_what_people_call_keeps_its_name() -> None:
+def test_addresses_for_browsers_stay_unchanged() -> None:
     deployed = {"STOREFRONT_URL": "http://127.0.0.1:3000", "STAGE": "local"}
-    inside = sam_local.variables_inside(ENDPOINTS, deployed)
+    inside = sam_local.container_variables(ENDPOINTS, deployed)
     assert deployed.items() <= inside.items()
 
 
-def test_the_template_tells_sam_local_to_leave_bodies_alone() -> None:
+def test_the_template_lets_sam_local_pass_bodies_as_base64() -> None:
     api = {"Type": "AWS::Serverless::HttpApi", "Properties": {"StageName": "$default"}}
-    changed = sam_local.taking_any_body({"Resources": {"Api": api}})["Resources"]["Api"]
+    changed = sam_local.with_binary_bodies({"Resources": {"Api": api}})["Resources"]["Api"]
     assert changed["Properties"]["StageName"] == "$default"
     body = changed["Properties"]["DefinitionBody"]
     assert body["x-amazon-apigateway-binary-media-types"] == ["*/*"]
 
 
-def test_samconfig_names_the_files_that_are_written() -> None:
+def test_samconfig_names_the_files_that_the_command_writes() -> None:
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())[sam_local.SECTION]
     serving = settings["local_start_api"]["parameters"]
     assert ROOT / serving["template_file"] == sam_local.TEMPLATE
@@ -62,7 +62,7 @@ def test_samconfig_names_the_files_that_are_written() -> None:
         ({"Subnet": "172.18.0.0/16"}, "172.18.0.1"),
     ],
 )
-def test_the_bridge_is_asked_for_its_address(
+def test_docker_reports_the_address_of_its_bridge(
     network: dict[str, str], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer_and_older = [{"Subnet": "fd00::/80", "Gateway": "fd00::1"}, network]
@@ -71,7 +71,7 @@ def test_the_bridge_is_asked_for_its_address(
     assert sam_local.bridge_address() == address
 
 
-def test_a_docker_that_does_not_run_is_named(
+def test_a_docker_that_does_not_run_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _install_docker(tmp_path, "exit 1")
@@ -80,19 +80,19 @@ def test_a_docker_that_does_not_run_is_named(
         sam_local.bridge_address()
 
 
-def test_a_missing_docker_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_docker_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CloudUnavailable, match="running Docker"):
         sam_local.bridge_address()
 
 
-def test_a_cloud_that_does_not_run_is_named() -> None:
+def test_a_local_cloud_that_does_not_run_is_reported() -> None:
     with pytest.raises(CloudUnavailable, match="make run"):
         sam_local.deployed_variables(f"http://127.0.0.1:{free_port()}")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
-def test_a_passage_leads_to_the_same_port_and_back() -> None:
+def test_a_port_is_forwarded_in_both_directions() -> None:
     async def scenario() -> bytes:
         async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write((await reader.readexactly(5)).upper())
@@ -100,34 +100,34 @@ def test_a_passage_leads_to_the_same_port_and_back() -> None:
 
         async with await asyncio.start_server(shout, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            return await _ask_through_a_passage(port)
+            return await _send_through_forwarded_port(port)
 
     assert asyncio.run(scenario()) == b"HELLO"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
-def test_a_passage_to_nobody_hangs_up() -> None:
-    assert asyncio.run(_ask_through_a_passage(free_port())) == b""
+def test_a_forwarded_port_without_a_server_closes_the_connection() -> None:
+    assert asyncio.run(_send_through_forwarded_port(free_port())) == b""
 
 
-def test_no_passage_is_needed_where_docker_has_a_machine_of_its_own() -> None:
-    assert asyncio.run(sam_local.open_passage(UNASSIGNED, free_port())) is None
+def test_no_port_is_forwarded_where_docker_runs_in_a_virtual_machine() -> None:
+    assert asyncio.run(sam_local.forward_port(UNASSIGNED, free_port())) is None
 
 
-def test_a_port_that_somebody_else_has_is_named() -> None:
+def test_a_port_in_use_is_reported() -> None:
     async def scenario() -> None:
         async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
-            await sam_local.open_passage("127.0.0.1", server.sockets[0].getsockname()[1])
+            await sam_local.forward_port("127.0.0.1", server.sockets[0].getsockname()[1])
 
     with pytest.raises(CloudUnavailable, match="cannot listen"):
         asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
-def test_whoever_stops_the_command_lets_sam_clear_up(signal: str) -> None:
+def test_a_stopped_command_lets_sam_clean_up(signal: str) -> None:
     sam = f"""
 import os, signal, sys
-signal.signal(signal.SIGTERM, lambda *_: sys.exit("cleared up"))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("cleaned up"))
 os.kill(os.getppid(), signal.{signal})
 signal.pause()
 """
@@ -144,19 +144,19 @@ sys.exit(asyncio.run(sam_local._run([sys.executable, "-c", {sam!r}], "127.0.0.1"
         timeout=30,
         check=False,
     )
-    assert (ended.stderr.strip(), ended.returncode) == ("cleared up", 1)
+    assert (ended.stderr.strip(), ended.returncode) == ("cleaned up", 1)
 
 
-async def _ask_through_a_passage(port: int) -> bytes:
-    passage = await sam_local.open_passage(OTHER_LOOPBACK, port)
-    assert passage is not None
+async def _send_through_forwarded_port(port: int) -> bytes:
+    server = await sam_local.forward_port(OTHER_LOOPBACK, port)
+    assert server is not None
     reader, writer = await asyncio.open_connection(OTHER_LOOPBACK, port)
     try:
         writer.write(b"hello")
         return await asyncio.wait_for(reader.read(), 5)
     finally:
         writer.close()
-        passage.close()
+        server.close()
 
 
 def _install_docker(folder: Path, answer: str) -> None:

@@ -1,4 +1,4 @@
-"""The front door's WebSocket, before a stand-in for the emulator: what passes, what does not."""
+"""The front door's WebSocket with a fake emulator behind it."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ from local.sockets import FRAME_LIMIT
 
 
 async def gateway(socket: WebSocket) -> None:
-    """Refuses, echoes, tells what the handshake brought, or hangs up."""
+    """Refuse, echo, send the headers of the handshake, or close the connection."""
     if status := socket.query_params.get("refuse"):
         await socket.send_denial_response(Response(status_code=int(status)))
         return
@@ -57,7 +57,7 @@ def closed_with(socket: ClientConnection) -> int | None:
     return received.code if received else None
 
 
-def test_frames_pass_both_ways_in_order(socket: ClientConnection) -> None:
+def test_frames_are_forwarded_in_both_directions_in_order(socket: ClientConnection) -> None:
     sent = [str(number) for number in range(200)]
     for text in sent:
         socket.send(text)
@@ -65,7 +65,7 @@ def test_frames_pass_both_ways_in_order(socket: ClientConnection) -> None:
     assert [socket.recv(timeout=5) for _ in sent] == sent
 
 
-def test_cookie_and_origin_are_passed_on(address: str) -> None:
+def test_cookie_and_origin_are_forwarded(address: str) -> None:
     headers = {"Cookie": "token=abc"}
     site = Origin("http://x.example")
     with connect(address, additional_headers=headers, origin=site, proxy=None) as own:
@@ -74,7 +74,7 @@ def test_cookie_and_origin_are_passed_on(address: str) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
-def test_a_refused_handshake_has_the_status_it_was_refused_with(address: str, status: int) -> None:
+def test_a_refused_handshake_has_the_status_of_the_function(address: str, status: int) -> None:
     with pytest.raises(InvalidStatus) as refused, connect(f"{address}?refuse={status}", proxy=None):
         pass
     assert refused.value.response.status_code == status
@@ -92,13 +92,15 @@ def test_a_frame_that_is_too_large_ends_the_connection(socket: ClientConnection)
     assert closed_with(socket) == 1009
 
 
-def test_an_end_behind_the_door_is_an_end_before_it(socket: ClientConnection) -> None:
+def test_a_connection_closed_by_the_emulator_is_closed_for_the_client(
+    socket: ClientConnection,
+) -> None:
     socket.send("end")
 
     assert closed_with(socket) == 1008
 
 
-def test_without_anybody_behind_the_door_nothing_opens() -> None:
+def test_without_an_emulator_a_handshake_is_refused_with_503() -> None:
     front = free_port()
     app = front_door.create_app("http://127.0.0.1:9", {}, {}, "ws://127.0.0.1:9/stage")
     with (

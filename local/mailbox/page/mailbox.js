@@ -1,26 +1,26 @@
-// Shows the mails, and looks for new ones every two seconds while the page is seen.
+// Shows the mails, and loads new ones every two seconds while the page is visible.
 "use strict";
 
 const REFRESH_MILLISECONDS = 2000;
 const element = (id) => document.getElementById(id);
 let mails = [];
-let known = null; // the tag of the list that is on the screen
-let opened = null; // the mail that is on the screen
+let etag = null; // ETag of the list on the screen
+let opened = null; // id of the mail on the screen
 
 async function refresh() {
   if (document.hidden) return;
   try {
-    const headers = known ? { "If-None-Match": known } : {};
+    const headers = etag ? { "If-None-Match": etag } : {};
     const answer = await fetch("api/messages", { headers, cache: "no-store" });
     if (answer.status === 304) return showState();
     if (!answer.ok) throw new Error((await answer.json()).message);
     mails = await answer.json();
-    known = answer.headers.get("ETag");
+    etag = answer.headers.get("ETag");
     showList();
     showMail();
   } catch (error) {
-    known = null;
-    element("state").textContent = "Not reachable just now, trying again…";
+    etag = null;
+    element("state").textContent = "Not reachable, trying again …";
   }
 }
 
@@ -89,7 +89,7 @@ function fillIn(mail) {
   element("sent").textContent = new Date(mail.sentAt).toLocaleString();
   element("html").srcdoc = `<base target="_blank">${mail.html}`;
   element("text").textContent = mail.text;
-  element("told").textContent = "";
+  element("feedback").textContent = "";
   element("tab-html").disabled = !mail.html;
   showTab(mail.html ? "html" : "text");
 }
@@ -101,15 +101,15 @@ function showTab(chosen) {
   }
 }
 
-// As SES would tell the shop of this mail.
+// Sends the shop the notification that SES would send about this mail.
 async function giveFeedback(path) {
   const [kind, query] = path.split("?");
   const id = encodeURIComponent(chosenId());
   try {
     const answer = await fetch(`api/messages/${id}/${kind}${query ? `?${query}` : ""}`, { method: "POST" });
-    element("told").textContent = answer.ok ? "The shop was told." : (await answer.json()).message;
+    element("feedback").textContent = answer.ok ? "The shop was notified." : (await answer.json()).message;
   } catch (error) {
-    element("told").textContent = "Not reachable just now.";
+    element("feedback").textContent = "Not reachable.";
   }
 }
 

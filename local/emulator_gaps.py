@@ -1,10 +1,12 @@
-"""Gives an HTTP API its routes: the emulator ignores the OpenAPI body that SAM writes them into.
+"""Creates resources of the template that the emulator does not create: HTTP routes, event archive.
 
-Delete this step when the emulator learns to import `Body` of `AWS::ApiGatewayV2::Api`.
+Remove `import_routes` once the emulator imports `Body` of `AWS::ApiGatewayV2::Api`, and
+`create_archive` once it supports `AWS::Events::Archive`.
 """
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +16,14 @@ ANY_METHOD = "x-amazon-apigateway-any-method"
 
 @dataclass(frozen=True)
 class Route:
-    """One route of the API: its key, as API Gateway writes it, and the function behind it."""
+    """A route of the API: its key, as API Gateway writes it, and the logical id of its function."""
 
     key: str
     function: str
 
 
 def declared_routes(body: dict[str, Any]) -> Iterator[Route]:
-    """The routes of an OpenAPI body as SAM generates it."""
+    """Yield the routes of an OpenAPI body as SAM generates it."""
     for path, operations in body.get("paths", {}).items():
         for method, operation in operations.items():
             integration = operation["x-amazon-apigateway-integration"]
@@ -29,13 +31,24 @@ def declared_routes(body: dict[str, Any]) -> Iterator[Route]:
 
 
 def declared_cors(body: dict[str, Any]) -> dict[str, Any]:
-    """The CORS configuration of an OpenAPI body, as the API takes it."""
+    """Return the CORS configuration of an OpenAPI body in the form of the API's own."""
     cors = body.get("x-amazon-apigateway-cors", {})
     return {name[0].upper() + name[1:]: _as_list(name, value) for name, value in cors.items()}
 
 
+def create_archive(aws: Any, bus: str) -> None:
+    """Create the bus's archive, `BusArchive` of the template. It survives restarts.
+
+    The emulator replays an event to every rule that accepts replays, not to the chosen one only.
+    """
+    events = aws.client("events")
+    arn = events.describe_event_bus(Name=bus)["Arn"]
+    with suppress(events.exceptions.ResourceAlreadyExistsException):
+        events.create_archive(ArchiveName=bus, EventSourceArn=arn)
+
+
 def import_routes(aws: Any, stack: str) -> int:
-    """Make the deployed APIs of a stack answer the routes its template declares; how many."""
+    """Create the routes that the stack's template declares; return their number."""
     cloudformation, gateway = aws.client("cloudformation"), aws.client("apigatewayv2")
     template = cloudformation.get_template(StackName=stack, TemplateStage="Processed")
     deployed = _physical_ids(cloudformation, stack)
@@ -46,18 +59,17 @@ def import_routes(aws: Any, stack: str) -> int:
         if resource["Type"] != HTTP_API or not body:
             continue
         api = deployed[name]
-        _forget_routes(gateway, api)
+        _delete_routes(gateway, api)
         if cors := declared_cors(body):
-            # the emulator transforms the template with the parameters' defaults
+            # the emulator transforms the template with the default values of the parameters
             cors["AllowOrigins"] = _parameter(cloudformation, stack, "AllowedOrigins").split(",")
             gateway.update_api(ApiId=api, CorsConfiguration=cors)
         integrations: dict[str, str] = {}
         for route in declared_routes(body):
             if route.function not in integrations:
-                arn = functions.get_function(FunctionName=deployed[route.function])
-                integrations[route.function] = _integrate(
-                    gateway, api, arn["Configuration"]["FunctionArn"]
-                )
+                function = functions.get_function(FunctionName=deployed[route.function])
+                arn = function["Configuration"]["FunctionArn"]
+                integrations[route.function] = _create_integration(gateway, api, arn)
             target = f"integrations/{integrations[route.function]}"
             gateway.create_route(ApiId=api, RouteKey=route.key, Target=target)
             count += 1
@@ -78,15 +90,14 @@ def _function(uri: dict[str, str]) -> str:
 
 
 def _as_list(name: str, value: Any) -> Any:
-    """A list parameter arrives as the comma-separated text that it was given as."""
+    """Split a list parameter, which is a comma-separated text here."""
     return value.split(",") if name.startswith("allow") and isinstance(value, str) else value
 
 
 def _parameter(cloudformation: Any, stack: str, name: str) -> str:
     [described] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    return str(
-        next(p["ParameterValue"] for p in described["Parameters"] if p["ParameterKey"] == name)
-    )
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in described["Parameters"]}
+    return str(parameters[name])
 
 
 def _physical_ids(cloudformation: Any, stack: str) -> dict[str, str]:
@@ -98,14 +109,14 @@ def _physical_ids(cloudformation: Any, stack: str) -> dict[str, str]:
     }
 
 
-def _forget_routes(gateway: Any, api: str) -> None:
+def _delete_routes(gateway: Any, api: str) -> None:
     for route in gateway.get_routes(ApiId=api)["Items"]:
         gateway.delete_route(ApiId=api, RouteId=route["RouteId"])
     for integration in gateway.get_integrations(ApiId=api)["Items"]:
         gateway.delete_integration(ApiId=api, IntegrationId=integration["IntegrationId"])
 
 
-def _integrate(gateway: Any, api: str, function: str) -> str:
+def _create_integration(gateway: Any, api: str, function: str) -> str:
     integration = gateway.create_integration(
         ApiId=api,
         IntegrationType="AWS_PROXY",

@@ -4,7 +4,7 @@
   const form = document.getElementById("form"), again = document.getElementById("again");
   const token = takeToken();
   if (!token) {
-    tell(NO_TOKEN, "bad");
+    showState(NO_TOKEN, "bad");
     return;
   }
   form.hidden = false;
@@ -12,7 +12,7 @@
   form.addEventListener("submit", async event => {
     event.preventDefault();
     if (again.value !== form.password.value) {
-      again.setCustomValidity("The two differ");
+      again.setCustomValidity("The passwords differ");
       again.reportValidity();
       return;
     }
@@ -25,7 +25,7 @@
       form.reset();
       finish(answer.message);
     } else {
-      tell(answer.message, "bad");
+      showState(answer.message, "bad");
     }
   });
 })();

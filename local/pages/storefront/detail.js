@@ -1,6 +1,6 @@
 "use strict";
 
-/* Shows one thing of the shop, as its API tells it, where a mail's link leads. */
+/* Shows one resource of the API, such as an order: the page that a link in a mail leads to. */
 
 (() => {
   const [, first, second] = location.pathname.split("/");
@@ -11,7 +11,7 @@
     seller: ["Your last thirty days", "/api/seller/dashboard/metrics"],
   }[first];
   const MOMENT = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
-  const signIn = document.getElementById("sign-in"), thing = document.getElementById("thing");
+  const signIn = document.getElementById("sign-in"), detail = document.getElementById("detail");
   document.getElementById("title").textContent = document.title = title;
 
   const make = (tag, ...children) => { const made = document.createElement(tag); made.append(...children); return made; };
@@ -51,23 +51,23 @@
     return Object.assign(document.createElement("img"), {src: url, alt: ""});
   }
 
-  async function ask() {
+  async function load() {
     const answer = await fetch(address);
-    const told = await answer.json();
+    const body = await answer.json();
     signIn.hidden = answer.status !== 401;
     if (answer.ok) {
-      thing.replaceChildren(details(part ? told[part] : told));
-      tell("", "");
+      detail.replaceChildren(details(part ? body[part] : body));
+      showState("", "");
     } else {
-      tell(answer.status === 401 ? "Sign in to see this." : told.message, answer.status === 401 ? "" : "bad");
+      showState(answer.status === 401 ? "Sign in to see this." : body.message, answer.status === 401 ? "" : "bad");
     }
   }
 
   signIn.addEventListener("submit", async event => {
     event.preventDefault();
     const answer = await send("/api/auth/login", {email: signIn.email.value, password: signIn.password.value});
-    if (answer.done) ask();
-    else tell(answer.message, "bad");
+    if (answer.done) load();
+    else showState(answer.message, "bad");
   });
-  ask().catch(() => tell("The shop does not answer. Try again in a moment.", "bad"));
+  load().catch(() => showState("The shop does not respond. Try again in a moment.", "bad"));
 })();

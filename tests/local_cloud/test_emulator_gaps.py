@@ -1,16 +1,16 @@
-"""The step that gives the emulator's HTTP API its routes, held against what SAM generates."""
+"""The routes that are created for the emulator, compared with what SAM generates."""
 
 from typing import Any
 
 import pytest
 
-from local.routes import Route, declared_cors, declared_routes
+from local.emulator_gaps import Route, declared_cors, declared_routes
 from support.template import resources, transformed
 
 
 @pytest.fixture(scope="module")
 def body() -> dict[str, Any]:
-    """The OpenAPI document that SAM makes of the template's HTTP API."""
+    """The OpenAPI document that SAM generates for the template's HTTP API."""
     document: dict[str, Any] = transformed()["Resources"]["Api"]["Properties"]["Body"]
     return document
 
@@ -51,8 +51,8 @@ def test_any_method_and_the_default_route_keep_their_names() -> None:
     }
 
 
-def test_an_integration_without_a_function_is_an_error_not_a_gap() -> None:
-    integration = {"x-amazon-apigateway-integration": {"uri": {"Fn::Sub": "http://elsewhere"}}}
+def test_an_integration_without_a_function_is_an_error() -> None:
+    integration = {"x-amazon-apigateway-integration": {"uri": {"Fn::Sub": "http://other.example"}}}
 
     with pytest.raises(ValueError, match="no function"):
         list(declared_routes({"paths": {"/a": {"get": integration}}}))

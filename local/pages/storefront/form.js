@@ -1,7 +1,8 @@
 "use strict";
 
-/* What both pages do with a link: take its token out of the address bar, and hand it to the shop. */
+/* Shared by the pages: reads the token of a link, sends JSON to the shop, shows the result. */
 
+/* Returns the token and removes it from the address bar. */
 function takeToken() {
   const token = new URLSearchParams(location.search).get("token");
   history.replaceState(null, "", location.pathname);
@@ -18,19 +19,19 @@ async function send(path, body) {
     const { message, errors } = await answer.json();
     return { done: answer.ok, status: answer.status, message: errors ? `${message}: ${errors[0].message}` : message };
   } catch {
-    return { done: false, status: 0, message: "The shop does not answer. Try again in a moment." };
+    return { done: false, status: 0, message: "The shop does not respond. Try again in a moment." };
   }
 }
 
-function tell(message, kind) {
+function showState(message, kind) {
   const state = document.getElementById("state");
   state.textContent = message;
   state.className = kind;
 }
 
 function finish(message) {
-  tell(message, "good");
+  showState(message, "good");
   document.getElementById("next").hidden = false;
 }
 
-const NO_TOKEN = "This page is reached by the link in a mail. Open it once more from there.";
+const NO_TOKEN = "This page needs the link in your mail. Open the link again.";

@@ -3,13 +3,13 @@
 (async () => {
   const token = takeToken();
   if (!token) {
-    tell(NO_TOKEN, "bad");
+    showState(NO_TOKEN, "bad");
     return;
   }
   const answer = await send("/api/auth/email/verify", { token });
   if (answer.done) {
     finish(`${answer.message}. Thank you!`);
   } else {
-    tell(answer.message, "bad");
+    showState(answer.message, "bad");
   }
 })();

@@ -1,4 +1,4 @@
-"""The conversations of `conversations.toml`, read and checked."""
+"""Reads and validates the conversations of `conversations.toml`."""
 
 import tomllib
 from pathlib import Path
@@ -6,18 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FILE = Path(__file__).parent / "conversations.toml"
+FILE = Path(__file__).with_name("conversations.toml")
 
 type Given = Literal[
     "cart",
     "pending",
     "paid",
     "shipped",
-    "trapped",
     "address",
     "sale",
-    "hungry-cart",
-    "hungry-order",
+    "injected-tracking",
+    "injected-order",
+    "injected-cart",
 ]
 
 
@@ -26,7 +26,7 @@ class _Strict(BaseModel):
 
 
 class Turn(_Strict):
-    """What is said, and what must come of it; the file tells what each field means."""
+    """A sentence and its expected effects; the file describes each field."""
 
     say: str
     tools: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Script(_Strict):
     turns: Annotated[tuple[Turn, ...], Field(min_length=1)]
 
 
-def scripts() -> tuple[Script, ...]:
-    """All of them, in the order of the file."""
-    read = tomllib.loads(FILE.read_text())["conversation"]
-    return tuple(Script.model_validate(one) for one in read)
+def read() -> tuple[Script, ...]:
+    """Read all conversations in the order of the file."""
+    rows = tomllib.loads(FILE.read_text())["conversation"]
+    return tuple(Script.model_validate(row) for row in rows)
