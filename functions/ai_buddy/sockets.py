@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import NoReturn
 
-from ai_buddy import frames, wiring
-from ai_buddy.frames import Frame
+from ai_buddy import wiring
 from ai_buddy.model import Listener, Turn, TurnState
+from ai_buddy.realtime import frames
+from ai_buddy.realtime.frames import Frame
 from ai_buddy.schemas import AskHistory, Confirm, Ping, SendMessage, Stop
 from supermarket import telemetry
 from supermarket.authentication import authenticate

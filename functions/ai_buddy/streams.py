@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from ai_buddy import wiring
-from ai_buddy.connections import SignedOut
+from ai_buddy.realtime.connections import SignedOut
 from supermarket import telemetry
 from supermarket.streams import Change, failures, stream
 from supermarket.tokens import NOT_SIGNED_IN

@@ -4,8 +4,8 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ai_buddy.connections import ConnectionRegistry, ConnectionService, Lines
-from ai_buddy.service import ConversationService
+from ai_buddy.conversations.service import ConversationService
+from ai_buddy.realtime.connections import ConnectionRegistry, ConnectionService, Lines
 from supermarket.clock import new_id, utc_now
 from supermarket.config import ConfigurationError, settings
 from supermarket.secrets import secret
@@ -14,17 +14,17 @@ from supermarket.wiring import idempotency_keys, sessions
 if TYPE_CHECKING:
     from langchain_google_genai import ChatGoogleGenerativeAI
 
-    from ai_buddy.answering import Answering
+    from ai_buddy.agent.tool import MakeTools
+    from ai_buddy.conversations.repository import DynamoUsage
+    from ai_buddy.conversations.turns import Answering
     from ai_buddy.model import Actions, Agent
-    from ai_buddy.repository import DynamoUsage
-    from ai_buddy.tools import MakeTools
 
 MOST_TOKENS = 8_192  # of one answer, with all that the model thinks before it
 
 
 @cache
 def connections() -> ConnectionService:
-    from ai_buddy.repository import DynamoConnections, DynamoTickets
+    from ai_buddy.realtime.repository import DynamoConnections, DynamoTickets
 
     return ConnectionService(
         connections=DynamoConnections(utc_now),
@@ -37,22 +37,22 @@ def connections() -> ConnectionService:
 
 @cache
 def connection_registry() -> ConnectionRegistry:
-    from ai_buddy.repository import DynamoConnections
+    from ai_buddy.realtime.repository import DynamoConnections
 
     return ConnectionRegistry(connections(), DynamoConnections(utc_now), lines())
 
 
 @cache
 def lines() -> Lines:
-    from ai_buddy.lines import ApiGatewayLines, lines_client
+    from ai_buddy.realtime.gateways import ApiGatewayLines, lines_client
 
     return ApiGatewayLines(lines_client(settings().connections_url))
 
 
 @cache
 def conversations() -> ConversationService:
-    from ai_buddy.lines import LambdaWorkers, workers_client
-    from ai_buddy.repository import DynamoConversations
+    from ai_buddy.conversations.repository import DynamoConversations
+    from ai_buddy.realtime.gateways import LambdaWorkers, workers_client
 
     return ConversationService(
         conversations=DynamoConversations(utc_now),
@@ -65,8 +65,9 @@ def conversations() -> ConversationService:
 
 @cache
 def answering() -> "Answering":
-    from ai_buddy.answering import Answering
-    from ai_buddy.repository import DynamoConnections, DynamoConversations
+    from ai_buddy.conversations.repository import DynamoConversations
+    from ai_buddy.conversations.turns import Answering
+    from ai_buddy.realtime.repository import DynamoConnections
 
     return Answering(
         agent=agent(),
@@ -82,8 +83,8 @@ def answering() -> "Answering":
 
 @cache
 def agent() -> "Agent":
-    from ai_buddy.agent import LangChainAgent, Limits
-    from ai_buddy.prompt import Prompt
+    from ai_buddy.agent.agent import LangChainAgent, Limits
+    from ai_buddy.agent.prompt import Prompt
 
     known = settings()
     return LangChainAgent(
@@ -98,8 +99,8 @@ def agent() -> "Agent":
 
 @cache
 def actions() -> "Actions":
-    from ai_buddy.actions import ConfirmedActions
-    from ai_buddy.gateways import ShopCarts, ShopDesk
+    from ai_buddy.tools.actions import ConfirmedActions
+    from ai_buddy.tools.gateways import ShopCarts, ShopDesk
     from cart.wiring import cart_service
     from order.wiring import order_service
     from product.wiring import product_service
@@ -109,7 +110,8 @@ def actions() -> "Actions":
 
 
 def _tools() -> "MakeTools":
-    from ai_buddy.gateways import (
+    from ai_buddy.agent.policies import Policies
+    from ai_buddy.tools.gateways import (
         SavedAddresses,
         SellerBooks,
         ShopCarts,
@@ -117,8 +119,7 @@ def _tools() -> "MakeTools":
         ShopOrders,
         charged,
     )
-    from ai_buddy.retrieval import Policies
-    from ai_buddy.toolbox import Toolbox
+    from ai_buddy.tools.toolbox import Toolbox
     from auth.wiring import auth_service
     from cart.wiring import cart_service
     from order.wiring import charges, order_service
@@ -165,7 +166,7 @@ def _model(key: str) -> "ChatGoogleGenerativeAI":
 
 @cache
 def _usage() -> "DynamoUsage":
-    from ai_buddy.repository import DynamoUsage
+    from ai_buddy.conversations.repository import DynamoUsage
 
     known = settings()
     return DynamoUsage(utc_now, known.ai_messages_per_minute, known.ai_tokens_per_day)

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_buddy import wiring
-from ai_buddy.actions import ConfirmedActions
-from ai_buddy.agent import CONFUSED, CUT_SHORT, ENDLESS, WORDLESS, LangChainAgent, Limits
-from ai_buddy.guard import Guard
+from ai_buddy.agent.agent import CONFUSED, CUT_SHORT, ENDLESS, WORDLESS, LangChainAgent, Limits
+from ai_buddy.agent.output_filter import Guard
+from ai_buddy.agent.prompt import Prompt
+from ai_buddy.agent.tool import NoArguments, Outcome, Tool
 from ai_buddy.model import (
     AnsweredBy,
     AnswerEvent,
@@ -27,8 +28,7 @@ from ai_buddy.model import (
     ToolUsed,
     Utterance,
 )
-from ai_buddy.prompt import Prompt
-from ai_buddy.tools import NoArguments, Outcome, Tool
+from ai_buddy.tools.actions import ConfirmedActions
 from conftest import FrozenClock
 from product.model import Product
 from simulators.gemini import api as gemini_api

@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 from pynamodb.exceptions import QueryError, UpdateError
 
-from ai_buddy.answering import Pace, Report
+from ai_buddy.conversations.repository import CounterRow, DynamoConversations, HeadRow
+from ai_buddy.conversations.turns import Pace, Report
 from ai_buddy.model import (
     LEASE,
     MAX_ANSWER,
@@ -26,7 +27,6 @@ from ai_buddy.model import (
     ToolUsed,
     TurnState,
 )
-from ai_buddy.repository import CounterRow, DynamoConversations, HeadRow
 from ai_buddy.schemas import MAX_TEXT
 from ai_buddy.sockets import confirm_proposal, show_history, take_message
 from supermarket.clock import utc_now
@@ -194,7 +194,7 @@ def test_a_conversation_whose_worker_died_is_free_after_a_while(
 ) -> None:
     DynamoConversations(utc_now).claim(task.key)
     after = DynamoConversations(lambda: utc_now() + LEASE * 2)
-    monkeypatch.setattr("ai_buddy.repository.DynamoConversations", lambda _: after)
+    monkeypatch.setattr("ai_buddy.conversations.repository.DynamoConversations", lambda _: after)
     from ai_buddy import wiring
 
     wiring.conversations.cache_clear()
@@ -562,7 +562,7 @@ def test_whoever_signed_out_before_a_worker_came_is_not_answered(
 def test_a_summary_that_fails_fails_nothing_else(
     sockets: Sockets, client: Client, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    monkeypatch.setattr("ai_buddy.answering.WINDOW", 2)
+    monkeypatch.setattr("ai_buddy.conversations.turns.WINDOW", 2)
     agent = ScriptedAgent(TextDelta("Yes."))
 
     def refuse(*_: Any) -> str:
@@ -581,7 +581,7 @@ def test_a_summary_that_fails_fails_nothing_else(
 def test_a_summary_that_takes_too_long_does_not_outlive_its_worker(
     sockets: Sockets, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ai_buddy.answering.WINDOW", 1)
+    monkeypatch.setattr("ai_buddy.conversations.turns.WINDOW", 1)
     agent, let_go = ScriptedAgent(TextDelta("Yes.")), Event()
     monkeypatch.setattr(agent, "summarise", lambda *_: let_go.wait(10))
     ended: list[str] = []

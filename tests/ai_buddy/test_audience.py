@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_buddy.answering import Audience
-from ai_buddy.connections import LineGone
+from ai_buddy.conversations.turns import Audience
 from ai_buddy.model import ConversationKey, Listener, Turn, TurnKey
+from ai_buddy.realtime.connections import LineGone
 from supermarket.clock import new_id, utc_now
 
 NAMES = ("a", "b", "c")

@@ -8,9 +8,15 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 from botocore.stub import Stubber
 
-from ai_buddy.connections import LineGone
-from ai_buddy.lines import ApiGatewayLines, LambdaWorkers, lines_client, task, workers_client
 from ai_buddy.model import Task, TurnKey
+from ai_buddy.realtime.connections import LineGone
+from ai_buddy.realtime.gateways import (
+    ApiGatewayLines,
+    LambdaWorkers,
+    lines_client,
+    task,
+    workers_client,
+)
 from supermarket.clock import new_id
 from support.api import a_caller
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pynamodb.exceptions import GetError
 
-from ai_buddy import repository, wiring
 from ai_buddy import sockets as lambdas
-from ai_buddy.connections import FRAMES_PER_MINUTE, FRAMES_TOO_MANY
+from ai_buddy import wiring
+from ai_buddy.conversations import repository
 from ai_buddy.endpoints import create_ticket, delete_conversation
 from ai_buddy.model import (
     LEASE,
@@ -26,6 +26,8 @@ from ai_buddy.model import (
     TextDelta,
     TokensUsed,
 )
+from ai_buddy.realtime.connections import FRAMES_PER_MINUTE, FRAMES_TOO_MANY
+from ai_buddy.realtime.repository import TicketRow
 from ai_buddy.schemas import MAX_TEXT
 from ai_buddy.sockets import (
     answer_ping,
@@ -108,7 +110,7 @@ def test_a_ticket_opens_one_connection(sockets: Sockets) -> None:
 def test_a_ticket_is_kept_as_its_hash_only(sockets: Sockets) -> None:
     ticket = call(create_ticket, caller=a_caller()).body["ticket"]
 
-    keys = [row.pk for row in repository.TicketRow.scan()]
+    keys = [row.pk for row in TicketRow.scan()]
 
     assert keys
     assert not any(ticket in key for key in keys)
@@ -681,7 +683,7 @@ def test_there_must_be_something_to_stop(sockets: Sockets) -> None:
 def test_history_is_read_page_by_page_without_gap_or_repetition(
     sockets: Sockets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ai_buddy.service.PAGE", 2)
+    monkeypatch.setattr("ai_buddy.conversations.service.PAGE", 2)
     client = sockets.connect()
     conversation = ask(client, "0")["conversationId"]
     for number in range(1, 5):

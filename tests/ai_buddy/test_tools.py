@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ai_buddy.agent.policies import Policies
+from ai_buddy.agent.sanitise import CLOSE, OPEN, fenced, unfenced
+from ai_buddy.agent.tool import Outcome, Shown
 from ai_buddy.model import Proposal, Proposed, ShownOrder, ShownProducts, Speaker, Utterance
-from ai_buddy.retrieval import Policies
-from ai_buddy.tools import Outcome, Shown, memory_tool
-from ai_buddy.untrusted import CLOSE, OPEN, fenced, unfenced
+from ai_buddy.tools.results import memory_tool
 from conftest import FrozenClock
 from product.model import Product
 from seller_dashboard.model import SaleStatus
@@ -562,7 +563,7 @@ def test_a_stock_is_proposed_and_not_set(shop: AssistedShop, ravi: Visitor) -> N
 def test_a_product_that_is_not_among_the_newest_is_reached_all_the_same(
     shop: AssistedShop, ravi: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ai_buddy.seller_tools.LOOKED_AT", 3)
+    monkeypatch.setattr("ai_buddy.tools.seller.LOOKED_AT", 3)
     old = shop.sells("Old tea", seller=ravi, stock=1)
     for number in range(3):
         shop.sells(f"Tea {number}", seller=ravi, stock=2)

@@ -26,7 +26,7 @@ ROOMS = {
     "listeners": {"model", "service", "wiring"},
     "jobs": {"model", "service", "wiring"},
     "sockets": {"model", "service", "schemas", "wiring"},
-    "turns": {"model", "service", "gateways", "wiring"},
+    "worker": {"model", "service", "gateways", "wiring"},
     "streams": {"model", "service", "wiring"},
 }
 

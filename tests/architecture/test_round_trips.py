@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from ai_buddy import endpoints as ai_buddy
+from ai_buddy.conversations.repository import DynamoConversations
 from ai_buddy.model import ConversationKey, Turn, TurnKey
-from ai_buddy.repository import DynamoConversations
 from auth import endpoints as auth
 from auth.wiring import link_minter
 from cart import endpoints as cart

@@ -78,7 +78,7 @@ def test_every_endpoint_and_every_listener_is_deployed() -> None:
     deployed = {function["Handler"] for function in FUNCTIONS.values()}
     written = {*endpoints(), *(f"{domain}.listeners.event_handlers" for domain in listeners())}
     assert written - deployed == set()
-    by_themselves = {"jobs", "streams", "feedback", "sockets", "turns"}  # no client and no rule
+    by_themselves = {"jobs", "streams", "feedback", "sockets", "worker"}  # no client and no rule
     assert {h for h in deployed if h.split(".")[1] not in by_themselves} == written
 
 

@@ -16,6 +16,7 @@ from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.writes import error_code, try_write, update_if
 from supermarket.money import Currency, Money
 from support.domains import ROOT
+from support.sources import lambdas
 
 
 class Colour(StrEnum):
@@ -108,8 +109,8 @@ def test_any_other_failure_of_a_write_is_raised(aws: None) -> None:
 
 def test_repositories_are_imported_without_an_environment() -> None:
     environment = {name: os.environ[name] for name in ("PATH", "LAMBDA_TASK_ROOT")}
-    domains = sorted(path.parent.name for path in (ROOT / "functions").glob("*/repository.py"))
-    program = "; ".join(f"import {domain}.repository" for domain in domains)
+    found = [source.name for source in lambdas() if source.room == "repository"]
+    program = "; ".join(f"import {name}" for name in found)
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-P", "-c", program],
         env={**environment, "PYTHONPATH": str(ROOT / "functions")},

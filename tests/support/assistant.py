@@ -6,8 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from ai_buddy.actions import ConfirmedActions
-from ai_buddy.gateways import (
+from ai_buddy.agent.policies import Policies
+from ai_buddy.agent.tool import Outcome, Shown, Tool
+from ai_buddy.tools.actions import ConfirmedActions
+from ai_buddy.tools.gateways import (
     SavedAddresses,
     SellerBooks,
     ShopCarts,
@@ -16,9 +18,7 @@ from ai_buddy.gateways import (
     ShopOrders,
     charged,
 )
-from ai_buddy.retrieval import Policies
-from ai_buddy.toolbox import Toolbox
-from ai_buddy.tools import Outcome, Shown, Tool
+from ai_buddy.tools.toolbox import Toolbox
 from auth.model import Address
 from cart.service import CartService
 from order import gateways as order_gateways

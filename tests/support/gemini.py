@@ -12,7 +12,9 @@ import uvicorn
 from langchain_google_genai import ChatGoogleGenerativeAI
 from pydantic import SecretStr
 
-from ai_buddy.agent import LangChainAgent, Limits
+from ai_buddy.agent.agent import LangChainAgent, Limits
+from ai_buddy.agent.prompt import Prompt
+from ai_buddy.agent.tool import MakeTools
 from ai_buddy.model import (
     AnswerEvent,
     Proposed,
@@ -25,8 +27,6 @@ from ai_buddy.model import (
     ToolUsed,
     Utterance,
 )
-from ai_buddy.prompt import Prompt
-from ai_buddy.tools import MakeTools
 from simulators.gemini import create_app
 from supermarket.clock import Clock, new_id
 from support.assistant import Visitor

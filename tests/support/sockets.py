@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ai_buddy import wiring
-from ai_buddy.answering import Answering, Pace
-from ai_buddy.connections import LineGone
+from ai_buddy.conversations.repository import DynamoConversations
+from ai_buddy.conversations.turns import Answering, Pace
 from ai_buddy.model import (
     AnswerEvent,
     Proposal,
@@ -25,7 +25,8 @@ from ai_buddy.model import (
     TokensUsed,
     Utterance,
 )
-from ai_buddy.repository import DynamoConnections, DynamoConversations
+from ai_buddy.realtime.connections import LineGone
+from ai_buddy.realtime.repository import DynamoConnections
 from ai_buddy.sockets import connect_socket
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
@@ -138,7 +139,7 @@ class Sockets:
         wiring.conversations.cache_clear()
         wiring._usage.cache_clear()
         patch.setattr(wiring, "lines", lambda: self.lines)
-        patch.setattr("ai_buddy.lines.LambdaWorkers", lambda *_: self.workers)
+        patch.setattr("ai_buddy.realtime.gateways.LambdaWorkers", lambda *_: self.workers)
         patch.setattr(wiring, "actions", lambda: self.actions, raising=False)
 
     def stop_the_clock_of_limits(self, patch: pytest.MonkeyPatch) -> None:

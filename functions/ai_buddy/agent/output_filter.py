@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from ai_buddy.untrusted import unfenced
+from ai_buddy.agent.sanitise import unfenced
 
 LONG_WORD = 300  # scripts without blanks must not wait for the end of the answer
 LONGEST_WORD = 4_000

@@ -1,40 +1,21 @@
-"""What a tool is: a name and typed arguments for the model, a use case bound to the caller, and
-what comes of it.
-"""
+"""What the tools of both roles share: arguments, and results for the model and the person."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from ai_buddy.model import Proposed, ShownOrder, ShownProducts, Utterance, View
-from ai_buddy.retrieval import Policies
-from ai_buddy.shop import Cart, Order, OrderLine, Product, Wish
-from ai_buddy.untrusted import fenced
-from supermarket.caller import Caller
+from ai_buddy.agent.policies import Policies
+from ai_buddy.agent.sanitise import fenced
+from ai_buddy.agent.tool import SHOWN_BEFORE, Arguments, NoArguments, Outcome, Shown, Tool
+from ai_buddy.model import ShownProducts
+from ai_buddy.tools.ports import Cart, Order, OrderLine, Product, Wish
 from supermarket.clock import iso
-from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
 
 SHORT = 160  # of a description in a list
 MOST_PRODUCTS = 8
-
-SHOWN_BEFORE = "shown_before"
-
-type Display = ShownProducts | ShownOrder | Proposed
-
-
-class Arguments(BaseModel):
-    """What the model may say to a tool: these names and no others, no id of a person among them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-
-class NoArguments(Arguments):
-    """The tool knows by itself all that it needs."""
-
 
 type Id = Annotated[str, Field(min_length=1, max_length=64)]
 type Words = Annotated[str, Field(max_length=200)]
@@ -75,60 +56,6 @@ class Ask(Arguments):
     question: Annotated[str, Field(min_length=1, max_length=300)] = Field(
         description="What the person wants to know, in English keywords"
     )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """`told` is what the model reads, `shown` what the person gets to see besides the words."""
-
-    told: Mapping[str, Any]
-    shown: tuple[Display, ...] = ()
-    ids: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Tool:
-    """One thing that the assistant can do for this caller, and for nobody else."""
-
-    name: str
-    description: str
-    arguments: type[Arguments]
-    run: Callable[[Any], Outcome] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the conversation has shown last: what "the second one" means."""
-
-    products: tuple[View, ...] = ()
-    order: View | None = None
-
-    @classmethod
-    def of(cls, history: Sequence[Utterance]) -> Self:
-        newest_first = history[::-1]
-        return cls(
-            next((said.products for said in newest_first if said.products), ()),
-            next((said.order for said in newest_first if said.order), None),
-        )
-
-    @property
-    def ids(self) -> frozenset[str]:
-        orders = [self.order] if self.order else []
-        return frozenset(str(view["id"]) for view in (*self.products, *orders))
-
-    def told(self) -> dict[str, Any]:
-        """As the model is told of it."""
-        products = [
-            {
-                "number": number,
-                "id": view["id"],
-                "title": fenced(str(view["title"])),
-                "price": _amount_in_words(view["price"]),
-            }
-            for number, view in enumerate(self.products, 1)
-        ]
-        order = self.order and {"id": self.order["id"], "status": self.order["status"]}
-        return {"products": products, **({"order": order} if order else {})}
 
 
 def policy_tool(policies: Policies) -> Tool:
@@ -268,12 +195,6 @@ def all_in_words(amounts: Sequence[Money]) -> str:
     return " and ".join(map(in_words, amounts)) or in_words(Money.zero(Currency.INR))
 
 
-def refusal(refused: DomainError) -> str:
-    """Why not, in the shop's own words."""
-    faults = "; ".join(f"{error.field} {error.message}" for error in refused.errors)
-    return f"{refused.message} ({faults})" if faults else refused.message
-
-
 def short(order_id: str) -> str:
     """The end of an id, which is what tells two of them apart for a person."""
     return f"…{order_id[-6:]}"
@@ -281,10 +202,3 @@ def short(order_id: str) -> str:
 
 def _minor(amount: float | None) -> int | None:
     return None if amount is None else round(Decimal(str(amount)) * 100)
-
-
-def _amount_in_words(price: Mapping[str, Any]) -> str:
-    return f"{float(price['amount']):.2f} {price['currency']}"
-
-
-type MakeTools = Callable[[Caller, Shown, str], Sequence[Tool]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ai_buddy.wishes import Change, Command, Titles, commands
+from ai_buddy.agent.cart_commands import Change, Command, Titles, commands
 
 LISTED = {
     "p1": "Assam tea, 250 g",

@@ -14,8 +14,6 @@ from threading import Event, Thread
 from traceback import extract_tb
 from typing import Any, Protocol
 
-from ai_buddy import frames
-from ai_buddy.connections import LineGone, Lines
 from ai_buddy.model import (
     MAX_ANSWER,
     PROPOSAL_LIFETIME,
@@ -43,6 +41,8 @@ from ai_buddy.model import (
     TurnState,
     Utterance,
 )
+from ai_buddy.realtime import frames
+from ai_buddy.realtime.connections import LineGone, Lines
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import Clock

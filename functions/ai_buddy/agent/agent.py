@@ -42,7 +42,10 @@ from langchain_google_genai.chat_models import ChatGoogleGenerativeAIError
 from langgraph.types import Command
 from langsmith import tracing_context
 
-from ai_buddy.guard import Guard
+from ai_buddy.agent.output_filter import Guard
+from ai_buddy.agent.prompt import LONGEST_SUMMARY, Prompt
+from ai_buddy.agent.sanitise import fenced
+from ai_buddy.agent.tool import SHOWN_BEFORE, MakeTools, Outcome, Shown, Tool, refusal
 from ai_buddy.model import (
     AnsweredBy,
     AnswerEvent,
@@ -58,9 +61,6 @@ from ai_buddy.model import (
     ToolUsed,
     Utterance,
 )
-from ai_buddy.prompt import LONGEST_SUMMARY, Prompt
-from ai_buddy.tools import SHOWN_BEFORE, MakeTools, Outcome, Shown, Tool, refusal
-from ai_buddy.untrusted import fenced
 from supermarket import telemetry
 from supermarket.clock import Clock
 from supermarket.errors import DomainError

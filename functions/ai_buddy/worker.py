@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from aws_lambda_powertools.metrics import MetricUnit
 
 from ai_buddy import wiring
-from ai_buddy.answering import Report
-from ai_buddy.lines import task
+from ai_buddy.conversations.turns import Report
+from ai_buddy.realtime.gateways import task
 from supermarket import telemetry
 
 SECONDS_TO_END_IN = 15  # of the Lambda's time, to keep and tell what there is

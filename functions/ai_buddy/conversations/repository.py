@@ -1,28 +1,25 @@
-"""Conversations, open connections, tickets and counters in DynamoDB."""
+"""Conversations and what people use of the assistant in DynamoDB."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 from pynamodb.attributes import (
     BooleanAttribute,
     JSONAttribute,
-    MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
 )
-from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from ai_buddy.callers import caller_of, values_of
-from ai_buddy.connections import OpenLine
+from ai_buddy.conversations.service import AlreadySent, TooManyMessages, TooManyTokens, TurnPage
 from ai_buddy.model import (
     EXECUTION_TIME,
     LEASE,
     MEMORY,
     RESERVED_TOKENS,
-    TICKET_SECONDS,
     TIME_TO_BEGIN,
     TIME_TO_REPEAT,
     Answered,
@@ -30,7 +27,6 @@ from ai_buddy.model import (
     ConversationKey,
     ConversationUnknown,
     Failure,
-    Listener,
     OpenProposal,
     Proposal,
     Turn,
@@ -38,20 +34,15 @@ from ai_buddy.model import (
     TurnRunning,
     TurnState,
 )
-from ai_buddy.service import AlreadySent, TooManyMessages, TooManyTokens, TurnPage
-from supermarket.caller import Caller
 from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import error_code, retry_on_transaction_conflict
+from supermarket.dynamo.writes import update_if
 from supermarket.errors import Conflict
-from supermarket.websocket import Connection
 
-REFUSED = "ConditionalCheckFailedException"
 HEAD, TURN, SENT, LATEST = "conversation", "turn#", "sent#", "latest"
-LINE, TICKET, MINUTE, DAY = "line#", "ticket", "minute#", "day#"
+MINUTE, DAY = "minute#", "day#"
 
-CONNECTION_LIFETIME = timedelta(hours=2)  # API Gateway ends connections that are older
 COUNTED_FOR = timedelta(days=2)
 
 
@@ -273,14 +264,14 @@ class DynamoConversations:
         )
 
     def _change(self, key: TurnKey, actions: Sequence[Action], condition: Condition) -> bool:
-        return _updated(TurnRow(_pk(key.conversation), TURN + key.id), actions, condition)
+        return update_if(TurnRow(_pk(key.conversation), TURN + key.id), actions, condition)
 
     def _update(
         self, key: ConversationKey, actions: Sequence[Action], condition: Condition
     ) -> Conversation | None:
         """The conversation after the change; None when it was refused."""
         row = HeadRow(_pk(key), HEAD)
-        return _conversation(key, row) if _updated(row, actions, condition) else None
+        return _conversation(key, row) if update_if(row, actions, condition) else None
 
     def _head(self, key: ConversationKey) -> HeadRow | None:
         try:
@@ -352,33 +343,6 @@ class DynamoConversations:
         return int(self._now() + MEMORY.total_seconds())
 
 
-class LineRow(Row):
-    """An open connection, kept twice: by its own id, and among those of its owner."""
-
-    Meta = table("connection")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
-    session_id = UnicodeAttribute(attr_name="sessionId")
-    caller: MapAttribute[str, str] = MapAttribute(null=True)
-    conversation_id = UnicodeAttribute(null=True, attr_name="conversationId")
-    message_id = UnicodeAttribute(null=True, attr_name="messageId")
-    heard = NumberAttribute(null=True)
-    expires_at = NumberAttribute(attr_name="expiresAt")
-
-
-class TicketRow(Row):
-    """A ticket under its fingerprint."""
-
-    Meta = table("connection")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True, default=TICKET)
-    caller: MapAttribute[str, str] = MapAttribute(null=True)
-    used = BooleanAttribute(null=True)
-    expires_at = NumberAttribute(attr_name="expiresAt")
-
-
 class CounterRow(Row):
     """What a person used in a minute or on a day."""
 
@@ -390,88 +354,6 @@ class CounterRow(Row):
     messages = NumberAttribute(null=True)
     tokens = NumberAttribute(null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
-
-
-class DynamoConnections:
-    """`Connections` in DynamoDB. TTL deletes late, so the clock decides."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def open(self, connection: Connection) -> None:
-        caller = connection.caller
-        ends = int((self._clock() + CONNECTION_LIFETIME).timestamp())
-        transaction = DynamoTransaction()
-        for row in (
-            LineRow(LINE + connection.id, LINE, caller=values_of(caller)),
-            LineRow(caller.user_id, LINE + connection.id),
-        ):
-            row.session_id, row.expires_at = caller.session_id, ends
-            transaction.put(row)
-        transaction.commit()
-
-    def find(self, connection_id: str) -> Connection | None:
-        try:
-            row = LineRow.get(LINE + connection_id, LINE, consistent_read=True)
-        except DoesNotExist:
-            return None
-        return (
-            Connection(connection_id, caller_of(row.caller.as_dict()))
-            if self._is_open(row)
-            else None
-        )
-
-    def close(self, connection_id: str, user_id: str) -> None:
-        LineRow(LINE + connection_id, LINE).delete()
-        LineRow(user_id, LINE + connection_id).delete()
-
-    def of_user(self, user_id: str) -> Sequence[OpenLine]:
-        oldest_first = sorted(self._lines(user_id), key=lambda row: (row.expires_at, row.sk))
-        return [OpenLine(_line_id(row), row.session_id) for row in oldest_first]
-
-    def listen(self, connection: Connection, conversation_id: str, heard: Listener) -> None:
-        row = LineRow(connection.caller.user_id, LINE + connection.id)
-        actions = [
-            LineRow.conversation_id.set(conversation_id),
-            LineRow.message_id.set(heard.message_id),
-            LineRow.heard.set(heard.heard),
-        ]
-        _updated(row, actions, LineRow.pk.exists())  # unless it hung up meanwhile
-
-    def listeners(self, user_id: str, conversation_id: str) -> Iterable[Listener]:
-        return [
-            Listener(_line_id(row), row.message_id or "", int(row.heard or 0), row.session_id)
-            for row in self._lines(user_id)
-            if row.conversation_id == conversation_id
-        ]
-
-    def _lines(self, user_id: str) -> Iterator[LineRow]:
-        rows = LineRow.query(user_id, LineRow.sk.startswith(LINE), consistent_read=True)
-        return (row for row in rows if self._is_open(row))
-
-    def _is_open(self, row: LineRow) -> bool:
-        return bool(row.expires_at > self._clock().timestamp())
-
-
-class DynamoTickets:
-    """`Tickets` in DynamoDB."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def keep(self, fingerprint: str, caller: Caller) -> None:
-        ends = int((self._clock() + timedelta(seconds=TICKET_SECONDS)).timestamp())
-        row = TicketRow(fingerprint, TICKET, caller=values_of(caller), expires_at=ends)
-        row.save()
-
-    def redeem(self, fingerprint: str) -> Caller | None:
-        row = TicketRow(fingerprint, TICKET)
-        good = TicketRow.used.does_not_exist() & (TicketRow.expires_at > self._clock().timestamp())
-        return (
-            caller_of(row.caller.as_dict())
-            if _updated(row, [TicketRow.used.set(True)], good)
-            else None
-        )
 
 
 class DynamoUsage:
@@ -506,24 +388,13 @@ class DynamoUsage:
     def _add(self, row: CounterRow, what: NumberAttribute, more: int, limit: int) -> bool:
         """If `what` has not reached its limit."""
         room = what.does_not_exist() | (what < limit)
-        return _updated(row, [what.add(more), self._ends()], room)
+        return update_if(row, [what.add(more), self._ends()], room)
 
     def _minute(self, user_id: str) -> CounterRow:
         return CounterRow(user_id, f"{MINUTE}{iso(self._clock())[:16]}")
 
     def _ends(self) -> Action:
         return CounterRow.expires_at.set(int((self._clock() + COUNTED_FOR).timestamp()))
-
-
-def _updated(row: Row, actions: Sequence[Action], condition: Condition) -> bool:
-    """Change a row if the condition holds; whether it did. The row is then as it is stored."""
-    try:
-        retry_on_transaction_conflict(lambda: row.update(list(actions), condition=condition))
-    except UpdateError as failure:
-        if error_code(failure) != REFUSED:
-            raise
-        return False
-    return True
 
 
 def _day(user_id: str, day: datetime) -> CounterRow:
@@ -585,7 +456,3 @@ def _open_proposal(row: TurnRow) -> OpenProposal:
         Answered(row.answered) if row.answered else None,
         row.outcome_id,
     )
-
-
-def _line_id(row: LineRow) -> str:
-    return str(row.sk.removeprefix(LINE))

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ai_buddy.customer_tools import CustomerTools
-from ai_buddy.retrieval import Policies
-from ai_buddy.seller_tools import SellerTools
-from ai_buddy.shop import AddressBook, Books, Carts, Catalogue, Orders
-from ai_buddy.tools import Shown, Tool, memory_tool, policy_tool
-from ai_buddy.wishes import commands
+from ai_buddy.agent.cart_commands import commands
+from ai_buddy.agent.policies import Policies
+from ai_buddy.agent.tool import Shown, Tool
+from ai_buddy.tools.customer import CustomerTools
+from ai_buddy.tools.ports import AddressBook, Books, Carts, Catalogue, Orders
+from ai_buddy.tools.results import memory_tool, policy_tool
+from ai_buddy.tools.seller import SellerTools
 from supermarket.caller import Caller, Role
 from supermarket.money import Money
 

@@ -7,7 +7,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ai_buddy.actions import (
+from ai_buddy.agent.cart_commands import Change, Command, Titles
+from ai_buddy.agent.sanitise import LONGEST, fenced
+from ai_buddy.agent.tool import Arguments, NoArguments, Outcome, Tool
+from ai_buddy.model import ShownOrder
+from ai_buddy.tools.actions import (
     CancelOrder,
     Country,
     Line,
@@ -17,9 +21,7 @@ from ai_buddy.actions import (
     TakeFromCart,
     Zip,
 )
-from ai_buddy.model import ShownOrder
-from ai_buddy.proposals import Proposals
-from ai_buddy.shop import (
+from ai_buddy.tools.ports import (
     AddressBook,
     Cart,
     CartLine,
@@ -31,17 +33,14 @@ from ai_buddy.shop import (
     Product,
     SavedAddress,
 )
-from ai_buddy.tools import (
+from ai_buddy.tools.proposals import Proposals
+from ai_buddy.tools.results import (
     MOST_PRODUCTS,
-    Arguments,
     FindProducts,
-    NoArguments,
     OneProduct,
     OrderId,
-    Outcome,
     ProductId,
     Quantity,
-    Tool,
     cart_outcome,
     in_words,
     order_ids,
@@ -51,8 +50,6 @@ from ai_buddy.tools import (
     products_outcome,
     short,
 )
-from ai_buddy.untrusted import LONGEST, fenced
-from ai_buddy.wishes import Change, Command, Titles
 from supermarket.caller import Caller
 from supermarket.clock import iso
 from supermarket.errors import Conflict, Invalid, NotFound

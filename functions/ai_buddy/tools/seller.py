@@ -7,16 +7,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ai_buddy.actions import MAX_STOCK, MarkShipped, SetStock, Tracking
-from ai_buddy.proposals import Proposals
-from ai_buddy.shop import Books, Orders, Product, ProductSales, SalesFigures
-from ai_buddy.tools import (
-    Arguments,
-    NoArguments,
+from ai_buddy.agent.sanitise import fenced
+from ai_buddy.agent.tool import Arguments, NoArguments, Outcome, Tool
+from ai_buddy.tools.actions import MAX_STOCK, MarkShipped, SetStock, Tracking
+from ai_buddy.tools.ports import Books, Orders, Product, ProductSales, SalesFigures
+from ai_buddy.tools.proposals import Proposals
+from ai_buddy.tools.results import (
     OrderId,
-    Outcome,
     ProductId,
-    Tool,
     all_in_words,
     in_words,
     lines_told,
@@ -24,7 +22,6 @@ from ai_buddy.tools import (
     products_outcome,
     short,
 )
-from ai_buddy.untrusted import fenced
 from supermarket.caller import Caller
 from supermarket.errors import Conflict
 

@@ -9,8 +9,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ai_buddy.callers import caller_of, values_of
-from ai_buddy.connections import LineGone
 from ai_buddy.model import Task, TurnKey
+from ai_buddy.realtime.connections import LineGone
 from supermarket import telemetry
 
 GONE = {"GoneException", "410"}

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from ai_buddy.actions import Action, CartChange, ChangeCart
+from ai_buddy.agent.sanitise import fenced
+from ai_buddy.agent.tool import Outcome
 from ai_buddy.model import Proposal, Proposed
-from ai_buddy.tools import Outcome
-from ai_buddy.untrusted import fenced
+from ai_buddy.tools.actions import Action, CartChange, ChangeCart
 from supermarket.errors import Conflict
 
 LONGEST = 2_000

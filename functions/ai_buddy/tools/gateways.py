@@ -10,7 +10,7 @@ from itertools import islice
 import cart.model as carts
 import order.model as orders
 import product.model as products
-from ai_buddy import shop
+from ai_buddy.tools import ports
 from auth.service import AuthService
 from cart.service import CartService
 from order.service import OrderService
@@ -36,11 +36,11 @@ class ShopCatalogue:
     def __init__(self, service: ProductService) -> None:
         self._service = service
 
-    def search(self, wish: shop.Wish, limit: int) -> Sequence[shop.Product]:
+    def search(self, wish: ports.Wish, limit: int) -> Sequence[ports.Product]:
         found = _pages_of(self._service, _selection(wish), limit)
         return [_product(product) for product in islice(found, limit)]
 
-    def find_many(self, product_ids: Sequence[str]) -> Mapping[str, shop.Product]:
+    def find_many(self, product_ids: Sequence[str]) -> Mapping[str, ports.Product]:
         found = self._service.find_many(product_ids)
         return {product_id: _product(product) for product_id, product in found.items()}
 
@@ -51,16 +51,16 @@ class ShopCarts:
     def __init__(self, service: CartService) -> None:
         self._service = service
 
-    def look(self, caller: Caller) -> shop.Cart:
+    def look(self, caller: Caller) -> ports.Cart:
         return _cart(self._service.look(caller.user_id))
 
-    def add(self, caller: Caller, product_id: str, quantity: int) -> shop.Cart:
+    def add(self, caller: Caller, product_id: str, quantity: int) -> ports.Cart:
         return _cart(self._service.add(caller.user_id, product_id, quantity))
 
-    def change(self, caller: Caller, product_id: str, quantity: int) -> shop.Cart:
+    def change(self, caller: Caller, product_id: str, quantity: int) -> ports.Cart:
         return _cart(self._service.change(caller.user_id, product_id, quantity))
 
-    def remove(self, caller: Caller, product_id: str) -> shop.Cart:
+    def remove(self, caller: Caller, product_id: str) -> ports.Cart:
         return _cart(self._service.remove(caller.user_id, product_id))
 
 
@@ -70,12 +70,12 @@ class ShopOrders:
     def __init__(self, service: OrderService) -> None:
         self._service = service
 
-    def newest(self, caller: Caller, status: str | None, limit: int) -> Sequence[shop.Order]:
+    def newest(self, caller: Caller, status: str | None, limit: int) -> Sequence[ports.Order]:
         wanted = orders.OrderStatus(status) if status else None
         page = self._service.page_of(caller.user_id, wanted, None, limit)
         return [_order(order) for order in page.orders]
 
-    def one(self, caller: Caller, order_id: str) -> shop.Order:
+    def one(self, caller: Caller, order_id: str) -> ports.Order:
         return _order(self._service.look_at(order_id, caller))
 
 
@@ -85,10 +85,10 @@ class SavedAddresses:
     def __init__(self, accounts: AuthService) -> None:
         self._accounts = accounts
 
-    def of(self, caller: Caller) -> Sequence[shop.SavedAddress]:
+    def of(self, caller: Caller) -> Sequence[ports.SavedAddress]:
         book = self._accounts.address_book(caller.user_id)
         return [
-            shop.SavedAddress(
+            ports.SavedAddress(
                 saved.id,
                 Address(saved.street, saved.city, saved.state, saved.zip, saved.country),
                 is_default=saved.id == book.default_id,
@@ -105,10 +105,10 @@ class SellerBooks:
         self._products = service
         self._clock = clock
 
-    def figures(self, caller: Caller, first: date | None, last: date | None) -> shop.SalesFigures:
+    def figures(self, caller: Caller, first: date | None, last: date | None) -> ports.SalesFigures:
         period = Period.of(first, last, today=self._clock().date())
         found = self._dashboard.metrics(caller.user_id, period)
-        return shop.SalesFigures(
+        return ports.SalesFigures(
             first=period.first,
             last=period.last,
             units=found.units,
@@ -118,16 +118,16 @@ class SellerBooks:
             refunds=found.refunds,
             average_order=found.average_order,
             top=tuple(
-                shop.ProductSales(top.product_id, top.title, top.units, top.revenue)
+                ports.ProductSales(top.product_id, top.title, top.units, top.revenue)
                 for top in found.top
             ),
         )
 
-    def sold(self, caller: Caller, limit: int) -> Sequence[shop.ProductSales]:
-        def page(after: str | None) -> tuple[Sequence[shop.ProductSales], str | None]:
+    def sold(self, caller: Caller, limit: int) -> Sequence[ports.ProductSales]:
+        def page(after: str | None) -> tuple[Sequence[ports.ProductSales], str | None]:
             found = self._dashboard.products(caller.user_id, PAGE, after)
             on_sale = [
-                shop.ProductSales(one.product_id, one.title, one.units, one.revenue)
+                ports.ProductSales(one.product_id, one.title, one.units, one.revenue)
                 for one in found.items
                 if one.on_sale
             ]
@@ -135,25 +135,25 @@ class SellerBooks:
 
         return list(islice(_paged(page), limit))
 
-    def stock(self, caller: Caller, limit: int) -> Sequence[shop.Product]:
+    def stock(self, caller: Caller, limit: int) -> Sequence[ports.Product]:
         own = products.Selection(products.Filters(seller_id=caller.user_id))
         found = _pages_of(self._products, own, PAGE)
         return [_product(product) for product in islice(found, limit)]
 
-    def product(self, caller: Caller, product_id: str) -> shop.Product:
+    def product(self, caller: Caller, product_id: str) -> ports.Product:
         found = self._products.find_many([product_id]).get(product_id)
         if found is None or found.seller.user_id != caller.user_id:
             raise NotFound("There is no such product of yours")
         return _product(found)
 
-    def to_ship(self, caller: Caller, limit: int) -> Sequence[shop.OrderToShip]:
+    def to_ship(self, caller: Caller, limit: int) -> Sequence[ports.OrderToShip]:
         def page(after: str | None) -> tuple[Sequence[Sale], str | None]:
             found = self._dashboard.orders(caller.user_id, ever, SaleStatus.CONFIRMED, PAGE, after)
             return found.items, found.next
 
         ever = Period.between(None, None)
         return [
-            shop.OrderToShip(
+            ports.OrderToShip(
                 sale.order_id, tuple(map(_sold_line, sale.lines)), sale.total, sale.placed_at
             )
             for sale in sorted(_paged(page), key=lambda sale: sale.position)[:limit]
@@ -170,27 +170,27 @@ class ShopDesk:
         self._products = product_service
         self._keys = keys
 
-    def place(self, caller: Caller, address_id: str, key: str, fingerprint: str) -> shop.Order:
+    def place(self, caller: Caller, address_id: str, key: str, fingerprint: str) -> ports.Order:
         def examine(order: orders.Order) -> None:
-            if shop.fingerprint(map(_order_line, order.lines)) != fingerprint:
+            if ports.fingerprint(map(_order_line, order.lines)) != fingerprint:
                 raise Conflict(CART_MOVED)
 
         own = _idempotency_key("confirm_order", caller, key, {"cart": fingerprint})
         return _order(self._orders.place(caller, address_id, own, examine))
 
-    def look_at(self, caller: Caller, order_id: str) -> shop.Order:
+    def look_at(self, caller: Caller, order_id: str) -> ports.Order:
         return _order(self._orders.look_at(order_id, caller))
 
-    def cancel(self, caller: Caller, order_id: str) -> shop.Order:
+    def cancel(self, caller: Caller, order_id: str) -> ports.Order:
         return _order(self._orders.cancel(order_id, caller.user_id))
 
-    def redirect(self, caller: Caller, order_id: str, changes: Mapping[str, str]) -> shop.Order:
+    def redirect(self, caller: Caller, order_id: str, changes: Mapping[str, str]) -> ports.Order:
         return _order(self._orders.redirect(order_id, caller.user_id, changes))
 
-    def ship(self, caller: Caller, order_id: str, tracking_number: str | None) -> shop.Order:
+    def ship(self, caller: Caller, order_id: str, tracking_number: str | None) -> ports.Order:
         return _order(self._orders.ship(order_id, tracking_number, caller))
 
-    def set_stock(self, caller: Caller, product_id: str, stock: int, key: str) -> shop.Product:
+    def set_stock(self, caller: Caller, product_id: str, stock: int, key: str) -> ports.Product:
         body = {"product": product_id, "stock": stock}
         own = _idempotency_key("confirm_stock", caller, key, body)
         if self._keys.result_of(own) is None:
@@ -208,7 +208,7 @@ def _idempotency_key(
     return IdempotencyKey.of(use_case, caller.user_id, key, json.dumps(body).encode())
 
 
-def _selection(wish: shop.Wish) -> products.Selection:
+def _selection(wish: ports.Wish) -> products.Selection:
     compares = wish.cheapest_first or wish.lowest is not None or wish.highest is not None
     filters = products.Filters(
         category=products.category_key(wish.category),
@@ -248,8 +248,8 @@ def _paged[Thing, Position](
             return
 
 
-def _product(product: products.Product) -> shop.Product:
-    return shop.Product(
+def _product(product: products.Product) -> ports.Product:
+    return ports.Product(
         id=product.id,
         title=product.title,
         description=product.description,
@@ -261,9 +261,9 @@ def _product(product: products.Product) -> shop.Product:
     )
 
 
-def _cart(priced: carts.PricedCart) -> shop.Cart:
+def _cart(priced: carts.PricedCart) -> ports.Cart:
     lines = tuple(
-        shop.CartLine(
+        ports.CartLine(
             product_id=priced_line.line.product_id,
             title=priced_line.title,
             quantity=priced_line.line.quantity,
@@ -274,11 +274,11 @@ def _cart(priced: carts.PricedCart) -> shop.Cart:
         )
         for priced_line in priced.lines
     )
-    return shop.Cart(lines, priced.price)
+    return ports.Cart(lines, priced.price)
 
 
-def _order(order: orders.Order) -> shop.Order:
-    return shop.Order(
+def _order(order: orders.Order) -> ports.Order:
+    return ports.Order(
         id=order.id,
         status=order.status.value,
         lines=tuple(_order_line(line) for line in order.lines),
@@ -288,7 +288,7 @@ def _order(order: orders.Order) -> shop.Order:
         total=order.pricing.total,
         address=order.shipping_address,
         payment_status=order.payment_status.value,
-        timeline=tuple(shop.Step(step.status.value, step.at) for step in order.timeline),
+        timeline=tuple(ports.Step(step.status.value, step.at) for step in order.timeline),
         tracking_number=order.tracking_number,
         created_at=order.created_at,
         can_be_cancelled=order.can_be_cancelled,
@@ -296,14 +296,14 @@ def _order(order: orders.Order) -> shop.Order:
     )
 
 
-def _order_line(line: orders.OrderLine) -> shop.OrderLine:
-    return shop.OrderLine(
+def _order_line(line: orders.OrderLine) -> ports.OrderLine:
+    return ports.OrderLine(
         line.product_id, line.title, line.quantity, line.unit_price, line.line_total
     )
 
 
-def _sold_line(line: SoldLine) -> shop.OrderLine:
-    return shop.OrderLine(
+def _sold_line(line: SoldLine) -> ports.OrderLine:
+    return ports.OrderLine(
         line.product_id, line.title, line.quantity, line.unit_price, line.line_total
     )
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-FOLDER = Path(__file__).parent / "policies"
+FOLDER = Path(__file__).parent / "shop_policies"
 SECTION = re.compile(r"^## +(.+)$", re.MULTILINE)
 WORD = re.compile(r"[a-z0-9]+")
 STOP_WORDS = frozenset(

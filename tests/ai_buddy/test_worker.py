@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ai_buddy import turns, wiring
-from ai_buddy.lines import payload
+from ai_buddy import wiring, worker
 from ai_buddy.model import TextDelta, TokensUsed
+from ai_buddy.realtime.gateways import payload
 from ai_buddy.sockets import take_message
 from supermarket import telemetry
 from support.sockets import ScriptedAgent, Sockets
@@ -26,7 +26,7 @@ def run(
     sockets: Sockets, monkeypatch: pytest.MonkeyPatch, agent: ScriptedAgent, **time: Any
 ) -> None:
     monkeypatch.setattr(wiring, "answering", lambda: sockets.answering(agent))
-    turns.run_turn(json.loads(payload(sockets.workers.tasks[-1])), FakeContext(**time))
+    worker.run_turn(json.loads(payload(sockets.workers.tasks[-1])), FakeContext(**time))
 
 
 def test_a_turn_leaves_numbers_and_neither_words_nor_names(
@@ -58,7 +58,7 @@ def test_a_turn_is_logged_under_the_request_that_began_it(
     telemetry.begin("something else")
     monkeypatch.setattr(wiring, "answering", lambda: sockets.answering(ScriptedAgent()))
 
-    turns.run_turn(json.loads(task), FakeContext())
+    worker.run_turn(json.loads(task), FakeContext())
 
     assert telemetry.correlation_id() == "the-frame"
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ai_buddy.model import Proposal
-from ai_buddy.shop import Cart, Carts, Desk, Order, SavedAddress, fingerprint
+from ai_buddy.tools.ports import Cart, Carts, Desk, Order, SavedAddress, fingerprint
 from supermarket.caller import Caller, Role
 from supermarket.clock import ID_PATTERN
 from supermarket.errors import DomainError, Invalid, Unavailable

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Self
 
-from ai_buddy.untrusted import fenced
+from ai_buddy.agent.sanitise import fenced
 from supermarket.caller import Role
 
 FILE = Path(__file__).parent / "prompts" / "system.v1.md"

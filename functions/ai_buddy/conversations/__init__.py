@@ -1,0 +1,1 @@
+"""Conversations: turns, their answers, confirmations and history."""

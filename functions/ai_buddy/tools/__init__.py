@@ -1,0 +1,1 @@
+"""What the agent can do in the shop, by role, and the actions that need a confirmation."""
