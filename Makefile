@@ -46,7 +46,7 @@ sam-local: setup ## serve the HTTP API with `sam local start-api` on port 3001 (
 
 # --- checks and tests ----------------------------------------------------------------------------------------------
 
-.PHONY: check lint test validate iam-report bench
+.PHONY: check lint test validate openapi iam-report bench
 check: lint validate ## the quick part: lint, types, template, contracts, architecture
 	@$(PYTHON) -m pytest -q tests/architecture tests/contracts
 
@@ -62,6 +62,9 @@ validate: setup ## let SAM and cfn-lint judge template.yaml
 test: lint validate ## everything: checks, unit, contract, architecture and end-to-end tests
 	@$(PYTHON) -m pytest -n 3 --dist worksteal
 	@$(PYTHON) -m local iam-report
+
+openapi: setup ## write the API's description and API Gateway's routes from the endpoints
+	@$(PYTHON) -m local openapi --write
 
 iam-report: setup ## compare each function's policy with the calls it made in the last end-to-end tests
 	@$(PYTHON) -m local iam-report
@@ -139,10 +142,11 @@ setup: .venv/ready .local/sam/ready .local/emulator/ready ## make the environmen
 
 .PHONY: lock
 lock: | $(filter .local/%,$(UV)) ## compile requirements/*.in anew; UPGRADE=1 takes newer versions
-	$(COMPILE) $(if $(UPGRADE),--upgrade) layers/*/requirements.in -o layers/constraints.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) layers/dependencies/requirements.in layers/ai/requirements.in -o layers/constraints.txt
 	$(COMPILE) --generate-hashes -c layers/constraints.txt layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	$(COMPILE) --generate-hashes -c layers/constraints.txt layers/ai/requirements.in -o layers/ai/requirements.txt \
 	  $$(sed -nE 's/^([a-z0-9.-]+)==.*/--no-emit-package \1/p' layers/dependencies/requirements.txt)
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --generate-hashes --no-deps layers/docs/requirements.in -o layers/docs/requirements.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --generate-hashes -c layers/constraints.txt requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --generate-hashes requirements/sam.in -o requirements/sam.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --generate-hashes requirements/emulator.in -o requirements/emulator.txt

@@ -170,6 +170,17 @@ def contracts(arguments: argparse.Namespace) -> int:
     return int(bool(changed) and not arguments.write)
 
 
+def openapi(arguments: argparse.Namespace) -> int:
+    """Compare the API's description with the endpoints, or write it."""
+    sys.path.insert(0, str(ROOT / "functions"))
+    from local import openapi as files
+
+    changed = files.write() if arguments.write else files.outdated()
+    for path in changed:
+        console.print(f"{'written' if arguments.write else 'outdated'}: {path.relative_to(ROOT)}")
+    return int(bool(changed) and not arguments.write)
+
+
 @contextmanager
 def _published(plan: Plan, endpoints: dict[str, Any]) -> Iterator[None]:
     """Store the endpoints for other commands while the checkout's own local cloud runs."""
@@ -246,6 +257,8 @@ def _parser() -> argparse.ArgumentParser:
     options = add("evaluate", evaluate, "run the conversations that test the assistant")
     options.add_argument("only", nargs="*", metavar="ID-PREFIX", help="of conversations; else all")
     options = add("contracts", contracts, "compare events/ with the event classes")
+    options.add_argument("--write", action="store_true", help="write the generated files")
+    options = add("openapi", openapi, "compare the API's description with the endpoints")
     options.add_argument("--write", action="store_true", help="write the generated files")
     return parser
 

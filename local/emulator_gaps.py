@@ -4,13 +4,16 @@ Remove `import_routes` once the emulator imports `Body` of `AWS::ApiGatewayV2::A
 `create_archive` once it supports `AWS::Events::Archive`.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-HTTP_API = "AWS::ApiGatewayV2::Api"
+API = "Api"  # its id in the template
+DEFINITION = Path(__file__).parents[1] / "deployment" / "http-api.json"
 ANY_METHOD = "x-amazon-apigateway-any-method"
 
 
@@ -22,18 +25,24 @@ class Route:
     function: str
 
 
-def declared_routes(body: dict[str, Any]) -> Iterator[Route]:
-    """Yield the routes of an OpenAPI body as SAM generates it."""
-    for path, operations in body.get("paths", {}).items():
+def definition() -> dict[str, Any]:
+    """Return the definition of the HTTP API that the template includes."""
+    read: dict[str, Any] = json.loads(DEFINITION.read_text())
+    return read
+
+
+def declared_routes(definition: dict[str, Any]) -> Iterator[Route]:
+    """Yield the routes of a definition."""
+    for path, operations in definition["paths"].items():
         for method, operation in operations.items():
             integration = operation["x-amazon-apigateway-integration"]
             yield Route(_key(path, method), _function(integration["uri"]))
 
 
-def declared_cors(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the CORS configuration of an OpenAPI body in the form of the API's own."""
-    cors = body.get("x-amazon-apigateway-cors", {})
-    return {name[0].upper() + name[1:]: _as_list(name, value) for name, value in cors.items()}
+def declared_cors(definition: dict[str, Any], origins: list[str]) -> dict[str, Any]:
+    """Return the CORS configuration of a definition in the form of API Gateway's API."""
+    cors = {**definition["x-amazon-apigateway-cors"], "allowOrigins": origins}
+    return {name[0].upper() + name[1:]: value for name, value in cors.items()}
 
 
 def create_archive(aws: Any, bus: str) -> None:
@@ -48,32 +57,24 @@ def create_archive(aws: Any, bus: str) -> None:
 
 
 def import_routes(aws: Any, stack: str) -> int:
-    """Create the routes that the stack's template declares; return their number."""
+    """Create the routes that the definition declares; return their number."""
     cloudformation, gateway = aws.client("cloudformation"), aws.client("apigatewayv2")
-    template = cloudformation.get_template(StackName=stack, TemplateStage="Processed")
-    deployed = _physical_ids(cloudformation, stack)
     functions = aws.client("lambda")
-    count = 0
-    for name, resource in template["TemplateBody"]["Resources"].items():
-        body = resource.get("Properties", {}).get("Body")
-        if resource["Type"] != HTTP_API or not body:
-            continue
-        api = deployed[name]
-        _delete_routes(gateway, api)
-        if cors := declared_cors(body):
-            # the emulator transforms the template with the default values of the parameters
-            cors["AllowOrigins"] = _parameter(cloudformation, stack, "AllowedOrigins").split(",")
-            gateway.update_api(ApiId=api, CorsConfiguration=cors)
-        integrations: dict[str, str] = {}
-        for route in declared_routes(body):
-            if route.function not in integrations:
-                function = functions.get_function(FunctionName=deployed[route.function])
-                arn = function["Configuration"]["FunctionArn"]
-                integrations[route.function] = _create_integration(gateway, api, arn)
-            target = f"integrations/{integrations[route.function]}"
-            gateway.create_route(ApiId=api, RouteKey=route.key, Target=target)
-            count += 1
-    return count
+    deployed = _physical_ids(cloudformation, stack)
+    api = deployed[API]
+    _delete_routes(gateway, api)
+    origins = _parameter(cloudformation, stack, "AllowedOrigins").split(",")
+    gateway.update_api(ApiId=api, CorsConfiguration=declared_cors(definition(), origins))
+    routes = list(declared_routes(definition()))
+    integrations: dict[str, str] = {}
+    for route in routes:
+        if route.function not in integrations:
+            function = functions.get_function(FunctionName=deployed[route.function])
+            arn = function["Configuration"]["FunctionArn"]
+            integrations[route.function] = _create_integration(gateway, api, arn)
+        target = f"integrations/{integrations[route.function]}"
+        gateway.create_route(ApiId=api, RouteKey=route.key, Target=target)
+    return len(routes)
 
 
 def _key(path: str, method: str) -> str:
@@ -87,11 +88,6 @@ def _function(uri: dict[str, str]) -> str:
     if match is None:
         raise ValueError(f"no function in the integration {uri}")
     return match.group(1)
-
-
-def _as_list(name: str, value: Any) -> Any:
-    """Split a list parameter, which is a comma-separated text here."""
-    return value.split(",") if name.startswith("allow") and isinstance(value, str) else value
 
 
 def _parameter(cloudformation: Any, stack: str, name: str) -> str:

@@ -22,6 +22,7 @@ from local import stack
 from local.cloud import CloudUnavailable
 from local.console import console, step
 from local.emulator import ROOT, root_client
+from local.emulator_gaps import definition
 
 SECTION = "sam-local"  # of samconfig.toml
 FOLDER = stack.BUILD / SECTION
@@ -88,8 +89,7 @@ def with_binary_bodies(template: dict[str, Any]) -> dict[str, Any]:
     refuse pictures.
     """
     template["Resources"]["Api"]["Properties"]["DefinitionBody"] = {
-        "openapi": "3.0.1",
-        "paths": {},
+        **definition(),
         "x-amazon-apigateway-binary-media-types": ["*/*"],
     }
     return template

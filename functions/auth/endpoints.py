@@ -31,7 +31,7 @@ COOKIE_ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=Lax"
 
 
 @post("/api/auth/register", status=201)
-def register(body: Register) -> Response:
+def register(body: Register) -> Response[Registered]:
     user = wiring.registrar().register(body.registration(Role(body.role)))
     token = wiring.auth_service().sign_in(user)
     view = Registered(message="Welcome", user=UserView.of(user))
@@ -39,7 +39,7 @@ def register(body: Register) -> Response:
 
 
 @post("/api/auth/login")
-def login(body: Login) -> Response:
+def login(body: Login) -> Response[SignedIn]:
     signed_in = wiring.auth_service().log_in(body.email, body.username, body.password)
     view = SignedIn(
         message="You are signed in",
@@ -51,14 +51,14 @@ def login(body: Login) -> Response:
 
 
 @get("/api/auth/logout", also=("POST /api/auth/logout",))
-def logout(request: Request) -> Response:
+def logout(request: Request) -> Response[Message]:
     if holder := token_holder(request):
         wiring.auth_service().sign_out(holder.session_id, holder.user_id)
     return Response(Message(message="You are signed out"), cookies=[_no_cookie()])
 
 
 @post("/api/auth/logout-all")
-def logout_all(caller: Caller) -> Response:
+def logout_all(caller: Caller) -> Response[Message]:
     wiring.auth_service().sign_out_everywhere(caller.user_id)
     return Response(Message(message="You are signed out everywhere"), cookies=[_no_cookie()])
 
@@ -70,7 +70,7 @@ def forgot_password(body: LinkRequest) -> Message:
 
 
 @post("/api/auth/password/reset")
-def reset_password(body: PasswordReset) -> Response:
+def reset_password(body: PasswordReset) -> Response[Message]:
     wiring.recovery().reset_password(body.token, body.password)
     view = Message(message="Your new password is set. Sign in with it.")
     return Response(view, cookies=[_no_cookie()])

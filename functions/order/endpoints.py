@@ -14,7 +14,6 @@ from order.schemas import (
 from supermarket.caller import Caller, Role
 from supermarket.http import get, patch, post
 from supermarket.idempotency import IdempotencyKey
-from supermarket.request import Request
 from supermarket.wiring import cursors
 
 CUSTOMERS = {Role.USER}
@@ -24,8 +23,7 @@ FULFILLERS = {Role.SELLER, Role.ADMIN}
 
 
 @post("/api/orders", status=201, roles=CUSTOMERS)
-def create_order(body: PlaceOrder, request: Request, caller: Caller) -> OrderAnswer:
-    key = IdempotencyKey.from_request(request, "create_order", caller.user_id)
+def create_order(body: PlaceOrder, key: IdempotencyKey | None, caller: Caller) -> OrderAnswer:
     order = wiring.order_service().place(caller, body.destination(), key)
     return OrderAnswer.of(order, "Order placed")
 

@@ -17,7 +17,7 @@ def check_health() -> HealthView:
 
 
 @get("/readyz")
-def check_readiness() -> Response:
+def check_readiness() -> Response[ReadinessView]:
     dependencies = wiring.readiness().check()
     for down in (found for found in dependencies if not found.ok):
         named = {"dependency": down.name, "fault": down.fault}

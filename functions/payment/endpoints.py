@@ -22,9 +22,8 @@ ACCEPTED = 202
 
 
 @post("/api/payments/create/{orderId}", status=201)
-def create_payment(orderId: str, request: Request, caller: Caller) -> CheckoutAnswer:
+def create_payment(orderId: str, key: IdempotencyKey | None, caller: Caller) -> CheckoutAnswer:
     """Open the payment of the caller's order, or show the one that is open."""
-    key = IdempotencyKey.from_request(request, "create_payment", caller.user_id)
     return CheckoutAnswer.of(wiring.payment_service().create(orderId, caller, key))
 
 
@@ -60,10 +59,9 @@ def get_order_payment(orderId: str, caller: Caller) -> PaymentAnswer:
 
 @post("/api/payments/{paymentId}/refund", roles=ADMINS)
 def refund_payment(
-    paymentId: str, body: RefundPayment, request: Request, caller: Caller
-) -> RefundAnswer | Response:
+    paymentId: str, body: RefundPayment, key: IdempotencyKey | None, caller: Caller
+) -> RefundAnswer | Response[RefundAnswer]:
     """Give a payment's money back, or a part of it."""
-    key = IdempotencyKey.from_request(request, "refund_payment", caller.user_id)
     payment, refund = wiring.payment_service().refund(paymentId, body.amount, caller, key)
     answer = RefundAnswer.of(payment, refund)
     return answer if refund.is_sent else Response(answer, status=ACCEPTED)

@@ -24,7 +24,14 @@ SELLERS = {Role.SELLER, Role.ADMIN}
 BRIEFLY = "public, max-age=10"
 
 
-@post("/api/products", status=201, roles=SELLERS, accepts=(JSON, FORM), max_body=MAX_FORM_BYTES)
+@post(
+    "/api/products",
+    status=201,
+    roles=SELLERS,
+    accepts=(JSON, FORM),
+    max_body=MAX_FORM_BYTES,
+    reads=CreateProduct,
+)
 def create_product(request: Request, caller: Caller) -> ProductChanged:
     """Put a product on sale, with up to five pictures."""
     sent, pictures = read(request, CreateProduct)
@@ -56,7 +63,13 @@ def get_product(productId: str) -> ProductAnswer:
     return ProductAnswer.of(wiring.product_service().one(productId))
 
 
-@patch("/api/products/{productId}", roles=SELLERS, accepts=(JSON, FORM), max_body=MAX_FORM_BYTES)
+@patch(
+    "/api/products/{productId}",
+    roles=SELLERS,
+    accepts=(JSON, FORM),
+    max_body=MAX_FORM_BYTES,
+    reads=UpdateProduct,
+)
 def update_product(productId: str, request: Request, caller: Caller) -> ProductChanged:
     """Change some fields of a product, add pictures to it, remove some."""
     sent, pictures = read(request, UpdateProduct)

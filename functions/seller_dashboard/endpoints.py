@@ -80,8 +80,8 @@ def list_seller_customers(page: Page, caller: Caller) -> SellerCustomersView:
     )
 
 
-@get("/api/seller/dashboard/{sheet}/export", roles=SELLERS)
-def export_seller_list(sheet: str, query: DaysAndCursor, caller: Caller) -> Response:
+@get("/api/seller/dashboard/{sheet}/export", roles=SELLERS, media_type=CSV)
+def export_seller_list(sheet: str, query: DaysAndCursor, caller: Caller) -> Response[str]:
     """Where there is more than one sheet of a list, `Link` tells of the next, as lists do of pages;
     and the name of the file, that it is a part.
     """

@@ -4,8 +4,11 @@
     def create_order(body: PlaceOrder, caller: Caller) -> OrderResponse: ...
 
 A parameter is filled by its type: a `Body` from the JSON body, a `Query` from the query string,
-`Caller` with the signed-in person, `Request` with the request itself, and a `str` with the path
-parameter of the same name.
+`Caller` with the signed-in person, `Request` with the request itself, `IdempotencyKey | None` with
+the key of the request, and a `str` with the path parameter of the same name.
+
+The decorator and the types are the only place that describes a route: `python -m local openapi`
+writes the published API description and API Gateway's routes from them.
 """
 
 import time
@@ -13,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, TypedDict, Unpack, get_type_hints
+from typing import Any, Protocol, TypedDict, Unpack, get_args, get_type_hints
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ValidationError
@@ -36,7 +39,7 @@ from supermarket.errors import (
     Unavailable,
 )
 from supermarket.request import Request
-from supermarket.schemas import Body, Query
+from supermarket.schemas import Body
 
 JSON = "application/json"
 ANY_TYPE = "*/*"
@@ -99,36 +102,52 @@ STATUS_OF |= {
 
 
 @dataclass(frozen=True)
-class Response:
+class Response[Content: BaseModel | str]:
     """A view with cookies, headers or a status; an endpoint may return a bare view instead. Text
     is sent unchanged, with the content type that the headers name.
     """
 
-    view: BaseModel | str
+    view: Content
     cookies: Iterable[str] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
 
 
-type Route = Callable[..., BaseModel | Response]
+type Route = Callable[..., BaseModel | Response[Any]]
+type Bind = Callable[[Request, Caller | None], Any]
+
+
+class KeyFromRequest(Protocol):
+    """A type that is made from a request's headers, for one use case and caller."""
+
+    @classmethod
+    def from_request(cls, request: Request, use_case: str, user_id: str) -> object:
+        """Return the value, or None when the request has none; raises Invalid."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """One HTTP Lambda. `function` is the undecorated function, for tests.
 
-    `also` lists further routes of the same Lambda, such as `POST /api/auth/logout`.
+    `also` lists further routes of the same Lambda, such as `POST /api/auth/logout`; `errors` the
+    errors that its use case raises, besides those that follow from its types; `reads` the body that
+    the function itself parses from the `Request`; `media_type` the type of a text response;
+    `other_statuses` those that a `Response` may have besides `status`.
     """
 
     function: Route
     method: str
     path: str
     status: int = HTTPStatus.OK
+    other_statuses: tuple[int, ...] = ()
     also: tuple[str, ...] = ()
     roles: Set[Role] | None = None
     accepts: tuple[str, ...] = (JSON,)
     max_body: int = MAX_JSON_BYTES
     cache_control: str = PRIVATE
+    errors: tuple[type[DomainError], ...] = ()
+    reads: type[Body] | None = None
+    media_type: str = JSON
 
     def __call__(self, event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         """The Lambda handler."""
@@ -158,7 +177,9 @@ class Endpoint:
         return (f"{self.method} {self.path}", *self.also)
 
     def _answer(self, request: Request) -> dict[str, Any]:
-        arguments = {name: bind(request) for name, bind in self._binders.items()}
+        # the caller first: a request without a session is refused before its body is examined
+        caller = self._caller(request) if Caller in self.parameters.values() else None
+        arguments = {name: bind(request, caller) for name, bind in self._binders.items()}
         result = self.function(**arguments)
         response = result if isinstance(result, Response) else Response(result)
         return self._response(
@@ -170,27 +191,45 @@ class Endpoint:
         )
 
     @cached_property
-    def _binders(self) -> dict[str, Callable[[Request], Any]]:
-        """Map each parameter to the function that fills it. The caller's comes first: a request
-        without a session is refused before its body is examined.
-        """
-        hints = get_type_hints(self.function)
-        hints.pop("return", None)
-        binders = {name: self._binder(name, hint) for name, hint in hints.items()}
-        return dict(sorted(binders.items(), key=lambda item: hints[item[0]] is not Caller))
+    def parameters(self) -> dict[str, Any]:
+        """The function's parameters and their types."""
+        return {name: hint for name, hint in self._hints.items() if name != "return"}
 
-    def _binder(self, name: str, hint: Any) -> Callable[[Request], Any]:
+    @cached_property
+    def returns(self) -> Any:
+        """The type of the function's result."""
+        return self._hints["return"]
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function)
+
+    @cached_property
+    def _binders(self) -> dict[str, Bind]:
+        return {name: self._binder(name, hint) for name, hint in self.parameters.items()}
+
+    def _binder(self, name: str, hint: Any) -> Bind:
+        """Return the function that fills a parameter."""
         if hint is Caller:
-            return self._caller
+            return lambda _, caller: caller
         if hint is Request:
-            return self._checked
+            return lambda request, _: self._checked(request)
+        if hint is str:
+            return lambda request, _: _path_parameter(request.path_parameters[name])
+        if get_args(hint):
+            return self._key_binder(get_args(hint)[0])
         if issubclass(hint, Body):
-            return lambda request: _validated(
+            return lambda request, _: _validated(
                 lambda: hint.model_validate_json(self._checked(request).body or EMPTY_OBJECT)
             )
-        if issubclass(hint, Query):
-            return lambda request: _validated(lambda: hint.model_validate(request.query))
-        return lambda request: _path_parameter(request.path_parameters[name])
+        return lambda request, _: _validated(lambda: hint.model_validate(request.query))
+
+    def _key_binder(self, kind: type[KeyFromRequest]) -> Bind:
+        def bind(request: Request, caller: Caller | None) -> object:
+            owner = caller.user_id if caller else ""
+            return kind.from_request(request, self.function.__name__, owner)
+
+        return bind
 
     def _caller(self, request: Request) -> Caller:
         caller = authenticate(request)
@@ -270,11 +309,15 @@ class Options(TypedDict, total=False):
     """What an endpoint may say besides its route: the fields of `Endpoint`."""
 
     status: int
+    other_statuses: tuple[int, ...]
     also: tuple[str, ...]
     roles: Set[Role]
     accepts: tuple[str, ...]
     max_body: int
     cache_control: str
+    errors: tuple[type[DomainError], ...]
+    reads: type[Body]
+    media_type: str
 
 
 class ErrorView(BaseModel):

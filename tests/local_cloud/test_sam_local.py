@@ -12,6 +12,7 @@ import pytest
 from local import sam_local
 from local.cloud import CloudUnavailable
 from local.emulator import ROOT, free_port
+from local.emulator_gaps import definition
 
 ENDPOINTS = {
     "api": "http://127.0.0.1:3000",
@@ -44,6 +45,7 @@ def test_the_template_lets_sam_local_pass_bodies_as_base64() -> None:
     assert changed["Properties"]["StageName"] == "$default"
     body = changed["Properties"]["DefinitionBody"]
     assert body["x-amazon-apigateway-binary-media-types"] == ["*/*"]
+    assert body["paths"] == definition()["paths"]
 
 
 def test_samconfig_names_the_files_that_the_command_writes() -> None:

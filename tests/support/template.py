@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from local.emulator import PYTHON
+from local.emulator_gaps import declared_routes, definition
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 TRANSFORM = """
@@ -80,19 +81,11 @@ def functions() -> dict[str, dict[str, Any]]:
 
 
 def routes_of_functions() -> dict[str, set[str]]:
-    """Routes as `GET /api/cart` of every Lambda that has some; the last resort's is
-    `ANY $default`.
+    """Return the routes of every Lambda that has some, as `GET /api/cart` or `ANY $default`, from
+    the definition that the template gives to API Gateway.
     """
-    routes = {
-        name: {
-            _route(event["Properties"])
-            for event in function.get("Events", {}).values()
-            if event["Type"] == "HttpApi"
-        }
-        for name, function in functions().items()
-    }
-    return {name: found for name, found in routes.items() if found}
-
-
-def _route(event: dict[str, Any]) -> str:
-    return f"{event.get('Method', 'ANY')} {event.get('Path', '$default')}"
+    routes: dict[str, set[str]] = {}
+    for route in declared_routes(definition()):
+        key = "ANY $default" if route.key == "$default" else route.key
+        routes.setdefault(route.function, set()).add(key)
+    return routes

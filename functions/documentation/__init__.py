@@ -1,0 +1,1 @@
+"""Answers with the description of the HTTP API and a page that renders it."""

@@ -1,0 +1,114 @@
+"""The endpoints, the published description and API Gateway's definition agree."""
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+
+from local import openapi
+from local.openapi.routes import endpoints
+from support.domains import ROOT
+from support.template import functions, transformed
+
+DESCRIPTION: dict[str, Any] = json.loads(openapi.DESCRIPTION.read_text())
+GATEWAY: dict[str, Any] = json.loads(openapi.GATEWAY.read_text())
+MOST_RESOURCES = 450
+CLOUDFORMATION_TAKES = 500
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DESCRIPTION["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def test_both_documents_are_current() -> None:
+    names = [str(path.relative_to(ROOT)) for path in openapi.outdated()]
+    assert names == [], "write them: make openapi"
+
+
+def test_the_description_is_linked_in_docs() -> None:
+    assert (ROOT / "docs" / "openapi.json").read_text() == openapi.DESCRIPTION.read_text()
+
+
+def test_the_description_is_valid_openapi_3_1() -> None:
+    assert DESCRIPTION["openapi"] == "3.1.0"
+    assert list(OpenAPIV31SpecValidator(DESCRIPTION).iter_errors()) == []
+
+
+def test_the_gateway_gets_openapi_3_0_because_it_imports_nothing_later() -> None:
+    """API Gateway answers 3.1 with `Unable to determine OAS version`."""
+    assert GATEWAY["openapi"] == "3.0.1"
+    valid = {name: value for name, value in GATEWAY.items() if name != "paths"}
+    valid["paths"] = {path: ops for path, ops in GATEWAY["paths"].items() if path != "$default"}
+    valid["info"] = {"title": "", "version": ""}  # the title is a reference for CloudFormation
+    assert list(OpenAPIV30SpecValidator(valid).iter_errors()) == []
+
+
+def test_both_documents_have_the_same_routes() -> None:
+    gateway = {
+        f"{method.upper()} {path}"
+        for path, methods in GATEWAY["paths"].items()
+        for method in methods
+        if path != "$default"
+    }
+    assert gateway == OPERATIONS.keys()
+    assert OPERATIONS.keys() == {
+        f"{route.method} {route.path}" for route in endpoints() if not route.is_default
+    }
+
+
+def test_every_route_has_a_function_in_the_template() -> None:
+    assert {route.function_id for route in endpoints()} <= functions().keys()
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("route", OPERATIONS)
+def test_a_route_describes_body_view_errors_and_security(route: str) -> None:
+    operation = OPERATIONS[route]
+    assert operation["security"] is not None
+    success = [status for status in operation["responses"] if status < "300"]
+    errors = [status for status in operation["responses"] if status >= "400"]
+    assert success, "no answer is described"
+    assert {"500", "503"} <= set(errors)
+    if operation["security"]:
+        assert {"401", "403"} <= set(errors)
+    for status in success:
+        [content] = operation["responses"][status]["content"].values()
+        assert content["schema"]
+    for status in errors:
+        [content] = operation["responses"][status]["content"].values()
+        assert content["schema"]["properties"]["code"]["enum"]
+
+
+def test_examples_are_valid() -> None:
+    invalid = []
+    for route, operation in OPERATIONS.items():
+        for schema, value in _examples(operation):
+            document = {**schema, "components": DESCRIPTION["components"]}
+            invalid += [
+                f"{route}: {error.json_path}: {error.message}"
+                for error in Draft202012Validator(document).iter_errors(value)
+            ]
+    assert invalid == []
+
+
+def test_the_stack_has_room_for_more_endpoints() -> None:
+    """An endpoint is two resources: a function and its role."""
+    count = len(transformed()["Resources"])
+    print(f"{count} resources of at most {MOST_RESOURCES}: room for {MOST_RESOURCES - count}")
+    assert count <= MOST_RESOURCES < CLOUDFORMATION_TAKES
+    kinds = [resource["Type"] for resource in transformed()["Resources"].values()]
+    assert kinds.count("AWS::Lambda::Permission") < 15, "routes need no permission of their own"
+
+
+def _examples(operation: dict[str, Any]) -> list[tuple[dict[str, Any], Any]]:
+    contents = list(operation.get("requestBody", {}).get("content", {}).values())
+    for response in operation["responses"].values():
+        contents += response["content"].values()
+    return [(one["schema"], one["example"]) for one in contents if "example" in one]
