@@ -1,8 +1,9 @@
-"""EventBridge, the probes of what the platform depends on, and the routes of every domain."""
+"""EventBridge, the probes of what the platform depends on, and the routes of the API."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -13,19 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from outbox.model import Refusal, Refusals, UnsentEvent
 from outbox.service import BatchRefused, BusUnavailable, Probe
 from supermarket.clock import iso
-from supermarket.http import Endpoint
 
-DOMAINS_WITH_ENDPOINTS = (
-    "auth",
-    "product",
-    "cart",
-    "order",
-    "payment",
-    "notification",
-    "seller_dashboard",
-    "ai_buddy",
-    "outbox",
-)
+DESCRIPTION = Path(__file__).parents[1] / "documentation" / "openapi.json"
 CONNECT_SECONDS = 1
 READ_SECONDS = 3
 FIRST_SERVER_ERROR = 500
@@ -117,12 +107,10 @@ def web_probe(base_url: str) -> Probe:
     return ask
 
 
-def all_routes() -> Iterator[str]:
-    """Every route of the platform, from the endpoints themselves."""
-    for domain in DOMAINS_WITH_ENDPOINTS:
-        for value in vars(import_module(f"{domain}.endpoints")).values():
-            if isinstance(value, Endpoint):
-                yield from value.routes
+def described_routes() -> Iterator[str]:
+    """Yield every route of the API's description, as `GET /api/cart`."""
+    for path, operations in json.loads(DESCRIPTION.read_text())["paths"].items():
+        yield from (f"{method.upper()} {path}" for method in operations)
 
 
 def _probe(call: Callable[[], Any]) -> Probe:

@@ -5,8 +5,8 @@ from functools import cache
 
 from outbox.gateways import (
     EventBridge,
-    all_routes,
     aws_probes,
+    described_routes,
     event_bridge_client,
     web_probe,
 )
@@ -42,4 +42,4 @@ def readiness() -> Readiness:
 
 @cache
 def route_map() -> RouteMap:
-    return RouteMap(all_routes())
+    return RouteMap(described_routes())
