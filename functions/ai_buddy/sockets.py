@@ -87,14 +87,14 @@ def confirm_proposal(frame: Confirm, connection: Connection) -> Iterator[Frame]:
 def show_history(frame: AskHistory, connection: Connection) -> Iterator[Frame]:
     service, caller = wiring.conversations(), connection.caller
     purpose = f"ai-history:{caller.user_id}:{frame.conversation_id}"
-    position = cursors().open(frame.cursor, purpose)
+    position = cursors().decode(frame.cursor, purpose)
     key, page = service.look_back(
         caller, frame.conversation_id, position["olderThan"] if position else None
     )
     turns = _as_many_as_fit(list(page.turns))
     cut = turns[-1].id if len(turns) < len(page.turns) else page.older_than
     running = next((turn for turn in turns if turn.state is TurnState.RUNNING), None)
-    cursor = cursors().seal({"olderThan": cut} if cut else None, purpose)
+    cursor = cursors().encode({"olderThan": cut} if cut else None, purpose)
     yield frames.history(key.id if key else None, turns, cursor)
     if key and position is None:  # not before: the rest must not overtake what it is the rest of
         wiring.connections().show(connection, key.id, _heard(connection, running))

@@ -11,13 +11,13 @@ from supermarket.wiring import cursors
 @get("/api/notifications")
 def list_notifications(page: Page, caller: Caller) -> NotificationList:
     purpose = f"GET /api/notifications {caller.user_id}"
-    position = cursors().open(page.cursor, purpose) or {}
+    position = cursors().decode(page.cursor, purpose) or {}
     opened = wiring.inbox().open(caller.user_id, position.get("before"), page.limit)
     following = {"before": opened.page.next_before} if opened.page.next_before else None
     return NotificationList(
         notifications=[NotificationView.of(message) for message in opened.page.messages],
         unread=opened.unread,
-        next_cursor=cursors().seal(following, purpose),
+        next_cursor=cursors().encode(following, purpose),
     )
 
 

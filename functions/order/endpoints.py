@@ -31,14 +31,14 @@ def create_order(body: PlaceOrder, key: IdempotencyKey | None, caller: Caller) -
 @get("/api/orders/me", roles=CUSTOMERS)
 def list_my_orders(page: MyOrders, caller: Caller) -> OrderList:
     purpose = f"GET /api/orders/me {caller.user_id} {page.status}"
-    position = cursors().open(page.cursor, purpose) or {}
+    position = cursors().decode(page.cursor, purpose) or {}
     found = wiring.order_service().page_of(
         caller.user_id, page.status, position.get("before"), page.limit
     )
     following = {"before": found.next_before} if found.next_before else None
     return OrderList(
         orders=[OrderView.of(order) for order in found.orders],
-        next_cursor=cursors().seal(following, purpose),
+        next_cursor=cursors().encode(following, purpose),
     )
 
 

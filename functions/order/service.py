@@ -345,7 +345,7 @@ class OrderService:
         examine(order)
         transaction = self._begin()
         if key is not None:
-            self._idempotency_keys.remember(key, order.id, transaction)
+            self._idempotency_keys.save_result(key, order.id, transaction)
         self._orders.add(order, transaction)
         self._carts.empty(cart, transaction, Conflict(CART_CHANGED))
         for line in order.lines:
@@ -380,7 +380,7 @@ class OrderService:
         return self._address_book.find(caller.user_id, destination)
 
     def _result_of(self, key: IdempotencyKey) -> Order | None:
-        order_id = self._idempotency_keys.result_of(key)
+        order_id = self._idempotency_keys.find_result(key)
         return None if order_id is None else self._find(order_id)
 
     def _find(self, order_id: str) -> Order:

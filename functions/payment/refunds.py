@@ -139,7 +139,7 @@ class Refunds:
     ) -> tuple[Payment, str]:
         for _ in range(TRIES):
             # the key first: a payment that is read after it has the refund it led to
-            earlier = self._idempotency_keys.result_of(key) if key else None
+            earlier = self._idempotency_keys.find_result(key) if key else None
             payment = self._find(payment_id)
             if earlier is not None:
                 return payment, earlier
@@ -147,7 +147,7 @@ class Refunds:
                 refund = self._wanted(payment, amount, by)
             except Conflict:
                 # the same request, sent twice, may be what has taken the money in between
-                if key and (earlier := self._idempotency_keys.result_of(key)):
+                if key and (earlier := self._idempotency_keys.find_result(key)):
                     return self._find(payment_id), earlier
                 raise
             after = payment.with_refund(refund, self._clock())
@@ -175,7 +175,7 @@ class Refunds:
     def _remembering(self, key: IdempotencyKey | None, refund_id: str) -> AlsoWrite | None:
         if key is None:
             return None
-        return lambda transaction: self._idempotency_keys.remember(key, refund_id, transaction)
+        return lambda transaction: self._idempotency_keys.save_result(key, refund_id, transaction)
 
     def _sent(self, payment: Payment, refund: Refund) -> Payment:
         """The payment after Razorpay was asked; a refund that it knows is not sent again."""

@@ -226,7 +226,7 @@ class PaymentService:
         raise Conflict(BUSY)
 
     def _result_of(self, key: IdempotencyKey | None) -> Payment | None:
-        payment_id = self._idempotency_keys.result_of(key) if key else None
+        payment_id = self._idempotency_keys.find_result(key) if key else None
         return self._payments.find(payment_id) if payment_id else None
 
     def _readied(self, order_id: str, caller: Caller, key: IdempotencyKey | None) -> Payment:
@@ -274,14 +274,14 @@ class PaymentService:
         return None
 
     def _remembering(self, key: IdempotencyKey, payment: Payment) -> AlsoWrite:
-        return lambda transaction: self._idempotency_keys.remember(key, payment.id, transaction)
+        return lambda transaction: self._idempotency_keys.save_result(key, payment.id, transaction)
 
     def _tie(self, key: IdempotencyKey | None, payment: Payment) -> None:
         """Remember that the key led to a payment that was there before."""
         if key is None:
             return
         transaction = self._begin()
-        self._idempotency_keys.remember(key, payment.id, transaction)
+        self._idempotency_keys.save_result(key, payment.id, transaction)
         transaction.commit()
 
     def _captured(self, payment: Payment, attempt: Attempt) -> Attempt:

@@ -42,9 +42,9 @@ def create_product(request: Request, caller: Caller) -> ProductChanged:
 @get("/api/products", cache_control=BRIEFLY)
 def list_products(query: ListProducts) -> ProductsAnswer:
     """Browse by age or price, or search by words."""
-    position = cursors().open(query.cursor, query.purpose())
+    position = cursors().decode(query.cursor, query.purpose())
     page = wiring.product_service().select(query.selection(), position, query.limit)
-    return ProductsAnswer.of(page.products, cursors().seal(page.next, query.purpose()))
+    return ProductsAnswer.of(page.products, cursors().encode(page.next, query.purpose()))
 
 
 @get("/api/products/seller", roles={Role.SELLER})
@@ -52,9 +52,9 @@ def list_own_products(page: Page, caller: Caller) -> ProductsAnswer:
     """The caller's own products, sold-out ones too."""
     purpose = f"products of {caller.user_id}"
     own = Selection(Filters(seller_id=caller.user_id))
-    position = cursors().open(page.cursor, purpose)
+    position = cursors().decode(page.cursor, purpose)
     found = wiring.product_service().select(own, position, page.limit)
-    return ProductsAnswer.of(found.products, cursors().seal(found.next, purpose))
+    return ProductsAnswer.of(found.products, cursors().encode(found.next, purpose))
 
 
 @get("/api/products/{productId}", cache_control=BRIEFLY)

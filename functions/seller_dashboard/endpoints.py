@@ -108,9 +108,9 @@ def _bounded(query: Days) -> Period:
 
 
 def _opened(cursor: str | None, purpose: str) -> str | None:
-    position = cursors().open(cursor, purpose)
+    position = cursors().decode(cursor, purpose)
     return None if position is None else str(position["after"])
 
 
 def _sealed(position: str | None, purpose: str) -> str | None:
-    return cursors().seal(None if position is None else {"after": position}, purpose)
+    return cursors().encode(None if position is None else {"after": position}, purpose)

@@ -1,6 +1,4 @@
-"""The audit trail: who did what to which thing, what it was before and what it is now; written once
-and never changed.
-"""
+"""The audit trail: actor, action, subject, state before and after; entries never change."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -11,7 +9,7 @@ type Facts = Mapping[str, str | int | None]
 
 
 class AuditTrail(Protocol):
-    """Where financial and administrative actions are written down."""
+    """Records financial and administrative actions."""
 
     def record(
         self,
@@ -23,8 +21,8 @@ class AuditTrail(Protocol):
         before: Facts,
         after: Facts,
     ) -> None:
-        """Write an action down in the very transaction that does it.
+        """Record an action in the transaction that performs it.
 
-        `subject` is what it was done to, such as `payment#<id>`; `actor` is a user's id, or the
-        name of the machine that did it. The request's id is added to it.
+        `subject` names the changed thing, such as `payment#<id>`; `actor` is a user's id or a
+        system's name, such as `Razorpay`. The request's id is added.
         """

@@ -1,4 +1,4 @@
-"""Who is asking: the signed-in person behind a request, typed once for the whole platform."""
+"""The signed-in person behind a request."""
 
 from collections.abc import Set
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from supermarket.errors import Forbidden
 
 
 class Role(StrEnum):
-    """What an account may be. `admin` is never registered, only made by a command."""
+    """The role of an account. `admin` cannot be registered; an operator creates it."""
 
     USER = "user"
     SELLER = "seller"
@@ -17,7 +17,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """The owner of a verified access token; mail address and name are as of sign-in."""
+    """The owner of a verified access token; address and name are those at sign-in."""
 
     user_id: str
     session_id: str
@@ -26,9 +26,9 @@ class Caller:
     first_name: str
 
     def require(self, roles: Set[Role]) -> None:
-        """Forbidden unless the caller has one of `roles`."""
+        """Raise Forbidden unless the caller has one of `roles`."""
         if self.role not in roles:
-            raise Forbidden("Your account may not do this")
+            raise Forbidden("Your account is not allowed to do this")
 
     @property
     def is_admin(self) -> bool:

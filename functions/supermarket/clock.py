@@ -1,4 +1,4 @@
-"""Time and identity, as values that a service is given rather than fetches."""
+"""Clocks, ids and times as text. Services receive a `Clock` and a `NewId` from their wiring."""
 
 import math
 import re
@@ -14,35 +14,35 @@ ID_PATTERN = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 
 
 def utc_now() -> datetime:
-    """The present, in UTC, cut to milliseconds: what is stored and shown is then the same."""
+    """Return the present in UTC with milliseconds, the precision of what is stored and shown."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def new_id() -> str:
-    """A ULID: 26 characters that sort by the time they were made."""
+    """Return a ULID: 26 characters that sort by their time of creation."""
     return str(ULID())
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` could be an id at all; what could not need not be looked for."""
+    """Return whether `text` has the form of an id."""
     return re.fullmatch(ID_PATTERN, text) is not None
 
 
 def creation_time(id_: str) -> datetime:
-    """When an id was made."""
+    """Return the time at which an id was created."""
     return ULID.from_str(id_).datetime
 
 
 def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds: `2026-11-22T09:30:00.000Z`; sorts as text."""
+    """Format a time as `2026-11-22T09:30:00.000Z` (UTC), which sorts as text."""
     return (
         moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
     )
 
 
 def from_iso(text: str) -> datetime:
-    """The inverse of `iso`."""
+    """Parse a time that `iso` formatted."""
     return datetime.fromisoformat(text)
 
 

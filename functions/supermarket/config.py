@@ -1,4 +1,4 @@
-"""The one place that reads the environment: typed, lazy, and loud about what is missing."""
+"""Settings from the environment: typed, read on first use, with errors that name the variable."""
 
 import os
 from decimal import Decimal
@@ -11,11 +11,11 @@ from supermarket.money import Currency
 
 
 class ConfigurationError(RuntimeError):
-    """A variable is missing or makes no sense; the message names it."""
+    """A variable is missing or invalid; the message names it."""
 
 
 class Settings(BaseModel):
-    """Every variable the functions know. `template.yaml` (Globals) sets each of them."""
+    """All environment variables of the functions, which `template.yaml` sets in Globals."""
 
     model_config = ConfigDict(frozen=True, alias_generator=str.upper, extra="ignore")
 
@@ -46,49 +46,45 @@ class Settings(BaseModel):
 
     @property
     def origins(self) -> frozenset[str]:
-        """Origins that a browser may call from, besides the API's own."""
+        """Origins that browsers may call from, besides the API's own."""
         return frozenset(filter(None, (part.strip() for part in self.allowed_origins.split(","))))
 
     @property
     def shipping_fees(self) -> dict[Currency, int]:
-        """For each order, in minor units of its currency."""
+        """The fee of an order by currency, in minor units."""
         return {Currency.INR: self.shipping_fee_paise, Currency.USD: self.shipping_fee_cents}
 
     @property
     def turn_worker(self) -> str:
-        """The Lambda that answers what people ask the assistant."""
+        """The name of the Lambda that runs the assistant's turns."""
         return f"supermarket-{self.stage}-RunTurn"
 
 
 @cache
 def settings() -> Settings:
-    """Read once per Lambda; ConfigurationError names the variable at fault."""
+    """Return the settings, read once per process. Raises ConfigurationError."""
     try:
         return Settings.model_validate(dict(os.environ))
     except ValidationError as invalid:
         faults = ", ".join(f"{error['loc'][0]}: {error['msg']}" for error in invalid.errors())
-        raise ConfigurationError(f"Environment variables at fault: {faults}") from None
+        raise ConfigurationError(f"Invalid environment variables: {faults}") from None
 
 
 def table_name(table: str) -> str:
-    """`supermarket-<stage>-<table>`. Apart from `settings`, since rows need it when they are
-    imported.
-    """
+    """Return `supermarket-<stage>-<table>`. Needs only the stage, which commands have."""
     return f"supermarket-{os.environ['STAGE']}-{table}"
 
 
 def event_bus_name() -> str:
-    """`supermarket-<stage>`; its archive is called the same. Apart from `settings`, which a command
-    may not have whole.
-    """
+    """Return `supermarket-<stage>`, which is also the name of the bus's archive."""
     return f"supermarket-{os.environ['STAGE']}"
 
 
 def log_group_name() -> str:
-    """`/supermarket/<stage>`: all functions of a stage write into one."""
+    """Return `/supermarket/<stage>`, the log group of all functions of a stage."""
     return f"/supermarket/{os.environ['STAGE']}"
 
 
 def secret_name(secret: str) -> str:
-    """`supermarket/<stage>/<secret>`. Apart from `settings`, which a command may not have whole."""
+    """Return `supermarket/<stage>/<secret>`."""
     return f"supermarket/{os.environ['STAGE']}/{secret}"

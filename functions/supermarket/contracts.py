@@ -1,6 +1,4 @@
-"""The facts that domains tell each other: one class per event, locked to its JSON Schema in
-`events/contracts`.
-"""
+"""The events between domains: one class per event, locked to its JSON Schema in `events/contracts`."""
 
 import re
 from datetime import date, datetime
@@ -20,21 +18,19 @@ _NAME_AND_VERSION = re.compile(r"(\w+?)(?:V(\d+))?")
 
 
 class ContractModel(BaseModel):
-    """Immutable, camelCase on the wire; unknown fields are ignored, so that producers may add
-    some.
-    """
+    """Immutable, camelCase on the wire; unknown fields are ignored, so that producers can add fields."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
         validate_by_name=True,
         serialize_by_alias=True,
         frozen=True,
-        hide_input_in_errors=True,  # they are logged, and people's addresses are in there
+        hide_input_in_errors=True,  # errors are logged, and the input holds people's addresses
     )
 
 
 class Metadata(ContractModel):
-    """What every event carries besides its data."""
+    """The metadata of every event."""
 
     event_id: str
     version: int
@@ -45,14 +41,14 @@ class Metadata(ContractModel):
 
 class Event(ContractModel):
     """Base of all events. The class name is the detail-type; from its second version on, an event
-    bears the number at the end: `OrderPlacedV2` is version 2 of `OrderPlaced`. The first field is
-    the id of what it is a fact about.
+    has the number at the end: `OrderPlacedV2` is version 2 of `OrderPlaced`. The first field is the
+    id of the event's subject.
     """
 
     SOURCE: ClassVar[str]
     NAME: ClassVar[str]
     VERSION: ClassVar[int]
-    PUBLIC: ClassVar[bool] = False  # meant for others than the platform's own domains
+    PUBLIC: ClassVar[bool] = False  # for consumers outside the platform
     DEPRECATED: ClassVar[bool] = False  # True once its producer emits only a newer version
 
     @classmethod
@@ -62,7 +58,7 @@ class Event(ContractModel):
 
 
 class Envelope(ContractModel):
-    """An event as it stands in the `detail` of an EventBridge event."""
+    """An event in the form of the `detail` of an EventBridge event."""
 
     metadata: Metadata
     data: dict[str, Any]
@@ -106,8 +102,8 @@ class UserRegistered(Event):
 
 
 class EmailVerificationRequested(Event):
-    """Somebody asked for another link that proves an address is theirs. The link is a secret, so it
-    does not travel: whoever sends the mail has auth make it.
+    """A person requested another verification link. The link is a secret and not part of the event:
+    the sender of the mail has auth create it.
     """
 
     SOURCE = "supermarket.auth"
@@ -117,8 +113,8 @@ class EmailVerificationRequested(Event):
 
 
 class PasswordResetRequested(Event):
-    """Somebody who has an account asked for a link to choose another password. The link is a
-    secret, so it does not travel: whoever sends the mail has auth make it.
+    """The owner of an account requested a link to reset the password. The link is a secret and not
+    part of the event: the sender of the mail has auth create it.
     """
 
     SOURCE = "supermarket.auth"
@@ -128,7 +124,7 @@ class PasswordResetRequested(Event):
 
 
 class ProductFacts(Event):
-    """What the catalogue events tell of a product."""
+    """The fields of catalogue events that describe a product."""
 
     SOURCE = "supermarket.product"
     product_id: str
@@ -138,7 +134,7 @@ class ProductFacts(Event):
     stock: int
     category: str | None = None
     revision: int = Field(
-        ge=1, description="grows with every change; the highest one is the present"
+        ge=1, description="grows with every change; the highest revision is the current one"
     )
     low_stock_threshold: int | None = None
     stock_revision: int = Field(
@@ -155,7 +151,7 @@ class ProductUpdated(ProductFacts):
 
 
 class ProductDeleted(Event):
-    """A product was taken off sale for good."""
+    """A product was deleted."""
 
     SOURCE = "supermarket.product"
     product_id: str
@@ -164,7 +160,7 @@ class ProductDeleted(Event):
 
 
 class StockRanLow(Event):
-    """A product's stock has just come down to its seller's threshold, or below it."""
+    """The stock of a product fell to its seller's threshold or below it."""
 
     SOURCE = "supermarket.product"
     product_id: str
@@ -176,7 +172,7 @@ class StockRanLow(Event):
 
 
 class StockMoved(Event):
-    """The stock of a product that was low has changed: it still is low, or it no longer is."""
+    """The stock of a product changed that was at or below its threshold before."""
 
     SOURCE = "supermarket.product"
     product_id: str
@@ -197,7 +193,7 @@ class CartLine(ContractModel):
 
 
 class CartAbandoned(Event):
-    """A customer has left things in the cart for a day; told once until the cart is emptied."""
+    """A cart with items was not changed for a day; emitted once until the cart is emptied."""
 
     SOURCE = "supermarket.cart"
     user_id: str
@@ -221,7 +217,7 @@ class OrderPlaced(Event):
 
 
 class OrderConfirmed(Event):
-    """The order's payment is known to be complete."""
+    """The payment of the order was completed."""
 
     SOURCE = "supermarket.order"
     order_id: str
@@ -233,7 +229,7 @@ class OrderConfirmed(Event):
 
 
 class OrderCancelled(Event):
-    """The order was cancelled; its stock went back in the same transaction."""
+    """The order was cancelled; the same transaction released its stock."""
 
     SOURCE = "supermarket.order"
     order_id: str
@@ -247,7 +243,7 @@ class OrderCancelled(Event):
 
 
 class OrderAddressChanged(Event):
-    """The shipping address was edited while that was allowed."""
+    """The shipping address of the order was changed."""
 
     SOURCE = "supermarket.order"
     order_id: str
@@ -257,7 +253,7 @@ class OrderAddressChanged(Event):
 
 
 class OrderShipped(Event):
-    """Everything in the order is on its way to the customer."""
+    """All items of the order were handed to the carrier."""
 
     SOURCE = "supermarket.order"
     order_id: str
@@ -269,7 +265,7 @@ class OrderShipped(Event):
 
 
 class OrderDelivered(Event):
-    """The order has reached its customer."""
+    """The order was delivered to its customer."""
 
     SOURCE = "supermarket.order"
     order_id: str
@@ -292,8 +288,8 @@ class PaymentInitiated(Event):
 
 
 class PaymentCompleted(Event):
-    """The money was captured, and Razorpay's own record says so. It `goes_back` if its order was
-    gone by then.
+    """Razorpay confirmed that the payment was captured. It `goes_back` (is refunded) if its order
+    was cancelled before.
     """
 
     SOURCE = "supermarket.payment"
@@ -319,10 +315,9 @@ class PaymentFailed(Event):
 
 
 class PaymentRefunded(Event):
-    """Money went back to the customer, and Razorpay's own record says so. `amount` is what this one
-    refund gave back; `fully` tells whether nothing of the payment is left. A `surplus` was paid
-    once too often and bought nothing: its return leaves the payment, its order and all sales as
-    they are.
+    """Razorpay confirmed a refund. `amount` is the amount of this refund; `fully` is true when
+    nothing of the payment is left. A `surplus` is a duplicate payment: its refund does not change
+    the payment, its order or any sale.
     """
 
     SOURCE = "supermarket.payment"
@@ -338,9 +333,8 @@ class PaymentRefunded(Event):
 
 
 class PaymentRefundProgressed(Event):
-    """A refund was asked for, was made, or came to nothing. Of the money that paid for the order,
-    `refunded` is back with the customer and `returning` is on its way by now; of several, the
-    highest `revision` tells the newest.
+    """A refund was requested, was processed or failed. Of the order's payment, `refunded` has been
+    refunded and `returning` is pending; the event with the highest `revision` is the latest.
     """
 
     SOURCE = "supermarket.payment"
@@ -353,7 +347,7 @@ class PaymentRefundProgressed(Event):
 
 
 class SalesOfDay(ContractModel):
-    """What one day brought; `revenue` has an amount per currency that had sales."""
+    """The sales of one day; `revenue` has an amount per currency with sales."""
 
     day: date
     units: int
@@ -361,7 +355,7 @@ class SalesOfDay(ContractModel):
 
 
 class SalesOfProduct(ContractModel):
-    """What one product brought in a period."""
+    """The sales of one product in a period."""
 
     product_id: str
     title: str
@@ -370,7 +364,7 @@ class SalesOfProduct(ContractModel):
 
 
 class LowStock(ContractModel):
-    """A product that will soon be sold out."""
+    """A product with low stock."""
 
     product_id: str
     title: str
@@ -378,8 +372,8 @@ class LowStock(ContractModel):
 
 
 class SalesReportReady(Event):
-    """A seller's week is over (Monday to Sunday, UTC), and these are its numbers. Money is net of
-    refunds and told per currency.
+    """The figures of a seller's past week (Monday to Sunday, UTC). Amounts are net of refunds, one
+    per currency.
     """
 
     SOURCE = "supermarket.seller_dashboard"
@@ -398,8 +392,8 @@ class SalesReportReady(Event):
 
 
 class PaymentDriftFound(Event):
-    """The shop and Razorpay tell different things about the subject (a payment of the shop's, or an
-    order, payment or refund of Razorpay's), and no machine can mend it.
+    """The records of the shop and of Razorpay differ on the subject (a payment of the shop, or an
+    order, payment or refund at Razorpay), and the difference needs manual action.
     """
 
     SOURCE = "supermarket.payment"

@@ -1,6 +1,4 @@
-"""Cursors of lists: where the next page begins, signed so that nobody can make up a place to
-read from.
-"""
+"""Cursors of lists: the position of the next page, signed so that clients cannot forge positions."""
 
 import base64
 import hmac
@@ -17,17 +15,20 @@ type Position = dict[str, Any]
 
 
 class Cursors:
-    """Seals and opens cursors with the active key of the platform's key ring.
+    """Encodes and decodes cursors, signed with the active key of a key ring.
 
-    `purpose` names the list (route and filters, say) and whose it is: a cursor of one list or
-    person is no good for another.
+        cursors = Cursors(signing_keys)
+        cursor = cursors.encode({"after": "01J…"}, "GET /api/orders/me u1")
+        cursors.decode(cursor, "GET /api/orders/me u1")  # {"after": "01J…"}
+
+    `purpose` names the list and its owner: a cursor is valid only for the purpose it was made for.
     """
 
     def __init__(self, keys: Callable[[], Mapping[str, str]]) -> None:
         self._keys = keys
 
-    def seal(self, position: Position | None, purpose: str) -> str | None:
-        """The cursor for a position; None, for the last page, stays None."""
+    def encode(self, position: Position | None, purpose: str) -> str | None:
+        """Return the cursor of a position; None for None, the position after the last page."""
         if position is None:
             return None
         text = json.dumps(position, separators=(",", ":"), sort_keys=True).encode()
@@ -35,9 +36,9 @@ class Cursors:
         signature = _signature(ring[ring["active"]], purpose, text)
         return _encoded(signature + text)
 
-    def open(self, cursor: str | None, purpose: str) -> Position | None:
-        """The position in a cursor; Invalid when it was tampered with or belongs to another
-        list.
+    def decode(self, cursor: str | None, purpose: str) -> Position | None:
+        """Return the position of a cursor. Raises Invalid when it was tampered with or was made for
+        another purpose.
         """
         if cursor is None:
             return None
@@ -45,14 +46,14 @@ class Cursors:
         signature, text = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
         if not self._is_genuine(signature, text, purpose):
             raise Invalid(
-                "The cursor is not valid", (FieldError("cursor", "not a cursor of this list"),)
+                "The cursor is not valid", (FieldError("cursor", "must be a cursor of this list"),)
             )
         position: Position = json.loads(text)
         return position
 
     def _is_genuine(self, signature: bytes, text: bytes, purpose: str) -> bool:
         ring = self._keys()
-        # every key of the ring, so that a rotation does not break a list somebody is paging through
+        # every key of the ring: a key rotation must not break lists that clients are paging through
         candidates = [
             _signature(key, purpose, text) for name, key in ring.items() if name != "active"
         ]
@@ -64,7 +65,7 @@ def _encoded(raw: bytes) -> str:
 
 
 def _decoded(cursor: str) -> bytes:
-    """Nothing, unless the cursor is spelt exactly as `_encoded` does: base64 has other ways."""
+    """Decode a cursor; empty unless its spelling is canonical, since base64 allows several."""
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     except ValueError:
@@ -73,6 +74,6 @@ def _decoded(cursor: str) -> bytes:
 
 
 def _signature(key: str, purpose: str, text: bytes) -> bytes:
-    # a digest of the purpose has a fixed length, so that nothing of it can pass for the text
+    # the digest has a fixed length, so that no part of the purpose can pass for the text
     message = b"cursor\0" + sha256(purpose.encode()).digest() + text
     return hmac.new(key.encode(), message, sha256).digest()[:SIGNATURE_BYTES]

@@ -1,6 +1,4 @@
-"""Idempotency keys: a request that comes again gets the first one's result, whoever's fault the
-repeat was.
-"""
+"""Idempotency keys: a repeated request gets the result of the first one."""
 
 import json
 import re
@@ -13,7 +11,7 @@ from supermarket.errors import Conflict, FieldError, Invalid
 from supermarket.request import Request
 from supermarket.transaction import Transaction
 
-REMEMBERED_FOR = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 
 HEADER = "idempotency-key"
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
@@ -22,20 +20,20 @@ REUSED = "This Idempotency-Key was used before with another request body"
 
 
 class KeyInUse(Conflict):
-    """The same key was used at the same moment by another request, which won."""
+    """Another request with the same key was committed first."""
 
     code = "KEY_IN_USE"
 
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """A caller's key for one use case, and the fingerprint of the body it came with."""
+    """A caller's key for one use case, with the fingerprint of the request body."""
 
     scope: str
     fingerprint: str
 
     def about(self, subject: str) -> Self:
-        """The same key, with what its request is about besides its body: what its path names."""
+        """Return the key with a fingerprint that covers `subject`, too, such as a path parameter."""
         both = f"{subject}#{self.fingerprint}"
         return type(self)(self.scope, sha256(both.encode()).hexdigest())
 
@@ -45,7 +43,7 @@ class IdempotencyKey:
 
     @classmethod
     def from_request(cls, request: Request, use_case: str, user_id: str) -> Self | None:
-        """The key a request came with; None when it has none, Invalid when it is malformed."""
+        """Return the key of a request, or None. Raises Invalid when it is malformed."""
         key = request.headers.get(HEADER)
         if key is None:
             return None
@@ -56,7 +54,7 @@ class IdempotencyKey:
 
 
 def _canonical(body: bytes) -> bytes:
-    """The same for bodies that mean the same: a client may serialise anew when it tries again."""
+    """Return equal bytes for equal JSON: a client may serialise its body differently on a retry."""
     try:
         return json.dumps(json.loads(body), sort_keys=True).encode()
     except (ValueError, RecursionError):
@@ -64,12 +62,12 @@ def _canonical(body: bytes) -> bytes:
 
 
 class IdempotencyKeys(Protocol):
-    """Remembers, for a day, what each key led to."""
+    """Stores the result of each key for 24 hours."""
 
-    def result_of(self, key: IdempotencyKey) -> str | None:
-        """The id of what the key led to, or None; RuleViolated when the body was another one."""
+    def find_result(self, key: IdempotencyKey) -> str | None:
+        """Return the id of the key's result, or None. Raises RuleViolated for another body."""
 
-    def remember(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
-        """Tie the key to its result in the very transaction that makes it; refused with
-        KeyInUse.
+    def save_result(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
+        """Store the key with its result in the transaction that creates the result. The commit
+        raises KeyInUse when the key is in use.
         """

@@ -1,4 +1,4 @@
-"""The scheduled edge: a job becomes one Lambda that runs for a day and reports what it counted."""
+"""The scheduled edge: a job becomes one Lambda, which reports what it counted as metrics."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ type Counts = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a job. `day` (UTC) is the one it was started for by hand; None by the clock."""
+    """One run of a job. `day` (UTC) is the day that an operator asked for; None on schedule."""
 
     now: datetime
     day: date | None
@@ -21,14 +21,14 @@ class Run:
 
     @property
     def until(self) -> datetime:
-        """What has happened before this moment is its business: now, or the end of its day."""
+        """The end of the time that the run covers: now, or the end of `day`."""
         if self.day is None:
             return self.now
         return min(self.now, datetime.combine(self.day + timedelta(days=1), time(), UTC))
 
     @property
     def today(self) -> date:
-        """The day it runs on, or as if on."""
+        """The day of the run: `day`, or the present one."""
         return self.day or self.now.date()
 
 
@@ -38,8 +38,8 @@ class Job:
     @job(spare_seconds=30)
     def purge_something(run: Run) -> Counts: ...
 
-    Its event is the schedule's, or `{"date": "2026-11-22"}`. `run.has_time()` says whether another
-    page of work, which takes at most `spare_seconds`, ends before the Lambda does.
+    The event is the schedule's, or `{"date": "2026-11-22"}`. `run.has_time()` returns whether
+    another page of work, which takes at most `spare_seconds`, ends before the Lambda times out.
     """
 
     def __init__(self, work: Callable[[Run], Counts], spare_seconds: int) -> None:
@@ -65,6 +65,6 @@ def job(spare_seconds: int) -> Callable[[Callable[[Run], Counts]], Job]:
 
 
 def _day(event: Mapping[str, Any]) -> date | None:
-    """The day that was asked for; ValueError when it is none."""
+    """Return the day in the event. Raises ValueError when it is no date."""
     asked = event.get("date")
     return None if asked is None else date.fromisoformat(asked)

@@ -1,4 +1,4 @@
-"""Money as an integer number of minor units, so that no sum is ever rounded by accident."""
+"""Money as integers of minor units (paise, cents), which sums never round."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Currency(StrEnum):
 
 
 class CurrencyMismatch(ValueError):
-    """Two currencies met in one sum: a defect, or an order that must be refused."""
+    """Amounts of two currencies were added or subtracted."""
 
 
 @dataclass(frozen=True, order=False)
@@ -30,8 +30,8 @@ class Money:
 
     @classmethod
     def of(cls, amount: Decimal, currency: Currency) -> Money:
-        """From a decimal amount; ValueError when it has more than two decimal places."""
-        # a ratio, because decimal arithmetic would round what has more than 28 digits
+        """Convert a decimal amount. Raises ValueError when it has more than two decimal places."""
+        # a ratio, because decimal arithmetic rounds to 28 digits
         numerator, denominator = amount.as_integer_ratio()
         minor, rest = divmod(numerator * MINOR_UNITS_PER_UNIT, denominator)
         if rest:
@@ -44,12 +44,12 @@ class Money:
 
     @classmethod
     def total(cls, amounts: Iterable[Money], currency: Currency) -> Money:
-        """Sum of amounts that must all be of `currency`; zero when there are none."""
+        """Add amounts of one currency; zero when there are none. Raises CurrencyMismatch."""
         return sum(amounts, cls.zero(currency))
 
     @property
     def amount(self) -> Decimal:
-        """In whole units, for views."""
+        """The amount in units, for views: 499.5."""
         return Decimal(self.minor) / MINOR_UNITS_PER_UNIT
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Money:
         return Money(self.minor * factor, self.currency)
 
     def percent(self, rate: Decimal) -> Money:
-        """`rate` percent of this, rounded half up to a whole minor unit."""
+        """Return `rate` percent of this, rounded half up to a minor unit."""
         share = Decimal(self.minor) * rate / 100
         return Money(int(share.quantize(Decimal(1), rounding="ROUND_HALF_UP")), self.currency)
 

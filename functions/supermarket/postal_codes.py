@@ -1,4 +1,4 @@
-"""What a postal code looks like: strict for countries whose rule is known, lenient for others."""
+"""Forms of postal codes: strict for countries with a known rule, lenient for others."""
 
 import re
 
@@ -21,6 +21,6 @@ COUNTRY_CODES = {
 
 
 def is_postal_code(text: str, country: str) -> bool:
-    """Whether `text` can be a postal code of `country`, given by its name or its ISO code."""
+    """Return whether `text` has the form of a postal code of `country` (name or ISO code)."""
     code = COUNTRY_CODES.get(country.strip().casefold(), "")
     return POSTAL_CODE_OF.get(code, LENIENT).fullmatch(text) is not None

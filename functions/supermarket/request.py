@@ -12,7 +12,7 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 
 @dataclass(frozen=True)
 class Request:
-    """`headers` have lower-case names; `body` is the bytes as they came."""
+    """`headers` have lower-case names; `body` is the bytes as received."""
 
     id: str
     method: str
@@ -34,14 +34,14 @@ class Request:
             path_parameters=event.get("pathParameters") or {},
             query=event.get("queryStringParameters") or {},
             headers=headers,
-            # most gateways give a list of cookies, some leave the header as it came
+            # API Gateway sends a list of cookies, other gateways the header
             cookies=_cookies(event.get("cookies") or headers.get("cookie", "").split(";")),
             body=_body(event),
         )
 
     @classmethod
     def from_handshake(cls, event: Mapping[str, Any]) -> Self:
-        """The request that opens a WebSocket, as a Lambda gets it from a WebSocket API."""
+        """Return the request that opens a WebSocket, as a Lambda gets it from a WebSocket API."""
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         return cls(
             id=event["requestContext"]["requestId"],
@@ -56,7 +56,7 @@ class Request:
 
     @property
     def content_type(self) -> str:
-        """The media type alone, in lower case; empty when none was sent."""
+        """The media type in lower case, without parameters; empty when none was sent."""
         return self.headers.get("content-type", "").split(";")[0].strip().lower()
 
     @property
@@ -81,6 +81,6 @@ def _cookies(headers: list[str]) -> dict[str, str]:
         try:
             jar = SimpleCookie(header)
         except CookieError:
-            continue  # somebody else's malformed cookie is no reason to refuse a request
+            continue  # a malformed cookie of another site on the domain must not fail the request
         cookies.update({name: morsel.value for name, morsel in jar.items()})
     return cookies

@@ -1,6 +1,4 @@
-"""Base classes of request bodies, queries and response views: camelCase outside, strict, nothing
-unknown.
-"""
+"""Base classes of request bodies, queries and views: camelCase outside, strict, no unknown fields."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +14,7 @@ type Timestamp = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 
 
 class Body(BaseModel):
-    """A JSON request body: exact types, no unknown fields, surrounding blanks trimmed."""
+    """A JSON request body: exact types, no unknown fields, surrounding white space removed."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -28,26 +26,26 @@ class Body(BaseModel):
 
 
 class Query(BaseModel):
-    """A query string: text is converted; parameters that a route does not know are ignored."""
+    """A query string: text is converted; unknown parameters are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True)
 
 
 class Page(Query):
-    """Every list's paging parameters."""
+    """The paging parameters of every list."""
 
     limit: int = Field(default=20, ge=1, le=100)
     cursor: str | None = Field(default=None, max_length=2048)
 
 
 class View(BaseModel):
-    """What a client gets to see; a plain, explicit copy of the model, never the model itself."""
+    """What a client receives: an explicit copy of the model, never the model itself."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True)
 
 
 class Message(View):
-    """An answer that has nothing to show but its message."""
+    """A response that holds only a message."""
 
     message: str
 

@@ -1,6 +1,4 @@
-"""Sessions: everything a person is signed in with, looked up at every signed-in request, so that
-a logout is final at once.
-"""
+"""Sessions, checked at every signed-in request, so that a logout takes effect at once."""
 
 from datetime import timedelta
 from typing import Protocol
@@ -12,20 +10,20 @@ MAX_SESSIONS = 100
 
 
 class Sessions(Protocol):
-    """Who is signed in right now."""
+    """Stores the open sessions of each person."""
 
     def open(self, session_id: str, user_id: str) -> None:
-        """Begin a session, whose id was made for it just now.
+        """Open a session with a new id.
 
-        It ends by itself after `SESSION_LIFETIME`, and makes the oldest one end when the person
-        has more than `MAX_SESSIONS`.
+        It expires after `SESSION_LIFETIME`. The oldest session ends when the person has more than
+        `MAX_SESSIONS`.
         """
 
     def is_open(self, session_id: str, user_id: str) -> bool:
-        """Whether this session of this user has neither been ended nor run out."""
+        """Return whether the session was neither ended nor has expired."""
 
     def end(self, session_id: str, user_id: str) -> None:
-        """End a session for good; ending one that is not there is no error."""
+        """End a session; an unknown session is no error."""
 
     def end_all(self, user_id: str, transaction: Transaction) -> None:
         """End all sessions of the user if the transaction commits."""

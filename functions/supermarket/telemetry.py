@@ -1,13 +1,11 @@
-"""One logger, one set of metrics, and the ids that tie a request to the events and mails it
-causes.
-"""
+"""The logger, the metrics, and the ids that connect a request with its events and mails."""
 
 from contextvars import ContextVar
 
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-logger = Logger(use_rfc3339=True)  # Lambda takes a line's level only beside such a time
+logger = Logger(use_rfc3339=True)  # Lambda reads the level of a line only if it has such a time
 metrics = Metrics(namespace="Supermarket")
 
 _correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
@@ -15,10 +13,10 @@ _causation_id: ContextVar[str | None] = ContextVar("causation_id", default=None)
 
 
 def begin(correlation_id: str, causation_id: str | None = None, **keys: object) -> None:
-    """Start a unit of work: from here on logs and events carry its ids.
+    """Start a unit of work: later log lines and events carry its ids.
 
-    `correlation_id` is the id of the request that began it all, `causation_id` the event that led
-    here.
+    `correlation_id` is the id of the first request of the chain, `causation_id` the id of the event
+    that is being handled.
     """
     _correlation_id.set(correlation_id)
     _causation_id.set(causation_id)
@@ -35,13 +33,13 @@ def causation_id() -> str | None:
 
 
 def measure(name: str, value: float, unit: MetricUnit) -> None:
-    """Write a metric that has no dimensions out at once."""
+    """Write a metric without dimensions at once."""
     metrics.add_metric(name=name, unit=unit, value=value)
     metrics.flush_metrics()
 
 
 def count(name: str, value: int = 1, **dimensions: str) -> None:
-    """Add to a metric and write it out at once, with its own dimensions (CloudWatch EMF)."""
+    """Write a count with its dimensions at once (CloudWatch embedded metric format)."""
     for dimension, text in dimensions.items():
         metrics.add_dimension(name=dimension, value=text)
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

@@ -1,6 +1,4 @@
-"""Access tokens: short-lived JWTs, signed with a named key of a key ring, so that keys can
-rotate.
-"""
+"""Access tokens: short-lived JWTs, signed with a named key of a key ring, which can rotate."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -17,7 +15,7 @@ LIFETIME = timedelta(minutes=15)
 AUDIENCE = "supermarket-api"
 CLAIMS = ["exp", "iat", "iss", "aud", "sub", "sid", "role", "email", "given_name"]
 
-NOT_SIGNED_IN = "You are not signed in, or no longer"
+NOT_SIGNED_IN = "You are not signed in"
 
 type KeyRing = Callable[[], Mapping[str, str]]
 
@@ -35,7 +33,7 @@ class AccessTokens:
         self._clock = clock
 
     def issue(self, caller: Caller) -> str:
-        """A token that proves to be `caller` for `LIFETIME`."""
+        """Return a token that identifies `caller` for `LIFETIME`."""
         ring = self._keys()
         now = self._clock()
         claims = {
@@ -53,11 +51,11 @@ class AccessTokens:
         return jwt.encode(claims, ring[key_id], ALGORITHM, headers={"kid": key_id})
 
     def verify(self, token: str) -> Caller:
-        """Whose token this is; Unauthenticated when it is not genuine, not ours or out of date."""
+        """Return the caller of a token. Raises Unauthenticated when it is forged or has expired."""
         return self._caller(token, self._clock().timestamp())
 
     def verify_allowing_expired(self, token: str) -> Caller:
-        """Whose token this is or was; Unauthenticated when it is not genuine or not ours."""
+        """Return the caller of a token, also an expired one. Raises Unauthenticated if forged."""
         return self._caller(token, now=0)
 
     def _caller(self, token: str, now: float) -> Caller:
@@ -77,16 +75,16 @@ class AccessTokens:
         ring = self._keys()
         key_id = jwt.get_unverified_header(token).get("kid")
         if not isinstance(key_id, str) or key_id == "active" or key_id not in ring:
-            raise jwt.InvalidKeyError("signed with a key that is not in the ring")
+            raise jwt.InvalidKeyError("the key is not in the ring")
         claims: dict[str, Any] = jwt.decode(
             token,
             ring[key_id],
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=self._issuer,
-            # the clock is injected, so PyJWT's own look at the time is replaced below
+            # the clock is injected, so PyJWT's own check of the time is replaced below
             options={"require": CLAIMS, "verify_exp": False, "verify_iat": False},
         )
         if claims["exp"] <= now:
-            raise jwt.ExpiredSignatureError("out of date")
+            raise jwt.ExpiredSignatureError("expired")
         return claims

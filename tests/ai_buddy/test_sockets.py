@@ -706,7 +706,7 @@ def test_history_is_read_page_by_page_without_gap_or_repetition(
 def test_a_cursor_is_good_for_its_own_conversation_only(sockets: Sockets) -> None:
     client, other = sockets.connect(), sockets.connect()
     conversation = ask(client)["conversationId"]
-    cursor = cursors().seal({"olderThan": "x"}, f"ai-history:{other.caller.user_id}:None")
+    cursor = cursors().encode({"olderThan": "x"}, f"ai-history:{other.caller.user_id}:None")
 
     [told] = client.send(show_history, conversationId=conversation, cursor=cursor)
 

@@ -809,15 +809,15 @@ def test_money_for_an_order_that_is_alive_stays(shop: Shop) -> None:
 def test_a_twin_that_looked_for_the_key_too_early_gets_the_same_refund(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = shop.keys.result_of
+    look = shop.keys.find_result
     rival: list[Payment] = []
 
     def looked_too_early(key: IdempotencyKey) -> str | None:
-        monkeypatch.setattr(shop.keys, "result_of", look)
+        monkeypatch.setattr(shop.keys, "find_result", look)
         rival.append(shop.refund(None, KEY))
         return None
 
-    monkeypatch.setattr(shop.keys, "result_of", looked_too_early)
+    monkeypatch.setattr(shop.keys, "find_result", looked_too_early)
     _, refund = shop.service.refund(shop.kept.id, None, shop.admin, KEY)
 
     assert [refund.id for refund in rival[0].refunds] == [refund.id]

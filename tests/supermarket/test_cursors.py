@@ -22,14 +22,14 @@ POSITIONS = st.dictionaries(
 
 
 def sealed(position: dict[str, Any], purpose: str = "list") -> str:
-    cursor = CURSORS.seal(position, purpose)
+    cursor = CURSORS.encode(position, purpose)
     assert cursor is not None
     return cursor
 
 
 @given(POSITIONS, st.text(max_size=30))
 def test_a_cursor_opens_to_what_was_sealed(position: dict[str, Any], purpose: str) -> None:
-    assert CURSORS.open(sealed(position, purpose), purpose) == position
+    assert CURSORS.decode(sealed(position, purpose), purpose) == position
 
 
 @given(POSITIONS)
@@ -46,7 +46,7 @@ def test_a_cursor_with_any_one_character_changed_is_refused(
     character = data.draw(st.sampled_from(ALPHABET))
     assume(character != cursor[place])
     with pytest.raises(Invalid) as refused:
-        CURSORS.open(cursor[:place] + character + cursor[place + 1 :], "list")
+        CURSORS.decode(cursor[:place] + character + cursor[place + 1 :], "list")
     assert [error.field for error in refused.value.errors] == ["cursor"]
 
 
@@ -59,20 +59,20 @@ def test_a_cursor_that_was_cut_or_extended_is_refused(
     extended = cursor + data.draw(st.text(ALPHABET, min_size=1, max_size=5))
     for tampered in (cut, extended):
         with pytest.raises(Invalid):
-            CURSORS.open(tampered, "list")
+            CURSORS.decode(tampered, "list")
 
 
 @given(st.text(max_size=60))
 def test_made_up_text_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
-        CURSORS.open(text, "list")
+        CURSORS.decode(text, "list")
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_a_cursor_of_one_list_does_not_open_another(purpose: str, other: str) -> None:
     assume(purpose != other)
     with pytest.raises(Invalid):
-        CURSORS.open(sealed({"a": 1}, purpose), other)
+        CURSORS.decode(sealed({"a": 1}, purpose), other)
 
 
 def test_a_purpose_cannot_be_stretched_into_the_position() -> None:
@@ -80,25 +80,25 @@ def test_a_purpose_cannot_be_stretched_into_the_position() -> None:
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     stretched = raw[:16] + b'{"evil":1}\0' + json.dumps({"a": 1}, separators=(",", ":")).encode()
     with pytest.raises(Invalid):
-        CURSORS.open(base64.urlsafe_b64encode(stretched).decode().rstrip("="), "list")
+        CURSORS.decode(base64.urlsafe_b64encode(stretched).decode().rstrip("="), "list")
 
 
 def test_a_cursor_that_was_sealed_with_an_older_key_still_opens() -> None:
-    older = Cursors(lambda: {**KEYS, "active": "k1"}).seal({"a": 1}, "list")
-    assert CURSORS.open(older, "list") == {"a": 1}
+    older = Cursors(lambda: {**KEYS, "active": "k1"}).encode({"a": 1}, "list")
+    assert CURSORS.decode(older, "list") == {"a": 1}
 
 
 def test_a_cursor_of_a_foreign_key_is_refused() -> None:
     with pytest.raises(Invalid):
-        CURSORS.open(Cursors(lambda: OTHER_KEYS).seal({"a": 1}, "list"), "list")
+        CURSORS.decode(Cursors(lambda: OTHER_KEYS).encode({"a": 1}, "list"), "list")
 
 
 def test_the_name_of_the_active_key_is_no_key() -> None:
-    forged = Cursors(lambda: {"active": "k", "k": KEYS["active"]}).seal({"a": 1}, "list")
+    forged = Cursors(lambda: {"active": "k", "k": KEYS["active"]}).encode({"a": 1}, "list")
     with pytest.raises(Invalid):
-        CURSORS.open(forged, "list")
+        CURSORS.decode(forged, "list")
 
 
 def test_the_last_page_has_no_cursor_and_the_first_needs_none() -> None:
-    assert CURSORS.seal(None, "list") is None
-    assert CURSORS.open(None, "list") is None
+    assert CURSORS.encode(None, "list") is None
+    assert CURSORS.decode(None, "list") is None

@@ -10,7 +10,7 @@ from conftest import FrozenClock
 from supermarket.dynamo.idempotency import DynamoIdempotencyKeys
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Invalid, RuleViolated
-from supermarket.idempotency import REMEMBERED_FOR, IdempotencyKey, IdempotencyKeys, KeyInUse
+from supermarket.idempotency import RETENTION, IdempotencyKey, IdempotencyKeys, KeyInUse
 from supermarket.request import Request
 from supermarket.transaction import Transaction
 from support.in_memory import InMemoryIdempotencyKeys, InMemoryOutbox
@@ -23,9 +23,9 @@ class Store:
     keys: IdempotencyKeys
     begin: Callable[[], Transaction]
 
-    def remember(self, key: IdempotencyKey, result_id: str) -> None:
+    def save_result(self, key: IdempotencyKey, result_id: str) -> None:
         transaction = self.begin()
-        self.keys.remember(key, result_id, transaction)
+        self.keys.save_result(key, result_id, transaction)
         transaction.commit()
 
 
@@ -38,35 +38,35 @@ def store(request: pytest.FixtureRequest, clock: FrozenClock) -> Store:
 
 
 def test_a_key_leads_to_its_result(store: Store) -> None:
-    assert store.keys.result_of(KEY) is None
-    store.remember(KEY, "o1")
-    assert store.keys.result_of(KEY) == "o1"
+    assert store.keys.find_result(KEY) is None
+    store.save_result(KEY, "o1")
+    assert store.keys.find_result(KEY) == "o1"
 
 
 def test_a_key_is_taken_only_when_its_transaction_commits(store: Store) -> None:
-    store.keys.remember(KEY, "o1", store.begin())
-    assert store.keys.result_of(KEY) is None
+    store.keys.save_result(KEY, "o1", store.begin())
+    assert store.keys.find_result(KEY) is None
 
 
 def test_a_key_with_another_body_is_against_the_rules(store: Store) -> None:
-    store.remember(KEY, "o1")
+    store.save_result(KEY, "o1")
     with pytest.raises(RuleViolated):
-        store.keys.result_of(IdempotencyKey.of("place", "u1", "key-1", b'{"a":1}'))
+        store.keys.find_result(IdempotencyKey.of("place", "u1", "key-1", b'{"a":1}'))
 
 
 def test_a_key_that_was_used_for_something_else_is_against_the_rules(store: Store) -> None:
-    store.remember(KEY.about("o1"), "p1")
-    assert store.keys.result_of(KEY.about("o1")) == "p1"
+    store.save_result(KEY.about("o1"), "p1")
+    assert store.keys.find_result(KEY.about("o1")) == "p1"
     for other in (KEY, KEY.about("o2")):
         with pytest.raises(RuleViolated):
-            store.keys.result_of(other)
+            store.keys.find_result(other)
 
 
 def test_of_two_uses_at_once_one_wins(store: Store) -> None:
-    store.remember(KEY, "o1")
+    store.save_result(KEY, "o1")
     with pytest.raises(KeyInUse):
-        store.remember(KEY, "o2")
-    assert store.keys.result_of(KEY) == "o1"
+        store.save_result(KEY, "o2")
+    assert store.keys.find_result(KEY) == "o1"
 
 
 @pytest.mark.parametrize(
@@ -78,22 +78,22 @@ def test_of_two_uses_at_once_one_wins(store: Store) -> None:
     ],
 )
 def test_a_key_is_its_users_and_its_use_cases_own(store: Store, other: IdempotencyKey) -> None:
-    store.remember(KEY, "o1")
-    assert store.keys.result_of(other) is None
-    store.remember(other, "o2")
-    assert store.keys.result_of(other) == "o2"
+    store.save_result(KEY, "o1")
+    assert store.keys.find_result(other) is None
+    store.save_result(other, "o2")
+    assert store.keys.find_result(other) == "o2"
 
 
 def test_a_key_is_forgotten_after_a_day_and_may_be_used_anew(
     store: Store, clock: FrozenClock
 ) -> None:
-    store.remember(KEY, "o1")
-    clock.advance(REMEMBERED_FOR - timedelta(seconds=1))
-    assert store.keys.result_of(KEY) == "o1"
+    store.save_result(KEY, "o1")
+    clock.advance(RETENTION - timedelta(seconds=1))
+    assert store.keys.find_result(KEY) == "o1"
     clock.advance(timedelta(seconds=1))
-    assert store.keys.result_of(KEY) is None
-    store.remember(KEY, "o2")
-    assert store.keys.result_of(KEY) == "o2"
+    assert store.keys.find_result(KEY) is None
+    store.save_result(KEY, "o2")
+    assert store.keys.find_result(KEY) == "o2"
 
 
 def a_request(headers: dict[str, str], body: bytes = b"{}") -> Request:

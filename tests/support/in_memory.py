@@ -12,7 +12,7 @@ from supermarket.audit import Facts
 from supermarket.clock import Clock
 from supermarket.contracts import Event
 from supermarket.errors import DomainError, RuleViolated, Unauthenticated
-from supermarket.idempotency import REMEMBERED_FOR, REUSED, IdempotencyKey, KeyInUse
+from supermarket.idempotency import RETENTION, REUSED, IdempotencyKey, KeyInUse
 from supermarket.sessions import MAX_SESSIONS, SESSION_LIFETIME
 from supermarket.transaction import Transaction
 
@@ -114,7 +114,7 @@ class InMemoryIdempotencyKeys:
         self._clock = clock
         self._known: dict[str, tuple[str, str, float]] = {}
 
-    def result_of(self, key: IdempotencyKey) -> str | None:
+    def find_result(self, key: IdempotencyKey) -> str | None:
         if not self._is_known(key):
             return None
         fingerprint, result_id, _ = self._known[key.scope]
@@ -122,12 +122,12 @@ class InMemoryIdempotencyKeys:
             raise RuleViolated(REUSED)
         return result_id
 
-    def remember(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
-        ends = (self._clock() + REMEMBERED_FOR).timestamp()
+    def save_result(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
+        ends = (self._clock() + RETENTION).timestamp()
         in_memory(transaction).add(
             lambda: not self._is_known(key),
             lambda: self._known.update({key.scope: (key.fingerprint, result_id, ends)}),
-            on_conflict=KeyInUse("This request is being handled"),
+            on_conflict=KeyInUse("The key is in use"),
         )
 
     def _is_known(self, key: IdempotencyKey) -> bool:

@@ -193,7 +193,7 @@ class ShopDesk:
     def set_stock(self, caller: Caller, product_id: str, stock: int, key: str) -> ports.Product:
         body = {"product": product_id, "stock": stock}
         own = _idempotency_key("confirm_stock", caller, key, body)
-        if self._keys.result_of(own) is None:
+        if self._keys.find_result(own) is None:
             change = products.StockChange(counted=stock)
             also = partial(self._keys.remember, own, product_id)
             # taken: the same decision, carried out at this very moment

@@ -1,3 +1,1 @@
-"""The kernel's ports on DynamoDB: rows, the transaction, the outbox, sessions and idempotency
-keys.
-"""
+"""The kernel's adapters for DynamoDB: rows, transaction, outbox, sessions, idempotency keys."""

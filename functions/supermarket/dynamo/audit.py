@@ -1,4 +1,4 @@
-"""The audit trail in DynamoDB. No function may update or delete its rows: see the policies."""
+"""The audit trail in DynamoDB. No policy allows a function to update or delete its rows."""
 
 from pynamodb.attributes import JSONAttribute, UnicodeAttribute
 
@@ -11,7 +11,7 @@ from supermarket.transaction import Transaction
 
 
 class AuditRow(Row):
-    """One action, under its subject at `<time>#<id>`."""
+    """One action; the sort key is `<time>#<id>`."""
 
     Meta = table("audit")
 
@@ -52,5 +52,5 @@ class DynamoAuditTrail:
             correlation_id=telemetry.correlation_id(),
             causation_id=telemetry.causation_id(),
         )
-        # a put could replace a row, so it must be new
+        # a put could replace a row, so the row must be new
         DynamoTransaction.of(transaction).put(row, AuditRow.pk.does_not_exist())

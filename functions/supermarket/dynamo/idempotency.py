@@ -6,12 +6,14 @@ from supermarket.clock import Clock
 from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import RuleViolated
-from supermarket.idempotency import REMEMBERED_FOR, REUSED, IdempotencyKey, KeyInUse
+from supermarket.idempotency import RETENTION, REUSED, IdempotencyKey, KeyInUse
 from supermarket.transaction import Transaction
+
+IN_USE = "A request with this Idempotency-Key is being processed. Try again."
 
 
 class IdempotencyRow(Row):
-    """A key that was used. DynamoDB removes it some time after `expires_at`."""
+    """A key that was used. DynamoDB deletes it some time after `expires_at`."""
 
     Meta = table("idempotency")
 
@@ -27,7 +29,7 @@ class DynamoIdempotencyKeys:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def result_of(self, key: IdempotencyKey) -> str | None:
+    def find_result(self, key: IdempotencyKey) -> str | None:
         try:
             row = IdempotencyRow.get(key.scope, consistent_read=True)
         except IdempotencyRow.DoesNotExist:
@@ -38,17 +40,21 @@ class DynamoIdempotencyKeys:
             raise RuleViolated(REUSED)
         return row.result_id
 
-    def remember(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
+    def save_result(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
         row = IdempotencyRow(
             key.scope,
             fingerprint=key.fingerprint,
             result_id=result_id,
-            expires_at=self._now() + int(REMEMBERED_FOR.total_seconds()),
+            expires_at=self._now() + int(RETENTION.total_seconds()),
         )
-        # TTL deletes late: a key that has run out is as good as gone
+        # TTL deletes late: an expired key counts as deleted
         free = IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= self._now())
         DynamoTransaction.of(transaction).put(
-            row, condition=free, on_conflict=KeyInUse("This request is being handled")
+            row,
+            condition=free,
+            on_conflict=KeyInUse(
+                "A request with this Idempotency-Key is being processed. Try again."
+            ),
         )
 
     def _now(self) -> int:

@@ -1,6 +1,4 @@
-"""The outbox: an event is a row written with the change it announces, until the relay has sent
-it.
-"""
+"""The outbox: an event is a row in the transaction of its change, until the relay has sent it."""
 
 from typing import Self
 
@@ -13,8 +11,8 @@ from supermarket.dynamo.rows import Row, table
 
 
 class OutboxRow(Row):
-    """One event that has not been sent yet; the relay deletes it once EventBridge has it. Versions
-    of one fact, which share its id, are rows of their own.
+    """One event to send; the relay deletes the row once EventBridge has accepted the event.
+    Versions of one event share its id and are separate rows.
     """
 
     Meta = table("outbox")
@@ -27,8 +25,8 @@ class OutboxRow(Row):
 
     @classmethod
     def of(cls, event: Event, event_id: str | None = None) -> Self:
-        """The row for `event`, with a fresh id unless it has one, and the ids of the work it was
-        born in.
+        """Return the row of `event`, with a new id unless one is given and the ids of the current
+        unit of work.
         """
         metadata = Metadata(
             event_id=event_id or new_id(),

@@ -1,4 +1,4 @@
-"""Sessions in DynamoDB: one row per person, so that all sessions can end in one write."""
+"""Sessions in DynamoDB: one row per person, so that one write can end all sessions."""
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.exceptions import UpdateError
@@ -13,9 +13,9 @@ from supermarket.transaction import Transaction
 
 
 class SignInRow(Row):
-    """The open sessions of a person: their ids, which tell when they began.
+    """The ids of a person's open sessions; an id contains the time at which its session began.
 
-    DynamoDB removes it some time after `expires_at`, when the last of them has run out.
+    DynamoDB deletes the row some time after `expires_at`, when the last session has expired.
     """
 
     Meta = table("signin")
@@ -26,7 +26,7 @@ class SignInRow(Row):
 
 
 class DynamoSessions:
-    """`Sessions` in DynamoDB; one strongly consistent read per check."""
+    """`Sessions` in DynamoDB; a check is one strongly consistent read."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
