@@ -1,4 +1,4 @@
-"""The events between domains: one class per event, locked to its JSON Schema in `events/contracts`."""
+"""The events between domains: one class per event, locked to its schema in `events/contracts`."""
 
 import re
 from datetime import date, datetime
@@ -18,7 +18,7 @@ _NAME_AND_VERSION = re.compile(r"(\w+?)(?:V(\d+))?")
 
 
 class ContractModel(BaseModel):
-    """Immutable, camelCase on the wire; unknown fields are ignored, so that producers can add fields."""
+    """Immutable, camelCase on the wire; ignores unknown fields, so that producers can add some."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,

@@ -1,4 +1,4 @@
-"""Cursors of lists: the position of the next page, signed so that clients cannot forge positions."""
+"""Cursors of lists: the position of the next page, signed so that clients cannot forge one."""
 
 import base64
 import hmac

@@ -33,7 +33,7 @@ class IdempotencyKey:
     fingerprint: str
 
     def about(self, subject: str) -> Self:
-        """Return the key with a fingerprint that covers `subject`, too, such as a path parameter."""
+        """Return the key with a fingerprint that covers `subject`, such as a path parameter."""
         both = f"{subject}#{self.fingerprint}"
         return type(self)(self.scope, sha256(both.encode()).hexdigest())
 

@@ -1,4 +1,4 @@
-"""Base classes of request bodies, queries and views: camelCase outside, strict, no unknown fields."""
+"""Base classes of request bodies, queries and views: camelCase, strict, no unknown fields."""
 
 from datetime import datetime
 from decimal import Decimal
