@@ -195,7 +195,7 @@ class ShopDesk:
         own = _idempotency_key("confirm_stock", caller, key, body)
         if self._keys.find_result(own) is None:
             change = products.StockChange(counted=stock)
-            also = partial(self._keys.remember, own, product_id)
+            also = partial(self._keys.save_result, own, product_id)
             # taken: the same decision, carried out at this very moment
             with suppress(KeyInUse):
                 return _product(self._products.change_stock(product_id, change, caller, also))
