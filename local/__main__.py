@@ -18,7 +18,7 @@ from rich.table import Table
 from local.cloud import CloudUnavailable, Plan, local_cloud
 from local.console import console, error_console, step
 from local.emulator import REGION, ROOT, EmulatorFailed, root_client
-from local.links import page_links, program_addresses
+from local.links import printed_links
 from local.permissions import Evidence, unexplained
 from local.stack import STAGE, SamFailed
 
@@ -66,19 +66,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def announce(endpoints: dict[str, Any]) -> None:
-    """Print the tables of links, of addresses for programs, and of sample accounts."""
+    """Print the tables of links and of sample accounts."""
     links = Table(title="Links", title_justify="left", box=None, show_header=False)
-    addresses = Table(title="For programs", title_justify="left", box=None, show_header=False)
-    for name, link in page_links(endpoints["api"]).items():
+    for name, link in printed_links(endpoints).items():
         links.add_row(name, link)
-    for name, address in program_addresses(endpoints).items():
-        addresses.add_row(name, address)
     accounts = Table(
         "role", "email", "password", title="Sample accounts", title_justify="left", box=None
     )
     for account in endpoints["accounts"]:
         accounts.add_row(account["role"], account["email"], account["password"])
-    for table in (links, addresses, accounts):
+    for table in (links, accounts):
         console.print()
         console.print(table)
 

@@ -20,7 +20,7 @@ from local.console import step
 from local.emulator import REGION, ROOT, Emulator, free_port, running
 from local.emulator_gaps import create_archive, import_routes
 from local.fingerprint import fingerprint
-from local.links import page_links
+from local.links import api_links, page_links
 from local.locks import locked
 from local.snapshots import Label, Snapshots, move_ports, read_label, write_label
 from simulators import gemini, imagekit, razorpay
@@ -28,7 +28,7 @@ from simulators import gemini, imagekit, razorpay
 SNAPSHOTS = Snapshots(ROOT / ".local" / "snapshots")
 INGREDIENTS = (
     *("template.yaml", "functions", "layers", "local", "simulators", "sample"),
-    *("deployment/artefact.py", "requirements/emulator.txt"),
+    *("deployment", "requirements/emulator.txt"),
 )
 SENDER = "shop@supermarket.example"
 RAZORPAY = {
@@ -174,7 +174,7 @@ class _Cloud:
         app = front_door.create_app(
             stack.http_api(self.emulator),
             mounts,
-            page_links(self.address),
+            {**page_links(self.address), **api_links(self.address)},
             sockets=stack.socket_api(self.emulator),
         )
         self.stopping.enter_context(serving(app, self.plan.host, self.port))
