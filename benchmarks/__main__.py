@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument(
         "--against", type=Path, action="append", default=[], help="another build to measure beside"
     )
+    parser.add_argument("--only", default="", help="a part of the scenarios' names, such as cart")
     arguments = parser.parse_args()
     console = Console()
     with console.status("Building"):
@@ -59,21 +60,22 @@ def main() -> None:
         scratch = Path(folder)
         make_certificate(scratch)
         with console.status("Recording AWS's answers"):
-            cases = _cases(arguments.against, scratch)
+            cases = _cases(arguments.against, arguments.only, scratch)
         with _modes(scratch) as (modes, limited_by):
             measured = _measure(cases, modes, arguments.rounds, scratch, console)
     text = report(measured, arguments.rounds, limited_by)
     console.print(Markdown(text))
-    if not arguments.against:
+    if not (arguments.against or arguments.only):
         DOCUMENT.write_text(text)
 
 
-def _cases(against: Sequence[Path], scratch: Path) -> list[Case]:
+def _cases(against: Sequence[Path], only: str, scratch: Path) -> list[Case]:
     client = packages.copy_packages(packages.RUNTIME_CLIENT, scratch / "runtime")
     razorpay = packages.copy_packages(["razorpay"], scratch / "razorpay")
     with (razorpay / "razorpay" / "ca-bundle.crt").open("ab") as authorities:
         authorities.write((scratch / CERTIFICATE).read_bytes())
-    scenarios, build = _scenarios(), Build.read(BUILT)
+    build = Build.read(BUILT)
+    scenarios = [scenario for scenario in _scenarios() if only in scenario.name]
     cases = [*bare_cases(build, client, scratch), *build.cases(scenarios, (client, razorpay))]
     for other in against:
         more = Build.read(other).cases(scenarios, (client, razorpay), f" [{other.name}]")

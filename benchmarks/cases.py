@@ -93,9 +93,18 @@ def bare_cases(build: Build, client: Path, folder: Path) -> Iterator[Case]:
     """The bare handler with boto3 as it is installed, and with what the project makes of it."""
     code = packages.copy_file(Path(bare.__file__), folder / "bare")
     boto3 = packages.copy_packages(packages.BOTO3, folder / "boto3")
-    everybody = Path(certifi.where())
-    for name, own, authorities in (
-        (BARE, boto3, everybody),
+    botocore = packages.copy_packages(packages.BOTOCORE, folder / "botocore")
+    for name, below, authorities in (
+        (BARE, botocore, Path(certifi.where())),
         (BARE_ON_LAYER, build.layer / "python", build.authorities),
     ):
-        yield Case(name, "bare.handler", {}, BARE_ANSWERS, code, (own, client), {}, authorities)
+        yield Case(
+            name=name,
+            handler="bare.handler",
+            event={},
+            responses=BARE_ANSWERS,
+            code=code,
+            packages=(client, boto3, below),
+            variables={},
+            authorities=authorities,
+        )

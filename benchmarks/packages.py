@@ -11,10 +11,8 @@ from py_compile import PycInvalidationMode
 
 INSTALLED = Path(site.getsitepackages()[0])
 RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot_restore_py.py", "runtime_client.*.so")
-BOTO3 = (
-    *("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "certifi"),
-    *("dateutil", "six.py"),
-)
+BOTO3 = ("boto3", "s3transfer")
+BOTOCORE = ("botocore", "jmespath", "urllib3", "certifi", "dateutil", "six.py")
 
 
 def copy_packages(patterns: Iterable[str], folder: Path) -> Path:

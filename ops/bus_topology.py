@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 
 from ops.model import Consumer
+from supermarket import aws
 from supermarket.errors import NotFound
 
 COUNTS = (
@@ -23,7 +23,7 @@ COUNTS = (
 def client(service: str) -> Any:
     """Patient, and not as fussy about time as a Lambda."""
     config = Config(retries={"mode": "standard", "total_max_attempts": 5})
-    return botocore.session.get_session().create_client(service, config=config)
+    return aws.client(service, config)
 
 
 def queue_url(arn: str) -> str:

@@ -7,10 +7,10 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 
 from ops.bus_topology import client
+from supermarket import aws
 from supermarket.errors import BadGateway, NotFound
 
 LONGEST_RUN_SECONDS = 900  # of any Lambda
@@ -79,4 +79,4 @@ class DeployedJobs:
 def _patient_client() -> Any:
     """Waits as long as a function may run, and never starts it a second time."""
     config = Config(read_timeout=LONGEST_RUN_SECONDS, retries={"total_max_attempts": 1})
-    return botocore.session.get_session().create_client("lambda", config=config)
+    return aws.client("lambda", config)

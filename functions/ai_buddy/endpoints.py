@@ -5,6 +5,7 @@ from ai_buddy.model import TICKET_SECONDS
 from ai_buddy.schemas import TicketAnswer
 from supermarket.caller import Caller
 from supermarket.http import delete, post
+from supermarket.init_phase import prepare
 from supermarket.schemas import Message
 
 
@@ -18,3 +19,6 @@ def create_ticket(caller: Caller) -> TicketAnswer:
 def delete_conversation(conversationId: str, caller: Caller) -> Message:
     wiring.conversations().delete(caller, conversationId)
     return Message(message="The conversation is deleted")
+
+
+prepare(__name__)

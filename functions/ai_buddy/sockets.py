@@ -13,6 +13,7 @@ from supermarket import telemetry
 from supermarket.authentication import authenticate
 from supermarket.caller import Caller
 from supermarket.errors import Invalid
+from supermarket.init_phase import prepare
 from supermarket.request import Request
 from supermarket.websocket import (
     ConnectHandler,
@@ -149,3 +150,6 @@ def _as_many_as_fit(turns: list[Turn]) -> list[Turn]:
         if size > LARGEST_HISTORY and number:
             return turns[:number]
     return turns
+
+
+prepare(__name__)

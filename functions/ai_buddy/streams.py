@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from ai_buddy import wiring
 from ai_buddy.realtime.connections import SignedOut
 from supermarket import telemetry
+from supermarket.init_phase import prepare
 from supermarket.streams import Change, failures, stream
 from supermarket.tokens import NOT_SIGNED_IN
 from supermarket.websocket import error_frame, to_json
@@ -26,3 +27,6 @@ def _close(change: Change) -> None:
     user_id = (change.before or {})["userId"]["S"]
     closed = wiring.connection_registry().end_signed_out(user_id, GOODBYE)
     telemetry.count("ConnectionsClosed", closed)
+
+
+prepare(__name__)

@@ -9,6 +9,7 @@ from ai_buddy import wiring
 from ai_buddy.conversations.turns import Report
 from ai_buddy.realtime.gateways import task
 from supermarket import telemetry
+from supermarket.init_phase import prepare
 
 SECONDS_TO_END_IN = 15  # of the Lambda's time, to keep and tell what there is
 
@@ -51,3 +52,6 @@ def _publish(report: Report, user_id: str) -> None:
     if report.first_token_seconds is not None:
         milliseconds = round(report.first_token_seconds * 1000, 1)
         telemetry.measure("FirstToken", milliseconds, MetricUnit.Milliseconds)
+
+
+prepare(__name__)

@@ -21,6 +21,7 @@ from supermarket.authentication import TOKEN_COOKIE, token_holder
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.http import Response, delete, get, post
+from supermarket.init_phase import prepare
 from supermarket.request import Request
 from supermarket.schemas import Message
 from supermarket.tokens import LIFETIME
@@ -135,3 +136,6 @@ def _cookie(token: str) -> str:
 def _no_cookie() -> str:
     """Takes the cookie away, also from clients that know `Expires` only."""
     return f"{TOKEN_COOKIE}=; Max-Age=0; Expires={LONG_AGO}; {COOKIE_ATTRIBUTES}"
+
+
+prepare(__name__)

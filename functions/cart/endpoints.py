@@ -4,6 +4,7 @@ from cart import wiring
 from cart.schemas import AddItem, CartAnswer, ChangeItem
 from supermarket.caller import Caller, Role
 from supermarket.http import delete, get, patch, post
+from supermarket.init_phase import prepare
 
 CUSTOMERS = {Role.USER}
 
@@ -34,3 +35,6 @@ def remove_cart_item(productId: str, caller: Caller) -> CartAnswer:
 @delete("/api/cart", roles=CUSTOMERS)
 def clear_cart(caller: Caller) -> CartAnswer:
     return CartAnswer.of(wiring.cart_service().clear(caller.user_id), "Your cart is empty now")
+
+
+prepare(__name__)

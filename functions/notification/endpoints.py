@@ -4,6 +4,7 @@ from notification import wiring
 from notification.schemas import NotificationAnswer, NotificationList, NotificationView, ReadAll
 from supermarket.caller import Caller
 from supermarket.http import get, post
+from supermarket.init_phase import prepare
 from supermarket.schemas import Page
 from supermarket.wiring import cursors
 
@@ -30,3 +31,6 @@ def read_notification(notificationId: str, caller: Caller) -> NotificationAnswer
 @post("/api/notifications/read-all")
 def read_all_notifications(caller: Caller) -> ReadAll:
     return ReadAll(all_read=wiring.inbox().read_all(caller.user_id))
+
+
+prepare(__name__)

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from notification import wiring
 from notification.schemas import SesEvent
 from supermarket import telemetry
+from supermarket.init_phase import prepare
 
 CONSUMER = "mail_feedback"  # as its dead letters are called
 # SES tries a topic with these words when an event destination is made or changed
@@ -46,3 +47,6 @@ def _listen(told: SesEvent) -> None:
     if told.complaint:
         for addressee in told.complaint.complained_recipients:
             service.complained(addressee.email_address, told.complaint.complaint_feedback_type)
+
+
+prepare(__name__)

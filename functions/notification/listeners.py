@@ -21,6 +21,7 @@ from supermarket.contracts import (
     UserRegistered,
 )
 from supermarket.events import EventHandlers
+from supermarket.init_phase import prepare
 
 event_handlers = EventHandlers("notification")
 
@@ -103,3 +104,6 @@ def tell_customer_of_failed_payment(event: PaymentFailed, metadata: Metadata) ->
 @event_handlers.on(PaymentRefunded)
 def tell_customer_of_returned_money(event: PaymentRefunded, metadata: Metadata) -> None:
     wiring.notification_service().payment_refunded(event, metadata)
+
+
+prepare(__name__)

@@ -58,10 +58,11 @@ def _link_minter() -> Any:
 
 
 def _ses() -> Any:
-    import botocore.session
     from botocore.config import Config
+
+    from supermarket import aws
 
     # Asked once: SES may have taken a mail that it does not answer for, so another try is left to
     # the queue. It ends within the time that the listener keeps for one event.
     patience = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1})
-    return botocore.session.get_session().create_client("sesv2", config=patience)
+    return aws.client("sesv2", patience)

@@ -14,6 +14,7 @@ from order.schemas import (
 from supermarket.caller import Caller, Role
 from supermarket.http import get, patch, post
 from supermarket.idempotency import IdempotencyKey
+from supermarket.init_phase import prepare
 from supermarket.wiring import cursors
 
 CUSTOMERS = {Role.USER}
@@ -69,3 +70,6 @@ def deliver_order(orderId: str, body: Dispatch, caller: Caller) -> OrderAnswer:
 def change_order_address(orderId: str, body: ChangeAddress, caller: Caller) -> OrderAnswer:
     order = wiring.order_service().redirect(orderId, caller.user_id, body.changes())
     return OrderAnswer.of(order, "Address changed")
+
+
+prepare(__name__)

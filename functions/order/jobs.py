@@ -6,6 +6,7 @@ from typing import Any
 from order import wiring
 from supermarket import telemetry
 from supermarket.clock import new_id
+from supermarket.init_phase import prepare
 
 ORDERS_PER_RUN = 300
 
@@ -31,3 +32,6 @@ def _release(order_id: str) -> str:
     except Exception:
         telemetry.logger.exception("reservation not released", extra={"orderId": order_id})
         return "failed"
+
+
+prepare(__name__)

@@ -9,6 +9,7 @@ from supermarket.contracts import (
     PaymentRefundProgressed,
 )
 from supermarket.events import EventHandlers
+from supermarket.init_phase import prepare
 
 event_handlers = EventHandlers("order")
 
@@ -29,3 +30,6 @@ def close_what_was_given_back(event: PaymentRefunded, _metadata: Metadata) -> No
 def note_what_goes_back(event: PaymentRefundProgressed, _metadata: Metadata) -> None:
     returns = Returns(event.refunded.money(), event.returning.money(), event.revision)
     wiring.order_service().follow_refunds(event.order_id, returns)
+
+
+prepare(__name__)

@@ -8,6 +8,7 @@ from outbox.schemas import HealthView, ReadinessView
 from supermarket import telemetry
 from supermarket.errors import NotFound
 from supermarket.http import MethodNotAllowed, Response, catch_all, get
+from supermarket.init_phase import prepare
 from supermarket.request import Request
 
 
@@ -31,3 +32,6 @@ def refuse_unknown_route(request: Request) -> NoReturn:
     if methods := wiring.route_map().methods_of(request.path):
         raise MethodNotAllowed(methods)
     raise NotFound("There is nothing at this address")
+
+
+prepare(__name__)

@@ -6,13 +6,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import urllib3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from outbox.model import Refusal, Refusals, UnsentEvent
 from outbox.service import BatchRefused, BusUnavailable, Probe
+from supermarket import aws
 from supermarket.clock import iso
 
 DESCRIPTION = Path(__file__).parents[1] / "documentation" / "openapi.json"
@@ -126,4 +126,4 @@ def _client(service: str, attempts: int = 1) -> Any:
         read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    return botocore.session.get_session().create_client(service, config=timeouts)
+    return aws.client(service, timeouts)

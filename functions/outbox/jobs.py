@@ -10,6 +10,7 @@ from outbox import wiring
 from outbox.model import Refusals, UnsentEvent, age_in_seconds
 from supermarket import telemetry
 from supermarket.clock import from_iso, new_id, utc_now
+from supermarket.init_phase import prepare
 from supermarket.streams import Change, Image, stream
 
 
@@ -63,3 +64,6 @@ def _event(image: Image) -> UnsentEvent:
         detail=image["detail"]["S"],
         occurred_at=from_iso(image["occurredAt"]["S"]),
     )
+
+
+prepare(__name__)

@@ -13,6 +13,7 @@ from payment.schemas import (
 from supermarket.caller import Caller, Role
 from supermarket.http import ANY_TYPE, Response, get, post
 from supermarket.idempotency import IdempotencyKey
+from supermarket.init_phase import prepare
 from supermarket.request import Request
 from supermarket.schemas import Message
 
@@ -65,3 +66,6 @@ def refund_payment(
     payment, refund = wiring.payment_service().refund(paymentId, body.amount, caller, key)
     answer = RefundAnswer.of(payment, refund)
     return answer if refund.is_sent else Response(answer, status=ACCEPTED)
+
+
+prepare(__name__)

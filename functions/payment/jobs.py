@@ -5,6 +5,7 @@ from typing import Any
 from payment import wiring
 from supermarket import telemetry
 from supermarket.clock import new_id
+from supermarket.init_phase import prepare
 
 # what a page may take: a hundred records, each with its own reads, writes and calls
 MILLISECONDS_PER_PAGE = 60_000
@@ -25,3 +26,6 @@ def reconcile_payments(_event: Any, context: Any) -> dict[str, int | bool]:
     for outcome, number in counts.items():
         telemetry.count(f"Reconciliation{outcome.capitalize()}", number)
     return {**counts, "finished": report.is_finished}
+
+
+prepare(__name__)

@@ -4,6 +4,7 @@ from payment import wiring
 from payment.model import Failure
 from supermarket.contracts import Metadata, OrderCancelled, PaymentCompleted
 from supermarket.events import EventHandlers
+from supermarket.init_phase import prepare
 
 event_handlers = EventHandlers("payment")
 
@@ -20,3 +21,6 @@ def call_off_payment(event: OrderCancelled, _metadata: Metadata) -> None:
 def send_money_back_that_came_too_late(event: PaymentCompleted, _metadata: Metadata) -> None:
     """A webhook calls nobody; what it found to be owed is sent from here."""
     wiring.payment_service().return_late_money(event.payment_id)
+
+
+prepare(__name__)

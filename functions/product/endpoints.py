@@ -14,6 +14,7 @@ from product.schemas import (
 )
 from supermarket.caller import Caller, Role
 from supermarket.http import JSON, delete, get, patch, post
+from supermarket.init_phase import prepare
 from supermarket.request import Request
 from supermarket.schemas import Message, Page
 from supermarket.wiring import cursors
@@ -89,3 +90,6 @@ def change_stock(productId: str, body: ChangeStock, caller: Caller) -> ProductAn
     """Count the stock anew, or move it."""
     product = wiring.product_service().change_stock(productId, body.change(), caller)
     return ProductAnswer.of(product)
+
+
+prepare(__name__)

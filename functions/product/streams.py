@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from product import wiring
 from supermarket import telemetry
 from supermarket.clock import new_id
+from supermarket.init_phase import prepare
 from supermarket.streams import Change, failures, stream
 
 
@@ -22,3 +23,6 @@ def _watch(change: Change) -> None:
     watch = wiring.stock_watch()
     telemetry.begin(watch.changed_by(change.after) or new_id(), job=watch_stock.name)
     watch.look(change.before, change.after)
+
+
+prepare(__name__)

@@ -22,6 +22,7 @@ from seller_dashboard.schemas import (
 from supermarket.caller import Caller, Role
 from supermarket.clock import utc_now
 from supermarket.http import Response, get
+from supermarket.init_phase import prepare
 from supermarket.schemas import Page
 from supermarket.wiring import cursors
 
@@ -114,3 +115,6 @@ def _opened(cursor: str | None, purpose: str) -> str | None:
 
 def _sealed(position: str | None, purpose: str) -> str | None:
     return cursors().encode(None if position is None else {"after": position}, purpose)
+
+
+prepare(__name__)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from seller_dashboard import wiring
 from seller_dashboard.reports import Week
 from supermarket.errors import Invalid
+from supermarket.init_phase import prepare
 from supermarket.jobs import Counts, Run, job
 
 SECONDS_PER_SELLER = 60
@@ -32,3 +33,6 @@ def report_week(run: Run) -> Counts:
         # told now, it would lack days, and never be told again
         raise Invalid(f"The week from {week.first} to {week.period.last} is not over")
     return wiring.weekly_reports().report(week, run.has_time, again=run.day is not None)
+
+
+prepare(__name__)

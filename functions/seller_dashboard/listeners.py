@@ -42,6 +42,7 @@ from supermarket.contracts import (
     UserRegistered,
 )
 from supermarket.events import EventHandlers
+from supermarket.init_phase import prepare
 from supermarket.money import Money
 from supermarket.people import Recipient
 
@@ -226,3 +227,6 @@ def _line(line: OrderLine) -> SoldLine:
         total,
         refunded=Money.zero(total.currency),
     )
+
+
+prepare(__name__)

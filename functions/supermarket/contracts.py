@@ -25,6 +25,7 @@ class ContractModel(BaseModel):
         validate_by_name=True,
         serialize_by_alias=True,
         frozen=True,
+        defer_build=True,  # a Lambda uses few of the events, and builds those when it does
         hide_input_in_errors=True,  # errors are logged, and the input holds people's addresses
     )
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, cast
 
-import botocore.session
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
@@ -15,9 +14,10 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from supermarket import telemetry
+from supermarket import aws, telemetry
 from supermarket.contracts import Envelope, Event, Metadata
 from supermarket.errors import RetryLater
+from supermarket.init_phase import make_services
 
 UNREAD = "unread"
 SPARE_MILLISECONDS = 5_000  # what one event may take
@@ -73,6 +73,10 @@ class EventHandlers:
         processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
         failures = process_partial_response(event, self._handle, processor, context)
         return cast("dict[str, Any]", failures)
+
+    def prepare(self) -> None:
+        """Make what an invocation needs; see `init_phase`."""
+        make_services(*(handler for _, handler in self.handlers.values()))
 
     def _handle(self, record: SQSRecord, lambda_context: Any = None) -> None:
         """Handle one message; logs and counts every outcome, also of an unreadable message."""
@@ -147,4 +151,4 @@ def _extend_visibility(record: SQSRecord, wait: timedelta) -> None:
 
 @cache
 def _sqs() -> Any:
-    return botocore.session.get_session().create_client("sqs")
+    return aws.client("sqs")

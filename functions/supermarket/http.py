@@ -18,12 +18,9 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Protocol, TypedDict, Unpack, get_args, get_type_hints
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ValidationError
-from pynamodb.exceptions import PynamoDBException
 
 from supermarket import telemetry
-from supermarket.authentication import authenticate
 from supermarket.caller import Caller, Role
 from supermarket.errors import (
     BadGateway,
@@ -38,6 +35,7 @@ from supermarket.errors import (
     Unauthenticated,
     Unavailable,
 )
+from supermarket.init_phase import make_services
 from supermarket.request import Request
 from supermarket.schemas import Body
 
@@ -158,7 +156,7 @@ class Endpoint:
             response = self._answer(request)
         except DomainError as error:
             response = self._refusal(request, error)
-        except (BotoCoreError, ClientError, PynamoDBException):
+        except aws_failures():
             telemetry.logger.exception("AWS call failed")
             response = self._refusal(request, Unavailable(DEPENDENCY_DOWN))
         except Exception:
@@ -166,6 +164,13 @@ class Endpoint:
             response = self._failure(request)
         self._report(request, response["statusCode"], began)
         return response
+
+    def prepare(self) -> None:
+        """Make what an invocation needs; see `init_phase`."""
+        make_services(self.function)
+        if Caller in self.parameters.values():
+            make_services(_authenticate())
+        self._binders  # noqa: B018 - a cached property
 
     @property
     def name(self) -> str:
@@ -232,7 +237,7 @@ class Endpoint:
         return bind
 
     def _caller(self, request: Request) -> Caller:
-        caller = authenticate(request)
+        caller = _authenticate()(request)
         if self.roles is not None:
             caller.require(self.roles)
         return caller
@@ -327,6 +332,23 @@ class ErrorView(BaseModel):
     code: str
     errors: list[FieldError] | None = None
     requestId: str  # noqa: N815 - the name on the wire
+
+
+def aws_failures() -> tuple[type[Exception], ...]:
+    """Return what failed AWS calls raise. The SDKs are imported when something has failed, since
+    an endpoint without data needs none.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+    from pynamodb.exceptions import PynamoDBException
+
+    return BotoCoreError, ClientError, PynamoDBException
+
+
+def _authenticate() -> Callable[[Request], Caller]:
+    # imported late, since an endpoint for everybody needs neither tokens nor sessions
+    from supermarket.authentication import authenticate
+
+    return authenticate
 
 
 def status_of(error: DomainError) -> HTTPStatus:

@@ -7,6 +7,7 @@ from typing import Any
 
 from supermarket import telemetry
 from supermarket.clock import new_id, utc_now
+from supermarket.init_phase import make_services
 
 type Counts = Mapping[str, int]
 
@@ -54,6 +55,10 @@ class Job:
         for outcome, number in counts.items():
             telemetry.count("JobCounted", number, job=self.name, outcome=outcome)
         return counts
+
+    def prepare(self) -> None:
+        """Make what an invocation needs; see `init_phase`."""
+        make_services(self._work)
 
     def _has_time(self, context: Any) -> bool:
         return bool(context.get_remaining_time_in_millis() > self._spare_milliseconds)

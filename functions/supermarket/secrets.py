@@ -7,8 +7,7 @@ import time
 from functools import cache
 from typing import Any
 
-import botocore.session
-
+from supermarket import aws
 from supermarket.config import secret_name
 
 REMEMBERED_FOR_SECONDS = 300
@@ -20,13 +19,13 @@ def secret(name: str) -> dict[str, str]:
     """The JSON object kept under `supermarket/<stage>/<name>`."""
     fetched_at, value = _remembered.get(name, (float("-inf"), {}))
     if time.monotonic() - fetched_at > REMEMBERED_FOR_SECONDS:
-        answer = _client().get_secret_value(SecretId=secret_name(name))
+        answer = client().get_secret_value(SecretId=secret_name(name))
         value = json.loads(answer["SecretString"])
         _remembered[name] = (time.monotonic(), value)
     return value
 
 
 @cache
-def _client() -> Any:
-    # botocore without boto3: the latter's import alone would cost every cold start
-    return botocore.session.get_session().create_client("secretsmanager")
+def client() -> Any:
+    """Return the Secrets Manager client of this Lambda."""
+    return aws.client("secretsmanager")

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from supermarket import telemetry
 from supermarket.clock import new_id
+from supermarket.init_phase import make_services
 
 type Image = Mapping[str, Mapping[str, Any]]
 
@@ -65,6 +66,10 @@ class StreamHandler:
         return {
             "batchItemFailures": [{"itemIdentifier": change.sequence_number} for change in failed]
         }
+
+    def prepare(self) -> None:
+        """Make what an invocation needs; see `init_phase`."""
+        make_services(self._work)
 
 
 def stream(work: Work) -> StreamHandler:

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, get_type_hints
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
-from pynamodb.exceptions import PynamoDBException
 
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.config import settings
 from supermarket.errors import DomainError, Forbidden, Invalid, TooMany, Unavailable
-from supermarket.http import DEPENDENCY_DOWN, INTERNAL_ERROR, invalid, status_of
+from supermarket.http import DEPENDENCY_DOWN, INTERNAL_ERROR, aws_failures, invalid, status_of
+from supermarket.init_phase import make_services
 from supermarket.request import Request
 from supermarket.schemas import Body
 
@@ -82,7 +81,7 @@ class SocketAction:
         except DomainError as error:
             code = error.code
             self._send_error(connection_id, error)
-        except (BotoCoreError, ClientError, PynamoDBException):
+        except aws_failures():
             telemetry.logger.exception("AWS call failed")
             code = (unavailable := Unavailable(DEPENDENCY_DOWN)).code
             self._send_error(connection_id, unavailable)
@@ -92,6 +91,11 @@ class SocketAction:
             self._send(connection_id, {"type": "error", "code": code, "message": FAILED})
         _report(self.name, code, began)
         return DONE
+
+    def prepare(self) -> None:
+        """Make what an invocation needs; see `init_phase`."""
+        make_services(self.connection_registry, self.function)
+        self._binders  # noqa: B018 - a cached property
 
     @property
     def name(self) -> str:
@@ -118,7 +122,7 @@ class SocketAction:
     def _send(self, connection_id: str, frame: Frame) -> None:
         try:
             self.connection_registry().send(connection_id, to_json(frame))
-        except (BotoCoreError, ClientError, PynamoDBException):
+        except aws_failures():
             telemetry.logger.exception("error frame not sent")
 
 
@@ -137,11 +141,15 @@ class ConnectHandler:
             self._open(event)
         except DomainError as error:
             status = int(status_of(error))
-        except (BotoCoreError, ClientError, PynamoDBException):
+        except aws_failures():
             telemetry.logger.exception("AWS call failed")
             status = 503
         _report(self.name, str(status), began)
         return {"statusCode": status}
+
+    def prepare(self) -> None:
+        """Make what an invocation needs; see `init_phase`."""
+        make_services(self.function)
 
     @property
     def name(self) -> str:
@@ -168,6 +176,10 @@ class DisconnectHandler:
         if event["requestContext"]["eventType"] == DISCONNECT:
             self.function(str(event["requestContext"]["connectionId"]))
         return DONE
+
+    def prepare(self) -> None:
+        """Make what an invocation needs; see `init_phase`."""
+        make_services(self.function)
 
 
 def action(

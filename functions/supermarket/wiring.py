@@ -10,9 +10,9 @@ from supermarket.dynamo.audit import DynamoAuditTrail
 from supermarket.dynamo.idempotency import DynamoIdempotencyKeys
 from supermarket.dynamo.sessions import DynamoSessions
 from supermarket.idempotency import IdempotencyKeys
-from supermarket.secrets import secret
+from supermarket.secrets import client, secret
 from supermarket.sessions import Sessions
-from supermarket.tokens import AccessTokens
+from supermarket.tokens import AccessTokens, KeyRing
 
 
 def signing_keys() -> dict[str, str]:
@@ -20,9 +20,15 @@ def signing_keys() -> dict[str, str]:
     return secret("signing-keys")
 
 
+def _key_ring() -> KeyRing:
+    """Return the source of the signing keys, whose client is made but has fetched nothing."""
+    client()
+    return signing_keys
+
+
 @cache
 def access_tokens() -> AccessTokens:
-    return AccessTokens(signing_keys, f"supermarket-{settings().stage}", utc_now)
+    return AccessTokens(_key_ring(), f"supermarket-{settings().stage}", utc_now)
 
 
 @cache
@@ -32,7 +38,7 @@ def sessions() -> Sessions:
 
 @cache
 def cursors() -> Cursors:
-    return Cursors(signing_keys)
+    return Cursors(_key_ring())
 
 
 @cache

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
 from botocore.config import Config
 
 from ops.rebuild.service import Tell
 from ops.replay.model import IN_PASSING
+from supermarket import aws
 from supermarket.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -33,9 +33,8 @@ class DeployedListener:
     def __init__(self, stage: str) -> None:
         self._stage = stage
         config = Config(retries={"mode": "standard", "total_max_attempts": 5})
-        session = botocore.session.get_session()
-        self._lambda: Any = session.create_client("lambda", config=config)
-        self._sqs: Any = session.create_client("sqs", config=config)
+        self._lambda: Any = aws.client("lambda", config)
+        self._sqs: Any = aws.client("sqs", config)
 
     def waiting(self) -> int:
         return self._count(VISIBLE + IN_HAND)

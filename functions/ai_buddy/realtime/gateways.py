@@ -1,17 +1,15 @@
 """API Gateway's open connections, and Lambda for what takes longer than a request."""
 
 import json
-from functools import cache
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ai_buddy.callers import caller_of, values_of
 from ai_buddy.model import Task, TurnKey
 from ai_buddy.realtime.connections import LineGone
-from supermarket import telemetry
+from supermarket import aws, telemetry
 
 GONE = {"GoneException", "410"}
 CONNECT_SECONDS = 1
@@ -88,13 +86,7 @@ def _client(service: str, attempts: int, **options: Any) -> Any:
         read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    return _session().create_client(service, config=timeouts, **options)
-
-
-@cache
-def _session() -> Any:
-    """One for all clients: reading AWS's endpoints is most of what a client costs."""
-    return botocore.session.get_session()
+    return aws.client(service, timeouts, **options)
 
 
 def _code(refusal: ClientError) -> str:

@@ -14,6 +14,7 @@ from pynamodb.constants import LIST, MAP
 from pynamodb.expressions.operand import Path
 from pynamodb.models import Model
 
+from supermarket.aws import session
 from supermarket.config import table_name
 
 CONNECT_TIMEOUT_SECONDS = 1
@@ -40,12 +41,14 @@ def table(name: str) -> Any:
 @cache
 def database() -> Connection:
     """Return the one connection of this Lambda."""
-    return Connection(
+    connection = Connection(
         region=os.environ["AWS_REGION"],
         connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
         read_timeout_seconds=READ_TIMEOUT_SECONDS,
         max_retry_attempts=RETRIES,
     )
+    connection._local.session = session()  # noqa: SLF001 - it would make a session of its own
+    return connection
 
 
 class Row(Model):
