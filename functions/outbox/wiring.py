@@ -1,17 +1,10 @@
-"""Composition root of operations."""
+"""Composition root of the outbox. The AWS SDKs are imported in the factories, because `/healthz`
+needs none.
+"""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from outbox.gateways import (
-    EventBridge,
-    aws_probes,
-    described_routes,
-    event_bridge_client,
-    web_probe,
-)
 from outbox.model import RouteMap
-from outbox.repository import DynamoOutbox
 from outbox.service import OutboxRelay, Readiness
 from supermarket.clock import utc_now
 from supermarket.config import event_bus_name, secret_name, settings, table_name
@@ -21,12 +14,19 @@ IMAGEKIT = "https://api.imagekit.io"  # where its SDK goes when it is told nothi
 
 @cache
 def outbox_relay() -> OutboxRelay:
+    from outbox.gateways import EventBridge, event_bridge_client
+    from outbox.repository import DynamoOutbox
+
     bus = EventBridge(event_bridge_client(), event_bus_name())
     return OutboxRelay(bus, DynamoOutbox(), utc_now)
 
 
 @cache
 def readiness() -> Readiness:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from outbox.gateways import aws_probes, web_probe
+
     known = settings()
     probes = {
         **aws_probes(
@@ -42,4 +42,6 @@ def readiness() -> Readiness:
 
 @cache
 def route_map() -> RouteMap:
+    from outbox.gateways import described_routes
+
     return RouteMap(described_routes())

@@ -130,7 +130,8 @@ class Endpoint:
     `also` lists further routes of the same Lambda, such as `POST /api/auth/logout`; `errors` the
     errors that its use case raises, besides those that follow from its types; `reads` the body that
     the function itself parses from the `Request`; `media_type` the type of a text response;
-    `other_statuses` those that a `Response` may have besides `status`.
+    `other_statuses` those that a `Response` may have besides `status`; `uses` factories that are
+    called in the init phase, besides those that the function names.
     """
 
     function: Route
@@ -146,6 +147,7 @@ class Endpoint:
     errors: tuple[type[DomainError], ...] = ()
     reads: type[Body] | None = None
     media_type: str = JSON
+    uses: tuple[Callable[[], object], ...] = ()
 
     def __call__(self, event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         """The Lambda handler."""
@@ -167,7 +169,7 @@ class Endpoint:
 
     def prepare(self) -> None:
         """Make what an invocation needs; see `init_phase`."""
-        make_services(self.function)
+        make_services(self.function, *self.uses)
         if Caller in self.parameters.values():
             make_services(_authenticate())
         self._binders  # noqa: B018 - a cached property
@@ -323,6 +325,7 @@ class Options(TypedDict, total=False):
     errors: tuple[type[DomainError], ...]
     reads: type[Body]
     media_type: str
+    uses: tuple[Callable[[], object], ...]
 
 
 class ErrorView(BaseModel):

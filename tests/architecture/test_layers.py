@@ -1,15 +1,8 @@
 """What each layer holds, and who has it."""
 
-import json
-import os
 import re
-import subprocess
-import sys
-from functools import cache
 
-import pytest
-
-from support.domains import ROOT, domains
+from support.domains import ROOT
 from support.template import functions, template
 
 LAYERS = ROOT / "layers"
@@ -40,29 +33,3 @@ def test_all_layers_come_from_one_resolved_set() -> None:
     resolved = pins("constraints.txt")
     together = pins("dependencies/requirements.txt") | pins("ai/requirements.txt")
     assert together.items() <= resolved.items()
-
-
-@pytest.mark.parametrize("module", ["ai_buddy.sockets", "ai_buddy.endpoints", "ai_buddy.streams"])
-def test_what_opens_and_ends_connections_starts_with_no_more_than_an_http_function(
-    module: str,
-) -> None:
-    own, http = started_with(module), started_with("cart.endpoints")
-
-    assert libraries(own) == libraries(http)
-    assert len(own) < len(http) + 10
-
-
-@cache
-def started_with(module: str) -> set[str]:
-    """The modules that a function has imported before its first event, where any can be had."""
-    program = [sys.executable, "-P", "-c", IMPORTED.format(module=module)]
-    path = str(ROOT / "functions")
-    done = subprocess.run(  # noqa: S603 - our own program
-        program, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=True
-    )
-    return set(json.loads(done.stdout))
-
-
-def libraries(modules: set[str]) -> set[str]:
-    packages = {name.partition(".")[0] for name in modules}
-    return packages - sys.stdlib_module_names - set(domains())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from outbox import wiring
+from outbox import gateways, wiring
 from supermarket.config import settings
 
 
@@ -27,6 +27,6 @@ def test_imagekit_is_asked_at_its_own_address_when_none_is_configured(
         return lambda: None
 
     monkeypatch.setenv("IMAGEKIT_BASE_URL", "")
-    monkeypatch.setattr(wiring, "web_probe", web_probe)
+    monkeypatch.setattr(gateways, "web_probe", web_probe)
     wiring.readiness()
     assert asked[-1].startswith("https://")

@@ -41,11 +41,10 @@ class FailingBus:
 
 
 def main(call: int, moment: str) -> None:
-    from outbox import jobs, wiring
-    from outbox.gateways import event_bridge_client
+    from outbox import gateways, jobs
 
-    bus = FailingBus(event_bridge_client(), call, moment)
-    with patch.object(wiring, "event_bridge_client", lambda: bus):
+    bus = FailingBus(gateways.event_bridge_client(), call, moment)
+    with patch.object(gateways, "event_bridge_client", lambda: bus):
         answer = jobs.relay_outbox(json.load(sys.stdin), None)
     sys.stdout.write("\n" + json.dumps(answer))
 

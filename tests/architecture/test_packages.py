@@ -1,0 +1,64 @@
+"""Which third-party packages each Lambda loads before its first invocation."""
+
+import re
+from collections import defaultdict
+from functools import cache
+
+import pytest
+
+from support.domains import ROOT
+from support.loaded_packages import Loaded, loaded_by
+from support.template import functions
+
+DOCUMENT = ROOT / "docs" / "packages.md"
+ROW = re.compile(r"^\| (?P<packages>[^|]+) \| (?P<lambdas>[^|]+) \|$", re.MULTILINE)
+PIN = re.compile(r"^([\w.-]+)==", re.MULTILINE)
+WORKER = "RunTurn"  # alone has the layer of the language model
+
+
+@cache
+def loaded() -> dict[str, Loaded]:
+    """What each Lambda loads, by its id in the template."""
+    handlers = {properties["Handler"]: name for name, properties in functions().items()}
+    worker = functions()[WORKER]["Handler"]
+    found = loaded_by(handlers.keys() - {worker}, distributions("dependencies"))
+    found |= loaded_by([worker], distributions("dependencies") + distributions("ai"))
+    return {handlers[handler]: those for handler, those in found.items()}
+
+
+def distributions(layer: str) -> list[str]:
+    return PIN.findall((ROOT / "layers" / layer / "requirements.txt").read_text())
+
+
+def rows() -> set[str]:
+    """The table's rows: the Lambdas that load the same packages are in one."""
+    together: dict[frozenset[str], list[str]] = defaultdict(list)
+    for name, those in loaded().items():
+        together[those.packages].append(name)
+    return {
+        f"| {', '.join(sorted(packages))} | {', '.join(sorted(names))} |"
+        for packages, names in together.items()
+    }
+
+
+def test_each_lambda_loads_the_packages_that_the_docs_list() -> None:
+    documented = {match[0] for match in ROW.finditer(DOCUMENT.read_text())}
+    assert not rows() ^ (documented - {"| packages | Lambdas |"}), (
+        "docs/packages.md should say:\n" + "\n".join(sorted(rows()))
+    )
+
+
+@pytest.mark.parametrize("name", ["ConnectSocket", "DisconnectSocket", "CloseConnections"])
+def test_what_opens_and_ends_connections_starts_with_no_more_than_an_http_function(
+    name: str,
+) -> None:
+    own, http = loaded()[name], loaded()["GetCart"]
+
+    assert own.packages <= http.packages
+    assert own.modules < http.modules + 10
+
+
+def test_every_module_with_handlers_prepares_them() -> None:
+    for handler in {one["Handler"].rpartition(".")[0] for one in functions().values()}:
+        text = (ROOT / "functions" / f"{handler.replace('.', '/')}.py").read_text()
+        assert text.endswith("\n\nprepare(__name__)\n"), handler
