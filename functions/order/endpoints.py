@@ -23,7 +23,7 @@ CANCELLED_PAID = "Order cancelled. Your money is on its way back to you."
 FULFILLERS = {Role.SELLER, Role.ADMIN}
 
 
-@post("/api/orders", status=201, roles=CUSTOMERS)
+@post("/api/orders", status=201, roles=CUSTOMERS, uses=(wiring.cart_service,))
 def create_order(body: PlaceOrder, key: IdempotencyKey | None, caller: Caller) -> OrderAnswer:
     order = wiring.order_service().place(caller, body.destination(), key)
     return OrderAnswer.of(order, "Order placed")

@@ -25,7 +25,7 @@ def order_service() -> OrderService:
     return OrderService(
         orders=DynamoOrders(),
         catalogue=ShopCatalogue(product_service()),
-        carts=ShopCarts(_cart_service),
+        carts=ShopCarts(cart_service),
         address_book=SavedAddresses(_auth_service),
         idempotency_keys=idempotency_keys(),
         audit=audit_trail(),
@@ -36,10 +36,10 @@ def order_service() -> OrderService:
     )
 
 
-def _cart_service() -> "CartService":
-    from cart.wiring import cart_service
+def cart_service() -> "CartService":
+    from cart import wiring
 
-    return cart_service()
+    return wiring.cart_service()
 
 
 def _auth_service() -> "AuthService":

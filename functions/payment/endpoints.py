@@ -20,15 +20,16 @@ from supermarket.schemas import Message
 ADMINS = {Role.ADMIN}
 MAX_WEBHOOK_BYTES = 256 * 1024
 ACCEPTED = 202
+ASKS_RAZORPAY = (wiring.razorpay_session,)
 
 
-@post("/api/payments/create/{orderId}", status=201)
+@post("/api/payments/create/{orderId}", status=201, uses=ASKS_RAZORPAY)
 def create_payment(orderId: str, key: IdempotencyKey | None, caller: Caller) -> CheckoutAnswer:
     """Open the payment of the caller's order, or show the one that is open."""
     return CheckoutAnswer.of(wiring.payment_service().create(orderId, caller, key))
 
 
-@post("/api/payments/verify")
+@post("/api/payments/verify", uses=ASKS_RAZORPAY)
 def verify_payment(body: VerifyPayment, caller: Caller) -> VerifiedPayment:
     """Complete a payment that Razorpay's checkout reports."""
     return VerifiedPayment.of(wiring.payment_service().verify(body.proof(), caller))
@@ -58,7 +59,7 @@ def get_order_payment(orderId: str, caller: Caller) -> PaymentAnswer:
     return PaymentAnswer.of(wiring.payment_service().get_of_order(orderId, caller))
 
 
-@post("/api/payments/{paymentId}/refund", roles=ADMINS)
+@post("/api/payments/{paymentId}/refund", roles=ADMINS, uses=ASKS_RAZORPAY)
 def refund_payment(
     paymentId: str, body: RefundPayment, key: IdempotencyKey | None, caller: Caller
 ) -> RefundAnswer | Response[RefundAnswer]:

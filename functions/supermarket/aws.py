@@ -13,6 +13,7 @@ from botocore.config import Config
 @cache
 def session() -> Any:
     """Return the one session of this Lambda."""
+    "localhost".encode("idna")  # loads the codec that the first connection needs
     return botocore.session.get_session()
 
 

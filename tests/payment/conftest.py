@@ -7,7 +7,7 @@ import pytest
 from payment import wiring
 from support.payment import FakeOrders, FakeRazorpay
 
-CACHED = (wiring.payment_service, wiring.razorpay_client, wiring.webhooks)
+CACHED = (wiring.payment_service, wiring.razorpay_client, wiring.razorpay_session, wiring.webhooks)
 
 
 @pytest.fixture(autouse=True)

@@ -68,13 +68,13 @@ def main(distributions: str, *handlers: str) -> None:
     by_module = groupby(sorted(handlers), lambda handler: handler.rpartition(".")[0])
     for module, of_module in by_module:
         names = list(of_module)
-        _in_a_fork(lambda module=module, names=names: _list_module(module, names))
+        _in_a_fork(_list_module, module, names)
 
 
 def _list_module(module: str, handlers: list[str]) -> None:
     import_module(module)
     for handler in handlers:
-        _in_a_fork(lambda handler=handler: _list_handler(module, handler))
+        _in_a_fork(_list_handler, module, handler)
 
 
 def _list_handler(module: str, handler: str) -> None:
@@ -97,7 +97,7 @@ def _packages() -> set[str]:
     return known - sys.stdlib_module_names - own - NO_PACKAGES
 
 
-def _in_a_fork(work: Callable[[], None]) -> None:
+def _in_a_fork[**P](work: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
     """Do the work in a copy of this process; this one ends, too, when it fails."""
     sys.stdout.flush()
     if child := os.fork():
@@ -105,7 +105,7 @@ def _in_a_fork(work: Callable[[], None]) -> None:
             sys.exit(1)
         return
     try:
-        work()
+        work(*arguments, **named)
         sys.stdout.flush()
     except BaseException:
         traceback.print_exc()
