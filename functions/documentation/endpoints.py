@@ -5,6 +5,7 @@ from pathlib import Path
 
 from supermarket.errors import NotFound
 from supermarket.http import JSON, Response, get
+from supermarket.init_phase import prepare
 from supermarket.request import Request
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
@@ -56,3 +57,6 @@ def _renderer() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError(f"{RENDERER} is not installed: the layer `docs` is missing")
     return Path(next(iter(spec.submodule_search_locations))) / "static"
+
+
+prepare(__name__)

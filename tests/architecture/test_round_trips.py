@@ -17,6 +17,7 @@ from ai_buddy.model import ConversationKey, Turn, TurnKey
 from auth import endpoints as auth
 from auth.wiring import link_minter
 from cart import endpoints as cart
+from documentation import endpoints as documentation
 from notification import endpoints as notification
 from notification.model import Message
 from notification.repository import DynamoMessages
@@ -114,6 +115,8 @@ def count_every_route(razorpay: FakeRazorpay) -> Ledger:
     assistance(ledger, customer)
     inbox(ledger, customer)
     ledger.call(outbox.check_health)
+    ledger.call(documentation.get_api_description)
+    ledger.call(documentation.get_api_docs)
     ledger.call(product.delete_product, seller, path={"productId": rice["id"]})
     return ledger
 
