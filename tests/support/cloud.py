@@ -17,6 +17,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 from supermarket import secrets
 from supermarket.dynamo.rows import database
+from support.quick_moto import spare_work
 from support.template import resources
 
 STAGE = "test"
@@ -41,7 +42,8 @@ def aws_in_memory() -> Iterator[None]:
     Creating them takes 30 to 150 ms, so they are created once for each process and copied.
     """
     tables, stored = _tables_and_secrets()
-    with mock_aws():
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        spare_work(patch)
         forget_secrets()
         dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables = deepcopy(tables)
         secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets = deepcopy(stored)

@@ -1,0 +1,51 @@
+"""Spares moto work that has no effect on its answers: most of the time of a test with many rows."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from moto.core.model import Shape
+from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS, JSONSerializer
+from moto.dynamodb import models
+from moto.dynamodb.models.table import Table
+
+
+def spare_work(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(SERVICE_SPECIFIC_SERIALIZERS, "dynamodb", {"json": DynamoSerializer})
+    patch.setattr(models.DynamoDBBackend, "transact_write_items", transact_write_items)
+
+
+class DynamoSerializer(JSONSerializer):
+    """Writes the members that a response has. Moto looks for each that it might have, and for
+    several spellings of each.
+    """
+
+    def _serialize_structure_member(
+        self, serialized: Any, value: Any, shape: Shape, key: str
+    ) -> None:
+        if not isinstance(value, dict) or key in value:
+            super()._serialize_structure_member(serialized, value, shape, key)
+
+
+_transact_write_items = models.DynamoDBBackend.transact_write_items
+
+
+def transact_write_items(backend: models.DynamoDBBackend, items: list[dict[str, Any]]) -> None:
+    """Moto copies a table for each write to it, to put it back if the transaction fails."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "copy", OneCopyOfEachTable())
+        _transact_write_items(backend, items)
+
+
+class OneCopyOfEachTable:
+    """Takes the place of the module `copy` during a transaction."""
+
+    def __init__(self) -> None:
+        self._copies: dict[str, Table] = {}
+
+    def deepcopy(self, value: Any) -> Any:
+        if not isinstance(value, Table):
+            return deepcopy(value)
+        if value.name not in self._copies:
+            self._copies[value.name] = deepcopy(value)
+        return self._copies[value.name]
