@@ -515,7 +515,7 @@ def test_the_command_wants_some_seconds_of_calm(
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_command_that_is_ended_gives_back_what_it_holds_and_says_what_to_do(
+def test_a_stopped_command_releases_its_lease_and_says_what_to_do(
     ending: signal.Signals, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Ended(InMemoryStage):
@@ -524,7 +524,10 @@ def test_a_command_that_is_ended_gives_back_what_it_holds_and_says_what_to_do(
             yield 1
 
     stage = Ended(["a"])
-    handlers = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {
+        one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    }
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
     monkeypatch.setattr(command, "_rebuild", lambda _: stage.outcome())
     try:
         assert main(["--yes"]) == 1
