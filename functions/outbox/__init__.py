@@ -1,1 +1,1 @@
-"""Keeps the platform running: facts leave the outbox, and anybody may ask whether it is well."""
+"""Sends events from the outbox to the event bus, and responds for the platform as a whole."""

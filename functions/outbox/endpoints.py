@@ -1,10 +1,10 @@
-"""HTTP Lambdas of operations."""
+"""HTTP Lambdas for the platform as a whole: health, readiness, and unknown routes."""
 
 from http import HTTPStatus
 from typing import NoReturn
 
 from outbox import wiring
-from outbox.schemas import HealthView, ReadinessView
+from outbox.schemas import HealthResponse, ReadinessResponse
 from supermarket import telemetry
 from supermarket.errors import NotFound
 from supermarket.http import MethodNotAllowed, Response, catch_all, get
@@ -13,17 +13,17 @@ from supermarket.request import Request
 
 
 @get("/healthz")
-def check_health() -> HealthView:
-    return HealthView()
+def check_health() -> HealthResponse:
+    return HealthResponse()
 
 
 @get("/readyz")
-def check_readiness() -> Response[ReadinessView]:
+def check_readiness() -> Response[ReadinessResponse]:
     dependencies = wiring.readiness().check()
     for down in (found for found in dependencies if not found.ok):
-        named = {"dependency": down.name, "fault": down.fault}
-        telemetry.logger.error("dependency down", extra=named)
-    view = ReadinessView.of(dependencies)
+        details = {"dependency": down.name, "fault": down.fault}
+        telemetry.logger.error("dependency down", extra=details)
+    view = ReadinessResponse.of(dependencies)
     return Response(view, status=None if view.status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -31,7 +31,7 @@ def check_readiness() -> Response[ReadinessView]:
 def refuse_unknown_route(request: Request) -> NoReturn:
     if methods := wiring.route_map().methods_of(request.path):
         raise MethodNotAllowed(methods)
-    raise NotFound("There is nothing at this address")
+    raise NotFound("Route not found")
 
 
 prepare(__name__)

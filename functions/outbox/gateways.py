@@ -1,4 +1,4 @@
-"""EventBridge, the probes of what the platform depends on, and the routes of the API."""
+"""EventBridge, the probes of the platform's dependencies, and the routes of the API."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +10,8 @@ import urllib3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from outbox.model import Refusal, Refusals, UnsentEvent
-from outbox.service import BatchRefused, BusUnavailable, Probe
+from outbox.model import SendFailure, SendFailures, UnsentEvent
+from outbox.ports import BatchRejected, BusUnavailable, Probe
 from supermarket import aws
 from supermarket.clock import iso
 
@@ -20,11 +20,11 @@ CONNECT_SECONDS = 1
 READ_SECONDS = 3
 FIRST_SERVER_ERROR = 500
 
-NO_ONE = "nobody"
+NO_USER = "nobody"
 
-# what no other try would change; everything else may be better the next time
-FAULTS_OF_AN_ENTRY = {"InvalidArgument", "MalformedDetail", "NotAuthorizedForSourceException"}
-FAULTS_OF_A_BATCH = {
+# no retry changes these; every other error may be gone the next time
+FINAL_ENTRY_ERRORS = {"InvalidArgument", "MalformedDetail", "NotAuthorizedForSourceException"}
+REJECTED_BATCH_ERRORS = {
     *("ValidationException", "ValidationError", "SerializationException"),
     *("RequestEntityTooLarge", "RequestEntityTooLargeException"),
 }
@@ -37,24 +37,24 @@ class EventBridge:
         self._client = client
         self._bus = bus
 
-    def put(self, events: Sequence[UnsentEvent]) -> Refusals:
-        """Every entry is looked at: EventBridge may take some of them and refuse others."""
+    def put(self, events: Sequence[UnsentEvent]) -> SendFailures:
+        """Check the result of each entry: EventBridge may accept some and reject others."""
         try:
-            answer = self._client.put_events(Entries=[self._entry(event) for event in events])
+            response = self._client.put_events(Entries=[self._entry(event) for event in events])
         except ParamValidationError as fault:
-            raise BatchRefused(repr(fault)) from fault
+            raise BatchRejected(repr(fault)) from fault
         except ClientError as fault:
-            raise (BatchRefused if _is_about_the_batch(fault) else BusUnavailable)(
+            raise (BatchRejected if _is_rejected_batch(fault) else BusUnavailable)(
                 repr(fault)
             ) from fault
         except BotoCoreError as fault:
             raise BusUnavailable(repr(fault)) from fault
         return {
-            event.id: Refusal(
+            event.id: SendFailure(
                 f"{result['ErrorCode']}: {result.get('ErrorMessage', '')}",
-                is_final=result["ErrorCode"] in FAULTS_OF_AN_ENTRY,
+                is_final=result["ErrorCode"] in FINAL_ENTRY_ERRORS,
             )
-            for event, result in zip(events, answer["Entries"], strict=True)
+            for event, result in zip(events, response["Entries"], strict=True)
             if "ErrorCode" in result
         }
 
@@ -68,22 +68,22 @@ class EventBridge:
         }
 
 
-def _is_about_the_batch(fault: ClientError) -> bool:
+def _is_rejected_batch(fault: ClientError) -> bool:
     return (
-        fault.response["Error"]["Code"] in FAULTS_OF_A_BATCH
+        fault.response["Error"]["Code"] in REJECTED_BATCH_ERRORS
         or fault.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.CONTENT_TOO_LARGE
     )
 
 
 def event_bridge_client() -> Any:
-    """Patient: what is not sent now has to be sent again."""
+    """A client with retries: what is not sent now has to be sent again later."""
     return _client("events", attempts=3)
 
 
 def aws_probes(table: str, bus: str, secret: str) -> dict[str, Probe]:
-    """What a request needs: a table, the signing keys and, behind the outbox, the bus."""
+    """Probes of what requests need: a table, the signing keys and, behind the outbox, the bus."""
     database, secrets, events = (_client(s) for s in ("dynamodb", "secretsmanager", "events"))
-    key = {"userId": {"S": NO_ONE}}
+    key = {"userId": {"S": NO_USER}}
     return {
         "database": _probe(lambda: database.get_item(TableName=table, Key=key)),
         "secrets": _probe(lambda: secrets.get_secret_value(SecretId=secret)),
@@ -92,19 +92,19 @@ def aws_probes(table: str, bus: str, secret: str) -> dict[str, Probe]:
 
 
 def web_probe(base_url: str) -> Probe:
-    """Any answer will do that is not the server's own failure: it is there and it speaks HTTP."""
-    # the root, with its slash: without it a mounted simulator is a path of somebody else's
+    """A probe that accepts every response but a server error (5xx)."""
+    # with the slash: a simulator that is mounted on a path has no route without it
     url = f"{base_url.rstrip('/')}/"
     pool = urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), retries=False
     )
 
-    def ask() -> None:
+    def probe() -> None:
         status = pool.request("HEAD", url, redirect=False).status
         if status >= FIRST_SERVER_ERROR:
-            raise ConnectionError(f"answered {status}")
+            raise ConnectionError(f"status {status}")
 
-    return ask
+    return probe
 
 
 def described_routes() -> Iterator[str]:
@@ -114,10 +114,10 @@ def described_routes() -> Iterator[str]:
 
 
 def _probe(call: Callable[[], Any]) -> Probe:
-    def ask() -> None:
+    def probe() -> None:
         call()
 
-    return ask
+    return probe
 
 
 def _client(service: str, attempts: int = 1) -> Any:

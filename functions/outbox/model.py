@@ -1,30 +1,30 @@
-"""Events on their way out and back, what the platform depends on, and the routes it has."""
+"""Unsent events and their batches, the state of dependencies, and the routes of the API."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-# EventBridge takes so much at once; https://docs.aws.amazon.com/eventbridge, PutEvents
+# limits of one PutEvents call: https://docs.aws.amazon.com/eventbridge, PutEvents
 MAX_ENTRIES = 10
 MAX_BYTES = 256 * 1024
 BYTES_OF_A_TIME = 14
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Why EventBridge did not take an event; a final one would be the same at every other try."""
+class SendFailure:
+    """Why the bus did not accept an event; a final failure would be the same at every retry."""
 
     reason: str
     is_final: bool = False
 
 
-type Refusals = Mapping[str, Refusal]
-"""By the ids of the events that EventBridge did not take."""
+type SendFailures = Mapping[str, SendFailure]
+"""By event id."""
 
 
 @dataclass(frozen=True)
 class UnsentEvent:
-    """An event that waits in the outbox; `detail` is its JSON as it will travel."""
+    """An event in the outbox; `detail` is the JSON text that is sent."""
 
     id: str
     source: str
@@ -39,31 +39,31 @@ class UnsentEvent:
         return BYTES_OF_A_TIME + sum(len(text.encode()) for text in texts)
 
 
-def chunks(events: Iterable[UnsentEvent]) -> Iterator[list[UnsentEvent]]:
-    """The events in order, in groups that EventBridge takes at once.
+def batches(events: Iterable[UnsentEvent]) -> Iterator[list[UnsentEvent]]:
+    """Split events, in their order, into batches that EventBridge accepts in one call.
 
-    An event that is too large by itself still gets a group: EventBridge says what is wrong with it.
+    An event that is too large gets a batch of its own, which EventBridge rejects with a reason.
     """
-    chunk: list[UnsentEvent] = []
+    batch: list[UnsentEvent] = []
     size = 0
     for event in events:
-        if chunk and (len(chunk) == MAX_ENTRIES or size + event.size > MAX_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(event)
+        if batch and (len(batch) == MAX_ENTRIES or size + event.size > MAX_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(event)
         size += event.size
-    if chunk:
-        yield chunk
+    if batch:
+        yield batch
 
 
 def age_in_seconds(moment: datetime | None, now: datetime) -> float:
-    """Of something that need not be there; never below zero, since clocks differ a little."""
+    """Seconds since `moment`, at least 0 because clocks differ a little; 0 for None."""
     return max(0.0, (now - moment).total_seconds()) if moment else 0.0
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """What a sweep of the outbox found, and how much of it is still there."""
+    """The result of a sweep: events found, those not sent, and those that can never be sent."""
 
     found: int
     failed: int
@@ -71,12 +71,13 @@ class Backlog:
     oldest: datetime | None
 
     def age_in_seconds(self, now: datetime) -> float:
+        """The age of the oldest event that the sweep found."""
         return age_in_seconds(self.oldest, now)
 
 
 @dataclass(frozen=True)
 class Dependency:
-    """Whether something the platform needs answered just now, and how fast."""
+    """The response of a dependency to its probe: `fault` is None when it works."""
 
     name: str
     fault: str | None
@@ -88,23 +89,23 @@ class Dependency:
 
 
 class RouteMap:
-    """Which methods a path takes; built from routes as `GET /api/products/{productId}`."""
+    """Finds the methods of a path: `RouteMap(["GET /api/products/{productId}"])`."""
 
     def __init__(self, routes: Iterable[str]) -> None:
         self._routes = [_split(*route.split(" ", 1)) for route in routes]
 
     def methods_of(self, path: str) -> tuple[str, ...]:
-        """In alphabetical order; empty for a path that does not exist."""
+        """The methods in alphabetical order; empty for an unknown path."""
         segments = path.split("/")
-        return tuple(sorted({method for method, shape in self._routes if _fits(segments, shape)}))
+        return tuple(sorted({method for method, route in self._routes if _fits(segments, route)}))
 
 
 def _split(method: str, path: str) -> tuple[str, list[str]]:
     return method, path.split("/")
 
 
-def _fits(segments: list[str], shape: list[str]) -> bool:
-    return len(segments) == len(shape) and all(
+def _fits(segments: list[str], route: list[str]) -> bool:
+    return len(segments) == len(route) and all(
         segment == part or (segment != "" and part.startswith("{"))
-        for segment, part in zip(segments, shape, strict=True)
+        for segment, part in zip(segments, route, strict=True)
     )

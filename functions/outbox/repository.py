@@ -12,14 +12,14 @@ ROWS_PER_SWEEP = 2000
 
 
 class DynamoOutbox:
-    """`Outbox` in DynamoDB. The table holds only what is unsent, so reading all of it is cheap."""
+    """`Outbox` in DynamoDB. The table contains unsent events only, so a scan of it is cheap."""
 
-    def discard(self, event_ids: Iterable[str]) -> None:
+    def delete(self, event_ids: Iterable[str]) -> None:
         with OutboxRow.batch_write() as batch:
             for event_id in event_ids:
                 batch.delete(OutboxRow(event_id))
 
-    def waiting_since(self, moment: datetime) -> list[UnsentEvent]:
+    def list_older_than(self, moment: datetime) -> list[UnsentEvent]:
         rows = OutboxRow.scan(
             OutboxRow.occurred_at < iso(moment), page_size=ROWS_PER_PAGE, limit=ROWS_PER_SWEEP
         )

@@ -1,4 +1,4 @@
-"""What the platform tells about its own state."""
+"""Responses about the state of the platform."""
 
 from collections.abc import Iterable
 from typing import Literal, Self
@@ -7,22 +7,22 @@ from outbox.model import Dependency
 from supermarket.schemas import View
 
 
-class HealthView(View):
-    """The function runs; no more is claimed."""
+class HealthResponse(View):
+    """The function runs; nothing else is checked."""
 
     status: Literal["ok"] = "ok"
 
 
 class DependencyView(View):
-    """One dependency; why it is down stands in the logs, not in a public answer."""
+    """One dependency; why it is down is in the logs, not in a public response."""
 
     name: str
     ok: bool
     milliseconds: float
 
 
-class ReadinessView(View):
-    """`ready` only when every dependency answered."""
+class ReadinessResponse(View):
+    """`ready` if every dependency responded."""
 
     status: Literal["ready", "unavailable"]
     dependencies: list[DependencyView]

@@ -6,10 +6,9 @@ from functools import cache
 
 from outbox.model import RouteMap
 from outbox.service import OutboxRelay, Readiness
-from supermarket.clock import utc_now
 from supermarket.config import event_bus_name, secret_name, settings, table_name
 
-IMAGEKIT = "https://api.imagekit.io"  # where its SDK goes when it is told nothing else
+IMAGEKIT = "https://api.imagekit.io"  # the default of ImageKit's SDK
 
 
 @cache
@@ -17,8 +16,7 @@ def outbox_relay() -> OutboxRelay:
     from outbox.gateways import EventBridge, event_bridge_client
     from outbox.repository import DynamoOutbox
 
-    bus = EventBridge(event_bridge_client(), event_bus_name())
-    return OutboxRelay(bus, DynamoOutbox(), utc_now)
+    return OutboxRelay(EventBridge(event_bridge_client(), event_bus_name()), DynamoOutbox())
 
 
 @cache

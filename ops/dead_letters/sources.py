@@ -16,7 +16,8 @@ from ops.dead_letters.model import DeadLetter
 from ops.dead_letters.service import LetterBox
 from ops.model import Consumer
 from outbox.model import MAX_BYTES, UnsentEvent
-from outbox.service import SWEEP_AFTER, Outbox, OutboxRelay
+from outbox.ports import Outbox
+from outbox.service import SWEEP_AFTER, OutboxRelay
 from supermarket.clock import Clock
 from supermarket.config import table_name
 from supermarket.errors import RuleViolated, Unavailable
@@ -196,10 +197,10 @@ class WaitingOutbox:
             raise Unavailable(refused[letter.id].reason)
 
     def discard(self, letter: DeadLetter) -> None:
-        self._outbox.discard([letter.id])
+        self._outbox.delete([letter.id])
 
     def _waiting(self) -> Sequence[UnsentEvent]:
-        return self._outbox.waiting_since(self._clock() - SWEEP_AFTER)
+        return self._outbox.list_older_than(self._clock() - SWEEP_AFTER)
 
 
 class FailureLog:

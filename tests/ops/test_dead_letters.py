@@ -107,12 +107,12 @@ def test_an_unknown_box_is_told_with_the_known_ones() -> None:
 def bus(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryBus]:
     """The deployed rules and queues; the relay's own bus is one that can be out of order."""
     make_bus()
-    taken = InMemoryBus()
-    relay = a_relay(taken, DynamoOutbox(), utc_now)
+    bus = InMemoryBus()
+    relay = a_relay(bus, DynamoOutbox())
     monkeypatch.setattr(wiring, "outbox_relay", lambda: relay)
     monkeypatch.setattr(sources, "WAIT_SECONDS", 0)
     client("logs").create_log_group(logGroupName="/supermarket/test")
-    yield taken
+    yield bus
     bus_topology.client.cache_clear()
 
 
@@ -307,18 +307,18 @@ def waiting_event() -> None:
 def test_what_waits_in_the_outbox_can_be_sent_now(bus: InMemoryBus) -> None:
     waiting_event()
     assert wiring.dead_letters().redrive("outbox").done == 1
-    assert bus.taken == ["a"]
+    assert bus.accepted == ["a"]
     assert list(OutboxRow.scan()) == []
 
 
 def test_what_the_sweep_sends_during_a_redrive_does_no_harm(bus: InMemoryBus) -> None:
     waiting_event()
     outbox = DynamoOutbox()
-    box = sources.WaitingOutbox(a_relay(bus, outbox, utc_now), outbox, utc_now)
+    box = sources.WaitingOutbox(a_relay(bus, outbox), outbox, utc_now)
     [letter] = box.take()
-    outbox.discard([letter.id])
+    outbox.delete([letter.id])
     box.send_back(letter)
-    assert bus.taken == ["a"]
+    assert bus.accepted == ["a"]
 
 
 def test_what_can_never_be_sent_stays_in_the_outbox_until_it_is_dropped(bus: InMemoryBus) -> None:

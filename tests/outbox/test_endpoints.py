@@ -1,4 +1,4 @@
-"""Health, readiness and the answers to requests that no route takes."""
+"""Health, readiness and unknown routes."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from support.cloud import client
 ROUTES = RouteMap(["GET /api/cart", "DELETE /api/cart", "POST /api/orders/{orderId}/cancel"])
 
 
-def test_the_platform_is_healthy_when_its_function_runs() -> None:
+def test_the_platform_is_healthy_when_the_function_runs() -> None:
     reply = call(check_health)
     assert (reply.status, reply.body) == (200, {"status": "ok"})
 
@@ -32,7 +32,9 @@ def readiness_of(probes: dict[str, Any], patcher: pytest.MonkeyPatch) -> Reply:
         return call(check_readiness)
 
 
-def test_ready_when_every_dependency_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_platform_is_ready_when_every_dependency_responds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     reply = readiness_of({"database": lambda: None, "events": lambda: None}, monkeypatch)
     assert (reply.status, reply.body["status"]) == (200, "ready")
     assert [(d["name"], d["ok"]) for d in reply.body["dependencies"]] == [
@@ -41,7 +43,7 @@ def test_ready_when_every_dependency_answers(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
-def test_unavailable_when_one_is_down_and_the_answer_gives_no_secret_away(
+def test_the_platform_is_unavailable_when_a_dependency_is_down_and_no_detail_is_public(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reply = readiness_of({"database": lambda: None, "razorpay": fails}, monkeypatch)
@@ -58,11 +60,11 @@ def fresh_wiring() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("aws", "fresh_wiring")
-def test_the_wired_probes_tell_what_is_there_from_what_is_not() -> None:
+def test_the_wired_probes_find_which_dependencies_are_down() -> None:
     client("events").create_event_bus(Name="supermarket-test")
     reply = call(check_readiness)
     found = {d["name"]: d["ok"] for d in reply.body["dependencies"]}
-    # nobody listens where the tests' settings say that the third parties are
+    # nothing listens at the addresses of the third parties in the tests' settings
     assert found == {
         "database": True,
         "secrets": True,
@@ -82,33 +84,33 @@ def request(method: str, path: str, raw: bytes = b"", content_type: str = "text/
     event = api_event(refuse_unknown_route, raw=raw, headers={"content-type": content_type})
     event["rawPath"] = event["requestContext"]["http"]["path"] = path
     event["requestContext"]["http"]["method"] = method
-    answer = refuse_unknown_route(event, None)
-    return Reply(answer["statusCode"], answer["headers"], [], json.loads(answer["body"]))
+    response = refuse_unknown_route(event, None)
+    return Reply(response["statusCode"], response["headers"], [], json.loads(response["body"]))
 
 
 @pytest.mark.usefixtures("known_routes")
 @pytest.mark.parametrize("path", ["/", "/api", "/api/carts", "/api/orders//cancel", "/api/cart/"])
-def test_an_unknown_path_is_not_found_in_the_shape_of_all_errors(path: str) -> None:
+def test_an_unknown_path_is_not_found_and_has_the_body_of_all_errors(path: str) -> None:
     reply = request("GET", path)
-    assert reply.status == 404
+    assert (reply.status, reply.body["message"]) == (404, "Route not found")
     assert reply.body.keys() == {"message", "code", "requestId"}
     assert reply.headers["x-request-id"] == reply.body["requestId"]
     assert reply.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.usefixtures("known_routes")
-def test_another_method_is_refused_and_the_right_ones_are_named() -> None:
+def test_a_wrong_method_is_refused_and_the_allowed_ones_are_listed() -> None:
     reply = request("PUT", "/api/cart")
     assert (reply.status, reply.headers["allow"]) == (405, "DELETE, GET")
     assert reply.body.keys() == {"message", "code", "requestId"}
 
 
 @pytest.mark.usefixtures("known_routes")
-def test_path_parameters_count_as_any_value() -> None:
+def test_a_path_parameter_matches_any_value() -> None:
     assert request("GET", "/api/orders/01H/cancel").headers["allow"] == "POST"
 
 
 @pytest.mark.usefixtures("known_routes")
 @pytest.mark.parametrize("raw", [b"{broken", b"x" * 200_000])
-def test_whatever_is_sent_to_an_unknown_path_it_is_not_found(raw: bytes) -> None:
+def test_an_unknown_path_is_not_found_whatever_the_body_is(raw: bytes) -> None:
     assert request("POST", "/api/nothing", raw, "application/octet-stream").status == 404

@@ -1,10 +1,10 @@
-"""Chunks that EventBridge takes, and the map of routes."""
+"""Batches of events, and the methods of paths."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox.model import MAX_BYTES, MAX_ENTRIES, RouteMap, chunks
+from outbox.model import MAX_BYTES, MAX_ENTRIES, RouteMap, batches
 from support.outbox import an_event
 
 ROUTES = RouteMap(
@@ -20,29 +20,29 @@ ROUTES = RouteMap(
 
 
 @given(st.lists(st.integers(0, MAX_BYTES // 2), max_size=40))
-def test_chunks_hold_every_event_once_and_in_order_and_never_too_much(sizes: list[int]) -> None:
+def test_batches_contain_every_event_once_in_order_and_within_the_limits(sizes: list[int]) -> None:
     events = [an_event(str(number), "x" * size) for number, size in enumerate(sizes)]
-    made = list(chunks(events))
-    assert [event for chunk in made for event in chunk] == events
-    assert all(1 <= len(chunk) <= MAX_ENTRIES for chunk in made)
-    assert all(sum(event.size for event in chunk) <= MAX_BYTES for chunk in made)
+    made = list(batches(events))
+    assert [event for batch in made for event in batch] == events
+    assert all(1 <= len(batch) <= MAX_ENTRIES for batch in made)
+    assert all(sum(event.size for event in batch) <= MAX_BYTES for batch in made)
 
 
-def test_neighbouring_chunks_could_not_have_been_one() -> None:
-    made = list(chunks(an_event(str(number), "x" * 30_000) for number in range(25)))
-    assert [len(chunk) for chunk in made] == [8, 8, 8, 1]
+def test_a_batch_is_filled_up_to_the_limit() -> None:
+    made = list(batches(an_event(str(number), "x" * 30_000) for number in range(25)))
+    assert [len(batch) for batch in made] == [8, 8, 8, 1]
 
 
-def test_an_event_that_is_too_large_travels_alone() -> None:
+def test_an_event_that_is_too_large_has_a_batch_of_its_own() -> None:
     giant = an_event("giant", "x" * (MAX_BYTES + 1))
-    assert list(chunks([an_event("a"), giant, an_event("b")])) == [
+    assert list(batches([an_event("a"), giant, an_event("b")])) == [
         [an_event("a")],
         [giant],
         [an_event("b")],
     ]
 
 
-def test_size_counts_bytes_and_not_characters() -> None:
+def test_the_size_is_in_bytes_and_not_in_characters() -> None:
     assert an_event("a", "é" * 10).size == an_event("a", "e" * 20).size
 
 

@@ -1,4 +1,4 @@
-"""The outbox in memory and in DynamoDB behave alike."""
+"""The outbox in memory and the one in DynamoDB behave the same."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,8 +7,8 @@ import pytest
 
 from conftest import NOON
 from outbox.model import UnsentEvent
+from outbox.ports import Outbox
 from outbox.repository import DynamoOutbox
-from outbox.service import Outbox
 from supermarket.clock import iso
 from supermarket.dynamo.outbox import OutboxRow
 from support.outbox import InMemoryOutbox, an_event
@@ -41,18 +41,18 @@ def outbox(request: pytest.FixtureRequest) -> Iterator[Outbox]:
     yield DynamoOutbox()
 
 
-def test_only_older_events_are_waiting(outbox: Outbox) -> None:
-    waiting = outbox.waiting_since(NOON - timedelta(minutes=2))
-    assert sorted(waiting, key=lambda event: int(event.id)) == EVENTS[3:]
+def test_only_older_events_are_listed(outbox: Outbox) -> None:
+    listed = outbox.list_older_than(NOON - timedelta(minutes=2))
+    assert sorted(listed, key=lambda event: int(event.id)) == EVENTS[3:]
 
 
-def test_discarded_events_are_gone_and_the_others_stay(outbox: Outbox) -> None:
-    outbox.discard(str(number) for number in range(90))
-    outbox.discard(["0", "never-there"])
-    left = outbox.waiting_since(NOON + timedelta(minutes=1))
+def test_deleted_events_are_gone_and_the_others_stay(outbox: Outbox) -> None:
+    outbox.delete(str(number) for number in range(90))
+    outbox.delete(["0", "never-there"])
+    left = outbox.list_older_than(NOON + timedelta(minutes=1))
     assert {event.id for event in left} == {str(number) for number in range(90, 120)}
 
 
-def test_discarding_nothing_is_nothing(outbox: Outbox) -> None:
-    outbox.discard([])
-    assert len(outbox.waiting_since(NOON + timedelta(minutes=1))) == len(EVENTS)
+def test_deleting_nothing_changes_nothing(outbox: Outbox) -> None:
+    outbox.delete([])
+    assert len(outbox.list_older_than(NOON + timedelta(minutes=1))) == len(EVENTS)

@@ -1,4 +1,4 @@
-"""What readiness asks, as it is wired."""
+"""The probes of readiness as they are wired."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,7 +9,7 @@ from supermarket.config import settings
 
 
 @pytest.fixture(autouse=True)
-def _wired_anew() -> Iterator[None]:
+def _fresh_wiring() -> Iterator[None]:
     wiring.readiness.cache_clear()
     settings.cache_clear()
     yield
@@ -17,16 +17,16 @@ def _wired_anew() -> Iterator[None]:
     settings.cache_clear()
 
 
-def test_imagekit_is_asked_at_its_own_address_when_none_is_configured(
+def test_imagekit_is_probed_at_its_own_address_when_none_is_configured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[str] = []
+    probed: list[str] = []
 
     def web_probe(address: str) -> Callable[[], None]:
-        asked.append(address)
+        probed.append(address)
         return lambda: None
 
     monkeypatch.setenv("IMAGEKIT_BASE_URL", "")
     monkeypatch.setattr(gateways, "web_probe", web_probe)
     wiring.readiness()
-    assert asked[-1].startswith("https://")
+    assert probed[-1].startswith("https://")

@@ -14,7 +14,7 @@ import botocore.session
 from local.locks import locked
 from support.local_cloud import HOME
 
-RELAY = "outbox.jobs.relay_outbox"
+RELAY = "outbox.streams.relay_outbox"
 
 
 def aws(endpoints: dict[str, Any], service: str) -> Any:

@@ -1,9 +1,9 @@
-"""Runs one invocation of the relay in this process, over a bus that takes every second entry only,
-and kills the process at a chosen call of it.
+"""Runs one invocation of the relay in this process, with a bus that accepts every second entry, and
+kills the process before or after the given call of the bus.
 
 usage: failing_bus.py CALL before|after < event.json
 
-Exits with 9 when it was killed, with 0 (and the answer on stdout) when there was no such call.
+Exits with 9 when it was killed, with 0 (and the response on stdout) when there was no such call.
 """
 
 import json
@@ -41,11 +41,11 @@ class FailingBus:
 
 
 def main(call: int, moment: str) -> None:
-    from outbox import gateways, jobs
+    from outbox import gateways, streams
 
     bus = FailingBus(gateways.event_bridge_client(), call, moment)
     with patch.object(gateways, "event_bridge_client", lambda: bus):
-        answer = jobs.relay_outbox(json.load(sys.stdin), None)
+        answer = streams.relay_outbox(json.load(sys.stdin), None)
     sys.stdout.write("\n" + json.dumps(answer))
 
 

@@ -1,0 +1,57 @@
+"""The Lambda that reads the stream of the outbox and sends its events to the bus."""
+
+from collections.abc import Collection, Sequence
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from outbox import wiring
+from outbox.model import SendFailures, UnsentEvent, age_in_seconds
+from supermarket import telemetry
+from supermarket.clock import from_iso, utc_now
+from supermarket.init_phase import prepare
+from supermarket.streams import Change, Image, stream
+
+
+@stream
+def relay_outbox(changes: Sequence[Change]) -> Collection[Change]:
+    """Send new outbox rows to the bus; returns those to retry.
+
+    An event that can never be sent is not retried here, where it would block those behind it: it
+    stays in the outbox, where the sweep counts it and an alarm reports it.
+    """
+    # the template's filter passes inserts only; a deletion has no image to send
+    events = {
+        change.sequence_number: _event(change.after)
+        for change in changes
+        if change.kind == "INSERT" and change.after
+    }
+    failures = wiring.outbox_relay().send(events.values())
+    _log(failures)
+    oldest = min((event.occurred_at for event in events.values()), default=None)
+    telemetry.measure("RelayLag", age_in_seconds(oldest, utc_now()), MetricUnit.Seconds)
+    telemetry.count("EventsRelayed", len(events) - len(failures))
+    retried = {number for number, event in events.items() if _can_be_retried(event, failures)}
+    return [change for change in changes if change.sequence_number in retried]
+
+
+def _log(failures: SendFailures) -> None:
+    for event_id, failure in failures.items():
+        details = {"event_id": event_id, "reason": failure.reason, "is_final": failure.is_final}
+        telemetry.logger.error("event not sent", extra=details)
+
+
+def _can_be_retried(event: UnsentEvent, failures: SendFailures) -> bool:
+    return event.id in failures and not failures[event.id].is_final
+
+
+def _event(image: Image) -> UnsentEvent:
+    return UnsentEvent(
+        id=image["eventId"]["S"],
+        source=image["source"]["S"],
+        detail_type=image["detailType"]["S"],
+        detail=image["detail"]["S"],
+        occurred_at=from_iso(image["occurredAt"]["S"]),
+    )
+
+
+prepare(__name__)
