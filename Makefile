@@ -108,7 +108,7 @@ replay: setup ## let a projection hear the past again: CONSUMER=seller_dashboard
 rebuild: setup ## drop the seller dashboard's projections and build them anew from the archive: YES=1
 	$(OPERATE) ops.rebuild.command $(CALM) $(if $(filter local,$(STAGE)),--archive-lag 0) $(if $(YES),--yes)
 
-job: setup ## run a scheduled job now: JOB=seller_dashboard.roll_up_day DATE=2026-11-22; without JOB, list them
+job: setup ## run a scheduled job now: JOB=seller_dashboard.check_daily_totals DATE=2026-11-22; without JOB, list them
 	$(OPERATE) ops.jobs $(JOB) $(if $(DATE),--date "$(DATE)")
 
 unsuppress: setup ## let an address that sent mails back or complained have mails again: ADDRESS=asha@example.com

@@ -1,1 +1,1 @@
-"""Shows sellers how they do: orders, payments and products, projected from events alone."""
+"""Shows sellers their orders, payments, products and sales: projections that events alone write."""

@@ -1,22 +1,23 @@
-"""HTTP Lambdas of the seller dashboard; everything is the caller's own."""
+"""HTTP Lambdas of the seller dashboard; each shows the caller's own data."""
 
 from urllib.parse import urlencode
 
 from seller_dashboard import wiring
-from seller_dashboard.model import Period
+from seller_dashboard.projections.model import Period
+from seller_dashboard.reports.csv_exports import TooManyRows
 from seller_dashboard.schemas import (
-    Days,
-    DaysAndCursor,
-    MetricsView,
-    PageOfDays,
-    PageOfOrders,
-    SellerCustomersView,
+    ExportQuery,
+    OrderPageQuery,
+    PeriodPageQuery,
+    PeriodQuery,
+    SellerCustomerListResponse,
     SellerCustomerView,
-    SellerOrdersView,
+    SellerMetricsResponse,
+    SellerOrderListResponse,
     SellerOrderView,
-    SellerPaymentsView,
+    SellerPaymentListResponse,
     SellerPaymentView,
-    SellerProductsView,
+    SellerProductListResponse,
     SellerProductView,
 )
 from supermarket.caller import Caller, Role
@@ -31,68 +32,73 @@ CSV = "text/csv; charset=utf-8; header=present"
 
 
 @get("/api/seller/dashboard/metrics", roles=SELLERS)
-def get_seller_metrics(query: Days, caller: Caller) -> MetricsView:
-    period = _bounded(query)
-    return MetricsView.of(wiring.dashboard().metrics(caller.user_id, period))
+def get_seller_metrics(query: PeriodQuery, caller: Caller) -> SellerMetricsResponse:
+    metrics = wiring.dashboard().get_metrics(caller.user_id, _bounded(query))
+    return SellerMetricsResponse.of(metrics)
 
 
 @get("/api/seller/dashboard/orders", roles=SELLERS)
-def list_seller_orders(page: PageOfOrders, caller: Caller) -> SellerOrdersView:
+def list_seller_orders(page: OrderPageQuery, caller: Caller) -> SellerOrderListResponse:
     purpose = page.purpose("orders", caller.user_id)
-    after = _opened(page.cursor, purpose)
-    seller = caller.user_id
-    found = wiring.dashboard().orders(seller, page.period, page.status, page.limit, after)
-    return SellerOrdersView(
+    found = wiring.dashboard().list_orders(
+        caller.user_id, page.period, page.status, page.limit, _decode(page.cursor, purpose)
+    )
+    return SellerOrderListResponse(
         orders=[SellerOrderView.of(sale) for sale in found.items],
-        next_cursor=_sealed(found.next, purpose),
+        next_cursor=_encode(found.next, purpose),
     )
 
 
 @get("/api/seller/dashboard/products", roles=SELLERS)
-def list_seller_products(page: Page, caller: Caller) -> SellerProductsView:
+def list_seller_products(page: Page, caller: Caller) -> SellerProductListResponse:
     purpose = f"seller products {caller.user_id}"
-    after = _opened(page.cursor, purpose)
-    found = wiring.dashboard().products(caller.user_id, page.limit, after)
-    return SellerProductsView(
+    after = _decode(page.cursor, purpose)
+    found = wiring.dashboard().list_products(caller.user_id, page.limit, after)
+    return SellerProductListResponse(
         products=[SellerProductView.of(product) for product in found.items],
-        next_cursor=_sealed(found.next, purpose),
+        next_cursor=_encode(found.next, purpose),
     )
 
 
 @get("/api/seller/dashboard/payments", roles=SELLERS)
-def list_seller_payments(page: PageOfDays, caller: Caller) -> SellerPaymentsView:
+def list_seller_payments(page: PeriodPageQuery, caller: Caller) -> SellerPaymentListResponse:
     purpose = page.purpose("payments", caller.user_id)
-    after = _opened(page.cursor, purpose)
-    found = wiring.dashboard().payments(caller.user_id, page.period, page.limit, after)
-    return SellerPaymentsView(
+    after = _decode(page.cursor, purpose)
+    found = wiring.dashboard().list_payments(caller.user_id, page.period, page.limit, after)
+    return SellerPaymentListResponse(
         payments=[SellerPaymentView.of(share) for share in found.items],
-        next_cursor=_sealed(found.next, purpose),
+        next_cursor=_encode(found.next, purpose),
     )
 
 
 @get("/api/seller/dashboard/customers", roles=SELLERS)
-def list_seller_customers(page: Page, caller: Caller) -> SellerCustomersView:
+def list_seller_customers(page: Page, caller: Caller) -> SellerCustomerListResponse:
     purpose = f"seller customers {caller.user_id}"
-    after = _opened(page.cursor, purpose)
-    found = wiring.dashboard().customers(caller.user_id, page.limit, after)
-    return SellerCustomersView(
-        customers=[SellerCustomerView.of(buyer) for buyer in found.items],
-        next_cursor=_sealed(found.next, purpose),
+    after = _decode(page.cursor, purpose)
+    found = wiring.dashboard().list_customers(caller.user_id, page.limit, after)
+    return SellerCustomerListResponse(
+        customers=[SellerCustomerView.of(one) for one in found.items],
+        next_cursor=_encode(found.next, purpose),
     )
 
 
-@get("/api/seller/dashboard/{sheet}/export", roles=SELLERS, media_type=CSV)
-def export_seller_list(sheet: str, query: DaysAndCursor, caller: Caller) -> Response[str]:
-    """Where there is more than one sheet of a list, `Link` tells of the next, as lists do of pages;
-    and the name of the file, that it is a part.
+@get(
+    "/api/seller/dashboard/{sheet}/export",
+    roles=SELLERS,
+    media_type=CSV,
+    errors=(TooManyRows,),
+)
+def export_seller_list(sheet: str, query: ExportQuery, caller: Caller) -> Response[str]:
+    """Return a list as a CSV file. When it has several parts, the header `link` leads to the next
+    one, and the file name says that it is a part.
     """
     period, purpose = _bounded(query), f"seller sheet {sheet} {caller.user_id}"
-    after = _opened(query.cursor, purpose)
-    found = wiring.exports().sheet(sheet, caller.user_id, period, after)
-    following = _sealed(found.next, purpose)
+    after = _decode(query.cursor, purpose)
+    file = wiring.exports().export(sheet, caller.user_id, period, after)
+    following = _encode(file.next, purpose)
     part = "-part" if following or after else ""
     name = f"{sheet}-{period.first}-{period.last}{part}.csv"
-    return Response(found.text, headers=_headers(sheet, name, period, following))
+    return Response(file.text, headers=_headers(sheet, name, period, following))
 
 
 def _headers(sheet: str, name: str, period: Period, following: str | None) -> dict[str, str]:
@@ -104,17 +110,17 @@ def _headers(sheet: str, name: str, period: Period, following: str | None) -> di
     return attached | {"link": f'<{address}>; rel="next"'}
 
 
-def _bounded(query: Days) -> Period:
+def _bounded(query: PeriodQuery) -> Period:
     return Period.of(query.first, query.last, today=utc_now().date())
 
 
-def _opened(cursor: str | None, purpose: str) -> str | None:
+def _decode(cursor: str | None, purpose: str) -> str | None:
     position = cursors().decode(cursor, purpose)
     return None if position is None else str(position["after"])
 
 
-def _sealed(position: str | None, purpose: str) -> str | None:
-    return cursors().encode(None if position is None else {"after": position}, purpose)
+def _encode(sort_key: str | None, purpose: str) -> str | None:
+    return cursors().encode(None if sort_key is None else {"after": sort_key}, purpose)
 
 
 prepare(__name__)

@@ -1,24 +1,21 @@
-"""What the seller dashboard learns from events: each is a piece of an order, of a product, or of
-who a seller is.
-"""
+"""Turns events into facts about orders, products and sellers, and applies these."""
 
 from datetime import datetime
 
 from seller_dashboard import wiring
-from seller_dashboard.model import (
+from seller_dashboard.projections.model import (
     Customer,
-    Destination,
-    Details,
-    Order,
+    OrderFacts,
     Payment,
     PaymentStatus,
-    Product,
-    Progress,
+    ProductDetails,
+    ProductFacts,
     Purchase,
+    SaleLine,
     SaleStatus,
-    Seller,
-    SoldLine,
-    Stock,
+    ShippingAddress,
+    StatusChange,
+    StockLevel,
 )
 from supermarket.clock import iso
 from supermarket.contracts import (
@@ -46,179 +43,172 @@ from supermarket.init_phase import prepare
 from supermarket.money import Money
 from supermarket.people import Recipient
 
+type OrderEvent = OrderPlaced | OrderConfirmed | OrderShipped | OrderDelivered | OrderCancelled
+type PaymentEvent = PaymentInitiated | PaymentCompleted | PaymentFailed | PaymentRefunded
+
 event_handlers = EventHandlers("seller_dashboard")
 
 
 @event_handlers.on(UserRegistered)
-def meet_new_seller(event: UserRegistered, metadata: Metadata) -> None:
+def add_seller(event: UserRegistered, metadata: Metadata) -> None:
     if event.role == "seller":
-        _introduce(Seller(event.user_id, event.email, event.first_name), metadata)
+        seller = Recipient(event.user_id, event.email, event.first_name)
+        _upsert_seller(seller, metadata)
 
 
 @event_handlers.on(ProductCreated)
-def list_new_product(event: ProductCreated, metadata: Metadata) -> None:
-    _introduce(_seller(event.seller), metadata)
-    wiring.bookkeeping().learn_of_product(_product(event))
+def add_product(event: ProductCreated, metadata: Metadata) -> None:
+    _upsert_seller(event.seller, metadata)
+    wiring.projector().apply_product(_product(event))
 
 
 @event_handlers.on(ProductUpdated)
-def revise_product(event: ProductUpdated, metadata: Metadata) -> None:
-    _introduce(_seller(event.seller), metadata)
-    wiring.bookkeeping().learn_of_product(_product(event))
+def update_product(event: ProductUpdated, metadata: Metadata) -> None:
+    _upsert_seller(event.seller, metadata)
+    wiring.projector().apply_product(_product(event))
 
 
 @event_handlers.on(ProductDeleted)
-def take_product_off_sale(event: ProductDeleted, _metadata: Metadata) -> None:
-    deleted = Product(event.seller_id, event.product_id, is_deleted=True)
-    wiring.bookkeeping().learn_of_product(deleted)
+def delete_product(event: ProductDeleted, _metadata: Metadata) -> None:
+    deleted = ProductFacts(event.seller_id, event.product_id, is_deleted=True)
+    wiring.projector().apply_product(deleted)
 
 
 @event_handlers.on(StockRanLow)
-def note_low_stock(event: StockRanLow, metadata: Metadata) -> None:
-    _introduce(_seller(event.seller), metadata)
-    wiring.bookkeeping().learn_of_product(_stocked(event.seller.user_id, event))
+def update_low_stock(event: StockRanLow, metadata: Metadata) -> None:
+    _upsert_seller(event.seller, metadata)
+    wiring.projector().apply_product(_stock(event.seller.user_id, event))
 
 
 @event_handlers.on(StockMoved)
-def note_moved_stock(event: StockMoved, _metadata: Metadata) -> None:
-    wiring.bookkeeping().learn_of_product(_stocked(event.seller_id, event))
+def update_stock(event: StockMoved, _metadata: Metadata) -> None:
+    wiring.projector().apply_product(_stock(event.seller_id, event))
 
 
 @event_handlers.on(OrderPlaced)
-def record_placed_order(event: OrderPlaced, _metadata: Metadata) -> None:
-    wiring.bookkeeping().learn(
-        Order(
+def add_order(event: OrderPlaced, _metadata: Metadata) -> None:
+    wiring.projector().apply(
+        OrderFacts(
             event.order_id,
             purchase=_purchase(event),
             total=event.total.money(),
-            progress=Progress(SaleStatus.PENDING, event.placed_at),
-            destination=Destination(event.shipping_address, event.placed_at),
+            status=StatusChange(SaleStatus.PENDING, event.placed_at),
+            shipping_address=ShippingAddress(event.shipping_address, event.placed_at),
         )
     )
 
 
 @event_handlers.on(OrderConfirmed)
-def count_confirmed_order(event: OrderConfirmed, _metadata: Metadata) -> None:
-    wiring.bookkeeping().learn(
-        Order(
-            event.order_id,
-            purchase=_purchase(event),
-            total=event.total.money(),
-            progress=Progress(SaleStatus.CONFIRMED, event.confirmed_at),
-            is_paid=True,
-        )
-    )
+def confirm_order(event: OrderConfirmed, _metadata: Metadata) -> None:
+    _apply_status(event, SaleStatus.CONFIRMED, event.confirmed_at, total=event.total.money())
 
 
 @event_handlers.on(OrderShipped)
-def mark_as_on_its_way(event: OrderShipped, _metadata: Metadata) -> None:
-    progress = Progress(SaleStatus.SHIPPED, event.shipped_at)
-    shipped = Order(event.order_id, purchase=_purchase(event), progress=progress, is_paid=True)
-    wiring.bookkeeping().learn(shipped)
+def mark_shipped(event: OrderShipped, _metadata: Metadata) -> None:
+    _apply_status(event, SaleStatus.SHIPPED, event.shipped_at)
 
 
 @event_handlers.on(OrderDelivered)
-def mark_as_arrived(event: OrderDelivered, _metadata: Metadata) -> None:
-    progress = Progress(SaleStatus.DELIVERED, event.delivered_at)
-    delivered = Order(event.order_id, purchase=_purchase(event), progress=progress, is_paid=True)
-    wiring.bookkeeping().learn(delivered)
+def mark_delivered(event: OrderDelivered, _metadata: Metadata) -> None:
+    _apply_status(event, SaleStatus.DELIVERED, event.delivered_at)
 
 
 @event_handlers.on(OrderCancelled)
-def take_out_cancelled_order(event: OrderCancelled, _metadata: Metadata) -> None:
-    wiring.bookkeeping().learn(
-        Order(
-            event.order_id,
-            purchase=_purchase(event),
-            total=event.total.money(),
-            progress=Progress(SaleStatus.CANCELLED, event.cancelled_at),
-            is_paid=event.was_paid,
-        )
+def cancel_order(event: OrderCancelled, _metadata: Metadata) -> None:
+    total = event.total.money()
+    _apply_status(
+        event, SaleStatus.CANCELLED, event.cancelled_at, total=total, is_paid=event.was_paid
     )
 
 
 @event_handlers.on(OrderAddressChanged)
-def note_changed_address(event: OrderAddressChanged, _metadata: Metadata) -> None:
-    moved = Destination(event.shipping_address, event.changed_at)
-    wiring.bookkeeping().learn(Order(event.order_id, destination=moved))
+def change_address(event: OrderAddressChanged, _metadata: Metadata) -> None:
+    address = ShippingAddress(event.shipping_address, event.changed_at)
+    wiring.projector().apply(OrderFacts(event.order_id, shipping_address=address))
 
 
 @event_handlers.on(PaymentInitiated)
-def note_open_payment(event: PaymentInitiated, _metadata: Metadata) -> None:
-    wiring.bookkeeping().learn(_paid(event, PaymentStatus.PENDING, event.initiated_at))
+def add_payment(event: PaymentInitiated, _metadata: Metadata) -> None:
+    _apply_payment(event, PaymentStatus.PENDING, event.initiated_at)
 
 
 @event_handlers.on(PaymentCompleted)
-def note_completed_payment(event: PaymentCompleted, _metadata: Metadata) -> None:
-    wiring.bookkeeping().learn(_paid(event, PaymentStatus.COMPLETED, event.completed_at))
+def complete_payment(event: PaymentCompleted, _metadata: Metadata) -> None:
+    _apply_payment(event, PaymentStatus.COMPLETED, event.completed_at)
 
 
 @event_handlers.on(PaymentFailed)
-def note_failed_payment(event: PaymentFailed, _metadata: Metadata) -> None:
-    wiring.bookkeeping().learn(_paid(event, PaymentStatus.FAILED, event.failed_at))
+def fail_payment(event: PaymentFailed, _metadata: Metadata) -> None:
+    _apply_payment(event, PaymentStatus.FAILED, event.failed_at)
 
 
 @event_handlers.on(PaymentRefunded)
-def note_returned_money(event: PaymentRefunded, _metadata: Metadata) -> None:
-    """What was given back in part is a payment that has arrived still; what was paid once too
-    often was never a sale.
+def add_refund(event: PaymentRefunded, _metadata: Metadata) -> None:
+    """A payment with a partial refund is still complete; the refund of a duplicate payment
+    (`surplus`) does not concern the sale.
     """
     if event.surplus:
         return
     status = PaymentStatus.REFUNDED if event.fully else PaymentStatus.COMPLETED
-    refund = {event.refund_id: event.amount.money()}
-    wiring.bookkeeping().learn(_paid(event, status, event.refunded_at, refund))
+    refunds = {event.refund_id: event.amount.money()}
+    _apply_payment(event, status, event.refunded_at, refunds)
 
 
-def _introduce(seller: Seller, metadata: Metadata) -> None:
-    told = f"{iso(metadata.occurred_at)}#{metadata.event_id}"
-    wiring.bookkeeping().introduce(seller, told)
+def _upsert_seller(seller: Recipient, metadata: Metadata) -> None:
+    as_of = f"{iso(metadata.occurred_at)}#{metadata.event_id}"
+    wiring.projector().upsert_seller(seller, as_of)
 
 
-def _seller(recipient: Recipient) -> Seller:
-    return Seller(recipient.user_id, recipient.email, recipient.first_name)
-
-
-def _product(event: ProductCreated | ProductUpdated) -> Product:
-    return Product(
-        event.seller.user_id,
-        event.product_id,
-        Details(
-            event.revision,
-            event.title,
-            event.price.money(),
-            event.category,
-            event.low_stock_threshold,
-        ),
-        Stock(event.stock, event.stock_revision, event.revision),
+def _apply_status(
+    event: OrderEvent,
+    status: SaleStatus,
+    at: datetime,
+    *,
+    total: Money | None = None,
+    is_paid: bool = True,
+) -> None:
+    wiring.projector().apply(
+        OrderFacts(event.order_id, _purchase(event), total, StatusChange(status, at), is_paid)
     )
 
 
-def _stocked(seller_id: str, event: StockRanLow | StockMoved) -> Product:
-    stock = Stock(event.stock, event.stock_revision)
-    return Product(seller_id, event.product_id, stock=stock)
+def _apply_payment(
+    event: PaymentEvent,
+    status: PaymentStatus,
+    at: datetime,
+    refunds: dict[str, Money] | None = None,
+) -> None:
+    payment, is_paid = Payment(event.payment_id, status, at), status.is_captured
+    wiring.projector().apply(
+        OrderFacts(event.order_id, payment=payment, is_paid=is_paid, refunds=refunds or {})
+    )
 
 
-def _purchase(
-    event: OrderPlaced | OrderConfirmed | OrderShipped | OrderDelivered | OrderCancelled,
-) -> Purchase:
+def _product(event: ProductCreated | ProductUpdated) -> ProductFacts:
+    details = ProductDetails(
+        event.revision,
+        event.title,
+        event.price.money(),
+        event.category,
+        event.low_stock_threshold,
+    )
+    stock = StockLevel(event.stock, event.stock_revision, event.revision)
+    return ProductFacts(event.seller.user_id, event.product_id, details, stock)
+
+
+def _stock(seller_id: str, event: StockRanLow | StockMoved) -> ProductFacts:
+    stock = StockLevel(event.stock, event.stock_revision)
+    return ProductFacts(seller_id, event.product_id, stock=stock)
+
+
+def _purchase(event: OrderEvent) -> Purchase:
     customer = Customer(event.customer.user_id, event.customer.first_name)
     return Purchase(customer, tuple(_line(line) for line in event.lines), event.placed_at)
 
 
-def _paid(
-    event: PaymentInitiated | PaymentCompleted | PaymentFailed | PaymentRefunded,
-    status: PaymentStatus,
-    at: datetime,
-    refunds: dict[str, Money] | None = None,
-) -> Order:
-    payment = Payment(event.payment_id, status, at)
-    return Order(event.order_id, payment=payment, is_paid=status.arrived, refunds=refunds or {})
-
-
-def _line(line: OrderLine) -> SoldLine:
+def _line(line: OrderLine) -> SaleLine:
     total = line.line_total.money()
-    return SoldLine(
+    return SaleLine(
         line.seller_id,
         line.product_id,
         line.title,

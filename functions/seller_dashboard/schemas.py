@@ -1,132 +1,103 @@
-"""What a seller may ask for, and what a seller gets to see."""
+"""Queries and response views of the seller dashboard."""
 
-from collections.abc import Iterable
-from datetime import date
+import datetime
 from typing import Self
 
-from pydantic import Field
+from pydantic import AliasPath, Field
 
-from seller_dashboard.model import (
-    Buyer,
-    Customer,
-    LowStock,
-    PaymentShare,
-    Period,
-    Sale,
-    SaleStatus,
-    SoldLine,
-    SoldProduct,
-)
-from seller_dashboard.numbers import DaySales, Metrics, TopOfCurrency, TopProduct
-from supermarket.money import Currency, Money
-from supermarket.people import Address
+from seller_dashboard.projections.model import Period, SaleStatus
+from supermarket.money import Currency
 from supermarket.schemas import MoneyView, Page, Query, Timestamp, View
 
-EARLIEST = date(2000, 1, 1)
+EARLIEST = datetime.date(2000, 1, 1)
 
 
-class Days(Query):
+class PeriodQuery(Query):
     """`?from=2026-11-01&to=2026-11-30`: days in UTC, both included."""
 
-    first: date | None = Field(default=None, alias="from", ge=EARLIEST)
-    last: date | None = Field(default=None, alias="to", ge=EARLIEST)
+    first: datetime.date | None = Field(default=None, alias="from", ge=EARLIEST)
+    last: datetime.date | None = Field(default=None, alias="to", ge=EARLIEST)
 
 
-class DaysAndCursor(Days):
-    """What a sheet is of, and where it goes on."""
+class ExportQuery(PeriodQuery):
+    """The period of an export, and where its next part begins."""
 
     cursor: str | None = Field(default=None, max_length=2048)
 
 
-class PageOfDays(Days, Page):
-    """A page of what was placed in a period; both its ends may be open."""
+class PeriodPageQuery(PeriodQuery, Page):
+    """A page of a list, of orders that were placed in a period; both its ends may be open."""
 
     @property
     def period(self) -> Period:
         return Period.between(self.first, self.last)
 
-    def purpose(self, things: str, seller_id: str) -> str:
-        """What a cursor is good for: this list, of this seller, in this period."""
-        return f"seller {things} {seller_id} {self.first} {self.last}"
+    def purpose(self, name: str, seller_id: str) -> str:
+        """Return what a cursor is valid for: this list, of this seller, in this period."""
+        return f"seller {name} {seller_id} {self.first} {self.last}"
 
 
-class PageOfOrders(PageOfDays):
-    """A page of orders, those in one status if so wished."""
+class OrderPageQuery(PeriodPageQuery):
+    """A page of orders, of one status or of all."""
 
     status: SaleStatus | None = None
 
-    def purpose(self, things: str, seller_id: str) -> str:
-        return f"{super().purpose(things, seller_id)} {self.status}"
+    def purpose(self, name: str, seller_id: str) -> str:
+        return f"{super().purpose(name, seller_id)} {self.status}"
 
 
-class TopProductView(View):
-    """`sold` is units."""
-
-    id: str
-    title: str
-    sold: int
-    revenue: list[MoneyView]
+class ModelView(View):
+    """A view whose fields are read from the model; an alias names the attribute to read where it
+    is called differently there.
+    """
 
     @classmethod
-    def of(cls, top: TopProduct) -> Self:
-        return cls(
-            id=top.product_id, title=top.title, sold=top.units, revenue=_amounts(top.revenue)
-        )
+    def of(cls, model: object) -> Self:
+        return cls.model_validate(model, from_attributes=True)
 
 
-class TopOfCurrencyView(View):
-    """The products that brought most in one currency."""
+class TopProductView(ModelView):
+    """A product with the most sales; `sold` is units."""
+
+    id: str = Field(validation_alias="product_id")
+    title: str
+    sold: int = Field(validation_alias="units")
+    revenue: list[MoneyView]
+
+
+class TopOfCurrencyView(ModelView):
+    """The products with the most revenue in one currency."""
 
     currency: Currency
     products: list[TopProductView]
 
-    @classmethod
-    def of(cls, top: TopOfCurrency) -> Self:
-        return cls(
-            currency=top.currency, products=[TopProductView.of(each) for each in top.products]
-        )
 
+class DayView(ModelView):
+    """One day of the series; `sales` is units."""
 
-class DayView(View):
-    """One day of the series."""
-
-    date: date
+    date: datetime.date = Field(validation_alias="day")
     orders: int
-    sales: int
+    sales: int = Field(validation_alias="units")
     revenue: list[MoneyView]
     refunds: list[MoneyView]
 
-    @classmethod
-    def of(cls, day: DaySales) -> Self:
-        return cls(
-            date=day.day,
-            orders=day.orders,
-            sales=day.units,
-            revenue=_amounts(day.revenue),
-            refunds=_amounts(day.refunds),
-        )
 
+class LowStockView(ModelView):
+    """A product whose stock is at or below its threshold."""
 
-class LowStockView(View):
-    """A product at its threshold, or below it."""
-
-    id: str
+    id: str = Field(validation_alias="product_id")
     title: str
     stock: int
     threshold: int
 
-    @classmethod
-    def of(cls, low: LowStock) -> Self:
-        return cls(id=low.product_id, title=low.title, stock=low.stock, threshold=low.threshold)
 
-
-class MetricsView(View):
-    """`sales` is units sold, `placed` all orders and `orders` those that count, `conversion` the
-    part of those placed that came to be paid. Money is one amount per currency, everywhere; revenue
-    is net of `refunds`.
+class SellerMetricsResponse(ModelView):
+    """`sales` is units sold, `placed` all orders, `orders` those that count, and `conversion` the
+    share of the placed orders that were paid. Money is one amount per currency; revenue is net of
+    `refunds`.
     """
 
-    sales: int
+    sales: int = Field(validation_alias="units")
     orders: int
     placed: int
     conversion: float | None
@@ -138,61 +109,31 @@ class MetricsView(View):
     low_stock: list[LowStockView]
     series: list[DayView]
 
-    @classmethod
-    def of(cls, found: Metrics) -> Self:
-        return cls(
-            sales=found.units,
-            orders=found.orders,
-            placed=found.placed,
-            conversion=found.conversion,
-            revenue=_amounts(found.revenue),
-            refunds=_amounts(found.refunds),
-            average_order_value=_amounts(found.average_order),
-            top_products=[TopProductView.of(top) for top in found.top],
-            top_products_by_revenue=[TopOfCurrencyView.of(top) for top in found.top_by_revenue],
-            low_stock=[LowStockView.of(low) for low in found.low_stock],
-            series=[DayView.of(day) for day in found.series],
-        )
 
-
-class CustomerView(View):
-    """Enough to write "Dear Asha" on the parcel; the mail address is the customer's own affair."""
+class CustomerView(ModelView):
+    """The customer of an order, without the mail address: sellers must not see it."""
 
     first_name: str
 
-    @classmethod
-    def of(cls, customer: Customer) -> Self:
-        return cls(first_name=customer.first_name)
 
-
-class ItemView(View):
+class ItemView(ModelView):
     """One of the seller's lines."""
 
-    product: str
+    product: str = Field(validation_alias="product_id")
     title: str
     quantity: int
     unit_price: MoneyView
     line_total: MoneyView
 
-    @classmethod
-    def of(cls, line: SoldLine) -> Self:
-        return cls(
-            product=line.product_id,
-            title=line.title,
-            quantity=line.quantity,
-            unit_price=MoneyView.of(line.unit_price),
-            line_total=MoneyView.of(line.line_total),
-        )
 
-
-class PaymentView(View):
-    """How the order's payment stands."""
+class PaymentView(ModelView):
+    """The state of the order's payment."""
 
     status: str
 
 
-class AddressView(View):
-    """Where to ship to."""
+class AddressView(ModelView):
+    """A postal address."""
 
     street: str
     city: str
@@ -200,138 +141,81 @@ class AddressView(View):
     zip: str
     country: str
 
-    @classmethod
-    def of(cls, address: Address) -> Self:
-        return cls.model_validate(vars(address))
 
-
-class SellerOrderView(View):
-    """The seller's share of an order: `total` is of the own lines, `refunded` what of it went
-    back.
+class SellerOrderView(ModelView):
+    """The seller's share of an order: `total` is the sum of the seller's own lines, `refunded` the
+    part of it that was refunded.
     """
 
-    id: str
+    id: str = Field(validation_alias="order_id")
     status: str
     customer: CustomerView
-    items: list[ItemView]
+    items: list[ItemView] = Field(validation_alias="lines")
     total: MoneyView
     refunded: MoneyView
     payment: PaymentView | None
-    shipping_address: AddressView | None
+    shipping_address: AddressView | None = Field(validation_alias="address")
     placed_at: Timestamp
     updated_at: Timestamp
 
-    @classmethod
-    def of(cls, sale: Sale) -> Self:
-        return cls(
-            id=sale.order_id,
-            status=sale.status,
-            customer=CustomerView.of(sale.customer),
-            items=[ItemView.of(line) for line in sale.lines],
-            total=MoneyView.of(sale.total),
-            refunded=MoneyView.of(sale.refunded),
-            payment=PaymentView(status=sale.payment.status) if sale.payment else None,
-            shipping_address=AddressView.of(sale.address) if sale.address else None,
-            placed_at=sale.placed_at,
-            updated_at=sale.updated_at,
-        )
 
-
-class SellerOrdersView(View):
+class SellerOrderListResponse(View):
     """A page of orders."""
 
     orders: list[SellerOrderView]
     next_cursor: str | None
 
 
-class SellerProductView(View):
-    """A product and all it ever sold (`sold` is units); a deleted one is no longer on sale."""
+class SellerProductView(ModelView):
+    """A product with its lifetime sales (`sold` is units); a deleted one is not on sale."""
 
-    id: str
+    id: str = Field(validation_alias="product_id")
     title: str
     price: MoneyView | None
     category: str | None
     on_sale: bool
-    sold: int
+    sold: int = Field(validation_alias="units")
     revenue: list[MoneyView]
 
-    @classmethod
-    def of(cls, product: SoldProduct) -> Self:
-        return cls(
-            id=product.product_id,
-            title=product.title,
-            price=MoneyView.of(product.price) if product.price else None,
-            category=product.category,
-            on_sale=product.on_sale,
-            sold=product.units,
-            revenue=_amounts(product.revenue),
-        )
 
-
-class SellerProductsView(View):
+class SellerProductListResponse(View):
     """A page of products."""
 
     products: list[SellerProductView]
     next_cursor: str | None
 
 
-class SellerPaymentView(View):
-    """The seller's share of an order's payment, and of what went back of it."""
+class SellerPaymentView(ModelView):
+    """The seller's share of an order's payment and of its refunds."""
 
-    id: str
-    order: str
-    status: str
-    amount: MoneyView
+    id: str = Field(validation_alias=AliasPath("payment", "id"))
+    order: str = Field(validation_alias="order_id")
+    status: str = Field(validation_alias=AliasPath("payment", "status"))
+    amount: MoneyView = Field(validation_alias="total")
     refunded: MoneyView
     placed_at: Timestamp
-    updated_at: Timestamp
-
-    @classmethod
-    def of(cls, share: PaymentShare) -> Self:
-        return cls(
-            id=share.payment.id,
-            order=share.order_id,
-            status=share.payment.status,
-            amount=MoneyView.of(share.total),
-            refunded=MoneyView.of(share.refunded),
-            placed_at=share.placed_at,
-            updated_at=share.payment.at,
-        )
+    updated_at: Timestamp = Field(validation_alias=AliasPath("payment", "at"))
 
 
-class SellerPaymentsView(View):
+class SellerPaymentListResponse(View):
     """A page of payments."""
 
     payments: list[SellerPaymentView]
     next_cursor: str | None
 
 
-class SellerCustomerView(View):
-    """A customer of the seller: the orders that count, and what they brought, net of refunds."""
+class SellerCustomerView(ModelView):
+    """A customer of the seller: the orders that count, and what they spent, net of refunds."""
 
-    id: str
-    first_name: str
+    id: str = Field(validation_alias=AliasPath("customer", "id"))
+    first_name: str = Field(validation_alias=AliasPath("customer", "first_name"))
     orders: int
     spent: list[MoneyView]
     last_order_at: Timestamp
 
-    @classmethod
-    def of(cls, buyer: Buyer) -> Self:
-        return cls(
-            id=buyer.customer.id,
-            first_name=buyer.customer.first_name,
-            orders=buyer.orders,
-            spent=_amounts(buyer.spent),
-            last_order_at=buyer.last_order_at,
-        )
 
-
-class SellerCustomersView(View):
+class SellerCustomerListResponse(View):
     """A page of customers."""
 
     customers: list[SellerCustomerView]
     next_cursor: str | None
-
-
-def _amounts(amounts: Iterable[Money]) -> list[MoneyView]:
-    return [MoneyView.of(amount) for amount in amounts]

@@ -2,25 +2,28 @@
 
 from functools import cache
 
-from seller_dashboard.reports import WeeklyReports
-from seller_dashboard.repository import (
+from seller_dashboard.projections.projector import Projector
+from seller_dashboard.projections.repository import (
     DynamoCatalogue,
     DynamoOrders,
-    DynamoProgress,
-    DynamoRebuilds,
-    DynamoReports,
     DynamoSales,
     DynamoSellers,
 )
-from seller_dashboard.rollup import RollUp
-from seller_dashboard.service import Bookkeeping, Dashboard, Exports
+from seller_dashboard.reports.daily_totals import DailyTotalsCheck
+from seller_dashboard.reports.repository import (
+    DynamoBatchCheckpoints,
+    DynamoRebuildLock,
+    DynamoReportClaims,
+)
+from seller_dashboard.reports.weekly import WeeklyReports
+from seller_dashboard.service import Dashboard, Exports
 from supermarket.clock import utc_now
 from supermarket.dynamo.transaction import DynamoTransaction
 
 
 @cache
-def bookkeeping() -> Bookkeeping:
-    return Bookkeeping(
+def projector() -> Projector:
+    return Projector(
         DynamoOrders(), DynamoSales(), DynamoCatalogue(), DynamoSellers(), DynamoTransaction
     )
 
@@ -36,9 +39,12 @@ def exports() -> Exports:
 
 
 @cache
-def roll_up() -> RollUp:
-    return RollUp(
-        DynamoSales(), DynamoProgress(utc_now), DynamoRebuilds(utc_now), DynamoTransaction
+def daily_totals_check() -> DailyTotalsCheck:
+    return DailyTotalsCheck(
+        DynamoSales(),
+        DynamoBatchCheckpoints(utc_now),
+        DynamoRebuildLock(utc_now),
+        DynamoTransaction,
     )
 
 
@@ -48,8 +54,8 @@ def weekly_reports() -> WeeklyReports:
         DynamoSales(),
         DynamoCatalogue(),
         DynamoSellers(),
-        DynamoReports(utc_now),
-        DynamoProgress(utc_now),
-        DynamoRebuilds(utc_now),
+        DynamoReportClaims(utc_now),
+        DynamoBatchCheckpoints(utc_now),
+        DynamoRebuildLock(utc_now),
         DynamoTransaction,
     )

@@ -11,7 +11,7 @@ from pynamodb.expressions.update import Action
 
 from ops.rebuild.checksum import Item
 from ops.rebuild.service import LeaseLost
-from seller_dashboard.repository import SALES, RebuildRow, no_rebuild_holds_it
+from seller_dashboard.reports.repository import RebuildRow, no_rebuild_runs
 from supermarket.clock import Clock
 from supermarket.config import table_name
 from supermarket.dynamo.rows import database
@@ -19,6 +19,7 @@ from supermarket.dynamo.writes import update_if
 from supermarket.errors import Conflict, Unavailable
 
 LEASE_LASTS = timedelta(minutes=5)  # longer than a listener takes to stop or to start
+SALES = "sales"
 DELETED_AT_ONCE = 25  # DynamoDB takes no more in a batch
 
 
@@ -32,7 +33,7 @@ class DynamoLease:
 
     def take(self) -> None:
         mine = RebuildRow.holder.set(self._holder)
-        if not self._say([mine], no_rebuild_holds_it(self._clock())):
+        if not self._say([mine], no_rebuild_runs(self._clock())):
             raise Conflict(
                 "Another rebuild is at work. If it was killed, this one can begin "
                 f"{LEASE_LASTS.total_seconds() / 60:.0f} minutes after that"

@@ -15,7 +15,7 @@ from ai_buddy.model import Proposal, Proposed, ShownOrder, ShownProducts, Speake
 from ai_buddy.tools.results import memory_tool
 from conftest import FrozenClock
 from product.model import Product
-from seller_dashboard.model import SaleStatus
+from seller_dashboard.projections.model import SaleStatus
 from supermarket.caller import Role
 from supermarket.clock import new_id
 from supermarket.errors import Conflict, DomainError, Forbidden, Invalid, NotFound

@@ -122,7 +122,7 @@ def test_whoever_knows_a_version_that_is_no_longer_told_knows_one_that_is(consum
 @cache
 def told_by(domain: str) -> set[str]:
     """The classes that its code calls, or hands to a call, wherever it does not listen."""
-    sources = [path for path in (FUNCTIONS / domain).glob("*.py") if path.name != "listeners.py"]
+    sources = [path for path in (FUNCTIONS / domain).rglob("*.py") if path.name != "listeners.py"]
     return {
         ast.unparse(part).removeprefix("contracts.").removesuffix(".of")
         for source in sources

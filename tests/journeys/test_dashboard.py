@@ -1,4 +1,4 @@
-"""Dashboards against what really happened, however the facts arrived, and after a rebuild."""
+"""Dashboards compared with orders and payments, also after duplicate events and a rebuild."""
 
 import json
 import os
@@ -24,18 +24,18 @@ from supermarket.people import Address
 from support.deployed import aws, function_environment, rows
 from support.histories import (
     DAYS,
-    Life,
     Line,
+    OrderHistory,
+    events_of,
     expected_customers,
     expected_metrics,
     expected_orders,
     expected_products,
-    facts,
-    random_lives,
-    seen_customers,
-    seen_metrics,
-    seen_orders,
-    seen_products,
+    random_histories,
+    shown_customers,
+    shown_metrics,
+    shown_orders,
+    shown_products,
 )
 from support.shop import Person, at_once, eventually
 
@@ -44,8 +44,8 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 ORDERS = 500
 PATIENCE_SECONDS = 900
-CALM_SECONDS = 3
-REACTIONS = "seller_dashboard.listeners.event_handlers"
+QUIET_SECONDS = 3
+LISTENER = "seller_dashboard.listeners.event_handlers"
 
 
 def listed(person: Person, things: str, **query: Any) -> list[dict[str, Any]]:
@@ -63,26 +63,26 @@ def listed(person: Person, things: str, **query: Any) -> list[dict[str, Any]]:
         cursor = {"cursor": answer.json()["nextCursor"]}
 
 
-def seen(seller: Person, **days: str) -> dict[str, Any]:
+def shown(seller: Person, **days: str) -> dict[str, Any]:
     metrics = seller.get("/api/seller/dashboard/metrics", params=days).json()
     return {
-        "metrics": seen_metrics(metrics),
-        "orders": seen_orders(listed(seller, "orders")),
-        "customers": seen_customers(listed(seller, "customers")),
-        "products": seen_products(listed(seller, "products")),
+        "metrics": shown_metrics(metrics),
+        "orders": shown_orders(listed(seller, "orders")),
+        "customers": shown_customers(listed(seller, "customers")),
+        "products": shown_products(listed(seller, "products")),
     }
 
 
-def expected(lives: Sequence[Life], seller: str) -> dict[str, Any]:
+def expected(histories: Sequence[OrderHistory], seller: str) -> dict[str, Any]:
     return {
-        "metrics": expected_metrics(lives, seller),
-        "orders": expected_orders(lives, seller),
-        "customers": expected_customers(lives, seller),
-        "products": expected_products(lives, seller),
+        "metrics": expected_metrics(histories, seller),
+        "orders": expected_orders(histories, seller),
+        "customers": expected_customers(histories, seller),
+        "products": expected_products(histories, seller),
     }
 
 
-# --- the shop's own tables are the truth ------------------------------------------------------
+# --- compared with the tables of orders and payments ------------------------------------------
 
 
 def plain(endpoints: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
@@ -91,19 +91,19 @@ def plain(endpoints: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
         yield {key: read.deserialize(value) for key, value in row.items()}
 
 
-def lives_in(endpoints: dict[str, Any], sellers: set[str]) -> list[Life]:
-    """The orders of some sellers, from the tables of orders and of payments."""
+def read_histories(endpoints: dict[str, Any], sellers: set[str]) -> list[OrderHistory]:
+    """Read the orders of some sellers from the tables of orders and payments."""
     payments = {row["orderId"]: row for row in plain(endpoints, "payment") if "orderId" in row}
     return [
-        life(order, payments.get(order["orderId"]))
+        to_history(order, payments.get(order["orderId"]))
         for order in plain(endpoints, "order")
         if {line["sellerId"] for line in order.get("lines", [])} & sellers
     ]
 
 
-def life(order: dict[str, Any], payment: dict[str, Any] | None) -> Life:
+def to_history(order: dict[str, Any], payment: dict[str, Any] | None) -> OrderHistory:
     refunds = (payment or {}).get("refunds") or []
-    return Life(
+    return OrderHistory(
         id=order["orderId"],
         customer=order["customerId"],
         currency=Currency(order["currency"]),
@@ -120,7 +120,7 @@ def life(order: dict[str, Any], payment: dict[str, Any] | None) -> Life:
     )
 
 
-def test_sellers_see_what_the_tables_of_orders_and_payments_say(
+def test_dashboards_agree_with_the_tables_of_orders_and_payments(
     endpoints: dict[str, Any],
 ) -> None:
     sellers = [Person.register(endpoints, "seller") for _ in range(2)]
@@ -130,27 +130,27 @@ def test_sellers_see_what_the_tables_of_orders_and_payments_say(
     admin = Person.administer(endpoints)
     orders = at_once(partial(bought, endpoints, who, shelf) for who in customers)
 
-    kept, regretted, partly, wholly = orders
-    assert customers[1].post(f"/api/orders/{regretted}/cancel").status_code == 200
-    give_back(customers[2], admin, partly, 70.01)
-    give_back(customers[2], admin, partly, 1.33)
-    give_back(customers[3], admin, wholly, None)
+    kept, cancelled, partly, fully = orders
+    assert customers[1].post(f"/api/orders/{cancelled}/cancel").status_code == 200
+    refund(customers[2], admin, partly, 70.01)
+    refund(customers[2], admin, partly, 1.33)
+    refund(customers[3], admin, fully, None)
     customers[0].takes(shelf[0])
     assert customers[0].orders().status_code == 201  # and never paid
 
     ids = {seller.id for seller in sellers}
 
-    def told() -> bool:
-        lives = lives_in(endpoints, ids)
-        settled = {one.id: one.status for one in lives}
+    def agree() -> bool:
+        histories = read_histories(endpoints, ids)
+        statuses = {one.id: one.status for one in histories}
         return (
-            (settled[kept], settled[regretted], settled[wholly])
+            (statuses[kept], statuses[cancelled], statuses[fully])
             == ("CONFIRMED", "CANCELLED", "CANCELLED")
-            and sum(one.is_paid for one in lives) == len(orders)
-            and all(seen(one) == expected(lives, one.id) for one in sellers)
+            and sum(one.is_paid for one in histories) == len(orders)
+            and all(shown(one) == expected(histories, one.id) for one in sellers)
         )
 
-    eventually(told, "the dashboards say what the tables say")
+    eventually(agree, "the dashboards agree with the tables")
     stock = {row["productId"]: row for row in plain(endpoints, "product") if "productId" in row}
     [low] = sellers[1].get("/api/seller/dashboard/metrics").json()["lowStock"]
     assert low["id"] == shelf[1]["id"]
@@ -166,19 +166,19 @@ def bought(endpoints: dict[str, Any], customer: Person, shelf: list[dict[str, An
     return order_id
 
 
-def give_back(customer: Person, admin: Person, order_id: str, amount: float | None) -> None:
+def refund(customer: Person, admin: Person, order_id: str, amount: float | None) -> None:
     payment = customer.get(f"/api/payments/order/{order_id}").json()["payment"]["id"]
     body = {} if amount is None else {"amount": amount}
     answer = admin.post(f"/api/payments/{payment}/refund", body)
     assert answer.status_code < 300, answer.text
 
 
-# --- 500 orders, each fact three times, in random order; and a rebuild ------------------------
+# --- 500 orders, each event three times, in random order; and a rebuild -----------------------
 
 
 @contextmanager
-def nobody_else_listens(endpoints: dict[str, Any]) -> Iterator[None]:
-    """The others would look for orders and payments that are facts on the bus and nothing else."""
+def only_the_dashboard_listens(endpoints: dict[str, Any]) -> Iterator[None]:
+    """Disable the other consumers, who would look for orders and payments that do not exist."""
     events, bus = aws(endpoints, "events"), endpoints["outputs"]["BusName"]
     rules = [
         rule["Name"]
@@ -193,7 +193,9 @@ def nobody_else_listens(endpoints: dict[str, Any]) -> Iterator[None]:
         events.enable_rule(Name=rule, EventBusName=bus)
 
 
-def tell_three_times(endpoints: dict[str, Any], lives: Sequence[Life], random: Random) -> int:
+def emit_three_times(
+    endpoints: dict[str, Any], histories: Sequence[OrderHistory], random: Random
+) -> int:
     bus, client = endpoints["outputs"]["BusName"], aws(endpoints, "events")
     entries = [
         {
@@ -210,8 +212,8 @@ def tell_three_times(endpoints: dict[str, Any], lives: Sequence[Life], random: R
                 data=event.model_dump(mode="json"),
             ).model_dump_json(),
         }
-        for one in lives
-        for event in facts(one)
+        for one in histories
+        for event in events_of(one)
     ] * 3
     random.shuffle(entries)
     for some in batched(entries, 10, strict=False):
@@ -219,8 +221,8 @@ def tell_three_times(endpoints: dict[str, Any], lives: Sequence[Life], random: R
     return len(entries)
 
 
-def everything_is_heard(endpoints: dict[str, Any]) -> None:
-    """The dashboard's queue has been empty for a while."""
+def wait_until_all_events_are_handled(endpoints: dict[str, Any]) -> None:
+    """Wait until the dashboard's queue has been empty for some seconds."""
     sqs, functions = aws(endpoints, "sqs"), aws(endpoints, "lambda")
     mappings = functions.get_paginator("list_event_source_mappings").paginate()
     [queue] = [
@@ -231,23 +233,23 @@ def everything_is_heard(endpoints: dict[str, Any]) -> None:
     ]
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     deadline = time.monotonic() + PATIENCE_SECONDS
-    calm_since = time.monotonic()
-    while time.monotonic() - calm_since < CALM_SECONDS:
+    quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < QUIET_SECONDS:
         counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
         if any(int(counts[name]) for name in names):
-            calm_since = time.monotonic()
-        assert time.monotonic() < deadline, f"facts are still waiting: {counts}"
+            quiet_since = time.monotonic()
+        assert time.monotonic() < deadline, f"events are still waiting: {counts}"
         time.sleep(0.5)
 
 
 def rebuild(endpoints: dict[str, Any], *options: str) -> subprocess.CompletedProcess[str]:
     """The command, as an operator runs it."""
-    calm = ("--calm", str(CALM_SECONDS), "--archive-lag", "0")
+    calm = ("--calm", str(QUIET_SECONDS), "--archive-lag", "0")
     return subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-P", "-m", "ops.rebuild.command", *calm, *options],
         env={
             **os.environ,
-            **function_environment(endpoints, REACTIONS),
+            **function_environment(endpoints, LISTENER),
             "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}",
         },
         capture_output=True,
@@ -256,40 +258,40 @@ def rebuild(endpoints: dict[str, Any], *options: str) -> subprocess.CompletedPro
     )
 
 
-def test_five_hundred_orders_told_three_times_in_random_order_and_then_rebuilt(
+def test_five_hundred_orders_with_each_event_three_times_and_then_rebuilt(
     own_endpoints: dict[str, Any],
 ) -> None:
     sellers = [Person.register(own_endpoints, "seller") for _ in range(3)]
     for seller in sellers:
         seller.sells(stock=2, lowStockThreshold=5)
-    lives = random_lives(Random(4), ORDERS, [seller.id for seller in sellers])
-    with nobody_else_listens(own_endpoints):
+    histories = random_histories(Random(4), ORDERS, [seller.id for seller in sellers])
+    with only_the_dashboard_listens(own_endpoints):
         began = time.monotonic()
-        number = tell_three_times(own_endpoints, lives, Random(5))
-        everything_is_heard(own_endpoints)
-        print(f"{number} facts heard in {time.monotonic() - began:.0f} s")
+        number = emit_three_times(own_endpoints, histories, Random(5))
+        wait_until_all_events_are_handled(own_endpoints)
+        print(f"{number} events handled in {time.monotonic() - began:.0f} s")
 
-        def as_it_happened() -> None:
+        def assert_dashboards() -> None:
             for seller in sellers:
-                assert seen(seller, **DAYS) == expected(lives, seller.id)
+                assert shown(seller, **DAYS) == expected(histories, seller.id)
 
-        as_it_happened()
+        assert_dashboards()
         low = sellers[0].get("/api/seller/dashboard/metrics").json()["lowStock"]
         assert [one["stock"] for one in low] == [2]
 
-        unsaid = rebuild(own_endpoints)
-        assert unsaid.returncode == 1
-        assert "--yes" in unsaid.stderr
+        unconfirmed = rebuild(own_endpoints)
+        assert unconfirmed.returncode == 1
+        assert "--yes" in unconfirmed.stderr
 
         rebuilt = rebuild(own_endpoints, "--yes")
         assert rebuilt.returncode == 0, f"{rebuilt.stdout}\n{rebuilt.stderr}"
         assert "identical" in rebuilt.stdout
         assert "SELLER/ORDER" in rebuilt.stdout
         print(rebuilt.stdout[-1500:])
-        as_it_happened()
+        assert_dashboards()
 
 
-def test_a_sheet_is_downloaded_and_opens(endpoints: dict[str, Any]) -> None:
+def test_every_list_is_exported_as_csv(endpoints: dict[str, Any]) -> None:
     seller = Person.register(endpoints, "seller")
     product = seller.sells(stock=3, title="=cmd|' /C calc'!A0")
     for sheet in ("products", "orders", "payments", "customers", "metrics"):
@@ -303,7 +305,7 @@ def test_a_sheet_is_downloaded_and_opens(endpoints: dict[str, Any]) -> None:
     assert seller.get("/api/seller/dashboard/secrets/export").status_code == 404
 
 
-def test_lists_go_by_status(endpoints: dict[str, Any]) -> None:
+def test_orders_are_listed_by_status(endpoints: dict[str, Any]) -> None:
     seller, customer = Person.register(endpoints, "seller"), Person.register(endpoints)
     customer.takes(seller.sells(stock=3))
     order_id = customer.orders().json()["order"]["id"]

@@ -1,4 +1,4 @@
-"""What the shop does by itself, end to end: alerts, reminders, reports, checks, clearing up."""
+"""Scheduled jobs and alerts, end to end: low stock, reminders, reports, checks and purges."""
 
 import io
 import time
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 REMINDERS = "cart.jobs.remind_of_abandoned_carts"
 PURGE = "product.jobs.purge_deleted_products"
-ROLL_UP = "seller_dashboard.jobs.roll_up_day"
+DAILY_TOTALS = "seller_dashboard.jobs.check_daily_totals"
 WEEKLY = "seller_dashboard.jobs.report_week"
 METRICS = "/api/seller/dashboard/metrics"
 A_WEDNESDAY, THE_WEEK_AFTER = date(2026, 3, 11), date(2026, 3, 18)
@@ -38,7 +38,7 @@ def mails(person: Person, endpoints: dict[str, Any], subject: str) -> int:
     return sum(subject in mail["subject"] for mail in person.mails(endpoints))
 
 
-def waits_for_the_one_mail(person: Person, endpoints: dict[str, Any], subject: str) -> None:
+def assert_one_mail(person: Person, endpoints: dict[str, Any], subject: str) -> None:
     eventually(lambda: mails(person, endpoints, subject), f"a mail: {subject}")
     time.sleep(TIME_FOR_A_SECOND_MAIL)
     assert mails(person, endpoints, subject) == 1
@@ -47,7 +47,7 @@ def waits_for_the_one_mail(person: Person, endpoints: dict[str, Any], subject: s
 def changed(
     endpoints: dict[str, Any], name: str, key: dict[str, str], update: str, **values: Any
 ) -> None:
-    """Change a row behind everybody's back."""
+    """Change a row in DynamoDB directly."""
     aws(endpoints, "dynamodb").update_item(
         TableName=table(endpoints, name),
         Key={attribute: {"S": value} for attribute, value in key.items()},
@@ -69,16 +69,16 @@ def sells_one(endpoints: dict[str, Any], seller: Person, customer: Person) -> No
 
 
 def sold_on(day: date, endpoints: dict[str, Any], seller: Person, **changes: Any) -> None:
-    """What the seller sold today was sold on that day as well, as far as its sums can tell."""
+    """Copy the seller's totals of today to another day."""
     own = f"SELLER#{seller.id}"
     key = f"DAY#{datetime.now(UTC).date()}"
-    [sums] = [row for row in rows_of(endpoints, "sales", own) if row["sk"]["S"].startswith(key)]
-    copy = {**sums, "sk": {"S": f"DAY#{day}#INR"}, **changes}
+    [totals] = [row for row in rows_of(endpoints, "sales", own) if row["sk"]["S"].startswith(key)]
+    copy = {**totals, "sk": {"S": f"DAY#{day}#INR"}, **changes}
     aws(endpoints, "dynamodb").put_item(TableName=table(endpoints, "sales"), Item=copy)
 
 
-def forget_that_the_week_is_done(day: date, endpoints: dict[str, Any]) -> None:
-    """On a Monday the job may have run by itself, and passes over who came later."""
+def delete_checkpoint_of_week(day: date, endpoints: dict[str, Any]) -> None:
+    """Delete the checkpoint: on a Monday the scheduled job may have completed the week."""
     week = {"id": {"S": f"weekly-reports#{day - timedelta(days=day.weekday())}"}}
     name = table(endpoints, "job")
     aws(endpoints, "dynamodb").delete_item(TableName=name, Key=week)
@@ -89,7 +89,7 @@ def low_stock(seller: Person) -> dict[str, int]:
     return {product["id"]: product["stock"] for product in products}
 
 
-def test_an_order_that_brings_stock_to_its_threshold_alerts_the_seller_once(
+def test_an_order_that_lowers_stock_to_its_threshold_alerts_the_seller_once(
     endpoints: dict[str, Any], seller: Person, customer: Person
 ) -> None:
     product = seller.sells(stock=7, lowStockThreshold=5)
@@ -98,21 +98,21 @@ def test_an_order_that_brings_stock_to_its_threshold_alerts_the_seller_once(
     customer.takes(product, 2)
     assert customer.orders().status_code == 201
     subject = f"Running low: {product['title']}"
-    eventually(lambda: low_stock(seller) == {product["id"]: 5}, "the product among those low")
+    eventually(lambda: low_stock(seller) == {product["id"]: 5}, "the product with low stock")
     customer.takes(product)
     order = customer.orders().json()["order"]
-    eventually(lambda: low_stock(seller) == {product["id"]: 4}, "what is left of it")
-    waits_for_the_one_mail(seller, endpoints, subject)
+    eventually(lambda: low_stock(seller) == {product["id"]: 4}, "the reduced stock")
+    assert_one_mail(seller, endpoints, subject)
 
     assert customer.post(f"/api/orders/{order['id']}/cancel").status_code == 200
-    eventually(lambda: low_stock(seller) == {product["id"]: 5}, "what came back")
+    eventually(lambda: low_stock(seller) == {product["id"]: 5}, "the released stock")
     restocked = seller.patch(f"/api/products/{product['id']}/stock", {"set": 20})
     assert restocked.status_code == 200, restocked.text
-    eventually(lambda: low_stock(seller) == {}, "nothing that is low")
+    eventually(lambda: low_stock(seller) == {}, "no product with low stock")
     assert mails(seller, endpoints, subject) == 1
 
 
-def test_a_cart_that_was_left_is_reminded_of_once_though_the_job_runs_twice_at_once(
+def test_an_abandoned_cart_gets_one_reminder_from_two_runs_at_the_same_time(
     endpoints: dict[str, Any], seller: Person, customer: Person
 ) -> None:
     tea, gone = seller.sells(stock=9, price=120.5), seller.sells(stock=9)
@@ -120,63 +120,63 @@ def test_a_cart_that_was_left_is_reminded_of_once_though_the_job_runs_twice_at_o
     customer.takes(gone)
     assert seller.delete(f"/api/products/{gone['id']}").status_code == 200
 
-    def leave_it() -> None:
+    def abandon() -> None:
         a_day_ago = {"S": iso(utc_now() - timedelta(hours=25))}
         key = {"userId": customer.id}
         changed(endpoints, "cart", key, "SET updatedAt = :then", then=a_day_ago)
 
-    leave_it()
+    abandon()
     reports = at_once([lambda: run_job(endpoints, REMINDERS)] * 2)
     assert sum(report["reminded"] for report in reports) == 1
     assert sum(report["failed"] for report in reports) == 0
     subject = "Your cart over ₹241.00 is waiting for you"
-    waits_for_the_one_mail(customer, endpoints, subject)
+    assert_one_mail(customer, endpoints, subject)
 
     assert customer.patch(f"/api/cart/items/{tea['id']}", {"quantity": 3}).status_code == 200
-    leave_it()
+    abandon()
     assert run_job(endpoints, REMINDERS)["reminded"] == 0
     assert customer.orders().status_code == 409, "one of its items is gone"
     assert customer.delete(f"/api/cart/items/{gone['id']}").status_code == 200
     assert customer.orders().status_code == 201
     customer.takes(tea)
-    leave_it()
+    abandon()
     assert run_job(endpoints, REMINDERS)["reminded"] == 1
-    waits_for_the_one_mail(customer, endpoints, "Your cart over ₹120.50 is waiting for you")
+    assert_one_mail(customer, endpoints, "Your cart over ₹120.50 is waiting for you")
 
 
-def test_a_week_is_reported_once_though_the_job_runs_twice_at_once(
+def test_a_week_is_reported_once_by_two_runs_at_the_same_time(
     endpoints: dict[str, Any], seller: Person, customer: Person
 ) -> None:
     sells_one(endpoints, seller, customer)
     sold_on(A_WEDNESDAY, endpoints, seller)
     at_once([lambda: run_job(endpoints, WEEKLY, THE_WEEK_AFTER)] * 2)
     assert run_job(endpoints, WEEKLY, THE_WEEK_AFTER)["reported"] == 0
-    waits_for_the_one_mail(seller, endpoints, REPORTED)
+    assert_one_mail(seller, endpoints, REPORTED)
 
 
-def test_a_seller_whose_week_could_not_be_reported_hears_of_it_in_a_later_run(
+def test_a_seller_whose_report_failed_gets_it_from_a_later_run(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
-    broken, sound = (Person.register(endpoints, "seller") for _ in range(2))
+    broken, intact = (Person.register(endpoints, "seller") for _ in range(2))
     today = datetime.now(UTC).date()
     last_wednesday = today - timedelta(days=today.weekday() + 5)
-    for each in (broken, sound):
+    for each in (broken, intact):
         sells_one(endpoints, each, customer)
         sold_on(last_wednesday, endpoints, each)
     sold_on(last_wednesday, endpoints, broken, units={"S": "many"})
-    forget_that_the_week_is_done(last_wednesday, endpoints)
+    delete_checkpoint_of_week(last_wednesday, endpoints)
     assert run_job(endpoints, WEEKLY)["failed"] == 1
-    waits_for_the_one_mail(sound, endpoints, REPORTED)
+    assert_one_mail(intact, endpoints, REPORTED)
     assert mails(broken, endpoints, REPORTED) == 0
 
     sold_on(last_wednesday, endpoints, broken)
     again = run_job(endpoints, WEEKLY)
-    assert (again["reported"], again["told_before"], again["failed"]) == (1, 0, 0)
-    waits_for_the_one_mail(broken, endpoints, REPORTED)
-    assert mails(sound, endpoints, REPORTED) == 1
+    assert (again["reported"], again["already_reported"], again["failed"]) == (1, 0, 0)
+    assert_one_mail(broken, endpoints, REPORTED)
+    assert mails(intact, endpoints, REPORTED) == 1
 
 
-def test_the_roll_up_heals_a_day_that_somebody_tampered_with(
+def test_daily_totals_that_were_tampered_with_are_repaired(
     endpoints: dict[str, Any], seller: Person, customer: Person
 ) -> None:
     sells_one(endpoints, seller, customer)
@@ -185,20 +185,20 @@ def test_the_roll_up_heals_a_day_that_somebody_tampered_with(
     key = {"pk": f"SELLER#{seller.id}", "sk": f"DAY#{today}#INR"}
     changed(endpoints, "sales", key, "SET units = :many, minor = :many", many={"N": "777"})
     assert sold_today(seller) == 777
-    reports = at_once([lambda: run_job(endpoints, ROLL_UP, today)] * 2)
-    assert sum(report["mended"] for report in reports) >= 1
+    reports = at_once([lambda: run_job(endpoints, DAILY_TOTALS, today)] * 2)
+    assert sum(report["repaired"] for report in reports) >= 1
     assert sum(report["failed"] for report in reports) == 0
     assert seller.get(METRICS).json() == right
-    assert run_job(endpoints, ROLL_UP, today)["mended"] == 0
+    assert run_job(endpoints, DAILY_TOTALS, today)["repaired"] == 0
 
 
-def test_a_night_that_found_its_day_done_does_nothing(endpoints: dict[str, Any]) -> None:
-    nights = [run_job(endpoints, ROLL_UP) for _ in range(2)]
-    assert [night["failed"] + night["unfinished"] for night in nights] == [0, 0]
-    assert nights[1]["sales"] == 0
+def test_a_second_run_skips_a_day_that_is_complete(endpoints: dict[str, Any]) -> None:
+    runs = [run_job(endpoints, DAILY_TOTALS) for _ in range(2)]
+    assert [run["failed"] + run["unfinished"] for run in runs] == [0, 0]
+    assert runs[1]["sales"] == 0
 
 
-def test_what_a_failed_clean_up_left_of_a_product_is_purged_a_month_later(
+def test_a_deleted_product_with_leftovers_is_purged_after_a_month(
     endpoints: dict[str, Any], seller: Person
 ) -> None:
     content = io.BytesIO()

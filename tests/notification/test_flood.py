@@ -14,7 +14,7 @@ from notification.sending import Sender
 from notification.service import NotificationService
 from supermarket.contracts import Envelope, Metadata
 from support.contracts import sqs_batch
-from support.histories import facts, random_lives
+from support.histories import events_of, random_histories
 from support.notification import (
     InMemoryAllowance,
     InMemoryMessages,
@@ -28,11 +28,11 @@ ORDERS, BATCH, MANY = 500, 10, 10_000
 
 def told() -> dict[str, dict[str, Any]]:
     """Every fact that notification reacts to, by its event's id, as EventBridge hands it on."""
-    lives = random_lives(Random(4), ORDERS, ["seller-1", "seller-2"])
+    lives = random_histories(Random(4), ORDERS, ["seller-1", "seller-2"])
     heard = [
         (life, fact)
         for life in lives
-        for fact in facts(life)
+        for fact in events_of(life)
         if fact.NAME in event_handlers.handlers
     ]
     return {

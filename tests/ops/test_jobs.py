@@ -31,7 +31,12 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
         found = {name: active.enter_context(Stubber(one)) for name, one in clients.items()}
         found["scheduler"].add_response(
             "list_schedules",
-            {"Schedules": [a_schedule("one", "RollUp"), a_schedule("two", "RollUpOfOthers")]},
+            {
+                "Schedules": [
+                    a_schedule("one", "CheckDailyTotals"),
+                    a_schedule("two", "CheckDailyTotalsOfOthers"),
+                ]
+            },
         )
         for name in ("one", "two"):
             found["scheduler"].add_response(
@@ -40,8 +45,10 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
                 {"Name": name, "GroupName": "default"},
             )
         functions = [
-            a_function("RollUp", "seller_dashboard.jobs.roll_up_day", "test"),
-            a_function("RollUpOfOthers", "seller_dashboard.jobs.roll_up_day", "other"),
+            a_function("CheckDailyTotals", "seller_dashboard.jobs.check_daily_totals", "test"),
+            a_function(
+                "CheckDailyTotalsOfOthers", "seller_dashboard.jobs.check_daily_totals", "other"
+            ),
             a_function("GetCart", "cart.endpoints.get_cart", "test"),
         ]
         found["lambda"].add_response("list_functions", {"Functions": functions})
@@ -63,7 +70,7 @@ def a_function(name: str, handler: str, stage: str) -> dict[str, Any]:
 
 def answer(stub: Stubber, payload: bytes, expected: bytes, **more: str) -> None:
     body = StreamingBody(io.BytesIO(payload), len(payload))
-    given = {"FunctionName": "RollUp", "Payload": expected}
+    given = {"FunctionName": "CheckDailyTotals", "Payload": expected}
     stub.add_response("invoke", {"Payload": body, **more}, given)
 
 
@@ -72,20 +79,20 @@ def test_without_a_name_the_stages_jobs_and_their_schedules_are_listed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert jobs.main([]) == 0
-    assert capsys.readouterr().out == "seller_dashboard.roll_up_day  cron(0 1 * * ? *)\n"
+    assert capsys.readouterr().out == "seller_dashboard.check_daily_totals  cron(0 1 * * ? *)\n"
 
 
 def test_a_job_runs_for_a_date_and_its_report_is_told(
     stubs: dict[str, Stubber], capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer(stubs["lambda"], b'{"sellers": 3, "days": 12}', b'{"date": "2026-11-22"}')
-    assert jobs.main(["seller_dashboard.roll_up_day", "--date", "2026-11-22"]) == 0
+    assert jobs.main(["seller_dashboard.check_daily_totals", "--date", "2026-11-22"]) == 0
     assert capsys.readouterr().out == "sellers  3\ndays     12\n"
 
 
 def test_without_a_date_the_job_chooses(stubs: dict[str, Stubber]) -> None:
     answer(stubs["lambda"], b"null", b"{}")
-    assert jobs.main(["seller_dashboard.roll_up_day"]) == 0
+    assert jobs.main(["seller_dashboard.check_daily_totals"]) == 0
 
 
 def test_a_job_that_fails_is_told(
@@ -93,16 +100,16 @@ def test_a_job_that_fails_is_told(
 ) -> None:
     fault = json.dumps({"errorType": "ValueError", "errorMessage": "no such day"}).encode()
     answer(stubs["lambda"], fault, b"{}", FunctionError="Unhandled")
-    assert jobs.main(["seller_dashboard.roll_up_day"]) == 1
+    assert jobs.main(["seller_dashboard.check_daily_totals"]) == 1
     assert "ValueError: no such day" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("stubs")
 def test_an_unknown_job_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert jobs.main(["cart.dust"]) == 1
-    assert "only seller_dashboard.roll_up_day" in capsys.readouterr().err
+    assert "only seller_dashboard.check_daily_totals" in capsys.readouterr().err
 
 
 def test_a_date_that_is_none_is_refused() -> None:
     with pytest.raises(SystemExit):
-        jobs.main(["seller_dashboard.roll_up_day", "--date", str(datetime.now(UTC))])
+        jobs.main(["seller_dashboard.check_daily_totals", "--date", str(datetime.now(UTC))])

@@ -20,17 +20,17 @@ from ops.rebuild.command import main
 from ops.rebuild.repository import DynamoLease, DynamoProjections
 from ops.rebuild.service import Lease, LeaseLost, Outcome, Rebuilding, Tell
 from seller_dashboard.listeners import event_handlers
-from seller_dashboard.repository import (
-    DynamoProgress,
-    DynamoRebuilds,
+from seller_dashboard.reports.daily_totals import DailyTotalsCheck
+from seller_dashboard.reports.repository import (
+    DynamoBatchCheckpoints,
+    DynamoRebuildLock,
     RebuildRow,
 )
-from seller_dashboard.rollup import RollUp
 from supermarket.contracts import Event, Metadata
 from supermarket.errors import Conflict, NotFound, Unavailable
 from support.contracts import sample_event
-from support.histories import BEGAN, facts, random_lives
-from support.seller_dashboard import Books, InMemoryRebuilds, in_dynamodb
+from support.histories import BEGAN, events_of, random_histories
+from support.seller_dashboard import InMemoryRebuildLock, Projections, in_dynamodb
 
 
 def an_item(number: int = 1, **attributes: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class InMemoryStage:
         self.is_paused = False
         self.is_busy = False
         self.has_no_archive = False
-        self.lease = InMemoryRebuilds()
+        self.lease = InMemoryRebuildLock()
         self.told: list[str] = []
         self.hear(self.archive)
 
@@ -214,7 +214,7 @@ def test_a_drop_that_fails_leaves_the_listener_at_work() -> None:
     with pytest.raises(Unavailable):
         stage.rebuild()
     assert not stage.is_paused
-    assert stage.lease.are_under_way(), "what is left of the books is nothing to report"
+    assert stage.lease.is_held(), "what is left of the projections is nothing to report"
 
 
 def test_a_rebuild_that_was_broken_off_is_made_good_by_the_next_one() -> None:
@@ -223,9 +223,9 @@ def test_a_rebuild_that_was_broken_off_is_made_good_by_the_next_one() -> None:
         broken.setattr(stage, "replay", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             stage.rebuild()
-    assert (stage.items, stage.lease.are_under_way()) == (set(), True)
+    assert (stage.items, stage.lease.is_held()) == (set(), True)
     stage.rebuild()
-    assert (stage.items, stage.lease.are_under_way()) == ({"a", "b"}, False)
+    assert (stage.items, stage.lease.is_held()) == ({"a", "b"}, False)
 
 
 def test_whoever_stops_it_while_the_listener_is_being_paused_leaves_it_at_work() -> None:
@@ -238,7 +238,7 @@ def test_whoever_stops_it_while_the_listener_is_being_paused_leaves_it_at_work()
     with pytest.raises(KeyboardInterrupt):
         stage.rebuild()
     assert not stage.is_paused
-    assert not stage.lease.are_under_way(), "nothing was dropped yet"
+    assert not stage.lease.is_held(), "nothing was dropped yet"
 
 
 def test_a_second_rebuild_does_not_begin_while_the_first_is_at_work() -> None:
@@ -256,7 +256,7 @@ def test_a_second_rebuild_does_not_begin_while_the_first_is_at_work() -> None:
 def test_a_rebuild_that_was_taken_for_dead_leaves_the_listener_to_the_one_that_began() -> None:
     class Asleep(InMemoryStage):
         def drop(self) -> Iterator[int]:
-            self.lease.is_at_work = False  # it ran out, and another one has paused the listener
+            self.lease.is_running = False  # it ran out, and another one has paused the listener
             yield 1
             pytest.fail("it goes on dropping")
 
@@ -271,7 +271,7 @@ def test_a_rebuild_that_was_taken_for_dead_does_not_pause_the_listener_of_the_on
 ):
     class Asleep(InMemoryStage):
         def waiting(self) -> int:
-            self.lease.is_at_work = False
+            self.lease.is_running = False
             return 0
 
     stage = Asleep(["a"])
@@ -287,7 +287,7 @@ def test_a_rebuild_that_was_taken_for_dead_wakes_no_listener_that_another_one_ha
     class Asleep(InMemoryStage):
         def drop(self) -> Iterator[int]:
             yield 1
-            self.lease.is_at_work = False
+            self.lease.is_running = False
             if failure:
                 raise failure
 
@@ -342,7 +342,7 @@ def test_a_lease_that_could_not_be_renewed_is_renewed_at_the_next_word(
             lease.renew()
     lease.renew()
     clock.advance(timedelta(minutes=2))
-    assert DynamoRebuilds(clock).are_under_way()
+    assert DynamoRebuildLock(clock).is_held()
 
 
 def test_on_a_stage_that_is_never_quiet_it_goes_on_and_says_so() -> None:
@@ -360,59 +360,61 @@ def test_on_a_stage_that_is_never_quiet_it_goes_on_and_says_so() -> None:
 
 @pytest.mark.usefixtures("aws")
 def test_a_lease_is_one_rebuild_s_until_it_is_given_back_or_runs_out(clock: FrozenClock) -> None:
-    rebuilds = DynamoRebuilds(clock)
+    rebuilds = DynamoRebuildLock(clock)
     first, second = DynamoLease(clock, "1"), DynamoLease(clock, "2")
-    assert not rebuilds.are_under_way()
+    assert not rebuilds.is_held()
     first.take()
     with pytest.raises(Conflict, match="5 minutes"):
         second.take()
     clock.advance(timedelta(minutes=4))
     first.renew()
     clock.advance(timedelta(minutes=4))
-    assert rebuilds.are_under_way()
+    assert rebuilds.is_held()
     clock.advance(timedelta(minutes=2))
-    assert not rebuilds.are_under_way(), "it dropped nothing"
+    assert not rebuilds.is_held(), "it dropped nothing"
     second.take()
     with pytest.raises(LeaseLost):
         first.renew()
     with pytest.raises(LeaseLost):
         first.mark_incomplete()
     first.release()
-    assert rebuilds.are_under_way(), "that of the second one is still held"
+    assert rebuilds.is_held(), "that of the second one is still held"
     second.release()
-    assert not rebuilds.are_under_way()
+    assert not rebuilds.is_held()
 
 
 @pytest.mark.usefixtures("aws")
 def test_half_made_books_stay_so_until_a_rebuild_ends_and_every_job_raises_an_alarm(
     clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rebuilds = DynamoRebuilds(clock)
+    rebuilds = DynamoRebuildLock(clock)
     first, second = DynamoLease(clock, "1"), DynamoLease(clock, "2")
     first.take()
     first.mark_incomplete()
-    assert rebuilds.are_under_way()
+    assert rebuilds.is_held()
     assert caplog.records == []
     clock.advance(timedelta(days=400))
-    assert rebuilds.are_under_way()
+    assert rebuilds.is_held()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     second.take()
     second.mark_complete()
     second.release()
-    assert not rebuilds.are_under_way()
+    assert not rebuilds.is_held()
 
 
 class StageWithJobs(InMemoryStage):
     """Rows in DynamoDB, and a job that runs whenever it can."""
 
-    def __init__(self, told: Sequence[Event], books: Books, roll_up: Callable[[], None]) -> None:
+    def __init__(
+        self, told: Sequence[Event], projections: Projections, roll_up: Callable[[], None]
+    ) -> None:
         super().__init__([])
         self.facts = told
-        self.books = books
+        self.projections = projections
         self.roll_up = roll_up
 
     def held(self) -> Lease:
-        return self.books.lease
+        return self.projections.lease
 
     def rows(self) -> Iterator[Item]:
         # partition by partition, as DynamoDB has them, those with the sums first
@@ -438,21 +440,26 @@ def test_a_roll_up_in_the_middle_of_a_rebuild_mends_nothing_and_doubles_nothing(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repository, "DELETED_AT_ONCE", 1)
-    lives = random_lives(Random(7), 8, ["meera", "ravi"])
-    told = [event for life in lives for event in facts(life)]
+    histories = random_histories(Random(7), 8, ["meera", "ravi"])
+    told = [event for history in histories for event in events_of(history)]
     hear(told)
-    books = in_dynamodb(clock)
-    rolling = RollUp(books.sales, DynamoProgress(clock), books.rebuilds, books.begin)
-    days = sorted({life.placed_at.date() for life in lives})
+    projections = in_dynamodb(clock)
+    check = DailyTotalsCheck(
+        projections.sales,
+        DynamoBatchCheckpoints(clock),
+        projections.rebuild_lock,
+        projections.begin,
+    )
+    days = sorted({history.placed_at.date() for history in histories})
 
     def roll_up() -> None:
         for day in days:
-            assert +rolling.roll_up(day, lambda: True) == {"unfinished": 1}
+            assert +check.run(day, lambda: True) == {"unfinished": 1}
 
-    assert StageWithJobs(told, books, roll_up).rebuild()
+    assert StageWithJobs(told, projections, roll_up).rebuild()
     for day in days:
-        done = rolling.roll_up(day, lambda: True)
-        assert (done["mended"], done["unfinished"]) == (0, 0)
+        done = check.run(day, lambda: True)
+        assert (done["repaired"], done["unfinished"]) == (0, 0)
         assert done["sales"] > 0
 
 
@@ -471,8 +478,8 @@ def hear(events: Iterable[Event]) -> None:
 @pytest.mark.usefixtures("aws")
 def test_dropped_rows_in_dynamodb_come_back_the_same_in_another_order() -> None:
     projections = DynamoProjections()
-    lives = random_lives(Random(7), 8, ["meera", "ravi"])
-    told = [event for life in lives for event in facts(life)]
+    histories = random_histories(Random(7), 8, ["meera", "ravi"])
+    told = [event for history in histories for event in events_of(history)]
     told += [sample_event(name) for name in ("ProductCreated", "StockRanLow", "ProductDeleted")]
     told += [sample_event("UserRegistered", role="seller")]
     hear(told)
@@ -536,5 +543,5 @@ def test_a_stopped_command_releases_its_lease_and_says_what_to_do(
             signal.signal(one, handler)
     assert "run it again" in capsys.readouterr().err
     assert not stage.is_paused
-    assert not stage.lease.is_at_work
+    assert not stage.lease.is_running
     assert stage.lease.is_incomplete

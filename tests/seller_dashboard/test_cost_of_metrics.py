@@ -1,5 +1,5 @@
-"""What the metrics cost does not depend on how many orders a seller has: items read are counted at
-100 and at 50,000 orders.
+"""The cost of the metrics does not depend on the number of orders: items read are counted at 100
+and at 50,000 orders.
 """
 
 from collections import Counter
@@ -12,17 +12,18 @@ from typing import Any
 import pytest
 
 from seller_dashboard.endpoints import get_seller_metrics
-from seller_dashboard.model import Details, Overtaken, Product, Sale, Stock
-from seller_dashboard.numbers import DayTotals
-from seller_dashboard.repository import DynamoCatalogue, DynamoSales
-from seller_dashboard.service import LOW_STOCK_SHOWN
+from seller_dashboard.projections.model import ProductDetails, ProductFacts, Sale, StockLevel
+from seller_dashboard.projections.repository import DynamoCatalogue, DynamoSales
+from seller_dashboard.projections.totals import DailyTotals
+from seller_dashboard.reports.metrics import LOW_STOCK_LIMIT
 from supermarket.caller import Caller, Role
 from supermarket.config import table_name
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.retry import StaleWrite
 from support.api import a_caller, bearer, call
 from support.cloud import client
-from support.seller_dashboard import Books, a_line, a_sale, inr
+from support.seller_dashboard import Projections, a_line, a_sale, inr
 
 FEW, MANY = 100, 50_000
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -31,18 +32,18 @@ DAYS, PRODUCTS = 30, 20
 
 
 def the_sale(number: int, seller_id: str) -> Sale:
-    """Orders spread evenly over the days of a month and the products of a shop."""
+    """Return one of many orders, spread evenly over the days of a month and 20 products."""
     placed = BEGAN + timedelta(days=number % DAYS, seconds=number // DAYS)
     lines = [a_line(f"p{number % PRODUCTS:02}", 1 + number % PRODUCTS, 100)]
     return a_sale(order_id=f"o{number:05}", seller_id=seller_id, lines=lines, placed_at=placed)
 
 
 def sell(orders: int, seller_id: str) -> None:
-    """As the projections would stand after so many orders: a row each, and the sums of the days."""
+    """Store what the projections hold after so many orders: their rows, and the daily totals."""
     sales = [the_sale(number, seller_id) for number in range(orders)]
-    for _, own in groupby(sorted(sales, key=lambda sale: sale.position), lambda sale: sale.day):
-        first, *others = (DayTotals.of(sale) for sale in own)
-        Books(sales=DynamoSales(), begin=DynamoTransaction).replace_sums(
+    for _, own in groupby(sorted(sales, key=lambda sale: sale.sort_key), lambda sale: sale.day):
+        first, *others = (DailyTotals.of(sale) for sale in own)
+        Projections(sales=DynamoSales(), begin=DynamoTransaction).replace_totals(
             seller_id, sum(others, first)
         )
     for number in range(PRODUCTS + 10):
@@ -50,18 +51,18 @@ def sell(orders: int, seller_id: str) -> None:
     put_rows(sales)
 
 
-def a_low_product(product_id: str, seller_id: str) -> Product:
-    details = Details(1, f"Tea {product_id}", inr(100), None, 5)
-    return Product(seller_id, product_id, details, Stock(1, 1))
+def a_low_product(product_id: str, seller_id: str) -> ProductFacts:
+    details = ProductDetails(1, f"Tea {product_id}", inr(100), None, 5)
+    return ProductFacts(seller_id, product_id, details, StockLevel(1, 1))
 
 
 def put_rows(sales: list[Sale]) -> None:
-    """The first sale is saved as it should be; its row serves all others as a model, past moto's
-    own parsing, which would take minutes.
+    """Save the first sale and copy its row for the others, around moto's own parsing, which would
+    take minutes.
     """
     first, *others = sales
     transaction = DynamoTransaction()
-    DynamoSales().save(first, None, transaction, Overtaken("never"))
+    DynamoSales().save(first, None, transaction, StaleWrite())
     transaction.commit()
     table = stored(table_name("sales"))
     [model] = client("dynamodb").query(
@@ -72,9 +73,9 @@ def put_rows(sales: list[Sale]) -> None:
             ":sk": {"S": "ORDER#"},
         },
     )["Items"]
-    del model["sale"]  # nothing reads it here, and it is the better part of the row
+    del model["sale"]  # the metrics do not read it, and it is most of the row
     for sale in others:
-        keys = {"sk": {"S": f"ORDER#{sale.position}"}, "place": {"S": sale.position}}
+        keys = {"sk": {"S": f"ORDER#{sale.sort_key}"}, "sortKey": {"S": sale.sort_key}}
         table.put_item(model | keys)
 
 
@@ -85,7 +86,7 @@ def stored(name: str) -> Any:
 
 
 class Reads:
-    """DynamoDB calls, and the items that they read (whether or not they were handed on)."""
+    """DynamoDB calls and the number of items that they read, whether returned or not."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -121,11 +122,11 @@ def reads_of(caller: Caller, orders: int) -> Reads:
 
 
 @pytest.mark.usefixtures("aws")
-def test_metrics_read_as_many_items_at_fifty_thousand_orders_as_at_a_hundred() -> None:
+def test_metrics_read_as_many_items_for_fifty_thousand_orders_as_for_a_hundred() -> None:
     small, large = a_caller(Role.SELLER), a_caller(Role.SELLER)
     for caller, orders in ((small, FEW), (large, MANY)):
         sell(orders, caller.user_id)
     few, many = reads_of(small, FEW), reads_of(large, MANY)
     assert (many.items, many.calls) == (few.items, few.calls)
-    # the session, the days, the names of the top products, and those that run low
-    assert few.items == 1 + DAYS + 5 + LOW_STOCK_SHOWN
+    # the session, the days, the titles of the top products, and the products with low stock
+    assert few.items == 1 + DAYS + 5 + LOW_STOCK_LIMIT

@@ -1,4 +1,4 @@
-"""What a seller sees over HTTP, from events that were really handled, on DynamoDB."""
+"""What a seller sees over HTTP after events were handled, with the projections in DynamoDB."""
 
 import csv
 import io
@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from seller_dashboard import sheets
 from seller_dashboard.endpoints import (
     export_seller_list,
     get_seller_metrics,
@@ -18,6 +17,7 @@ from seller_dashboard.endpoints import (
     list_seller_products,
 )
 from seller_dashboard.listeners import event_handlers
+from seller_dashboard.reports import csv_exports
 from supermarket.caller import Caller, Role
 from supermarket.http import Endpoint
 from support.api import a_caller, call
@@ -53,7 +53,7 @@ def a_week_of_metrics(caller: Caller) -> Any:
     ).body
 
 
-def test_the_numbers_of_a_sale_reach_its_sellers_dashboard() -> None:
+def test_a_sale_appears_in_the_metrics_of_its_seller() -> None:
     deliver(sample("ProductCreated"), sample("OrderPlaced"), sample("OrderConfirmed"))
     body = a_week_of_metrics(MEERA)
     revenue = [{"amount": 1298.0, "currency": "INR"}]
@@ -76,7 +76,7 @@ def test_the_numbers_of_a_sale_reach_its_sellers_dashboard() -> None:
     }
 
 
-def test_refunds_and_low_stock_reach_the_dashboard_too() -> None:
+def test_refunds_and_low_stock_appear_in_the_metrics() -> None:
     deliver(sample("OrderPlaced"), sample("OrderConfirmed"))
     total = sample("OrderPlaced")["detail"]["data"]["total"]
     deliver(an_event("PaymentRefunded", amount=total))
@@ -89,7 +89,7 @@ def test_refunds_and_low_stock_reach_the_dashboard_too() -> None:
     assert body["lowStock"] == [low]
 
 
-def test_another_seller_sees_nothing_of_it() -> None:
+def test_another_seller_does_not_see_the_sale() -> None:
     deliver(sample("OrderPlaced"), sample("OrderConfirmed"))
     stranger = a_caller(Role.SELLER)
     assert a_week_of_metrics(stranger)["sales"] == 0
@@ -116,12 +116,12 @@ def test_the_default_period_ends_today() -> None:
         {"from": "2025-11-21", "to": "2026-11-22"},
     ],
 )
-def test_a_period_that_makes_no_sense_is_refused(query: dict[str, str]) -> None:
+def test_an_invalid_period_is_refused(query: dict[str, str]) -> None:
     reply = call(get_seller_metrics, query=query, caller=MEERA)
     assert (reply.status, reply.body["errors"][0]["field"]) == (400, next(iter(query)))
 
 
-def test_an_order_is_shown_with_the_own_lines_and_no_mail_address() -> None:
+def test_an_order_has_the_sellers_own_lines_and_no_mail_address() -> None:
     deliver(sample("OrderPlaced"), sample("OrderConfirmed"), sample("PaymentCompleted"))
     body = call(list_seller_orders, caller=MEERA).body
     assert "@" not in str(body)
@@ -148,7 +148,7 @@ def test_an_order_is_shown_with_the_own_lines_and_no_mail_address() -> None:
     }
 
 
-def test_orders_are_paged_newest_first() -> None:
+def test_orders_are_listed_newest_first_page_by_page() -> None:
     for minute in range(5):
         placed = f"2026-11-22T10:0{minute}:00.000Z"
         deliver(an_event("OrderPlaced", orderId=f"order-{minute}", placedAt=placed))
@@ -160,7 +160,7 @@ def test_orders_are_paged_newest_first() -> None:
     assert second["nextCursor"] is None
 
 
-def test_products_are_paged_with_what_they_sold() -> None:
+def test_products_are_listed_with_their_sales_page_by_page() -> None:
     deliver(sample("OrderPlaced"), sample("OrderConfirmed"), sample("ProductCreated"))
     deliver(an_event("ProductCreated", productId="01JD9B0000PR0DVCT000000000"))
     first = call(list_seller_products, query={"limit": "1"}, caller=MEERA).body
@@ -181,7 +181,7 @@ def test_products_are_paged_with_what_they_sold() -> None:
     assert second["nextCursor"] is None
 
 
-def test_a_cursor_is_good_for_its_own_list_and_person_only() -> None:
+def test_a_cursor_is_valid_for_its_own_list_and_seller_only() -> None:
     for number in range(3):
         deliver(an_event("OrderPlaced", orderId=f"order-{number}"))
     cursor = call(list_seller_orders, query={"limit": "1"}, caller=MEERA).body["nextCursor"]
@@ -209,7 +209,7 @@ def test_orders_can_be_filtered_by_status_and_period() -> None:
         assert call(list_seller_orders, query=wrong, caller=MEERA).status == 400
 
 
-def test_a_payment_is_shown_with_the_own_share_of_it() -> None:
+def test_a_payment_has_the_sellers_own_share() -> None:
     deliver(sample("OrderPlaced"), sample("PaymentInitiated"), sample("PaymentCompleted"))
     refund = {"amount": sample("OrderPlaced")["detail"]["data"]["total"], "fully": True}
     deliver(an_event("PaymentRefunded", **refund))
@@ -231,7 +231,7 @@ def test_a_payment_is_shown_with_the_own_share_of_it() -> None:
     }
 
 
-def test_a_customer_is_shown_by_first_name_and_without_an_address() -> None:
+def test_a_customer_has_a_first_name_and_no_mail_address() -> None:
     customer = sample("OrderPlaced")["detail"]["data"]["customer"]
     deliver(sample("OrderConfirmed"), an_event("OrderPlaced", orderId="o2"))
     body = call(list_seller_customers, caller=MEERA).body
@@ -262,7 +262,7 @@ def exported(name: str, caller: Caller = MEERA) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
-def test_every_list_can_be_had_as_csv() -> None:
+def test_every_list_is_exported_as_csv() -> None:
     deliver(sample("OrderPlaced"), sample("OrderConfirmed"), sample("PaymentCompleted"))
     deliver(sample("ProductCreated"))
     [order] = exported("orders")
@@ -291,7 +291,7 @@ def test_every_list_can_be_had_as_csv() -> None:
     assert (day["date"], day["orders"], day["revenue"]) == ("2026-11-22", "1", "1298.00")
 
 
-def test_a_name_that_is_a_formula_is_text_in_the_sheet() -> None:
+def test_a_name_that_is_a_formula_is_exported_as_text() -> None:
     event = sample("OrderConfirmed")
     event["detail"]["data"]["customer"]["firstName"] = '=HYPERLINK("http://evil.example")'
     event["detail"]["data"]["lines"][0]["title"] = 'Tea, "fine"\nand loose'
@@ -301,24 +301,24 @@ def test_a_name_that_is_a_formula_is_text_in_the_sheet() -> None:
     assert order["title"] == 'Tea, "fine"\nand loose'
 
 
-def test_nobody_exports_what_is_somebody_elses() -> None:
+def test_a_seller_exports_the_own_orders_only() -> None:
     deliver(sample("OrderConfirmed"))
     assert exported("orders", a_caller(Role.SELLER)) == []
     assert LINES[0]["productId"] not in str(exported("orders", OTHER))
 
 
-def test_a_sheet_that_would_be_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheets, "MOST_ROWS", 1)
+def test_an_export_of_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_exports, "MAX_ROWS", 1)
     deliver(sample("OrderConfirmed"), an_event("OrderConfirmed", orderId="o2"))
     reply = call(export_seller_list, path={"sheet": "orders"}, query=NOVEMBER, caller=MEERA)
     assert reply.status == 400
     assert "shorter period" in reply.body["message"]
 
 
-def test_a_long_list_of_customers_goes_on_where_the_link_leads(
+def test_the_link_of_a_long_export_leads_to_its_next_part(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sheets, "MOST_ROWS", 2)
+    monkeypatch.setattr(csv_exports, "MAX_ROWS", 2)
     for number in range(5):
         event = an_event("OrderConfirmed", orderId=f"o{number}")
         event["detail"]["data"]["customer"]["userId"] = f"customer-{number}"
@@ -334,7 +334,7 @@ def test_a_long_list_of_customers_goes_on_where_the_link_leads(
         address, _, following = reply.headers["link"].partition("?")
         assert address == "</api/seller/dashboard/customers/export"
         query = dict(parse_qsl(following.removesuffix('>; rel="next"')))
-        assert query.items() >= NOVEMBER.items(), "all parts are of one period"
+        assert query.items() >= NOVEMBER.items(), "all parts have the same period"
     assert seen == [f"customer-{number}" for number in reversed(range(5))]
     assert len(names) == 3
     assert all("-part.csv" in name for name in names)
@@ -342,12 +342,12 @@ def test_a_long_list_of_customers_goes_on_where_the_link_leads(
     assert call(export_seller_list, path=path, query=query, caller=stranger).status == 400
 
 
-def test_there_is_no_sheet_of_another_name() -> None:
+def test_an_unknown_list_is_not_found() -> None:
     assert call(export_seller_list, path={"sheet": "secrets"}, caller=MEERA).status == 404
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-def test_the_dashboard_is_for_sellers(endpoint: Endpoint) -> None:
+def test_the_dashboard_is_for_sellers_only(endpoint: Endpoint) -> None:
     path = {"sheet": "orders"} if endpoint is export_seller_list else None
     assert call(endpoint, path=path).status == 401
     assert call(endpoint, path=path, caller=a_caller(Role.USER)).status == 403

@@ -1,5 +1,5 @@
-"""Whatever happens to orders, and however often and in whatever order the facts arrive, sellers see
-what an oracle makes of the histories themselves.
+"""Model-based tests: random histories of orders, whose events arrive several times and in random
+order, give the dashboards that an oracle derives from the histories themselves.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from seller_dashboard import wiring
 from seller_dashboard.listeners import event_handlers
-from seller_dashboard.model import Period
+from seller_dashboard.projections.model import Period
 from seller_dashboard.schemas import (
-    MetricsView,
     SellerCustomerView,
+    SellerMetricsResponse,
     SellerOrderView,
     SellerProductView,
 )
@@ -25,19 +25,19 @@ from supermarket.schemas import View
 from support.histories import (
     BEGAN,
     DAYS,
-    Life,
+    OrderHistory,
+    events_of,
     expected_customers,
     expected_metrics,
     expected_orders,
     expected_products,
-    facts,
-    random_lives,
-    seen_customers,
-    seen_metrics,
-    seen_orders,
-    seen_products,
+    random_histories,
+    shown_customers,
+    shown_metrics,
+    shown_orders,
+    shown_products,
 )
-from support.seller_dashboard import Books
+from support.seller_dashboard import Projections
 
 SELLERS = ("meera", "ravi", "zoya")
 EVER = Period.between(None, None)
@@ -45,81 +45,87 @@ PERIOD = Period(*(date.fromisoformat(DAYS[end]) for end in ("from", "to")))
 PLENTY = 10_000
 
 
-def hear(event: Event, number: int = 0) -> None:
+def handle(event: Event, number: int = 0) -> None:
     metadata = Metadata(
         event_id=f"e{number}", version=1, occurred_at=BEGAN, correlation_id="histories"
     )
-    _, reaction = event_handlers.handlers[type(event).__name__]
-    reaction(event, metadata)
+    _, handler = event_handlers.handlers[type(event).__name__]
+    handler(event, metadata)
 
 
-def three_times_each(lives: Sequence[Life], random: Random) -> list[Event]:
-    told = [event for life in lives for event in facts(life)] * 3
-    random.shuffle(told)
-    return told
+def three_times_each(histories: Sequence[OrderHistory], random: Random) -> list[Event]:
+    events = [event for history in histories for event in events_of(history)] * 3
+    random.shuffle(events)
+    return events
 
 
 def as_json(view: View) -> Any:
     return view.model_dump(mode="json", by_alias=True)
 
 
-def assert_seen(books: Books, lives: Sequence[Life]) -> None:
+def assert_dashboards(projections: Projections, histories: Sequence[OrderHistory]) -> None:
     for seller in SELLERS:
-        metrics = as_json(MetricsView.of(books.dashboard.metrics(seller, PERIOD)))
-        assert seen_metrics(metrics) == expected_metrics(lives, seller)
-        orders = books.dashboard.orders(seller, EVER, None, PLENTY, None).items
+        metrics = as_json(
+            SellerMetricsResponse.of(projections.dashboard.get_metrics(seller, PERIOD))
+        )
+        assert shown_metrics(metrics) == expected_metrics(histories, seller)
+        orders = projections.dashboard.list_orders(seller, EVER, None, PLENTY, None).items
         listed = [as_json(SellerOrderView.of(sale)) for sale in orders]
-        assert seen_orders(listed) == expected_orders(lives, seller)
-        buyers = books.dashboard.customers(seller, PLENTY, None).items
-        known = [as_json(SellerCustomerView.of(buyer)) for buyer in buyers]
-        assert seen_customers(known) == expected_customers(lives, seller)
-        products = books.dashboard.products(seller, PLENTY, None).items
-        shelf = [as_json(SellerProductView.of(product)) for product in products]
-        assert seen_products(shelf) == expected_products(lives, seller)
-        paid = books.dashboard.payments(seller, EVER, PLENTY, None).items
+        assert shown_orders(listed) == expected_orders(histories, seller)
+        customers = projections.dashboard.list_customers(seller, PLENTY, None).items
+        known = [as_json(SellerCustomerView.of(one)) for one in customers]
+        assert shown_customers(known) == expected_customers(histories, seller)
+        products = projections.dashboard.list_products(seller, PLENTY, None).items
+        sold = [as_json(SellerProductView.of(product)) for product in products]
+        assert shown_products(sold) == expected_products(histories, seller)
+        paid = projections.dashboard.list_payments(seller, EVER, PLENTY, None).items
         assert {share.order_id: share.payment.status for share in paid} == {
-            life.id: life.payment
-            for life in lives
-            if life.payment and any(line.seller == seller for line in life.lines)
+            history.id: history.payment
+            for history in histories
+            if history.payment and any(line.seller == seller for line in history.lines)
         }
 
 
 @settings(max_examples=150)
 @given(random=st.randoms(use_true_random=False), orders=st.integers(0, 6))
-def test_sellers_see_what_happened_however_they_heard_of_it(random: Random, orders: int) -> None:
-    lives = random_lives(random, orders, SELLERS)
-    books = Books()
+def test_dashboards_show_the_histories_however_the_events_arrive(
+    random: Random, orders: int
+) -> None:
+    histories = random_histories(random, orders, SELLERS)
+    projections = Projections()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wiring, "bookkeeping", lambda: books.keeping)
-        for number, event in enumerate(three_times_each(lives, random)):
-            hear(event, number)
-    assert_seen(books, lives)
+        patch.setattr(wiring, "projector", lambda: projections.projector)
+        for number, event in enumerate(three_times_each(histories, random)):
+            handle(event, number)
+    assert_dashboards(projections, histories)
 
 
-def test_five_hundred_orders_three_times_in_random_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    lives = random_lives(Random(500), 500, SELLERS)
-    books = Books()
-    monkeypatch.setattr(wiring, "bookkeeping", lambda: books.keeping)
-    for number, event in enumerate(three_times_each(lives, Random(3))):
-        hear(event, number)
-    assert_seen(books, lives)
+def test_dashboards_show_five_hundred_orders_with_each_event_three_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    histories = random_histories(Random(500), 500, SELLERS)
+    projections = Projections()
+    monkeypatch.setattr(wiring, "projector", lambda: projections.projector)
+    for number, event in enumerate(three_times_each(histories, Random(3))):
+        handle(event, number)
+    assert_dashboards(projections, histories)
 
 
 @given(random=st.randoms(use_true_random=False))
-def test_sellers_bear_together_what_went_back_and_no_more(random: Random) -> None:
-    [life] = random_lives(random, 1, SELLERS)
-    books = Books()
+def test_the_refunds_of_all_sellers_add_up_to_the_refunds_of_the_goods(random: Random) -> None:
+    [history] = random_histories(random, 1, SELLERS)
+    projections = Projections()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wiring, "bookkeeping", lambda: books.keeping)
-        for event in facts(life):
-            hear(event)
+        patch.setattr(wiring, "projector", lambda: projections.projector)
+        for event in events_of(history):
+            handle(event)
     sales = [
         sale
         for seller in SELLERS
-        for sale in books.dashboard.orders(seller, EVER, None, PLENTY, None).items
+        for sale in projections.dashboard.list_orders(seller, EVER, None, PLENTY, None).items
     ]
-    borne = sum(sale.refunded.minor for sale in sales)
+    refunded = sum(sale.refunded.minor for sale in sales)
     goods = sum(sale.total.minor for sale in sales)
-    assert 2 * abs(borne * life.total - life.refunded * goods) <= life.total
-    if life.refunded == life.total:
-        assert borne == goods
+    assert 2 * abs(refunded * history.total - history.refunded * goods) <= history.total
+    if history.refunded == history.total:
+        assert refunded == goods

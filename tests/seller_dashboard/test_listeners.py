@@ -1,4 +1,4 @@
-"""From events in the queue to what a seller sees, with the samples of the contracts."""
+"""From events in the queue to what a seller sees, with the sample events of the contracts."""
 
 from datetime import date
 from itertools import permutations
@@ -8,9 +8,10 @@ import pytest
 
 from seller_dashboard import wiring
 from seller_dashboard.listeners import event_handlers
-from seller_dashboard.model import PaymentStatus, Period, Sale, SaleStatus, Seller
+from seller_dashboard.projections.model import PaymentStatus, Period, Sale, SaleStatus
+from supermarket.people import Recipient
 from support.contracts import sample, sqs_batch
-from support.seller_dashboard import Books, inr
+from support.seller_dashboard import Projections, inr
 
 LINES = sample("OrderPlaced")["detail"]["data"]["lines"]
 MEERA, OTHER = (line["sellerId"] for line in LINES)
@@ -21,10 +22,10 @@ EVER = Period.between(None, None)
 
 
 @pytest.fixture
-def books(monkeypatch: pytest.MonkeyPatch) -> Books:
-    books = Books()
-    monkeypatch.setattr(wiring, "bookkeeping", lambda: books.keeping)
-    return books
+def projections(monkeypatch: pytest.MonkeyPatch) -> Projections:
+    projections = Projections()
+    monkeypatch.setattr(wiring, "projector", lambda: projections.projector)
+    return projections
 
 
 def deliver(*names: str, **more: Any) -> None:
@@ -34,52 +35,54 @@ def deliver(*names: str, **more: Any) -> None:
     assert event_handlers(sqs_batch(*batch), None) == {"batchItemFailures": []}
 
 
-def orders(books: Books, seller_id: str = MEERA) -> list[Sale]:
-    return list(books.dashboard.orders(seller_id, EVER, None, 10, None).items)
+def orders(projections: Projections, seller_id: str = MEERA) -> list[Sale]:
+    return list(projections.dashboard.list_orders(seller_id, EVER, None, 10, None).items)
 
 
-def payments(books: Books) -> list[PaymentStatus | None]:
-    return [sale.payment.status if sale.payment else None for sale in orders(books)]
+def payments(projections: Projections) -> list[PaymentStatus | None]:
+    return [sale.payment.status if sale.payment else None for sale in orders(projections)]
 
 
-def test_a_confirmed_order_is_a_sale_of_each_seller_with_the_own_lines(
-    books: Books,
+def test_a_confirmed_order_is_a_sale_of_each_seller_in_it(
+    projections: Projections,
 ) -> None:
     deliver("OrderPlaced", "OrderConfirmed")
-    found = {seller: books.dashboard.metrics(seller, NOVEMBER) for seller in (MEERA, OTHER)}
+    found = {
+        seller: projections.dashboard.get_metrics(seller, NOVEMBER) for seller in (MEERA, OTHER)
+    }
     assert [(one.units, one.orders) for one in found.values()] == [(2, 1), (1, 1)]
     assert found[MEERA].revenue == (inr(129_800),)
     assert found[OTHER].revenue == (inr(28_550),)
-    assert [top.title for top in found[OTHER].top] == ["Assam tea, 500 g"]
+    assert [top.title for top in found[OTHER].top_products] == ["Assam tea, 500 g"]
 
 
-def test_an_order_that_is_only_placed_is_shown_but_does_not_count(books: Books) -> None:
+def test_a_placed_order_is_listed_and_does_not_count(projections: Projections) -> None:
     deliver("OrderPlaced")
-    assert [sale.status for sale in orders(books)] == [SaleStatus.PENDING]
-    assert books.dashboard.metrics(MEERA, NOVEMBER).orders == 0
+    assert [sale.status for sale in orders(projections)] == [SaleStatus.PENDING]
+    assert projections.dashboard.get_metrics(MEERA, NOVEMBER).orders == 0
 
 
 @pytest.mark.parametrize(
     "names", list(permutations(["OrderPlaced", "OrderConfirmed", "OrderCancelled"]))
 )
-def test_a_cancelled_order_does_not_count_whatever_came_first(
-    books: Books, names: tuple[str, ...]
+def test_a_cancelled_order_does_not_count_in_any_order_of_its_events(
+    projections: Projections, names: tuple[str, ...]
 ) -> None:
     deliver(*names, *names)
-    metrics = books.dashboard.metrics(MEERA, NOVEMBER)
-    assert (metrics.orders, metrics.units, metrics.revenue, metrics.top) == (0, 0, (), ())
-    assert [sale.status for sale in orders(books)] == [SaleStatus.CANCELLED]
+    metrics = projections.dashboard.get_metrics(MEERA, NOVEMBER)
+    assert (metrics.orders, metrics.units, metrics.revenue, metrics.top_products) == (0, 0, (), ())
+    assert [sale.status for sale in orders(projections)] == [SaleStatus.CANCELLED]
 
 
 @pytest.mark.parametrize(
     "names",
     list(permutations(["PaymentInitiated", "PaymentFailed", "PaymentCompleted", "OrderPlaced"])),
 )
-def test_a_payment_shows_on_the_order_whichever_is_heard_of_first(
-    books: Books, names: tuple[str, ...]
+def test_an_order_has_the_last_status_of_its_payment_in_any_order_of_the_events(
+    projections: Projections, names: tuple[str, ...]
 ) -> None:
     deliver(*names)
-    assert [sale.payment and sale.payment.status for sale in orders(books)] == [
+    assert [sale.payment and sale.payment.status for sale in orders(projections)] == [
         PaymentStatus.COMPLETED
     ]
 
@@ -87,12 +90,12 @@ def test_a_payment_shows_on_the_order_whichever_is_heard_of_first(
 @pytest.mark.parametrize(
     "names", list(permutations(["OrderConfirmed", "OrderShipped", "OrderDelivered"]))
 )
-def test_a_delivered_order_counts_once_whatever_is_heard_of_first(
-    books: Books, names: tuple[str, ...]
+def test_a_delivered_order_counts_once_in_any_order_of_its_events(
+    projections: Projections, names: tuple[str, ...]
 ) -> None:
     deliver(*names, *names)
-    assert [sale.status for sale in orders(books)] == [SaleStatus.DELIVERED]
-    metrics = books.dashboard.metrics(MEERA, NOVEMBER)
+    assert [sale.status for sale in orders(projections)] == [SaleStatus.DELIVERED]
+    metrics = projections.dashboard.get_metrics(MEERA, NOVEMBER)
     assert (metrics.orders, metrics.units) == (1, 2)
 
 
@@ -100,18 +103,20 @@ def test_a_delivered_order_counts_once_whatever_is_heard_of_first(
 @pytest.mark.parametrize(
     ("fully", "shown"), [(True, PaymentStatus.REFUNDED), (False, PaymentStatus.COMPLETED)]
 )
-def test_a_payment_that_went_back_shows_on_the_order(
-    books: Books, names: tuple[str, ...], fully: bool, shown: PaymentStatus
+def test_a_full_refund_changes_the_status_of_the_payment(
+    projections: Projections, names: tuple[str, ...], fully: bool, shown: PaymentStatus
 ) -> None:
     deliver("OrderPlaced", "PaymentInitiated")
     deliver(*names, fully=fully)
-    assert payments(books) == [shown]
+    assert payments(projections) == [shown]
 
 
 @pytest.mark.parametrize("names", list(permutations(["OrderPlaced", "OrderAddressChanged"])))
-def test_the_changed_address_is_where_to_ship_to(books: Books, names: tuple[str, ...]) -> None:
+def test_an_order_has_the_changed_shipping_address(
+    projections: Projections, names: tuple[str, ...]
+) -> None:
     deliver(*names)
-    [sale] = orders(books, OTHER)
+    [sale] = orders(projections, OTHER)
     assert sale.address is not None
     assert sale.address.street == "14 Lake View Road"
 
@@ -119,11 +124,11 @@ def test_the_changed_address_is_where_to_ship_to(books: Books, names: tuple[str,
 @pytest.mark.parametrize(
     "names", list(permutations(["ProductCreated", "ProductUpdated", "ProductDeleted"]))
 )
-def test_a_deleted_product_stays_listed_with_its_last_facts_but_off_sale(
-    books: Books, names: tuple[str, ...]
+def test_a_deleted_product_is_listed_with_its_last_details_and_not_on_sale(
+    projections: Projections, names: tuple[str, ...]
 ) -> None:
     deliver(*names)
-    [product] = books.dashboard.products(MEERA, 10, None).items
+    [product] = projections.dashboard.list_products(MEERA, 10, None).items
     assert (product.on_sale, product.price) == (False, inr(62_900))
 
 
@@ -133,13 +138,15 @@ REFUND = {"amount": {"minor": 63_600, "currency": "INR"}, "fully": False}
 @pytest.mark.parametrize(
     "names", list(permutations(["OrderPlaced", "OrderConfirmed", "PaymentRefunded"]))
 )
-def test_what_went_back_is_taken_off_each_sellers_revenue_in_proportion(
-    books: Books, names: tuple[str, ...]
+def test_a_refund_reduces_the_revenue_of_each_seller_in_proportion(
+    projections: Projections, names: tuple[str, ...]
 ) -> None:
     total = sample("OrderPlaced")["detail"]["data"]["total"]["minor"]
     for name in (*names, *names):
         deliver(name, **(REFUND if name == "PaymentRefunded" else {}))
-    found = {seller: books.dashboard.metrics(seller, NOVEMBER) for seller in (MEERA, OTHER)}
+    found = {
+        seller: projections.dashboard.get_metrics(seller, NOVEMBER) for seller in (MEERA, OTHER)
+    }
     for seller, own in ((MEERA, 129_800), (OTHER, 28_550)):
         share = round(own * 63_600 / total)
         assert abs(found[seller].refunds[0].minor - share) <= 1
@@ -150,13 +157,13 @@ def test_what_went_back_is_taken_off_each_sellers_revenue_in_proportion(
 @pytest.mark.parametrize(
     "names", list(permutations(["OrderConfirmed", "OrderCancelled", "PaymentRefunded"]))
 )
-def test_what_was_cancelled_and_given_back_is_taken_off_once(
-    books: Books, names: tuple[str, ...]
+def test_a_cancelled_and_refunded_order_is_subtracted_once(
+    projections: Projections, names: tuple[str, ...]
 ) -> None:
     for name in names:
         total = sample("OrderPlaced")["detail"]["data"]["total"]
         deliver(name, **({"amount": total} if name == "PaymentRefunded" else {}))
-    metrics = books.dashboard.metrics(MEERA, NOVEMBER)
+    metrics = projections.dashboard.get_metrics(MEERA, NOVEMBER)
     assert (metrics.orders, metrics.revenue, metrics.refunds) == (0, (), (inr(129_800),))
     assert metrics.conversion == 1.0
 
@@ -164,28 +171,30 @@ def test_what_was_cancelled_and_given_back_is_taken_off_once(
 @pytest.mark.parametrize(
     "names", list(permutations(["ProductUpdated", "StockRanLow", "StockMoved"]))
 )
-def test_low_stock_is_what_the_last_fact_of_the_stock_told(
-    books: Books, names: tuple[str, ...]
+def test_low_stock_follows_the_highest_stock_revision(
+    projections: Projections, names: tuple[str, ...]
 ) -> None:
     product = sample("StockRanLow")["detail"]["data"]
     about = {"productId": product["productId"]}
-    told = {
+    changes = {
         "ProductUpdated": {"stock": 40, "lowStockThreshold": 5, "stockRevision": 1},
         "StockRanLow": {"stock": 5, "threshold": 5, "stockRevision": 2},
         "StockMoved": {"stock": 2, "threshold": 5, "stockRevision": 3},
     }
     for name in names:
-        deliver(name, **about, **told[name])
+        deliver(name, **about, **changes[name])
     seller_id = product["seller"]["userId"]
-    [low] = books.catalogue.low_stock(seller_id, 10)
+    [low] = projections.catalogue.list_low_stock(seller_id, 10)
     assert (low.stock, low.threshold) == (2, 5)
     deliver("StockMoved", **about, stock=30, stockRevision=4)
-    assert list(books.catalogue.low_stock(seller_id, 10)) == []
+    assert list(projections.catalogue.list_low_stock(seller_id, 10)) == []
 
 
-def test_a_seller_is_known_from_the_first_day_and_by_the_last_word(books: Books) -> None:
+def test_a_seller_has_the_mail_address_of_the_latest_event(
+    projections: Projections,
+) -> None:
     deliver("UserRegistered", userId=MEERA, role="seller", email="old@example.com")
-    assert books.sellers.find(MEERA) == Seller(
+    assert projections.sellers.find(MEERA) == Recipient(
         MEERA, "old@example.com", sample("UserRegistered")["detail"]["data"]["firstName"]
     )
     late = sample("ProductUpdated")
@@ -193,17 +202,17 @@ def test_a_seller_is_known_from_the_first_day_and_by_the_last_word(books: Books)
     late["detail"]["data"]["seller"] |= {"userId": MEERA, "email": "new@example.com"}
     assert event_handlers(sqs_batch(late), None) == {"batchItemFailures": []}
     deliver("ProductCreated")
-    seller = books.sellers.find(MEERA)
+    seller = projections.sellers.find(MEERA)
     assert seller is not None
     assert seller.email == "new@example.com"
 
 
-def test_a_customer_is_no_seller(books: Books) -> None:
+def test_a_registered_customer_is_not_stored_as_a_seller(projections: Projections) -> None:
     deliver("UserRegistered", userId="u1", role="user")
-    assert books.sellers.find("u1") is None
+    assert projections.sellers.find("u1") is None
 
 
-def test_an_event_nobody_reacts_to_goes_back_to_the_queue_alone(books: Books) -> None:
+def test_an_event_without_a_handler_is_retried_alone(projections: Projections) -> None:
     batch = sqs_batch(sample("CartAbandoned"), sample("OrderConfirmed"))
     assert event_handlers(batch, None) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
-    assert books.dashboard.metrics(MEERA, NOVEMBER).orders == 1
+    assert projections.dashboard.get_metrics(MEERA, NOVEMBER).orders == 1

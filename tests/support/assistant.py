@@ -25,19 +25,19 @@ from order import gateways as order_gateways
 from order.model import Charges, Order, OrderStatus
 from order.service import OrderService, Terms
 from product.model import Product, Seller
-from seller_dashboard.model import Details, Overtaken, Sale
-from seller_dashboard.model import Product as ProductOfBooks
-from seller_dashboard.numbers import DayTotals
+from seller_dashboard.projections.model import ProductDetails, ProductFacts, Sale
+from seller_dashboard.projections.totals import DailyTotals
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from supermarket.money import Currency
+from supermarket.retry import StaleWrite
 from support.api import a_caller
 from support.auth import InMemoryAuth
 from support.cart import InMemoryCarts
 from support.in_memory import InMemoryAuditTrail, InMemoryIdempotencyKeys, InMemoryOutbox
 from support.order import InMemoryOrders
 from support.product import Shop, a_product
-from support.seller_dashboard import Books, a_sale
+from support.seller_dashboard import Projections, a_sale
 
 POLICIES = Policies.read()
 COMMANDS = {
@@ -70,13 +70,13 @@ class AssistedShop:
             clock=clock,
             new_id=new_id,
         )
-        self.books = Books()
+        self.projections = Projections()
         self.toolbox = Toolbox(
             catalogue=ShopCatalogue(products),
             carts=ShopCarts(self.carts),
             orders=ShopOrders(self.orders),
             addresses=SavedAddresses(self.auth.service),
-            books=SellerBooks(self.books.dashboard, products, clock),
+            books=SellerBooks(self.projections.dashboard, products, clock),
             policies=POLICIES,
             charged=charged(CHARGES),
         )
@@ -101,18 +101,20 @@ class AssistedShop:
         self.catalogue.entries.add(_words(product), product)
         self.catalogue.products.add(product, transaction)
         transaction.commit()
-        details = Details(1, title, product.price, product.category, product.low_stock_threshold)
-        self.books.keeping.learn_of_product(
-            ProductOfBooks(product.seller.user_id, product.id, details)
+        details = ProductDetails(
+            1, title, product.price, product.category, product.low_stock_threshold
+        )
+        self.projections.projector.apply_product(
+            ProductFacts(product.seller.user_id, product.id, details)
         )
         return product
 
     def sold(self, seller: "Visitor", **values: Any) -> Sale:
         """Note a sale in the seller's books."""
         sale = a_sale(order_id=new_id(), seller_id=seller.caller.user_id, **values)
-        transaction = self.books.begin()
-        self.books.sales.save(sale, None, transaction, Overtaken("It is there already"))
-        self.books.sales.count(sale, DayTotals.of(sale), transaction)
+        transaction = self.projections.begin()
+        self.projections.sales.save(sale, None, transaction, StaleWrite())
+        self.projections.sales.add_to_totals(sale, DailyTotals.of(sale), transaction)
         transaction.commit()
         return sale
 

@@ -1,5 +1,5 @@
-"""Random histories of orders, the facts that they would tell, and what sellers should then see: an
-oracle that knows nothing of how dashboards are made.
+"""Random histories of orders, their events, and an oracle: what dashboards must show, computed from
+the histories without the code under test.
 """
 
 from collections import Counter, defaultdict
@@ -38,7 +38,7 @@ HOME = Address(street="12 MG Road", city="Pune", state="MH", zip="411001", count
 
 @dataclass(frozen=True)
 class Line:
-    """So many of one product of one seller."""
+    """One line of an order; `unit` is the unit price in minor units."""
 
     seller: str
     product: str
@@ -51,9 +51,9 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Life:
-    """One order from its beginning to its end. `refunds` are minor units, `surplus` one that was
-    paid twice; `payment` is what became of it, None when nobody began to pay.
+class OrderHistory:
+    """One order from beginning to end. `refunds` are minor units, `surplus` says that it was paid
+    twice; `payment` is the last status of its payment, None when no payment was begun.
     """
 
     id: str
@@ -81,28 +81,28 @@ class Life:
         return self.payment in ("COMPLETED", "REFUNDED")
 
     def refunded_of(self, seller: str) -> list[int]:
-        """Minor units that went back, for each of the seller's lines: what all lines up to it bear
-        less what those before it do.
+        """Return the refunded minor units of each of the seller's lines: the share of all lines up
+        to it, less the share of those before it.
         """
         shares, reached = [], 0
         for line in sorted(self.lines, key=lambda one: one.seller):
             before, reached = reached, reached + line.total
             if line.seller == seller:
-                shares.append(self._borne(reached) - self._borne(before))
+                shares.append(self._share(reached) - self._share(before))
         return shares
 
-    def _borne(self, part: int) -> int:
+    def _share(self, part: int) -> int:
         exact = Decimal(self.refunded) * part / self.total
         return int(exact.quantize(Decimal(1), ROUND_HALF_UP))
 
 
-def random_lives(
+def random_histories(
     random: Random, orders: int, sellers: Sequence[str], prefix: str = ""
-) -> list[Life]:
-    return [_random_life(random, f"{prefix}o{n:04}", sellers) for n in range(orders)]
+) -> list[OrderHistory]:
+    return [_random_history(random, f"{prefix}o{n:04}", sellers) for n in range(orders)]
 
 
-def _random_life(random: Random, order_id: str, sellers: Sequence[str]) -> Life:
+def _random_history(random: Random, order_id: str, sellers: Sequence[str]) -> OrderHistory:
     currency = random.choice(list(Currency))
     lines = tuple(
         _random_line(random, random.choice(sellers), currency) for _ in range(random.randint(1, 4))
@@ -110,7 +110,7 @@ def _random_life(random: Random, order_id: str, sellers: Sequence[str]) -> Life:
     status = random.choice(["PENDING", "CONFIRMED", "SHIPPED", "DELIVERED", "CANCELLED"])
     payments = {"PENDING": [None, "PENDING", "FAILED"], "CANCELLED": [None, "FAILED", "COMPLETED"]}
     elsewhere = replace(HOME, street=f"{order_id} Street")
-    life = Life(
+    history = OrderHistory(
         id=order_id,
         customer=f"customer-{random.randint(1, 3)}",
         currency=currency,
@@ -121,7 +121,7 @@ def _random_life(random: Random, order_id: str, sellers: Sequence[str]) -> Life:
         payment=random.choice(payments.get(status, ["COMPLETED"])),
         address=random.choice([HOME, HOME, elsewhere]),
     )
-    return _with_refunds(random, life) if life.is_paid else life
+    return _with_refunds(random, history) if history.is_paid else history
 
 
 def _random_line(random: Random, seller: str, currency: Currency) -> Line:
@@ -131,76 +131,76 @@ def _random_line(random: Random, seller: str, currency: Currency) -> Line:
     return Line(seller, product, random.randint(1, 3), 100 * number + 33)
 
 
-def _with_refunds(random: Random, life: Life) -> Life:
-    whole, back = life.total, list[int]()
+def _with_refunds(random: Random, history: OrderHistory) -> OrderHistory:
+    whole, refunds = history.total, list[int]()
     for _ in range(random.randint(0, 3)):
-        back.append(random.randint(1, max(1, whole // 3)))
-    if life.status == "CANCELLED" or random.randint(0, 4) == 0:
-        back.append(whole - sum(back))
-    fully = sum(back) == whole
-    return Life(
+        refunds.append(random.randint(1, max(1, whole // 3)))
+    if history.status == "CANCELLED" or random.randint(0, 4) == 0:
+        refunds.append(whole - sum(refunds))
+    fully = sum(refunds) == whole
+    return OrderHistory(
         **{
-            **vars(life),
-            "refunds": tuple(amount for amount in back if amount),
+            **vars(history),
+            "refunds": tuple(amount for amount in refunds if amount),
             "payment": "REFUNDED" if fully else "COMPLETED",
             "surplus": random.randint(0, 9) == 0,
         }
     )
 
 
-def facts(life: Life) -> Iterator[Event]:
-    """Everything that would be told of it, in the order in which it happened."""
-    told = _Told(life)
-    yield told.placed()
-    if life.payment is not None:
-        yield told.initiated()
-    if life.payment == "FAILED":
-        yield told.failed()
-    if life.address != HOME:
-        yield told.moved()
-    if life.is_paid:
-        yield told.completed()
-    yield from (told.progress(status) for status in _reached(life))
-    if life.status == "CANCELLED":
-        yield told.cancelled()
-    yield from told.refunds()
+def events_of(history: OrderHistory) -> Iterator[Event]:
+    """Yield all events of the order, in the order in which they happened."""
+    events = _Events(history)
+    yield events.placed()
+    if history.payment is not None:
+        yield events.initiated()
+    if history.payment == "FAILED":
+        yield events.failed()
+    if history.address != HOME:
+        yield events.address_changed()
+    if history.is_paid:
+        yield events.completed()
+    yield from (events.status_changed(status) for status in _statuses(history))
+    if history.status == "CANCELLED":
+        yield events.cancelled()
+    yield from events.refunds()
 
 
-def _reached(life: Life) -> Sequence[str]:
-    if not life.is_paid:
+def _statuses(history: OrderHistory) -> Sequence[str]:
+    if not history.is_paid:
         return ()
-    if life.status == "CANCELLED":
+    if history.status == "CANCELLED":
         return COUNTING[:1]
-    return COUNTING[: COUNTING.index(life.status) + 1]
+    return COUNTING[: COUNTING.index(history.status) + 1]
 
 
 @dataclass
-class _Told:
-    """A life in the words of the contracts."""
+class _Events:
+    """Builds the events of one order."""
 
-    life: Life
+    history: OrderHistory
     _minutes: int = field(default=0)
 
     def placed(self) -> Event:
-        reserved = self.life.placed_at + timedelta(minutes=15)
+        reserved = self.history.placed_at + timedelta(minutes=15)
         return OrderPlaced(
             **self._order(),
-            total=self._amount(self.life.total),
+            total=self._amount(self.history.total),
             shipping_address=HOME,
             reserved_until=reserved,
         )
 
-    def moved(self) -> Event:
+    def address_changed(self) -> Event:
         return OrderAddressChanged(
-            order_id=self.life.id,
-            seller_ids=sorted({line.seller for line in self.life.lines}),
-            shipping_address=self.life.address,
+            order_id=self.history.id,
+            seller_ids=sorted({line.seller for line in self.history.lines}),
+            shipping_address=self.history.address,
             changed_at=self._later(),
         )
 
-    def progress(self, status: str) -> Event:
+    def status_changed(self, status: str) -> Event:
         if status == "CONFIRMED":
-            total = self._amount(self.life.total)
+            total = self._amount(self.history.total)
             return OrderConfirmed(**self._order(), total=total, confirmed_at=self._later())
         if status == "SHIPPED":
             return OrderShipped(**self._order(), shipped_at=self._later())
@@ -209,10 +209,10 @@ class _Told:
     def cancelled(self) -> Event:
         return OrderCancelled(
             **self._order(),
-            total=self._amount(self.life.total),
+            total=self._amount(self.history.total),
             cancelled_at=self._later(),
             cancelled_by="customer",
-            was_paid=self.life.is_paid,
+            was_paid=self.history.is_paid,
         )
 
     def initiated(self) -> Event:
@@ -227,26 +227,26 @@ class _Told:
         )
 
     def refunds(self) -> Iterator[Event]:
-        if self.life.surplus:
-            yield self._refund("surplus", self.life.total, fully=False, surplus=True)
-        left = self.life.total
-        for number, amount in enumerate(self.life.refunds):
+        if self.history.surplus:
+            yield self._refund("surplus", self.history.total, fully=False, surplus=True)
+        left = self.history.total
+        for number, amount in enumerate(self.history.refunds):
             left -= amount
             yield self._refund(str(number), amount, fully=left == 0)
 
     def _refund(self, name: str, minor: int, *, fully: bool, surplus: bool = False) -> Event:
         return PaymentRefunded(
             **self._payment() | {"amount": self._amount(minor)},
-            refund_id=f"{self.life.id}-r{name}",
+            refund_id=f"{self.history.id}-r{name}",
             fully=fully,
             surplus=surplus,
-            reason="as wished",
+            reason="requested by customer",
             refunded_at=self._later(),
         )
 
     def _order(self) -> dict[str, Any]:
         return {
-            "order_id": self.life.id,
+            "order_id": self.history.id,
             "customer": self._customer(),
             "lines": [
                 OrderLine(
@@ -257,57 +257,57 @@ class _Told:
                     unit_price=self._amount(line.unit),
                     line_total=self._amount(line.total),
                 )
-                for line in self.life.lines
+                for line in self.history.lines
             ],
-            "placed_at": self.life.placed_at,
+            "placed_at": self.history.placed_at,
         }
 
     def _payment(self) -> dict[str, Any]:
         return {
-            "payment_id": f"{self.life.id}-y",
-            "order_id": self.life.id,
+            "payment_id": f"{self.history.id}-y",
+            "order_id": self.history.id,
             "customer": self._customer(),
-            "amount": self._amount(self.life.total),
+            "amount": self._amount(self.history.total),
         }
 
     def _customer(self) -> Recipient:
-        customer = self.life.customer
+        customer = self.history.customer
         return Recipient(user_id=customer, email=f"{customer}@example.com", first_name="Asha")
 
     def _amount(self, minor: int) -> Amount:
-        return Amount(minor=minor, currency=self.life.currency)
+        return Amount(minor=minor, currency=self.history.currency)
 
     def _later(self) -> datetime:
         self._minutes += 1
-        return self.life.placed_at + timedelta(minutes=self._minutes)
+        return self.history.placed_at + timedelta(minutes=self._minutes)
 
 
-type Seen = dict[str, Any]
+type Shown = dict[str, Any]
 
 
-def expected_metrics(lives: Sequence[Life], seller: str) -> Seen:
-    """A seller's metrics, from the lives alone."""
-    own = [life for life in lives if any(line.seller == seller for line in life.lines)]
-    counting = [life for life in own if life.status in COUNTING]
+def expected_metrics(histories: Sequence[OrderHistory], seller: str) -> Shown:
+    """Return a seller's metrics, computed from the histories."""
+    own = [history for history in histories if any(line.seller == seller for line in history.lines)]
+    counting = [history for history in own if history.status in COUNTING]
     units: Counter[str] = Counter()
     earned: dict[str, Counter[str]] = defaultdict(Counter)
-    for life in counting:
-        for line, back in _lines(life, seller):
+    for history in counting:
+        for line, refunded in _lines(history, seller):
             units[line.product] += line.quantity
-            earned[life.currency][line.product] += line.total - back
+            earned[history.currency][line.product] += line.total - refunded
     revenue = {currency: sum(products.values()) for currency, products in earned.items()}
     refunds: Counter[str] = Counter()
-    for life in own:
-        refunds[life.currency] += sum(life.refunded_of(seller))
+    for history in own:
+        refunds[history.currency] += sum(history.refunded_of(seller))
     return {
         "placed": len(own),
         "orders": len(counting),
         "sales": sum(units.values()),
-        "conversion": round(sum(life.is_paid for life in own) / len(own), 4) if own else None,
+        "conversion": round(sum(history.is_paid for history in own) / len(own), 4) if own else None,
         "revenue": _without_zeros(revenue),
         "refunds": _without_zeros(refunds),
         "averageOrderValue": {
-            currency: _half_up(minor, sum(life.currency == currency for life in counting))
+            currency: _half_up(minor, sum(history.currency == currency for history in counting))
             for currency, minor in revenue.items()
         },
         "topProducts": _ranked(units),
@@ -320,27 +320,29 @@ def expected_metrics(lives: Sequence[Life], seller: str) -> Seen:
     }
 
 
-def _expected_series(own: Sequence[Life], seller: str) -> Seen:
-    """Orders that count, units, revenue and refunds of each day that has any of them."""
-    days: dict[str, list[Life]] = defaultdict(list)
-    for life in own:
-        days[str(life.placed_at.date())].append(life)
+def _expected_series(own: Sequence[OrderHistory], seller: str) -> Shown:
+    """Return orders that count, units, revenue and refunds of each day that has any of them."""
+    days: dict[str, list[OrderHistory]] = defaultdict(list)
+    for history in own:
+        days[str(history.placed_at.date())].append(history)
     series = {}
-    for day, lives in days.items():
-        counting = [life for life in lives if life.status in COUNTING]
+    for day, histories in days.items():
+        counting = [history for history in histories if history.status in COUNTING]
         revenue: Counter[str] = Counter()
         refunds: Counter[str] = Counter()
-        for life in lives:
-            refunds[life.currency] += sum(life.refunded_of(seller))
-        for life in counting:
-            revenue[life.currency] += sum(line.total - back for line, back in _lines(life, seller))
-        units = sum(line.quantity for life in counting for line, _ in _lines(life, seller))
+        for history in histories:
+            refunds[history.currency] += sum(history.refunded_of(seller))
+        for history in counting:
+            revenue[history.currency] += sum(
+                line.total - refunded for line, refunded in _lines(history, seller)
+            )
+        units = sum(line.quantity for history in counting for line, _ in _lines(history, seller))
         series[day] = (len(counting), units, _without_zeros(revenue), _without_zeros(refunds))
-    return {day: told for day, told in series.items() if any(told)}
+    return {day: numbers for day, numbers in series.items() if any(numbers)}
 
 
-def seen_metrics(body: Seen) -> Seen:
-    """The same, from what the API answers."""
+def shown_metrics(body: Shown) -> Shown:
+    """Return the same from a response of the API."""
     return {
         **{name: body[name] for name in ("placed", "orders", "sales", "conversion")},
         **{name: _minors(body[name]) for name in ("revenue", "refunds", "averageOrderValue")},
@@ -352,10 +354,10 @@ def seen_metrics(body: Seen) -> Seen:
             for one in body["topProductsByRevenue"]
         },
         "series": {
-            day["date"]: told
+            day["date"]: numbers
             for day in body["series"]
             if any(
-                told := (
+                numbers := (
                     *(day["orders"], day["sales"]),
                     *(_minors(day["revenue"]), _minors(day["refunds"])),
                 )
@@ -364,24 +366,24 @@ def seen_metrics(body: Seen) -> Seen:
     }
 
 
-def expected_orders(lives: Sequence[Life], seller: str) -> Seen:
-    """Each order of the seller: status, own total, what went back of it, the payment, and where to
-    ship to: known from the placing on, and changed if it was.
+def expected_orders(histories: Sequence[OrderHistory], seller: str) -> Shown:
+    """Return each order of the seller: status, own total, refunded part of it, status of the
+    payment, and the current shipping address.
     """
     return {
-        life.id: (
-            life.status,
-            sum(line.total for line, _ in _lines(life, seller)),
-            sum(back for _, back in _lines(life, seller)),
-            life.payment,
-            vars(life.address),
+        history.id: (
+            history.status,
+            sum(line.total for line, _ in _lines(history, seller)),
+            sum(refunded for _, refunded in _lines(history, seller)),
+            history.payment,
+            vars(history.address),
         )
-        for life in lives
-        if any(line.seller == seller for line in life.lines)
+        for history in histories
+        if any(line.seller == seller for line in history.lines)
     }
 
 
-def seen_orders(orders: Sequence[Seen]) -> Seen:
+def shown_orders(orders: Sequence[Shown]) -> Shown:
     return {
         order["id"]: (
             order["status"],
@@ -394,49 +396,49 @@ def seen_orders(orders: Sequence[Seen]) -> Seen:
     }
 
 
-def expected_customers(lives: Sequence[Life], seller: str) -> Seen:
-    """Each customer of the seller: orders that count, what they brought by currency, and when the
-    last order was placed, whether it counts or not.
+def expected_customers(histories: Sequence[OrderHistory], seller: str) -> Shown:
+    """Return each customer of the seller: orders that count, their revenue by currency, and when
+    the last order was placed, whether it counts or not.
     """
     orders: Counter[str] = Counter()
     last: dict[str, datetime] = {}
     spent: dict[str, Counter[str]] = defaultdict(Counter)
-    for life in lives:
-        for line, back in _lines(life, seller):
-            counts = life.status in COUNTING
-            spent[life.customer][life.currency] += (line.total - back) * counts
-        if any(line.seller == seller for line in life.lines):
-            orders[life.customer] += life.status in COUNTING
-            last[life.customer] = max(last.get(life.customer, BEGAN), life.placed_at)
-    return {who: (orders[who], _without_zeros(spent[who]), iso(last[who])) for who in orders}
+    for history in histories:
+        for line, refunded in _lines(history, seller):
+            counts = history.status in COUNTING
+            spent[history.customer][history.currency] += (line.total - refunded) * counts
+        if any(line.seller == seller for line in history.lines):
+            orders[history.customer] += history.status in COUNTING
+            last[history.customer] = max(last.get(history.customer, BEGAN), history.placed_at)
+    return {one: (orders[one], _without_zeros(spent[one]), iso(last[one])) for one in orders}
 
 
-def seen_customers(customers: Sequence[Seen]) -> Seen:
+def shown_customers(customers: Sequence[Shown]) -> Shown:
     return {
         one["id"]: (one["orders"], _minors(one["spent"]), one["lastOrderAt"]) for one in customers
     }
 
 
-def expected_products(lives: Sequence[Life], seller: str) -> Seen:
-    """Each product that the seller ever sold: units, and what they brought by currency."""
+def expected_products(histories: Sequence[OrderHistory], seller: str) -> Shown:
+    """Return each product that the seller sold: units and their revenue by currency."""
     units: Counter[str] = Counter()
     earned: dict[str, Counter[str]] = defaultdict(Counter)
-    for life in lives:
-        if life.status in COUNTING:
-            for line, back in _lines(life, seller):
+    for history in histories:
+        if history.status in COUNTING:
+            for line, refunded in _lines(history, seller):
                 units[line.product] += line.quantity
-                earned[line.product][life.currency] += line.total - back
+                earned[line.product][history.currency] += line.total - refunded
     return {one: (units[one], _without_zeros(earned[one])) for one in units}
 
 
-def seen_products(products: Sequence[Seen]) -> Seen:
-    """Those that sold: the catalogue has others, and what was cancelled may leave a row."""
+def shown_products(products: Sequence[Shown]) -> Shown:
+    """Return those with sales: the list has unsold ones, and cancelled orders may leave a row."""
     return {one["id"]: (one["sold"], _minors(one["revenue"])) for one in products if one["sold"]}
 
 
-def _lines(life: Life, seller: str) -> Iterator[tuple[Line, int]]:
-    own = [line for line in life.lines if line.seller == seller]
-    return zip(own, life.refunded_of(seller), strict=True)
+def _lines(history: OrderHistory, seller: str) -> Iterator[tuple[Line, int]]:
+    own = [line for line in history.lines if line.seller == seller]
+    return zip(own, history.refunded_of(seller), strict=True)
 
 
 def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
@@ -452,10 +454,10 @@ def _without_zeros(sums: Any) -> dict[str, int]:
     return {str(currency): minor for currency, minor in sums.items() if minor}
 
 
-def _minor(amount: Seen) -> int:
+def _minor(amount: Shown) -> int:
     minor: int = round(amount["amount"] * 100)
     return minor
 
 
-def _minors(amounts: Sequence[Seen]) -> dict[str, int]:
+def _minors(amounts: Sequence[Shown]) -> dict[str, int]:
     return {amount["currency"]: _minor(amount) for amount in amounts}

@@ -1,4 +1,4 @@
-"""The projections of the seller dashboard in memory, and sales for them."""
+"""The projections of the seller dashboard in memory, and sales for tests."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -6,38 +6,39 @@ from datetime import UTC, date, datetime
 
 from ops.rebuild.repository import DynamoLease
 from ops.rebuild.service import Lease, LeaseLost
-from seller_dashboard.model import (
-    Buyer,
+from seller_dashboard.ports import Catalogue, Orders, RebuildLock, Sales, Sellers
+from seller_dashboard.projections.model import (
     Customer,
+    CustomerSales,
     LowStock,
-    Order,
-    Overtaken,
+    OrderFacts,
     Payment,
     PaymentShare,
     Period,
-    Product,
+    ProductFacts,
+    ProductSales,
     Sale,
+    SaleLine,
     SaleStatus,
-    Seller,
-    Sold,
-    SoldLine,
-    SoldProduct,
+    SalesTotals,
 )
-from seller_dashboard.numbers import DayTotals
-from seller_dashboard.reports import Week
-from seller_dashboard.repository import (
+from seller_dashboard.projections.projector import Projector
+from seller_dashboard.projections.repository import (
     DynamoCatalogue,
     DynamoOrders,
-    DynamoRebuilds,
     DynamoSales,
     DynamoSellers,
 )
-from seller_dashboard.service import Bookkeeping, Catalogue, Dashboard, Orders, Sales, Sellers
-from seller_dashboard.upkeep import Reached, Rebuilds
+from seller_dashboard.projections.totals import DailyTotals
+from seller_dashboard.reports.model import BatchCheckpoint, Week
+from seller_dashboard.reports.repository import DynamoRebuildLock
+from seller_dashboard.service import Dashboard
 from supermarket.clock import Clock
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict, DomainError
 from supermarket.money import Currency, Money
+from supermarket.people import Recipient
+from supermarket.retry import StaleWrite
 from supermarket.transaction import BeginTransaction, Transaction
 from support.in_memory import InMemoryOutbox, in_memory
 
@@ -61,10 +62,10 @@ def a_line(
     seller_id: str = "s1",
     refunded: int = 0,
     currency: Currency = Currency.INR,
-) -> SoldLine:
+) -> SaleLine:
     unit, total = Money(minor, currency), Money(minor * quantity, currency)
     title, back = f"Title of {product_id}", Money(refunded, currency)
-    return SoldLine(seller_id, product_id, title, quantity, unit, total, back)
+    return SaleLine(seller_id, product_id, title, quantity, unit, total, back)
 
 
 def a_sale(
@@ -72,7 +73,7 @@ def a_sale(
     order_id: str = "o1",
     *,
     seller_id: str = "s1",
-    lines: Iterable[SoldLine] | None = None,
+    lines: Iterable[SaleLine] | None = None,
     placed_at: datetime = PLACED,
     customer: Customer = ASHA,
     payment: Payment | None = None,
@@ -99,15 +100,15 @@ class InMemoryOrders:
     """`Orders` in a dictionary."""
 
     def __init__(self) -> None:
-        self._orders: dict[str, Order] = {}
+        self._orders: dict[str, OrderFacts] = {}
 
-    def find(self, order_id: str) -> Order | None:
+    def find(self, order_id: str) -> OrderFacts | None:
         return self._orders.get(order_id)
 
-    def save(self, order: Order) -> Order:
+    def save(self, order: OrderFacts) -> OrderFacts:
         known = self._orders.get(order.id)
         if (known.version if known else 0) != order.version:
-            raise Overtaken("changed")
+            raise StaleWrite
         self._orders[order.id] = replace(order, version=order.version + 1)
         return self._orders[order.id]
 
@@ -118,31 +119,31 @@ class InMemorySales:
     def __init__(self, catalogue: "InMemoryCatalogue") -> None:
         self._catalogue = catalogue
         self._sales: dict[tuple[str, str], Sale] = {}
-        self._days: dict[tuple[str, date, Currency], DayTotals] = {}
+        self._days: dict[tuple[str, date, Currency], DailyTotals] = {}
         self._last: dict[tuple[str, str], Sale] = {}
-        self._accounts: dict[tuple[str, str], dict[Currency, Sold]] = {}
+        self._accounts: dict[tuple[str, str], dict[Currency, SalesTotals]] = {}
 
     def find(self, sale: Sale) -> Sale | None:
-        return self._sales.get((sale.seller_id, sale.position))
+        return self._sales.get((sale.seller_id, sale.sort_key))
 
     def save(
         self, sale: Sale, known: Sale | None, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         in_memory(transaction).add(
             lambda: _version(self.find(sale)) == _version(known),
-            lambda: self._sales.update({(sale.seller_id, sale.position): sale}),
+            lambda: self._sales.update({(sale.seller_id, sale.sort_key): sale}),
             on_conflict,
         )
 
-    def count(self, sale: Sale, change: DayTotals, transaction: Transaction) -> None:
-        in_memory(transaction).add(lambda: True, lambda: self._count(sale, change))
+    def add_to_totals(self, sale: Sale, change: DailyTotals, transaction: Transaction) -> None:
+        in_memory(transaction).add(lambda: True, lambda: self._add(sale, change))
 
-    def meet(self, sale: Sale) -> None:
+    def record_last_order(self, sale: Sale) -> None:
         key = (sale.seller_id, sale.customer.id)
-        if key not in self._last or self._last[key].position < sale.position:
+        if key not in self._last or self._last[key].sort_key < sale.sort_key:
             self._last[key] = sale
 
-    def newest(
+    def list_sales(
         self,
         seller_id: str,
         period: Period,
@@ -157,44 +158,50 @@ class InMemorySales:
         )
         return [sale for _, sale in zip(range(limit), wanted, strict=False)]
 
-    def payments(
+    def list_payments(
         self, seller_id: str, period: Period, limit: int, after: str | None
     ) -> Sequence[PaymentShare]:
         sales = self._backwards(seller_id, period, after)
         return [share for sale in sales if (share := sale.payment_share)][:limit]
 
-    def buyers(self, seller_id: str, limit: int, after: str | None) -> Sequence[Buyer]:
+    def list_customers(
+        self, seller_id: str, limit: int, after: str | None
+    ) -> Sequence[CustomerSales]:
         ids = sorted((customer for owner, customer in self._last if owner == seller_id))
         wanted = [customer for customer in reversed(ids) if after is None or customer < after]
-        return [self._buyer((seller_id, customer)) for customer in wanted[:limit]]
+        return [self._customer_sales((seller_id, customer)) for customer in wanted[:limit]]
 
-    def days(self, seller_id: str, period: Period) -> Sequence[DayTotals]:
+    def list_daily_totals(self, seller_id: str, period: Period) -> Sequence[DailyTotals]:
         return [
             self._days[key]
             for key in sorted(self._days)
             if key[0] == seller_id and period.first <= key[1] <= period.last
         ]
 
-    def sellers_on(self, day: date) -> Iterable[str]:
+    def list_sellers_of_day(self, day: date) -> Iterable[str]:
         return sorted({sale.seller_id for sale in self._sales.values() if sale.day == day})
 
-    def of_day(self, seller_id: str, day: date) -> Iterable[Sale]:
+    def list_sales_of_day(self, seller_id: str, day: date) -> Iterable[Sale]:
         of_day = self._backwards(seller_id, Period(day, day), None)
         return reversed(of_day)
 
-    def sums_of_day(self, seller_id: str, day: date) -> Sequence[DayTotals]:
-        return self.days(seller_id, Period(day, day))
+    def list_totals_of_day(self, seller_id: str, day: date) -> Sequence[DailyTotals]:
+        return self.list_daily_totals(seller_id, Period(day, day))
 
-    def replace_sums(
-        self, seller_id: str, sums: DayTotals, transaction: Transaction, on_conflict: DomainError
+    def replace_totals(
+        self,
+        seller_id: str,
+        totals: DailyTotals,
+        transaction: Transaction,
+        on_conflict: DomainError,
     ) -> None:
-        key = (seller_id, sums.day, sums.currency)
+        key = (seller_id, totals.day, totals.currency)
 
         def is_as_read() -> bool:
             known = self._days.get(key)
-            return (known.version if known else 0) == sums.version
+            return (known.version if known else 0) == totals.version
 
-        written = {key: replace(sums, version=sums.version + 1)}
+        written = {key: replace(totals, version=totals.version + 1)}
         in_memory(transaction).add(is_as_read, lambda: self._days.update(written), on_conflict)
 
     def _backwards(self, seller_id: str, period: Period, after: str | None) -> list[Sale]:
@@ -204,31 +211,31 @@ class InMemorySales:
                 sale
                 for sale in own
                 if period.first <= sale.day <= period.last
-                and (after is None or sale.position < after)
+                and (after is None or sale.sort_key < after)
             ),
-            key=lambda sale: sale.position,
+            key=lambda sale: sale.sort_key,
             reverse=True,
         )
 
-    def _buyer(self, key: tuple[str, str]) -> Buyer:
+    def _customer_sales(self, key: tuple[str, str]) -> CustomerSales:
         last, sold = self._last[key], self._accounts.get(key, {})
-        return Buyer(
+        return CustomerSales(
             last.customer,
             orders=sum(share.units for share in sold.values()),
             spent=tuple(sold[c].revenue for c in Currency if c in sold and sold[c].revenue.minor),
             last_order_at=last.placed_at,
         )
 
-    def _count(self, sale: Sale, change: DayTotals) -> None:
+    def _add(self, sale: Sale, change: DailyTotals) -> None:
         key = (sale.seller_id, change.day, change.currency)
-        known = self._days.get(key, DayTotals.nothing(change.day, change.currency))
+        known = self._days.get(key, DailyTotals.zero(change.day, change.currency))
         self._days[key] = replace(known + change, version=known.version + 1)
         titles = {line.product_id: line.title for line in sale.lines}
         for product_id, sold in change.products.items():
             self._catalogue.sell(sale.seller_id, product_id, titles[product_id], sold)
         account = self._accounts.setdefault((sale.seller_id, sale.customer.id), {})
-        before = account.get(change.currency, Sold.none(change.currency))
-        account[change.currency] = before + Sold(change.orders, change.sold.revenue)
+        before = account.get(change.currency, SalesTotals.zero(change.currency))
+        account[change.currency] = before + SalesTotals(change.orders, change.sold.revenue)
 
 
 def _version(sale: Sale | None) -> int:
@@ -239,39 +246,41 @@ class InMemoryCatalogue:
     """`Catalogue` in dictionaries."""
 
     def __init__(self) -> None:
-        self._products: dict[tuple[str, str], Product] = {}
+        self._products: dict[tuple[str, str], ProductFacts] = {}
         self._sold_as: dict[tuple[str, str], str] = {}
-        self._sold: dict[tuple[str, str], dict[Currency, Sold]] = {}
+        self._sold: dict[tuple[str, str], dict[Currency, SalesTotals]] = {}
 
-    def find(self, seller_id: str, product_id: str) -> Product | None:
+    def find(self, seller_id: str, product_id: str) -> ProductFacts | None:
         return self._products.get((seller_id, product_id))
 
-    def save(self, product: Product) -> None:
+    def save(self, product: ProductFacts) -> None:
         known = self._products.get((product.seller_id, product.id))
         if (known.version if known else 0) != product.version:
-            raise Overtaken("changed")
+            raise StaleWrite
         self._products[product.seller_id, product.id] = replace(
             product, version=product.version + 1
         )
 
-    def sell(self, seller_id: str, product_id: str, title: str, share: Sold) -> None:
+    def sell(self, seller_id: str, product_id: str, title: str, share: SalesTotals) -> None:
         key, currency = (seller_id, product_id), share.revenue.currency
         self._sold_as[key] = title
         sold = self._sold.setdefault(key, {})
-        sold[currency] = sold.get(currency, Sold.none(currency)) + share
+        sold[currency] = sold.get(currency, SalesTotals.zero(currency)) + share
 
-    def newest(self, seller_id: str, limit: int, after: str | None) -> Sequence[SoldProduct]:
+    def list_products(
+        self, seller_id: str, limit: int, after: str | None
+    ) -> Sequence[ProductSales]:
         keys = {*self._sold_as, *self._products}
         ids = sorted((product_id for owner, product_id in keys if owner == seller_id), reverse=True)
         wanted = [product_id for product_id in ids if after is None or product_id < after]
-        return [self._sold_product((seller_id, product_id)) for product_id in wanted[:limit]]
+        return [self._product_sales((seller_id, product_id)) for product_id in wanted[:limit]]
 
-    def titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]:
+    def get_titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]:
         keys = [(seller_id, product_id) for product_id in product_ids]
         known = {*self._sold_as, *self._products}
         return {key[1]: self._title(key) for key in keys if key in known}
 
-    def low_stock(self, seller_id: str, limit: int) -> Sequence[LowStock]:
+    def list_low_stock(self, seller_id: str, limit: int) -> Sequence[LowStock]:
         own = (product for product in self._products.values() if product.seller_id == seller_id)
         low = [low for product in own if (low := product.low_stock)]
         return sorted(low, key=lambda one: (one.stock, one.product_id))[:limit]
@@ -281,10 +290,10 @@ class InMemoryCatalogue:
         details = product.details if product else None
         return details.title if details else self._sold_as.get(key, "")
 
-    def _sold_product(self, key: tuple[str, str]) -> SoldProduct:
-        product, sold = self._products.get(key, Product(*key)), self._sold.get(key, {})
+    def _product_sales(self, key: tuple[str, str]) -> ProductSales:
+        product, sold = self._products.get(key, ProductFacts(*key)), self._sold.get(key, {})
         details = product.details
-        return SoldProduct(
+        return ProductSales(
             product_id=key[1],
             title=self._title(key),
             price=details.price if details else None,
@@ -299,53 +308,53 @@ class InMemorySellers:
     """`Sellers` in a dictionary."""
 
     def __init__(self) -> None:
-        self._sellers: dict[str, tuple[str, Seller]] = {}
+        self._sellers: dict[str, tuple[str, Recipient]] = {}
 
-    def introduce(self, seller: Seller, told: str) -> None:
-        if seller.id not in self._sellers or self._sellers[seller.id][0] < told:
-            self._sellers[seller.id] = (told, seller)
+    def upsert(self, seller: Recipient, as_of: str) -> None:
+        if seller.user_id not in self._sellers or self._sellers[seller.user_id][0] < as_of:
+            self._sellers[seller.user_id] = (as_of, seller)
 
-    def find(self, seller_id: str) -> Seller | None:
+    def find(self, seller_id: str) -> Recipient | None:
         return self._sellers[seller_id][1] if seller_id in self._sellers else None
 
-    def all(self, after: str) -> Iterator[Seller]:
+    def list_all(self, after: str) -> Iterator[Recipient]:
         rest = sorted(seller_id for seller_id in self._sellers if seller_id > after)
         return (self._sellers[seller_id][1] for seller_id in rest)
 
 
-class InMemoryProgress:
-    """`Progress` in a dictionary."""
+class InMemoryBatchCheckpoints:
+    """`BatchCheckpoints` in a dictionary."""
 
     def __init__(self) -> None:
-        self._reached: dict[str, Reached] = {}
+        self._checkpoints: dict[str, BatchCheckpoint] = {}
 
-    def of(self, work: str) -> Reached:
-        return self._reached.get(work, Reached())
+    def get(self, job: str) -> BatchCheckpoint:
+        return self._checkpoints.get(job, BatchCheckpoint())
 
-    def note(self, work: str, reached: Reached) -> None:
-        self._reached[work] = reached
+    def save(self, job: str, checkpoint: BatchCheckpoint) -> None:
+        self._checkpoints[job] = checkpoint
 
 
-class InMemoryRebuilds:
-    """`Rebuilds` and `Lease` in attributes."""
+class InMemoryRebuildLock:
+    """`RebuildLock` and the `Lease` of a rebuild in attributes."""
 
     def __init__(self) -> None:
-        self.is_at_work = False
+        self.is_running = False
         self.is_incomplete = False
 
-    def are_under_way(self) -> bool:
-        return self.is_at_work or self.is_incomplete
+    def is_held(self) -> bool:
+        return self.is_running or self.is_incomplete
 
-    def forbid(self, transaction: Transaction, on_conflict: DomainError) -> None:
-        in_memory(transaction).add(lambda: not self.are_under_way(), lambda: None, on_conflict)
+    def require_free(self, transaction: Transaction, on_conflict: DomainError) -> None:
+        in_memory(transaction).add(lambda: not self.is_held(), lambda: None, on_conflict)
 
     def take(self) -> None:
-        if self.is_at_work:
+        if self.is_running:
             raise Conflict("Another rebuild is at work")
-        self.is_at_work = True
+        self.is_running = True
 
     def renew(self) -> None:
-        if not self.is_at_work:
+        if not self.is_running:
             raise LeaseLost("Another rebuild has begun")
 
     def mark_incomplete(self) -> None:
@@ -355,29 +364,31 @@ class InMemoryRebuilds:
         self.is_incomplete = False
 
     def release(self) -> None:
-        self.is_at_work = False
+        self.is_running = False
 
 
-class InMemoryReports:
-    """`Reports` in a set."""
+class InMemoryReportClaims:
+    """`ReportClaims` in a set."""
 
     def __init__(self) -> None:
-        self._told: set[tuple[Week, str]] = set()
+        self._claimed: set[tuple[Week, str]] = set()
 
-    def told(self, week: Week, seller_ids: Sequence[str]) -> list[str]:
-        return [seller_id for seller_id in seller_ids if (week, seller_id) in self._told]
+    def list_reported(self, week: Week, seller_ids: Sequence[str]) -> list[str]:
+        return [seller_id for seller_id in seller_ids if (week, seller_id) in self._claimed]
 
     def claim(
         self, week: Week, seller_id: str, transaction: Transaction, on_conflict: DomainError
     ) -> None:
-        claimed = (week, seller_id)
+        claim = (week, seller_id)
         in_memory(transaction).add(
-            lambda: claimed not in self._told, lambda: self._told.add(claimed), on_conflict
+            lambda: claim not in self._claimed, lambda: self._claimed.add(claim), on_conflict
         )
 
 
-class Books:
-    """Bookkeeping and dashboard over the same projections; in memory unless told otherwise."""
+class Projections:
+    """The projections with the projector that writes and the dashboard that reads them; in memory
+    unless adapters are given.
+    """
 
     def __init__(
         self,
@@ -387,32 +398,31 @@ class Books:
         sellers: Sellers | None = None,
         begin: BeginTransaction | None = None,
     ) -> None:
-        known = InMemoryCatalogue()
+        in_memory_catalogue, rebuild_lock = InMemoryCatalogue(), InMemoryRebuildLock()
         self.orders = orders or InMemoryOrders()
-        self.sales = sales or InMemorySales(known)
-        self.catalogue = catalogue or known
+        self.sales = sales or InMemorySales(in_memory_catalogue)
+        self.catalogue = catalogue or in_memory_catalogue
         self.sellers = sellers or InMemorySellers()
-        own = InMemoryRebuilds()
-        self.rebuilds: Rebuilds = own
-        self.lease: Lease = own
+        self.rebuild_lock: RebuildLock = rebuild_lock
+        self.lease: Lease = rebuild_lock
         self.begin = begin or InMemoryOutbox().begin
-        self.keeping = Bookkeeping(
+        self.projector = Projector(
             self.orders, self.sales, self.catalogue, self.sellers, self.begin
         )
         self.dashboard = Dashboard(self.sales, self.catalogue)
 
-    def replace_sums(self, seller_id: str, sums: DayTotals) -> None:
-        """As they are, unless the version is another one."""
+    def replace_totals(self, seller_id: str, totals: DailyTotals) -> None:
+        """Write the totals of a day; raises StaleWrite for another version than the stored one."""
         transaction = self.begin()
-        self.sales.replace_sums(seller_id, sums, transaction, Overtaken("changed"))
+        self.sales.replace_totals(seller_id, totals, transaction, StaleWrite())
         transaction.commit()
 
 
-def in_dynamodb(clock: Clock) -> Books:
-    """Books with every adapter as it is deployed."""
-    books = Books(
+def in_dynamodb(clock: Clock) -> Projections:
+    """Return projections with the deployed adapters."""
+    projections = Projections(
         DynamoOrders(), DynamoSales(), DynamoCatalogue(), DynamoSellers(), DynamoTransaction
     )
-    books.rebuilds = DynamoRebuilds(clock)
-    books.lease = DynamoLease(clock, "a rebuild")
-    return books
+    projections.rebuild_lock = DynamoRebuildLock(clock)
+    projections.lease = DynamoLease(clock, "a rebuild")
+    return projections

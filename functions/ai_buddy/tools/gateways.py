@@ -15,7 +15,7 @@ from auth.service import AuthService
 from cart.service import CartService
 from order.service import OrderService
 from product.service import ProductService
-from seller_dashboard.model import Period, Sale, SaleStatus, SoldLine
+from seller_dashboard.projections.model import Period, Sale, SaleLine, SaleStatus
 from seller_dashboard.service import Dashboard
 from supermarket.caller import Caller
 from supermarket.clock import Clock
@@ -107,7 +107,7 @@ class SellerBooks:
 
     def figures(self, caller: Caller, first: date | None, last: date | None) -> ports.SalesFigures:
         period = Period.of(first, last, today=self._clock().date())
-        found = self._dashboard.metrics(caller.user_id, period)
+        found = self._dashboard.get_metrics(caller.user_id, period)
         return ports.SalesFigures(
             first=period.first,
             last=period.last,
@@ -116,16 +116,16 @@ class SellerBooks:
             placed=found.placed,
             revenue=found.revenue,
             refunds=found.refunds,
-            average_order=found.average_order,
+            average_order=found.average_order_value,
             top=tuple(
                 ports.ProductSales(top.product_id, top.title, top.units, top.revenue)
-                for top in found.top
+                for top in found.top_products
             ),
         )
 
     def sold(self, caller: Caller, limit: int) -> Sequence[ports.ProductSales]:
         def page(after: str | None) -> tuple[Sequence[ports.ProductSales], str | None]:
-            found = self._dashboard.products(caller.user_id, PAGE, after)
+            found = self._dashboard.list_products(caller.user_id, PAGE, after)
             on_sale = [
                 ports.ProductSales(one.product_id, one.title, one.units, one.revenue)
                 for one in found.items
@@ -148,7 +148,9 @@ class SellerBooks:
 
     def to_ship(self, caller: Caller, limit: int) -> Sequence[ports.OrderToShip]:
         def page(after: str | None) -> tuple[Sequence[Sale], str | None]:
-            found = self._dashboard.orders(caller.user_id, ever, SaleStatus.CONFIRMED, PAGE, after)
+            found = self._dashboard.list_orders(
+                caller.user_id, ever, SaleStatus.CONFIRMED, PAGE, after
+            )
             return found.items, found.next
 
         ever = Period.between(None, None)
@@ -156,7 +158,7 @@ class SellerBooks:
             ports.OrderToShip(
                 sale.order_id, tuple(map(_sold_line, sale.lines)), sale.total, sale.placed_at
             )
-            for sale in sorted(_paged(page), key=lambda sale: sale.position)[:limit]
+            for sale in sorted(_paged(page), key=lambda sale: sale.sort_key)[:limit]
         ]
 
 
@@ -302,7 +304,7 @@ def _order_line(line: orders.OrderLine) -> ports.OrderLine:
     )
 
 
-def _sold_line(line: SoldLine) -> ports.OrderLine:
+def _sold_line(line: SaleLine) -> ports.OrderLine:
     return ports.OrderLine(
         line.product_id, line.title, line.quantity, line.unit_price, line.line_total
     )

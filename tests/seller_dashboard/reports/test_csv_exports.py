@@ -1,27 +1,25 @@
-"""Sheets that any reader of RFC 4180 takes, and in which nothing is a formula."""
+"""CSV files that any reader of RFC 4180 reads, and in which no cell is a formula."""
 
 import codecs
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from unicodedata import normalize
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from seller_dashboard.model import Buyer, Customer, SoldProduct
-from seller_dashboard.sheets import (
-    CUSTOMERS,
-    MOST_ROWS,
-    ORDERS,
-    PRODUCTS,
-    Sheet,
-    TooLong,
-    of_customers,
-    of_orders,
-    of_products,
-    part,
-    sheet,
+from seller_dashboard.projections.model import Customer, CustomerSales, ProductSales
+from seller_dashboard.reports.csv_exports import (
+    MAX_ROWS,
+    CsvFile,
+    Row,
+    TooManyRows,
+    export_customers,
+    export_orders,
+    export_products,
+    to_csv,
 )
 from supermarket.money import Money
 from support.seller_dashboard import ASHA, PLACED, a_line, a_sale, inr, usd
@@ -31,8 +29,12 @@ HOSTILE = st.text("=+-@;,\t\r\n\"' a\uff1d", max_size=8)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
-def read(sheet: Sheet) -> list[list[str]]:
-    text = sheet.text.removeprefix("\ufeff")
+def to_file(columns: Sequence[str], rows: Iterable[Row]) -> CsvFile:
+    return to_csv(columns, rows, lambda row: [row])
+
+
+def read(file: CsvFile) -> list[list[str]]:
+    text = file.text.removeprefix("\ufeff")
     return list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
@@ -41,10 +43,10 @@ def is_formula(cell: str) -> bool:
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS)))
-def test_what_is_written_is_read_again_and_begins_with_no_formula(
+def test_cells_are_read_as_written_and_begin_with_no_formula(
     rows: list[tuple[str, str]],
 ) -> None:
-    [_, *found] = read(sheet(("a", "b"), rows))
+    [_, *found] = read(to_file(("a", "b"), rows))
     assert len(found) == len(rows)
     for cells, row in zip(found, rows, strict=True):
         for cell, text in zip(cells, row, strict=True):
@@ -56,10 +58,10 @@ def test_what_is_written_is_read_again_and_begins_with_no_formula(
 @example([("id", "Pune;=cmd|' /C calc'!A0", "x", "end")])
 @example([("id", 'Pune;"=cmd"', '"\n=1', "end")])
 @example([("id", "a\r\n@SUM(A1)", 'b"\t=1', "end")])
-def test_wherever_a_spreadsheet_splits_its_lines_no_cell_is_a_formula(
+def test_no_cell_is_a_formula_for_any_delimiter_of_a_spreadsheet(
     rows: list[tuple[str, ...]],
 ) -> None:
-    text = sheet(("a", "b", "c", "d"), rows).text.removeprefix("\ufeff")
+    text = to_file(("a", "b", "c", "d"), rows).text.removeprefix("\ufeff")
     for delimiter in ",;\t":
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
             assert not [cell for cell in row if is_formula(cell)], (delimiter, row)
@@ -81,63 +83,65 @@ def test_wherever_a_spreadsheet_splits_its_lines_no_cell_is_a_formula(
         ("a-b; c=d, e+f", "a-b; c=d, e+f"),
     ],
 )
-def test_a_formula_becomes_text(text: str, guarded: str) -> None:
-    assert read(sheet(("a", "b"), [(text, "x")]))[1] == [guarded, "x"]
+def test_a_formula_is_escaped(text: str, guarded: str) -> None:
+    assert read(to_file(("a", "b"), [(text, "x")]))[1] == [guarded, "x"]
 
 
-def test_lines_end_as_the_standard_has_it_and_excel_knows_the_letters() -> None:
-    found = sheet(("a", "b"), [("चाय", Money.zero(inr(0).currency))])
+def test_lines_end_with_cr_lf_and_the_file_begins_with_a_byte_order_mark() -> None:
+    found = to_file(("a", "b"), [("चाय", Money.zero(inr(0).currency))])
     assert found.text == "\ufeffa,b\r\nचाय,0.00\r\n"
     assert found.text.encode().startswith(codecs.BOM_UTF8)
 
 
-def test_five_thousand_rows_fit_and_no_more() -> None:
-    assert len(read(sheet(("a",), [("x",)] * MOST_ROWS))) == MOST_ROWS + 1
-    with pytest.raises(TooLong):
-        sheet(("a",), [("x",)] * (MOST_ROWS + 1))
+def test_a_file_has_at_most_five_thousand_rows() -> None:
+    assert len(read(to_file(("a",), [("x",)] * MAX_ROWS))) == MAX_ROWS + 1
+    with pytest.raises(TooManyRows):
+        to_file(("a",), [("x",)] * (MAX_ROWS + 1))
 
 
-def test_no_more_is_read_than_it_takes_to_know_that_it_is_too_much() -> None:
+def test_reading_stops_once_there_are_too_many_rows() -> None:
     orders = (a_sale(lines=[a_line(f"p{n}") for n in range(25)]) for _ in range(5001))
-    with pytest.raises(TooLong, match="choose a shorter period"):
-        sheet(ORDERS, of_orders(orders))
-    assert len(list(orders)) == 5001 - (MOST_ROWS // 25 + 1)
+    with pytest.raises(TooManyRows, match="choose a shorter period"):
+        export_orders(orders)
+    assert len(list(orders)) == 5001 - (MAX_ROWS // 25 + 1)
 
 
-def test_a_long_list_is_had_in_parts_that_have_each_thing_once_with_all_its_rows() -> None:
-    buyers = [Buyer(Customer(f"c{n}", "A"), 1, (inr(1), usd(2)), PLACED) for n in range(5001)]
+def test_the_parts_of_a_long_list_have_each_item_once_with_all_of_its_rows() -> None:
+    customers = [
+        CustomerSales(Customer(f"c{n}", "A"), 1, (inr(1), usd(2)), PLACED) for n in range(5001)
+    ]
     found, after = list[str](), -1
     while True:
-        one = part(CUSTOMERS, buyers[after + 1 :], of_customers, lambda buyer: buyer.customer.id)
+        one = export_customers(customers[after + 1 :])
         [_, *rows] = read(one)
-        assert len(rows) <= MOST_ROWS
+        assert len(rows) <= MAX_ROWS
         found += [row[0] for row in rows]
         if one.next is None:
             break
         after = int(one.next.removeprefix("c"))
-    assert found == [buyer.customer.id for buyer in buyers for _ in range(2)]
+    assert found == [one.customer.id for one in customers for _ in range(2)]
 
 
 def test_an_order_has_a_row_per_line() -> None:
-    rows = list(of_orders([a_sale(lines=[a_line("p1"), a_line("p2")])]))
+    [_, *rows] = read(export_orders([a_sale(lines=[a_line("p1"), a_line("p2")])]))
     assert [row[4] for row in rows] == ["p1", "p2"]
 
 
-def test_money_of_two_currencies_is_in_two_rows() -> None:
-    product = SoldProduct("p1", "Tea", usd(300), None, True, 3, (inr(5), usd(600)))
-    [_, rupees, dollars] = read(sheet(PRODUCTS, of_products([product])))
+def test_amounts_of_two_currencies_are_in_two_rows() -> None:
+    product = ProductSales("p1", "Tea", usd(300), None, True, 3, (inr(5), usd(600)))
+    [_, rupees, dollars] = read(export_products([product]))
     assert rupees == ["p1", "Tea", "", "yes", "INR", "", "3", "0.05"]
     assert dollars == ["p1", "Tea", "", "yes", "USD", "3.00", "3", "6.00"]
-    buyer = Buyer(ASHA, 2, (inr(5), usd(600)), PLACED)
-    [_, *rows] = read(sheet(CUSTOMERS, of_customers([buyer])))
+    customer = CustomerSales(ASHA, 2, (inr(5), usd(600)), PLACED)
+    [_, *rows] = read(export_customers([customer]))
     assert [row[4:] for row in rows] == [["INR", "0.05"], ["USD", "6.00"]]
 
 
-def test_what_brought_nothing_yet_has_a_row_all_the_same() -> None:
-    unsold = SoldProduct("p1", "Tea", inr(300), "tea", False, 0, ())
-    unknown = SoldProduct("p2", "", None, None, False, 0, ())
-    [_, *rows] = read(sheet(PRODUCTS, of_products([unsold, unknown])))
+def test_a_product_without_sales_has_a_row() -> None:
+    unsold = ProductSales("p1", "Tea", inr(300), "tea", False, 0, ())
+    unknown = ProductSales("p2", "", None, None, False, 0, ())
+    [_, *rows] = read(export_products([unsold, unknown]))
     assert rows[0] == ["p1", "Tea", "tea", "no", "INR", "3.00", "0", "0.00"]
     assert rows[1] == ["p2", "", "", "no", "", "", "0", ""]
-    [_, row] = read(sheet(CUSTOMERS, of_customers([Buyer(ASHA, 0, (), PLACED)])))
+    [_, row] = read(export_customers([CustomerSales(ASHA, 0, (), PLACED)]))
     assert row[4:] == ["", ""]

@@ -1,0 +1,161 @@
+"""What the seller dashboard needs from outside: the stored projections and the state of its jobs.
+
+Lists are read lazily. `after` is the sort key of the last item of the previous page.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
+from typing import Protocol
+
+from seller_dashboard.projections.model import (
+    CustomerSales,
+    LowStock,
+    OrderFacts,
+    PaymentShare,
+    Period,
+    ProductFacts,
+    ProductSales,
+    Sale,
+    SaleStatus,
+)
+from seller_dashboard.projections.totals import DailyTotals
+from seller_dashboard.reports.model import BatchCheckpoint, Week
+from supermarket.errors import DomainError
+from supermarket.people import Recipient
+from supermarket.transaction import Transaction
+
+
+class Orders(Protocol):
+    """The merged facts of whole orders."""
+
+    def find(self, order_id: str) -> OrderFacts | None: ...
+
+    def save(self, order: OrderFacts) -> OrderFacts:
+        """Write the facts and return them with the next version.
+
+        Raises StaleWrite when the stored version is another one than that of `order`.
+        """
+
+
+class Sales(Protocol):
+    """Sales, and their totals by day, product and customer."""
+
+    def find(self, sale: Sale) -> Sale | None:
+        """Return the stored version of the same sale."""
+
+    def save(
+        self, sale: Sale, known: Sale | None, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        """Add to `transaction`: write the sale if `known` is still the stored version."""
+
+    def add_to_totals(self, sale: Sale, change: DailyTotals, transaction: Transaction) -> None:
+        """Add to `transaction`: add `change` to the totals of the day, products and customer."""
+
+    def record_last_order(self, sale: Sale) -> None:
+        """Write the sale as its customer's last order unless a later one is stored."""
+
+    def list_sales(
+        self,
+        seller_id: str,
+        period: Period,
+        status: SaleStatus | None,
+        limit: int,
+        after: str | None,
+    ) -> Iterable[Sale]:
+        """Return a seller's sales, newest first, of one status or of all."""
+
+    def list_payments(
+        self, seller_id: str, period: Period, limit: int, after: str | None
+    ) -> Iterable[PaymentShare]:
+        """Return the payments of a seller's sales, in the same order as the sales."""
+
+    def list_customers(
+        self, seller_id: str, limit: int, after: str | None
+    ) -> Iterable[CustomerSales]:
+        """Return a seller's customers by descending id."""
+
+    def list_daily_totals(self, seller_id: str, period: Period) -> Sequence[DailyTotals]:
+        """Return the totals of the days that have any, one per day and currency."""
+
+    def list_sellers_of_day(self, day: date) -> Iterable[str]:
+        """Return the ids of the sellers who had orders on a day, in ascending order."""
+
+    def list_sales_of_day(self, seller_id: str, day: date) -> Iterable[Sale]:
+        """Return all sales of a day, strongly consistent."""
+
+    def list_totals_of_day(self, seller_id: str, day: date) -> Sequence[DailyTotals]:
+        """Return a day's totals, one per currency, strongly consistent."""
+
+    def replace_totals(
+        self,
+        seller_id: str,
+        totals: DailyTotals,
+        transaction: Transaction,
+        on_conflict: DomainError,
+    ) -> None:
+        """Add to `transaction`: write a day's totals if their version is still the stored one."""
+
+
+class Catalogue(Protocol):
+    """Products with their lifetime sales."""
+
+    def find(self, seller_id: str, product_id: str) -> ProductFacts | None: ...
+
+    def save(self, product: ProductFacts) -> None:
+        """Write the facts with the next version.
+
+        Raises StaleWrite when the stored version is another one than that of `product`.
+        """
+
+    def list_products(
+        self, seller_id: str, limit: int, after: str | None
+    ) -> Iterable[ProductSales]:
+        """Return a seller's products by descending id, deleted ones included."""
+
+    def get_titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]:
+        """Return the titles by product id; unknown products are left out."""
+
+    def list_low_stock(self, seller_id: str, limit: int) -> Sequence[LowStock]:
+        """Return the products with low stock, lowest stock first."""
+
+
+class Sellers(Protocol):
+    """The sellers and their mail addresses."""
+
+    def upsert(self, seller: Recipient, as_of: str) -> None:
+        """Write the seller unless a later state is stored; `as_of` sorts by time."""
+
+    def find(self, seller_id: str) -> Recipient | None: ...
+
+    def list_all(self, after: str) -> Iterable[Recipient]:
+        """Return the sellers whose ids are greater than `after`, in ascending order."""
+
+
+class BatchCheckpoints(Protocol):
+    """How far jobs that go through all sellers have got; kept for some days."""
+
+    def get(self, job: str) -> BatchCheckpoint:
+        """Return the checkpoint of a job; the initial one when nothing is stored."""
+
+    def save(self, job: str, checkpoint: BatchCheckpoint) -> None: ...
+
+
+class RebuildLock(Protocol):
+    """Whether the projections may be incomplete, because a rebuild runs or was aborted."""
+
+    def is_held(self) -> bool: ...
+
+    def require_free(self, transaction: Transaction, on_conflict: DomainError) -> None:
+        """Add to `transaction`: the condition that the lock is not held."""
+
+
+class ReportClaims(Protocol):
+    """Which weekly reports were sent."""
+
+    def list_reported(self, week: Week, seller_ids: Sequence[str]) -> Collection[str]:
+        """Return those of the sellers who got the report of this week."""
+
+    def claim(
+        self, week: Week, seller_id: str, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        """Add to `transaction`: claim the seller's report if nobody has claimed it."""

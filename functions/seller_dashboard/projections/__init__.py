@@ -1,0 +1,1 @@
+"""Projections of orders, products and sellers, written from events alone."""

@@ -1,0 +1,144 @@
+"""The rows of the table `sales`.
+
+| pk          | sk                            | one row per                                      |
+|-------------|-------------------------------|--------------------------------------------------|
+| ORDER#<id>  | ORDER                         | order: the merged facts, with all its sellers    |
+| SELLER#<id> | ORDER#<placedAt>#<order id>   | sale: the seller's share of an order             |
+| SELLER#<id> | PAYMENT#<placedAt>#<order id> | sale with a payment                              |
+| SELLER#<id> | DAY#<date>#<currency>         | day and currency: totals, also by product        |
+| SELLER#<id> | PRODUCT#<product id>          | product: the merged facts, and lifetime sales    |
+| SELLER#<id> | CUSTOMER#<user id>            | customer: totals, and the last order             |
+| SELLER#<id> | PROFILE                       | seller: name and mail address                    |
+| DAY#<date>  | SELLER#<id>                   | seller with orders on that day                   |
+
+The index `byStatus` holds the sales by status (partition `SELLER#<id>#<status>`, sorted by time of
+placing), the products with low stock (partition `SELLER#<id>#LOW`, sorted by stock) and all sellers
+(partition `SELLERS`, sorted by id).
+
+A day's products are attributes of its row (`units#<product id>`), so that the best sellers of a
+period are read with its days: a row of DynamoDB's 400 KB has room for five thousand products sold
+on one day.
+
+`version` and `soldAs` depend on the order in which events arrived; everything else depends on the
+events alone, which a rebuild of the projections checks.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+
+from seller_dashboard.projections.model import OrderFacts, PaymentShare, ProductFacts, Sale
+from supermarket.dynamo.rows import Mapped, Row, table
+
+ORDER, PAYMENT, DAY, PRODUCT = "ORDER#", "PAYMENT#", "DAY#", "PRODUCT#"
+CUSTOMER, SELLER, PROFILE, WHOLE_ORDER = "CUSTOMER#", "SELLER#", "PROFILE", "ORDER"
+LOW_STOCK, SELLERS = "LOW", "SELLERS"
+UNITS, MINOR = "units#", "minor#"
+UNSTORED = frozenset({"version"})  # an attribute of its own
+
+
+class ByStatus(GlobalSecondaryIndex[Any]):
+    """Sales by status, products with low stock, and all sellers."""
+
+    class Meta:
+        index_name = "byStatus"
+        projection = AllProjection()
+
+    partition = UnicodeAttribute(hash_key=True)
+    sort_key = UnicodeAttribute(range_key=True, attr_name="sortKey")
+
+
+class SalesRow(Row):
+    """Base of the rows in the table."""
+
+    Meta = table("sales")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+
+class CounterRow(SalesRow):
+    """Base of rows with numbers that `ADD` creates, such as `minor#INR` or `units#<product id>`.
+
+    `numbers` has all numbers of the row by attribute name.
+    """
+
+    numbers: Mapping[str, int] = {}
+
+    @classmethod
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
+        row = super().from_raw_data(data)
+        row.numbers = {name: int(value["N"]) for name, value in data.items() if "N" in value}
+        return row
+
+    def serialize(self, null_check: bool = True) -> dict[str, Any]:
+        numbers = {name: {"N": str(number)} for name, number in self.numbers.items()}
+        return {**super().serialize(null_check), **numbers}
+
+
+class OrderRow(SalesRow):
+    """The merged facts of an order."""
+
+    order = Mapped[OrderFacts](OrderFacts, exclude=UNSTORED)
+    version = NumberAttribute()
+
+
+class SaleRow(SalesRow):
+    """One seller's share of an order."""
+
+    partition = UnicodeAttribute()
+    sort_key = UnicodeAttribute(attr_name="sortKey")
+    by_status = ByStatus()
+    sale = Mapped[Sale](Sale, exclude=UNSTORED)
+    version = NumberAttribute()
+
+
+class PaymentRow(SalesRow):
+    """One seller's share of an order's payment."""
+
+    share = Mapped[PaymentShare](PaymentShare)
+
+
+class DayRow(CounterRow):
+    """The totals of one day in one currency: `placed`, `paid`, `orders`, `units`, `minor` and
+    `refunded`, and the units and minor units of money of each product.
+    """
+
+    version = NumberAttribute(default=0)
+
+
+class ProductRow(CounterRow):
+    """A product, its `units` sold and their revenue per currency. A sale that arrives before the
+    product's own events creates the row without `product`; its title is then `soldAs`.
+    """
+
+    partition = UnicodeAttribute(null=True)
+    sort_key = UnicodeAttribute(attr_name="sortKey", null=True)
+    by_status = ByStatus()
+    product = Mapped[ProductFacts | None](ProductFacts, exclude=UNSTORED, null=True)
+    sold_as = UnicodeAttribute(attr_name="soldAs", null=True)
+    version = NumberAttribute(null=True)
+
+
+class CustomerRow(CounterRow):
+    """A customer of a seller, the number of `orders` and their revenue per currency."""
+
+    first_name = UnicodeAttribute(attr_name="firstName")
+    last_order = UnicodeAttribute(attr_name="lastOrder")
+
+
+class ProfileRow(SalesRow):
+    """A seller's name and mail address, as of a moment."""
+
+    partition = UnicodeAttribute()
+    sort_key = UnicodeAttribute(attr_name="sortKey")
+    by_status = ByStatus()
+    email = UnicodeAttribute()
+    first_name = UnicodeAttribute(attr_name="firstName")
+    as_of = UnicodeAttribute(attr_name="asOf")
+
+
+class SellerOfDayRow(SalesRow):
+    """A seller who had orders on a day."""

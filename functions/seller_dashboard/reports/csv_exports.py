@@ -1,0 +1,178 @@
+"""A seller's lists as CSV (RFC 4180), safe to open in a spreadsheet.
+
+A spreadsheet separates cells at commas, semicolons or tabs, depending on its locale. No cell is a
+formula in any of them, and no cell is lost to a quote inside of it.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from unicodedata import normalize
+
+from seller_dashboard.projections.model import CustomerSales, PaymentShare, ProductSales, Sale
+from seller_dashboard.projections.totals import DailyTotals
+from supermarket.clock import iso
+from supermarket.errors import Invalid
+from supermarket.money import Money
+
+MAX_ROWS = 5000
+# a spreadsheet executes a cell that begins with one of these as a formula
+FORMULA_STARTS = set("=+-@\t\r\n")
+# where a spreadsheet that does not split at commas may begin another cell
+CELL_BREAKS = re.compile(r"([;\t\r\n])")
+BOM = "\ufeff"  # without it Excel does not read the file as UTF-8
+
+type Cell = str | int | Money | None
+type Row = Sequence[Cell]
+
+ORDER_COLUMNS = (
+    *("order", "placedAt", "status", "customer", "product", "title", "quantity", "currency"),
+    *("unitPrice", "lineTotal", "refunded", "payment", "city", "state", "zip", "country"),
+)
+PAYMENT_COLUMNS = (
+    *("payment", "order", "status", "currency", "amount", "refunded", "placedAt", "updatedAt"),
+)
+PRODUCT_COLUMNS = (
+    *("product", "title", "category", "onSale", "currency", "price", "sold", "revenue"),
+)
+CUSTOMER_COLUMNS = ("customer", "firstName", "orders", "lastOrderAt", "currency", "spent")
+DAY_COLUMNS = ("date", "currency", "placed", "paid", "orders", "sales", "revenue", "refunds")
+
+
+class TooManyRows(Invalid):
+    """More rows than one file may have."""
+
+    code = "TOO_MANY_ROWS"
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """CSV text and, when more items follow, the sort key of the last one in it."""
+
+    text: str
+    next: str | None = None
+
+
+def export_orders(sales: Iterable[Sale]) -> CsvFile:
+    """Export orders with one row per line. Raises TooManyRows."""
+    return to_csv(ORDER_COLUMNS, sales, _order_rows)
+
+
+def export_payments(shares: Iterable[PaymentShare]) -> CsvFile:
+    """Export payments. Raises TooManyRows."""
+    return to_csv(PAYMENT_COLUMNS, shares, _payment_rows)
+
+
+def export_days(days: Iterable[DailyTotals]) -> CsvFile:
+    """Export daily totals. Raises TooManyRows."""
+    return to_csv(DAY_COLUMNS, days, _day_rows)
+
+
+def export_products(products: Iterable[ProductSales]) -> CsvFile:
+    """Export as many products as fit, with one row per currency of their revenue."""
+    return to_csv(PRODUCT_COLUMNS, products, _product_rows, lambda one: one.product_id)
+
+
+def export_customers(customers: Iterable[CustomerSales]) -> CsvFile:
+    """Export as many customers as fit, with one row per currency that they spent."""
+    return to_csv(CUSTOMER_COLUMNS, customers, _customer_rows, lambda one: one.customer.id)
+
+
+def to_csv[Item](
+    columns: Sequence[str],
+    items: Iterable[Item],
+    to_rows: Callable[[Item], Iterable[Row]],
+    sort_key: Callable[[Item], str] | None = None,
+) -> CsvFile:
+    """Return a file with as many items as fit, each with all of its rows; reads no further.
+
+    Raises TooManyRows when they do not fit and have no `sort_key` at which a next part can begin.
+    """
+    rows: list[Row] = []
+    last: str | None = None
+    for item in items:
+        added = list(to_rows(item))
+        if len(rows) + len(added) > MAX_ROWS:
+            if sort_key is None:
+                raise TooManyRows(f"More than {MAX_ROWS} rows: choose a shorter period")
+            return CsvFile(_text(columns, rows), last)
+        rows += added
+        last = sort_key(item) if sort_key else None
+    return CsvFile(_text(columns, rows))
+
+
+def _order_rows(sale: Sale) -> Iterator[Row]:
+    to = sale.address
+    for line in sale.lines:
+        yield (
+            *(sale.order_id, iso(sale.placed_at), sale.status, sale.customer.first_name),
+            *(line.product_id, line.title, line.quantity, sale.currency),
+            *(line.unit_price, line.line_total, line.refunded),
+            sale.payment.status if sale.payment else None,
+            *((to.city, to.state, to.zip, to.country) if to else (None,) * 4),
+        )
+
+
+def _payment_rows(share: PaymentShare) -> Iterator[Row]:
+    payment = share.payment
+    yield (
+        *(payment.id, share.order_id, payment.status, share.total.currency),
+        *(share.total, share.refunded, iso(share.placed_at), iso(payment.at)),
+    )
+
+
+def _day_rows(day: DailyTotals) -> Iterator[Row]:
+    counts = (day.placed, day.paid, day.orders, day.sold.units)
+    yield (str(day.day), day.currency, *counts, day.sold.revenue, day.refunded)
+
+
+def _product_rows(product: ProductSales) -> Iterator[Row]:
+    """Yield a row without revenue when nothing was sold; `sold` is of all currencies."""
+    price = product.price
+    for revenue in product.revenue or (Money.zero(price.currency) if price else None,):
+        yield (
+            *(product.product_id, product.title, product.category),
+            "yes" if product.on_sale else "no",
+            revenue.currency if revenue else None,
+            price if price and revenue and price.currency is revenue.currency else None,
+            product.units,
+            revenue,
+        )
+
+
+def _customer_rows(one: CustomerSales) -> Iterator[Row]:
+    for spent in one.spent or (None,):
+        yield (
+            *(one.customer.id, one.customer.first_name, one.orders, iso(one.last_order_at)),
+            *(spent.currency if spent else None, spent),
+        )
+
+
+def _text(columns: Sequence[str], rows: Iterable[Row]) -> str:
+    text = io.StringIO()
+    text.write(BOM)
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows([_escape(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _escape(cell: Cell) -> str:
+    """Put an apostrophe before whatever a spreadsheet would take for a formula."""
+    if isinstance(cell, Money):
+        return f"{cell.amount:.2f}"
+    text = "" if cell is None else str(cell)
+    pieces = CELL_BREAKS.split(text)
+    escaped = "".join(f"'{piece}" if _is_formula(piece) else piece for piece in pieces)
+    needs_quote = text[:1] in FORMULA_STARTS and not escaped.startswith("'")
+    return f"'{escaped}" if needs_quote else escaped
+
+
+def _is_formula(piece: str) -> bool:
+    """Return whether a piece is a formula once a spreadsheet has removed quotes and spaces before
+    it; spreadsheets treat the full-width forms of the characters alike.
+    """
+    first = piece.lstrip("\"' ")[:1]
+    return normalize("NFKC", first) in FORMULA_STARTS and first not in "\t\r\n"
