@@ -1,4 +1,4 @@
-"""People who talk with the deployed assistant over a real WebSocket."""
+"""Connections to the deployed assistant over a real WebSocket."""
 
 import json
 import time
@@ -12,11 +12,11 @@ from support.shop import Person
 
 type Frame = dict[str, Any]
 
-PATIENCE = 90.0  # the worker's first start imports the whole language stack
+TIMEOUT = 90.0  # seconds; the worker's first start imports the whole language stack
 
 
 class Chat:
-    """One open connection, frame by frame; `at` has the moment at which each arrived."""
+    """An open connection; `at` has the time at which each frame arrived."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -27,21 +27,21 @@ class Chat:
     def send(self, action: str, **frame: Any) -> None:
         self.socket.send(json.dumps({"action": action, **frame}))
 
-    def receive(self, timeout: float = PATIENCE) -> Frame:
+    def receive(self, timeout: float = TIMEOUT) -> Frame:
         frame: Frame = json.loads(self.socket.recv(timeout=timeout))
         self.frames.append(frame)
         self.at.append(time.monotonic())
         return frame
 
     def until(self, *types: str) -> list[Frame]:
-        """The frames up to one of these types."""
+        """Receive frames up to one of these types."""
         found = [self.receive()]
         while found[-1]["type"] not in types:
             found.append(self.receive())
         return found
 
     def say(self, text: str, **frame: Any) -> list[Frame]:
-        """Say something and hear the whole answer: `started` first, `done` or `error` last."""
+        """Send a message and receive its answer, from `started` to `done` or `error`."""
         known = {"conversationId": self.conversation} if self.conversation else {}
         self.send("message", text=text, **{**known, **frame})
         frames = self.until("done", "error")
@@ -49,7 +49,7 @@ class Chat:
         return frames
 
     def ask(self, text: str) -> Frame:
-        """Say something; the `message` that answers."""
+        """Send a message and return the `message` frame of its answer."""
         frames = self.say(text)
         assert [f["type"] for f in frames][-2:] == ["message", "done"], frames
         return frames[-2]
@@ -59,12 +59,12 @@ class Chat:
 def chatting(
     endpoints: dict[str, Any], person: Person | None, query: str = "", **headers: str
 ) -> Iterator[Chat]:
-    """An open connection in somebody's name."""
+    """Open a connection for a person, or without a session."""
     cookie = {"Cookie": f"token={person.token}"} if person else {}
     with connect(
         endpoints["websocket"] + query,
         additional_headers={**cookie, **headers},
-        open_timeout=PATIENCE,
+        open_timeout=TIMEOUT,
         proxy=None,
     ) as socket:
         yield Chat(socket)

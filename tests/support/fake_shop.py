@@ -1,4 +1,4 @@
-"""The public API in memory, as clients see it, with ways to make single steps go wrong."""
+"""A fake of the shop's public API in memory, in which single steps can be made to fail."""
 
 import json
 import re
@@ -29,7 +29,7 @@ class Refusal(Exception):
 
 
 class FakeShop:
-    """`broken` holds the names of the steps that go wrong; see where they are asked for."""
+    """`broken` holds the names of the steps that fail."""
 
     def __init__(self) -> None:
         self.broken: set[str] = set()
@@ -43,7 +43,7 @@ class FakeShop:
         self.pictures: dict[str, bytes] = {}
         self.mails: list[Json] = []
         self.requests: list[str] = []
-        # How many requests everybody's first token is good for; later ones last for ever.
+        # the number of requests that each account's first token is valid for
         self.uses_of_first_token = 1_000
         self._uses: Counter[str] = Counter()
         self.busiest = 0
@@ -283,8 +283,8 @@ class FakeShop:
             units += sum(lines.values())
             orders += bool(lines)
             revenue += self._sum(lines)
-        told = [rupees(revenue)] if revenue else []
-        return 200, {"sales": units, "orders": orders, "revenue": told}
+        amounts = [rupees(revenue)] if revenue else []
+        return 200, {"sales": units, "orders": orders, "revenue": amounts}
 
 
 def rupees(amount: Decimal) -> Json:

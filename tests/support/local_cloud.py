@@ -19,30 +19,30 @@ from supermarket.clock import new_id
 from support.template import TEMPLATE
 
 HOME = "SUPERMARKET_TEST_CLOUD"  # set by the controlling process, inherited by xdist's workers
-PATIENCE_SECONDS = 300
+TIMEOUT_SECONDS = 300
 FOLDER = TEMPLATE.parent / ".local" / "test"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        _forget_sessions_of_the_past()
+        _delete_earlier_sessions()
         os.environ[HOME] = str(FOLDER / str(os.getpid()))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Side by side, what waits for a cloud goes with what computes, and the longest goes first."""
+    """Let parallel workers start with the tests that take longest or wait for a cloud."""
     if hasattr(config, "workerinput"):
-        items.sort(key=_turn)  # which leaves the others in their order
+        items.sort(key=_priority)  # stable
 
 
-def _turn(item: pytest.Item) -> int:
+def _priority(item: pytest.Item) -> int:
     if "own_endpoints" in getattr(item, "fixturenames", ()):
         return 0
     return 1 if item.get_closest_marker("e2e") else 2
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The session's cloud ends with it; should this process be killed, `--stop-with` sees to it."""
+    """Stop the session's cloud; if this process is killed, `--stop-with` does it."""
     home = Path(os.environ[HOME])
     if not hasattr(config, "workerinput") and (home / "process").exists():
         _stop(home)
@@ -50,29 +50,30 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def endpoints() -> dict[str, Any]:
-    """Where the session's local cloud is: like `.local/endpoints.json` of a running shop."""
+    """The endpoints of the session's local cloud, as in `.local/endpoints.json`."""
     home = Path(os.environ[HOME])
     with locked(home / "starting"):
         if not (home / "process").exists():
             _start(home, evidence=FOLDER / "permissions.json")
-    return _known(home)
+    return _read_endpoints(home)
 
 
 @pytest.fixture(scope="module")
 def own_endpoints(endpoints: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A local cloud that one module has to itself, because it turns things upside down there. It
-    starts from the copy that the session's has left.
+    """The endpoints of a local cloud for one module only, whose tests disturb others.
+
+    It starts from the snapshot of the session's cloud.
     """
     home = Path(os.environ[HOME]) / f"own-{new_id()}"
     home.mkdir(parents=True)
     _start(home, evidence=home / "permissions.json")
     try:
-        yield _known(home)
+        yield _read_endpoints(home)
     finally:
         _stop(home)
 
 
-def _known(home: Path) -> dict[str, Any]:
+def _read_endpoints(home: Path) -> dict[str, Any]:
     known: dict[str, Any] = json.loads((home / "cloud" / "endpoints.json").read_text())
     return known
 
@@ -98,17 +99,17 @@ def _start(home: Path, evidence: Path) -> None:
             start_new_session=True,
         )
     (home / "process").write_text(str(cloud.pid))
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not (home / "cloud" / "endpoints.json").exists():
         assert cloud.poll() is None, f"the local cloud did not start:\n{log.read_text()}"
-        assert time.monotonic() < deadline, f"the local cloud takes too long:\n{log.read_text()}"
+        assert time.monotonic() < deadline, f"the cloud did not start in time:\n{log.read_text()}"
         time.sleep(0.2)
-    cloud.returncode = 0  # nobody's child from here on: the controlling process ends it
+    cloud.returncode = 0  # the controlling process stops it, so do not wait for it here
 
 
 def _stop(home: Path) -> None:
     cloud = int((home / "process").read_text())
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     with suppress(ProcessLookupError):
         os.kill(cloud, signal.SIGTERM)
         while time.monotonic() < deadline:
@@ -116,8 +117,8 @@ def _stop(home: Path) -> None:
             time.sleep(0.1)
 
 
-def _forget_sessions_of_the_past() -> None:
-    """What a session leaves (its logs, its data) stays until the next one begins."""
+def _delete_earlier_sessions() -> None:
+    """Delete the logs and data of sessions that have ended."""
     for home in FOLDER.glob("[0-9]*"):
         session = int(home.name)
         if session == os.getpid() or not _is_alive(session):
@@ -133,7 +134,7 @@ def _is_alive(process: int) -> bool:
 
 
 def _wait_for(process: int) -> None:
-    """Raises `ProcessLookupError` when it is gone; a child has to be collected for that."""
+    """Raise `ProcessLookupError` if the process has ended, after collecting it as a child."""
     with suppress(ChildProcessError):
         os.waitpid(process, os.WNOHANG)
     os.kill(process, 0)

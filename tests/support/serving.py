@@ -1,4 +1,4 @@
-"""One real server for the local cloud's tests, on which each test mounts its own application."""
+"""One real server per session, on which each test mounts its own application."""
 
 import itertools
 import threading
@@ -15,7 +15,7 @@ Serve = Callable[[Starlette, str], str]
 
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Serve]:
-    """Mounts an application behind a prefix, as the front door does, and gives its address."""
+    """Mount an application below a prefix, as the front door does, and return its address."""
     front = Starlette()
     server = uvicorn.Server(
         uvicorn.Config(front, port=0, lifespan="off", ws="none", log_level="error")
