@@ -1,4 +1,4 @@
-"""The AWS emulator as a child process: on a port of its own, stopped cleanly, IAM enforced."""
+"""Runs the AWS emulator as a child process, with its own port and enforced IAM policies."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ class EmulatorFailed(RuntimeError):
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port nobody listens on now."""
+    """Return a port that is not in use."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
@@ -40,7 +40,7 @@ def _is_taken(host: str, port: int) -> bool:
 
 
 def root_client(endpoint: str, service: str) -> Any:
-    """An SDK client of the emulator at an address, as its account's root."""
+    """Create an SDK client of the emulator at an address, as the root of its account."""
     session: Any = botocore.session.get_session()
     return session.create_client(
         service,
@@ -54,7 +54,7 @@ def root_client(endpoint: str, service: str) -> Any:
 
 @dataclass
 class Emulator:
-    """One emulator, with its state, its log and its temporary files under `home`."""
+    """An emulator with its state, its log and its temporary files below `home`."""
 
     home: Path
     port: int = 0
@@ -70,7 +70,7 @@ class Emulator:
 
     @property
     def state(self) -> Path:
-        """What outlives a clean stop."""
+        """The folder of the state that survives a clean stop."""
         return self.home / "state"
 
     @property
@@ -79,13 +79,13 @@ class Emulator:
 
     @property
     def journal(self) -> Path:
-        """The authorised calls of every role, one JSON object a line."""
+        """The file with all calls of roles, one JSON object per line."""
         return self.home / "calls.jsonl"
 
-    def start(self, patience: float = 30) -> None:
-        """Returns when it answers; what it knew when it stopped it knows again."""
+    def start(self, timeout: float = 30) -> None:
+        """Start the emulator with its stored state, and wait until it responds."""
         if _is_taken(self.host, self.port):
-            raise EmulatorFailed(f"port {self.port} is taken; choose another one for the emulator")
+            raise EmulatorFailed(f"port {self.port} is in use; choose another one for the emulator")
         for folder in (self.state, self.home / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -95,18 +95,18 @@ class Emulator:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the parent, who stops it in order
+                start_new_session=True,  # Ctrl-C goes to the parent only, which stops it cleanly
             )
-        self._wait_until_ready(patience)
+        self._wait_until_ready(timeout)
 
-    def stop(self, patience: float = 30) -> None:
-        """Ask it to end, which saves its state, and remove its workers' temporary files."""
+    def stop(self, timeout: float = 30) -> None:
+        """Terminate the emulator, which saves its state, and delete its temporary files."""
         process, self._process = self._process, None
         if process is None:
             return
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(patience)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -115,7 +115,7 @@ class Emulator:
         shutil.rmtree(self.home / "tmp", ignore_errors=True)
 
     def client(self, service: str) -> Any:
-        """An SDK client of this emulator, as the account's root."""
+        """Create an SDK client of this emulator, as the root of its account."""
         return root_client(self.endpoint, service)
 
     def _environment(self) -> dict[str, str]:
@@ -133,22 +133,22 @@ class Emulator:
             "TMPDIR": str(self.home / "tmp"),
             "LAMBDA_WARM_TTL_SECONDS": "60",
             "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
-            "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "60",  # as on AWS; its own is one
+            "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "60",  # as on AWS; the emulator's default is one
             "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "120",
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _wait_until_ready(self, patience: float) -> None:
-        deadline = time.monotonic() + patience
+    def _wait_until_ready(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
-                raise EmulatorFailed(f"the emulator stopped at its start; see {self.log}")
+                raise EmulatorFailed(f"the emulator stopped while it started; see {self.log}")
             try:
                 if httpx.get(f"{self.endpoint}/_ministack/health").is_success:
                     return
             except httpx.TransportError:
                 time.sleep(0.05)
-        raise EmulatorFailed(f"the emulator did not answer within {patience} s; see {self.log}")
+        raise EmulatorFailed(f"the emulator did not respond within {timeout} s; see {self.log}")
 
 
 def _is_foreign(variable: str) -> bool:
@@ -158,7 +158,7 @@ def _is_foreign(variable: str) -> bool:
 
 @contextmanager
 def running(emulator: Emulator) -> Iterator[Emulator]:
-    """The emulator, started here and stopped at the end."""
+    """Start the emulator, and stop it at the end."""
     try:
         emulator.start()
         yield emulator

@@ -1,9 +1,9 @@
 """Forks execution environments of functions from an interpreter that has imported their libraries.
 
-A cold start costs about a second of a processor, most of it for libraries that all functions share.
-Started by `local.emulator_process` with the emulator's own Python, so it imports nothing of the
+A cold start takes about a second of a processor, most of it for libraries that all functions share.
+`local.emulator_process` starts it with the emulator's own Python, so it imports nothing of the
 project: `emulator_forker.py SOCKET [LAYER…]`. Each message on the socket is a program with its
-environment, and the descriptors of its three streams; the answer is the id of the process.
+environment and the descriptors of its three streams; the answer is the process id.
 """
 
 import gc
@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-# None of them reads its environment before a function uses it.
+# none reads the environment when it is imported
 LIBRARIES = (
     *("botocore.session", "botocore.client", "botocore.endpoint", "botocore.parsers"),
     *("botocore.retries.standard", "botocore.httpsession", "botocore.signers", "botocore.auth"),
@@ -34,7 +34,7 @@ STREAMS = (0, 1, 2)
 
 
 def import_libraries(layers: list[str]) -> None:
-    """Imports what the layers hold of the libraries, from the same places as a function would."""
+    """Import the libraries that the layers contain, from the same paths as a function."""
     for layer in layers:
         sys.path.insert(0, str(Path(layer) / "python"))
         for packages in Path(layer).glob("python/lib/*/site-packages"):
@@ -47,10 +47,8 @@ def import_libraries(layers: list[str]) -> None:
 
 
 def fork_for(parent: socket.socket) -> dict[str, Any] | None:
-    """Forks a process for each message; returns the message in the new process, and None here when
-    the parent is gone.
-    """
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system collects those that end
+    """Fork a process for each message; return the message there, and None at the parent's end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system collects processes that end
     while True:
         text, streams, _, _ = socket.recv_fds(parent, MESSAGE_LIMIT, len(STREAMS))
         if not text:
@@ -69,7 +67,7 @@ def fork_for(parent: socket.socket) -> dict[str, Any] | None:
 
 
 def become(program: dict[str, Any]) -> None:
-    """Makes this process look as if it had been started for the program, and runs that."""
+    """Set up this process as if it had been started for the program, and run it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(program["environment"])
@@ -80,5 +78,5 @@ def become(program: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     import_libraries(sys.argv[2:])
-    if wanted := fork_for(socket.socket(fileno=int(sys.argv[1]))):
-        become(wanted)
+    if program := fork_for(socket.socket(fileno=int(sys.argv[1]))):
+        become(program)

@@ -1,6 +1,6 @@
-"""Runs the emulator so that it journals roles' calls, spares the machine, ends with its parent.
+"""Runs the emulator with changes: a journal of calls, forked functions, an end with its parent.
 
-Started by `local.emulator` with the emulator's own Python, so it imports nothing of the project.
+`local.emulator` starts it with the emulator's own Python, so it imports nothing of the project.
 """
 
 import json
@@ -28,7 +28,7 @@ from ministack.core import iam_evaluator, lambda_runtime
 from ministack.core.responses import get_account_id
 
 ENVIRONMENTS_PER_FUNCTION = max(4, 2 * (os.cpu_count() or 1))
-PATIENCE_FOR_AN_ENVIRONMENT = 25.0  # seconds; API Gateway itself gives up after 30
+ENVIRONMENT_TIMEOUT = 25.0  # seconds; API Gateway itself times out after 30
 FORKER = Path(__file__).with_name("emulator_forker.py")
 
 _authorise = iam_evaluator.enforce
@@ -38,7 +38,7 @@ _unpacked: dict[str, Path] = {}
 
 
 def record_authorised_calls(journal: Path) -> None:
-    """Append one JSON line per call of a role: who, what, on what, and whether it was allowed."""
+    """Append a JSON line per call of a role: role, action, resource, and whether it is allowed."""
     lines = journal.open("a", buffering=1)
 
     def enforce(access_key_id: str, iam_action: str, *args: Any, **kwargs: Any) -> Any:
@@ -55,9 +55,9 @@ def record_authorised_calls(journal: Path) -> None:
     iam_evaluator.enforce = enforce
 
 
-def acquire_in_turn(*args: Any, **kwargs: Any) -> Any:
-    """A burst waits for a free environment of its function: forty at once would choke two cores."""
-    deadline = time.monotonic() + PATIENCE_FOR_AN_ENVIRONMENT
+def acquire_with_limit(*args: Any, **kwargs: Any) -> Any:
+    """Wait for a free environment of the function once it has as many as the machine can run."""
+    deadline = time.monotonic() + ENVIRONMENT_TIMEOUT
     while True:
         leased = _acquire(*args, **kwargs, max_concurrency=ENVIRONMENTS_PER_FUNCTION)
         if leased[0] is not None or time.monotonic() > deadline:
@@ -66,27 +66,26 @@ def acquire_in_turn(*args: Any, **kwargs: Any) -> Any:
 
 
 class Environment(lambda_runtime.Worker):  # type: ignore[misc]
-    """An execution environment that shares its unpacked code and layers with others, and is forked
-    from an interpreter that has imported the layers' libraries.
+    """An execution environment with shared code and layers.
+
+    It is forked from an interpreter that has imported the libraries of the layers.
     """
 
-    layers: Path  # the folder of all that was ever unpacked
+    layers: Path  # the folder of all unpacked layers
     code = Path(tempfile.gettempdir()) / "code"
 
     def __init__(self, name: str, config: dict[str, Any], code: bytes) -> None:
         folders = [str(unpacked_layer(layer)) for layer in config.get("Layers", [])]
         variables = dict(config.get("Environment", {}).get("Variables", {}))
         if not variables.get("AWS_ENDPOINT_URL"):
-            variables.pop("AWS_ENDPOINT_URL", None)  # empty means AWS itself, which is here
+            variables.pop("AWS_ENDPOINT_URL", None)  # the emulator sets its own address
         task = unpacked(code, self.code)
         variables["_LAMBDA_LAYERS_DIRS"] = os.pathsep.join((*folders, str(task)))
         environment = {"Variables": variables}
-        super().__init__(name, {**config, "Layers": [], "Environment": environment}, NOTHING)
+        super().__init__(name, {**config, "Layers": [], "Environment": environment}, EMPTY)
 
     def _drain_stderr_bounded(self, *_: Any, **__: Any) -> str:
-        """The function wrote everything before it answered, so there is no need to wait for more
-        than is in the pipe.
-        """
+        """Read what is in the pipe: the function has written everything before its response."""
         process = self._proc
         if process is not None:
             while select.select([process.stderr], [], [], 0)[0] and process.poll() is None:
@@ -95,16 +94,16 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         return str(self._drain_stderr())
 
 
-def an_empty_archive() -> bytes:
+def empty_archive() -> bytes:
     zipfile.ZipFile(content := BytesIO(), "w").close()
     return content.getvalue()
 
 
-NOTHING = an_empty_archive()
+EMPTY = empty_archive()
 
 
 def unpacked_layer(layer: dict[str, Any]) -> Path:
-    """The folder of a layer version."""
+    """Return the folder of a layer version, and unpack it if necessary."""
     from ministack.services.lambda_svc import _resolve_layer_zip
 
     arn = str(layer["Arn"])
@@ -114,7 +113,7 @@ def unpacked_layer(layer: dict[str, Any]) -> Path:
 
 
 def unpacked(content: bytes, parent: Path) -> Path:
-    """The folder of an archive, named by its content: a later emulator finds it there."""
+    """Return the folder of an archive, named by its hash, and unpack it if necessary."""
     folder = parent / sha256(content).hexdigest()
     with _unpacking:
         if not folder.exists():
@@ -123,7 +122,7 @@ def unpacked(content: bytes, parent: Path) -> Path:
 
 
 def _unpack(content: bytes, folder: Path) -> None:
-    """Another emulator may do the same at the same time: the first one's is taken."""
+    """Unpack an archive; of two emulators that do so at the same time, the first one succeeds."""
     partial = folder.with_suffix(f".{os.getpid()}")
     with zipfile.ZipFile(BytesIO(content)) as archive:
         archive.extractall(partial)
@@ -134,7 +133,7 @@ def _unpack(content: bytes, folder: Path) -> None:
 
 
 class Forker:
-    """An interpreter that forks processes; it ends with this process."""
+    """An interpreter that forks processes, and ends with this process."""
 
     def __init__(self, *layers: str) -> None:
         self._lock = threading.Lock()
@@ -147,7 +146,7 @@ class Forker:
             )
 
     def fork(self, program: dict[str, Any], streams: list[int]) -> int:
-        """Runs a program in a new process; its id."""
+        """Run a program in a new process; return the process id."""
         with self._lock:
             socket.send_fds(self._socket, [json.dumps(program).encode()], streams)
             return int(self._socket.recv(16))
@@ -158,7 +157,7 @@ _starting = threading.Lock()
 
 
 def forker(*layers: str) -> Forker:
-    """The one for functions with these layers."""
+    """Return the forker for functions with these layers."""
     with _starting:
         if layers not in _forkers:
             _forkers[layers] = Forker(*layers)
@@ -166,7 +165,7 @@ def forker(*layers: str) -> Forker:
 
 
 class Forked:
-    """As much of `subprocess.Popen` as the emulator needs, for a process forked elsewhere."""
+    """The part of `subprocess.Popen` that the emulator uses, for a process of a forker."""
 
     returncode: int | None = None
 
@@ -184,7 +183,7 @@ class Forked:
         weakref.finalize(self, os.close, self._process)
 
     def poll(self) -> int | None:
-        """Something but None when it has ended; its exit code is unknown."""
+        """Return None while the process runs, and 0 after its end, whatever its exit code."""
         if self.returncode is None and select.select([self._process], [], [], 0)[0]:
             self.returncode = 0
         return self.returncode
@@ -205,50 +204,52 @@ class Forked:
 
 
 def fork_functions() -> None:
-    """Elsewhere than on Linux, functions are started as the emulator does it."""
+    """Fork functions on Linux; on other systems, the emulator starts them."""
     if sys.platform == "linux":
         lambda_runtime.subprocess = SimpleNamespace(Popen=Forked, PIPE=subprocess.PIPE)
 
 
-def refuse_handshakes_as_functions_say(gateway: Any) -> None:
-    """API Gateway passes on the status of the function behind `$connect`, the emulator says 403."""
+def return_status_of_connect(gateway: Any) -> None:
+    """Refuse a handshake with the status of the `$connect` function, as API Gateway does."""
     handle, invoke = gateway.handle_websocket, gateway._invoke_ws_lambda  # noqa: SLF001
-    said: ContextVar[int] = ContextVar("said", default=200)
+    status: ContextVar[int] = ContextVar("status", default=200)
 
-    async def invoke_and_listen(*args: Any, **kwargs: Any) -> Any:
+    async def invoke_and_record(*args: Any, **kwargs: Any) -> Any:
         answer = await invoke(*args, **kwargs)
         if "CONNECT" in args:
-            said.set(int((answer or {}).get("statusCode", 200)))
+            status.set(int((answer or {}).get("statusCode", 200)))
         return answer
 
-    async def handle_and_tell(scope: Any, receive: Any, send: Any, *args: Any, **kw: Any) -> None:
-        async def tell(message: dict[str, Any]) -> None:
-            if message["type"] == "websocket.close" and said.get() >= 300:
-                start = {"type": "websocket.http.response.start", "status": said.get()}
+    async def handle_with_status(
+        scope: Any, receive: Any, send: Any, *args: Any, **kw: Any
+    ) -> None:
+        async def send_status(message: dict[str, Any]) -> None:
+            if message["type"] == "websocket.close" and status.get() >= 300:
+                start = {"type": "websocket.http.response.start", "status": status.get()}
                 await send({**start, "headers": [(b"content-length", b"0")]})
                 await send({"type": "websocket.http.response.body", "body": b""})
             else:
                 await send(message)
 
-        await handle(scope, receive, tell, *args, **kw)
+        await handle(scope, receive, send_status, *args, **kw)
 
-    gateway._invoke_ws_lambda = invoke_and_listen  # noqa: SLF001
-    gateway.handle_websocket = handle_and_tell
+    gateway._invoke_ws_lambda = invoke_and_record  # noqa: SLF001
+    gateway.handle_websocket = handle_with_status
 
 
-def register_sessions_in_turn(sts: Any) -> None:
-    """Functions that start at the same time change the sessions while others walk through them."""
+def serialise_sessions(sts: Any) -> None:
+    """Register sessions one at a time, since functions that start together iterate over them."""
     register, lock = sts.register_session, threading.Lock()
 
-    def register_in_turn(*args: Any) -> None:
+    def register_one(*args: Any) -> None:
         with lock:
             register(*args)
 
-    sts.register_session = register_in_turn
+    sts.register_session = register_one
 
 
 def stop_with_parent() -> None:
-    """The parent holds the other end of standard input: it closes however the parent ends."""
+    """End when standard input closes, which happens however the parent ends."""
 
     def wait() -> None:
         os.read(sys.stdin.fileno(), 1)
@@ -260,15 +261,15 @@ def stop_with_parent() -> None:
 if __name__ == "__main__":
     Environment.layers = Path(sys.argv.pop())
     record_authorised_calls(Path(sys.argv.pop()))
-    lambda_runtime.acquire_worker = acquire_in_turn
+    lambda_runtime.acquire_worker = acquire_with_limit
     lambda_runtime.Worker = Environment
     fork_functions()
-    from ministack import app  # only now: these take the functions above by name
+    from ministack import app  # imports the functions that were replaced above
     from ministack.services import apigateway, lambda_svc, sts
 
-    refuse_handshakes_as_functions_say(apigateway)
-    register_sessions_in_turn(sts)
-    # How far a stream was read is saved, its records are not: new ones would seem read already.
+    return_status_of_connect(apigateway)
+    serialise_sessions(sts)
+    # the emulator stores positions in streams but not their records, so new ones would be skipped
     lambda_svc._restore_esm_positions = lambda *_: None  # noqa: SLF001
     stop_with_parent()
     app.main()

@@ -1,4 +1,4 @@
-"""The emulator as a process: it keeps its state, ends when it should, and enforces IAM."""
+"""The emulator as a process: stored state, its end, and enforced IAM policies."""
 
 import base64
 import io
@@ -34,7 +34,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield emulator
 
 
-def test_what_it_knew_when_it_stopped_it_knows_when_it_starts(tmp_path: Path) -> None:
+def test_the_state_survives_a_restart(tmp_path: Path) -> None:
     with running(Emulator(tmp_path)) as first:
         first.client("dynamodb").create_table(TableName="kept", **TABLE)
 
@@ -42,16 +42,16 @@ def test_what_it_knew_when_it_stopped_it_knows_when_it_starts(tmp_path: Path) ->
         assert second.client("dynamodb").list_tables()["TableNames"] == ["kept"]
 
 
-def test_it_cannot_be_reached_by_another_address_of_this_machine(emulator: Emulator) -> None:
+def test_it_listens_on_one_address_only(emulator: Emulator) -> None:
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", emulator.port)) == 0
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.2", emulator.port)) != 0
 
 
-def test_a_taken_port_is_told_at_once(emulator: Emulator, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(emulator: Emulator, tmp_path: Path) -> None:
     with (
-        pytest.raises(EmulatorFailed, match="is taken"),
+        pytest.raises(EmulatorFailed, match="is in use"),
         running(Emulator(tmp_path, emulator.port)),
     ):
         pass
@@ -75,20 +75,20 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
     deadline = time.monotonic() + 20
     while _lives(emulator):
-        assert time.monotonic() < deadline, "it went on without its parent"
+        assert time.monotonic() < deadline, "it continued without its parent"
         time.sleep(0.05)
 
 
-def test_a_stream_is_read_on_after_a_restart(tmp_path: Path) -> None:
+def test_a_stream_is_read_after_a_restart(tmp_path: Path) -> None:
     with running(Emulator(tmp_path)) as first:
         reader = _StreamReader(first)
-        assert reader.hears("before the restart")
+        assert reader.receives("before the restart")
 
     with running(Emulator(tmp_path)) as second:
-        assert _StreamReader(second, made=True).hears("after the restart")
+        assert _StreamReader(second, exists=True).receives("after the restart")
 
 
-def test_a_role_may_do_what_its_policy_says_and_every_call_is_journaled(emulator: Emulator) -> None:
+def test_a_role_is_limited_to_its_policy_and_its_calls_are_recorded(emulator: Emulator) -> None:
     dynamodb = emulator.client("dynamodb")
     dynamodb.create_table(TableName="guarded", **TABLE)
     as_reader = _with_role(emulator, "reader", ["dynamodb:GetItem"])
@@ -165,7 +165,7 @@ def test_a_function_that_dies_or_takes_too_long_gets_a_new_process(
 
 
 def _with_role(emulator: Emulator, role: str, actions: list[str]) -> Any:
-    """A DynamoDB client that acts as a role with just these permissions."""
+    """Create a DynamoDB client with a role that has only these permissions."""
     statement = [{"Effect": "Allow", "Action": actions, "Resource": "*"}]
     trust = [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]
     iam = emulator.client("iam")
@@ -197,47 +197,49 @@ def _lives(process: int) -> bool:
 
 
 class _StreamReader:
-    """A table whose stream feeds a function, which writes what it hears into another table."""
+    """A table whose stream calls a function, which writes the keys into another table."""
 
     CODE = """
 import boto3
 
 def handle(event, _):
     for record in event["Records"]:
-        boto3.client("dynamodb").put_item(TableName="heard", Item=record["dynamodb"]["Keys"])
+        boto3.client("dynamodb").put_item(TableName="target", Item=record["dynamodb"]["Keys"])
 """
 
-    def __init__(self, emulator: Emulator, *, made: bool = False) -> None:
+    def __init__(self, emulator: Emulator, *, exists: bool = False) -> None:
         self.dynamodb = emulator.client("dynamodb")
-        if made:
+        if exists:
             return
         stream = self.dynamodb.create_table(
-            TableName="told",
+            TableName="source",
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
             **TABLE,
         )["TableDescription"]["LatestStreamArn"]
-        self.dynamodb.create_table(TableName="heard", **TABLE)
+        self.dynamodb.create_table(TableName="target", **TABLE)
         everything = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
         iam, functions = emulator.client("iam"), emulator.client("lambda")
-        role = iam.create_role(RoleName="ear", AssumeRolePolicyDocument=_policy([]))["Role"]["Arn"]
-        iam.put_role_policy(RoleName="ear", PolicyName="all", PolicyDocument=_policy(everything))
+        role = iam.create_role(RoleName="copier", AssumeRolePolicyDocument=_policy([]))["Role"][
+            "Arn"
+        ]
+        iam.put_role_policy(RoleName="copier", PolicyName="all", PolicyDocument=_policy(everything))
         functions.create_function(
-            FunctionName="ear",
+            FunctionName="copier",
             Runtime="python3.13",
             Role=role,
-            Handler="ear.handle",
-            Code={"ZipFile": _zipped("ear.py", self.CODE)},
+            Handler="copier.handle",
+            Code={"ZipFile": _zipped("copier.py", self.CODE)},
         )
         functions.create_event_source_mapping(
-            FunctionName="ear", EventSourceArn=stream, StartingPosition="TRIM_HORIZON"
+            FunctionName="copier", EventSourceArn=stream, StartingPosition="TRIM_HORIZON"
         )
 
-    def hears(self, word: str) -> bool:
+    def receives(self, word: str) -> bool:
         key = {"pk": {"S": word}}
-        self.dynamodb.put_item(TableName="told", Item=key)
+        self.dynamodb.put_item(TableName="source", Item=key)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            if "Item" in self.dynamodb.get_item(TableName="heard", Key=key):
+            if "Item" in self.dynamodb.get_item(TableName="target", Key=key):
                 return True
             time.sleep(0.1)
         return False
