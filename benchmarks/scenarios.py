@@ -28,7 +28,7 @@ from support.payment import FakeRazorpay, on_the_wire
 from support.sockets import event as socket_event
 from support.sockets import handshake
 
-PRODUCTS = 20
+PRODUCTS = 24  # more than a page: its cursor needs the signing keys
 PRODUCTS_IN_CART = 3
 TOKENS_LAST = timedelta(hours=3)  # longer than any measurement
 ADDRESS = {

@@ -1,37 +1,29 @@
 """The Lambda that SES tells of mails which came back or were complained about."""
 
-from typing import Any, cast
-
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from typing import Any
 
 from notification import wiring
 from notification.schemas import SesEvent
 from supermarket import telemetry
 from supermarket.init_phase import prepare
+from supermarket.queues import Message, handle_batch
 
 CONSUMER = "mail_feedback"  # as its dead letters are called
 # SES tries a topic with these words when an event destination is made or changed
 GREETING = "Successfully validated SNS topic"
 
 
-def suppress_addresses(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def suppress_addresses(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """The Lambda handler: an SQS batch in, the items to be retried out."""
-    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
-    answer = process_partial_response(event, _take, processor, context)
-    return cast("dict[str, Any]", answer)
+    return handle_batch(event, _take)
 
 
-def _take(record: SQSRecord) -> None:
-    if record.body.startswith(GREETING):
+def _take(message: Message) -> None:
+    if message.body.startswith(GREETING):
         return
-    telemetry.begin(record.message_id, consumer=CONSUMER, message_id=record.message_id)
+    telemetry.begin(message.id, consumer=CONSUMER, message_id=message.id)
     try:
-        _listen(SesEvent.model_validate_json(record.body))
+        _listen(SesEvent.model_validate_json(message.body))
     except Exception:
         telemetry.logger.exception("event failed")
         raise

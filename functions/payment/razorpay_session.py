@@ -33,9 +33,12 @@ class _OneContext(HTTPAdapter):
         """Leave the connection as it is: the context verifies the server."""
 
 
-def session(*hooks: Callable[..., None]) -> Session:
-    """Make a session that calls the hooks with each response."""
+def session(hook: Callable[..., None], *, tls: bool = True) -> Session:
+    """Make a session that calls the hook with each response. Without `tls`, it does not prepare for
+    a server that speaks TLS; requests then does so for each connection.
+    """
     made = Session()
-    made.mount("https://", _OneContext())
-    made.hooks["response"].extend(hooks)
+    if tls:
+        made.mount("https://", _OneContext())
+    made.hooks["response"].append(hook)
     return made

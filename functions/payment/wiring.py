@@ -100,4 +100,4 @@ def razorpay_session() -> Any:
     # the SDK's import costs a cold start 130 ms, so only those who call Razorpay pay it
     from payment.razorpay_session import session
 
-    return session(raise_for_trouble)
+    return session(raise_for_trouble, tls=settings().razorpay_base_url.startswith("https:"))

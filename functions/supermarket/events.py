@@ -5,19 +5,13 @@ import random
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
-from typing import Any, cast
-
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from typing import Any
 
 from supermarket import aws, telemetry
 from supermarket.contracts import Envelope, Event, Metadata
 from supermarket.errors import RetryLater
 from supermarket.init_phase import make_services
+from supermarket.queues import Message, handle_batch
 
 UNREAD = "unread"
 SPARE_MILLISECONDS = 5_000  # what one event may take
@@ -69,33 +63,30 @@ class EventHandlers:
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """The Lambda handler: takes an SQS batch, returns the messages to retry."""
-        # the processor keeps its batch in itself, so each invocation gets its own
-        processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
-        failures = process_partial_response(event, self._handle, processor, context)
-        return cast("dict[str, Any]", failures)
+        return handle_batch(event, lambda message: self._handle(message, context))
 
     def prepare(self) -> None:
         """Make what an invocation needs; see `init_phase`."""
         make_services(*(handler for _, handler in self.handlers.values()))
 
-    def _handle(self, record: SQSRecord, lambda_context: Any = None) -> None:
+    def _handle(self, message: Message, lambda_context: Any) -> None:
         """Handle one message; logs and counts every outcome, also of an unreadable message."""
-        message = {"consumer": self.consumer, "message_id": record.message_id}
-        telemetry.begin(record.message_id, **message)
+        keys = {"consumer": self.consumer, "message_id": message.id}
+        telemetry.begin(message.id, **keys)
         name = UNREAD
         try:
             _require_time_left(lambda_context)
-            body = json.loads(record.body)
+            body = json.loads(message.body)
             name = str(body["detail-type"])
             envelope = Envelope.model_validate(body["detail"])
             correlation_id, event_id = envelope.metadata.correlation_id, envelope.metadata.event_id
-            telemetry.begin(correlation_id, event_id, event=name, event_id=event_id, **message)
+            telemetry.begin(correlation_id, event_id, event=name, event_id=event_id, **keys)
             self._dispatch(name, envelope)
         except (RetryLater, OutOfTime) as early:
             telemetry.logger.warning("event postponed", extra={"reason": str(early)})
             telemetry.count("EventsPostponed", consumer=self.consumer, event=name)
             if isinstance(early, RetryLater):
-                _extend_visibility(record, early.wait or retry_delay(_attempts(record)))
+                _extend_visibility(message, early.wait or retry_delay(message.receive_count))
             raise
         except Exception:
             telemetry.logger.exception("event failed")
@@ -137,15 +128,13 @@ def _require_time_left(lambda_context: Any) -> None:
         raise OutOfTime("the rest of the invocation is too short")
 
 
-def _attempts(record: SQSRecord) -> int:
-    return int(record.attributes.approximate_receive_count)
-
-
-def _extend_visibility(record: SQSRecord, wait: timedelta) -> None:
+def _extend_visibility(message: Message, wait: timedelta) -> None:
     """Hide the message for the wait, which then uses up one receive instead of twenty."""
     seconds = min(int(wait.total_seconds()) + 1, LONGEST_WAIT_SECONDS)
     _sqs().change_message_visibility(
-        QueueUrl=record.queue_url, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
+        QueueUrl=message.queue_url,
+        ReceiptHandle=message.receipt_handle,
+        VisibilityTimeout=seconds,
     )
 
 

@@ -9,12 +9,16 @@ from requests import exceptions
 from benchmarks.recording import Response
 from benchmarks.web_api import CERTIFICATE, WebApi, make_certificate
 from payment import razorpay_session, wiring
+from supermarket.config import settings
 from support.payment import KEYS
 
 
 def fetch(api: WebApi) -> object:
-    wiring.razorpay_session.cache_clear()
-    client = wiring.razorpay_client.__wrapped__(KEYS, api.url)
+    here = settings().model_copy(update={"razorpay_base_url": api.url})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "settings", lambda: here)
+        wiring.razorpay_session.cache_clear()
+        client = wiring.razorpay_client.__wrapped__(KEYS)
     try:
         return client.payment.fetch("pay_1")
     finally:
@@ -43,7 +47,7 @@ def test_a_server_is_trusted_by_the_context_that_the_session_made(
 
 
 def test_the_session_trusts_what_the_sdk_trusts_and_checks_names() -> None:
-    made = razorpay_session.session()
+    made = razorpay_session.session(print)
     context = made.get_adapter("https://api.razorpay.com").poolmanager.connection_pool_kw[  # type: ignore[attr-defined]
         "ssl_context"
     ]

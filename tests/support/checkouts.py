@@ -21,7 +21,6 @@ LIBRARIES = [
     *("pytest", "jsonschema", "yaml", "httpx", "moto.events.models", "botocore.session"),
     *("pydantic", "pynamodb.models", "jwt", "ulid", "bcrypt", "requests", "simplejson"),
     *("aws_lambda_powertools.logging", "aws_lambda_powertools.metrics"),
-    "aws_lambda_powertools.utilities.batch",
 ]
 # without plugins and the AWS of `conftest.py`, which no guard needs
 LEAN = ("-q", "--disable-plugin-autoload", "--noconftest", "-p", "no:cacheprovider")

@@ -1,0 +1,55 @@
+"""Batches of an SQS queue. Importing Powertools' batch processor takes a tenth of a listener's cold
+start, so these are two small functions of our own.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message, as Lambda passes it on."""
+
+    record: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.record["messageId"])
+
+    @property
+    def body(self) -> str:
+        return str(self.record["body"])
+
+    @property
+    def receipt_handle(self) -> str:
+        return str(self.record["receiptHandle"])
+
+    @property
+    def receive_count(self) -> int:
+        """How often the message was received, this time included."""
+        return int(self.record["attributes"]["ApproximateReceiveCount"])
+
+    @property
+    def queue_url(self) -> str:
+        region, account, name = self.record["eventSourceARN"].split(":")[3:6]
+        return f"https://sqs.{region}.amazonaws.com/{account}/{name}"
+
+
+def handle_batch(
+    batch: Mapping[str, Any], handle: Callable[[Message], object]
+) -> dict[str, list[dict[str, str]]]:
+    """Handle each message by itself; returns a partial batch response with those that failed, which
+    SQS delivers again. `handle` logs why it raises.
+    """
+    messages = [Message(record) for record in batch["Records"]]
+    failed = [message for message in messages if _fails(handle, message)]
+    return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failed]}
+
+
+def _fails(handle: Callable[[Message], object], message: Message) -> bool:
+    try:
+        handle(message)
+    except Exception:
+        return True
+    return False
