@@ -1,8 +1,8 @@
 """The HTTP Lambdas of the assistant: what a socket cannot do."""
 
 from ai_buddy import wiring
-from ai_buddy.model import TICKET_SECONDS
-from ai_buddy.schemas import TicketAnswer
+from ai_buddy.realtime.ports import TICKET_LIFETIME
+from ai_buddy.schemas import TicketResponse
 from supermarket.caller import Caller
 from supermarket.http import delete, post
 from supermarket.init_phase import prepare
@@ -10,9 +10,9 @@ from supermarket.schemas import Message
 
 
 @post("/api/ai/ticket", status=201)
-def create_ticket(caller: Caller) -> TicketAnswer:
+def create_ticket(caller: Caller) -> TicketResponse:
     ticket = wiring.connections().issue_ticket(caller)
-    return TicketAnswer(ticket=ticket, expires_in=TICKET_SECONDS)
+    return TicketResponse(ticket=ticket, expires_in=TICKET_LIFETIME.seconds)
 
 
 @delete("/api/ai/conversations/{conversationId}")

@@ -1,31 +1,24 @@
-"""What is said in a conversation, what an answer is made of, and who answers."""
+"""Turns of a conversation, the events an answer consists of, and proposals to confirm."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Self
 
 from supermarket.caller import Caller
-from supermarket.errors import Conflict, NotFound, Unavailable
+from supermarket.errors import Conflict, Unavailable
 
-MEMORY = timedelta(days=30)  # how long a conversation is kept after it began or was last used
-TICKET_SECONDS = 60
 PROPOSAL_LIFETIME = timedelta(minutes=10)
-TIME_TO_REPEAT = timedelta(minutes=10)  # after that, for a decision that was cut short
-EXECUTION_TIME = timedelta(minutes=1)  # longer than the Lambda that executes may take
-TIME_TO_BEGIN = timedelta(minutes=1)  # how long a conversation waits for a worker
-LEASE = timedelta(seconds=30)  # how long it waits for one that went silent
-WINDOW = 12  # turns that the agent is told word for word; the older ones are summed up
-RESERVED_TOKENS = 10_000  # of a day's, for a question while it is being answered
-MAX_ANSWER = 16_000  # characters
+REPEAT_PERIOD = timedelta(minutes=10)  # after expiry: an interrupted decision may be repeated
+EXECUTION_TIME = timedelta(minutes=1)  # longer than the Lambda that executes a proposal may run
 
-# what a frame carries besides text: JSON values under the names of the HTTP contract
+# an object that a frame carries besides text: JSON values under the names of the HTTP contract
 type View = Mapping[str, Any]
 
 
 class Speaker(StrEnum):
-    """Who said it."""
+    """The author of an utterance."""
 
     USER = "user"
     ASSISTANT = "assistant"
@@ -33,8 +26,8 @@ class Speaker(StrEnum):
 
 @dataclass(frozen=True)
 class Utterance:
-    """What one side said, as memory holds it, and what the assistant showed with it: "the second
-    one" of the next question means a product of these.
+    """One side's text, with what the assistant displayed beside it: "the second one" in the next
+    question refers to one of these products.
     """
 
     role: Speaker
@@ -45,8 +38,8 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Question:
-    """What the agent is asked: the words of now, and what was said before (oldest first, without
-    the words of now). `summary` tells what is older than `history`.
+    """A question to the agent. `history` holds the utterances before it, oldest first; `summary`
+    covers what is older than `history`.
     """
 
     caller: Caller
@@ -58,7 +51,7 @@ class Question:
 
 
 class ToolStatus(StrEnum):
-    """How far a tool is."""
+    """The progress of a tool call."""
 
     STARTED = "started"
     DONE = "done"
@@ -67,8 +60,8 @@ class ToolStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A write that waits for the person's word. `text` says what will happen: made by code, never
-    by the model. `arguments` are JSON values and hold no id of a person.
+    """A write that waits for the person's confirmation. `text` describes it; code writes it, never
+    the model. `arguments` are JSON values and hold no id of a person.
     """
 
     action: str
@@ -85,36 +78,36 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class ToolUsed:
-    """A tool was begun, or has ended."""
+    """A tool call started or ended."""
 
     name: str
     status: ToolStatus
 
 
 @dataclass(frozen=True)
-class ShownProducts:
-    """Products that the answer is about; the last ones count."""
+class DisplayedProducts:
+    """Products to display with the answer; the last list counts."""
 
     products: tuple[View, ...]
 
 
 @dataclass(frozen=True)
-class ShownOrder:
-    """The order that the answer is about; the last one counts."""
+class DisplayedOrder:
+    """The order to display with the answer; the last one counts."""
 
     order: View
 
 
 @dataclass(frozen=True)
 class Proposed:
-    """The answer asks for a confirmation; the last proposal counts, and holds those before it."""
+    """The answer asks for a confirmation; the last proposal counts and contains earlier ones."""
 
     proposal: Proposal
 
 
 @dataclass(frozen=True)
 class TokensUsed:
-    """What a piece of the model's words cost, and what it read before; they add up."""
+    """The model's tokens for a part of the answer; the parts add up."""
 
     input: int = 0
     output: int = 0
@@ -129,88 +122,44 @@ class TokensUsed:
 
 @dataclass(frozen=True)
 class AnsweredBy:
-    """Which model answers, as it calls itself; told before its first words. A simulator says so
-    here.
-    """
+    """The name of the model that answers; comes before the first text."""
 
     model: str
 
 
 type AnswerEvent = (
-    TextDelta | ToolUsed | ShownProducts | ShownOrder | Proposed | TokensUsed | AnsweredBy
+    TextDelta | ToolUsed | DisplayedProducts | DisplayedOrder | Proposed | TokensUsed | AnsweredBy
 )
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What is to be remembered of a conversation, and what it cost to sum it up."""
+    """A summary of older turns and the tokens it took."""
 
     text: str
     tokens: TokensUsed
 
 
 class ModelUnavailable(Unavailable):
-    """The language model does not answer, or not with sense."""
+    """The language model does not answer, or its answer is invalid."""
 
     code = "MODEL_UNAVAILABLE"
 
 
-class ToolBroke(Unavailable):
-    """The shop failed at what the model wanted of it: a fault of ours, and no word on it of the
-    model's would be worth hearing.
-    """
+class ToolFailed(Unavailable):
+    """A tool failed because of a defect or an outage in the shop; the answer ends."""
 
     code = "TOOL_BROKE"
 
 
-class Agent(Protocol):
-    """Who answers. It never writes what has to be confirmed."""
-
-    def answer(self, question: Question) -> Iterator[AnswerEvent]:
-        """The answer as it comes. A caller may stop listening at any time and then closes the
-        iterator. ModelUnavailable when the model is at fault, ToolBroke when a tool is; what a tool
-        refuses is told to the model.
-        """
-
-    def summarise(self, summary: str, older: Sequence[Utterance]) -> Summary:
-        """`summary` and what was said after it, in few words."""
-
-
-class Actions(Protocol):
-    """Does what was proposed, once the person said yes."""
-
-    def execute(self, caller: Caller, proposal: Proposal, key: str) -> str:
-        """A sentence on what was done; DomainError when the shop refuses. `key` is the same
-        whenever the same confirmation is executed again: doing it twice has one effect.
-        """
-
-
-class ConversationUnknown(NotFound):
-    """There is no such conversation of this person."""
-
-    code = "CONVERSATION_UNKNOWN"
-
-
-class MessageUnknown(NotFound):
-    """There is no such message, or nothing in it to decide."""
-
-    code = "MESSAGE_UNKNOWN"
-
-
-class TurnRunning(Conflict):
-    """The conversation still waits for an answer: one at a time."""
-
-    code = "TURN_RUNNING"
-
-
-class Decided(Conflict):
-    """The proposal was decided before, is being carried out, or came too late."""
+class AlreadyDecided(Conflict):
+    """The proposal was decided before, is being executed, or has expired."""
 
     code = "DECIDED"
 
 
 class TurnState(StrEnum):
-    """How a turn stands."""
+    """The state of a turn."""
 
     RUNNING = "running"
     DONE = "done"
@@ -220,7 +169,7 @@ class TurnState(StrEnum):
 
 @dataclass(frozen=True)
 class ConversationKey:
-    """A conversation is found by its owner and its id: another person's id leads nowhere."""
+    """A conversation is found by its owner and its id; with another person's id it is unknown."""
 
     user_id: str
     id: str
@@ -228,36 +177,67 @@ class ConversationKey:
 
 @dataclass(frozen=True)
 class TurnKey:
-    """A message's id begins with its conversation's, so that it is found with one read."""
+    """The key of a turn. Its id, the message id, begins with the conversation's id."""
 
     conversation: ConversationKey
     id: str
 
     @classmethod
-    def of(cls, user_id: str, message_id: str) -> "TurnKey":
+    def of(cls, user_id: str, message_id: str) -> Self:
         return cls(ConversationKey(user_id, message_id.partition("-")[0]), message_id)
 
 
-class Answered(StrEnum):
-    """What a person said to a proposal."""
+class Decision(StrEnum):
+    """A person's decision on a proposal."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"
 
 
 @dataclass(frozen=True)
-class OpenProposal:
-    """A proposal in its turn, and what became of it. `outcome_id` is the message that tells."""
+class PendingProposal:
+    """A proposal in its turn and the decision on it. `outcome_id` is the message with the result
+    of the decision; without it, a decision is being executed or was interrupted.
+    """
 
     proposal: Proposal
     expires_at: datetime
-    answered: Answered | None = None
+    decision: Decision | None = None
+    decided_at: datetime | None = None
     outcome_id: str | None = None
+
+    def decide(self, decision: Decision, now: datetime) -> Self:
+        """Record a decision, or the same one again when its execution was interrupted.
+
+        Raises AlreadyDecided.
+        """
+        is_open = self.decision is None and now < self.expires_at
+        if not (is_open or self._was_interrupted(decision, now)):
+            raise AlreadyDecided(self._reason(now))
+        return replace(self, decision=decision, decided_at=now)
+
+    def _was_interrupted(self, decision: Decision, now: datetime) -> bool:
+        return (
+            self.decided_at is not None
+            and self.decision is decision
+            and self.outcome_id is None
+            and self.decided_at <= now - EXECUTION_TIME
+            and now < self.expires_at + REPEAT_PERIOD
+        )
+
+    def _reason(self, now: datetime) -> str:
+        if self.decision is None:
+            return "This proposal has expired. Ask again if you still want it."
+        if self.outcome_id or self.decision is Decision.DECLINED:
+            return f"You {self.decision} this already"
+        if now < self.expires_at + REPEAT_PERIOD:
+            return "This is being carried out"
+        return "This was interrupted. Check what came of it before you ask again."
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no whole answer: what the person was told."""
+    """The reason why an answer is incomplete, as the person reads it."""
 
     code: str
     message: str
@@ -265,17 +245,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Turn:
-    """What a person said and what came of it. A turn that tells of a decision has no question."""
+    """A question and its answer. A turn that reports the result of a decision has no question."""
 
     key: TurnKey
-    asked_at: datetime
+    created_at: datetime
     question: str = ""
     client_message_id: str | None = None
     state: TurnState = TurnState.RUNNING
     answer: str = ""
     products: tuple[View, ...] = ()
     order: View | None = None
-    confirm: OpenProposal | None = None
+    proposal: PendingProposal | None = None
     model: str = ""
     failure: Failure | None = None
 
@@ -285,7 +265,7 @@ class Turn:
 
     @property
     def utterances(self) -> Iterator[Utterance]:
-        """What memory holds of it: nothing while there is no answer."""
+        """Both sides of the turn; nothing while there is no answer."""
         if self.answer:
             if self.question:
                 yield Utterance(Speaker.USER, self.question)
@@ -293,36 +273,20 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Conversation:
-    """What is known of a conversation besides its turns."""
-
-    key: ConversationKey
-    summary: str = ""
-    summarised_up_to: str = ""  # the last turn that the summary tells of
-    running: str | None = None  # the turn that waits for its answer
-    lease_ends: datetime | None = None
-    draft: str = ""  # the answer so far
-    stopping: bool = False
-
-    def waits_for(self, turn_id: str, now: datetime) -> bool:
-        """Whether somebody is, as far as one can tell, working on that turn."""
-        alive = self.lease_ends is not None and self.lease_ends > now
-        return self.running == turn_id and alive
-
-
-@dataclass(frozen=True)
-class Listener:
-    """An open connection that shows the conversation; of the message named it has this much."""
+class Subscription:
+    """A connection that shows a conversation. Its client has the first `received` characters of
+    the answer to `message_id`.
+    """
 
     connection_id: str
     message_id: str = ""
-    heard: int = 0
+    received: int = 0
     session_id: str = ""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is asked to do: answer a turn."""
+    """The task of a worker: answer a turn."""
 
     key: TurnKey
     caller: Caller

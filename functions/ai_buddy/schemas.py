@@ -1,4 +1,4 @@
-"""What clients send: frames by their action; and what the HTTP routes answer."""
+"""The frames that clients send, one class per action, and the responses of the HTTP routes."""
 
 from typing import Annotated, Literal
 
@@ -13,9 +13,9 @@ type ConversationId = Annotated[str, Field(pattern=ID_PATTERN)]
 type MessageId = Annotated[str, Field(pattern=rf"{ID_PATTERN[:-1]}-{ID_PATTERN[1:]}")]
 
 
-class SendMessage(Body):
-    """Something to be answered; without a conversation's id it begins one. A client's own id makes
-    sure that a message that is sent twice is said once.
+class MessageRequest(Body):
+    """A message to answer; without a conversation's id it begins a conversation. A message that is
+    sent again under the same `clientMessageId` is answered once.
     """
 
     action: Literal["message"]
@@ -24,37 +24,37 @@ class SendMessage(Body):
     client_message_id: str | None = Field(default=None, pattern=r"^[\w.:-]{1,64}$")
 
 
-class Confirm(Body):
-    """Yes or no to what a message proposed."""
+class ConfirmRequest(Body):
+    """The decision on the proposal of a message."""
 
     action: Literal["confirm"]
     message_id: MessageId
     accept: bool
 
 
-class AskHistory(Body):
-    """A page of what was said; without an id, in the latest conversation."""
+class HistoryRequest(Body):
+    """A page of messages; without an id, of the latest conversation."""
 
     action: Literal["history"]
     conversation_id: ConversationId | None = None
     cursor: str | None = Field(default=None, max_length=2048)
 
 
-class Stop(Body):
-    """No more of the answer that is being given; without an id, in the latest conversation."""
+class StopRequest(Body):
+    """Stops the running answer; without an id, of the latest conversation."""
 
     action: Literal["stop"]
     conversation_id: ConversationId | None = None
 
 
-class Ping(Body):
-    """Is anybody there?"""
+class PingRequest(Body):
+    """Checks that the connection is open."""
 
     action: Literal["ping"]
 
 
-class TicketAnswer(View):
-    """Opens one connection, as `?ticket=`, within so many seconds."""
+class TicketResponse(View):
+    """A ticket that opens one connection, as `?ticket=`, within `expiresIn` seconds."""
 
     ticket: str
     expires_in: int

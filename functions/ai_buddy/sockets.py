@@ -1,31 +1,31 @@
-"""The Lambdas of the socket: connections that open and end, and one per action."""
+"""The Lambdas of the socket: connections that open and close, and one per action."""
 
 import json
 from collections.abc import Iterator
 from typing import NoReturn
 
 from ai_buddy import wiring
-from ai_buddy.model import Listener, Turn, TurnState
+from ai_buddy.model import Subscription, Turn, TurnState
 from ai_buddy.realtime import frames
+from ai_buddy.realtime.connections import ConnectionService
 from ai_buddy.realtime.frames import Frame
-from ai_buddy.schemas import AskHistory, Confirm, Ping, SendMessage, Stop
+from ai_buddy.schemas import (
+    ConfirmRequest,
+    HistoryRequest,
+    MessageRequest,
+    PingRequest,
+    StopRequest,
+)
 from supermarket import telemetry
 from supermarket.authentication import authenticate
 from supermarket.caller import Caller
 from supermarket.errors import Invalid
 from supermarket.init_phase import prepare
 from supermarket.request import Request
-from supermarket.websocket import (
-    ConnectHandler,
-    Connection,
-    ConnectionRegistry,
-    DisconnectHandler,
-    action,
-    to_json,
-)
+from supermarket.websocket import ConnectHandler, Connection, DisconnectHandler, action, to_json
 from supermarket.wiring import cursors
 
-LARGEST_HISTORY = 96 * 1024  # of the 128 KB that API Gateway lets through
+MAX_HISTORY_BYTES = 96 * 1024  # of the 128 KB of a frame in API Gateway
 
 
 class NotJson(Invalid):
@@ -40,82 +40,87 @@ class UnknownAction(Invalid):
     code = "UNKNOWN_ACTION"
 
 
-def _connection_registry() -> ConnectionRegistry:
-    return wiring.connection_registry()
+def _connections() -> ConnectionService:
+    """Return the open connections; the client that sends frames is made in the init phase, too."""
+    wiring.sender()
+    return wiring.connections()
 
 
 @ConnectHandler
 def connect_socket(request: Request, connection_id: str) -> None:
     service = wiring.connections()
     ticket = request.query.get("ticket")
-    caller = service.holder(ticket) if ticket else authenticate(request)
-    if too_many := service.open(connection_id, caller):
-        wiring.connection_registry().end_too_many(too_many)
+    caller = service.redeem_ticket(ticket) if ticket else authenticate(request)
+    service.open(connection_id, caller)
 
 
 @DisconnectHandler
 def disconnect_socket(connection_id: str) -> None:
-    wiring.connections().forget(connection_id)
+    wiring.connections().remove(connection_id)
 
 
-@action("message", _connection_registry)
-def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]:
+@action("message", _connections)
+def take_message(frame: MessageRequest, connection: Connection) -> Iterator[Frame]:
+    """Send `started` and hand the turn over to a worker, which sends the rest. A repeated message
+    gets how its turn ended, if it has.
+    """
     service, caller = wiring.conversations(), connection.caller
     begun = service.begin(caller, frame.text, frame.conversation_id, frame.client_message_id)
-    turn, is_answered = begun.turn, True
+    turn, is_handed_over = begun.turn, True
     try:
         yield frames.started(turn)
-        wiring.connections().show(connection, turn.key.conversation.id, Listener(connection.id))
-    finally:  # whether that could be said or not
-        if not begun.again:
-            is_answered = _is_handed_over(turn, caller)
-    if begun.again or not is_answered:
-        yield from frames.ended(service.by_now(turn))
+        conversation_id = turn.key.conversation.id
+        wiring.connections().subscribe(connection, conversation_id, Subscription(connection.id))
+    finally:  # the turn is answered even when its client is gone
+        if not begun.is_repeated:
+            is_handed_over = _hand_over(turn, caller)
+    if begun.is_repeated or not is_handed_over:
+        yield from frames.ended(service.current_state(turn))
 
 
-@action("confirm", _connection_registry)
-def confirm_proposal(frame: Confirm, connection: Connection) -> Iterator[Frame]:
-    service = wiring.conversations()
-    outcome = service.decide(connection.caller, frame.message_id, frame.accept, wiring.actions())
-    told = tuple(frames.decided(outcome, frame.message_id, frame.accept))
-    yield from told
-    for other in wiring.connections().others(connection, outcome.key.conversation.id):
-        for each in told:
-            _connection_registry().send(other, to_json(each))
+@action("confirm", _connections)
+def confirm_proposal(frame: ConfirmRequest, connection: Connection) -> Iterator[Frame]:
+    """Send the result to every connection of the person that shows the conversation."""
+    service, connections = wiring.conversations(), wiring.connections()
+    outcome = service.decide(connection.caller, frame.message_id, frame.accept, wiring.executor())
+    result = tuple(frames.decided(outcome, frame.message_id, frame.accept))
+    yield from result
+    for other in connections.list_other_subscribers(connection, outcome.key.conversation.id):
+        for each in result:
+            connections.send(other, to_json(each))
 
 
-@action("history", _connection_registry)
-def show_history(frame: AskHistory, connection: Connection) -> Iterator[Frame]:
+@action("history", _connections)
+def show_history(frame: HistoryRequest, connection: Connection) -> Iterator[Frame]:
     service, caller = wiring.conversations(), connection.caller
     purpose = f"ai-history:{caller.user_id}:{frame.conversation_id}"
     position = cursors().decode(frame.cursor, purpose)
-    key, page = service.look_back(
-        caller, frame.conversation_id, position["olderThan"] if position else None
-    )
-    turns = _as_many_as_fit(list(page.turns))
-    cut = turns[-1].id if len(turns) < len(page.turns) else page.older_than
+    older_than = position["olderThan"] if position else None
+    key, page = service.history(caller, frame.conversation_id, older_than)
+    turns = _fit_into_frame(list(page.turns))
+    next_older = turns[-1].id if len(turns) < len(page.turns) else page.older_than
     running = next((turn for turn in turns if turn.state is TurnState.RUNNING), None)
-    cursor = cursors().encode({"olderThan": cut} if cut else None, purpose)
+    cursor = cursors().encode({"olderThan": next_older} if next_older else None, purpose)
     yield frames.history(key.id if key else None, turns, cursor)
-    if key and position is None:  # not before: the rest must not overtake what it is the rest of
-        wiring.connections().show(connection, key.id, _heard(connection, running))
-    if running:  # an answer that ended before its worker saw the new listener
-        yield from frames.ended(service.by_now(running))
+    if key and position is None:  # only now: new text must not arrive before the history
+        wiring.connections().subscribe(connection, key.id, _subscription(connection, running))
+    if running:  # the answer may have ended before its worker saw the subscription
+        yield from frames.ended(service.current_state(running))
 
 
-@action("stop", _connection_registry)
-def stop_turn(frame: Stop, connection: Connection) -> tuple[Frame, ...]:
-    """The worker says the rest: the message as far as it came, and done."""
+@action("stop", _connections)
+def stop_turn(frame: StopRequest, connection: Connection) -> tuple[Frame, ...]:
+    """Stop the answer; its worker sends `message` as far as it came, and `done`."""
     wiring.conversations().stop(connection.caller, frame.conversation_id)
     return ()
 
 
-@action("ping", _connection_registry)
-def answer_ping(_frame: Ping) -> Iterator[Frame]:
+@action("ping", _connections)
+def answer_ping(_frame: PingRequest) -> Iterator[Frame]:
     yield frames.pong()
 
 
-@action("$default", _connection_registry)
+@action("$default", _connections)
 def refuse_unknown_action(body: str) -> NoReturn:
     try:
         is_object = isinstance(json.loads(body), dict)
@@ -126,28 +131,28 @@ def refuse_unknown_action(body: str) -> NoReturn:
     raise UnknownAction("The action is one of message, confirm, history, stop and ping")
 
 
-def _is_handed_over(turn: Turn, caller: Caller) -> bool:
+def _hand_over(turn: Turn, caller: Caller) -> bool:
     try:
         wiring.conversations().hand_over(turn, caller)
     except Exception:
-        telemetry.logger.exception("no worker can be had")
+        telemetry.logger.exception("worker not started")
         return False
     return True
 
 
-def _heard(connection: Connection, running: Turn | None) -> Listener:
-    """What the page itself tells of an answer that is still being given."""
+def _subscription(connection: Connection, running: Turn | None) -> Subscription:
+    """A subscription whose client has the draft that the history page shows."""
     if running is None:
-        return Listener(connection.id)
-    return Listener(connection.id, running.id, len(running.answer))
+        return Subscription(connection.id)
+    return Subscription(connection.id, running.id, len(running.answer))
 
 
-def _as_many_as_fit(turns: list[Turn]) -> list[Turn]:
-    """The newest of them that go into one frame; one goes in at any rate."""
+def _fit_into_frame(turns: list[Turn]) -> list[Turn]:
+    """The newest turns that fit into one frame, at least one."""
     size = 0
     for number, turn in enumerate(turns):
-        size += sum(len(to_json(said).encode()) for said in frames.spoken(turn))
-        if size > LARGEST_HISTORY and number:
+        size += sum(len(to_json(message).encode()) for message in frames.messages(turn))
+        if size > MAX_HISTORY_BYTES and number:
             return turns[:number]
     return turns
 

@@ -3,14 +3,9 @@
 from collections.abc import Collection, Sequence
 
 from ai_buddy import wiring
-from ai_buddy.realtime.connections import SignedOut
 from supermarket import telemetry
 from supermarket.init_phase import prepare
 from supermarket.streams import Change, failures, stream
-from supermarket.tokens import NOT_SIGNED_IN
-from supermarket.websocket import error_frame, to_json
-
-GOODBYE = to_json(error_frame(SignedOut(NOT_SIGNED_IN)))
 
 
 @stream
@@ -25,8 +20,7 @@ def close_connections(changes: Sequence[Change]) -> Collection[Change]:
 
 def _close(change: Change) -> None:
     user_id = (change.before or {})["userId"]["S"]
-    closed = wiring.connection_registry().end_signed_out(user_id, GOODBYE)
-    telemetry.count("ConnectionsClosed", closed)
+    telemetry.count("ConnectionsClosed", wiring.connections().close_signed_out(user_id))
 
 
 prepare(__name__)

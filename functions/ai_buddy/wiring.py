@@ -1,11 +1,11 @@
-"""Composition root of the assistant. What speaks with the model is imported by the worker alone."""
+"""Composition root of the assistant. Only the worker imports what talks to the language model."""
 
 import time
 from functools import cache
 from typing import TYPE_CHECKING
 
 from ai_buddy.conversations.service import ConversationService
-from ai_buddy.realtime.connections import ConnectionRegistry, ConnectionService, Lines
+from ai_buddy.realtime.connections import ConnectionService
 from supermarket.clock import new_id, utc_now
 from supermarket.config import ConfigurationError, settings
 from supermarket.secrets import secret
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from langchain_google_genai import ChatGoogleGenerativeAI
 
     from ai_buddy.agent.tool import MakeTools
+    from ai_buddy.conversations.ports import Agent, ProposalExecutor
     from ai_buddy.conversations.repository import DynamoUsage
-    from ai_buddy.conversations.turns import Answering
-    from ai_buddy.model import Actions, Agent
+    from ai_buddy.conversations.turn_worker import TurnWorker
+    from ai_buddy.realtime.ports import ConnectionSender
 
-MOST_TOKENS = 8_192  # of one answer, with all that the model thinks before it
+MAX_OUTPUT_TOKENS = 8_192  # of one answer, including the model's thoughts
 
 
 @cache
@@ -31,22 +32,16 @@ def connections() -> ConnectionService:
         tickets=DynamoTickets(utc_now),
         frames=_usage(),
         sessions=sessions(),
-        at_most=settings().ai_connections_per_user,
+        sender=sender,
+        max_connections=settings().ai_connections_per_user,
     )
 
 
 @cache
-def connection_registry() -> ConnectionRegistry:
-    from ai_buddy.realtime.repository import DynamoConnections
+def sender() -> "ConnectionSender":
+    from ai_buddy.realtime.gateways import ApiGatewaySender, connections_client
 
-    return ConnectionRegistry(connections(), DynamoConnections(utc_now), lines())
-
-
-@cache
-def lines() -> Lines:
-    from ai_buddy.realtime.gateways import ApiGatewayLines, lines_client
-
-    return ApiGatewayLines(lines_client(settings().connections_url))
+    return ApiGatewaySender(connections_client(settings().connections_url))
 
 
 @cache
@@ -64,20 +59,20 @@ def conversations() -> ConversationService:
 
 
 @cache
-def answering() -> "Answering":
+def turn_worker() -> "TurnWorker":
     from ai_buddy.conversations.repository import DynamoConversations
-    from ai_buddy.conversations.turns import Answering
+    from ai_buddy.conversations.turn_worker import TurnWorker
     from ai_buddy.realtime.repository import DynamoConnections
 
-    return Answering(
+    return TurnWorker(
         agent=agent(),
-        memory=DynamoConversations(utc_now),
-        listeners=DynamoConnections(utc_now),
-        lines=lines(),
-        spending=_usage(),
+        conversations=DynamoConversations(utc_now),
+        subscriptions=DynamoConnections(utc_now),
+        sender=sender(),
+        usage=_usage(),
         sessions=sessions(),
         clock=utc_now,
-        ticks=time.monotonic,
+        monotonic=time.monotonic,
     )
 
 
@@ -88,7 +83,7 @@ def agent() -> "Agent":
 
     known = settings()
     return LangChainAgent(
-        model=_model_of_now,
+        model=_current_model,
         prompt=Prompt.read(),
         make_tools=_tools(),
         limits=Limits(known.ai_tool_calls, known.gemini_retries),
@@ -98,7 +93,7 @@ def agent() -> "Agent":
 
 
 @cache
-def actions() -> "Actions":
+def executor() -> "ProposalExecutor":
     from ai_buddy.tools.actions import ConfirmedActions
     from ai_buddy.tools.gateways import ShopCarts, ShopDesk
     from cart.wiring import cart_service
@@ -137,8 +132,8 @@ def _tools() -> "MakeTools":
     ).of
 
 
-def _model_of_now() -> "ChatGoogleGenerativeAI":
-    """With the key of now: a rotated one arrives by itself."""
+def _current_model() -> "ChatGoogleGenerativeAI":
+    """Return the model with the current key, which may have been rotated."""
     key = secret("gemini").get("apiKey")
     if not key:
         raise ConfigurationError("The secret gemini has no apiKey")
@@ -158,8 +153,8 @@ def _model(key: str) -> "ChatGoogleGenerativeAI":
         temperature=known.gemini_temperature,
         reasoning_effort=known.gemini_thinking or None,
         timeout=known.gemini_timeout_seconds,
-        max_retries=1,  # the agent tries again itself, unless words have left already
-        max_tokens=MOST_TOKENS,
+        max_retries=1,  # the agent retries itself, unless text has been sent
+        max_tokens=MAX_OUTPUT_TOKENS,
         vertexai=False,
     )
 

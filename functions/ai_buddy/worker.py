@@ -1,4 +1,4 @@
-"""The worker's Lambda: gives a turn its answer, however long that takes."""
+"""The worker's Lambda: answers one turn per invocation."""
 
 from hashlib import sha256
 from typing import Any, Protocol
@@ -6,36 +6,36 @@ from typing import Any, Protocol
 from aws_lambda_powertools.metrics import MetricUnit
 
 from ai_buddy import wiring
-from ai_buddy.conversations.turns import Report
-from ai_buddy.realtime.gateways import task
+from ai_buddy.conversations.turn_worker import TurnReport
+from ai_buddy.realtime.gateways import from_event
 from supermarket import telemetry
 from supermarket.init_phase import prepare
 
-SECONDS_TO_END_IN = 15  # of the Lambda's time, to keep and tell what there is
+SECONDS_TO_FINISH = 15  # of the Lambda's time, to save and send what there is
 
 
 class Context(Protocol):
-    """What Lambda says of an invocation."""
+    """Lambda's description of an invocation."""
 
     aws_request_id: str
 
     def get_remaining_time_in_millis(self) -> int:
-        """Until it is ended by force."""
+        """Return the time until Lambda ends the invocation."""
 
 
 def run_turn(event: dict[str, Any], context: Context) -> None:
-    """Invoked asynchronously: once as a rule, once more when a worker died over it."""
+    """Answer a turn. Lambda invokes asynchronously: once, and again when a worker died."""
     request = event.get("correlationId") or context.aws_request_id
     telemetry.begin(request, job="ai_buddy.run_turn")
-    seconds = context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_END_IN
-    wanted = task(event)
-    report = wiring.answering().answer(wanted, seconds)
+    seconds = context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_FINISH
+    task = from_event(event)
+    report = wiring.turn_worker().answer(task, seconds)
     if report is not None:
-        _publish(report, wanted.caller.user_id)
+        _publish(report, task.caller.user_id)
 
 
-def _publish(report: Report, user_id: str) -> None:
-    """Numbers only; the person is a hash in the log and no dimension of a metric."""
+def _publish(report: TurnReport, user_id: str) -> None:
+    """Log figures only; the person is a hash in the log and no dimension of a metric."""
     telemetry.logger.info(
         "turn answered",
         extra={

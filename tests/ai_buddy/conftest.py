@@ -1,4 +1,4 @@
-"""The socket's Lambdas, ready to be spoken to."""
+"""The fixture for tests of the socket's Lambdas."""
 
 import pytest
 

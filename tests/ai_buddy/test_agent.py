@@ -23,7 +23,7 @@ from ai_buddy.model import (
     Speaker,
     TextDelta,
     TokensUsed,
-    ToolBroke,
+    ToolFailed,
     ToolStatus,
     ToolUsed,
     Utterance,
@@ -207,7 +207,7 @@ def test_a_tool_that_breaks_ends_its_answer_alone_and_is_logged_without_words(
     with gemini(model.address) as client:
         talk = Talk(an_agent(client, lambda *_: tools, clock, LIMITS), asha)
         events: list[AnswerEvent] = []
-        with pytest.raises(ToolBroke) as failure:
+        with pytest.raises(ToolFailed) as failure:
             events.extend(talk.begin("show my cart"))
         assert talk.say("hello").text.startswith("Hello!")
 
@@ -362,11 +362,11 @@ def test_the_models_thoughts_come_back_to_it_with_its_calls(
     """Gemini 3 refuses a call that lacks them, and thinks worse where a library makes them up."""
     sent: list[Any] = []
 
-    def note(body: bytes) -> Any:
+    def save(body: bytes) -> Any:
         sent.append(json.loads(body))
         return parse(body)
 
-    monkeypatch.setattr(gemini_api, "parse", note)
+    monkeypatch.setattr(gemini_api, "parse", save)
     shop.sells("Tea")
     talk.say("find tea")
 
@@ -699,11 +699,11 @@ def test_a_long_utterance_is_summed_up_to_its_end(
 ) -> None:
     sent: list[bytes] = []
 
-    def note(body: bytes) -> Any:
+    def save(body: bytes) -> Any:
         sent.append(body)
         return parse(body)
 
-    monkeypatch.setattr(gemini_api, "parse", note)
+    monkeypatch.setattr(gemini_api, "parse", save)
     agent.summarise("", [Utterance(Speaker.USER, "rice, " * 200 + "and tamarind")])
     assert b"and tamarind" in sent[0]
 
@@ -739,11 +739,11 @@ def test_nothing_that_is_said_is_logged_or_traced(
 @pytest.mark.usefixtures("aws")
 def test_the_composition_root_makes_an_agent_and_actions() -> None:
     assert isinstance(wiring.agent(), LangChainAgent)
-    assert isinstance(wiring.actions(), ConfirmedActions)
-    model = wiring._model_of_now()
+    assert isinstance(wiring.executor(), ConfirmedActions)
+    model = wiring._current_model()
     assert (model.model, model.thinking_level) == ("gemini-3.5-flash", "low")
     assert model.max_output_tokens == 8_192
-    for made in (wiring.agent, wiring.actions, wiring._model):
+    for made in (wiring.agent, wiring.executor, wiring._model):
         made.cache_clear()
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ai_buddy.agent.policies import Policies
 from ai_buddy.agent.sanitise import CLOSE, OPEN, fenced, unfenced
 from ai_buddy.agent.tool import Outcome, Shown
-from ai_buddy.model import Proposal, Proposed, ShownOrder, ShownProducts, Speaker, Utterance
+from ai_buddy.model import DisplayedOrder, DisplayedProducts, Proposal, Proposed, Speaker, Utterance
 from ai_buddy.tools.results import memory_tool
 from conftest import FrozenClock
 from product.model import Product
@@ -125,7 +125,7 @@ def test_a_list_is_short_numbered_and_shown(shop: AssistedShop, asha: Visitor) -
 
     assert [one["number"] for one in outcome.told["products"]] == list(range(1, 9))
     [shown] = outcome.shown
-    assert isinstance(shown, ShownProducts)
+    assert isinstance(shown, DisplayedProducts)
     told_ids = [one["id"] for one in outcome.told["products"]]
     assert [view["id"] for view in shown.products] == told_ids
     assert outcome.ids == set(told_ids)
@@ -411,7 +411,7 @@ def test_the_newest_order_is_meant_when_none_is_named(shop: AssistedShop, asha: 
     assert outcome.told["order"]["id"] == newest.id
     assert outcome.told["order"]["payment"] == "COMPLETED"
     [shown] = outcome.shown
-    assert isinstance(shown, ShownOrder)
+    assert isinstance(shown, DisplayedOrder)
     assert shown.order["totalPrice"] == {"amount": 563.95, "currency": "INR"}
 
 
@@ -694,7 +694,7 @@ def test_what_was_shown_last_is_remembered(shop: AssistedShop, asha: Visitor) ->
 
 def _views(outcome: Outcome) -> tuple[Any, ...]:
     [shown] = outcome.shown
-    assert isinstance(shown, ShownProducts)
+    assert isinstance(shown, DisplayedProducts)
     return shown.products
 
 

@@ -1,4 +1,4 @@
-"""The worker's Lambda: its time, and the numbers it leaves behind."""
+"""The worker's Lambda: its time limit, its metrics and its log."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from ai_buddy import wiring, worker
 from ai_buddy.model import TextDelta, TokensUsed
-from ai_buddy.realtime.gateways import payload
+from ai_buddy.realtime.gateways import to_payload
 from ai_buddy.sockets import take_message
 from supermarket import telemetry
 from support.sockets import ScriptedAgent, Sockets
@@ -25,11 +25,11 @@ class FakeContext:
 def run(
     sockets: Sockets, monkeypatch: pytest.MonkeyPatch, agent: ScriptedAgent, **time: Any
 ) -> None:
-    monkeypatch.setattr(wiring, "answering", lambda: sockets.answering(agent))
-    worker.run_turn(json.loads(payload(sockets.workers.tasks[-1])), FakeContext(**time))
+    monkeypatch.setattr(wiring, "turn_worker", lambda: sockets.turn_worker(agent))
+    worker.run_turn(json.loads(to_payload(sockets.workers.tasks[-1])), FakeContext(**time))
 
 
-def test_a_turn_leaves_numbers_and_neither_words_nor_names(
+def test_a_turn_leaves_figures_and_neither_text_nor_names(
     sockets: Sockets, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = sockets.connect()
@@ -54,9 +54,9 @@ def test_a_turn_is_logged_under_the_request_that_began_it(
     client = sockets.connect()
     client.send(take_message, text="Hello")
     telemetry.begin("the-frame")
-    task = payload(sockets.workers.tasks[-1])
+    task = to_payload(sockets.workers.tasks[-1])
     telemetry.begin("something else")
-    monkeypatch.setattr(wiring, "answering", lambda: sockets.answering(ScriptedAgent()))
+    monkeypatch.setattr(wiring, "turn_worker", lambda: sockets.turn_worker(ScriptedAgent()))
 
     worker.run_turn(json.loads(task), FakeContext())
 

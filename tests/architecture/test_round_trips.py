@@ -69,14 +69,14 @@ class Ledger:
         counted: Counter[str] = Counter()
         events = database().client.meta.events
 
-        def note(model: Any, **_: Any) -> None:
+        def save(model: Any, **_: Any) -> None:
             counted[model.name] += 1
 
-        events.register("before-call.dynamodb", note)
+        events.register("before-call.dynamodb", save)
         try:
             yield
         finally:
-            events.unregister("before-call.dynamodb", note)
+            events.unregister("before-call.dynamodb", save)
         self.calls[endpoint.routes[0]] = counted
 
     def call(self, endpoint: Endpoint, caller: Caller | None = None, **options: Any) -> Reply:

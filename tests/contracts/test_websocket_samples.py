@@ -42,6 +42,6 @@ def test_a_sample_is_answered(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     answer = getattr(import_module(module), name)(event, None)
 
     assert answer == {"statusCode": EXPECTED[path.stem]}
-    told = sockets.lines.sent[event["requestContext"]["connectionId"]]
+    told = sockets.sender.sent[event["requestContext"]["connectionId"]]
     is_frame = event["requestContext"]["eventType"] == "MESSAGE"
     assert [frame["code"] for frame in told] == (["SIGNED_OUT"] if is_frame else [])

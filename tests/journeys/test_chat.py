@@ -16,7 +16,8 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from ai_buddy.model import RESERVED_TOKENS, TurnState
+from ai_buddy.conversations.model import RESERVED_TOKENS
+from ai_buddy.model import TurnState
 from supermarket.clock import iso, new_id, utc_now
 from support.chat import Chat, chatting
 from support.deployed import aws, function, rows, rows_of, table
@@ -623,9 +624,9 @@ def test_what_an_unfinished_answer_had_reserved_comes_back_with_the_conversation
     chat.say("hello")
     used = tokens_of(endpoints, customer)
     *_, turn = rows_of(endpoints, "conversation", f"{customer.id}#{chat.conversation}")
-    unfinished = {**turn, "state": {"S": TurnState.RUNNING}}  # its worker died over it
+    turn["turn"]["M"]["state"] = {"S": TurnState.RUNNING}  # as if its worker had died
     name = table(endpoints, "conversation")
-    aws(endpoints, "dynamodb").put_item(TableName=name, Item=unfinished)
+    aws(endpoints, "dynamodb").put_item(TableName=name, Item=turn)
 
     assert customer.delete(f"/api/ai/conversations/{chat.conversation}").status_code == 200
 

@@ -17,10 +17,10 @@ from ai_buddy.agent.prompt import Prompt
 from ai_buddy.agent.tool import MakeTools
 from ai_buddy.model import (
     AnswerEvent,
+    DisplayedOrder,
+    DisplayedProducts,
     Proposed,
     Question,
-    ShownOrder,
-    ShownProducts,
     Speaker,
     TextDelta,
     ToolStatus,
@@ -122,12 +122,12 @@ class Answer:
 
     @property
     def products(self) -> tuple[Any, ...]:
-        shown = [event for event in self.events if isinstance(event, ShownProducts)]
+        shown = [event for event in self.events if isinstance(event, DisplayedProducts)]
         return shown[-1].products if shown else ()
 
     @property
     def order(self) -> Any:
-        shown = [event for event in self.events if isinstance(event, ShownOrder)]
+        shown = [event for event in self.events if isinstance(event, DisplayedOrder)]
         return shown[-1].order if shown else None
 
     @property

@@ -1,11 +1,9 @@
-"""Sockets without a network: events as API Gateway sends them, lines that remember, an agent that
-says what it was given.
-"""
+"""Sockets without a network: API Gateway's events, recorded frames, and a scripted agent."""
 
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Event
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 
 from ai_buddy import wiring
 from ai_buddy.conversations.repository import DynamoConversations
-from ai_buddy.conversations.turns import Answering, Pace
+from ai_buddy.conversations.turn_worker import Intervals, TurnWorker
 from ai_buddy.model import (
     AnswerEvent,
     Proposal,
@@ -25,7 +23,7 @@ from ai_buddy.model import (
     TokensUsed,
     Utterance,
 )
-from ai_buddy.realtime.connections import LineGone
+from ai_buddy.realtime.ports import ConnectionGone
 from ai_buddy.realtime.repository import DynamoConnections
 from ai_buddy.sockets import connect_socket
 from supermarket.caller import Caller
@@ -37,29 +35,31 @@ from support.api import a_caller, bearer
 type Frame = dict[str, Any]
 type Step = AnswerEvent | Exception | float | Callable[[], object]
 
-HURRIED = Pace(frame=0.01, note=0.03, patience=2.0)
+FAST = Intervals(frame=0.01, save=0.03, silence=2.0)
 
 
-class FakeLines:
-    """`Lines` that keep what was sent; the `dead` are gone, the `slow` get nothing now."""
+class FakeSender:
+    """A `ConnectionSender` that records frames; `gone` connections are closed, and frames to
+    `throttled` ones do not arrive.
+    """
 
     def __init__(self) -> None:
         self.sent: defaultdict[str, list[Frame]] = defaultdict(list)
         self.closed: list[str] = []
-        self.dead: set[str] = set()
-        self.slow: set[str] = set()
-        self.largest = 0  # frame so far, in bytes
+        self.gone: set[str] = set()
+        self.throttled: set[str] = set()
+        self.largest = 0  # bytes of the largest frame
 
     def send(self, connection_id: str, frame: str) -> bool:
-        if connection_id in self.dead:
-            raise LineGone(connection_id)
-        if connection_id in self.slow:
+        if connection_id in self.gone:
+            raise ConnectionGone(connection_id)
+        if connection_id in self.throttled:
             return False
         self.largest = max(self.largest, len(frame.encode()))
         self.sent[connection_id].append(json.loads(frame))
         return True
 
-    def hang_up(self, connection_id: str) -> None:
+    def close(self, connection_id: str) -> None:
         self.closed.append(connection_id)
 
     def types(self, connection_id: str) -> list[str]:
@@ -69,12 +69,12 @@ class FakeLines:
         return self.sent[connection_id][-1]
 
     def text(self, connection_id: str) -> str:
-        """What a client has that appends each token to what it has."""
+        """Return the text of all `token` frames together, as a client builds it."""
         return "".join(f["text"] for f in self.sent[connection_id] if f["type"] == "token")
 
 
 class FakeWorkers:
-    """`Workers` that keep their tasks; `broken` ones cannot be had."""
+    """`Workers` that record their tasks; with `broken`, none can be started."""
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []
@@ -82,18 +82,18 @@ class FakeWorkers:
 
     def start(self, task: Task) -> None:
         if self.broken:
-            raise RuntimeError("no worker can be had")
+            raise RuntimeError("no worker can be started")
         self.tasks.append(task)
 
 
 class ScriptedAgent:
-    """`Agent` that goes through its steps: events, errors, seconds to wait, functions to call."""
+    """An `Agent` that goes through its steps: events, errors, seconds to wait, callables."""
 
     def __init__(self, *steps: Step) -> None:
         self.steps = steps or (TextDelta("All right."),)
         self.questions: list[Question] = []
-        self.summed_up: list[tuple[str, list[Utterance]]] = []
-        self.left = Event()  # nobody listens any more
+        self.summarised: list[tuple[str, list[Utterance]]] = []
+        self.closed = Event()  # set when an answer ends or its iterator is closed
 
     def answer(self, question: Question) -> Iterator[AnswerEvent]:
         self.questions.append(question)
@@ -108,15 +108,15 @@ class ScriptedAgent:
                 else:
                     yield step
         finally:
-            self.left.set()
+            self.closed.set()
 
     def summarise(self, summary: str, older: Sequence[Utterance]) -> Summary:
-        self.summed_up.append((summary, list(older)))
-        return Summary(f"{len(older)} things were said", TokensUsed(30, 4))
+        self.summarised.append((summary, list(older)))
+        return Summary(f"a summary of {len(older)} utterances", TokensUsed(30, 4))
 
 
-class FakeActions:
-    """`Actions` that note what was executed, or raise."""
+class FakeExecutor:
+    """A `ProposalExecutor` that records what it executed, or raises `refusal`."""
 
     def __init__(self) -> None:
         self.executed: list[tuple[str, str]] = []
@@ -130,55 +130,56 @@ class FakeActions:
 
 
 class Sockets:
-    """The socket's Lambdas over moto, with fakes at both far ends."""
+    """The socket's Lambdas on moto, with a fake sender, fake workers and a fake executor."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.lines, self.workers, self.actions = FakeLines(), FakeWorkers(), FakeActions()
-        wiring.connection_registry.cache_clear()
+        self.sender, self.workers, self.executor = FakeSender(), FakeWorkers(), FakeExecutor()
         wiring.connections.cache_clear()
         wiring.conversations.cache_clear()
         wiring._usage.cache_clear()
-        patch.setattr(wiring, "lines", lambda: self.lines)
+        patch.setattr(wiring, "sender", lambda: self.sender)
         patch.setattr("ai_buddy.realtime.gateways.LambdaWorkers", lambda *_: self.workers)
-        patch.setattr(wiring, "actions", lambda: self.actions, raising=False)
+        patch.setattr(wiring, "executor", lambda: self.executor)
 
-    def stop_the_clock_of_limits(self, patch: pytest.MonkeyPatch) -> None:
-        """No minute ends while a test counts."""
+    def freeze_minute(self, patch: pytest.MonkeyPatch) -> None:
+        """Keep all frames of a test in one minute."""
         now = utc_now()
         patch.setattr(wiring._usage(), "_clock", lambda: now)
 
     def connect(self, caller: Caller | None = None) -> "Client":
-        """A connection that is open."""
+        """Open a connection."""
         client = Client(self, new_id(), caller or a_caller())
         answer = connect_socket(handshake(client.id, headers=bearer(client.caller)), None)
         assert answer["statusCode"] == 200
         return client
 
-    def work(self, agent: ScriptedAgent, *, seconds: float = 5, pace: Pace = HURRIED) -> None:
-        """Answer all that waits."""
+    def run_workers(
+        self, agent: ScriptedAgent, *, seconds: float = 5, intervals: Intervals = FAST
+    ) -> None:
+        """Answer all turns that wait."""
         while self.workers.tasks:
-            self.answering(agent, pace).answer(self.workers.tasks.pop(0), seconds)
+            self.turn_worker(agent, intervals).answer(self.workers.tasks.pop(0), seconds)
 
-    def switchboard_lines(self, user_id: str) -> list[str]:
-        """The connections that are kept as open."""
-        return [line.connection_id for line in DynamoConnections(utc_now).of_user(user_id)]
+    def open_connections(self, user_id: str) -> list[str]:
+        """Return the ids of the connections that are stored as open."""
+        return [each.connection_id for each in DynamoConnections(utc_now).list_open(user_id)]
 
-    def answering(self, agent: ScriptedAgent, pace: Pace = HURRIED) -> Answering:
-        return Answering(
+    def turn_worker(self, agent: ScriptedAgent, intervals: Intervals = FAST) -> TurnWorker:
+        return TurnWorker(
             agent=agent,
-            memory=DynamoConversations(utc_now),
-            listeners=DynamoConnections(utc_now),
-            lines=self.lines,
-            spending=wiring._usage(),
+            conversations=DynamoConversations(utc_now),
+            subscriptions=DynamoConnections(utc_now),
+            sender=self.sender,
+            usage=wiring._usage(),
             sessions=sessions(),
             clock=utc_now,
-            ticks=time.monotonic,
-            pace=pace,
+            monotonic=time.monotonic,
+            intervals=intervals,
         )
 
 
 class Client:
-    """One end of a connection."""
+    """The client of a connection."""
 
     def __init__(self, sockets: Sockets, connection_id: str, caller: Caller) -> None:
         self._sockets = sockets
@@ -186,7 +187,7 @@ class Client:
         self.caller = caller
 
     def send(self, action: SocketAction, **frame: Any) -> list[Frame]:
-        """Send a frame; what comes back at once."""
+        """Send a frame and return the frames that come back at once."""
         return self.send_raw(action, json.dumps({"action": action.action, **frame}))
 
     def send_raw(self, action: SocketAction, body: str) -> list[Frame]:
@@ -196,16 +197,16 @@ class Client:
 
     @property
     def frames(self) -> list[Frame]:
-        return self._sockets.lines.sent[self.id]
+        return self._sockets.sender.sent[self.id]
 
 
 def another_session_of(caller: Caller) -> Caller:
-    """The same person, signed in on another device."""
+    """Return the same person, signed in on another device."""
     return replace(caller, session_id=new_id())
 
 
 def sign_out(caller: Caller) -> None:
-    """End the caller's session, elsewhere."""
+    """End the caller's session."""
     sessions().end(caller.session_id, caller.user_id)
 
 
@@ -223,10 +224,6 @@ def handshake(
 
 def event(connection_id: str, body: str = "", kind: str = "MESSAGE") -> Frame:
     return {"requestContext": _context(connection_id, kind), "body": body}
-
-
-def texts(frames: Iterable[Frame]) -> list[str]:
-    return [frame["text"] for frame in frames]
 
 
 def _context(connection_id: str, kind: str) -> Frame:

@@ -56,7 +56,7 @@ from ai_buddy.model import (
     Summary,
     TextDelta,
     TokensUsed,
-    ToolBroke,
+    ToolFailed,
     ToolStatus,
     ToolUsed,
     Utterance,
@@ -258,7 +258,7 @@ class _ToolReports(AgentMiddleware[Any, Any]):
         with self._one_by_one:
             try:
                 result = self._run(name, request, handler)
-            except ToolBroke:
+            except ToolFailed:
                 tell(ToolUsed(name, ToolStatus.FAILED))
                 raise
             outcome = getattr(result, "artifact", None)
@@ -278,7 +278,7 @@ class _ToolReports(AgentMiddleware[Any, Any]):
             # no traceback: its last line may hold what the person asked for
             fault = type(broken).__name__
             telemetry.logger.error("tool failed", extra={"tool": name, "fault": fault})
-            raise ToolBroke(TOOL_BROKE) from None
+            raise ToolFailed(TOOL_BROKE) from None
 
 
 class _Speech:

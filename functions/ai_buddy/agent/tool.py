@@ -9,13 +9,13 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict
 
 from ai_buddy.agent.sanitise import fenced
-from ai_buddy.model import Proposed, ShownOrder, ShownProducts, Utterance, View
+from ai_buddy.model import DisplayedOrder, DisplayedProducts, Proposed, Utterance, View
 from supermarket.caller import Caller
 from supermarket.errors import DomainError
 
 SHOWN_BEFORE = "shown_before"
 
-type Display = ShownProducts | ShownOrder | Proposed
+type Display = DisplayedProducts | DisplayedOrder | Proposed
 
 
 class Arguments(BaseModel):

@@ -1,21 +1,22 @@
-"""Conversations: begin a turn, stop it, look back, decide what was proposed, delete all of it."""
+"""What people do with their conversations: ask, stop, read the history, decide and delete."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Protocol
+from dataclasses import replace
 
-from ai_buddy.model import (
+from ai_buddy.conversations.model import (
     RESERVED_TOKENS,
-    TIME_TO_REPEAT,
-    Actions,
-    Answered,
+    AlreadySent,
     Conversation,
+    StartedTurn,
+    TurnPage,
+    UnknownConversation,
+    UnknownMessage,
+)
+from ai_buddy.conversations.ports import Conversations, ProposalExecutor, Usage, Workers
+from ai_buddy.model import (
     ConversationKey,
-    ConversationUnknown,
-    Decided,
-    MessageUnknown,
-    OpenProposal,
+    Decision,
+    PendingProposal,
+    Proposal,
     Task,
     Turn,
     TurnKey,
@@ -23,110 +24,17 @@ from ai_buddy.model import (
 )
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId
-from supermarket.errors import Conflict, DomainError, TooMany, Unavailable
+from supermarket.errors import DomainError, Unavailable
+from supermarket.retry import retry_on_conflict
 
-NOTHING_TO_DECIDE = "There is nothing to decide in this message"
+NO_CONVERSATION = "Conversation not found"
+NO_PROPOSAL = "This message has no proposal to confirm or decline"
 DECLINED = "All right, I have left everything as it is."
 PAGE = 20
 
 
-class TooManyMessages(TooMany):
-    """More messages a minute than a person may send."""
-
-    code = "TOO_MANY_MESSAGES"
-
-
-class TooManyTokens(TooMany):
-    """More of the model's words a day than a person may use."""
-
-    code = "TOO_MANY_TOKENS"
-
-
-class AlreadySent(Conflict):
-    """The client's message began a turn before."""
-
-    code = "ALREADY_SENT"
-
-
-@dataclass(frozen=True)
-class TurnPage:
-    """Turns, the newest first, and where older ones go on."""
-
-    turns: Sequence[Turn]
-    older_than: str | None
-
-
-class Conversations(Protocol):
-    """Where conversations are kept; each is forgotten some time after it was last used."""
-
-    def begin(self, turn: Turn, *, new: bool) -> None:
-        """Keep a turn that waits for its answer and hold the conversation for it, or nothing.
-
-        TurnRunning, ConversationUnknown; AlreadySent when its client message was kept before.
-        """
-
-    def sent(self, user_id: str, client_message_id: str) -> TurnKey | None:
-        """The turn that a client's message began."""
-
-    def latest(self, user_id: str) -> ConversationKey | None:
-        """The conversation that this person last said something in."""
-
-    def find(self, key: ConversationKey) -> Conversation | None:
-        """What is known besides the turns."""
-
-    def turn(self, key: TurnKey) -> Turn | None:
-        """One turn."""
-
-    def page(self, key: ConversationKey, limit: int, older_than: str | None = None) -> TurnPage:
-        """Turns, the newest first."""
-
-    def ask_to_stop(self, key: ConversationKey) -> bool:
-        """Let the worker know; whether the conversation waits for an answer at all."""
-
-    def finish(self, turn: Turn) -> bool:
-        """Keep how the turn ended and let go of the conversation; whether it was still running."""
-
-    def decide(self, key: TurnKey, answered: Answered, now: datetime) -> bool:
-        """Take note of a decision, once; for a while once more, if it came to nothing."""
-
-    def settle(self, decided: TurnKey, outcome: Turn) -> bool:
-        """Keep the turn that tells what came of it; False when there is one already, or the
-        conversation is gone.
-        """
-
-    def delete(self, key: ConversationKey) -> Sequence[Turn] | None:
-        """Remove all of it. The turns that this has ended; None when there was nothing."""
-
-
-class Usage(Protocol):
-    """Counts what each person uses, by the minute and by the day."""
-
-    def count_message(self, user_id: str) -> None:
-        """One more, with tokens reserved for its answer; TooManyMessages or TooManyTokens when the
-        person has had enough for now.
-        """
-
-    def spend_tokens(self, user_id: str, day: datetime, tokens: int) -> None:
-        """Add to what a person used on that day; less than nothing gives some of it back."""
-
-
-class Workers(Protocol):
-    """Who does what takes longer than a request."""
-
-    def start(self, task: Task) -> None:
-        """Begin soon, and return at once."""
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A turn that was begun; again when the same message had come before."""
-
-    turn: Turn
-    again: bool = False
-
-
 class ConversationService:
-    """What people do with their conversations."""
+    """The use cases of conversations."""
 
     def __init__(
         self,
@@ -148,169 +56,173 @@ class ConversationService:
         text: str,
         conversation_id: str | None = None,
         client_message_id: str | None = None,
-    ) -> Begun:
-        """A turn for what was said; `hand_over` gets it its answer."""
-        if before := self._sent_before(caller, client_message_id):
-            return before
-        self._give_up_what_nobody_answers(caller, conversation_id)
+    ) -> StartedTurn:
+        """Begin a turn for a message; `hand_over` starts the worker that answers it.
+
+        Raises TurnRunning, UnknownConversation, TooManyMessages and TooManyTokens.
+        """
+        if repeated := self._find_sent(caller, client_message_id):
+            return repeated
+        self._fail_abandoned_turn(caller, conversation_id)
         self._usage.count_message(caller.user_id)
-        conversation = ConversationKey(caller.user_id, conversation_id or self._new_id())
-        turn = Turn(
-            self._new_turn(conversation), self._clock(), text, client_message_id=client_message_id
-        )
+        key = self._new_turn_key(ConversationKey(caller.user_id, conversation_id or self._new_id()))
+        turn = Turn(key, self._clock(), text, client_message_id=client_message_id)
         try:
             self._conversations.begin(turn, new=conversation_id is None)
         except DomainError as refusal:
-            self._give_back(turn)
+            self._return_reserved_tokens(turn)
             if isinstance(refusal, AlreadySent) and (
-                before := self._sent_before(caller, client_message_id)
+                repeated := self._find_sent(caller, client_message_id)
             ):
-                return before
+                return repeated
             raise
-        return Begun(turn)
+        return StartedTurn(turn)
 
     def hand_over(self, turn: Turn, caller: Caller) -> None:
-        """Let a worker answer; the conversation is free again when none can be had."""
+        """Start a worker for a turn; the turn fails when none can be started."""
         try:
             self._workers.start(Task(turn.key, caller))
         except Exception:
-            self._give_up(turn)
+            self._fail(turn)
             raise
 
     def stop(self, caller: Caller, conversation_id: str | None) -> None:
-        """End the running turn, without an id of the latest conversation; what was said stays."""
-        key = self._named_or_latest(caller, conversation_id)
-        if key is None or not self._conversations.ask_to_stop(key):
-            raise MessageUnknown("Nothing is being said that could be stopped")
+        """Stop the running answer of a conversation, by default the latest one.
 
-    def look_back(
+        Raises UnknownMessage when no answer is running.
+        """
+        key = self._key_or_latest(caller, conversation_id)
+        if key is None or not self._conversations.request_stop(key):
+            raise UnknownMessage("There is no running answer to stop")
+
+    def history(
         self, caller: Caller, conversation_id: str | None, older_than: str | None = None
     ) -> tuple[ConversationKey | None, TurnPage]:
-        """A page of a conversation, without an id of the latest one; none when there is none."""
-        key = self._named_or_latest(caller, conversation_id)
+        """Return a page of a conversation, by default the latest one, and its key; the key is None
+        when there is no conversation yet.
+        """
+        key = self._key_or_latest(caller, conversation_id)
         if key is None:
             return None, TurnPage((), None)
         found = self._conversations.find(key)
         if found is None:
-            raise ConversationUnknown("There is no such conversation")
-        page = self._conversations.page(key, PAGE, older_than)
-        return key, replace(page, turns=[self._as_it_stands(turn, found) for turn in page.turns])
+            raise UnknownConversation(NO_CONVERSATION)
+        page = self._conversations.list_turns(key, PAGE, older_than)
+        return key, replace(page, turns=[self._with_draft(turn, found) for turn in page.turns])
 
-    def by_now(self, turn: Turn) -> Turn:
-        """The turn as it stands, which was running a moment ago."""
-        # in this order: a worker ends its turn first, and then lets go of the conversation
+    def current_state(self, turn: Turn) -> Turn:
+        """Read again a turn that was running; it counts as failed when it was deleted."""
+        # in this order: a worker ends its turn first and releases the conversation then
         conversation = self._conversations.find(turn.key.conversation)
-        current = self._conversations.turn(turn.key)
+        current = self._conversations.find_turn(turn.key)
         if conversation is None or current is None:
             return replace(turn, state=TurnState.FAILED)
-        return self._as_it_stands(current, conversation)
+        return self._with_draft(current, conversation)
 
     def delete(self, caller: Caller, conversation_id: str) -> None:
-        """Remove a conversation and all that was said in it."""
+        """Delete a conversation with all its turns."""
         ended = self._conversations.delete(ConversationKey(caller.user_id, conversation_id))
         if ended is None:
-            raise ConversationUnknown("There is no such conversation")
+            raise UnknownConversation(NO_CONVERSATION)
         for turn in ended:
-            self._give_back(turn)
+            self._return_reserved_tokens(turn)
 
-    def decide(self, caller: Caller, message_id: str, accept: bool, actions: Actions) -> Turn:
-        """Do what was proposed, or leave it; the turn that tells so.
+    def decide(
+        self, caller: Caller, message_id: str, accept: bool, executor: ProposalExecutor
+    ) -> Turn:
+        """Execute a proposal or decline it; returns the turn with the result.
 
-        Whoever asks again is told the same. An acceptance whose execution was cut short is
-        executed again, under the same key.
+        The same decision gets the same result again. An acceptance whose execution was interrupted
+        is executed again under the same key. Raises UnknownMessage and AlreadyDecided.
         """
         key = TurnKey.of(caller.user_id, message_id)
-        answered = Answered.ACCEPTED if accept else Answered.DECLINED
+        decision = Decision.ACCEPTED if accept else Decision.DECLINED
+        decided = retry_on_conflict(lambda: self._record(key, decision))
+        if decided.outcome_id:
+            return self._outcome(key, decided.outcome_id)
+        text = self._execute(caller, key, decided.proposal, executor) if accept else DECLINED
+        return self._save_outcome(key, decided, text)
+
+    def _record(self, key: TurnKey, decision: Decision) -> PendingProposal:
         found = self._proposal(key)
-        if found.outcome_id and found.answered is answered:
-            return self._outcome(key, found.outcome_id)
-        if not self._conversations.decide(key, answered, self._clock()):
-            raise Decided(self._why_not(self._proposal(key)))
-        said = self._carry_out(caller, key, found, actions) if accept else DECLINED
-        return self._settle(key, said)
+        if found.outcome_id and found.decision is decision:
+            return found
+        decided = found.decide(decision, self._clock())
+        self._conversations.save_decision(key, found, decided)
+        return decided
 
-    def _give_up_what_nobody_answers(self, caller: Caller, conversation_id: str | None) -> None:
-        """The turn before, whose worker died or never came: a new one takes its place."""
-        key = ConversationKey(caller.user_id, conversation_id or "")
-        found = self._conversations.find(key) if conversation_id else None
-        if found and found.running and not found.waits_for(found.running, self._clock()):
-            turn = self._conversations.turn(TurnKey(key, found.running))
-            if turn:
-                self._give_up(replace(turn, answer=found.draft))
+    def _proposal(self, key: TurnKey) -> PendingProposal:
+        turn = self._conversations.find_turn(key)
+        if turn is None or turn.proposal is None:
+            raise UnknownMessage(NO_PROPOSAL)
+        return turn.proposal
 
-    def _give_up(self, turn: Turn) -> None:
-        """Whoever ends a turn settles what was reserved for it, and nobody else."""
-        if self._conversations.finish(replace(turn, state=TurnState.FAILED)):
-            self._give_back(turn)
-
-    def _give_back(self, turn: Turn) -> None:
-        """What was reserved for an answer that will never be."""
-        user_id = turn.key.conversation.user_id
-        self._usage.spend_tokens(user_id, turn.asked_at, -RESERVED_TOKENS)
-
-    def _carry_out(
-        self, caller: Caller, key: TurnKey, found: OpenProposal, actions: Actions
+    def _execute(
+        self, caller: Caller, key: TurnKey, proposal: Proposal, executor: ProposalExecutor
     ) -> str:
         try:
-            return actions.execute(caller, found.proposal, key.id)
-        except Unavailable:  # it may have happened or not: the same is tried again, if at all
+            return executor.execute(caller, proposal, key.id)
+        except Unavailable:  # it may have happened or not: the decision can be repeated
             raise
         except DomainError as refusal:
             return refusal.message
 
-    def _settle(self, key: TurnKey, said: str) -> Turn:
+    def _save_outcome(self, key: TurnKey, decided: PendingProposal, text: str) -> Turn:
         outcome = Turn(
-            self._new_turn(key.conversation), self._clock(), state=TurnState.DONE, answer=said
+            self._new_turn_key(key.conversation), self._clock(), state=TurnState.DONE, answer=text
         )
-        if self._conversations.settle(key, outcome):
+        if self._conversations.save_outcome(key, decided, outcome):
             return outcome
-        turn = self._conversations.turn(key)
-        told = turn and turn.confirm and turn.confirm.outcome_id
-        # without any, the conversation was deleted meanwhile: it is told, and kept nowhere
-        return self._outcome(key, told) if told else outcome
+        turn = self._conversations.find_turn(key)
+        saved = turn and turn.proposal and turn.proposal.outcome_id
+        # without one the conversation was deleted meanwhile: the result is sent and not stored
+        return self._outcome(key, saved) if saved else outcome
 
     def _outcome(self, key: TurnKey, outcome_id: str) -> Turn:
-        outcome = self._conversations.turn(TurnKey(key.conversation, outcome_id))
+        outcome = self._conversations.find_turn(TurnKey(key.conversation, outcome_id))
         if outcome is None:
-            raise MessageUnknown(NOTHING_TO_DECIDE)
+            raise UnknownMessage(NO_PROPOSAL)
         return outcome
 
-    def _proposal(self, key: TurnKey) -> OpenProposal:
-        turn = self._conversations.turn(key)
-        if turn is None or turn.confirm is None:
-            raise MessageUnknown(NOTHING_TO_DECIDE)
-        return turn.confirm
+    def _fail_abandoned_turn(self, caller: Caller, conversation_id: str | None) -> None:
+        """End the running turn if its worker died or never started: the new turn replaces it."""
+        if conversation_id is None:
+            return
+        key = ConversationKey(caller.user_id, conversation_id)
+        found = self._conversations.find(key)
+        if found and found.running and not found.is_waiting_for(found.running, self._clock()):
+            turn = self._conversations.find_turn(TurnKey(key, found.running))
+            if turn:
+                self._fail(replace(turn, answer=found.draft))
 
-    def _why_not(self, found: OpenProposal) -> str:
-        if found.answered is None:
-            return "This offer has run out. Ask again if you still want it."
-        if found.outcome_id is None and found.answered is Answered.ACCEPTED:
-            if self._clock() >= found.expires_at + TIME_TO_REPEAT:
-                return "This was cut short. Have a look at what came of it before you ask again."
-            return "This is being carried out"
-        return f"You {found.answered} this already"
+    def _fail(self, turn: Turn) -> None:
+        # only who ends a turn returns its reserved tokens
+        if self._conversations.finish(replace(turn, state=TurnState.FAILED)):
+            self._return_reserved_tokens(turn)
 
-    def _sent_before(self, caller: Caller, client_message_id: str | None) -> Begun | None:
+    def _return_reserved_tokens(self, turn: Turn) -> None:
+        user_id = turn.key.conversation.user_id
+        self._usage.spend_tokens(user_id, turn.created_at, -RESERVED_TOKENS)
+
+    def _find_sent(self, caller: Caller, client_message_id: str | None) -> StartedTurn | None:
         if client_message_id is None:
             return None
-        key = self._conversations.sent(caller.user_id, client_message_id)
-        turn = self._conversations.turn(key) if key else None
-        return Begun(turn, again=True) if turn else None
+        key = self._conversations.find_sent(caller.user_id, client_message_id)
+        turn = self._conversations.find_turn(key) if key else None
+        return StartedTurn(turn, is_repeated=True) if turn else None
 
-    def _as_it_stands(self, turn: Turn, conversation: Conversation) -> Turn:
-        """A running turn with its answer so far; one that nobody works on any more has failed."""
+    def _with_draft(self, turn: Turn, conversation: Conversation) -> Turn:
+        """A running turn gets its answer so far; without a living worker it has failed."""
         if turn.state is not TurnState.RUNNING:
             return turn
-        if conversation.waits_for(turn.id, self._clock()):
+        if conversation.is_waiting_for(turn.id, self._clock()):
             return replace(turn, answer=conversation.draft)
         return replace(turn, state=TurnState.FAILED)
 
-    def _named_or_latest(
-        self, caller: Caller, conversation_id: str | None
-    ) -> ConversationKey | None:
+    def _key_or_latest(self, caller: Caller, conversation_id: str | None) -> ConversationKey | None:
         if conversation_id:
             return ConversationKey(caller.user_id, conversation_id)
-        return self._conversations.latest(caller.user_id)
+        return self._conversations.find_latest(caller.user_id)
 
-    def _new_turn(self, conversation: ConversationKey) -> TurnKey:
+    def _new_turn_key(self, conversation: ConversationKey) -> TurnKey:
         return TurnKey(conversation, f"{conversation.id}-{self._new_id()}")

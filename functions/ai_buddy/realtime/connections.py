@@ -1,12 +1,17 @@
-"""Who is on the line: tickets, open connections, and what a flood of frames leads to."""
+"""Opens and closes connections, issues tickets for them, and limits their frames."""
 
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import Protocol
 
-from ai_buddy.model import Listener
+from ai_buddy.model import Subscription
+from ai_buddy.realtime.ports import (
+    ConnectionGone,
+    Connections,
+    ConnectionSender,
+    FrameCounter,
+    Tickets,
+)
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.errors import TooMany, Unauthenticated
@@ -15,218 +20,153 @@ from supermarket.tokens import NOT_SIGNED_IN
 from supermarket.websocket import CloseConnection, Connection, error_frame, to_json
 
 FRAMES_PER_MINUTE = 120
-FRAMES_TOO_MANY = 2 * FRAMES_PER_MINUTE  # whoever goes on regardless is shown the door
+MAX_FRAMES_PER_MINUTE = 2 * FRAMES_PER_MINUTE  # beyond it the connection is closed
 MINUTE = 60
-TOO_MANY = "You have too many connections open, and newer ones than this"
+CONNECTIONS_EXCEEDED = "Too many connections are open, and this is the oldest"
+FRAMES_EXCEEDED = "You send too many frames. Wait a minute and connect again."
 
 
 class SignedOut(CloseConnection):
-    """The session behind the connection is over."""
+    """The session behind the connection has ended."""
 
     code = "SIGNED_OUT"
 
 
 class TooManyFrames(TooMany):
-    """More frames a minute than anybody types."""
+    """The person's limit of frames a minute is reached."""
 
     code = "TOO_MANY_FRAMES"
 
 
 class Flooding(CloseConnection):
-    """Frames kept coming after the refusal."""
+    """Frames kept coming after TooManyFrames."""
 
     code = "FLOODING"
 
 
 class TooManyConnections(TooMany):
-    """More open connections than a person may have: the oldest ends."""
+    """The person's limit of open connections is exceeded: the oldest is closed."""
 
     code = "TOO_MANY_CONNECTIONS"
 
 
-class LineGone(Exception):
-    """Nobody is at the other end any more."""
-
-
-@dataclass(frozen=True)
-class OpenLine:
-    """An open connection of a person."""
-
-    connection_id: str
-    session_id: str
-
-
-class Connections(Protocol):
-    """Where open connections are kept; each is forgotten when API Gateway would end it anyway."""
-
-    def open(self, connection: Connection) -> None:
-        """Keep one more connection of its caller."""
-
-    def find(self, connection_id: str) -> Connection | None:
-        """An open connection."""
-
-    def close(self, connection_id: str, user_id: str) -> None:
-        """Forget one."""
-
-    def of_user(self, user_id: str) -> Sequence[OpenLine]:
-        """Every open connection of a person, the oldest first."""
-
-    def listen(self, connection: Connection, conversation_id: str, heard: Listener) -> None:
-        """From now on the connection shows this conversation."""
-
-    def listeners(self, user_id: str, conversation_id: str) -> Iterable[Listener]:
-        """The connections of a person that show a conversation."""
-
-
-class Tickets(Protocol):
-    """Where tickets are kept, by their hashes, for a minute."""
-
-    def keep(self, fingerprint: str, caller: Caller) -> None:
-        """Good for one connection of `caller`."""
-
-    def redeem(self, fingerprint: str) -> Caller | None:
-        """Whose ticket it was, once."""
-
-
-class Frames(Protocol):
-    """Counts frames."""
-
-    def count_frame(self, user_id: str) -> int:
-        """The how-manieth frame of this person's this minute is."""
-
-
-class Lines(Protocol):
-    """The way to the other end of a connection."""
-
-    def send(self, connection_id: str, frame: str) -> bool:
-        """Push a frame; whether it got through. LineGone when nothing ever will."""
-
-    def hang_up(self, connection_id: str) -> None:
-        """End the connection; one that is over already is no error."""
-
-
 class ConnectionService:
-    """Opens, watches and ends connections; the connection_registry of the socket edge."""
+    """Opens, authorizes and closes connections; the kernel's `ConnectionRegistry`."""
 
     def __init__(
         self,
         connections: Connections,
         tickets: Tickets,
-        frames: Frames,
+        frames: FrameCounter,
         sessions: Sessions,
-        at_most: int,
+        sender: Callable[[], ConnectionSender],
+        max_connections: int,
     ) -> None:
+        """`sender` is called when a frame is sent: most Lambdas that open connections send none."""
         self._connections = connections
         self._tickets = tickets
         self._frames = frames
         self._sessions = sessions
-        self._at_most = at_most
+        self._sender = sender
+        self._max_connections = max_connections
 
     def issue_ticket(self, caller: Caller) -> str:
-        """A ticket for somebody whose browser cannot send the cookie along."""
+        """Return a ticket that opens one connection, for browsers that send no cookie along."""
         ticket = secrets.token_urlsafe(32)
-        self._tickets.keep(_fingerprint(ticket), caller)
+        self._tickets.add(_fingerprint(ticket), caller)
         return ticket
 
-    def holder(self, ticket: str) -> Caller:
-        """Whose ticket it is; it is used up then."""
+    def redeem_ticket(self, ticket: str) -> Caller:
+        """Use up a ticket and return its owner; raises Unauthenticated."""
         caller = self._tickets.redeem(_fingerprint(ticket))
-        if caller is None or not self._is_signed_in(caller):
+        if caller is None or not self._sessions.is_open(caller.session_id, caller.user_id):
             raise Unauthenticated(NOT_SIGNED_IN)
         return caller
 
-    def open(self, connection_id: str, caller: Caller) -> Sequence[str]:
-        """Keep a connection that is about to open; the oldest ones, if they are too many now: one
-        that a network left behind, with nobody at its end, is to keep nobody out.
-        """
-        if self._frames.count_frame(caller.user_id) > FRAMES_TOO_MANY:
-            raise TooManyFrames("You send too much. Wait a minute.", MINUTE)
-        self._connections.open(Connection(connection_id, caller))
-        lines = [line.connection_id for line in self._connections.of_user(caller.user_id)]
-        if connection_id not in lines[-self._at_most :]:  # newer ones came at this very moment
-            self._connections.close(connection_id, caller.user_id)
-            raise TooManyConnections(TOO_MANY, MINUTE)
-        return lines[: -self._at_most]
+    def open(self, connection_id: str, caller: Caller) -> None:
+        """Store a connection that is opening. When there are too many, the oldest are closed: a
+        network may have left them half-open, and they must keep no new one out.
 
-    def forget(self, connection_id: str) -> None:
-        """A connection ended."""
+        Raises TooManyFrames in a flood and TooManyConnections when newer ones opened meanwhile.
+        """
+        if self._frames.count_frame(caller.user_id) > MAX_FRAMES_PER_MINUTE:
+            raise TooManyFrames(FRAMES_EXCEEDED, MINUTE)
+        self._connections.add(Connection(connection_id, caller))
+        found = self._connections.list_open(caller.user_id)
+        oldest_first = [connection.connection_id for connection in found]
+        if connection_id not in oldest_first[-self._max_connections :]:
+            self._connections.remove(connection_id, caller.user_id)
+            raise TooManyConnections(CONNECTIONS_EXCEEDED, MINUTE)
+        self._close_excess(oldest_first[: -self._max_connections])
+
+    def remove(self, connection_id: str) -> None:
+        """Remove a connection that is closed."""
         if found := self._connections.find(connection_id):
-            self._connections.close(connection_id, found.caller.user_id)
+            self._connections.remove(connection_id, found.caller.user_id)
 
     def authorize(self, connection_id: str) -> Connection:
-        """The connection that a frame came from, if its session is open and there are not too
-        many frames.
+        """Return the connection of a frame.
+
+        Raises SignedOut, TooManyFrames, and Flooding when frames keep coming after that.
         """
         found = self._connections.find(connection_id)
-        if found is None or not self._is_signed_in(found.caller):
+        if found is None or not self._sessions.is_open(
+            found.caller.session_id, found.caller.user_id
+        ):
             raise SignedOut(NOT_SIGNED_IN)
         frames = self._frames.count_frame(found.caller.user_id)
-        if frames > FRAMES_TOO_MANY:
-            raise Flooding("You send too much. Come back in a minute.")
+        if frames > MAX_FRAMES_PER_MINUTE:
+            raise Flooding(FRAMES_EXCEEDED)
         if frames > FRAMES_PER_MINUTE:
-            raise TooManyFrames(f"At most {FRAMES_PER_MINUTE} frames a minute, please", MINUTE)
+            message = f"At most {FRAMES_PER_MINUTE} frames a minute are allowed"
+            raise TooManyFrames(message, MINUTE)
         return found
 
-    def show(self, connection: Connection, conversation_id: str, heard: Listener) -> None:
-        """Frames of this conversation go to this connection from now on."""
-        self._connections.listen(connection, conversation_id, heard)
-
-    def others(self, connection: Connection, conversation_id: str) -> list[str]:
-        """The person's other connections that show the conversation."""
-        present = self._connections.listeners(connection.caller.user_id, conversation_id)
-        return [each.connection_id for each in present if each.connection_id != connection.id]
-
-    def is_open(self, session_id: str, user_id: str) -> bool:
-        """Whether the session still is."""
-        return self._sessions.is_open(session_id, user_id)
-
-    def _is_signed_in(self, caller: Caller) -> bool:
-        return self.is_open(caller.session_id, caller.user_id)
-
-
-class ConnectionRegistry:
-    """The socket edge's way to the open connections."""
-
-    def __init__(self, service: ConnectionService, connections: Connections, lines: Lines) -> None:
-        self._service = service
-        self._connections = connections
-        self._lines = lines
-
-    def authorize(self, connection_id: str) -> Connection:
-        return self._service.authorize(connection_id)
-
     def send(self, connection_id: str, frame: str) -> None:
+        """Send a frame; a connection that is closed already is removed."""
         try:
-            self._lines.send(connection_id, frame)
-        except LineGone:
-            self._service.forget(connection_id)
+            self._sender().send(connection_id, frame)
+        except ConnectionGone:
+            self.remove(connection_id)
 
     def close(self, connection_id: str) -> None:
-        self._lines.hang_up(connection_id)  # first: a failure is to find it again
-        self._service.forget(connection_id)
+        """Close and remove a connection."""
+        self._sender().close(connection_id)  # first: after a failure it is found again
+        self.remove(connection_id)
 
-    def end_too_many(self, connection_ids: Iterable[str]) -> None:
-        """Close connections that newer ones of their person have left no room for."""
-        farewell = to_json(error_frame(TooManyConnections(TOO_MANY, MINUTE)))
+    def close_signed_out(self, user_id: str) -> int:
+        """Close the person's connections whose session has ended; returns their number."""
+        closed = [
+            connection.connection_id
+            for connection in self._connections.list_open(user_id)
+            if not self._sessions.is_open(connection.session_id, user_id)
+        ]
+        for connection_id in closed:
+            self.send(connection_id, to_json(error_frame(SignedOut(NOT_SIGNED_IN))))
+            self.close(connection_id)
+        return len(closed)
+
+    def subscribe(
+        self, connection: Connection, conversation_id: str, received: Subscription
+    ) -> None:
+        """Send the frames of this conversation to this connection from now on."""
+        self._connections.subscribe(connection, conversation_id, received)
+
+    def list_other_subscribers(self, connection: Connection, conversation_id: str) -> Sequence[str]:
+        """Return the person's other connections that show the conversation."""
+        user_id = connection.caller.user_id
+        found = self._connections.list_subscriptions(user_id, conversation_id)
+        return [each.connection_id for each in found if each.connection_id != connection.id]
+
+    def _close_excess(self, connection_ids: Iterable[str]) -> None:
+        frame = to_json(error_frame(TooManyConnections(CONNECTIONS_EXCEEDED, MINUTE)))
         for connection_id in connection_ids:
             try:
-                self.send(connection_id, farewell)
+                self.send(connection_id, frame)
                 self.close(connection_id)
-            except Exception as failure:  # it is still known, and the next one to open ends it
+            except Exception as failure:  # it is still stored: the next to open closes it
                 reason = type(failure).__name__
-                telemetry.logger.warning("an old line not ended", extra={"reason": reason})
-
-    def end_signed_out(self, user_id: str, farewell: str) -> int:
-        """Close the person's connections whose session is over; how many there were."""
-        ended = [
-            line.connection_id
-            for line in self._connections.of_user(user_id)
-            if not self._service.is_open(line.session_id, user_id)
-        ]
-        for connection_id in ended:
-            self.send(connection_id, farewell)
-            self.close(connection_id)
-        return len(ended)
+                telemetry.logger.warning("old connection not closed", extra={"reason": reason})
 
 
 def _fingerprint(ticket: str) -> str:

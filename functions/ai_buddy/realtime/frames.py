@@ -1,14 +1,14 @@
-"""What goes over the wire to a client: one function per type of frame."""
+"""The frames that clients get: one function per type."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ai_buddy.model import Failure, OpenProposal, ToolUsed, Turn, TurnState
+from ai_buddy.model import Failure, PendingProposal, ToolUsed, Turn, TurnState
 from supermarket.clock import iso
 
 type Frame = dict[str, Any]
 
-UNANSWERED = Failure("INTERNAL", "There is no whole answer to this. Ask again.")
+UNANSWERED = Failure("INTERNAL", "This question was not answered in full. Ask it again.")
 
 
 def started(turn: Turn) -> Frame:
@@ -25,21 +25,21 @@ def tool(turn: Turn, used: ToolUsed) -> Frame:
 
 
 def message(turn: Turn) -> Frame:
-    """The whole answer, and what it shows or asks."""
-    return {**_head("message", turn), "text": turn.answer, **_shown(turn)}
+    """The whole answer with what it displays and proposes."""
+    return {**_head("message", turn), "text": turn.answer, **_displayed(turn)}
 
 
 def done(turn: Turn) -> Frame:
     return {**_head("done", turn), "status": turn.state.value}
 
 
-def failed(turn: Turn, why: Failure) -> Frame:
-    """The answer ends here; the conversation goes on."""
-    return {**_head("error", turn), "code": why.code, "message": why.message}
+def failed(turn: Turn, failure: Failure) -> Frame:
+    """The answer ends here; the connection stays open."""
+    return {**_head("error", turn), "code": failure.code, "message": failure.message}
 
 
 def ended(turn: Turn) -> Iterator[Frame]:
-    """How an answer ended, for whoever did not hear it; nothing while it is being given."""
+    """How a turn ended; nothing while it is running."""
     if turn.state is TurnState.FAILED:
         yield failed(turn, turn.failure or UNANSWERED)
     elif turn.state is not TurnState.RUNNING:
@@ -48,7 +48,7 @@ def ended(turn: Turn) -> Iterator[Frame]:
 
 
 def decided(outcome: Turn, message_id: str, accepted: bool) -> Iterator[Frame]:
-    """What came of a decision on what that message had proposed."""
+    """The result of a decision on the proposal of a message."""
     yield {**message(outcome), "confirms": message_id, "accepted": accepted}
     yield done(outcome)
 
@@ -62,42 +62,42 @@ def history(conversation_id: str | None, turns: Sequence[Turn], next_cursor: str
     return {
         "type": "history",
         "conversationId": conversation_id,
-        "messages": [message for turn in reversed(turns) for message in spoken(turn)],
+        "messages": [message for turn in reversed(turns) for message in messages(turn)],
         "nextCursor": next_cursor,
     }
 
 
-def spoken(turn: Turn) -> Iterator[Frame]:
+def messages(turn: Turn) -> Iterator[Frame]:
     """A turn as the messages of both sides."""
-    said = {"messageId": turn.id, "createdAt": iso(turn.asked_at)}
+    head = {"messageId": turn.id, "createdAt": iso(turn.created_at)}
     if turn.question:
         own = {"clientMessageId": turn.client_message_id} if turn.client_message_id else {}
-        yield {**said, "role": "user", "text": turn.question, **own}
+        yield {**head, "role": "user", "text": turn.question, **own}
     status = {"status": turn.state.value}
-    yield {**said, "role": "assistant", "text": turn.answer, **status, **_shown(turn)}
+    yield {**head, "role": "assistant", "text": turn.answer, **status, **_displayed(turn)}
 
 
 def _head(kind: str, turn: Turn) -> Frame:
     return {"type": kind, "messageId": turn.id}
 
 
-def _shown(turn: Turn) -> Frame:
-    shown: Frame = {}
+def _displayed(turn: Turn) -> Frame:
+    displayed: Frame = {}
     if turn.products:
-        shown["products"] = list(turn.products)
+        displayed["products"] = list(turn.products)
     if turn.order:
-        shown["order"] = turn.order
-    if turn.confirm:
-        shown["confirm"] = _confirm(turn.confirm)
+        displayed["order"] = turn.order
+    if turn.proposal:
+        displayed["confirm"] = _confirm(turn.proposal)
     if turn.model:
-        shown["model"] = turn.model
-    return shown
+        displayed["model"] = turn.model
+    return displayed
 
 
-def _confirm(asked: OpenProposal) -> Frame:
+def _confirm(pending: PendingProposal) -> Frame:
     return {
-        "action": asked.proposal.action,
-        "text": asked.proposal.text,
-        "expiresAt": iso(asked.expires_at),
-        "answered": asked.answered.value if asked.answered else None,
+        "action": pending.proposal.action,
+        "text": pending.proposal.text,
+        "expiresAt": iso(pending.expires_at),
+        "answered": pending.decision.value if pending.decision else None,
     }

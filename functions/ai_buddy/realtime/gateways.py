@@ -1,35 +1,37 @@
-"""API Gateway's open connections, and Lambda for what takes longer than a request."""
+"""Frames through API Gateway's open connections, and workers as Lambda invocations."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import TypeAdapter
 
-from ai_buddy.callers import caller_of, values_of
-from ai_buddy.model import Task, TurnKey
-from ai_buddy.realtime.connections import LineGone
+from ai_buddy.model import Task
+from ai_buddy.realtime.ports import ConnectionGone
 from supermarket import aws, telemetry
 
 GONE = {"GoneException", "410"}
 CONNECT_SECONDS = 1
 READ_SECONDS = 3
 
+_task = TypeAdapter(Task)
 
-class ApiGatewayLines:
-    """`Lines` of an API Gateway WebSocket API."""
+
+class ApiGatewaySender:
+    """`ConnectionSender` of an API Gateway WebSocket API."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def send(self, connection_id: str, frame: str) -> bool:
-        """What did not get through now may do so later."""
-        data = frame.encode(errors="replace")  # half a character is no reason to say nothing
+        data = frame.encode(errors="replace")  # an answer may be cut in the middle of a character
         try:
             self._client.post_to_connection(ConnectionId=connection_id, Data=data)
         except ClientError as refusal:
             if _code(refusal) in GONE:
-                raise LineGone(connection_id) from None
+                raise ConnectionGone(connection_id) from None
             _warn("frame not sent", _code(refusal))
             return False
         except BotoCoreError as failure:
@@ -37,7 +39,7 @@ class ApiGatewayLines:
             return False
         return True
 
-    def hang_up(self, connection_id: str) -> None:
+    def close(self, connection_id: str) -> None:
         try:
             self._client.delete_connection(ConnectionId=connection_id)
         except ClientError as refusal:
@@ -54,29 +56,28 @@ class LambdaWorkers:
 
     def start(self, task: Task) -> None:
         self._client.invoke(
-            FunctionName=self._function, InvocationType="Event", Payload=payload(task)
+            FunctionName=self._function, InvocationType="Event", Payload=to_payload(task)
         )
 
 
-def payload(task: Task) -> bytes:
-    """A task as the worker's Lambda takes it; no word of the conversation is in it."""
-    ids = {"messageId": task.key.id, "correlationId": telemetry.correlation_id()}
-    return json.dumps({**ids, **values_of(task.caller)}).encode()
+def to_payload(task: Task) -> bytes:
+    """Return the event of the worker's Lambda; it holds no text of the conversation."""
+    ids = {"correlationId": telemetry.correlation_id()}
+    return json.dumps(ids | _task.dump_python(task, mode="json")).encode()
 
 
-def task(event: dict[str, str]) -> Task:
-    """The inverse of `payload`, parsed."""
-    caller = caller_of(event)
-    return Task(TurnKey.of(caller.user_id, event["messageId"]), caller)
+def from_event(event: Mapping[str, Any]) -> Task:
+    """Return the task of a worker's event, which is a parsed payload."""
+    return _task.validate_python(event)
 
 
-def lines_client(url: str) -> Any:
-    """Impatient: a frame that is late is worth little, and the next one brings its text along."""
+def connections_client(url: str) -> Any:
+    """Gives up soon: the next frame brings the text of a late one along."""
     return _client("apigatewaymanagementapi", 2, endpoint_url=url)
 
 
 def workers_client() -> Any:
-    """Two tries end before the Lambda does that makes them."""
+    """Gives up after two attempts, before its Lambda times out."""
     return _client("lambda", 2)
 
 
@@ -93,5 +94,5 @@ def _code(refusal: ClientError) -> str:
     return str(refusal.response.get("Error", {}).get("Code", ""))
 
 
-def _warn(what: str, reason: str) -> None:
-    telemetry.logger.warning(what, extra={"reason": reason})
+def _warn(message: str, reason: str) -> None:
+    telemetry.logger.warning(message, extra={"reason": reason})

@@ -1,45 +1,37 @@
 """Open connections and tickets in DynamoDB."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
-from pynamodb.attributes import (
-    BooleanAttribute,
-    MapAttribute,
-    NumberAttribute,
-    UnicodeAttribute,
-)
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 
-from ai_buddy.callers import caller_of, values_of
-from ai_buddy.model import (
-    TICKET_SECONDS,
-    Listener,
-)
-from ai_buddy.realtime.connections import OpenLine
+from ai_buddy.model import Subscription
+from ai_buddy.realtime.ports import TICKET_LIFETIME, OpenConnection
 from supermarket.caller import Caller
 from supermarket.clock import Clock
-from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import update_if
 from supermarket.websocket import Connection
 
-LINE, TICKET = "line#", "ticket"
-CONNECTION_LIFETIME = timedelta(hours=2)  # API Gateway ends connections that are older
+CONNECTION, TICKET = "connection#", "ticket"  # prefixes of keys
+CONNECTION_LIFETIME = timedelta(hours=2)  # API Gateway closes older connections
 
 
-class LineRow(Row):
-    """An open connection, kept twice: by its own id, and among those of its owner."""
+class ConnectionRow(Row):
+    """An open connection, stored twice: under its own id, and among those of its owner."""
 
     Meta = table("connection")
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     session_id = UnicodeAttribute(attr_name="sessionId")
-    caller: MapAttribute[str, str] = MapAttribute(null=True)
+    caller = Mapped[Caller](Caller, null=True)
     conversation_id = UnicodeAttribute(null=True, attr_name="conversationId")
     message_id = UnicodeAttribute(null=True, attr_name="messageId")
-    heard = NumberAttribute(null=True)
+    received = NumberAttribute(null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
@@ -50,69 +42,68 @@ class TicketRow(Row):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True, default=TICKET)
-    caller: MapAttribute[str, str] = MapAttribute(null=True)
+    caller = Mapped[Caller](Caller, null=True)
     used = BooleanAttribute(null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
 class DynamoConnections:
-    """`Connections` in DynamoDB. TTL deletes late, so the clock decides."""
+    """`Connections` in DynamoDB. TTL deletes late, so the clock decides which are open."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def open(self, connection: Connection) -> None:
-        caller = connection.caller
-        ends = int((self._clock() + CONNECTION_LIFETIME).timestamp())
+    def add(self, connection: Connection) -> None:
+        caller, key = connection.caller, CONNECTION + connection.id
+        stored: dict[str, Any] = {
+            "session_id": caller.session_id,
+            "expires_at": int((self._clock() + CONNECTION_LIFETIME).timestamp()),
+        }
         transaction = DynamoTransaction()
-        for row in (
-            LineRow(LINE + connection.id, LINE, caller=values_of(caller)),
-            LineRow(caller.user_id, LINE + connection.id),
-        ):
-            row.session_id, row.expires_at = caller.session_id, ends
-            transaction.put(row)
+        transaction.put(ConnectionRow(key, CONNECTION, caller=caller, **stored))
+        transaction.put(ConnectionRow(caller.user_id, key, **stored))
         transaction.commit()
 
     def find(self, connection_id: str) -> Connection | None:
+        key = CONNECTION + connection_id
         try:
-            row = LineRow.get(LINE + connection_id, LINE, consistent_read=True)
+            row = ConnectionRow.get(key, CONNECTION, consistent_read=True)
         except DoesNotExist:
             return None
-        return (
-            Connection(connection_id, caller_of(row.caller.as_dict()))
-            if self._is_open(row)
-            else None
-        )
+        return Connection(connection_id, row.caller) if self._is_open(row) else None
 
-    def close(self, connection_id: str, user_id: str) -> None:
-        LineRow(LINE + connection_id, LINE).delete()
-        LineRow(user_id, LINE + connection_id).delete()
+    def remove(self, connection_id: str, user_id: str) -> None:
+        ConnectionRow(CONNECTION + connection_id, CONNECTION).delete()
+        ConnectionRow(user_id, CONNECTION + connection_id).delete()
 
-    def of_user(self, user_id: str) -> Sequence[OpenLine]:
-        oldest_first = sorted(self._lines(user_id), key=lambda row: (row.expires_at, row.sk))
-        return [OpenLine(_line_id(row), row.session_id) for row in oldest_first]
+    def list_open(self, user_id: str) -> Sequence[OpenConnection]:
+        oldest_first = sorted(self._open_rows(user_id), key=lambda row: (row.expires_at, row.sk))
+        return [OpenConnection(_id(row), row.session_id) for row in oldest_first]
 
-    def listen(self, connection: Connection, conversation_id: str, heard: Listener) -> None:
-        row = LineRow(connection.caller.user_id, LINE + connection.id)
+    def subscribe(
+        self, connection: Connection, conversation_id: str, received: Subscription
+    ) -> None:
+        row = ConnectionRow(connection.caller.user_id, CONNECTION + connection.id)
         actions = [
-            LineRow.conversation_id.set(conversation_id),
-            LineRow.message_id.set(heard.message_id),
-            LineRow.heard.set(heard.heard),
+            ConnectionRow.conversation_id.set(conversation_id),
+            ConnectionRow.message_id.set(received.message_id),
+            ConnectionRow.received.set(received.received),
         ]
-        update_if(row, actions, LineRow.pk.exists())  # unless it hung up meanwhile
+        update_if(row, actions, ConnectionRow.pk.exists())  # unless it was closed meanwhile
 
-    def listeners(self, user_id: str, conversation_id: str) -> Iterable[Listener]:
+    def list_subscriptions(self, user_id: str, conversation_id: str) -> Sequence[Subscription]:
         return [
-            Listener(_line_id(row), row.message_id or "", int(row.heard or 0), row.session_id)
-            for row in self._lines(user_id)
+            Subscription(_id(row), row.message_id or "", int(row.received or 0), row.session_id)
+            for row in self._open_rows(user_id)
             if row.conversation_id == conversation_id
         ]
 
-    def _lines(self, user_id: str) -> Iterator[LineRow]:
-        rows = LineRow.query(user_id, LineRow.sk.startswith(LINE), consistent_read=True)
+    def _open_rows(self, user_id: str) -> Iterator[ConnectionRow]:
+        is_connection = ConnectionRow.sk.startswith(CONNECTION)
+        rows = ConnectionRow.query(user_id, is_connection, consistent_read=True)
         return (row for row in rows if self._is_open(row))
 
-    def _is_open(self, row: LineRow) -> bool:
+    def _is_open(self, row: ConnectionRow) -> bool:
         return bool(row.expires_at > self._clock().timestamp())
 
 
@@ -122,20 +113,16 @@ class DynamoTickets:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def keep(self, fingerprint: str, caller: Caller) -> None:
-        ends = int((self._clock() + timedelta(seconds=TICKET_SECONDS)).timestamp())
-        row = TicketRow(fingerprint, TICKET, caller=values_of(caller), expires_at=ends)
-        row.save()
+    def add(self, fingerprint: str, caller: Caller) -> None:
+        ends = int((self._clock() + TICKET_LIFETIME).timestamp())
+        TicketRow(fingerprint, TICKET, caller=caller, expires_at=ends).save()
 
     def redeem(self, fingerprint: str) -> Caller | None:
         row = TicketRow(fingerprint, TICKET)
-        good = TicketRow.used.does_not_exist() & (TicketRow.expires_at > self._clock().timestamp())
-        return (
-            caller_of(row.caller.as_dict())
-            if update_if(row, [TicketRow.used.set(True)], good)
-            else None
-        )
+        is_unused = TicketRow.used.does_not_exist()
+        is_valid = is_unused & (TicketRow.expires_at > self._clock().timestamp())
+        return row.caller if update_if(row, [TicketRow.used.set(True)], is_valid) else None
 
 
-def _line_id(row: LineRow) -> str:
-    return str(row.sk.removeprefix(LINE))
+def _id(row: ConnectionRow) -> str:
+    return str(row.sk.removeprefix(CONNECTION))

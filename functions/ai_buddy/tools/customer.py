@@ -10,7 +10,7 @@ from pydantic import Field
 from ai_buddy.agent.cart_commands import Change, Command, Titles
 from ai_buddy.agent.sanitise import LONGEST, fenced
 from ai_buddy.agent.tool import Arguments, NoArguments, Outcome, Tool
-from ai_buddy.model import ShownOrder
+from ai_buddy.model import DisplayedOrder
 from ai_buddy.tools.actions import (
     CancelOrder,
     Country,
@@ -249,7 +249,7 @@ class CustomerTools:
             "tracking_number": order.tracking_number and fenced(order.tracking_number, 60),
             "can_be_cancelled": order.can_be_cancelled,
         }
-        return Outcome({"order": told}, (ShownOrder(order_view(order)),), order_ids(order))
+        return Outcome({"order": told}, (DisplayedOrder(order_view(order)),), order_ids(order))
 
     def track(self, asked: OneOrder) -> Outcome:
         order = self._order(asked.order_id)
@@ -259,7 +259,7 @@ class CustomerTools:
             "timeline": [{"status": step.status, "at": iso(step.at)} for step in order.timeline],
             "tracking_number": order.tracking_number and fenced(order.tracking_number, 60),
         }
-        return Outcome({"tracking": told}, (ShownOrder(order_view(order)),), order_ids(order))
+        return Outcome({"tracking": told}, (DisplayedOrder(order_view(order)),), order_ids(order))
 
     def propose_order(self, wanted: Checkout) -> Outcome:
         cart = self.carts.look(self.caller)

@@ -9,7 +9,7 @@ from pydantic import Field
 from ai_buddy.agent.policies import Policies
 from ai_buddy.agent.sanitise import fenced
 from ai_buddy.agent.tool import SHOWN_BEFORE, Arguments, NoArguments, Outcome, Shown, Tool
-from ai_buddy.model import ShownProducts
+from ai_buddy.model import DisplayedProducts
 from ai_buddy.tools.ports import Cart, Order, OrderLine, Product, Wish
 from supermarket.clock import iso
 from supermarket.money import Currency, Money
@@ -96,7 +96,7 @@ def products_outcome(products: Sequence[Product]) -> Outcome:
     ]
     return Outcome(
         {"products": told},
-        (ShownProducts(tuple(map(product_view, shown))),),
+        (DisplayedProducts(tuple(map(product_view, shown))),),
         frozenset(product.id for product in shown),
     )
 

@@ -1,0 +1,342 @@
+"""Answers a turn: runs the agent, sends its answer to the connections, and saves it.
+
+The agent runs on a thread of its own, so that the worker notices in time that a silent model takes
+too long, that the person stops the answer, or that a connection comes back.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from traceback import extract_tb
+
+from ai_buddy.conversations.background import BackgroundIterator, Finished
+from ai_buddy.conversations.model import MAX_ANSWER, RESERVED_TOKENS, WINDOW, Conversation
+from ai_buddy.conversations.ports import Agent, Conversations, Usage
+from ai_buddy.model import (
+    PROPOSAL_LIFETIME,
+    AnsweredBy,
+    AnswerEvent,
+    DisplayedOrder,
+    DisplayedProducts,
+    Failure,
+    PendingProposal,
+    Proposed,
+    Question,
+    Summary,
+    Task,
+    TextDelta,
+    TokensUsed,
+    ToolUsed,
+    Turn,
+    TurnState,
+    Utterance,
+)
+from ai_buddy.realtime import frames
+from ai_buddy.realtime.broadcaster import Broadcaster
+from ai_buddy.realtime.ports import ConnectionSender, Subscriptions
+from supermarket import telemetry
+from supermarket.caller import Caller
+from supermarket.clock import Clock
+from supermarket.errors import DomainError
+from supermarket.sessions import Sessions
+from supermarket.tokens import NOT_SIGNED_IN
+from supermarket.websocket import FAILED
+
+MAX_HISTORY = 4 * WINDOW  # turns, when summaries failed again and again
+
+INTERNAL = Failure("INTERNAL", FAILED)
+SIGNED_OUT = Failure("SIGNED_OUT", NOT_SIGNED_IN)
+TOO_SLOW = Failure("TOO_SLOW", "The answer takes too long. Ask again, perhaps for less at a time.")
+CONVERSATION_GONE = Failure("CONVERSATION_GONE", "The conversation went on without this answer.")
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How often a worker does things, in seconds; tests take shorter ones."""
+
+    frame: float = 0.1  # at most ten frames of text a second
+    save: float = 1.0  # save the draft, look for a stop, and refresh the connections
+    silence: float = 90.0  # of the model, until the turn fails
+
+
+@dataclass(frozen=True)
+class TurnReport:
+    """The figures of a turn, without any of its text."""
+
+    state: TurnState
+    tokens: TokensUsed
+    seconds: float
+    first_token_seconds: float | None
+
+
+class TurnWorker:
+    """Answers one turn after another."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        conversations: Conversations,
+        subscriptions: Subscriptions,
+        sender: ConnectionSender,
+        usage: Usage,
+        sessions: Sessions,
+        clock: Clock,
+        monotonic: Callable[[], float],
+        intervals: Intervals | None = None,
+    ) -> None:
+        self._agent = agent
+        self._conversations = conversations
+        self._subscriptions = subscriptions
+        self._sender = sender
+        self._usage = usage
+        self._sessions = sessions
+        self._clock = clock
+        self._monotonic = monotonic
+        self._intervals = intervals or Intervals()
+
+    def answer(self, task: Task, seconds: float) -> TurnReport | None:
+        """Answer a turn within so many seconds; None when another worker answers it or the
+        conversation was deleted.
+        """
+        turn = self._conversations.find_turn(task.key)
+        if turn is None:
+            return None
+        broadcaster = Broadcaster(self._subscriptions, self._sender, task.key)
+        if turn.state is not TurnState.RUNNING:
+            self._send_saved(turn, broadcaster)
+            return None
+        conversation = self._conversations.claim(task.key)
+        if conversation is None:
+            return self._fail_abandoned(turn, broadcaster)
+        now = self._monotonic()
+        answer = _Answer(turn, now, now + seconds)
+        self._refresh(broadcaster)
+        if self._is_signed_out(task.caller, broadcaster):
+            answer.fail(SIGNED_OUT)
+        else:
+            self._run_agent(task, conversation, answer, broadcaster)
+        self._finish(answer, broadcaster)
+        self._summarise_safely(conversation, answer)
+        return answer.report(self._monotonic())
+
+    def _run_agent(
+        self, task: Task, conversation: Conversation, answer: "_Answer", broadcaster: Broadcaster
+    ) -> None:
+        source = self._events(task, answer.turn, conversation)
+        with closing(BackgroundIterator(source)) as events:
+            saved = sent = self._monotonic()
+            while answer.turn.state is TurnState.RUNNING:
+                try:
+                    event = events.next(self._intervals.frame)
+                except Exception as failure:
+                    answer.fail(_explain(failure))
+                    return
+                now = self._monotonic()
+                self._apply(event, answer, broadcaster, now)
+                if now - sent >= self._intervals.frame or answer.has_unsent_first_text:
+                    broadcaster.send_new_text(answer.turn)
+                    answer.note_first_text(now)
+                    sent = now
+                if now - saved >= self._intervals.save:
+                    self._save_draft(task.caller, answer, broadcaster)
+                    saved = now
+                if now > answer.deadline or now - answer.last_event > self._intervals.silence:
+                    answer.fail(TOO_SLOW)
+
+    def _apply(
+        self,
+        event: AnswerEvent | Finished | None,
+        answer: "_Answer",
+        broadcaster: Broadcaster,
+        now: float,
+    ) -> None:
+        if event is None:
+            return
+        answer.last_event = now
+        if isinstance(event, Finished):
+            answer.end(TurnState.DONE)
+        elif isinstance(event, ToolUsed):
+            broadcaster.send_new_text(answer.turn)
+            broadcaster.send(frames.tool(answer.turn, event))
+        elif isinstance(event, Proposed):
+            expires = self._clock() + PROPOSAL_LIFETIME
+            answer.turn = replace(answer.turn, proposal=PendingProposal(event.proposal, expires))
+        else:
+            answer.add(event)
+
+    def _save_draft(self, caller: Caller, answer: "_Answer", broadcaster: Broadcaster) -> None:
+        try:
+            current = self._conversations.renew_lease(answer.turn.key, answer.turn.answer)
+        except Exception as failure:  # the lease lasts until the next attempts
+            _warn("draft not saved", failure)
+            return
+        if current is None:
+            answer.fail(CONVERSATION_GONE)
+            return
+        self._refresh(broadcaster)
+        if self._is_signed_out(caller, broadcaster):
+            answer.fail(SIGNED_OUT)
+        elif current.stopping:
+            answer.end(TurnState.STOPPED)
+
+    def _refresh(self, broadcaster: Broadcaster) -> None:
+        try:
+            broadcaster.refresh()
+        except Exception as failure:  # the connections known so far still get the answer
+            _warn("connections not refreshed", failure)
+
+    def _is_signed_out(self, caller: Caller, broadcaster: Broadcaster) -> bool:
+        """Whether no device that shows the conversation has an open session. After a failed read
+        the answer goes on until the next one.
+        """
+        sessions = (caller.session_id, *broadcaster.sessions - {caller.session_id})
+        try:
+            return not any(self._sessions.is_open(each, caller.user_id) for each in sessions)
+        except Exception as failure:
+            _warn("sessions not read", failure)
+            return False
+
+    def _finish(self, answer: "_Answer", broadcaster: Broadcaster) -> None:
+        """Save the turn and send how it ended. Only who ends a turn returns its reserved tokens;
+        the tokens it used count in any case.
+        """
+        turn = answer.turn
+        is_ended_here = self._conversations.finish(turn)
+        self._spend(turn, answer.tokens.total - (RESERVED_TOKENS if is_ended_here else 0))
+        if is_ended_here:
+            self._refresh(broadcaster)
+            broadcaster.send_new_text(turn)
+            broadcaster.send(*frames.ended(turn))
+
+    def _send_saved(self, turn: Turn, broadcaster: Broadcaster) -> None:
+        """Send an answer whose worker died after it saved the turn and before it sent the end."""
+        if self._conversations.release_lease(turn.key):
+            self._refresh(broadcaster)
+            broadcaster.send(*frames.ended(turn))
+
+    def _fail_abandoned(self, turn: Turn, broadcaster: Broadcaster) -> TurnReport | None:
+        """Fail a turn whose worker died: Lambda invokes again when the lease has run out."""
+        conversation = self._conversations.find(turn.key.conversation)
+        if conversation is None or conversation.is_waiting_for(turn.id, self._clock()):
+            return None
+        draft = conversation.draft if conversation.running == turn.id else ""
+        answer = _Answer(replace(turn, answer=draft), 0, 0)
+        answer.fail(INTERNAL)
+        self._finish(answer, broadcaster)
+        return answer.report(0)
+
+    def _events(self, task: Task, turn: Turn, conversation: Conversation) -> Iterator[AnswerEvent]:
+        """Read the history and answer, both on the agent's thread."""
+        before = (each for each in self._history(conversation) if each.id != turn.id)
+        question = Question(
+            caller=task.caller,
+            conversation_id=conversation.key.id,
+            message_id=turn.id,
+            text=turn.question,
+            summary=conversation.summary,
+            history=_utterances(before),
+        )
+        yield from self._agent.answer(question)
+
+    def _spend(self, turn: Turn, tokens: int) -> None:
+        """Count tokens on the day on which the question reserved them."""
+        try:
+            self._usage.spend_tokens(turn.key.conversation.user_id, turn.created_at, tokens)
+        except Exception as failure:  # the reservation stays spent; the answer matters more
+            _warn("tokens not counted", failure)
+
+    def _summarise_safely(self, conversation: Conversation, answer: "_Answer") -> None:
+        try:
+            self._summarise(conversation, answer)
+        except Exception as failure:  # a later answer summarises
+            _warn("conversation not summarised", failure)
+
+    def _summarise(self, conversation: Conversation, answer: "_Answer") -> None:
+        """When the agent's window is full, summarise all but its latest turns; what does not fit
+        in the time left is summarised after a later answer.
+        """
+        turns = self._history(conversation)
+        left = answer.deadline - self._monotonic()
+        if len(turns) < WINDOW or left <= 0:
+            return
+        older = turns[: -WINDOW // 2]
+
+        def run() -> Iterator[Summary]:
+            yield self._agent.summarise(conversation.summary, _utterances(older))
+
+        with closing(BackgroundIterator(run())) as summaries:
+            summary = summaries.next(left)
+        if isinstance(summary, Summary):
+            answer.add(summary.tokens)
+            self._spend(answer.turn, summary.tokens.total)
+            self._conversations.save_summary(conversation.key, summary.text, older[-1].id)
+
+    def _history(self, conversation: Conversation) -> Sequence[Turn]:
+        """All turns that the summary does not cover."""
+        covered = conversation.summarised_up_to
+        return self._conversations.list_recent(conversation.key, covered, MAX_HISTORY)
+
+
+class _Answer:
+    """A turn while it is being answered; times are monotonic seconds."""
+
+    def __init__(self, turn: Turn, began: float, deadline: float) -> None:
+        self.turn = turn
+        self.deadline = deadline
+        self.last_event = began
+        self.tokens = TokensUsed()
+        self._began = began
+        self._first_text: float | None = None
+
+    def add(
+        self, event: TextDelta | DisplayedProducts | DisplayedOrder | TokensUsed | AnsweredBy
+    ) -> None:
+        match event:
+            case TextDelta(text):
+                self.turn = replace(self.turn, answer=(self.turn.answer + text)[:MAX_ANSWER])
+            case DisplayedProducts(products):
+                self.turn = replace(self.turn, products=products)
+            case DisplayedOrder(order):
+                self.turn = replace(self.turn, order=order)
+            case AnsweredBy(model):
+                self.turn = replace(self.turn, model=model)
+            case TokensUsed():
+                self.tokens += event
+
+    def end(self, state: TurnState) -> None:
+        self.turn = replace(self.turn, state=state)
+
+    def fail(self, failure: Failure) -> None:
+        self.turn = replace(self.turn, state=TurnState.FAILED, failure=failure)
+
+    @property
+    def has_unsent_first_text(self) -> bool:
+        return bool(self.turn.answer) and self._first_text is None
+
+    def note_first_text(self, now: float) -> None:
+        if self.has_unsent_first_text:
+            self._first_text = now
+
+    def report(self, now: float) -> TurnReport:
+        first = self._first_text
+        waited = first - self._began if first is not None else None
+        return TurnReport(self.turn.state, self.tokens, now - self._began, waited)
+
+
+def _utterances(turns: Iterable[Turn]) -> tuple[Utterance, ...]:
+    return tuple(utterance for turn in turns for utterance in turn.utterances)
+
+
+def _explain(failure: Exception) -> Failure:
+    """Return what the person reads. The log gets a defect's place, and none of its text."""
+    if isinstance(failure, DomainError):
+        telemetry.logger.warning("agent gave up", extra={"reason": failure.code})
+        return Failure(failure.code, failure.message)
+    where = [f"{step.name}:{step.lineno}" for step in extract_tb(failure.__traceback__)]
+    reason = type(failure).__name__
+    telemetry.logger.error("agent failed", extra={"reason": reason, "where": where})
+    return INTERNAL
+
+
+def _warn(message: str, failure: Exception) -> None:
+    telemetry.logger.warning(message, extra={"reason": type(failure).__name__})

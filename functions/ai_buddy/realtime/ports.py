@@ -1,0 +1,79 @@
+"""What the socket needs: stored connections and tickets, a frame counter, a way to send frames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from ai_buddy.model import Subscription
+from supermarket.caller import Caller
+from supermarket.websocket import Connection
+
+TICKET_LIFETIME = timedelta(minutes=1)
+
+
+class ConnectionGone(Exception):
+    """The connection is closed: no frame will reach it any more."""
+
+
+@dataclass(frozen=True)
+class OpenConnection:
+    """An open connection of a person."""
+
+    connection_id: str
+    session_id: str
+
+
+class Subscriptions(Protocol):
+    """The connections that show a conversation."""
+
+    def list_subscriptions(self, user_id: str, conversation_id: str) -> Sequence[Subscription]:
+        """Return the person's connections that show the conversation."""
+
+    def remove(self, connection_id: str, user_id: str) -> None:
+        """Remove a connection that is closed."""
+
+
+class Connections(Subscriptions, Protocol):
+    """Stores open connections; each is removed at the age at which API Gateway closes it."""
+
+    def add(self, connection: Connection) -> None:
+        """Store a connection that is opening."""
+
+    def find(self, connection_id: str) -> Connection | None:
+        """Return an open connection."""
+
+    def list_open(self, user_id: str) -> Sequence[OpenConnection]:
+        """Return all open connections of a person, the oldest first."""
+
+    def subscribe(
+        self, connection: Connection, conversation_id: str, received: Subscription
+    ) -> None:
+        """Store that the connection shows this conversation from now on."""
+
+
+class Tickets(Protocol):
+    """Stores tickets by their hashes, for TICKET_LIFETIME."""
+
+    def add(self, fingerprint: str, caller: Caller) -> None:
+        """Store a ticket that is valid for one connection of `caller`."""
+
+    def redeem(self, fingerprint: str) -> Caller | None:
+        """Use up a ticket and return its owner; None for a ticket that is not valid."""
+
+
+class FrameCounter(Protocol):
+    """Counts frames."""
+
+    def count_frame(self, user_id: str) -> int:
+        """Count one more frame and return the person's number of frames in this minute."""
+
+
+class ConnectionSender(Protocol):
+    """Reaches the client of a connection."""
+
+    def send(self, connection_id: str, frame: str) -> bool:
+        """Send a frame; returns whether it arrived. Raises ConnectionGone."""
+
+    def close(self, connection_id: str) -> None:
+        """Close a connection; one that is closed already is no error."""
