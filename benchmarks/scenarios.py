@@ -24,7 +24,7 @@ from supermarket.http import Endpoint
 from support.api import a_caller, api_event, bearer, call
 from support.cloud import aws_in_memory, forget_secrets
 from support.contracts import sample, sqs_batch
-from support.payment import FakeRazorpay, on_the_wire
+from support.payment import FakeRazorpay, attempt_record
 from support.sockets import event as socket_event
 from support.sockets import handshake
 
@@ -87,7 +87,7 @@ class Shop:
             "razorpay_signature": proof.signature,
         }
         scenario = _endpoint(payment.verify_payment, body=body, headers=bearer(customer))
-        attempt = on_the_wire(self.razorpay.attempts[proof.razorpay_payment_id])
+        attempt = attempt_record(self.razorpay.attempts[proof.razorpay_payment_id])
         answer = Response(json.dumps(attempt).encode())
         fetched = {f"GET /v1/payments/{proof.razorpay_payment_id}": [answer]}
         return replace(scenario, responses={**scenario.responses, **fetched})

@@ -12,7 +12,7 @@ from supermarket.clock import iso, new_id
 from supermarket.errors import DomainError
 
 if TYPE_CHECKING:
-    from payment.reconciliation import Report
+    from payment.reconciliation.model import Report
 
 RAZORPAY = "https://api.razorpay.com"
 ENVIRONMENT = ("STAGE", "AWS_REGION")
@@ -80,21 +80,21 @@ def _progress(report: "Report") -> None:
     at = report.checkpoint
     if at is None:
         return
-    line = f"{iso(at.since)[:10]} to {iso(at.until)[:10]}  {at.walk:<8}  {_summary(report)}"
+    line = f"{iso(at.since)[:10]} to {iso(at.until)[:10]}  {at.phase:<12}  {_summary(report)}"
     sys.stdout.write(f"\r{line}" if sys.stdout.isatty() else f"{line}\n")
     sys.stdout.flush()
 
 
 def _summary(report: "Report") -> str:
     counts = report.counts
-    told = ("checked", "mended", "drift", "failed")
+    told = ("checked", "repaired", "drift", "failed")
     return ", ".join(f"{counts[name]} {name}" for name in told)
 
 
 def _refunds(report: "Report") -> str:
     """Of the whole shop, whatever days were asked for."""
     counts = report.counts
-    told = ("driven", "undriven", "overdue")
+    told = ("synced", "unsynced", "overdue")
     return "Open refunds: " + ", ".join(f"{counts[name]} {name}" for name in told)
 
 

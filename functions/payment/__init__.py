@@ -1,1 +1,1 @@
-"""Payment: the money of an order, taken through Razorpay and believed only on Razorpay's record."""
+"""Payment: orders are paid through Razorpay, whose record decides whether they are paid."""

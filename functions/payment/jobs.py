@@ -1,30 +1,30 @@
-"""The scheduled Lambda that holds the shop's payments against Razorpay's records."""
+"""The scheduled Lambda that reconciles payments with Razorpay's records."""
 
-from typing import Any
+from datetime import UTC, datetime, time, timedelta
 
 from payment import wiring
-from supermarket import telemetry
-from supermarket.clock import new_id
 from supermarket.init_phase import prepare
+from supermarket.jobs import Counts, Run, job
 
-# what a page may take: a hundred records, each with its own reads, writes and calls
-MILLISECONDS_PER_PAGE = 60_000
+SECONDS_PER_PAGE = 60  # a hundred records, each with its own reads, writes and calls
+MILLISECOND = timedelta(milliseconds=1)
 COUNTED = (
-    *("checked", "mended", "drift", "failed", "overtaken", "stopped"),
-    *("driven", "undriven", "overdue"),
+    *("checked", "repaired", "drift", "failed", "superseded", "stopped"),
+    *("synced", "unsynced", "overdue"),
 )
 
 
-def reconcile_payments(_event: Any, context: Any) -> dict[str, int | bool]:
-    """As far as there is time; the next run goes on from there."""
-    telemetry.begin(new_id(), job="reconcile_payments")
-    report = wiring.reconciliation().catch_up(
-        lambda: bool(context.get_remaining_time_in_millis() > MILLISECONDS_PER_PAGE)
-    )
-    counts = {outcome: report.counts[outcome] for outcome in COUNTED}
-    telemetry.logger.info("reconciled", extra={**counts, "finished": report.is_finished})
-    for outcome, number in counts.items():
-        telemetry.count(f"Reconciliation{outcome.capitalize()}", number)
+@job(spare_seconds=SECONDS_PER_PAGE)
+def reconcile_payments(run: Run) -> Counts:
+    """Runs every 15 minutes and continues the last run. For a date: the payments of that day."""
+    reconciliation = wiring.reconciliation()
+    if run.day is None:
+        report = reconciliation.catch_up(run.has_time)
+    else:
+        since = datetime.combine(run.day, time(), UTC)
+        until = since + timedelta(days=1) - MILLISECOND
+        report = reconciliation.reconcile(since, until, run.has_time)
+    counts = {name: report.counts[name] for name in COUNTED}
     return {**counts, "finished": report.is_finished}
 
 

@@ -1,6 +1,4 @@
-"""The ledger: what each movement of money did to the shop's accounts, in entries that sum to zero
-and are written once.
-"""
+"""The ledger: double entries for every movement of money, written once and never changed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,21 +6,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from payment.model import Payment, Surplus
+from payment.model import Payment
 from supermarket.money import Currency, Money
 
 
 class Account(StrEnum):
-    """Where money is, or where it came from: a plus is money that is there."""
+    """The shop's accounts. Positive amounts are money that is there."""
 
     RAZORPAY = "razorpay"
     SALES = "sales"
-    OWED = "owed"  # what customers paid once too often and get back
+    OWED = "owed"  # duplicate payments, which customers get back
     FEES = "fees"
 
 
 class Kind(StrEnum):
-    """What moved the money."""
+    """The kinds of movement."""
 
     CAPTURE = "capture"
     FEE = "fee"
@@ -30,12 +28,12 @@ class Kind(StrEnum):
 
 
 class Unbalanced(ValueError):
-    """The lines of an entry do not sum to zero: a defect, which must not be written down."""
+    """The lines of an entry do not sum to zero: a defect, which must not be stored."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """What one account gains, or loses if it is negative."""
+    """The change of one account, in minor units; negative when money leaves it."""
 
     account: Account
     minor: int
@@ -43,7 +41,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Entry:
-    """One movement of money. There is one of each kind and reference per payment."""
+    """One movement of money. A payment has one entry per kind and reference.
+
+    `reference` is the id of the attempt (captures and fees) or of the refund. Raises `Unbalanced`.
+    """
 
     payment_id: str
     kind: Kind
@@ -57,7 +58,7 @@ class Entry:
             raise Unbalanced(f"{self.kind} {self.reference}")
 
     @classmethod
-    def moving(
+    def transfer(
         cls,
         payment: Payment,
         kind: Kind,
@@ -66,38 +67,21 @@ class Entry:
         source: Account,
         target: Account,
     ) -> Self:
-        """`amount` leaves the source and arrives at the target."""
+        """Move `amount` from the source to the target."""
         lines = (Line(target, amount.minor), Line(source, -amount.minor))
         return cls(payment.id, kind, reference, amount.currency, lines, payment.updated_at)
 
 
 def entries_between(before: Payment | None, after: Payment) -> Iterator[Entry]:
-    """All that a change of a payment did to the accounts."""
-    attempt = after.razorpay_payment_id
-    if attempt is not None and (before is None or not before.is_paid):
-        yield Entry.moving(
-            after, Kind.CAPTURE, attempt, after.price, Account.SALES, Account.RAZORPAY
-        )
-    if attempt is not None and after.fee and (before is None or before.fee is None):
-        yield Entry.moving(after, Kind.FEE, attempt, after.fee, Account.RAZORPAY, Account.FEES)
-    for one in after.surplus:
-        yield from _of_surplus(before, after, one)
-    known = before.refunds if before else ()
-    done = {refund.id for refund in known if refund.is_processed}
-    for refund in after.refunds:
-        if refund.is_processed and refund.id not in done:
-            target = Account.OWED if refund.is_of_surplus else Account.SALES
-            yield Entry.moving(
-                after, Kind.REFUND, refund.id, refund.amount, Account.RAZORPAY, target
-            )
-
-
-def _of_surplus(before: Payment | None, after: Payment, surplus: Surplus) -> Iterator[Entry]:
-    """Nothing was sold for money that was paid once too often: it is owed."""
-    attempt = surplus.attempt_id
-    if before is None or attempt not in before.attempts:
-        yield Entry.moving(
-            after, Kind.CAPTURE, attempt, after.price, Account.OWED, Account.RAZORPAY
-        )
-    if surplus.fee and (before is None or before.fee_of(attempt) is None):
-        yield Entry.moving(after, Kind.FEE, attempt, surplus.fee, Account.RAZORPAY, Account.FEES)
+    """Yield the entries of a change of a payment."""
+    captured = before.attempt_ids if before else frozenset()
+    for capture in after.captures:
+        id_ = capture.attempt_id
+        if id_ not in captured:
+            source = Account.SALES if id_ == after.razorpay_payment_id else Account.OWED
+            yield Entry.transfer(after, Kind.CAPTURE, id_, after.price, source, Account.RAZORPAY)
+        if capture.fee and (before is None or before.fee_of(id_) is None):
+            yield Entry.transfer(after, Kind.FEE, id_, capture.fee, Account.RAZORPAY, Account.FEES)
+    for refund in after.refunds_processed_since(before):
+        target = Account.OWED if after.is_duplicate(refund) else Account.SALES
+        yield Entry.transfer(after, Kind.REFUND, refund.id, refund.amount, Account.RAZORPAY, target)

@@ -1,4 +1,4 @@
-"""What payment does about the facts of other domains."""
+"""The Lambda that handles events of other domains, and payment's own completions."""
 
 from payment import wiring
 from payment.model import Failure
@@ -10,17 +10,20 @@ event_handlers = EventHandlers("payment")
 
 
 @event_handlers.on(OrderCancelled)
-def call_off_payment(event: OrderCancelled, _metadata: Metadata) -> None:
-    """Nobody should pay for an order that is gone, or have paid for it."""
+def cancel_payment(event: OrderCancelled, _metadata: Metadata) -> None:
+    """Cancel or refund the payment of a cancelled order."""
     expired = event.cancelled_by == "expiry"
     failure = Failure.ORDER_EXPIRED if expired else Failure.ORDER_CANCELLED
-    wiring.payment_service().call_off(event.order_id, failure)
+    wiring.payment_service().cancel_payment(event.order_id, failure)
 
 
 @event_handlers.on(PaymentCompleted)
-def send_money_back_that_came_too_late(event: PaymentCompleted, _metadata: Metadata) -> None:
-    """A webhook calls nobody; what it found to be owed is sent from here."""
-    wiring.payment_service().return_late_money(event.payment_id)
+def refund_late_payment(event: PaymentCompleted, _metadata: Metadata) -> None:
+    """Refund a payment that arrived after its order was cancelled.
+
+    A webhook makes no calls to Razorpay, so its refunds are sent from here.
+    """
+    wiring.payment_service().refund_late_payment(event.payment_id)
 
 
 prepare(__name__)

@@ -1,8 +1,7 @@
-"""What payment's use cases need from elsewhere: the tables, the orders, and Razorpay."""
+"""The interfaces that the use cases of payment need: tables, orders and Razorpay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from payment.ledger import Entry
@@ -12,50 +11,46 @@ from supermarket.money import Money
 from supermarket.transaction import Transaction
 
 
-class Overtaken(Conflict):
-    """The payment is not what it was when it was read: somebody else was faster."""
+class CancelledOrder(Conflict):
+    """The order is cancelled for good."""
 
-    code = "OVERTAKEN"
-
-
-class OrderGone(Conflict):
-    """The order is cancelled, and will not come back."""
-
-    code = "ORDER_GONE"
+    code = "ORDER_CANCELLED"
 
 
-class OrderExpired(OrderGone):
-    """The same, since it was not paid in time."""
+class ExpiredOrder(CancelledOrder):
+    """The order is cancelled because it was not paid in time."""
+
+    code = "ORDER_EXPIRED"
 
 
-class Refused(BadGateway):
-    """Razorpay understood the request and said no."""
+class ProviderRejected(BadGateway):
+    """Razorpay rejected the request."""
 
-    code = "REFUSED"
-
-
-class NotNow(Unavailable):
-    """Razorpay says no for the time being: the very same request may be taken later."""
-
-    code = "NOT_NOW"
+    code = "PROVIDER_REJECTED"
 
 
-class Nonsense(BadGateway):
-    """Razorpay answered with something that cannot be what was asked for."""
+class ProviderBusy(Unavailable):
+    """Razorpay rejected the request for now; the same request may be accepted later."""
 
-    code = "NONSENSE"
+    code = "PROVIDER_BUSY"
+
+
+class InvalidProviderResponse(BadGateway):
+    """Razorpay's response is not what was requested."""
+
+    code = "INVALID_PROVIDER_RESPONSE"
 
 
 @dataclass(frozen=True)
 class RazorpayKeys:
-    """The shop's key at Razorpay. The secret is never shown."""
+    """The shop's API key at Razorpay. The secret is never shown."""
 
     key_id: str
     key_secret: str = field(repr=False)
 
 
 class Payments(Protocol):
-    """Where payments are kept. All reads see every write that was finished before them."""
+    """The table of payments. Reads are strongly consistent."""
 
     def find(self, payment_id: str) -> Payment | None: ...
 
@@ -64,37 +59,30 @@ class Payments(Protocol):
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
 
     def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
-        """The payment that this attempt took money for."""
-
-    def refunding(self, limit: int) -> list[str]:
-        """Ids of payments with refunds whose end is not known: by turns one that Razorpay has not
-        heard of and one of the others, each those first that were left alone longest. A change of
-        this very moment may be missing.
-        """
-
-    def put_last(self, payment_id: str, at: datetime) -> None:
-        """Let the others of those with open refunds come first the next time."""
+        """Return the payment that the attempt took money for."""
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
-        """Keep a new payment; Overtaken when its order has one already."""
+        """Add a new payment. Raises `StaleWrite` when its order has one."""
 
-    def save(self, read: Payment, changed: Payment, transaction: Transaction) -> None:
-        """Keep a change; Overtaken unless what was read is what is kept."""
+    def save(self, before: Payment, after: Payment, transaction: Transaction) -> None:
+        """Save a change. Raises `StaleWrite` when the stored payment is no longer `before`."""
 
 
 class Ledger(Protocol):
-    """Where entries are kept for good."""
+    """The table of ledger entries."""
 
-    def book(self, entry: Entry, transaction: Transaction) -> None:
-        """Keep a new entry; Overtaken when there is one of this kind and reference."""
+    def add(self, entry: Entry, transaction: Transaction) -> None:
+        """Add an entry. Raises `StaleWrite` when there is one of its kind and reference."""
 
-    def of_payment(self, payment_id: str) -> tuple[Entry, ...]: ...
+    def list_by_payment(self, payment_id: str) -> tuple[Entry, ...]:
+        """Return the entries of a payment, oldest first."""
 
 
 class HandledWebhooks(Protocol):
-    """The webhooks whose effect is kept, for as long as Razorpay might send them again."""
+    """The webhooks that were handled, kept for as long as Razorpay may send them again."""
 
-    def has(self, event_id: str, digest: str) -> bool: ...
+    def has(self, event_id: str, digest: str) -> bool:
+        """Return whether this event was handled with a body of this SHA-256 digest."""
 
     def add(self, event_id: str, digest: str) -> None: ...
 
@@ -102,33 +90,33 @@ class HandledWebhooks(Protocol):
 class Orders(Protocol):
     """The orders that are paid for."""
 
-    def payable(self, order_id: str, customer_id: str) -> PayableOrder:
-        """The customer's own order; NotFound when it is not, OrderGone when it is cancelled,
-        Conflict when it cannot be paid (any more) for another reason.
+    def get_payable(self, order_id: str, customer_id: str) -> PayableOrder:
+        """Return an order of the customer.
+
+        Raises `NotFound` when there is none, `CancelledOrder` when it is cancelled, `Conflict`
+        when it cannot be paid for another reason.
         """
 
     def confirm(self, order_id: str) -> bool:
-        """Confirm an order that was paid and still waits for that news; whether it did.
-        OrderGone when it is cancelled.
+        """Confirm a paid order; returns False when there is nothing to confirm.
+
+        Raises `CancelledOrder` when it is cancelled.
         """
 
 
 class Razorpay(Protocol):
-    """The payment provider. Every call may raise Unavailable, having changed nothing here."""
+    """The payment provider. Every call may raise `Unavailable` without any change here."""
 
-    def open_order(self, payment_id: str, order_id: str, price: Money) -> str:
-        """The id of a new Razorpay order over exactly this price."""
+    def create_order(self, payment_id: str, order_id: str, price: Money) -> str:
+        """Create a Razorpay order over this price and return its id."""
 
-    def attempt(self, razorpay_payment_id: str) -> Attempt:
-        """Razorpay's own record of an attempt to pay."""
+    def get_attempt(self, razorpay_payment_id: str) -> Attempt: ...
 
     def capture(self, attempt: Attempt) -> Attempt:
-        """Take the money of an authorized attempt, once; the record afterwards."""
+        """Capture the money of an authorized attempt and return its new record."""
 
     def refund(self, razorpay_payment_id: str, amount: Money, refund_id: str) -> RazorpayRefund:
-        """Give money back, once per `refund_id` however often it is asked for; Refused when
-        Razorpay will not.
-        """
+        """Refund part of an attempt, once per `refund_id`. Raises `ProviderRejected`."""
 
-    def refunds_of(self, razorpay_payment_id: str) -> Sequence[RazorpayRefund]:
-        """Razorpay's own records of what went back of an attempt."""
+    def list_refunds(self, razorpay_payment_id: str) -> Sequence[RazorpayRefund]:
+        """Return the refunds of an attempt."""

@@ -1,19 +1,22 @@
-"""The HTTP session of Razorpay's SDK, whose TLS context is made once.
+"""The HTTP session of Razorpay's SDK, with time-outs and one TLS context.
 
-requests reads the root certificates at each new connection, which takes 100 ms of an invocation
+requests reads the root certificates for each new connection, which takes 100 ms of an invocation
 with 512 MB. A session that is made in the init phase has read them before the first one.
 """
 
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import razorpay
-from requests import PreparedRequest, Session
+from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 
 AUTHORITIES = Path(razorpay.__file__).with_name("ca-bundle.crt")  # those that the SDK trusts
+# to connect, and to wait for the response; a verification makes three calls at most
+TIMEOUT_SECONDS = (2.0, 4.0)
+# unauthorized, in progress, rate-limited: says nothing about the request itself
+RETRYABLE_STATUSES = {401, 409, 429}
 
 
 class _OneContext(HTTPAdapter):
@@ -33,12 +36,25 @@ class _OneContext(HTTPAdapter):
         """Leave the connection as it is: the context verifies the server."""
 
 
-def session(hook: Callable[..., None], *, tls: bool = True) -> Session:
-    """Make a session that calls the hook with each response. Without `tls`, it does not prepare for
-    a server that speaks TLS; requests then does so for each connection.
-    """
-    made = Session()
-    if tls:
-        made.mount("https://", _OneContext())
-    made.hooks["response"].append(hook)
-    return made
+class _Session(Session):
+    """Gives every request a time-out."""
+
+    def request(self, *arguments: Any, **options: Any) -> Response:
+        options.setdefault("timeout", TIMEOUT_SECONDS)
+        return super().request(*arguments, **options)
+
+
+def make_session(base_url: str) -> Session:
+    """Make a session for a server, which raises an HTTP error for a retryable status."""
+    session = _Session()
+    if base_url.startswith("https:"):
+        session.mount("https://", _OneContext())
+    session.hooks["response"].append(_raise_for_retryable_status)
+    return session
+
+
+def _raise_for_retryable_status(response: Response, *_: Any, **__: Any) -> None:
+    """Raise an HTTP error where the SDK would report a bad request."""
+    if response.status_code in RETRYABLE_STATUSES:
+        response.close()  # otherwise the connection would leak
+        response.raise_for_status()

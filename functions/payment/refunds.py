@@ -1,43 +1,39 @@
-"""Use cases of refunds: ask for one, give back what is owed, hand it to Razorpay, and follow it to
-its end.
+"""Use cases of refunds: request them, send them to Razorpay and apply their outcome.
 
-A refund is written down before Razorpay hears of it, and Razorpay hears of it under its id. So
-whatever crashes in between, it is made once: it can be sent again, and is found by its id.
+A refund is stored before it is sent to Razorpay, and it is sent with its id. After a crash it can
+therefore be sent again, and is made once.
 """
 
 from decimal import Decimal
 
 from payment.changes import AlsoWrite, Changes
 from payment.model import (
-    THE_SHOP,
+    RAZORPAY,
+    SHOP,
     Failure,
-    NotThisPayment,
     Payment,
     RazorpayRefund,
     Refund,
+    RefundMismatch,
     RefundStatus,
 )
-from payment.ports import Overtaken, Payments, Razorpay, Refused
+from payment.ports import Payments, ProviderRejected, Razorpay
 from supermarket import telemetry
 from supermarket.clock import Clock, NewId, is_id
 from supermarket.errors import BadGateway, Conflict, NotFound, Unavailable
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
 from supermarket.money import Money
+from supermarket.retry import StaleWrite, retry_on_conflict
 
-TRIES = 6
-
-NOT_FOUND = "There is no such payment"
-NOT_PAID = "Nothing was paid, so nothing can be refunded"
-NOTHING_LEFT = "All of this payment went back already, or is on its way"
-BUSY = "This payment is being changed at this very moment. Try again."
-REFUSED = "Razorpay refused the refund. No money went back."
+NOT_FOUND = "Payment not found"
+NOT_PAID = "This payment is not paid, so it cannot be refunded"
+NOTHING_LEFT = "This payment is refunded, or its refund is pending"
+REJECTED = "Razorpay rejected the refund. No money was refunded."
 BY_ADMIN = "The shop refunded this payment."
-PAID_TWICE = "This order was paid twice, so the second payment goes back."
-RAZORPAY = "razorpay"
 
 
 class Refunds:
-    """All ways in which money goes back."""
+    """The use cases of refunds."""
 
     def __init__(
         self,
@@ -58,231 +54,200 @@ class Refunds:
     def request(
         self, payment_id: str, amount: Decimal | None, by: str, key: IdempotencyKey | None
     ) -> tuple[Payment, Refund]:
-        """Give `amount` back, or all that is left; the same key gets the same refund.
+        """Refund `amount`, or all that is left; the same key returns the same refund.
 
-        It stays REQUESTED if Razorpay does not answer, and is sent again by `drive`.
+        The refund stays REQUESTED when Razorpay does not answer, and `sync` sends it again. Raises
+        `BadGateway` when Razorpay rejects it.
         """
         key = key and key.about(payment_id)
-        payment, refund_id = self._requested(payment_id, amount, by, key)
+        payment, refund_id = retry_on_conflict(
+            lambda: self._request(payment_id, amount, by, key), on=(StaleWrite, KeyInUse)
+        )
         try:
-            payment = self._sent(payment, payment.refund_of_id(refund_id))
+            payment = self._send(payment, payment.get_refund(refund_id))
         except Unavailable:
             telemetry.logger.warning("a refund waits to be sent", extra={"refund_id": refund_id})
-        refund = payment.refund_of_id(refund_id)
-        if refund.is_refused:
-            raise BadGateway(REFUSED)
+        refund = payment.get_refund(refund_id)
+        if refund.is_rejected:
+            raise BadGateway(REJECTED)
         return payment, refund
 
-    def give_back(self, payment_id: str, failure: Failure) -> None:
-        """All that is left goes back, since its order is gone. Doing it again changes nothing, also
-        when Razorpay did not make it: a person sees to that.
-        """
-        for _ in range(TRIES):
-            payment = self._find(payment_id)
-            if payment.is_refunded or payment.owes_its_price:
-                break
-            after = payment.orphaned(failure, self._new_id(), self._clock())
-            try:
-                self._changes.commit(payment, after, "refund requested", THE_SHOP)
-            except Overtaken:
-                continue
-            break
-        else:
-            raise Conflict(BUSY)
-        self.drive_now_or_later(payment_id)
+    def refund_cancelled_order(self, payment: Payment, failure: Failure) -> None:
+        """Refund all that is left of a payment whose order is cancelled, once."""
 
-    def drive_now_or_later(self, payment_id: str) -> None:
-        """`drive`; what Razorpay does not take now is written down, so that the job sends it."""
+        def cancel(payment: Payment) -> Payment:
+            if payment.is_refunded or payment.has_cancelled_order:
+                return payment
+            return payment.with_cancelled_order(failure, self._new_id(), self._clock())
+
+        self._changes.update(payment, cancel, "refund requested", SHOP)
+        self.try_sync(payment.id)
+
+    def try_sync(self, payment_id: str) -> None:
+        """Call `sync`; refunds that Razorpay does not accept now are left to the job."""
         try:
-            self.drive(payment_id)
+            self.sync(payment_id)
         except Unavailable:
             telemetry.logger.warning("refunds wait to be sent", extra={"payment_id": payment_id})
 
-    def drive(self, payment_id: str) -> Payment:
-        """Ask Razorpay how the open refunds of a payment are, and send those it knows nothing
-        of.
-        """
-        payment = self._find(payment_id)
-        attempts = dict.fromkeys(payment.attempt_of(refund) for refund in payment.open_refunds)
-        for attempt_id in filter(None, attempts):
-            for record in self._razorpay.refunds_of(attempt_id):
-                payment = self.learn(record) or payment
+    def sync(self, payment_id: str) -> Payment:
+        """Apply Razorpay's records of the open refunds of a payment, and send those without one."""
+        payment = self._get(payment_id)
+        for attempt_id in dict.fromkeys(refund.attempt_id for refund in payment.open_refunds):
+            payment = self._apply_records(payment, attempt_id)
         for refund in payment.open_refunds:
-            payment = self._fitted(payment, refund.id)
+            payment = self._reduce_to_remaining(payment, refund.id)
         for refund in payment.open_refunds:
-            payment = self._sent(payment, payment.refund_of_id(refund.id))
+            payment = self._send(payment, payment.get_refund(refund.id))
         return payment
 
-    def learn(self, record: RazorpayRefund) -> Payment | None:
-        """Let Razorpay's word about a refund take effect once; None when the payment is not
-        ours.
-        """
-        for _ in range(TRIES):
-            before = self._payments.find_by_attempt(record.payment_id)
-            if before is None:
-                telemetry.logger.warning("a refund of nothing we know", extra=_named(record))
-                return None
-            after = self._told(before, record)
-            _report_returns(before, record)
-            if after == before:
-                return before
-            try:
-                self._changes.commit(before, after, f"refund {record.status.lower()}", RAZORPAY)
-            except Overtaken:
-                continue
-            _report_failures(before, after)
-            return after
-        raise Conflict(BUSY)
+    def apply_update(self, record: RazorpayRefund) -> Payment | None:
+        """Apply Razorpay's record of a refund once; returns None when the payment is not ours."""
+        payment = self._payments.find_by_attempt(record.payment_id)
+        if payment is None:
+            telemetry.logger.warning("refund of an unknown payment", extra=_ids_of(record))
+            return None
+        before, after = self._changes.update(
+            payment,
+            lambda current: self._with_record(current, record),
+            f"refund {record.status.lower()}",
+            RAZORPAY,
+        )
+        _report_reversed(before, record)
+        _report_failed(before, after)
+        return after
 
-    def _requested(
+    def _request(
         self, payment_id: str, amount: Decimal | None, by: str, key: IdempotencyKey | None
     ) -> tuple[Payment, str]:
-        for _ in range(TRIES):
-            # the key first: a payment that is read after it has the refund it led to
-            earlier = self._idempotency_keys.find_result(key) if key else None
-            payment = self._find(payment_id)
-            if earlier is not None:
-                return payment, earlier
-            try:
-                refund = self._wanted(payment, amount, by)
-            except Conflict:
-                # the same request, sent twice, may be what has taken the money in between
-                if key and (earlier := self._idempotency_keys.find_result(key)):
-                    return self._find(payment_id), earlier
-                raise
-            after = payment.with_refund(refund, self._clock())
-            try:
-                self._changes.commit(
-                    payment, after, "refund requested", by, self._remembering(key, refund.id)
-                )
-            except (Overtaken, KeyInUse):
-                continue
-            return after, refund.id
-        raise Conflict(BUSY)
+        # the key is read first: a payment read after it contains the refund that it led to
+        earlier = self._idempotency_keys.find_result(key) if key else None
+        payment = self._get(payment_id)
+        if earlier is not None:
+            return payment, earlier
+        try:
+            refund = self._new_refund(payment, amount, by)
+        except Conflict:
+            # the same request, sent twice, may have requested the money in between
+            if key and (earlier := self._idempotency_keys.find_result(key)):
+                return self._get(payment_id), earlier
+            raise
+        after = payment.with_refund(refund, self._clock())
+        remember = self._remember(key, refund.id)
+        self._changes.commit(payment, after, "refund requested", by, remember)
+        return after, refund.id
 
-    def _wanted(self, payment: Payment, amount: Decimal | None, by: str) -> Refund:
-        """A new refund, if the money for it is there."""
-        if not payment.is_paid:
+    def _new_refund(self, payment: Payment, amount: Decimal | None, by: str) -> Refund:
+        attempt_id, left = payment.razorpay_payment_id, payment.refundable
+        if attempt_id is None:
             raise Conflict(NOT_PAID)
-        left = payment.refundable
         if not left.minor:
             raise Conflict(NOTHING_LEFT)
         wanted = left if amount is None else Money.of(amount, left.currency)
         if wanted.minor > left.minor:
-            raise Conflict(f"Of this payment, {left.amount:.2f} {left.currency} can be refunded")
-        return Refund.requested(self._new_id(), wanted, BY_ADMIN, by, self._clock())
+            raise Conflict(f"At most {left} of this payment can be refunded")
+        return Refund.requested(self._new_id(), attempt_id, wanted, BY_ADMIN, by, self._clock())
 
-    def _remembering(self, key: IdempotencyKey | None, refund_id: str) -> AlsoWrite | None:
+    def _remember(self, key: IdempotencyKey | None, refund_id: str) -> AlsoWrite | None:
         if key is None:
             return None
         return lambda transaction: self._idempotency_keys.save_result(key, refund_id, transaction)
 
-    def _sent(self, payment: Payment, refund: Refund) -> Payment:
-        """The payment after Razorpay was asked; a refund that it knows is not sent again."""
-        attempt_id = payment.attempt_of(refund)
-        if attempt_id is None or refund.status is not RefundStatus.REQUESTED:
+    def _send(self, payment: Payment, refund: Refund) -> Payment:
+        """Send a refund that Razorpay does not have; returns the payment after its answer."""
+        if refund.is_sent:
             return payment
         try:
-            record = self._razorpay.refund(attempt_id, refund.amount, refund.id)
-        except Refused:
-            return self._refused(payment, attempt_id, refund)
-        return self.learn(record) or payment
+            record = self._razorpay.refund(refund.attempt_id, refund.amount, refund.id)
+        except ProviderRejected:
+            return self._handle_rejection(payment, refund)
+        return self.apply_update(record) or payment
 
-    def _refused(self, payment: Payment, attempt_id: str, refund: Refund) -> Payment:
-        """Razorpay says no; perhaps because it did it before, and its answer was lost, or because
-        of what went back without us.
+    def _handle_rejection(self, payment: Payment, refund: Refund) -> Payment:
+        """Find out why Razorpay rejects a refund; returns the payment after it.
+
+        Razorpay may have made it before and its answer was lost, or part of the money was refunded
+        in its dashboard.
         """
-        for record in self._razorpay.refunds_of(attempt_id):
-            payment = self.learn(record) or payment
-        fitted = self._fitted(payment, refund.id)
-        if fitted.refund_of_id(refund.id).is_sent:
-            return self._sent_instead(payment, fitted)
-        for _ in range(TRIES):
-            before = self._find(payment.id)
-            after = before.refused(refund.id, self._clock())
-            if after != before:
-                try:
-                    self._changes.commit(before, after, "refund refused", RAZORPAY)
-                except Overtaken:
-                    continue
-            _report_waiting(before, after, refund.id)
-            _report_failures(before, after)
-            return after
-        raise Conflict(BUSY)
-
-    def _fitted(self, payment: Payment, refund_id: str) -> Payment:
-        """The payment after a refund of what is owed was brought down to what is left. That is no
-        failure: the customer has the money.
-        """
-        for _ in range(TRIES):
-            after = payment.fitted(refund_id, self._new_id(), self._clock())
-            if after == payment:
-                return payment
-            try:
-                self._changes.commit(payment, after, "refund fitted", RAZORPAY)
-            except Overtaken:
-                payment = self._find(payment.id)
-                continue
-            return after
-        raise Conflict(BUSY)
-
-    def _sent_instead(self, before: Payment, after: Payment) -> Payment:
-        """Each one is smaller than the one that it replaces, so that this comes to an end."""
-        known = {refund.id for refund in before.refunds}
-        for refund in after.refunds:
-            if refund.id not in known:
-                return self._sent(after, refund)
+        payment = self._apply_records(payment, refund.attempt_id)
+        reduced = self._reduce_to_remaining(payment, refund.id)
+        if reduced.get_refund(refund.id).is_sent:
+            # a replacement is smaller than the refund before it, so the recursion ends
+            known = {one.id for one in payment.refunds}
+            new = next((one for one in reduced.refunds if one.id not in known), None)
+            return self._send(reduced, new) if new else reduced
+        before, after = self._changes.update(
+            reduced,
+            lambda current: current.with_rejected_refund(refund.id, self._clock()),
+            "refund rejected",
+            RAZORPAY,
+        )
+        _report_rejected(before, after, refund.id)
+        _report_failed(before, after)
         return after
 
-    def _told(self, payment: Payment, record: RazorpayRefund) -> Payment:
+    def _apply_records(self, payment: Payment, attempt_id: str) -> Payment:
+        for record in self._razorpay.list_refunds(attempt_id):
+            payment = self.apply_update(record) or payment
+        return payment
+
+    def _reduce_to_remaining(self, payment: Payment, refund_id: str) -> Payment:
+        """Reduce a required refund to what is left; one that ends so has not failed."""
+        _, after = self._changes.update(
+            payment,
+            lambda current: current.reduced_to_remaining(refund_id, self._new_id(), self._clock()),
+            "refund reduced",
+            RAZORPAY,
+        )
+        return after
+
+    def _with_record(self, payment: Payment, record: RazorpayRefund) -> Payment:
         try:
-            return payment.told_of(record, self._new_id(), self._clock())
-        except NotThisPayment:
-            telemetry.logger.exception("a refund does not fit its payment", extra=_named(record))
+            return payment.with_refund_record(record, self._new_id(), self._clock())
+        except RefundMismatch:
+            telemetry.logger.exception("refund does not match its payment", extra=_ids_of(record))
             telemetry.count("PaymentMismatches")
             return payment
 
-    def _find(self, payment_id: str) -> Payment:
+    def _get(self, payment_id: str) -> Payment:
         payment = self._payments.find(payment_id) if is_id(payment_id) else None
         if payment is None:
             raise NotFound(NOT_FOUND)
         return payment
 
 
-def _named(record: RazorpayRefund) -> dict[str, object]:
+def _ids_of(record: RazorpayRefund) -> dict[str, object]:
     return {"razorpay_refund_id": record.id, "razorpay_payment_id": record.payment_id}
 
 
-def _report_failures(before: Payment, after: Payment) -> None:
-    """A refund that came to nothing waits for a person: somebody is owed money."""
-    known = {refund.id for refund in before.refunds if refund.status is RefundStatus.FAILED}
+def _report_failed(before: Payment, after: Payment) -> None:
+    """Report refunds that failed by a change: a person has to return the money another way."""
+    failed = {one.id for one in before.refunds if one.status is RefundStatus.FAILED}
     for refund in after.refunds:
-        if refund.status is RefundStatus.FAILED and refund.id not in known:
-            named = {"payment_id": after.id, "refund_id": refund.id}
-            telemetry.logger.error("a refund failed", extra=named)
-            telemetry.count("RefundsFailed")
+        if refund.status is RefundStatus.FAILED and refund.id not in failed:
+            _report("a refund failed", after, refund.id)
 
 
-def _report_waiting(before: Payment, after: Payment, refund_id: str) -> None:
-    """What is owed and refused waits; a person should know why, and be told once."""
-    if after.refund_of_id(refund_id).is_sent:
+def _report_rejected(before: Payment, after: Payment, refund_id: str) -> None:
+    """Report the first rejection of a required refund, and log the later ones."""
+    if after.get_refund(refund_id).is_sent:
         return
-    named = {"payment_id": after.id, "refund_id": refund_id}
-    if after == before:
-        telemetry.logger.warning("Razorpay still refuses a refund that is owed", extra=named)
+    if after != before:
+        _report("Razorpay rejects a required refund", after, refund_id)
         return
-    telemetry.logger.error("Razorpay refuses a refund that is owed", extra=named)
+    ids = {"payment_id": after.id, "refund_id": refund_id}
+    telemetry.logger.warning("Razorpay still rejects a required refund", extra=ids)
+
+
+def _report_reversed(payment: Payment, record: RazorpayRefund) -> None:
+    """Report a processed refund that came back to the shop: the ledger cannot book that."""
+    if record.status is RefundStatus.FAILED:
+        for refund in payment.refunds:
+            if refund.is_processed and refund.matches(record):
+                _report("a processed refund was reversed", payment, refund.id)
+
+
+def _report(problem: str, payment: Payment, refund_id: str) -> None:
+    ids = {"payment_id": payment.id, "refund_id": refund_id}
+    telemetry.logger.error(problem, extra=ids)
     telemetry.count("RefundsFailed")
-
-
-def _report_returns(payment: Payment, record: RazorpayRefund) -> None:
-    """A refund that was made came back to the shop: its customer has nothing of it, and the books,
-    which cannot take that back, say otherwise.
-    """
-    if record.status is not RefundStatus.FAILED:
-        return
-    for refund in payment.refunds:
-        if refund.is_processed and refund.is_meant_by(record):
-            named = {"payment_id": payment.id, "refund_id": refund.id}
-            telemetry.logger.error("a refund that was made came back", extra=named)
-            telemetry.count("RefundsFailed")

@@ -1,215 +1,90 @@
-"""Payments in DynamoDB: a row per payment, a pointer to it from its order, its Razorpay order and
-the attempts that took money for it, its ledger, the webhooks that were handled, and how far it was
-held against Razorpay's records.
-"""
+"""Payments in DynamoDB: payments with pointers to them, ledger entries and handled webhooks."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import chain, islice, zip_longest
-from typing import Any, Self
+from typing import Self
 
-from pynamodb.attributes import (
-    ListAttribute,
-    MapAttribute,
-    NumberAttribute,
-    UnicodeAttribute,
-    UnicodeSetAttribute,
-)
-from pynamodb.exceptions import UpdateError
-from pynamodb.expressions.update import Action
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.operand import Path
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
-from payment.ledger import Account, Entry, Kind, Line
-from payment.model import (
-    Customer,
-    Failure,
-    Payment,
-    PaymentStatus,
-    Refund,
-    RefundStatus,
-    Surplus,
-)
-from payment.ports import Overtaken
-from payment.reconciliation import Checkpoint, Drift, FoundBefore, OtherRun, Walk, place_of
+from payment.ledger import Entry
+from payment.model import Payment, sort_key
 from supermarket.clock import Clock, from_iso, iso
-from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.money import Currency, Money
+from supermarket.dynamo.writes import update_if
+from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
-OVERTAKEN = "This payment was changed by somebody else at this very moment"
-OTHER_RUN = "Another run reconciles at this very moment, and goes on"
-FOUND_BEFORE = "This drift was found before"
 UNSENT, SENT = "unsent", "sent"
-WEBHOOK_REMEMBERED_FOR = timedelta(days=7)  # Razorpay sends for one day
+WEBHOOKS_KEPT_FOR = timedelta(days=7)  # Razorpay repeats them for one day
 
 
-class RefundMap(MapAttribute[str, object]):
-    """A refund, in the currency of its payment."""
-
-    id = UnicodeAttribute()
-    minor = NumberAttribute()
-    reason = UnicodeAttribute()
-    requested_by = UnicodeAttribute(attr_name="requestedBy")
-    requested_at = UnicodeAttribute(attr_name="requestedAt")
-    updated_at = UnicodeAttribute(attr_name="updatedAt")
-    status = UnicodeAttribute()
-    razorpay_refund_id = UnicodeAttribute(attr_name="razorpayRefundId", null=True)
-    attempt_id = UnicodeAttribute(attr_name="attemptId", null=True)
-    refused_at = UnicodeAttribute(attr_name="refusedAt", null=True)
-
-    @classmethod
-    def of(cls, refund: Refund) -> Self:
-        return cls(
-            id=refund.id,
-            minor=refund.amount.minor,
-            reason=refund.reason,
-            requested_by=refund.requested_by,
-            requested_at=iso(refund.requested_at),
-            updated_at=iso(refund.updated_at),
-            status=refund.status.value,
-            razorpay_refund_id=refund.razorpay_refund_id,
-            attempt_id=refund.attempt_id,
-            refused_at=iso(refund.refused_at) if refund.refused_at else None,
-        )
-
-    def refund(self, currency: Currency) -> Refund:
-        return Refund(
-            id=self.id,
-            amount=Money(int(self.minor), currency),
-            reason=self.reason,
-            requested_by=self.requested_by,
-            requested_at=from_iso(self.requested_at),
-            updated_at=from_iso(self.updated_at),
-            status=RefundStatus(self.status),
-            razorpay_refund_id=self.razorpay_refund_id,
-            attempt_id=self.attempt_id,
-            refused_at=from_iso(self.refused_at) if self.refused_at else None,
-        )
-
-
-class SurplusMap(MapAttribute[str, object]):
-    """An attempt that took the price once more, in the currency of its payment."""
-
-    attempt_id = UnicodeAttribute(attr_name="attemptId")
-    fee_minor = NumberAttribute(attr_name="feeMinor", null=True)
-    fee_currency = UnicodeAttribute(attr_name="feeCurrency", null=True)
-
-
-class ByRefunding(GlobalSecondaryIndex["PaymentRow"]):
-    """Only the payments with refunds that are not at their end, by when they were changed or asked
-    after last; those with one that Razorpay has not heard of are apart.
+class ByOpenRefunds(GlobalSecondaryIndex["PaymentRow"]):
+    """The payments with open refunds, by their last change or synchronisation; those with an unsent
+    refund have a partition of their own.
     """
 
     class Meta:
-        index_name = "byRefunding"
+        index_name = "byOpenRefunds"
         projection = IncludeProjection(["paymentId"])
 
-    refunding = UnicodeAttribute(hash_key=True)
+    open_refunds = UnicodeAttribute(hash_key=True, attr_name="openRefunds")
     updated_at = UnicodeAttribute(range_key=True, attr_name="updatedAt")
     payment_id = UnicodeAttribute(attr_name="paymentId")
 
 
 class ByDay(GlobalSecondaryIndex["PaymentRow"]):
-    """All payments, by the day and the place of their beginning."""
+    """All payments, by the day and the time of their creation."""
 
     class Meta:
         index_name = "byDay"
         projection = KeysOnlyProjection()
 
     day = UnicodeAttribute(hash_key=True)
-    place = UnicodeAttribute(range_key=True)
+    sort_key = UnicodeAttribute(range_key=True, attr_name="sortKey")
     pk = UnicodeAttribute()
 
 
 class PaymentRow(Row):
-    """One payment, at `payment#<id>`."""
+    """A payment, at `payment#<id>`. `updated_at` is also the time of the last synchronisation."""
 
     Meta = table("payment")
 
     pk = UnicodeAttribute(hash_key=True)
     payment_id = UnicodeAttribute(attr_name="paymentId")
-    order_id = UnicodeAttribute(attr_name="orderId")
-    razorpay_order_id = UnicodeAttribute(attr_name="razorpayOrderId")
-    razorpay_payment_id = UnicodeAttribute(attr_name="razorpayPaymentId", null=True)
-    user_id = UnicodeAttribute(attr_name="userId")
-    email = UnicodeAttribute()
-    first_name = UnicodeAttribute(attr_name="firstName")
-    minor = NumberAttribute()
-    currency = UnicodeAttribute()
-    status = UnicodeAttribute()
-    failure = UnicodeAttribute(null=True)
-    declined = UnicodeSetAttribute(null=True)
-    fee_minor = NumberAttribute(attr_name="feeMinor", null=True)
-    fee_currency = UnicodeAttribute(attr_name="feeCurrency", null=True)
-    refunds: ListAttribute[RefundMap] = ListAttribute(of=RefundMap, null=True)
-    refunding = UnicodeAttribute(null=True)
-    surplus: ListAttribute[SurplusMap] = ListAttribute(of=SurplusMap, null=True)
-    version = NumberAttribute()
-    created_at = UnicodeAttribute(attr_name="createdAt")
+    payment = Mapped[Payment](Payment)
     updated_at = UnicodeAttribute(attr_name="updatedAt")
+    open_refunds = UnicodeAttribute(attr_name="openRefunds", null=True)
     day = UnicodeAttribute()
-    place = UnicodeAttribute()
+    sort_key = UnicodeAttribute(attr_name="sortKey")
 
     by_day = ByDay()
-    by_refunding = ByRefunding()
+    by_open_refunds = ByOpenRefunds()
 
     @classmethod
     def of(cls, payment: Payment) -> Self:
+        unsent = UNSENT if payment.has_unsent_refund else SENT
         return cls(
             _payment_key(payment.id),
             payment_id=payment.id,
-            order_id=payment.order_id,
-            razorpay_order_id=payment.razorpay_order_id,
-            razorpay_payment_id=payment.razorpay_payment_id,
-            user_id=payment.customer.user_id,
-            email=payment.customer.email,
-            first_name=payment.customer.first_name,
-            minor=payment.price.minor,
-            currency=payment.price.currency.value,
-            status=payment.status.value,
-            failure=payment.failure.value if payment.failure else None,
-            # DynamoDB knows no empty set
-            declined=set(payment.declined) or None,
-            fee_minor=payment.fee.minor if payment.fee else None,
-            fee_currency=payment.fee.currency.value if payment.fee else None,
-            refunds=[RefundMap.of(refund) for refund in payment.refunds] or None,
-            refunding=_refunding(payment),
-            surplus=[_surplus_map(one) for one in payment.surplus] or None,
-            version=payment.version,
-            created_at=iso(payment.created_at),
+            payment=payment,
             updated_at=iso(payment.updated_at),
+            open_refunds=unsent if payment.open_refunds else None,
             day=payment.created_at.date().isoformat(),
-            place=place_of(payment),
+            sort_key=sort_key(payment),
         )
 
-    def payment(self) -> Payment:
-        currency = Currency(self.currency)
-        return Payment(
-            id=self.payment_id,
-            order_id=self.order_id,
-            razorpay_order_id=self.razorpay_order_id,
-            customer=Customer(self.user_id, self.email, self.first_name),
-            price=Money(int(self.minor), currency),
-            created_at=from_iso(self.created_at),
-            updated_at=from_iso(self.updated_at),
-            status=PaymentStatus(self.status),
-            razorpay_payment_id=self.razorpay_payment_id,
-            failure=Failure(self.failure) if self.failure else None,
-            declined=frozenset(self.declined or ()),
-            fee=_fee(self.fee_minor, self.fee_currency or currency),
-            refunds=tuple(refund.refund(currency) for refund in self.refunds or ()),
-            surplus=tuple(
-                Surplus(one.attempt_id, _fee(one.fee_minor, one.fee_currency or currency))
-                for one in self.surplus or ()
-            ),
-            version=int(self.version),
-        )
+    def read(self) -> Payment:
+        return replace(self.payment, updated_at=from_iso(self.updated_at))
 
 
 class PointerRow(Row):
-    """Where the payment of an order is, at `order#<id>`; and at `razorpay#<id>` that of a Razorpay
-    order and of the attempts that took money for it.
+    """The id of a payment, at `order#<id>` and, for its Razorpay order and the attempts that took
+    money, at `razorpay#<id>`.
     """
 
     Meta = table("payment")
@@ -219,11 +94,11 @@ class PointerRow(Row):
 
 
 class DynamoPayments:
-    """`Payments` in DynamoDB."""
+    """`Payments` and `ReconciledPayments` in DynamoDB."""
 
     def find(self, payment_id: str) -> Payment | None:
         try:
-            return PaymentRow.get(_payment_key(payment_id), consistent_read=True).payment()
+            return PaymentRow.get(_payment_key(payment_id), consistent_read=True).read()
         except PaymentRow.DoesNotExist:
             return None
 
@@ -233,60 +108,58 @@ class DynamoPayments:
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
         return self._find_at(_razorpay_key(razorpay_order_id))
 
+    def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
+        return self._find_at(_razorpay_key(razorpay_payment_id))
+
     def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
         pointers = [_razorpay_key(order_id) for order_id in razorpay_order_ids]
         found = PointerRow.batch_get(pointers, consistent_read=True)
         keys = {_payment_key(pointer.payment_id) for pointer in found}
         rows = PaymentRow.batch_get(list(keys), consistent_read=True)
-        payments = (row.payment() for row in rows)
-        return {payment.razorpay_order_id: payment for payment in payments}
+        return {row.payment.razorpay_order_id: row.read() for row in rows}
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
         writes = DynamoTransaction.of(transaction)
         for key in (_order_key(payment.order_id), _razorpay_key(payment.razorpay_order_id)):
-            pointer = PointerRow(key, payment_id=payment.id)
-            writes.put(pointer, PointerRow.pk.does_not_exist(), Overtaken(OVERTAKEN))
-        new = PaymentRow.pk.does_not_exist()
-        writes.put(PaymentRow.of(payment), new, Overtaken(OVERTAKEN))
+            _point(key, payment, writes)
+        writes.put(PaymentRow.of(payment), PaymentRow.pk.does_not_exist(), StaleWrite())
 
-    def save(self, read: Payment, changed: Payment, transaction: Transaction) -> None:
+    def save(self, before: Payment, after: Payment, transaction: Transaction) -> None:
         writes = DynamoTransaction.of(transaction)
-        unchanged = PaymentRow.version == read.version
-        row = PaymentRow.of(changed)
-        writes.update(row, _changes(row), unchanged, Overtaken(OVERTAKEN))
-        for attempt_id in changed.attempts - read.attempts:
-            pointer = PointerRow(_razorpay_key(attempt_id), payment_id=changed.id)
-            writes.put(pointer, PointerRow.pk.does_not_exist(), Overtaken(OVERTAKEN))
+        row = PaymentRow.of(after)
+        actions = [
+            PaymentRow.payment.set(after),
+            PaymentRow.updated_at.set(row.updated_at),
+            PaymentRow.open_refunds.set(row.open_refunds)
+            if row.open_refunds
+            else PaymentRow.open_refunds.remove(),
+        ]
+        writes.update(row, actions, Path("payment.version") == before.version, StaleWrite())
+        for attempt_id in after.attempt_ids - before.attempt_ids:
+            _point(_razorpay_key(attempt_id), after, writes)
 
-    def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
-        return self._find_at(_razorpay_key(razorpay_payment_id))
+    def list_with_open_refunds(self, limit: int) -> list[str]:
+        rows = (PaymentRow.by_open_refunds.query(each, limit=limit) for each in (UNSENT, SENT))
+        alternately = filter(None, chain.from_iterable(zip_longest(*rows)))
+        return [row.payment_id for row in islice(alternately, limit)]
 
-    def refunding(self, limit: int) -> list[str]:
-        rows = (PaymentRow.by_refunding.query(state, limit=limit) for state in (UNSENT, SENT))
-        in_turn = filter(None, chain.from_iterable(zip_longest(*rows)))
-        return [row.payment_id for row in islice(in_turn, limit)]
+    def touch(self, payment_id: str, at: datetime) -> None:
+        touched = PaymentRow.updated_at.set(iso(at))
+        update_if(PaymentRow(_payment_key(payment_id)), [touched], PaymentRow.open_refunds.exists())
 
-    def put_last(self, payment_id: str, at: datetime) -> None:
-        row = PaymentRow(_payment_key(payment_id))
-        try:
-            row.update([PaymentRow.updated_at.set(iso(at))], PaymentRow.refunding.exists())
-        except UpdateError as refused:
-            if refused.cause_response_code != "ConditionalCheckFailedException":
-                raise
-
-    def created_between(
+    def list_created_between(
         self, since: datetime, until: datetime, after: str, count: int
     ) -> Sequence[Payment]:
-        """The index says which; what they are is read where it is true."""
         first, last = max(iso(since), after), f"{iso(until)}~"
         keys: list[str] = []
         for day in _days(from_iso(first[:24]).date(), until.date()):
-            # what begins with the first place lies behind it
-            places = ByDay.place.between(f"{first}!" if after else first, last)
-            rows = PaymentRow.by_day.query(day.isoformat(), places, limit=count - len(keys))
+            # `first!` lies behind `first` and before every other key
+            between = ByDay.sort_key.between(f"{first}!" if after else first, last)
+            rows = PaymentRow.by_day.query(day.isoformat(), between, limit=count - len(keys))
             keys += [row.pk for row in rows]
             if len(keys) == count:
                 break
+        # the index is eventually consistent, so the payments are read from the table
         found = (self.find(key.removeprefix("payment#")) for key in keys)
         return [payment for payment in found if payment is not None]
 
@@ -298,54 +171,33 @@ class DynamoPayments:
         return self.find(pointer.payment_id)
 
 
-class LineMap(MapAttribute[str, object]):
-    """What one account gains or loses, in the currency of the entry."""
-
-    account = UnicodeAttribute()
-    minor = NumberAttribute()
-
-
 class EntryRow(Row):
-    """One entry of the ledger, under its payment at `<kind>#<reference>`."""
+    """A ledger entry of a payment, at `payment#<id>` and `<kind>#<reference>`."""
 
     Meta = table("ledger")
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    currency = UnicodeAttribute()
-    lines: ListAttribute[LineMap] = ListAttribute(of=LineMap)
-    at = UnicodeAttribute()
-
-    def entry(self, payment_id: str) -> Entry:
-        kind, _, reference = self.sk.partition("#")
-        lines = tuple(Line(Account(line.account), int(line.minor)) for line in self.lines)
-        currency = Currency(self.currency)
-        return Entry(payment_id, Kind(kind), reference, currency, lines, from_iso(self.at))
+    entry = Mapped[Entry](Entry)
 
 
 class DynamoLedger:
-    """`Ledger` in DynamoDB. No function may update or delete its rows: see the policies."""
+    """`Ledger` in DynamoDB. No policy allows to update or delete its rows."""
 
-    def book(self, entry: Entry, transaction: Transaction) -> None:
-        row = EntryRow(
-            _payment_key(entry.payment_id),
-            f"{entry.kind}#{entry.reference}",
-            currency=entry.currency.value,
-            lines=[LineMap(account=line.account.value, minor=line.minor) for line in entry.lines],
-            at=iso(entry.at),
-        )
-        # a put could replace a row, so it must be new
+    def add(self, entry: Entry, transaction: Transaction) -> None:
+        keys = (_payment_key(entry.payment_id), f"{entry.kind}#{entry.reference}")
+        # a put would replace a row, so it must be new
         DynamoTransaction.of(transaction).put(
-            row, EntryRow.pk.does_not_exist(), Overtaken(OVERTAKEN)
+            EntryRow(*keys, entry=entry), EntryRow.pk.does_not_exist(), StaleWrite()
         )
 
-    def of_payment(self, payment_id: str) -> tuple[Entry, ...]:
+    def list_by_payment(self, payment_id: str) -> tuple[Entry, ...]:
         rows = EntryRow.query(_payment_key(payment_id), consistent_read=True)
-        return tuple(sorted((row.entry(payment_id) for row in rows), key=lambda entry: entry.at))
+        return tuple(sorted((row.entry for row in rows), key=lambda entry: entry.at))
 
 
 class WebhookRow(Row):
-    """A webhook that was handled, at `webhook#<id>`. DynamoDB removes it after `expires_at`."""
+    """A handled webhook, at `webhook#<id>`. DynamoDB removes it after `expires_at`."""
 
     Meta = table("payment")
 
@@ -362,131 +214,18 @@ class DynamoHandledWebhooks:
 
     def has(self, event_id: str, digest: str) -> bool:
         try:
-            row = WebhookRow.get(_webhook_key(event_id), consistent_read=True)
+            return WebhookRow.get(f"webhook#{event_id}", consistent_read=True).digest == digest
         except WebhookRow.DoesNotExist:
             return False
-        return row.digest == digest
 
     def add(self, event_id: str, digest: str) -> None:
-        ends = self._clock() + WEBHOOK_REMEMBERED_FOR
-        row = WebhookRow(_webhook_key(event_id), digest=digest, expires_at=int(ends.timestamp()))
-        row.save()
+        ends = int((self._clock() + WEBHOOKS_KEPT_FOR).timestamp())
+        WebhookRow(f"webhook#{event_id}", digest=digest, expires_at=ends).save()
 
 
-class CheckpointRow(Row):
-    """How far a reconciliation has got, at `checkpoint#reconciliation#<name>`."""
-
-    Meta = table("payment")
-
-    pk = UnicodeAttribute(hash_key=True)
-    since = UnicodeAttribute()
-    own_since = UnicodeAttribute(attr_name="ownSince")
-    until = UnicodeAttribute()
-    walk = UnicodeAttribute()
-    position = UnicodeAttribute()
-    version = NumberAttribute()
-    found = NumberAttribute(default=0)
-
-
-class DriftRow(Row):
-    """A drift that was found, at `drift#<subject>#<kind>`; it stays, so that it is told once."""
-
-    Meta = table("payment")
-
-    pk = UnicodeAttribute(hash_key=True)
-    details = UnicodeAttribute()
-    payment_id = UnicodeAttribute(attr_name="paymentId", null=True)
-    order_id = UnicodeAttribute(attr_name="orderId", null=True)
-    found_at = UnicodeAttribute(attr_name="foundAt")
-
-
-class DynamoFindings:
-    """`Findings` in DynamoDB."""
-
-    def checkpoint(self, name: str) -> Checkpoint | None:
-        try:
-            row = CheckpointRow.get(_checkpoint_key(name), consistent_read=True)
-        except CheckpointRow.DoesNotExist:
-            return None
-        return Checkpoint(
-            name=name,
-            since=from_iso(row.since),
-            own_since=from_iso(row.own_since),
-            until=from_iso(row.until),
-            walk=Walk(row.walk),
-            position=row.position,
-            version=int(row.version),
-            found=int(row.found or 0),
-        )
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        row = CheckpointRow(
-            _checkpoint_key(checkpoint.name),
-            since=iso(checkpoint.since),
-            own_since=iso(checkpoint.own_since),
-            until=iso(checkpoint.until),
-            walk=checkpoint.walk.value,
-            position=checkpoint.position,
-            version=checkpoint.version,
-            found=checkpoint.found,
-        )
-        is_new, unmoved = CheckpointRow.pk.does_not_exist(), checkpoint.version - 1
-        condition = is_new if not unmoved else CheckpointRow.version == unmoved
-        transaction = DynamoTransaction()
-        transaction.put(row, condition, OtherRun(OTHER_RUN))
-        transaction.commit()
-
-    def add(self, drift: Drift, transaction: Transaction) -> None:
-        row = DriftRow(
-            f"drift#{drift.subject_id}#{drift.kind}",
-            details=drift.details,
-            payment_id=drift.payment_id,
-            order_id=drift.order_id,
-            found_at=iso(drift.found_at),
-        )
-        DynamoTransaction.of(transaction).put(
-            row, DriftRow.pk.does_not_exist(), FoundBefore(FOUND_BEFORE)
-        )
-
-
-def _changes(row: PaymentRow) -> list[Action]:
-    """All that a payment's change may touch; what it has not (any more) is removed."""
-    changed: list[tuple[Any, Any]] = [
-        (PaymentRow.status, row.status),
-        (PaymentRow.version, row.version),
-        (PaymentRow.updated_at, row.updated_at),
-        (PaymentRow.razorpay_payment_id, row.razorpay_payment_id),
-        (PaymentRow.failure, row.failure),
-        (PaymentRow.declined, row.declined),
-        (PaymentRow.fee_minor, row.fee_minor),
-        (PaymentRow.fee_currency, row.fee_currency),
-        (PaymentRow.refunds, row.refunds),
-        (PaymentRow.refunding, row.refunding),
-        (PaymentRow.surplus, row.surplus),
-    ]
-    return [
-        attribute.remove() if value is None else attribute.set(value)
-        for attribute, value in changed
-    ]
-
-
-def _refunding(payment: Payment) -> str | None:
-    if not payment.open_refunds:
-        return None
-    return UNSENT if payment.has_unsent_refund else SENT
-
-
-def _surplus_map(surplus: Surplus) -> SurplusMap:
-    fee = surplus.fee
-    return SurplusMap(
-        attempt_id=surplus.attempt_id,
-        fee_minor=fee.minor if fee else None,
-        fee_currency=fee.currency.value if fee else None,
-    )
-
-
-def _fee(minor: float | None, currency: str) -> Money | None:
-    return Money(int(minor), Currency(currency)) if minor else None
+def _point(key: str, payment: Payment, writes: DynamoTransaction) -> None:
+    pointer = PointerRow(key, payment_id=payment.id)
+    writes.put(pointer, PointerRow.pk.does_not_exist(), StaleWrite())
 
 
 def _payment_key(payment_id: str) -> str:
@@ -497,16 +236,8 @@ def _order_key(order_id: str) -> str:
     return f"order#{order_id}"
 
 
-def _razorpay_key(razorpay_order_id: str) -> str:
-    return f"razorpay#{razorpay_order_id}"
-
-
-def _webhook_key(event_id: str) -> str:
-    return f"webhook#{event_id}"
-
-
-def _checkpoint_key(name: str) -> str:
-    return f"checkpoint#reconciliation#{name}"
+def _razorpay_key(razorpay_id: str) -> str:
+    return f"razorpay#{razorpay_id}"
 
 
 def _days(first: date, last: date) -> Iterator[date]:

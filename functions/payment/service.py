@@ -1,6 +1,4 @@
-"""Use cases of payment: open one for an order, learn what became of it, look at it, call it off
-with its order, and give its money back.
-"""
+"""Use cases of payment: open, verify, capture, cancel and refund the payment of an order."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,68 +8,63 @@ from decimal import Decimal
 from payment.changes import AlsoWrite, Changes
 from payment.ledger import Entry
 from payment.model import (
-    THE_SHOP,
+    MINIMUM_MINOR,
+    RAZORPAY,
+    SHOP,
     Attempt,
     AttemptStatus,
+    CheckoutSignature,
     Failure,
     PayableOrder,
     Payment,
     PaymentStatus,
-    Proof,
     RazorpayRefund,
     Refund,
-    is_large_enough,
-    smallest,
 )
 from payment.ports import (
+    CancelledOrder,
+    ExpiredOrder,
     Ledger,
-    OrderExpired,
-    OrderGone,
     Orders,
-    Overtaken,
     Payments,
     Razorpay,
     RazorpayKeys,
 )
-from payment.refunds import (
-    BUSY,
-    NOT_FOUND,
-    PAID_TWICE,
-    RAZORPAY,
-    TRIES,
-    Refunds,
-)
+from payment.refunds import NOT_FOUND, Refunds
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
 from supermarket.errors import Conflict, Invalid, NotFound, Unavailable
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
+from supermarket.money import Money
+from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.transaction import BeginTransaction
 
-NOT_GENUINE = "The payment's signature is not valid"
-NOT_THIS_PAYMENT = "Razorpay's record does not fit this payment"
+PAID_TWICE = "This order was paid twice, so the second payment is refunded."
+INVALID_SIGNATURE = "The signature of the payment is not valid"
+ATTEMPT_MISMATCH = "Razorpay's record does not match this payment"
 NOT_CAPTURED = "Razorpay has not captured this payment yet. Try again."
-GIVEN_BACK = "This payment was refunded"
-ORDER_GONE = "The order is cancelled, so its payment was not taken"
-PAID_ALREADY = "This order is paid"
+REFUNDED = "This payment was refunded"
+ORDER_CANCELLED = "The order is cancelled, so its payment was not captured"
+ALREADY_PAID = "This order is paid"
 
 
-class Mismatch(Invalid):
-    """An attempt is for another payment, or over other money."""
+class AttemptMismatch(Invalid):
+    """An attempt belongs to another payment, or has another amount."""
 
-    code = "MISMATCH"
+    code = "ATTEMPT_MISMATCH"
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """A payment that waits for its customer, and the key that Razorpay's checkout needs."""
+    """An open payment, and the key id that Razorpay's checkout needs."""
 
     payment: Payment
     key_id: str
 
 
 class PaymentService:
-    """What can be done with payments."""
+    """The use cases of payment."""
 
     def __init__(
         self,
@@ -101,302 +94,270 @@ class PaymentService:
         self._new_id = new_id
 
     def create(self, order_id: str, caller: Caller, key: IdempotencyKey | None = None) -> Checkout:
-        """The one payment of the caller's order, ready to be paid: opened, or the one there is.
+        """Open the payment of the caller's order, or return the open one.
 
-        The same key gets the same payment, whatever became of it since.
+        The same key returns the same payment, whatever its state is by then.
         """
         key = key and key.about(order_id)
-        for _ in range(TRIES):
-            payment = self._result_of(key)
-            try:
-                ready = payment or self._readied(order_id, caller, key)
-            except (Overtaken, KeyInUse):
-                continue
-            return Checkout(ready, self._keys().key_id)
-        raise Conflict(BUSY)
+        payment = retry_on_conflict(
+            lambda: self._create(order_id, caller, key), on=(StaleWrite, KeyInUse)
+        )
+        return Checkout(payment, self._keys().key_id)
 
-    def verify(self, proof: Proof, caller: Caller) -> Payment:
-        """The caller's payment, completed if the proof is genuine and Razorpay's record agrees."""
-        if not proof.is_signed_with(self._keys().key_secret):
-            telemetry.count("PaymentProofsRefused")
-            raise Invalid(NOT_GENUINE)
-        payment = self._payments.find_by_razorpay_order(proof.razorpay_order_id)
-        if payment is None or not payment.is_of(caller):
+    def verify(self, signature: CheckoutSignature, caller: Caller) -> Payment:
+        """Complete the caller's payment if the signature is valid and Razorpay's record agrees."""
+        if not signature.is_valid(self._keys().key_secret):
+            telemetry.count("InvalidCheckoutSignatures")
+            raise Invalid(INVALID_SIGNATURE)
+        payment = self._payments.find_by_razorpay_order(signature.razorpay_order_id)
+        if payment is None or not payment.is_owned_by(caller):
             raise NotFound(NOT_FOUND)
-        if proof.razorpay_payment_id in payment.attempts:
+        if signature.razorpay_payment_id in payment.attempt_ids:
             return payment
-        attempt = self._captured(payment, self._razorpay.attempt(proof.razorpay_payment_id))
-        learned = self._learned(payment, attempt)
-        if attempt.status is AttemptStatus.REFUNDED and not learned.is_paid:
-            raise Invalid(GIVEN_BACK)
-        return _paid(self._without_surplus(learned), attempt)
+        attempt = self._razorpay.get_attempt(signature.razorpay_payment_id)
+        attempt = self._capture_authorized(payment, attempt)
+        payment = self._apply(payment, attempt)
+        if payment.is_paid:
+            return self._sync_duplicate_refunds(payment)
+        if attempt.status is AttemptStatus.REFUNDED:
+            raise Invalid(REFUNDED)
+        if attempt.status is AttemptStatus.FAILED:
+            raise Invalid(Failure.DECLINED.reason)
+        raise Unavailable(NOT_CAPTURED)
 
-    def learn_of_attempt(
+    def apply_payment_update(
         self, razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
     ) -> Payment | None:
-        """Let Razorpay's word about an attempt take effect once, whoever else reports it, in
-        whatever order; None when the Razorpay order is not ours. Calls nobody.
+        """Apply Razorpay's record of an attempt once, without any call to Razorpay.
 
-        `refunds` are those of it that are known: what is back with its customer already only
-        counts together with them.
+        Returns None when the Razorpay order is not ours. `refunds` are the known refunds of the
+        attempt: one that was refunded before the shop learned of it is applied together with them.
+        Raises `AttemptMismatch`.
         """
         payment = self._payments.find_by_razorpay_order(razorpay_order_id)
         if payment is None:
-            named = {"razorpay_order_id": razorpay_order_id, "razorpay_payment_id": attempt.id}
-            telemetry.logger.warning("an attempt to pay nothing we know", extra=named)
+            ids = {"razorpay_order_id": razorpay_order_id, "razorpay_payment_id": attempt.id}
+            telemetry.logger.warning("attempt to pay an unknown order", extra=ids)
             return None
-        return self._learned(payment, attempt, refunds)
+        _check(payment, attempt)
+        return self._apply(payment, attempt, refunds)
 
-    def take(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
-        """Capture what a customer set aside and nobody took, as long as it is wanted."""
+    def capture(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
+        """Capture an authorized attempt unless its payment is cancelled, and apply it."""
         payment = self._payments.find_by_razorpay_order(razorpay_order_id)
-        if payment is None or payment.is_called_off:
+        if payment is None or payment.is_cancelled:
             return payment
-        return self._learned(payment, self._captured(payment, attempt))
+        return self._apply(payment, self._capture_authorized(payment, attempt))
 
-    def learn_of_refund(self, record: RazorpayRefund) -> Payment | None:
-        """The same for a refund; None when the payment is not ours."""
-        return self._refunds.learn(record)
+    def apply_refund_update(self, record: RazorpayRefund) -> Payment | None:
+        """Apply Razorpay's record of a refund once; returns None when the payment is not ours."""
+        return self._refunds.apply_update(record)
 
     def refund(
         self, payment_id: str, amount: Decimal | None, caller: Caller, key: IdempotencyKey | None
     ) -> tuple[Payment, Refund]:
-        """Give money back because an admin says so: `amount`, or all that is left."""
+        """Refund `amount`, or all that is left, on behalf of an admin."""
         return self._refunds.request(payment_id, amount, caller.user_id, key)
 
-    def agree_with_order(self, payment_id: str) -> bool:
-        """Let a complete payment and its order agree, whatever news got lost: the order is
-        confirmed, or the money goes back if it is gone. Whether there was anything to do.
+    def sync_refunds(self, payment_id: str) -> Payment:
+        """Apply Razorpay's records of the open refunds of a payment, and send the unsent ones."""
+        return self._refunds.sync(payment_id)
+
+    def sync_order(self, payment_id: str) -> bool:
+        """Confirm the order of a completed payment, or refund the payment if it is cancelled.
+
+        Returns whether there was anything to do, which means that an event was lost.
         """
         payment = self._payments.find(payment_id)
         if payment is None or payment.status is not PaymentStatus.COMPLETED:
             return False
         try:
             return self._orders.confirm(payment.order_id)
-        except OrderGone as gone:
-            if payment.waits_for_a_person:
+        except CancelledOrder as cancelled:
+            if payment.needs_manual_action:
                 return False
-            self.call_off(payment.order_id, _failure(gone))
+            self._refunds.refund_cancelled_order(payment, _failure(cancelled))
             return True
 
-    def drive_refunds(self, payment_id: str) -> Payment:
-        """Bring the open refunds of a payment on their way; doing so again is harmless."""
-        return self._refunds.drive(payment_id)
+    def refund_late_payment(self, payment_id: str) -> None:
+        """Refund a completed payment whose order is cancelled, and send its unsent refunds.
 
-    def get(self, payment_id: str, caller: Caller) -> Payment:
-        payment = self._payments.find(payment_id) if is_id(payment_id) else None
-        return _visible(payment, caller)
-
-    def get_of_order(self, order_id: str, caller: Caller) -> Payment:
-        payment = self._payments.find_by_order(order_id) if is_id(order_id) else None
-        return _visible(payment, caller)
-
-    def entries_of(self, payment: Payment) -> tuple[Entry, ...]:
-        """What the ledger says of a payment."""
-        return self._ledger.of_payment(payment.id)
-
-    def return_late_money(self, payment_id: str) -> None:
-        """Money came: if it is owed back, or its order is gone, let it go back.
-
-        An order that was cancelled while its payment was being made could tell it to nobody, and
-        whoever made the payment may have died before looking again.
+        An order that was cancelled while its payment was being opened found no payment to cancel.
         """
         payment = self._payments.find(payment_id)
-        if payment is not None and (gone := self._orphaned(payment)):
-            self.call_off(payment.order_id, _failure(gone))
-        self._refunds.drive_now_or_later(payment_id)
+        if payment is not None and (cancelled := self._cancellation_of(payment)):
+            self.cancel_payment(payment.order_id, _failure(cancelled))
+        self._refunds.try_sync(payment_id)
 
-    def call_off(self, order_id: str, failure: Failure) -> None:
-        """The order is cancelled: its open payment fails; money that was taken goes back, now or
-        when Razorpay takes it.
-        """
-        for _ in range(TRIES):
-            payment = self._payments.find_by_order(order_id)
-            if payment is not None and payment.is_paid:
-                self._refunds.give_back(payment.id, failure)
-                return
-            if payment is None or payment.is_called_off:
-                return
-            called_off = payment.called_off(failure, self._clock())
-            try:
-                self._changes.commit(payment, called_off, "payment called off", THE_SHOP)
-            except Overtaken:
-                continue
+    def cancel_payment(self, order_id: str, failure: Failure) -> None:
+        """Cancel the open payment of a cancelled order, or refund the payment if it is paid."""
+        payment = self._payments.find_by_order(order_id)
+        if payment is None:
             return
-        raise Conflict(BUSY)
 
-    def _result_of(self, key: IdempotencyKey | None) -> Payment | None:
+        def cancel(payment: Payment) -> Payment:
+            if payment.is_paid or payment.is_cancelled:
+                return payment
+            return payment.cancelled(failure, self._clock())
+
+        _, payment = self._changes.update(payment, cancel, "payment cancelled", SHOP)
+        if payment.is_paid:
+            self._refunds.refund_cancelled_order(payment, failure)
+
+    def get_payment(self, payment_id: str, caller: Caller) -> Payment:
+        return _visible(self._payments.find(payment_id) if is_id(payment_id) else None, caller)
+
+    def get_order_payment(self, order_id: str, caller: Caller) -> Payment:
+        return _visible(self._payments.find_by_order(order_id) if is_id(order_id) else None, caller)
+
+    def list_entries(self, payment: Payment) -> tuple[Entry, ...]:
+        """Return the ledger entries of a payment, oldest first."""
+        return self._ledger.list_by_payment(payment.id)
+
+    def _create(self, order_id: str, caller: Caller, key: IdempotencyKey | None) -> Payment:
         payment_id = self._idempotency_keys.find_result(key) if key else None
-        return self._payments.find(payment_id) if payment_id else None
-
-    def _readied(self, order_id: str, caller: Caller, key: IdempotencyKey | None) -> Payment:
-        """The payment of the order, open: as it is, opened again, or new."""
-        order = self._orders.payable(order_id, caller.user_id)
+        if payment_id and (payment := self._payments.find(payment_id)):
+            return payment
+        order = self._orders.get_payable(order_id, caller.user_id)
         payment = self._payments.find_by_order(order.id)
         if payment is not None and payment.is_paid:
-            raise Conflict(PAID_ALREADY)
+            raise Conflict(ALREADY_PAID)
         if payment is not None and payment.is_open:
-            self._tie(key, payment)
+            self._remember_open_payment(key, payment)
             return payment
-        ready = self._opened(order) if payment is None else payment.reopened(self._clock())
-        also = None if key is None else self._remembering(key, ready)
-        self._changes.commit(payment, ready, "payment opened", caller.user_id, also)
-        self._recheck(order, caller)
-        return ready
+        opened = payment.reopened(self._clock()) if payment else self._new_payment(order)
+        remember = self._remember(key, opened) if key else None
+        self._changes.commit(payment, opened, "payment opened", caller.user_id, remember)
+        try:
+            # an order that was cancelled before its payment was stored could not cancel it; one
+            # that is paid or out of time by now keeps it
+            self._orders.get_payable(order.id, caller.user_id)
+        except CancelledOrder as cancelled:
+            self.cancel_payment(order.id, _failure(cancelled))
+            raise
+        return opened
 
-    def _opened(self, order: PayableOrder) -> Payment:
-        if not is_large_enough(order.total):
-            least = smallest(order.total.currency)
-            raise Conflict(f"Payments start at {least.amount:.2f} {least.currency}")
+    def _new_payment(self, order: PayableOrder) -> Payment:
+        minimum = Money(MINIMUM_MINOR, order.total.currency)
+        if order.total.minor < minimum.minor:
+            raise Conflict(f"The smallest possible payment is {minimum}")
         payment_id = self._new_id()
-        razorpay_order_id = self._razorpay.open_order(payment_id, order.id, order.total)
+        razorpay_order_id = self._razorpay.create_order(payment_id, order.id, order.total)
         return Payment.opened(payment_id, order, razorpay_order_id, self._clock())
 
-    def _recheck(self, order: PayableOrder, caller: Caller) -> None:
-        """An order that was cancelled before its payment was there could not call it off.
-
-        One that is paid by now, or out of time but not cancelled yet, keeps its payment.
-        """
+    def _cancellation_of(self, payment: Payment) -> CancelledOrder | None:
+        """Return how the order of a payment is cancelled; None when it is not."""
         try:
-            self._orders.payable(order.id, caller.user_id)
-        except OrderGone as gone:
-            self.call_off(order.id, _failure(gone))
-            raise
-
-    def _orphaned(self, payment: Payment) -> OrderGone | None:
-        """How its order is gone, if it is."""
-        try:
-            self._orders.payable(payment.order_id, payment.customer.user_id)
-        except OrderGone as gone:
-            return gone
+            self._orders.get_payable(payment.order_id, payment.customer.user_id)
+        except CancelledOrder as cancelled:
+            return cancelled
         except (Conflict, NotFound):
             return None
         return None
 
-    def _remembering(self, key: IdempotencyKey, payment: Payment) -> AlsoWrite:
+    def _remember(self, key: IdempotencyKey, payment: Payment) -> AlsoWrite:
         return lambda transaction: self._idempotency_keys.save_result(key, payment.id, transaction)
 
-    def _tie(self, key: IdempotencyKey | None, payment: Payment) -> None:
-        """Remember that the key led to a payment that was there before."""
-        if key is None:
-            return
-        transaction = self._begin()
-        self._idempotency_keys.save_result(key, payment.id, transaction)
-        transaction.commit()
+    def _remember_open_payment(self, key: IdempotencyKey | None, payment: Payment) -> None:
+        if key is not None:
+            transaction = self._begin()
+            self._remember(key, payment)(transaction)
+            transaction.commit()
 
-    def _captured(self, payment: Payment, attempt: Attempt) -> Attempt:
-        """The attempt with its money taken, if it was only set aside and is wanted."""
-        _checked(payment, attempt)
-        # Razorpay gives back by itself what nobody captures
+    def _capture_authorized(self, payment: Payment, attempt: Attempt) -> Attempt:
+        """Check an attempt and, if it is authorized and needed, capture it.
+
+        Raises `AttemptMismatch`; `Conflict` when the payment is cancelled.
+        """
+        _check(payment, attempt)
+        # Razorpay releases by itself what is not captured
         if attempt.status is not AttemptStatus.AUTHORIZED or payment.is_paid:
             return attempt
-        if payment.is_called_off:
-            raise Conflict(ORDER_GONE)
-        return _checked(payment, self._razorpay.capture(attempt))
+        if payment.is_cancelled:
+            raise Conflict(ORDER_CANCELLED)
+        captured = self._razorpay.capture(attempt)
+        _check(payment, captured)
+        return captured
 
-    def _learned(
+    def _apply(
         self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
     ) -> Payment:
-        """The payment after the attempt took effect: here, or where somebody was faster."""
-        for _ in range(TRIES):
-            after = self._after(payment, _checked(payment, attempt), refunds)
-            if after == payment:
-                return payment
-            try:
-                self._changes.commit(payment, after, f"payment {attempt.status}", RAZORPAY)
-            except Overtaken:
-                payment = self._payments.find(payment.id) or payment
-                continue
-            _report_surplus(payment, after)
-            return after
-        raise Conflict(BUSY)
+        """Apply an attempt that was checked; returns the payment after it."""
+        before, after = self._changes.update(
+            payment,
+            lambda current: self._with_attempt(current, attempt, refunds),
+            f"payment {attempt.status}",
+            RAZORPAY,
+        )
+        _report_duplicates(before, after)
+        return after
 
-    def _after(
+    def _with_attempt(
         self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund]
     ) -> Payment:
-        """What becomes of the payment; itself when this is old news."""
+        """Return the payment with an attempt; unchanged when the attempt is known."""
+        if attempt.id in payment.attempt_ids:
+            return payment.with_fee(attempt, self._clock())
+        if attempt.was_captured:
+            return self._with_capture(payment, attempt, refunds)
+        is_new = payment.is_open and attempt.id not in payment.failed_attempts
+        if attempt.status is AttemptStatus.FAILED and is_new:
+            return payment.with_failed_attempt(attempt, self._clock())
+        return payment
+
+    def _with_capture(
+        self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund]
+    ) -> Payment:
+        """Return the payment with a captured attempt and, in one change, the refund it requires."""
         now = self._clock()
-        if attempt.id in payment.attempts:
-            return payment.charged(attempt, now)
+        add = payment.with_duplicate_payment if payment.is_paid else payment.completed
+        after = add(attempt, now)
         if attempt.status is AttemptStatus.REFUNDED:
-            return self._given_back_before(payment, attempt, refunds)
-        if attempt.is_taken:
-            return (self._paid_again if payment.is_paid else self._completed)(payment, attempt)
-        news = payment.is_open and attempt.id not in payment.declined
-        if attempt.status is AttemptStatus.FAILED and news:
-            return payment.declined_by(attempt, now)
-        return payment
+            # refunded before the shop learned of it: it must never confirm an order, so nothing
+            # changes until the refunds of all of it are known
+            known = (attempt.id, attempt.amount.currency)
+            for record in refunds:
+                if (record.payment_id, record.amount.currency) == known:
+                    after = after.with_refund_record(record, self._new_id(), now)
+            return after if after.balance_of(attempt.id).is_refunded else payment
+        if not after.requires_full_refund(attempt.id):
+            return after
+        failure = None if payment.is_paid else payment.failure
+        reason = failure.refund_reason if failure else PAID_TWICE
+        return after.with_full_refund(attempt.id, self._new_id(), reason, now)
 
-    def _completed(self, payment: Payment, attempt: Attempt) -> Payment:
-        """Complete; and with it, in one change, wanted back if its order is gone."""
-        now = self._clock()
-        completed = payment.completed(attempt, now)
-        if not payment.is_called_off or payment.failure is None:
-            return completed
-        return completed.given_back(self._new_id(), payment.failure.refund_reason, THE_SHOP, now)
-
-    def _paid_again(self, payment: Payment, attempt: Attempt) -> Payment:
-        """With money that nobody owed, and in the same change wanted back."""
-        now = self._clock()
-        paid = payment.taken_again(attempt, now)
-        return paid.surplus_given_back(attempt.id, self._new_id(), PAID_TWICE, THE_SHOP, now)
-
-    def _given_back_before(
-        self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund]
-    ) -> Payment:
-        """With money that came and went before we heard of it, in one change, so that it never
-        confirms an order; itself while the refunds that are known do not tell of all of it.
-        """
-        now = self._clock()
-        taken = payment.taken_again if payment.is_paid else payment.completed
-        after = taken(attempt, now)
-        for record in refunds:
-            if record.payment_id == attempt.id and record.amount.currency == attempt.currency:
-                after = after.told_of(record, self._new_id(), now)
-        return after if after.is_back(attempt.id) else payment
-
-    def _without_surplus(self, payment: Payment) -> Payment:
-        """Send back what was paid once too often; the job does so if Razorpay is down by now."""
-        if any(refund.is_of_surplus for refund in payment.open_refunds):
+    def _sync_duplicate_refunds(self, payment: Payment) -> Payment:
+        """Send refunds of duplicate payments; the job does so when Razorpay is down."""
+        if any(payment.is_duplicate(refund) for refund in payment.open_refunds):
             with suppress(Unavailable, Conflict):
-                return self._refunds.drive(payment.id)
+                return self._refunds.sync(payment.id)
         return payment
 
 
-def _paid(payment: Payment, attempt: Attempt) -> Payment:
-    """The payment, if it is paid; what to tell the customer otherwise."""
-    if payment.is_paid:
-        return payment
-    if attempt.status is AttemptStatus.FAILED:
-        raise Invalid(Failure.DECLINED.reason)
-    raise Unavailable(NOT_CAPTURED)
-
-
-def _failure(gone: OrderGone) -> Failure:
-    expired = isinstance(gone, OrderExpired)
+def _failure(cancelled: CancelledOrder) -> Failure:
+    expired = isinstance(cancelled, ExpiredOrder)
     return Failure.ORDER_EXPIRED if expired else Failure.ORDER_CANCELLED
 
 
-def _report_surplus(before: Payment, after: Payment) -> None:
-    for attempt_id in after.attempts - before.attempts - {after.razorpay_payment_id}:
-        named = {"payment_id": after.id, "razorpay_payment_id": attempt_id}
-        telemetry.logger.error("an order was paid twice", extra=named)
-        telemetry.count("PaidTwice")
+def _report_duplicates(before: Payment, after: Payment) -> None:
+    known = before.attempt_ids
+    for capture in after.duplicate_payments:
+        if capture.attempt_id not in known:
+            ids = {"payment_id": after.id, "razorpay_payment_id": capture.attempt_id}
+            telemetry.logger.error("an order was paid twice", extra=ids)
+            telemetry.count("DuplicatePayments")
 
 
-def _checked(payment: Payment, attempt: Attempt) -> Attempt:
-    """The attempt, if it is for this payment and over the very same money."""
-    if not payment.is_meant_by(attempt):
-        telemetry.logger.error(
-            "an attempt does not fit its payment",
-            extra={"payment_id": payment.id, "razorpay_payment_id": attempt.id},
-        )
+def _check(payment: Payment, attempt: Attempt) -> None:
+    """Check that an attempt pays this payment's amount. Raises `AttemptMismatch`."""
+    if not payment.matches(attempt):
+        ids = {"payment_id": payment.id, "razorpay_payment_id": attempt.id}
+        telemetry.logger.error("attempt does not match its payment", extra=ids)
         telemetry.count("PaymentMismatches")
-        raise Mismatch(NOT_THIS_PAYMENT)
-    return attempt
+        raise AttemptMismatch(ATTEMPT_MISMATCH)
 
 
 def _visible(payment: Payment | None, caller: Caller) -> Payment:
-    if payment is None or not payment.may_be_seen_by(caller):
+    if payment is None or not payment.is_visible_to(caller):
         raise NotFound(NOT_FOUND)
     return payment

@@ -4,16 +4,12 @@ from functools import cache
 from typing import Any
 
 from payment.changes import Changes
-from payment.gateways import OrderServiceOrders, RazorpayApi, raise_for_trouble
+from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.ports import RazorpayKeys
-from payment.reconciliation import Reconciliation
+from payment.reconciliation.repository import DynamoDriftStore
+from payment.reconciliation.walker import Reconciliation
 from payment.refunds import Refunds
-from payment.repository import (
-    DynamoFindings,
-    DynamoHandledWebhooks,
-    DynamoLedger,
-    DynamoPayments,
-)
+from payment.repository import DynamoHandledWebhooks, DynamoLedger, DynamoPayments
 from payment.service import PaymentService
 from payment.webhooks import Webhooks
 from supermarket.clock import new_id, utc_now
@@ -25,30 +21,59 @@ from supermarket.wiring import audit_trail, idempotency_keys
 
 @cache
 def payment_service() -> PaymentService:
-    return _service(RazorpayApi(lambda: razorpay_client(razorpay_keys())))
+    return _service(_razorpay())
 
 
 @cache
 def reconciliation() -> Reconciliation:
-    razorpay = RazorpayApi(lambda: razorpay_client(razorpay_keys()))
-    return _reconciliation(razorpay, payment_service())
+    return _reconciliation(_razorpay(), payment_service())
 
 
-def reconciliation_at(address: str) -> Reconciliation:
-    """For a command outside of Lambda, which has no settings."""
-    razorpay = RazorpayApi(lambda: razorpay_client(razorpay_keys(), address))
+def reconciliation_at(base_url: str) -> Reconciliation:
+    """For a command, which runs without the settings of a Lambda."""
+    razorpay = _razorpay(base_url)
     return _reconciliation(razorpay, _service(razorpay))
 
 
-def _reconciliation(razorpay: RazorpayApi, service: PaymentService) -> Reconciliation:
-    return Reconciliation(
-        payments=DynamoPayments(),
-        records=razorpay,
-        mending=service,
-        findings=DynamoFindings(),
-        begin=DynamoTransaction,
-        clock=utc_now,
-    )
+@cache
+def webhooks() -> Webhooks:
+    return Webhooks(payment_service(), DynamoHandledWebhooks(utc_now), webhook_secrets)
+
+
+def razorpay_keys() -> RazorpayKeys:
+    """Read again every few minutes, so that a rotation takes effect."""
+    keys = secret("razorpay")
+    return RazorpayKeys(keys["keyId"], keys["keySecret"])
+
+
+def webhook_secrets() -> tuple[str, ...]:
+    """The present secret and, during a rotation, the previous one."""
+    keys = secret("razorpay")
+    return (keys["webhookSecret"], keys.get("previousWebhookSecret", ""))
+
+
+@cache
+def razorpay_client(keys: RazorpayKeys, base_url: str | None = None) -> Any:
+    from razorpay import Client
+
+    from payment.razorpay_session import make_session
+
+    session = make_session(base_url) if base_url else razorpay_session()
+    base_url = (base_url or settings().razorpay_base_url).rstrip("/")
+    return Client(session, auth=(keys.key_id, keys.key_secret), base_url=base_url)
+
+
+@cache
+def razorpay_session() -> Any:
+    """The HTTP session of Razorpay's SDK, which needs no keys and therefore no secret."""
+    # the SDK's import costs a cold start 130 ms, so only Lambdas that call Razorpay import it
+    from payment.razorpay_session import make_session
+
+    return make_session(settings().razorpay_base_url)
+
+
+def _razorpay(base_url: str | None = None) -> RazorpayApi:
+    return RazorpayApi(lambda: razorpay_client(razorpay_keys(), base_url))
 
 
 def _service(razorpay: RazorpayApi) -> PaymentService:
@@ -69,35 +94,12 @@ def _service(razorpay: RazorpayApi) -> PaymentService:
     )
 
 
-@cache
-def webhooks() -> Webhooks:
-    return Webhooks(payment_service(), DynamoHandledWebhooks(utc_now), webhook_secrets)
-
-
-def razorpay_keys() -> RazorpayKeys:
-    """Asked for anew every few minutes, so that a rotation arrives by itself."""
-    keys = secret("razorpay")
-    return RazorpayKeys(keys["keyId"], keys["keySecret"])
-
-
-def webhook_secrets() -> tuple[str, ...]:
-    """The present one and, while a rotation is under way, the one before."""
-    keys = secret("razorpay")
-    return (keys["webhookSecret"], keys.get("previousWebhookSecret", ""))
-
-
-@cache
-def razorpay_client(keys: RazorpayKeys, address: str | None = None) -> Any:
-    from razorpay import Client
-
-    base_url = (address or settings().razorpay_base_url).rstrip("/")
-    return Client(razorpay_session(), auth=(keys.key_id, keys.key_secret), base_url=base_url)
-
-
-@cache
-def razorpay_session() -> Any:
-    """Return the HTTP session of Razorpay's SDK; it needs no keys, and so no secret."""
-    # the SDK's import costs a cold start 130 ms, so only those who call Razorpay pay it
-    from payment.razorpay_session import session
-
-    return session(raise_for_trouble, tls=settings().razorpay_base_url.startswith("https:"))
+def _reconciliation(razorpay: RazorpayApi, service: PaymentService) -> Reconciliation:
+    return Reconciliation(
+        payments=DynamoPayments(),
+        records=razorpay,
+        updates=service,
+        store=DynamoDriftStore(),
+        begin=DynamoTransaction,
+        clock=utc_now,
+    )

@@ -50,7 +50,7 @@ FETCHED = {
 
 def pure_modules() -> list[Source]:
     """Models and services, and whatever modules of their domain they stand on."""
-    rooms = {"model", "service", "reconciliation", "reminders", "purge"}
+    rooms = {"model", "service", "walker", "reminders", "purge"}
     rooms |= {"projector", "metrics", "csv_exports", "weekly", "daily_totals"}
     found = {name for name, source in MODULES.items() if source.room in rooms}
     waiting = list(found)

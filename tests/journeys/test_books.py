@@ -1,4 +1,4 @@
-"""A flood of facts for one seller, doubled and out of order, through the real bus and queue."""
+"""Many events of one seller, repeated and out of order, through the real bus and queue."""
 
 import json
 import random
@@ -20,8 +20,8 @@ CANCELLED = 20
 PERIOD = {"from": "2026-11-22", "to": "2026-11-22"}  # the day of the samples
 
 
-def facts_about(seller_id: str) -> Iterable[dict[str, Any]]:
-    """Orders of one seller on one day: all are confirmed, some are cancelled later."""
+def events_of(seller_id: str) -> Iterable[dict[str, Any]]:
+    """Yield orders of one seller on one day: all are confirmed, some are cancelled later."""
     for number in range(ORDERS):
         order_id = new_id()
         names = ["OrderPlaced", "OrderConfirmed", "OrderConfirmed"]
@@ -33,21 +33,23 @@ def facts_about(seller_id: str) -> Iterable[dict[str, Any]]:
             yield event
 
 
-def test_no_count_is_lost_or_doubled_however_the_facts_arrive(endpoints: dict[str, Any]) -> None:
+def test_the_dashboard_counts_every_order_once_in_any_order_of_events(
+    endpoints: dict[str, Any],
+) -> None:
     seller = Person.register(endpoints, "seller")
-    facts = list(facts_about(seller.id))
-    random.shuffle(facts)
+    events = list(events_of(seller.id))
+    random.shuffle(events)
     bus = endpoints["outputs"]["BusName"]
     client = aws(endpoints, "events")
-    for some in batched(facts, 10, strict=False):
+    for some in batched(events, 10, strict=False):
         entries = [
             {
                 "EventBusName": bus,
-                "Source": fact["source"],
-                "DetailType": fact["detail-type"],
-                "Detail": json.dumps(fact["detail"]),
+                "Source": event["source"],
+                "DetailType": event["detail-type"],
+                "Detail": json.dumps(event["detail"]),
             }
-            for fact in some
+            for event in some
         ]
         assert client.put_events(Entries=entries)["FailedEntryCount"] == 0
 
@@ -64,7 +66,7 @@ def test_no_count_is_lost_or_doubled_however_the_facts_arrive(endpoints: dict[st
     assert metrics["topProducts"][0]["sold"] == 2 * kept
 
 
-def test_the_platform_is_ready_and_says_of_what(endpoints: dict[str, Any]) -> None:
+def test_readiness_lists_the_dependencies(endpoints: dict[str, Any]) -> None:
     visitor = Person.register(endpoints)
     assert visitor.get("/healthz").json() == {"status": "ok"}
     ready = visitor.get("/readyz")
@@ -73,7 +75,7 @@ def test_the_platform_is_ready_and_says_of_what(endpoints: dict[str, Any]) -> No
     assert names == ["database", "secrets", "events", "razorpay", "imagekit"]
 
 
-def test_requests_off_the_map_are_told_so(endpoints: dict[str, Any]) -> None:
+def test_unknown_routes_and_methods_are_404_and_405(endpoints: dict[str, Any]) -> None:
     visitor = Person.register(endpoints)
     nowhere = visitor.get("/api/no-such-thing")
     assert (nowhere.status_code, nowhere.json().keys()) == (404, {"message", "requestId"})
@@ -81,14 +83,14 @@ def test_requests_off_the_map_are_told_so(endpoints: dict[str, Any]) -> None:
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "DELETE, GET")
 
 
-def test_the_sweep_sends_what_the_stream_never_brought(endpoints: dict[str, Any]) -> None:
+def test_the_sweep_sends_an_event_that_the_relay_missed(endpoints: dict[str, Any]) -> None:
     seller = Person.register(endpoints, "seller")
-    fact = next(iter(facts_about(seller.id)))
+    event = next(iter(events_of(seller.id)))
     row = {
-        "eventId": fact["detail"]["metadata"]["eventId"],
-        "source": fact["source"],
-        "detailType": fact["detail-type"],
-        "detail": json.dumps(fact["detail"]),
+        "eventId": event["detail"]["metadata"]["eventId"],
+        "source": event["source"],
+        "detailType": event["detail-type"],
+        "detail": json.dumps(event["detail"]),
         "occurredAt": "2026-11-22T09:30:00.000Z",
     }
     with no_relay(endpoints):

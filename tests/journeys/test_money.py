@@ -1,7 +1,7 @@
-"""Where the money goes, end to end: told twice, told never, told by nobody we know, too late, and
-with a Razorpay that is down.
+"""Payments and refunds end to end: reported twice, never, by strangers or too late, and with a
+Razorpay that is down.
 
-Every test keeps to its own orders and payments, also when it orders trouble from the simulator.
+Every test uses its own orders and payments, also for the failures of the simulator.
 """
 
 import json
@@ -59,7 +59,7 @@ def admin(endpoints: dict[str, Any]) -> Person:
 
 @dataclass
 class Purchase:
-    """An order of one product, its open payment, and who has to do with it."""
+    """An order of one product with its open payment."""
 
     endpoints: dict[str, Any]
     customer: Person
@@ -96,7 +96,7 @@ class Purchase:
 
     @property
     def history(self) -> list[str]:
-        """What was ever done to the payment: one line for each change, and so for each event."""
+        """The audited actions on the payment, one for each change."""
         return [
             row["action"]["S"]
             for row in rows_of(self.endpoints, "audit", f"payment#{self.payment_id}")
@@ -124,7 +124,7 @@ class Purchase:
         eventually(lambda: self.mails_about(subject), f"a mail about “{subject}”")
 
     def books(self, admin: Person) -> dict[str, int]:
-        """What the ledger says in minor units, each entry of which is seen to sum to zero."""
+        """Count the ledger's entries by kind and sum its accounts in minor units."""
         answer = admin.get(f"/api/payments/{self.payment_id}").json()
         accounts = Counter(capture=0, fee=0, refund=0)
         for entry in answer["ledger"]:
@@ -156,11 +156,9 @@ def proof_of(paid: httpx.Response) -> dict[str, str]:
 
 
 def reconcile(endpoints: dict[str, Any]) -> dict[str, Any]:
-    """The job, over all that has happened until now; where it has no time left, the next run
-    goes on.
-    """
+    """Run the job until it has compared everything that happened until now."""
     with locked(Path(os.environ[HOME]) / "reconciling"):
-        time.sleep(2.1)  # the second that is not over is left to the next run
+        time.sleep(2.1)  # a run ends before the last full second
         for _ in range(RUNS):
             report = run_job(endpoints, RECONCILIATION)
             assert report["stopped"] == 0, report
@@ -169,10 +167,10 @@ def reconcile(endpoints: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError(f"not finished after {RUNS} runs: {report}")
 
 
-# --- one effect, whoever tells it, however often --------------------------------------------------
+# --- one effect of several reports ----------------------------------------------------------------
 
 
-def test_callback_and_webhook_at_the_same_instant_have_one_effect_a_hundred_times(
+def test_a_hundred_concurrent_callbacks_and_webhooks_have_one_effect_each(
     endpoints: dict[str, Any], razorpay: Razorpay
 ) -> None:
     product = Person.register(endpoints, "seller").sells(stock=100)
@@ -200,8 +198,8 @@ def test_callback_and_webhook_at_the_same_instant_have_one_effect_a_hundred_time
     assert len({purchase.order_id for purchase in purchases}) == 100
     for customer in customers:
         eventually(partial(has_confirmed, customer, 25), "25 confirmed orders")
-        eventually(lambda one=customer: thanks(one, endpoints) >= 25, "25 mails")  # type: ignore[misc]
-    assert [thanks(customer, endpoints) for customer in customers] == [25] * 4
+        eventually(lambda one=customer: receipts(one, endpoints) >= 25, "25 mails")  # type: ignore[misc]
+    assert [receipts(customer, endpoints) for customer in customers] == [25] * 4
     assert purchases[0].stock == 0
     ledger, audit = rows(endpoints, "ledger"), rows(endpoints, "audit")
     for subject in (f"payment#{purchase.payment_id}" for purchase in purchases):
@@ -212,7 +210,7 @@ def test_callback_and_webhook_at_the_same_instant_have_one_effect_a_hundred_time
 
 
 def has_confirmed(customer: Person, number: int) -> bool:
-    """Whether all of the customer's orders are, each by one step."""
+    """Whether the customer has so many orders, each confirmed in one step."""
     orders = customer.get("/api/orders/me", params={"limit": 100}).json()["orders"]
     steps = [[step["status"] for step in order["timeline"]] for order in orders]
     return steps == [["PENDING", "CONFIRMED"]] * number
@@ -223,14 +221,14 @@ def kind_of(entry: dict[str, Any]) -> str:
     return kind
 
 
-def thanks(customer: Person, endpoints: dict[str, Any]) -> int:
-    """For how many orders there is exactly one mail that thanks for the money."""
+def receipts(customer: Person, endpoints: dict[str, Any]) -> int:
+    """Count the orders with exactly one mail that confirms the payment."""
     mails = [mail["text"] for mail in customer.mails(endpoints) if "received" in mail["subject"]]
     assert len(mails) == len(set(mails))
     return len(mails)
 
 
-def test_without_any_callback_webhooks_alone_confirm_orders(
+def test_webhooks_confirm_orders_without_callbacks(
     endpoints: dict[str, Any], razorpay: Razorpay
 ) -> None:
     product, customer = (
@@ -245,7 +243,7 @@ def test_without_any_callback_webhooks_alone_confirm_orders(
         assert purchase.history == OPENED_AND_PAID
 
 
-def test_without_any_callback_or_webhook_one_reconciliation_confirms_orders(
+def test_one_reconciliation_confirms_orders_without_callbacks_and_webhooks(
     endpoints: dict[str, Any], razorpay: Razorpay
 ) -> None:
     product, customer = (
@@ -256,7 +254,7 @@ def test_without_any_callback_or_webhook_one_reconciliation_confirms_orders(
     for purchase in purchases[1:]:
         proof_of(razorpay.is_paid(purchase.razorpay_order_id))
 
-    reconcile(endpoints)  # it may find that the scheduled run has mended some a moment before
+    reconcile(endpoints)  # the scheduled run may have repaired some before
 
     assert [one.payment["status"] for one in purchases] == ["PENDING"] + ["COMPLETED"] * 4
     for purchase in purchases[1:]:
@@ -266,7 +264,7 @@ def test_without_any_callback_or_webhook_one_reconciliation_confirms_orders(
     assert purchases[0].status == "PENDING"
 
 
-def test_an_order_that_never_heard_of_its_money_is_confirmed_by_the_reconciliation(
+def test_the_reconciliation_confirms_a_paid_order_whose_event_was_lost(
     endpoints: dict[str, Any], razorpay: Razorpay
 ) -> None:
     purchase = Purchase.begin(endpoints)
@@ -276,13 +274,13 @@ def test_an_order_that_never_heard_of_its_money_is_confirmed_by_the_reconciliati
     lose_news_of_payment(endpoints, purchase.order_id)
     assert purchase.status == "PENDING"
     reconcile(endpoints)
-    seen = purchase.customer.order(purchase.order_id)
-    assert [step["status"] for step in seen["timeline"]] == ["PENDING", "CONFIRMED"]
-    assert (seen["status"], seen["payment"]) == ("CONFIRMED", {"status": "COMPLETED"})
+    order = purchase.customer.order(purchase.order_id)
+    assert [step["status"] for step in order["timeline"]] == ["PENDING", "CONFIRMED"]
+    assert (order["status"], order["payment"]) == ("CONFIRMED", {"status": "COMPLETED"})
     assert purchase.history == OPENED_AND_PAID
 
 
-# --- money that comes too late --------------------------------------------------------------------
+# --- late payments --------------------------------------------------------------------------------
 
 
 def an_expired_purchase(endpoints: dict[str, Any]) -> Purchase:
@@ -294,12 +292,12 @@ def an_expired_purchase(endpoints: dict[str, Any]) -> Purchase:
     return purchase
 
 
-def sees_all_money_back(purchase: Purchase, razorpay: Razorpay, admin: Person) -> None:
-    """Once, in all the books, and the customer is told of it; the stock came back once, too."""
+def check_full_refund(purchase: Purchase, razorpay: Razorpay, admin: Person) -> None:
+    """Check one full refund in payment, Razorpay, ledger, mail and order, and the stock."""
     payment = purchase.payment
     assert payment["refunded"] == payment["price"]
     [refund] = payment["refunds"]
-    [record] = razorpay.refunds_of(payment["razorpayPaymentId"])
+    [record] = razorpay.list_refunds(payment["razorpayPaymentId"])
     assert (record["id"], record["amount"]) == (
         refund["razorpayRefundId"],
         minor(payment["price"]),
@@ -311,44 +309,44 @@ def sees_all_money_back(purchase: Purchase, razorpay: Razorpay, admin: Person) -
         lambda: (
             purchase.customer.order(purchase.order_id)["payment"] == {"status": "REFUNDED"} or None
         ),
-        "the order knows of the refund",
+        "the order is refunded",
     )
     assert purchase.mails_about("on the way back to you") == 1
     assert (purchase.status, purchase.stock) == ("CANCELLED", 1)
 
 
-def test_money_for_an_expired_order_goes_back_within_one_run_of_the_job(
+def test_one_run_of_the_job_refunds_the_payment_of_an_expired_order(
     endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
 ) -> None:
     purchase = an_expired_purchase(endpoints)
     proof_of(razorpay.is_paid(purchase.razorpay_order_id))
     reconcile(endpoints)
     assert purchase.payment["status"] == "REFUNDED"
-    sees_all_money_back(purchase, razorpay, admin)
+    check_full_refund(purchase, razorpay, admin)
 
 
-@pytest.mark.parametrize("teller", ["callback", "webhook"])
-def test_money_for_an_expired_order_goes_back_whoever_tells_of_it(
-    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person, teller: str
+@pytest.mark.parametrize("report", ["callback", "webhook"])
+def test_a_reported_payment_of_an_expired_order_is_refunded(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person, report: str
 ) -> None:
     purchase = an_expired_purchase(endpoints)
     proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
-    if teller == "callback":
+    if report == "callback":
         answer = purchase.customer.post("/api/payments/verify", proof)
-        assert answer.json()["message"] == "The payment goes back to you"
+        assert answer.json()["message"] == "The payment is refunded to you"
     else:
         answer = razorpay.delivers(razorpay.webhook(proof["razorpay_payment_id"]))
     assert answer.status_code == 200, answer.text
     purchase.waits_for_payment("REFUNDED")
-    sees_all_money_back(purchase, razorpay, admin)
+    check_full_refund(purchase, razorpay, admin)
 
 
-# --- money that comes twice -----------------------------------------------------------------------
+# --- duplicate payments ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("teller", ["callback", "webhook", "nobody"])
-def test_an_order_that_was_paid_twice_stands_and_the_second_payment_goes_back(
-    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person, teller: str
+@pytest.mark.parametrize("report", ["callback", "webhook", "none"])
+def test_the_second_payment_of_an_order_is_refunded_and_the_order_stays_confirmed(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person, report: str
 ) -> None:
     purchase = Purchase.begin(endpoints)
     first, second = (
@@ -357,17 +355,17 @@ def test_an_order_that_was_paid_twice_stands_and_the_second_payment_goes_back(
     )
     assert purchase.customer.post("/api/payments/verify", first).status_code == 200
     for _ in range(2):
-        if teller == "callback":
+        if report == "callback":
             answer = purchase.customer.post("/api/payments/verify", second)
             assert answer.json()["message"] == "The payment is complete"
-        elif teller == "webhook":
-            told = razorpay.delivers(razorpay.webhook(second["razorpay_payment_id"]))
-            assert told.status_code == 200
+        elif report == "webhook":
+            answer = razorpay.delivers(razorpay.webhook(second["razorpay_payment_id"]))
+            assert answer.status_code == 200
     reconcile(endpoints)
     purchase.waits_for("CONFIRMED")
     purchase.waits_for_mail("on the way back to you")
-    [record] = razorpay.refunds_of(second["razorpay_payment_id"])
-    assert razorpay.refunds_of(first["razorpay_payment_id"]) == []
+    [record] = razorpay.list_refunds(second["razorpay_payment_id"])
+    assert razorpay.list_refunds(first["razorpay_payment_id"]) == []
     payment = purchase.payment
     assert (payment["status"], payment["razorpayPaymentId"]) == (
         "COMPLETED",
@@ -390,7 +388,7 @@ def test_an_order_that_was_paid_twice_stands_and_the_second_payment_goes_back(
     assert (purchase.status, purchase.stock) == ("CONFIRMED", 0)
 
 
-# --- webhooks that are not what they should be ----------------------------------------------------
+# --- invalid and repeated webhooks ----------------------------------------------------------------
 
 
 def test_a_webhook_that_razorpay_did_not_sign_changes_nothing(
@@ -408,9 +406,9 @@ def test_a_webhook_that_razorpay_did_not_sign_changes_nothing(
     assert razorpay.delivers(forged).status_code == 400
     assert sent(genuine.body, **{"x-razorpay-signature": ""}) == 400
     assert sent(genuine.body, **{"x-razorpay-signature": proof["razorpay_signature"]}) == 400
-    written_anew = json.dumps(json.loads(genuine.body)).encode()
-    assert json.loads(written_anew) == json.loads(genuine.body)
-    assert sent(written_anew) == 400
+    serialised_again = json.dumps(json.loads(genuine.body)).encode()
+    assert json.loads(serialised_again) == json.loads(genuine.body)
+    assert sent(serialised_again) == 400
     assert sent(genuine.body[:-1]) == 400
     assert sent(b"", **{"x-razorpay-signature": signature}) == 400
 
@@ -418,7 +416,7 @@ def test_a_webhook_that_razorpay_did_not_sign_changes_nothing(
     assert (purchase.status, purchase.payment["status"]) == ("PENDING", "PENDING")
 
 
-def test_a_webhook_that_is_too_large_is_not_even_looked_at(
+def test_a_webhook_that_is_too_large_is_rejected(
     endpoints: dict[str, Any], razorpay: Razorpay
 ) -> None:
     purchase = Purchase.begin(endpoints)
@@ -432,9 +430,7 @@ def test_a_webhook_that_is_too_large_is_not_even_looked_at(
     assert purchase.history == ["payment opened"]
 
 
-def test_a_webhook_that_travels_as_base64_counts_as_every_other(
-    endpoints: dict[str, Any], razorpay: Razorpay
-) -> None:
+def test_a_webhook_in_base64_is_accepted(endpoints: dict[str, Any], razorpay: Razorpay) -> None:
     purchase = Purchase.begin(endpoints)
     proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
     webhook = razorpay.webhook(proof["razorpay_payment_id"])
@@ -443,13 +439,13 @@ def test_a_webhook_that_travels_as_base64_counts_as_every_other(
     purchase.waits_for("CONFIRMED")
 
 
-def test_a_webhook_that_comes_again_changes_nothing_more(
+def test_a_repeated_webhook_has_no_second_effect(
     endpoints: dict[str, Any], razorpay: Razorpay
 ) -> None:
     purchase = Purchase.begin(endpoints)
     proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
     webhook = razorpay.webhook(proof["razorpay_payment_id"])
-    again = razorpay.webhook(proof["razorpay_payment_id"])  # as an event of its own
+    again = razorpay.webhook(proof["razorpay_payment_id"])  # with its own event id
 
     assert razorpay.delivers(webhook).json() == {"message": "Done"}
     assert razorpay.delivers(webhook).json() == {"message": "Nothing to do"}
@@ -459,11 +455,11 @@ def test_a_webhook_that_comes_again_changes_nothing_more(
     purchase.waits_for("CONFIRMED")
 
 
-def test_webhooks_about_what_the_shop_does_not_know_are_taken_and_ignored(
+def test_webhooks_about_unknown_payments_and_events_are_accepted_and_ignored(
     razorpay: Razorpay,
 ) -> None:
-    stranger = {"id": "pay_00000000000001", "order_id": "order_00000000000001", "amount": 100}
-    record = {**stranger, "currency": "INR", "status": "captured"}
+    unknown = {"id": "pay_00000000000001", "order_id": "order_00000000000001", "amount": 100}
+    record = {**unknown, "currency": "INR", "status": "captured"}
     for event in ("payment.captured", "invoice.expired"):
         body = {"event": event, "payload": {"payment": {"entity": record}}}
         answer = razorpay.delivers(razorpay.signed(json.dumps(body).encode()))
@@ -474,7 +470,7 @@ def test_webhooks_about_what_the_shop_does_not_know_are_taken_and_ignored(
 
 
 @pytest.mark.parametrize(
-    ("trouble", "status"),
+    ("fault", "status"),
     [
         ({"status": 503}, 502),
         ({"status": 429}, 502),
@@ -483,12 +479,12 @@ def test_webhooks_about_what_the_shop_does_not_know_are_taken_and_ignored(
     ],
     ids=["failing", "too-often", "silent", "answer-lost"],
 )
-def test_a_payment_that_razorpay_does_not_open_can_be_opened_later(
-    endpoints: dict[str, Any], razorpay: Razorpay, trouble: dict[str, Any], status: int
+def test_a_payment_that_razorpay_did_not_open_can_be_opened_later(
+    endpoints: dict[str, Any], razorpay: Razorpay, fault: dict[str, Any], status: int
 ) -> None:
     customer = Person.register(endpoints)
     order_id = an_order(customer, Person.register(endpoints, "seller").sells(stock=1))
-    razorpay.fails("orders", **trouble, about=order_id)
+    razorpay.fails("orders", **fault, about=order_id)
     key = {"idempotency-key": new_id()}
 
     began = time.monotonic()
@@ -507,7 +503,7 @@ def test_a_payment_that_razorpay_does_not_open_can_be_opened_later(
 
 
 def a_paid_purchase(endpoints: dict[str, Any], razorpay: Razorpay) -> tuple[Purchase, str]:
-    """And Razorpay's id of what was paid."""
+    """Return a paid purchase and the id of its attempt."""
     purchase = Purchase.begin(endpoints)
     proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
     assert purchase.customer.post("/api/payments/verify", proof).status_code == 200
@@ -516,15 +512,15 @@ def a_paid_purchase(endpoints: dict[str, Any], razorpay: Razorpay) -> tuple[Purc
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "fault",
     [{"status": 503}, {"status": 429}, {"status": "timeout"}, {"status": 504, "done": True}],
     ids=["failing", "too-often", "silent", "answer-lost"],
 )
-def test_a_refund_that_razorpay_did_not_hear_of_is_made_later_and_once(
-    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person, trouble: dict[str, Any]
+def test_a_refund_that_razorpay_did_not_confirm_is_made_later_and_once(
+    endpoints: dict[str, Any], razorpay: Razorpay, admin: Person, fault: dict[str, Any]
 ) -> None:
     purchase, paid = a_paid_purchase(endpoints, razorpay)
-    razorpay.fails(f"payments/{paid}/refund", **trouble)
+    razorpay.fails(f"payments/{paid}/refund", **fault)
 
     asked = admin.post(f"/api/payments/{purchase.payment_id}/refund", {})
     assert asked.status_code == 202, asked.text
@@ -535,13 +531,13 @@ def test_a_refund_that_razorpay_did_not_hear_of_is_made_later_and_once(
     assert purchase.payment["status"] == "REFUNDED"
     reconcile(endpoints)
     purchase.waits_for("CANCELLED")
-    sees_all_money_back(purchase, razorpay, admin)
+    check_full_refund(purchase, razorpay, admin)
 
 
-# --- refunds by the shop's admins -----------------------------------------------------------------
+# --- refunds by admins ----------------------------------------------------------------------------
 
 
-def test_an_admin_gives_all_of_the_money_back_once(
+def test_an_admin_refunds_a_payment_in_full_once(
     endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
 ) -> None:
     purchase, _ = a_paid_purchase(endpoints, razorpay)
@@ -556,11 +552,11 @@ def test_an_admin_gives_all_of_the_money_back_once(
     assert admin.post(path, {"amount": 1}, headers=key).status_code == 422
     assert admin.post(path, {}).status_code == 409
     purchase.waits_for("CANCELLED")
-    sees_all_money_back(purchase, razorpay, admin)
+    check_full_refund(purchase, razorpay, admin)
     assert "ledger" not in purchase.customer.get(f"/api/payments/{purchase.payment_id}").json()
 
 
-def test_an_admin_gives_a_part_of_the_money_back_and_never_more_than_was_paid(
+def test_partial_refunds_of_an_admin_never_exceed_the_payment(
     endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
 ) -> None:
     purchase, paid = a_paid_purchase(endpoints, razorpay)
@@ -574,7 +570,7 @@ def test_an_admin_gives_a_part_of_the_money_back_and_never_more_than_was_paid(
     answers = at_once([lambda: admin.post(path, {"amount": 60})] * 3)
 
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
-    assert sorted(one["amount"] for one in razorpay.refunds_of(paid)) == [2025, 6000]
+    assert sorted(one["amount"] for one in razorpay.list_refunds(paid)) == [2025, 6000]
     books = purchase.books(admin)
     assert (books["refund"], books["sales"]) == (2, 8025 - price)
     assert minor(purchase.payment["refunded"]) == 8025
@@ -582,15 +578,15 @@ def test_an_admin_gives_a_part_of_the_money_back_and_never_more_than_was_paid(
     assert purchase.status == "CONFIRMED"
 
 
-# --- whoever dies halfway -------------------------------------------------------------------------
+# --- crashes --------------------------------------------------------------------------------------
 
 
 CALLS_AT_LEAST, CALLS_AT_MOST = 4, 20
 
 
 @dataclass
-class Dying:
-    """Purchases at whose requests a process dies, each before another of its DynamoDB calls."""
+class Crashes:
+    """Requests during which a process is killed, each before another of its DynamoDB calls."""
 
     endpoints: dict[str, Any]
     product: dict[str, Any]
@@ -599,11 +595,11 @@ class Dying:
     def each(
         self, endpoint: Endpoint, prepare: Callable[[Purchase], dict[str, Any]]
     ) -> list[tuple[Purchase, dict[str, Any]]]:
-        """And the request of each; the last one outlives it."""
+        """Return the purchases with their requests; only the last request is not interrupted."""
         handler = f"{endpoint.function.__module__}.{endpoint.function.__name__}"
         environment = function_environment(self.endpoints, handler)
         made: list[tuple[Purchase, dict[str, Any]]] = []
-        call, told_by_others = 1, 0
+        call, unkilled = 1, 0
         while call < CALLS_AT_MOST:
             purchase = Purchase.begin(self.endpoints, self.customer, self.product)
             event = api_event(endpoint, **prepare(purchase))
@@ -615,12 +611,12 @@ class Dying:
             assert answer["statusCode"] == 200, answer
             if call > CALLS_AT_LEAST:
                 return made
-            told_by_others += 1  # a reconciliation was quicker, and less was left to do
-            assert told_by_others < 5, "the crash never came: the calls are not counted"
-        raise AssertionError("it dies for ever")
+            unkilled += 1  # a reconciliation was faster, so that there were fewer calls
+            assert unkilled < 5, "no process was killed: the calls are not counted"
+        raise AssertionError("there is no end of calls")
 
 
-def test_whoever_dies_while_money_moves_loses_none_of_it_and_moves_none_twice(
+def test_a_crash_at_any_call_loses_no_money_and_moves_none_twice(
     endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
 ) -> None:
     product = Person.register(endpoints, "seller").sells(stock=60)
@@ -642,20 +638,20 @@ def test_whoever_dies_while_money_moves_loses_none_of_it_and_moves_none_twice(
 
     ways = ((verify_payment, verification), (receive_webhook, webhook), (refund_payment, refund))
     with ThreadPoolExecutor(len(ways)) as pool:
-        dying = [Dying(endpoints, product, Person.register(endpoints)) for _ in ways]
-        verified, told, returned = pool.map(lambda one, way: one.each(*way), dying, ways)
+        crashes = [Crashes(endpoints, product, Person.register(endpoints)) for _ in ways]
+        verified, reported, refunded = pool.map(lambda one, way: one.each(*way), crashes, ways)
     reconcile(endpoints)
 
-    for purchase, _ in (*verified, *told):
+    for purchase, _ in (*verified, *reported):
         purchase.waits_for("CONFIRMED")
         assert sorted(purchase.history) == sorted(OPENED_AND_PAID)
         assert purchase.books(admin)["capture"] == 1
-    for purchase, event in returned:
+    for purchase, event in refunded:
         payment = purchase.payment
         assert payment["status"] == ("REFUNDED" if payment["refunds"] else "COMPLETED")
         again = admin.post(event["rawPath"], {}, headers={"idempotency-key": purchase.payment_id})
         assert (again.status_code, again.json()["payment"]["status"]) == (200, "REFUNDED")
-        [record] = razorpay.refunds_of(payment["razorpayPaymentId"])
+        [record] = razorpay.list_refunds(payment["razorpayPaymentId"])
         assert record["amount"] == minor(payment["price"])
         assert (purchase.books(admin)["refund"], purchase.books(admin)["sales"]) == (1, 0)
 
@@ -664,10 +660,10 @@ def signed_in(person: Person) -> dict[str, str]:
     return {"authorization": f"Bearer {person.token}"}
 
 
-# --- anything, in any order, at once --------------------------------------------------------------
+# --- random concurrent steps ----------------------------------------------------------------------
 
 SEED = 20_261_123
-LOOKS = 3
+SHIPPING_TRIES = 3
 LATER = {
     "callback": 4,
     "webhook": 6,
@@ -683,7 +679,7 @@ EXPECTED = {200, 201, 202, 400, 404, 409, 502, 503}
 
 @dataclass
 class Deal:
-    """An order to which anything may happen; every step may come before what it needs."""
+    """An order with random steps, which may come before the steps that they depend on."""
 
     purchase: Purchase
     razorpay: Razorpay
@@ -725,10 +721,10 @@ class Deal:
         return self._refund(amount=50.5)
 
     def _ship(self) -> httpx.Response:
-        """By somebody who looks again when the order is not confirmed yet."""
+        """Repeat the request while the order is not confirmed."""
         path = f"/api/orders/{self.purchase.order_id}/ship"
         answer = self.admin.post(path, {})
-        for _ in range(LOOKS):
+        for _ in range(SHIPPING_TRIES):
             if answer.status_code != 409 or self.purchase.status == "CANCELLED":
                 break
             time.sleep(0.3)
@@ -740,7 +736,7 @@ class Deal:
 
     @property
     def _paid(self) -> str | None:
-        attempts = self.razorpay.attempts_of(self.purchase.razorpay_order_id)
+        attempts = self.razorpay.list_attempts(self.purchase.razorpay_order_id)
         return attempts[0]["id"] if attempts else None
 
     def is_settled(self, mails: list[dict[str, Any]]) -> bool:
@@ -751,16 +747,21 @@ class Deal:
         return True
 
     def check(self, mails: list[dict[str, Any]]) -> None:
-        """The order, the payment, the ledger, the mails and Razorpay tell the same story."""
-        told = {"plan": self.plan, "answers": self.answers, "history": self.purchase.history}
+        """Check that order, payment, ledger, mails and Razorpay agree."""
+        context = {"plan": self.plan, "answers": self.answers, "history": self.purchase.history}
         order = self.purchase.customer.order(self.purchase.order_id)
         payment, books = self.purchase.payment, self.purchase.books(self.admin)
-        attempts = self.razorpay.attempts_of(self.purchase.razorpay_order_id)
-        refunds = self.razorpay.refunds_of(attempts[0]["id"]) if attempts else []
+        attempts = self.razorpay.list_attempts(self.purchase.razorpay_order_id)
+        refunds = self.razorpay.list_refunds(attempts[0]["id"]) if attempts else []
         taken = sum(one["amount"] for one in attempts if one["captured"])
         back = sum(one["amount"] for one in refunds)
         fee = sum(one["fee"] for one in attempts)
-        story = told | {"order": order["status"], "payment": payment, "taken": taken, "back": back}
+        story = context | {
+            "order": order["status"],
+            "payment": payment,
+            "taken": taken,
+            "back": back,
+        }
 
         assert taken in (0, minor(payment["price"])), story
         assert minor(payment["refunded"]) == back, story
@@ -771,21 +772,21 @@ class Deal:
         assert order["status"] in allowed(taken, back), story
         assert payment["status"] in PAYMENT_OF[order["status"]], story
         if taken:
-            is_back = "REFUNDED" if taken == back else "COMPLETED"
-            assert order["payment"]["status"] == payment["status"] == is_back, story
+            status = "REFUNDED" if taken == back else "COMPLETED"
+            assert order["payment"]["status"] == payment["status"] == status, story
         steps = [step["status"] for step in order["timeline"]]
         assert "SHIPPED" not in steps or steps[-2:] == ["CONFIRMED", "SHIPPED"], story
         assert order["refunds"] == refunds_of(payment), story
-        told_by_mail = {name: self.purchase.mails_about(name, mails) for name in MAILED}
-        thanks, regrets, returns, parcels, *ends = told_by_mail.values()
-        # nobody is thanked for money that came after the order was gone
-        came_late = "payment called off" in self.purchase.history
-        assert (thanks, regrets) == ((0, len(attempts)) if came_late else (len(attempts), 0)), (
-            story | told_by_mail
+        mailed = {name: self.purchase.mails_about(name, mails) for name in MAILED}
+        receipts, apologies, returns, parcels, *ends = mailed.values()
+        # a late payment of a cancelled order gets another mail than a receipt
+        came_late = "payment cancelled" in self.purchase.history
+        assert (receipts, apologies) == ((0, len(attempts)) if came_late else (len(attempts), 0)), (
+            story | mailed
         )
         is_off, is_sent = int(order["status"] == "CANCELLED"), int(order["status"] == "SHIPPED")
         wanted = (len(refunds), is_sent, is_off)
-        assert (returns, parcels, sum(ends)) == wanted, story | told_by_mail
+        assert (returns, parcels, sum(ends)) == wanted, story | mailed
 
 
 MAILED = (
@@ -801,7 +802,7 @@ PAYMENT_OF = {
 
 
 def refunds_of(payment: dict[str, Any]) -> dict[str, Any] | None:
-    """What the order should know of them, once all have come to their end."""
+    """Return the refunds as the order should show them once none is pending."""
     if not payment["refunds"]:
         return None
     nothing = {"amount": 0.0, "currency": payment["price"]["currency"]}
@@ -809,14 +810,14 @@ def refunds_of(payment: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def allowed(taken: int, back: int) -> set[str]:
-    """Which orders there may be, given the money; what has left the shop has left it."""
+    """Return the states that an order can have with this money; a shipped order stays shipped."""
     if not taken:
         return {"PENDING", "CANCELLED"}
     return {"CANCELLED", "SHIPPED"} if taken == back else {"CONFIRMED", "SHIPPED"}
 
 
 def a_plan(luck: random.Random) -> list[list[str]]:
-    """Some steps in some order, of which up to three come at once."""
+    """Plan random steps, up to three of them at the same time."""
     steps = luck.choices([*LATER], [*LATER.values()], k=luck.randint(2, 6))
     steps.insert(luck.choice([0, 0, luck.randint(0, len(steps))]), "pay")
     plan = []
@@ -827,14 +828,14 @@ def a_plan(luck: random.Random) -> list[list[str]]:
     return plan
 
 
-def test_whatever_happens_in_whatever_order_no_money_and_no_stock_is_lost(
+def test_random_concurrent_steps_lose_no_money_and_no_stock(
     endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
 ) -> None:
     luck = random.Random(SEED)
     product = Person.register(endpoints, "seller").sells(stock=60)
     plans = [a_plan(luck) for _ in range(50)]
 
-    def live(some: tuple[list[list[str]], ...]) -> list[Deal]:
+    def run(some: tuple[list[list[str]], ...]) -> list[Deal]:
         customer = Person.register(endpoints)
         deals = []
         for plan in some:
@@ -844,7 +845,7 @@ def test_whatever_happens_in_whatever_order_no_money_and_no_stock_is_lost(
         return deals
 
     with ThreadPoolExecutor(4) as pool:
-        groups = list(pool.map(live, batched(plans, 13, strict=False)))
+        groups = list(pool.map(run, batched(plans, 13, strict=False)))
 
     deals = [deal for group in groups for deal in group]
     assert {status for deal in deals for _, status in deal.answers} <= EXPECTED
@@ -852,7 +853,7 @@ def test_whatever_happens_in_whatever_order_no_money_and_no_stock_is_lost(
     assert took_effect >= {"pay", "callback", "webhook", "cancel", "part", "ship"}
     reconcile(endpoints)
     for group in groups:
-        with suppress(AssertionError):  # a deal that is not settled by then says why below
+        with suppress(AssertionError):  # a deal that is not settled fails below with its story
             eventually(partial(are_settled, group), "all is settled")
         mails = mails_of(group)
         for deal in group:
@@ -863,7 +864,7 @@ def test_whatever_happens_in_whatever_order_no_money_and_no_stock_is_lost(
 
 
 def mails_of(group: list[Deal]) -> list[dict[str, Any]]:
-    """Those of the one customer of these deals."""
+    """Return the mails of the customer of these deals."""
     purchase = group[0].purchase
     return purchase.customer.mails(purchase.endpoints)
 

@@ -1,4 +1,4 @@
-"""Payment's services over fakes or over moto, and the Razorpay simulator on a real server."""
+"""Fixtures of payment: fakes of Razorpay and of orders, and services made for each test."""
 
 from collections.abc import Iterator
 
@@ -12,13 +12,13 @@ CACHED = (wiring.payment_service, wiring.razorpay_client, wiring.razorpay_sessio
 
 @pytest.fixture(autouse=True)
 def fresh_wiring() -> Iterator[None]:
-    """No service or client outlives the cloud that it was made for."""
-    _forget()
+    """Make new services and clients, since each test has a cloud of its own."""
+    _clear_caches()
     yield
-    _forget()
+    _clear_caches()
 
 
-def _forget() -> None:
+def _clear_caches() -> None:
     for factory in CACHED:
         factory.cache_clear()
 

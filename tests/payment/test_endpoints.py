@@ -1,4 +1,4 @@
-"""Payment's Lambdas through the HTTP edge, on moto's DynamoDB, with Razorpay and orders faked."""
+"""The HTTP Lambdas of payment on moto's DynamoDB, with fakes of Razorpay and orders."""
 
 import json
 from types import SimpleNamespace
@@ -16,24 +16,25 @@ from payment.endpoints import (
     refund_payment,
     verify_payment,
 )
-from payment.model import Attempt, AttemptStatus, PayableOrder, Proof
+from payment.model import Attempt, AttemptStatus, CheckoutSignature, PayableOrder
 from supermarket import secrets
 from supermarket.caller import Caller, Role
 from support import cloud
 from support.api import Reply, a_caller, api_event, call
 from support.payment import (
     KEYS,
+    PRICE,
     FakeOrders,
     FakeRazorpay,
     a_payment_webhook,
     a_webhook,
     an_order,
     as_event,
-    on_the_wire,
+    attempt_record,
 )
 
-# no new id per run: every worker must collect the same tests
-A_FREE_ID = "01M83K9VF68985Q06XKS3Y0MER"
+# a constant, since every worker must collect the same tests
+UNUSED_ID = "01M83K9VF68985Q06XKS3Y0MER"
 pytestmark = pytest.mark.usefixtures("aws")
 
 
@@ -57,11 +58,11 @@ def create(order: PayableOrder, caller: Caller) -> Reply:
     return call(create_payment, path={"orderId": order.id}, caller=caller)
 
 
-def proof_of(reply: Reply, razorpay: FakeRazorpay, *status: AttemptStatus) -> Proof:
+def proof_of(reply: Reply, razorpay: FakeRazorpay, *status: AttemptStatus) -> CheckoutSignature:
     return razorpay.pay(reply.body["razorpay"]["orderId"], *status)
 
 
-def snake(proof: Proof) -> dict[str, str]:
+def snake(proof: CheckoutSignature) -> dict[str, str]:
     return {
         "razorpay_order_id": proof.razorpay_order_id,
         "razorpay_payment_id": proof.razorpay_payment_id,
@@ -69,7 +70,7 @@ def snake(proof: Proof) -> dict[str, str]:
     }
 
 
-def camel(proof: Proof) -> dict[str, str]:
+def camel(proof: CheckoutSignature) -> dict[str, str]:
     return {
         "razorpayOrderId": proof.razorpay_order_id,
         "paymentId": proof.razorpay_payment_id,
@@ -82,7 +83,7 @@ def sent_events() -> list[str]:
     return sorted(row["detailType"]["S"] for row in rows)
 
 
-def test_creating_a_payment_gives_the_checkout_what_it_needs(
+def test_creating_a_payment_returns_the_options_of_the_checkout(
     order: PayableOrder, customer: Caller
 ) -> None:
     reply = create(order, customer)
@@ -109,7 +110,9 @@ def test_creating_a_payment_gives_the_checkout_what_it_needs(
     assert KEYS.key_secret not in json.dumps(reply.body)
 
 
-def test_creating_it_again_gives_the_same_answer(order: PayableOrder, customer: Caller) -> None:
+def test_creating_a_payment_again_returns_the_same_response(
+    order: PayableOrder, customer: Caller
+) -> None:
     first = create(order, customer)
     again = create(order, customer)
     assert (again.status, again.body) == (201, first.body)
@@ -117,7 +120,7 @@ def test_creating_it_again_gives_the_same_answer(order: PayableOrder, customer: 
 
 
 @pytest.mark.parametrize("spelling", [snake, camel])
-def test_a_payment_is_verified_in_either_spelling(
+def test_a_payment_is_verified_with_names_in_snake_case_or_camel_case(
     order: PayableOrder, customer: Caller, razorpay: FakeRazorpay, spelling: Any
 ) -> None:
     proof = proof_of(create(order, customer), razorpay)
@@ -149,7 +152,7 @@ def test_a_payment_is_verified_in_either_spelling(
         lambda _: "proof",
     ],
 )
-def test_a_wrong_or_incomplete_proof_is_400_and_nothing_happens(
+def test_an_invalid_verification_is_400_and_changes_nothing(
     order: PayableOrder, customer: Caller, razorpay: FakeRazorpay, damage: Any
 ) -> None:
     created = create(order, customer)
@@ -173,7 +176,7 @@ def test_a_declined_payment_is_400_with_a_clear_message(
     assert reply.body["payment"]["status"] == "FAILED"
 
 
-def test_another_person_can_neither_see_nor_verify_nor_create(
+def test_another_person_cannot_see_verify_or_create_a_payment(
     order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
 ) -> None:
     created = create(order, customer)
@@ -186,7 +189,7 @@ def test_another_person_can_neither_see_nor_verify_nor_create(
         assert call(endpoint, path=path, caller=a_caller(Role.ADMIN)).status == 200
 
 
-def test_strangers_are_401(order: PayableOrder, customer: Caller) -> None:
+def test_requests_without_a_session_are_401(order: PayableOrder, customer: Caller) -> None:
     created = create(order, customer)
     assert call(create_payment, path={"orderId": order.id}).status == 401
     assert call(verify_payment, body={}).status == 401
@@ -194,14 +197,14 @@ def test_strangers_are_401(order: PayableOrder, customer: Caller) -> None:
         assert call(endpoint, path=path).status == 401
 
 
-@pytest.mark.parametrize("id_", ["x", "%00", "é", A_FREE_ID, A_FREE_ID * 100])
+@pytest.mark.parametrize("id_", ["x", "%00", "é", UNUSED_ID, UNUSED_ID * 100])
 def test_unknown_and_malformed_ids_are_404(customer: Caller, id_: str) -> None:
     assert call(get_payment, path={"paymentId": id_}, caller=customer).status == 404
     assert call(get_order_payment, path={"orderId": id_}, caller=customer).status == 404
     assert call(create_payment, path={"orderId": id_}, caller=customer).status == 404
 
 
-def test_razorpay_in_trouble_is_503_and_a_retry_works(
+def test_an_unavailable_razorpay_is_503_and_the_request_can_be_repeated(
     order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
 ) -> None:
     razorpay.is_down = True
@@ -227,13 +230,13 @@ def reads(created: Reply) -> list[tuple[Any, dict[str, str]]]:
 # --- Idempotency-Key ------------------------------------------------------------------------------
 
 
-def test_a_key_leads_to_the_same_payment_and_another_order_is_against_the_rules(
+def test_a_key_returns_the_same_payment_and_is_422_for_another_order(
     order: PayableOrder, orders: FakeOrders, customer: Caller, razorpay: FakeRazorpay
 ) -> None:
     key = {"idempotency-key": "key-1"}
     path = {"orderId": order.id}
     first = call(create_payment, path=path, caller=customer, headers=key)
-    orders.close(order.id)
+    orders.cancel(order.id)
     razorpay.is_down = True
     again = call(create_payment, path=path, caller=customer, headers=key)
     assert (again.status, again.body) == (201, first.body)
@@ -243,7 +246,7 @@ def test_a_key_leads_to_the_same_payment_and_another_order_is_against_the_rules(
     assert call(create_payment, path=path, caller=a_caller(), headers=key).status == 404
 
 
-def test_a_key_leads_also_to_a_payment_that_was_there_before(
+def test_a_key_also_returns_a_payment_that_was_open_before(
     order: PayableOrder, orders: FakeOrders, customer: Caller
 ) -> None:
     first = create(order, customer)
@@ -251,14 +254,14 @@ def test_a_key_leads_also_to_a_payment_that_was_there_before(
     for _ in range(2):
         reply = call(create_payment, path={"orderId": order.id}, caller=customer, headers=key)
         assert (reply.status, reply.body) == (201, first.body)
-        orders.close(order.id)
+        orders.cancel(order.id)
 
 
 # --- webhook --------------------------------------------------------------------------------------
 
 
 def paid(order: PayableOrder, customer: Caller, razorpay: FakeRazorpay) -> str:
-    """The order is paid for; the payment's id."""
+    """Pay an order and return the id of the payment."""
     created = create(order, customer)
     call(verify_payment, body=snake(proof_of(created, razorpay)), caller=customer)
     id_: str = created.body["payment"]["id"]
@@ -270,7 +273,7 @@ def shown(payment_id: str, caller: Caller) -> Any:
 
 
 @pytest.mark.parametrize("base64", [True, False])
-def test_a_webhook_completes_a_payment_once_as_the_very_bytes_that_were_signed(
+def test_a_webhook_is_verified_as_the_bytes_that_were_signed_and_completes_a_payment_once(
     order: PayableOrder, customer: Caller, razorpay: FakeRazorpay, base64: bool
 ) -> None:
     created = create(order, customer)
@@ -298,7 +301,7 @@ def test_a_webhook_completes_a_payment_once_as_the_very_bytes_that_were_signed(
         ({}, b"x" * (MAX_WEBHOOK_BYTES + 1), 413),
     ],
 )
-def test_a_forged_or_oversized_webhook_is_refused(
+def test_a_forged_or_oversized_webhook_is_rejected(
     order: PayableOrder,
     customer: Caller,
     razorpay: FakeRazorpay,
@@ -315,7 +318,7 @@ def test_a_forged_or_oversized_webhook_is_refused(
     assert sent_events() == ["PaymentInitiated"]
 
 
-def test_a_rotated_secret_arrives_by_itself_and_the_one_before_is_good_until_it_is_taken_away(
+def test_a_rotated_secret_takes_effect_and_the_previous_one_is_valid_until_it_is_removed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     passed = [0.0]
@@ -323,9 +326,9 @@ def test_a_rotated_secret_arrives_by_itself_and_the_one_before_is_good_until_it_
     secrets._remembered.clear()
 
     def rotate(**keys: str) -> None:
-        kept = json.dumps({**cloud.RAZORPAY_KEYS, **keys})
+        secret = json.dumps({**cloud.RAZORPAY_KEYS, **keys})
         cloud.client("secretsmanager").put_secret_value(
-            SecretId="supermarket/test/razorpay", SecretString=kept
+            SecretId="supermarket/test/razorpay", SecretString=secret
         )
         passed[0] += secrets.REMEMBERED_FOR_SECONDS + 1
 
@@ -336,8 +339,8 @@ def test_a_rotated_secret_arrives_by_itself_and_the_one_before_is_good_until_it_
         ]
         return [call(receive_webhook, raw=one.body, headers=one.headers).status for one in sent]
 
-    attempt = Attempt("pay_1", "order_1", 100, "INR", AttemptStatus.CAPTURED)
-    unknown = {"payment": {"entity": on_the_wire(attempt)}}
+    attempt = Attempt("pay_1", "order_1", PRICE, AttemptStatus.CAPTURED)
+    unknown = {"payment": {"entity": attempt_record(attempt)}}
     rotate(webhookSecret="old")
     assert statuses() == [200, 400, 400]
     rotate(webhookSecret="new", previousWebhookSecret="old")
@@ -347,7 +350,7 @@ def test_a_rotated_secret_arrives_by_itself_and_the_one_before_is_good_until_it_
     secrets._remembered.clear()
 
 
-def test_a_webhook_without_any_header_is_refused() -> None:
+def test_a_webhook_without_headers_is_rejected() -> None:
     assert call(receive_webhook, raw=b"{}").status == 400
 
 
@@ -360,7 +363,7 @@ def refund(payment_id: str, caller: Caller, body: Any = None, key: str | None = 
     return call(refund_payment, path=path, caller=caller, body=body, headers=headers)
 
 
-def test_an_admin_gives_back_a_part_and_then_the_rest(
+def test_an_admin_refunds_a_part_and_then_the_rest(
     order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
 ) -> None:
     payment_id, admin = paid(order, customer, razorpay), a_caller(Role.ADMIN)
@@ -389,7 +392,7 @@ def test_a_key_makes_one_refund(
     assert len(razorpay.refunds) == 1
 
 
-def test_a_refund_waits_for_razorpay_and_a_refused_one_is_502(
+def test_a_refund_is_202_while_razorpay_is_down_and_502_when_it_is_rejected(
     order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
 ) -> None:
     payment_id, admin = paid(order, customer, razorpay), a_caller(Role.ADMIN)
@@ -410,22 +413,22 @@ def test_a_refund_waits_for_razorpay_and_a_refused_one_is_502(
         *({"all": True}, []),
     ],
 )
-def test_a_refund_of_a_strange_amount_is_400(body: Any) -> None:
-    assert refund(A_FREE_ID, a_caller(Role.ADMIN), body).status == 400
+def test_a_refund_of_an_invalid_amount_is_400(body: Any) -> None:
+    assert refund(UNUSED_ID, a_caller(Role.ADMIN), body).status == 400
 
 
-def test_nobody_but_an_admin_refunds(
+def test_only_admins_can_refund(
     order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
 ) -> None:
     payment_id = paid(order, customer, razorpay)
     for caller in (customer, a_caller(Role.SELLER)):
         assert refund(payment_id, caller).status == 403
     assert call(refund_payment, path={"paymentId": payment_id}).status == 401
-    assert refund(A_FREE_ID, a_caller(Role.ADMIN)).status == 404
+    assert refund(UNUSED_ID, a_caller(Role.ADMIN)).status == 404
     assert not razorpay.refunds
 
 
-def test_admins_alone_see_the_ledger(
+def test_only_admins_see_the_ledger(
     order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
 ) -> None:
     payment_id, admin = paid(order, customer, razorpay), a_caller(Role.ADMIN)
@@ -437,7 +440,7 @@ def test_admins_alone_see_the_ledger(
         assert sum(line["amount"]["amount"] for line in entry["lines"]) == 0
 
 
-def test_every_change_is_in_the_audit_trail_with_its_request(
+def test_every_change_is_audited_with_the_id_of_its_request(
     order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
 ) -> None:
     payment_id = paid(order, customer, razorpay)

@@ -1,6 +1,4 @@
-"""Razorpay's real SDK behind payment's port, against the simulator and against servers in
-trouble.
-"""
+"""The gateways: Razorpay's SDK with the simulator and with failing servers, and the orders."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -24,14 +22,14 @@ from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.model import (
     Attempt,
     AttemptStatus,
-    Customer,
+    CheckoutSignature,
     ForeignMoney,
     PayableOrder,
-    Proof,
     RazorpayRefund,
-    Unreadable,
+    UnreadableRecord,
 )
-from payment.ports import NotNow, OrderExpired, OrderGone, RazorpayKeys, Refused
+from payment.ports import CancelledOrder, ExpiredOrder, ProviderBusy, ProviderRejected, RazorpayKeys
+from payment.reconciliation.model import RecordPage
 from payment.wiring import razorpay_client
 from simulators.razorpay import create_app
 from supermarket.clock import new_id
@@ -54,24 +52,24 @@ RECORD = {
 
 
 class Waits(list[float]):
-    """How long somebody waited, without waiting."""
+    """Records the pauses between retries, without pausing."""
 
     def __call__(self, seconds: float) -> None:
         self.append(seconds)
 
 
 class Answers:
-    """A server that gives these answers, one after the other, and the last one for ever."""
+    """A server that returns these responses in turn, and then always the last one."""
 
     def __init__(self, *answers: Response) -> None:
         self._answers = list(answers)
-        self.asked = 0
+        self.requests = 0
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route("/{rest:path}", self._answer, methods=["GET", "POST"])])
 
     async def _answer(self, _: Request) -> Response:
-        self.asked += 1
+        self.requests += 1
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
@@ -82,7 +80,7 @@ def waits() -> Waits:
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch, waits: Waits) -> Iterator[Callable[..., RazorpayApi]]:
-    """The gateway as it is wired, but at this address."""
+    """Return the gateway with the wired client, for an address."""
     clients: list[Any] = []
 
     def connected(address: str, keys: RazorpayKeys = KEYS) -> RazorpayApi:
@@ -107,34 +105,34 @@ def razorpay(address: str, connect: Callable[..., RazorpayApi]) -> RazorpayApi:
     return connect(address)
 
 
-def pay(address: str, razorpay_order_id: str, outcome: str = "success") -> Proof:
+def pay(address: str, razorpay_order_id: str, outcome: str = "success") -> CheckoutSignature:
     body = {"orderId": razorpay_order_id, "outcome": outcome}
     values = httpx.post(f"{address}/simulator/pay", json=body).json()
-    return Proof(
+    return CheckoutSignature(
         values["razorpay_order_id"], values["razorpay_payment_id"], values["razorpay_signature"]
     )
 
 
-def test_money_that_is_set_aside_is_taken_by_itself_whatever_the_account_is_set_to(
+def test_an_order_is_created_with_automatic_capture(
     connect: Callable[..., RazorpayApi], serve: Serve
 ) -> None:
-    asked: list[dict[str, Any]] = []
+    created: list[dict[str, Any]] = []
 
-    async def open_order(request: Request) -> Response:
-        asked.append(await request.json())
+    async def create_order(request: Request) -> Response:
+        created.append(await request.json())
         return JSONResponse({"id": "order_1", "amount": PRICE.minor, "currency": PRICE.currency})
 
-    app = Starlette(routes=[Route("/v1/orders", open_order, methods=["POST"])])
-    connect(serve(app, "")).open_order(new_id(), new_id(), PRICE)
-    assert [order["payment"]["capture"] for order in asked] == ["automatic"]
+    app = Starlette(routes=[Route("/v1/orders", create_order, methods=["POST"])])
+    connect(serve(app, "")).create_order(new_id(), new_id(), PRICE)
+    assert [order["payment"]["capture"] for order in created] == ["automatic"]
 
 
 @pytest.mark.parametrize("price", [PRICE, Money(100, Currency.USD), Money(10**9 + 1, Currency.INR)])
-def test_an_order_is_opened_over_the_very_amount_and_can_be_traced_back(
+def test_an_order_is_created_with_the_exact_amount_and_our_ids(
     razorpay: RazorpayApi, address: str, price: Money
 ) -> None:
     payment_id, order_id = new_id(), new_id()
-    id_ = razorpay.open_order(payment_id, order_id, price)
+    id_ = razorpay.create_order(payment_id, order_id, price)
     auth = (KEYS.key_id, KEYS.key_secret)
     record = httpx.get(f"{address}/v1/orders/{id_}", auth=auth).json()
     assert (record["amount"], record["currency"]) == (price.minor, price.currency)
@@ -142,22 +140,24 @@ def test_an_order_is_opened_over_the_very_amount_and_can_be_traced_back(
     assert record["notes"] == {"order_id": order_id, "payment_id": payment_id}
 
 
-def test_the_proof_of_a_payment_is_genuine_and_its_record_fits(
+def test_the_signature_of_a_payment_is_valid_and_its_record_matches(
     razorpay: RazorpayApi, address: str
 ) -> None:
-    id_ = razorpay.open_order(new_id(), new_id(), PRICE)
+    id_ = razorpay.create_order(new_id(), new_id(), PRICE)
     proof = pay(address, id_)
-    attempt = razorpay.attempt(proof.razorpay_payment_id)
-    assert proof.is_signed_with(KEYS.key_secret)
+    attempt = razorpay.get_attempt(proof.razorpay_payment_id)
+    assert proof.is_valid(KEYS.key_secret)
     assert attempt.status is AttemptStatus.CAPTURED
     assert attempt.razorpay_order_id == id_
-    assert (attempt.minor, attempt.currency) == (PRICE.minor, "INR")
+    assert attempt.amount == PRICE
 
 
-def test_a_declined_payment_is_told_by_its_record(razorpay: RazorpayApi, address: str) -> None:
-    id_ = razorpay.open_order(new_id(), new_id(), PRICE)
+def test_the_record_of_a_declined_attempt_has_the_status_failed(
+    razorpay: RazorpayApi, address: str
+) -> None:
+    id_ = razorpay.create_order(new_id(), new_id(), PRICE)
     proof = pay(address, id_, "failure")
-    assert razorpay.attempt(proof.razorpay_payment_id).status is AttemptStatus.FAILED
+    assert razorpay.get_attempt(proof.razorpay_payment_id).status is AttemptStatus.FAILED
 
 
 def authorized(razorpay: RazorpayApi, address: str) -> str:
@@ -168,61 +168,59 @@ def authorized(razorpay: RazorpayApi, address: str) -> str:
     return pay(address, created["id"]).razorpay_payment_id
 
 
-def test_an_authorized_payment_is_captured(razorpay: RazorpayApi, address: str) -> None:
-    attempt = razorpay.attempt(authorized(razorpay, address))
+def test_an_authorized_attempt_is_captured(razorpay: RazorpayApi, address: str) -> None:
+    attempt = razorpay.get_attempt(authorized(razorpay, address))
     assert attempt.status is AttemptStatus.AUTHORIZED
     captured = razorpay.capture(attempt)
     assert captured == replace(attempt, status=AttemptStatus.CAPTURED, fee=captured.fee)
     assert captured.fee is not None
-    assert razorpay.attempt(attempt.id) == captured
+    assert razorpay.get_attempt(attempt.id) == captured
 
 
-def test_the_fee_of_a_payment_in_dollars_is_charged_in_rupees(
-    razorpay: RazorpayApi, address: str
-) -> None:
-    order = razorpay.open_order(new_id(), new_id(), Money(1_000, Currency.USD))
-    attempt = razorpay.attempt(pay(address, order).razorpay_payment_id)
-    assert (attempt.minor, attempt.currency) == (1_000, "USD")
+def test_the_fee_of_a_payment_in_dollars_is_in_rupees(razorpay: RazorpayApi, address: str) -> None:
+    order = razorpay.create_order(new_id(), new_id(), Money(1_000, Currency.USD))
+    attempt = razorpay.get_attempt(pay(address, order).razorpay_payment_id)
+    assert attempt.amount == Money(1_000, Currency.USD)
     assert attempt.fee == Money(3_009, Currency.INR)  # 3 % of 850 rupees, and 18 % tax on it
 
 
-def test_what_was_set_aside_and_went_back_was_never_taken(
+def test_an_authorized_attempt_that_was_released_was_never_captured(
     serve: Serve, connect: Callable[..., RazorpayApi]
 ) -> None:
     record = {**RECORD, "status": "refunded"}
     server = Answers(JSONResponse({**record, "captured": False}), JSONResponse(record))
     razorpay = connect(serve(server.app(), ""))
-    assert [razorpay.attempt("pay_1").is_taken for _ in range(2)] == [False, True]
+    assert [razorpay.get_attempt("pay_1").was_captured for _ in range(2)] == [False, True]
 
 
-def test_of_many_who_capture_at_once_all_see_it_captured(
+def test_concurrent_captures_all_return_a_captured_attempt(
     razorpay: RazorpayApi, address: str
 ) -> None:
-    attempt = razorpay.attempt(authorized(razorpay, address))
+    attempt = razorpay.get_attempt(authorized(razorpay, address))
     with ThreadPoolExecutor(4) as pool:
         seen = list(pool.map(razorpay.capture, [attempt] * 4))
     assert {record.status for record in seen} == {AttemptStatus.CAPTURED}
 
 
 def captured(razorpay: RazorpayApi, address: str) -> str:
-    return pay(address, razorpay.open_order(new_id(), new_id(), PRICE)).razorpay_payment_id
+    return pay(address, razorpay.create_order(new_id(), new_id(), PRICE)).razorpay_payment_id
 
 
-def test_a_refund_is_made_once_per_id_and_found_again(razorpay: RazorpayApi, address: str) -> None:
+def test_a_refund_is_made_once_per_id_and_listed(razorpay: RazorpayApi, address: str) -> None:
     attempt_id, ours = captured(razorpay, address), new_id()
     part = Money(1_000, Currency.INR)
     first = razorpay.refund(attempt_id, part, ours)
     assert razorpay.refund(attempt_id, part, ours).id == first.id
     assert (first.payment_id, first.amount, first.our_id) == (attempt_id, part, ours)
     other = razorpay.refund(attempt_id, part, new_id())
-    assert {record.id for record in razorpay.refunds_of(attempt_id)} == {first.id, other.id}
+    assert {record.id for record in razorpay.list_refunds(attempt_id)} == {first.id, other.id}
 
 
-def test_more_than_was_paid_is_refused(razorpay: RazorpayApi, address: str) -> None:
+def test_a_refund_of_more_than_was_paid_is_rejected(razorpay: RazorpayApi, address: str) -> None:
     attempt_id = captured(razorpay, address)
-    with pytest.raises(Refused):
+    with pytest.raises(ProviderRejected):
         razorpay.refund(attempt_id, Money(PRICE.minor + 1, Currency.INR), new_id())
-    assert razorpay.refunds_of(attempt_id) == []
+    assert razorpay.list_refunds(attempt_id) == []
 
 
 @pytest.mark.parametrize(
@@ -232,108 +230,108 @@ def test_more_than_was_paid_is_refused(razorpay: RazorpayApi, address: str) -> N
         "Your account does not have enough balance to carry out the refund operation.",
     ],
 )
-def test_what_may_be_asked_again_later_is_no_refusal(
-    razorpay: RazorpayApi, address: str, why: str
-) -> None:
+def test_a_busy_razorpay_is_no_rejection(razorpay: RazorpayApi, address: str, why: str) -> None:
     attempt_id, ours = captured(razorpay, address), new_id()
     fault = {"path": "/v1/payments/*/refund", "status": 400, "description": why}
     httpx.post(f"{address}/simulator/faults", json=fault)
-    with pytest.raises(NotNow):
+    with pytest.raises(ProviderBusy):
         razorpay.refund(attempt_id, PRICE, ours)
     assert razorpay.refund(attempt_id, PRICE, ours).amount == PRICE
 
 
 @pytest.mark.parametrize("status", [401, 409, 429])
-def test_being_turned_away_is_no_refusal(
+def test_a_retryable_status_is_no_rejection(
     serve: Serve, connect: Callable[..., RazorpayApi], status: int
 ) -> None:
-    away = {"error": {"code": "BAD_REQUEST_ERROR", "description": "Too many requests"}}
-    address = serve(Answers(JSONResponse(away, status)).app(), "")
+    error = {"error": {"code": "BAD_REQUEST_ERROR", "description": "Too many requests"}}
+    address = serve(Answers(JSONResponse(error, status)).app(), "")
     with pytest.raises(BadGateway) as failure:
         connect(address).refund("pay_1", PRICE, new_id())
-    assert not isinstance(failure.value, Refused)
+    assert not isinstance(failure.value, ProviderRejected)
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"items": 7}, {"items": [{}]}, {"items": [7]}])
-def test_a_list_that_makes_no_sense_is_a_bad_gateway(
+def test_an_invalid_list_is_a_bad_gateway(
     serve: Serve, connect: Callable[..., RazorpayApi], answer: object
 ) -> None:
     with pytest.raises(BadGateway):
-        connect(serve(Answers(JSONResponse(answer)).app(), "")).refunds_of("pay_1")
+        connect(serve(Answers(JSONResponse(answer)).app(), "")).list_refunds("pay_1")
 
 
 def test_an_unknown_payment_and_wrong_keys_are_a_bad_gateway(
     connect: Callable[..., RazorpayApi], address: str
 ) -> None:
     with pytest.raises(BadGateway):
-        connect(address).attempt("pay_unknown")
+        connect(address).get_attempt("pay_unknown")
     with pytest.raises(BadGateway):
-        connect(address, RazorpayKeys(KEYS.key_id, "wrong")).open_order("p", "o", PRICE)
+        connect(address, RazorpayKeys(KEYS.key_id, "wrong")).create_order("p", "o", PRICE)
 
 
-TROUBLES = {
+FAILURES = {
     "unavailable": Response(status_code=503),
     "page": PlainTextResponse("<h1>Bad gateway</h1>", 502),
-    "said so": JSONResponse({"error": {"code": "SERVER_ERROR", "description": "down"}}, 500),
+    "reported": JSONResponse({"error": {"code": "SERVER_ERROR", "description": "down"}}, 500),
     "no object": JSONResponse(None, 500),
     "no json": PlainTextResponse("ok"),
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_read_is_tried_again_and_then_given_up(
-    serve: Serve, connect: Callable[..., RazorpayApi], waits: Waits, trouble: str
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_read_is_repeated_up_to_three_times(
+    serve: Serve, connect: Callable[..., RazorpayApi], waits: Waits, failure: str
 ) -> None:
-    server = Answers(TROUBLES[trouble])
+    server = Answers(FAILURES[failure])
     with pytest.raises(Unavailable):
-        connect(serve(server.app(), "")).attempt("pay_1")
-    assert server.asked == gateways.TRIES
+        connect(serve(server.app(), "")).get_attempt("pay_1")
+    assert server.requests == gateways.TRIES
     assert waits == sorted(waits)
     assert len(waits) == gateways.TRIES - 1
 
 
-def test_a_short_trouble_is_not_noticed_by_a_read(
+def test_a_read_succeeds_after_a_short_failure(
     serve: Serve, connect: Callable[..., RazorpayApi]
 ) -> None:
-    server = Answers(TROUBLES["unavailable"], JSONResponse(RECORD))
-    assert connect(serve(server.app(), "")).attempt("pay_1").status is AttemptStatus.CAPTURED
+    server = Answers(FAILURES["unavailable"], JSONResponse(RECORD))
+    assert connect(serve(server.app(), "")).get_attempt("pay_1").status is AttemptStatus.CAPTURED
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_an_order_is_never_opened_twice(
-    serve: Serve, connect: Callable[..., RazorpayApi], trouble: str
+@pytest.mark.parametrize("failure", FAILURES)
+def test_the_creation_of_an_order_is_not_repeated(
+    serve: Serve, connect: Callable[..., RazorpayApi], failure: str
 ) -> None:
-    server = Answers(TROUBLES[trouble])
+    server = Answers(FAILURES[failure])
     with pytest.raises(Unavailable):
-        connect(serve(server.app(), "")).open_order("p", "o", PRICE)
-    assert server.asked == 1
+        connect(serve(server.app(), "")).create_order("p", "o", PRICE)
+    assert server.requests == 1
 
 
-def test_nobody_there_is_unavailable(connect: Callable[..., RazorpayApi], waits: Waits) -> None:
+def test_a_refused_connection_is_unavailable(
+    connect: Callable[..., RazorpayApi], waits: Waits
+) -> None:
     with pytest.raises(Unavailable):
-        connect("http://127.0.0.1:1").attempt("pay_1")
+        connect("http://127.0.0.1:1").get_attempt("pay_1")
     assert len(waits) == gateways.TRIES - 1
 
 
-def test_a_slow_answer_is_waited_for_once_and_not_long(
+def test_a_read_is_not_repeated_after_a_time_out(
     serve: Serve,
     connect: Callable[..., RazorpayApi],
     waits: Waits,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = 0
+    requests = 0
 
-    async def dawdle(_: Request) -> Response:
-        nonlocal asked
-        asked += 1
+    async def answer_late(_: Request) -> Response:
+        nonlocal requests
+        requests += 1
         await asyncio.sleep(1)
         return JSONResponse(RECORD)
 
-    monkeypatch.setattr(gateways, "TIMEOUT_SECONDS", (1.0, 0.05))
-    address = serve(Starlette(routes=[Route("/{rest:path}", dawdle)]), "")
+    monkeypatch.setattr("payment.razorpay_session.TIMEOUT_SECONDS", (1.0, 0.05))
+    address = serve(Starlette(routes=[Route("/{rest:path}", answer_late)]), "")
     with pytest.raises(Unavailable):
-        connect(address).attempt("pay_1")
-    assert asked == 1
+        connect(address).get_attempt("pay_1")
+    assert requests == 1
     assert not waits
 
 
@@ -350,29 +348,29 @@ def test_a_slow_answer_is_waited_for_once_and_not_long(
         [],
     ],
 )
-def test_an_order_over_another_amount_is_not_accepted(
+def test_an_order_with_another_amount_is_not_accepted(
     serve: Serve, connect: Callable[..., RazorpayApi], answer: object
 ) -> None:
     address = serve(Answers(JSONResponse(answer)).app(), "")
     with pytest.raises(BadGateway):
-        connect(address).open_order("p", "o", PRICE)
+        connect(address).create_order("p", "o", PRICE)
 
 
 @pytest.mark.parametrize(
     "answer", [{}, [], {**RECORD, "status": "dreaming"}, {**RECORD, "status": None}, {"id": "p"}]
 )
-def test_a_record_that_makes_no_sense_is_a_bad_gateway(
+def test_an_invalid_record_is_a_bad_gateway(
     serve: Serve, connect: Callable[..., RazorpayApi], answer: object
 ) -> None:
     with pytest.raises(BadGateway):
-        connect(serve(Answers(JSONResponse(answer)).app(), "")).attempt("pay_1")
+        connect(serve(Answers(JSONResponse(answer)).app(), "")).get_attempt("pay_1")
 
 
 def test_the_secret_of_the_keys_is_never_shown() -> None:
     assert KEYS.key_secret not in repr(KEYS)
 
 
-def test_an_order_is_payable_by_whom_and_over_what_the_order_domain_says(
+def test_a_payable_order_has_the_customer_and_the_total_of_the_order_domain(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     order = an_order(NOON, "u1")
@@ -383,36 +381,35 @@ def test_an_order_is_payable_by_whom_and_over_what_the_order_domain_says(
             return order
 
     monkeypatch.setattr("order.wiring.order_service", OrderService)
-    customer = Customer("u1", "asha@example.com", "Asha")
-    expected = PayableOrder(order.id, customer, order.pricing.total)
-    assert OrderServiceOrders().payable(order.id, "u1") == expected
+    expected = PayableOrder(order.id, order.customer, order.pricing.total)
+    assert OrderServiceOrders().get_payable(order.id, "u1") == expected
 
 
-def test_a_refund_of_money_that_the_shop_does_not_trade_in_hides_none_of_the_others(
+def test_a_list_contains_refunds_in_foreign_currencies(
     connect: Callable[..., RazorpayApi], serve: Serve
 ) -> None:
     refund = {"id": "rfnd_1", "payment_id": "pay_1", "amount": 500, "status": "processed"}
     items = [{**refund, "currency": "EUR"}, {**refund, "id": "rfnd_2", "currency": "INR"}]
     razorpay = connect(serve(Answers(JSONResponse({"items": items})).app(), ""))
-    foreign, own = razorpay.refunds_between(NOON, NOON, 0, 100)
+    foreign, own = razorpay.list_refunds_between(RecordPage(NOON, NOON, 0, 100))
     assert isinstance(foreign, RazorpayRefund)
     assert isinstance(own, RazorpayRefund)
     assert foreign.amount == ForeignMoney(500, "EUR")
     assert own.amount == Money(500, Currency.INR)
 
 
-def test_a_record_of_a_list_that_makes_no_sense_keeps_its_place_and_hides_none_of_the_others(
+def test_a_list_contains_an_unreadable_record_in_its_place(
     connect: Callable[..., RazorpayApi], serve: Serve
 ) -> None:
-    items = [{**RECORD, "status": "dreaming"}, RECORD, "nonsense"]
+    items = [{**RECORD, "status": "dreaming"}, RECORD, "no record"]
     razorpay = connect(serve(Answers(JSONResponse({"items": items})).app(), ""))
-    strange, known, nameless = razorpay.payments_between(NOON, NOON, 0, 100)
-    assert strange == Unreadable("pay_1")
+    unreadable, known, without_id = razorpay.list_attempts_between(RecordPage(NOON, NOON, 0, 100))
+    assert unreadable == UnreadableRecord("pay_1")
     assert isinstance(known, Attempt)
-    assert isinstance(nameless, Unreadable)
+    assert isinstance(without_id, UnreadableRecord)
 
 
-def test_an_order_that_waits_for_news_of_its_money_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pending_order_is_confirmed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = LittleShop(FrozenClock())
     order = shop.places(a_caller())
     monkeypatch.setattr("order.wiring.order_service", lambda: shop.service)
@@ -422,7 +419,7 @@ def test_an_order_that_waits_for_news_of_its_money_gets_it(monkeypatch: pytest.M
     assert OrderServiceOrders().confirm(new_id()) is False
 
 
-def test_an_order_that_is_gone_says_how(
+def test_the_error_for_a_cancelled_order_says_how_it_was_cancelled(
     monkeypatch: pytest.MonkeyPatch, clock: FrozenClock
 ) -> None:
     shop = LittleShop(clock)
@@ -433,23 +430,23 @@ def test_an_order_that_is_gone_says_how(
     clock.advance(timedelta(days=1))
     shop.service.expire(expired.id)
     monkeypatch.setattr("order.wiring.order_service", lambda: shop.service)
-    for order, how in ((cancelled, OrderGone), (expired, OrderExpired)):
-        with pytest.raises(OrderGone) as unconfirmed:
+    for order, error in ((cancelled, CancelledOrder), (expired, ExpiredOrder)):
+        with pytest.raises(CancelledOrder) as unconfirmed:
             OrderServiceOrders().confirm(order.id)
-        with pytest.raises(OrderGone) as unpayable:
-            OrderServiceOrders().payable(order.id, customer.user_id)
-        assert (type(unconfirmed.value), type(unpayable.value)) == (how, how)
+        with pytest.raises(CancelledOrder) as unpayable:
+            OrderServiceOrders().get_payable(order.id, customer.user_id)
+        assert (type(unconfirmed.value), type(unpayable.value)) == (error, error)
 
 
-def test_only_a_cancelled_order_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_paid_order_is_not_reported_as_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = LittleShop(FrozenClock())
     customer = a_caller()
     order = shop.places(customer)
     monkeypatch.setattr("order.wiring.order_service", lambda: shop.service)
     shop.service.confirm(order.id)
     with pytest.raises(Conflict) as paid:
-        OrderServiceOrders().payable(order.id, customer.user_id)
-    assert not isinstance(paid.value, OrderGone)
+        OrderServiceOrders().get_payable(order.id, customer.user_id)
+    assert not isinstance(paid.value, CancelledOrder)
     shop.service.cancel(order.id, customer.user_id)
-    with pytest.raises(OrderGone):
-        OrderServiceOrders().payable(order.id, customer.user_id)
+    with pytest.raises(CancelledOrder):
+        OrderServiceOrders().get_payable(order.id, customer.user_id)

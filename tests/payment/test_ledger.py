@@ -1,4 +1,4 @@
-"""The ledger: entries that sum to zero, kept once and for good, in memory and in DynamoDB alike."""
+"""The ledger: entries that sum to zero and are stored once, in memory and in DynamoDB."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from payment.ledger import Account, Entry, Kind, Line, Unbalanced, entries_between
 from payment.model import Attempt, AttemptStatus, Payment, Refund, RefundStatus
-from payment.ports import Ledger, Overtaken
+from payment.ports import Ledger
 from payment.repository import DynamoLedger
 from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.money import Currency, Money
+from supermarket.retry import StaleWrite
 from supermarket.transaction import BeginTransaction
 from support.api import a_caller
 from support.in_memory import InMemoryOutbox
@@ -30,11 +31,11 @@ def store(request: pytest.FixtureRequest) -> Store:
     return DynamoLedger(), DynamoTransaction
 
 
-def book(store: Store, *entries: Entry) -> None:
+def add(store: Store, *entries: Entry) -> None:
     ledger, begin = store
     transaction = begin()
     for entry in entries:
-        ledger.book(entry, transaction)
+        ledger.add(entry, transaction)
     transaction.commit()
 
 
@@ -45,8 +46,8 @@ def completed(fee: int | None = None, price: int = 49_950) -> tuple[Payment, Pay
 
 def an_attempt(payment: Payment, id_: str, fee: int | None = None) -> Attempt:
     charged = None if fee is None else Money(fee, Currency.INR)
-    order, money = payment.razorpay_order_id, payment.price
-    return Attempt(id_, order, money.minor, "INR", AttemptStatus.CAPTURED, charged)
+    order, price = payment.razorpay_order_id, payment.price
+    return Attempt(id_, order, price, AttemptStatus.CAPTURED, charged)
 
 
 def lines(*pairs: tuple[Account, int]) -> tuple[Line, ...]:
@@ -62,17 +63,17 @@ def test_a_capture_moves_money_from_sales_to_razorpay_and_its_fee_to_fees() -> N
     assert fee.lines == lines((Account.FEES, 1_000), (Account.RAZORPAY, -1_000))
 
 
-def test_a_fee_that_becomes_known_later_is_booked_then() -> None:
+def test_a_fee_that_becomes_known_later_is_entered_then() -> None:
     before, after = completed()
     assert [entry.kind for entry in entries_between(before, after)] == [Kind.CAPTURE]
-    charged = after.charged(an_attempt(after, "pay_1", fee=1_000), NOON)
+    charged = after.with_fee(an_attempt(after, "pay_1", fee=1_000), NOON)
     assert [entry.kind for entry in entries_between(after, charged)] == [Kind.FEE]
-    assert charged.charged(an_attempt(after, "pay_1", fee=2_000), NOON) == charged
+    assert charged.with_fee(an_attempt(after, "pay_1", fee=2_000), NOON) == charged
 
 
 def test_a_fee_of_a_payment_in_dollars_is_an_entry_in_rupees() -> None:
     before = a_payment(a_caller(), Money(1_000, Currency.USD))
-    attempt = Attempt("pay_1", before.razorpay_order_id, 1_000, "USD", AttemptStatus.CAPTURED)
+    attempt = Attempt("pay_1", before.razorpay_order_id, before.price, AttemptStatus.CAPTURED)
     charged = replace(attempt, fee=Money(3_009, Currency.INR))
     capture, fee = entries_between(before, before.completed(charged, NOON))
     assert capture.currency is Currency.USD
@@ -80,31 +81,31 @@ def test_a_fee_of_a_payment_in_dollars_is_an_entry_in_rupees() -> None:
     assert fee.lines == lines((Account.FEES, 3_009), (Account.RAZORPAY, -3_009))
 
 
-def test_what_was_paid_once_too_often_is_owed_until_it_is_back() -> None:
+def test_a_duplicate_payment_is_owed_until_it_is_refunded() -> None:
     _, paid = completed(fee=1_000)
-    twice = paid.taken_again(an_attempt(paid, "pay_2"), NOON)
-    wanted = twice.surplus_given_back("pay_2", "r2", "why", "shop", NOON)
+    twice = paid.with_duplicate_payment(an_attempt(paid, "pay_2"), NOON)
+    wanted = twice.with_full_refund("pay_2", "r2", "why", NOON)
     (capture,) = entries_between(paid, wanted)
     assert (capture.kind, capture.reference) == (Kind.CAPTURE, "pay_2")
     assert capture.lines == lines((Account.RAZORPAY, 49_950), (Account.OWED, -49_950))
-    charged = wanted.charged(an_attempt(paid, "pay_2", fee=900), NOON)
+    charged = wanted.with_fee(an_attempt(paid, "pay_2", fee=900), NOON)
     (fee,) = entries_between(wanted, charged)
     assert (fee.kind, fee.reference) == (Kind.FEE, "pay_2")
     assert fee.lines == lines((Account.FEES, 900), (Account.RAZORPAY, -900))
     (refund,) = charged.refunds
-    back = charged.with_refund(refund.moved(RefundStatus.PROCESSED, NOON), NOON)
+    back = charged.with_refund(refund.with_status(RefundStatus.PROCESSED, NOON), NOON)
     (entry,) = entries_between(charged, back)
     assert entry.lines == lines((Account.OWED, 49_950), (Account.RAZORPAY, -49_950))
 
 
-def test_a_refund_is_booked_when_it_is_processed_and_not_before() -> None:
+def test_a_refund_is_entered_when_it_is_processed() -> None:
     _, paid = completed()
-    refund = Refund.requested("r1", Money(500, Currency.INR), "why", "admin", NOON)
+    refund = Refund.requested("r1", "pay_1", Money(500, Currency.INR), "why", "admin", NOON)
     requested = paid.with_refund(refund, NOON)
     assert not list(entries_between(paid, requested))
-    pending = requested.with_refund(refund.moved(RefundStatus.PENDING, NOON), NOON)
+    pending = requested.with_refund(refund.with_status(RefundStatus.PENDING, NOON), NOON)
     assert not list(entries_between(requested, pending))
-    processed = pending.with_refund(refund.moved(RefundStatus.PROCESSED, NOON), NOON)
+    processed = pending.with_refund(refund.with_status(RefundStatus.PROCESSED, NOON), NOON)
     (entry,) = entries_between(pending, processed)
     assert (entry.kind, entry.reference) == (Kind.REFUND, "r1")
     assert entry.lines == lines((Account.SALES, 500), (Account.RAZORPAY, -500))
@@ -127,13 +128,15 @@ def test_an_entry_that_does_not_sum_to_zero_cannot_be_made(wrong: tuple[Line, ..
 
 
 @given(st.integers(100, 10**12), st.integers(0, 10**9), st.lists(st.integers(1, 10**9), max_size=5))
-def test_whatever_moves_every_entry_sums_to_zero(price: int, fee: int, parts: list[int]) -> None:
+def test_every_entry_sums_to_zero_for_any_price_fee_and_refunds(
+    price: int, fee: int, parts: list[int]
+) -> None:
     before, payment = completed(fee, price)
     entries = list(entries_between(before, payment))
     for number, part in enumerate(parts):
         amount = Money(min(part, payment.refundable.minor), Currency.INR)
-        refund = Refund.requested(f"r{number}", amount, "why", "admin", NOON)
-        done = payment.with_refund(refund.moved(RefundStatus.PROCESSED, NOON), NOON)
+        refund = Refund.requested(f"r{number}", "pay_1", amount, "why", "admin", NOON)
+        done = payment.with_refund(refund.with_status(RefundStatus.PROCESSED, NOON), NOON)
         entries += entries_between(payment, done)
         payment = done
     assert all(sum(line.minor for line in entry.lines) == 0 for entry in entries)
@@ -141,21 +144,21 @@ def test_whatever_moves_every_entry_sums_to_zero(price: int, fee: int, parts: li
     assert held == price - fee - payment.refunded.minor
 
 
-def test_entries_are_kept_and_found_in_the_order_of_time(store: Store) -> None:
+def test_entries_are_listed_oldest_first(store: Store) -> None:
     ledger, _ = store
     before, after = completed(fee=7)
     first, second = entries_between(before, after)
     second = replace(second, at=NOON + timedelta(minutes=1))
-    book(store, second, first)
-    assert ledger.of_payment(after.id) == (first, second)
-    assert ledger.of_payment(new_id()) == ()
+    add(store, second, first)
+    assert ledger.list_by_payment(after.id) == (first, second)
+    assert ledger.list_by_payment(new_id()) == ()
 
 
-def test_an_entry_is_never_replaced(store: Store) -> None:
+def test_an_entry_cannot_be_replaced(store: Store) -> None:
     ledger, _ = store
     (entry,) = entries_between(*completed())
-    book(store, entry)
+    add(store, entry)
     for rival in (entry, replace(entry, lines=lines((Account.SALES, 1), (Account.FEES, -1)))):
-        with pytest.raises(Overtaken):
-            book(store, rival)
-    assert ledger.of_payment(entry.payment_id) == (entry,)
+        with pytest.raises(StaleWrite):
+            add(store, rival)
+    assert ledger.list_by_payment(entry.payment_id) == (entry,)

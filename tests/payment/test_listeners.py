@@ -1,4 +1,4 @@
-"""Payment's event Lambda, fed with a queue's batches."""
+"""The event Lambda of payment, with batches of its queue."""
 
 import json
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def as_batch(*rows: OutboxRow) -> dict[str, Any]:
         ("expiry", Failure.ORDER_EXPIRED),
     ],
 )
-def test_the_payment_of_a_cancelled_order_fails_once(by: str, failure: Failure) -> None:
+def test_the_open_payment_of_a_cancelled_order_fails_once(by: str, failure: Failure) -> None:
     payments = DynamoPayments()
     payment = a_payment(a_caller())
     transaction = DynamoTransaction()
@@ -67,14 +67,14 @@ def test_the_payment_of_a_cancelled_order_fails_once(by: str, failure: Failure) 
     transaction.commit()
     event = cancelled(payment.order_id, by)
     assert event_handlers(batch(event, event), None) == {"batchItemFailures": []}
-    kept = payments.find(payment.id)
-    assert kept is not None
-    assert (kept.status, kept.failure, kept.version) == (PaymentStatus.FAILED, failure, 2)
+    stored = payments.find(payment.id)
+    assert stored is not None
+    assert (stored.status, stored.failure, stored.version) == (PaymentStatus.FAILED, failure, 2)
     assert [row.detail_type for row in OutboxRow.scan()] == ["PaymentFailed"]
 
 
 @pytest.mark.parametrize("first", ["capture", "cancellation"])
-def test_money_for_a_cancelled_order_goes_back_once_in_either_order(
+def test_a_payment_of_a_cancelled_order_is_refunded_once_whichever_comes_first(
     monkeypatch: pytest.MonkeyPatch, razorpay: FakeRazorpay, first: str
 ) -> None:
     monkeypatch.setattr(wiring, "RazorpayApi", lambda _: razorpay)
@@ -86,21 +86,21 @@ def test_money_for_a_cancelled_order_goes_back_once_in_either_order(
     razorpay.open_known(payment)
     attempt = razorpay.attempts[razorpay.pay(payment.razorpay_order_id).razorpay_payment_id]
     steps: list[Callable[[], object]] = [
-        lambda: wiring.payment_service().learn_of_attempt(payment.razorpay_order_id, attempt),
+        lambda: wiring.payment_service().apply_payment_update(payment.razorpay_order_id, attempt),
         lambda: event_handlers(batch(cancelled(payment.order_id, "customer")), None),
     ]
     for step in steps if first == "capture" else steps[::-1]:
         step()
-    told = [row for row in OutboxRow.scan() if row.detail_type == "PaymentCompleted"]
+    completed = [row for row in OutboxRow.scan() if row.detail_type == "PaymentCompleted"]
     for _ in range(2):
-        assert event_handlers(as_batch(*told), None) == {"batchItemFailures": []}
-    kept = DynamoPayments().find(payment.id)
-    assert kept is not None
-    assert kept.status is PaymentStatus.REFUNDED
+        assert event_handlers(as_batch(*completed), None) == {"batchItemFailures": []}
+    stored = DynamoPayments().find(payment.id)
+    assert stored is not None
+    assert stored.status is PaymentStatus.REFUNDED
     assert len(razorpay.refunds) == 1
 
 
-def test_a_refund_that_razorpay_does_not_take_now_is_the_jobs_and_no_dead_letter(
+def test_a_refund_that_razorpay_does_not_accept_is_left_to_the_job_and_no_failure_of_the_event(
     monkeypatch: pytest.MonkeyPatch, razorpay: FakeRazorpay
 ) -> None:
     monkeypatch.setattr(wiring, "RazorpayApi", lambda _: razorpay)
@@ -110,16 +110,16 @@ def test_a_refund_that_razorpay_does_not_take_now_is_the_jobs_and_no_dead_letter
     transaction.commit()
     razorpay.open_known(payment)
     attempt = razorpay.attempts[razorpay.pay(payment.razorpay_order_id).razorpay_payment_id]
-    wiring.payment_service().learn_of_attempt(payment.razorpay_order_id, attempt)
+    wiring.payment_service().apply_payment_update(payment.razorpay_order_id, attempt)
     razorpay.is_down = True
     event = batch(cancelled(payment.order_id, "customer"))
     assert event_handlers(event, None) == {"batchItemFailures": []}
-    assert DynamoPayments().refunding(10) == [payment.id]
+    assert DynamoPayments().list_with_open_refunds(10) == [payment.id]
     razorpay.is_down = False
-    wiring.payment_service().drive_refunds(payment.id)
+    wiring.payment_service().sync_refunds(payment.id)
     assert event_handlers(event, None) == {"batchItemFailures": []}
     assert len(razorpay.refunds) == 1
 
 
-def test_the_cancellation_of_an_order_without_a_payment_is_no_failure() -> None:
+def test_a_cancelled_order_without_a_payment_is_ignored() -> None:
     assert event_handlers(batch(cancelled(new_id(), "expiry")), None) == {"batchItemFailures": []}

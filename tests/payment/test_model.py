@@ -1,4 +1,4 @@
-"""A payment's table of states, and the proof that it was made."""
+"""The states of a payment, and the signature of Razorpay's checkout."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -12,13 +12,15 @@ from payment.model import (
     TRANSITIONS,
     Attempt,
     AttemptStatus,
+    CheckoutSignature,
     Failure,
+    ForeignMoney,
     IllegalTransition,
     Payment,
     PaymentStatus,
-    Proof,
 )
 from supermarket.caller import Role
+from supermarket.money import Currency, Money
 from support.api import a_caller
 from support.payment import KEYS, NOON, a_payment, signed
 
@@ -32,70 +34,71 @@ CHANGES = {
 ids = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=20)
 
 
-def attempt_at(payment: Payment, status: AttemptStatus = AttemptStatus.CAPTURED) -> Attempt:
-    price = payment.price
-    return Attempt("pay_1", payment.razorpay_order_id, price.minor, price.currency, status)
+def attempt_of(payment: Payment, status: AttemptStatus = AttemptStatus.CAPTURED) -> Attempt:
+    return Attempt("pay_1", payment.razorpay_order_id, payment.price, status)
 
 
 def change(payment: Payment, name: str) -> Payment:
     match name:
         case "complete":
-            return payment.completed(attempt_at(payment), LATER)
+            return payment.completed(attempt_of(payment), LATER)
         case "decline":
-            return payment.declined_by(attempt_at(payment), LATER)
+            return payment.with_failed_attempt(attempt_of(payment), LATER)
         case _:
             return payment.reopened(LATER)
 
 
 @given(st.lists(st.sampled_from(sorted(CHANGES)), max_size=12))
-def test_a_payment_moves_only_along_its_table_of_states(names: list[str]) -> None:
+def test_a_payment_changes_only_to_states_in_its_table(names: list[str]) -> None:
     payment = a_payment(a_caller())
     for name in names:
         if CHANGES[name] in TRANSITIONS[payment.status]:
-            moved = change(payment, name)
-            assert moved.status is CHANGES[name]
-            assert moved.version == payment.version + 1
-            assert moved.updated_at == LATER
-            payment = moved
+            changed = change(payment, name)
+            assert changed.status is CHANGES[name]
+            assert changed.version == payment.version + 1
+            assert changed.updated_at == LATER
+            payment = changed
         else:
             with pytest.raises(IllegalTransition):
                 change(payment, name)
 
 
-def called_off(payment: Payment) -> Payment:
-    return payment.called_off(Failure.ORDER_CANCELLED, LATER)
+def cancelled(payment: Payment) -> Payment:
+    return payment.cancelled(Failure.ORDER_CANCELLED, LATER)
 
 
-def test_a_payment_is_called_off_also_after_it_was_declined() -> None:
+def test_a_declined_payment_can_be_cancelled() -> None:
     payment = change(a_payment(a_caller()), "decline")
-    failed = called_off(payment)
+    failed = cancelled(payment)
     assert (failed.status, failed.failure) == (PaymentStatus.FAILED, Failure.ORDER_CANCELLED)
     assert failed.version == payment.version + 1
     with pytest.raises(IllegalTransition):
-        called_off(change(payment, "complete"))
+        cancelled(change(payment, "complete"))
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_nothing_undoes_a_completed_payment(name: str) -> None:
+def test_a_completed_payment_cannot_be_completed_declined_or_reopened(name: str) -> None:
     with pytest.raises(IllegalTransition):
         change(change(a_payment(a_caller()), "complete"), name)
 
 
-def test_every_state_is_in_the_table_and_no_state_leads_to_itself() -> None:
+def test_every_state_is_in_the_table_and_leads_to_other_states_only() -> None:
     assert TRANSITIONS.keys() == set(PaymentStatus)
     assert all(state not in reachable for state, reachable in TRANSITIONS.items())
 
 
-def test_money_that_arrives_late_completes_a_failed_payment() -> None:
-    failed = called_off(a_payment(a_caller()))
+def test_a_late_capture_completes_a_failed_payment() -> None:
+    failed = cancelled(a_payment(a_caller()))
     assert change(failed, "complete").razorpay_payment_id == "pay_1"
 
 
-def test_every_declined_attempt_is_remembered() -> None:
+def test_a_payment_remembers_every_failed_attempt() -> None:
     payment = a_payment(a_caller())
-    first = payment.declined_by(replace(attempt_at(payment), id="pay_1"), LATER).reopened(LATER)
-    second = first.declined_by(replace(attempt_at(payment), id="pay_2"), LATER)
-    assert second.declined == {"pay_1", "pay_2"}
+    first = payment.with_failed_attempt(replace(attempt_of(payment), id="pay_1"), LATER).reopened(
+        LATER
+    )
+    second = first.with_failed_attempt(replace(attempt_of(payment), id="pay_2"), LATER)
+    assert second.failed_attempts == {"pay_1", "pay_2"}
 
 
 @pytest.mark.parametrize(
@@ -103,40 +106,40 @@ def test_every_declined_attempt_is_remembered() -> None:
     [
         {"razorpay_order_id": "order_other"},
         {"razorpay_order_id": None},
-        {"minor": 49_949},
-        {"currency": "USD"},
-        {"currency": "EUR"},
+        {"amount": Money(49_949, Currency.INR)},
+        {"amount": Money(49_950, Currency.USD)},
+        {"amount": ForeignMoney(49_950, "EUR")},
     ],
 )
-def test_an_attempt_over_anything_else_is_not_meant_for_this_payment(
+def test_an_attempt_with_another_order_or_amount_does_not_match(
     differs: dict[str, object],
 ) -> None:
     payment = a_payment(a_caller())
-    fitting = attempt_at(payment)
-    assert payment.is_meant_by(fitting)
-    assert not payment.is_meant_by(replace(fitting, **differs))  # type: ignore[arg-type]
+    fitting = attempt_of(payment)
+    assert payment.matches(fitting)
+    assert not payment.matches(replace(fitting, **differs))  # type: ignore[arg-type]
 
 
-def test_only_a_payment_whose_order_is_gone_is_called_off() -> None:
+def test_only_an_unpaid_payment_with_a_cancelled_order_is_cancelled() -> None:
     payment = a_payment(a_caller())
-    assert not payment.is_called_off
-    assert not change(payment, "decline").is_called_off
-    assert called_off(payment).is_called_off
-    assert not change(called_off(payment), "complete").is_called_off
+    assert not payment.is_cancelled
+    assert not change(payment, "decline").is_cancelled
+    assert cancelled(payment).is_cancelled
+    assert not change(cancelled(payment), "complete").is_cancelled
 
 
-def test_a_payment_is_seen_by_its_owner_and_by_admins_alone() -> None:
+def test_only_its_owner_and_admins_can_see_a_payment() -> None:
     owner = a_caller()
     payment = a_payment(owner)
-    assert payment.may_be_seen_by(owner)
-    assert payment.may_be_seen_by(a_caller(Role.ADMIN))
-    assert not payment.may_be_seen_by(a_caller())
-    assert not payment.may_be_seen_by(a_caller(Role.SELLER))
-    assert not payment.is_of(a_caller(Role.ADMIN))
+    assert payment.is_visible_to(owner)
+    assert payment.is_visible_to(a_caller(Role.ADMIN))
+    assert not payment.is_visible_to(a_caller())
+    assert not payment.is_visible_to(a_caller(Role.SELLER))
+    assert not payment.is_owned_by(a_caller(Role.ADMIN))
 
 
 @given(order_id=ids, payment_id=ids, secret=ids)
-def test_a_proof_is_genuine_exactly_when_razorpays_own_sdk_says_so(
+def test_a_checkout_signature_is_valid_exactly_when_the_sdk_of_razorpay_accepts_it(
     order_id: str, payment_id: str, secret: str
 ) -> None:
     proof = signed(order_id, payment_id, secret)
@@ -148,12 +151,12 @@ def test_a_proof_is_genuine_exactly_when_razorpays_own_sdk_says_so(
             "razorpay_signature": proof.signature,
         }
     )
-    assert proof.is_signed_with(secret)
-    assert not proof.is_signed_with(secret + "x")
-    assert not replace(proof, razorpay_payment_id=payment_id + "x").is_signed_with(secret)
-    assert not replace(proof, razorpay_order_id="x" + order_id).is_signed_with(secret)
+    assert proof.is_valid(secret)
+    assert not proof.is_valid(secret + "x")
+    assert not replace(proof, razorpay_payment_id=payment_id + "x").is_valid(secret)
+    assert not replace(proof, razorpay_order_id="x" + order_id).is_valid(secret)
 
 
 @pytest.mark.parametrize("signature", ["", "é", "0" * 64, "F" * 64, "x" * 1000])
-def test_no_signature_whatever_breaks_the_check(signature: str) -> None:
-    assert not Proof("order_1", "pay_1", signature).is_signed_with(KEYS.key_secret)
+def test_a_malformed_signature_is_not_valid(signature: str) -> None:
+    assert not CheckoutSignature("order_1", "pay_1", signature).is_valid(KEYS.key_secret)

@@ -1,4 +1,4 @@
-"""The TLS of Razorpay's client: verified as the SDK would, with a context that is made once."""
+"""The session of Razorpay's client: servers are verified as by the SDK, with one TLS context."""
 
 import ssl
 from pathlib import Path
@@ -33,12 +33,12 @@ def api(tmp_path: Path) -> WebApi:
     return api
 
 
-def test_a_server_that_nobody_vouches_for_is_refused(api: WebApi) -> None:
+def test_a_server_with_an_unknown_certificate_is_rejected(api: WebApi) -> None:
     with api.serving(), pytest.raises(exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         fetch(api)
 
 
-def test_a_server_is_trusted_by_the_context_that_the_session_made(
+def test_a_server_is_verified_with_the_context_of_the_session(
     api: WebApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(razorpay_session, "AUTHORITIES", tmp_path / CERTIFICATE)
@@ -46,9 +46,9 @@ def test_a_server_is_trusted_by_the_context_that_the_session_made(
         assert fetch(api) == {"id": "pay_1"}
 
 
-def test_the_session_trusts_what_the_sdk_trusts_and_checks_names() -> None:
-    made = razorpay_session.session(print)
-    context = made.get_adapter("https://api.razorpay.com").poolmanager.connection_pool_kw[  # type: ignore[attr-defined]
+def test_the_session_has_the_certificates_of_the_sdk_and_checks_host_names() -> None:
+    session = razorpay_session.make_session("https://api.razorpay.com")
+    context = session.get_adapter("https://api.razorpay.com").poolmanager.connection_pool_kw[  # type: ignore[attr-defined]
         "ssl_context"
     ]
     assert context.verify_mode is ssl.CERT_REQUIRED

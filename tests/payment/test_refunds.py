@@ -1,4 +1,4 @@
-"""Refunds on fakes: once, never more than was taken, and whatever breaks in between."""
+"""Refunds on fakes: made once, never more than was captured, and whatever fails in between."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from payment.ledger import Account
 from payment.model import (
-    PATIENCE,
     REFUND_TRANSITIONS,
+    RETRY_REJECTED_FOR,
     AttemptStatus,
     Failure,
     Payment,
@@ -21,7 +21,7 @@ from payment.model import (
     RazorpayRefund,
     RefundStatus,
 )
-from payment.ports import NotNow, OrderExpired, OrderGone, Refused
+from payment.ports import CancelledOrder, ExpiredOrder, ProviderBusy, ProviderRejected
 from supermarket.clock import new_id
 from supermarket.contracts import PaymentCompleted, PaymentRefunded, PaymentRefundProgressed
 from supermarket.errors import (
@@ -42,7 +42,7 @@ KEY = IdempotencyKey.of("refund_payment", "admin", "key-1", b"{}")
 
 
 class Crash(Exception):
-    """The process is gone, at this very point."""
+    """The process ends at this point."""
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def interrupted(
     before: Callable[[], object] | None = None,
     after: Callable[[], object] | None = None,
 ) -> BeginTransaction:
-    """Transactions; around the first of them that commits, something else happens."""
+    """Return transactions; something else happens before and after the first commit."""
     pending = [(before, after)]
 
     class Interrupted(InMemoryTransaction):
@@ -80,29 +80,29 @@ def minors(*records: RazorpayRefund) -> int:
     return sum(record.amount.minor for record in records)
 
 
-def assert_books_are_right(shop: Shop) -> None:
-    """The ledger, the payment, the events and Razorpay tell the same."""
-    payment, balances = shop.kept, shop.balances()
+def assert_books_agree(shop: Shop) -> None:
+    """The ledger, the payment and the events agree."""
+    payment, balances = shop.payment, shop.balances()
     for entry in shop.ledger.entries.values():
         assert sum(line.minor for line in entry.lines) == 0
-    taken = payment.price.minor if payment.is_paid else 0
+    captured = payment.price.minor if payment.is_paid else 0
     fee = payment.fee.minor if payment.fee else 0
-    assert balances[Account.SALES] == payment.refunded.minor - taken
-    assert balances[Account.RAZORPAY] == taken - payment.refunded.minor - fee
+    assert balances[Account.SALES] == payment.refunded.minor - captured
+    assert balances[Account.RAZORPAY] == captured - payment.refunded.minor - fee
     assert balances[Account.FEES] == fee
-    assert 0 <= payment.refunded.minor <= taken
+    assert 0 <= payment.refunded.minor <= captured
     processed = [refund for refund in payment.refunds if refund.is_processed]
-    told = shop.outbox.of(PaymentRefunded)
-    assert sorted(e.refund_id for e in told if isinstance(e, PaymentRefunded)) == sorted(
+    events = shop.outbox.of(PaymentRefunded)
+    assert sorted(e.refund_id for e in events if isinstance(e, PaymentRefunded)) == sorted(
         refund.id for refund in processed
     )
     assert len(shop.outbox.of(PaymentCompleted)) == payment.is_paid
 
 
-# --- an admin gives money back --------------------------------------------------------------------
+# --- an admin refunds -----------------------------------------------------------------------------
 
 
-def test_all_of_a_payment_goes_back(shop: Shop) -> None:
+def test_a_payment_is_refunded_in_full(shop: Shop) -> None:
     payment = shop.refund()
     (refund,) = payment.refunds
     assert (payment.status, refund.status) == (PaymentStatus.REFUNDED, RefundStatus.PROCESSED)
@@ -110,10 +110,10 @@ def test_all_of_a_payment_goes_back(shop: Shop) -> None:
     (event,) = shop.outbox.of(PaymentRefunded)
     assert isinstance(event, PaymentRefunded)
     assert (event.refund_id, event.amount.money(), event.fully) == (refund.id, PRICE, True)
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def test_a_part_leaves_the_payment_complete_and_the_rest_to_be_had(shop: Shop) -> None:
+def test_a_partial_refund_leaves_the_payment_completed_and_the_rest_refundable(shop: Shop) -> None:
     payment = shop.refund("100.50")
     assert payment.status is PaymentStatus.COMPLETED
     assert payment.refunded == Money(10_050, Currency.INR)
@@ -122,20 +122,20 @@ def test_a_part_leaves_the_payment_complete_and_the_rest_to_be_had(shop: Shop) -
     assert not event.fully
     assert shop.refund().status is PaymentStatus.REFUNDED
     assert minors(*shop.razorpay.refunds.values()) == PRICE.minor
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
 @pytest.mark.parametrize("amounts", [["499.51"], ["400", "99.51"], ["499.5", None], [None, "1"]])
-def test_never_more_goes_back_than_was_taken(shop: Shop, amounts: list[str | None]) -> None:
-    *fitting, too_much = amounts
-    for amount in fitting:
+def test_refunds_never_exceed_the_payment(shop: Shop, amounts: list[str | None]) -> None:
+    *possible, too_much = amounts
+    for amount in possible:
         shop.refund(amount)
     with pytest.raises(Conflict):
         shop.refund(too_much)
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def test_what_is_on_its_way_is_not_given_twice(shop: Shop) -> None:
+def test_a_pending_refund_is_not_refundable_again(shop: Shop) -> None:
     shop.razorpay.refund_outcome = RefundStatus.PENDING
     assert shop.refund("400").status is PaymentStatus.REFUND_PENDING
     with pytest.raises(Conflict):
@@ -143,15 +143,15 @@ def test_what_is_on_its_way_is_not_given_twice(shop: Shop) -> None:
     assert len(shop.razorpay.refunds) == 1
 
 
-def test_of_two_admins_at_once_one_gets_what_there_is(shop: Shop) -> None:
+def test_of_two_concurrent_full_refunds_one_is_made(shop: Shop) -> None:
     begin = interrupted(shop, before=shop.refund)
     with pytest.raises(Conflict):
-        shop.a_service(begin).refund(shop.kept.id, None, shop.admin, None)
+        shop.a_service(begin).refund(shop.payment.id, None, shop.admin, None)
     assert minors(*shop.razorpay.refunds.values()) == PRICE.minor
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def test_a_payment_that_nobody_made_cannot_go_back() -> None:
+def test_an_unpaid_payment_cannot_be_refunded() -> None:
     shop = Shop()
     shop.create()
     with pytest.raises(Conflict):
@@ -164,7 +164,7 @@ def test_a_payment_that_nobody_made_cannot_go_back() -> None:
             shop.service.refund(id_, None, shop.admin, None)
 
 
-def test_the_same_key_gets_the_same_refund_and_another_request_none(shop: Shop) -> None:
+def test_a_repeated_key_returns_the_same_refund_and_rejects_another_request(shop: Shop) -> None:
     first = shop.refund("10", KEY)
     assert shop.refund("10", KEY) == first
     assert len(shop.razorpay.refunds) == 1
@@ -177,22 +177,22 @@ def test_the_same_key_gets_the_same_refund_and_another_request_none(shop: Shop) 
 
 
 @pytest.mark.parametrize("place", ["before the write", "while Razorpay answers"])
-def test_the_same_key_twice_at_once_is_one_refund(shop: Shop, place: str) -> None:
-    rival = []
+def test_concurrent_requests_with_the_same_key_make_one_refund(shop: Shop, place: str) -> None:
+    other = []
     begin = None
     if place == "before the write":
-        begin = interrupted(shop, before=lambda: rival.append(shop.refund("10", KEY)))
+        begin = interrupted(shop, before=lambda: other.append(shop.refund("10", KEY)))
     else:
-        shop.razorpay.meanwhile = lambda: rival.append(shop.refund("10", KEY))
+        shop.razorpay.meanwhile = lambda: other.append(shop.refund("10", KEY))
     service = shop.a_service(begin)
-    payment, refund = service.refund(shop.kept.id, Decimal(10), shop.admin, KEY)
-    assert [one.id for one in rival[0].refunds] == [refund.id]
-    assert payment == shop.kept
+    payment, refund = service.refund(shop.payment.id, Decimal(10), shop.admin, KEY)
+    assert [one.id for one in other[0].refunds] == [refund.id]
+    assert payment == shop.payment
     assert len(shop.razorpay.refunds) == 1
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def test_every_step_is_in_the_audit_trail(shop: Shop) -> None:
+def test_every_step_is_audited(shop: Shop) -> None:
     shop.audit.entries.clear()
     payment = shop.refund("10")
     requested, processed = shop.audit.entries
@@ -204,153 +204,153 @@ def test_every_step_is_in_the_audit_trail(shop: Shop) -> None:
     assert shop.customer.email not in str(shop.audit.entries)
 
 
-# --- Razorpay in trouble --------------------------------------------------------------------------
+# --- Razorpay fails -------------------------------------------------------------------------------
 
 
-def test_every_step_of_a_refund_is_told_with_what_it_comes_to(shop: Shop) -> None:
+def test_every_step_of_a_refund_emits_the_refunded_and_pending_sums(shop: Shop) -> None:
     shop.razorpay.refund_outcome = RefundStatus.PENDING
     shop.refund("10")
     shop.refund("20")
     first, second = shop.razorpay.refunds
-    shop.service.learn_of_refund(shop.razorpay.end(first, RefundStatus.PROCESSED))
-    shop.service.learn_of_refund(shop.razorpay.end(second, RefundStatus.FAILED))
-    told = [e for e in shop.outbox.events if isinstance(e, PaymentRefundProgressed)]
-    sums = [(event.refunded.minor, event.returning.minor) for event in told]
+    shop.service.apply_refund_update(shop.razorpay.set_status(first, RefundStatus.PROCESSED))
+    shop.service.apply_refund_update(shop.razorpay.set_status(second, RefundStatus.FAILED))
+    events = [e for e in shop.outbox.events if isinstance(e, PaymentRefundProgressed)]
+    sums = [(event.refunded.minor, event.returning.minor) for event in events]
     assert sums == [(0, 1_000), (0, 3_000), (1_000, 2_000), (1_000, 0)]
-    revisions = [event.revision for event in told]
+    revisions = [event.revision for event in events]
     assert revisions == sorted(set(revisions))
 
 
-def test_while_razorpay_is_down_a_refund_waits_and_is_sent_later_once(shop: Shop) -> None:
+def test_a_refund_that_is_requested_while_razorpay_is_down_is_sent_later_and_once(
+    shop: Shop,
+) -> None:
     shop.razorpay.is_down = True
     payment = shop.refund(None, KEY)
     assert payment.status is PaymentStatus.REFUND_PENDING
     assert not shop.outbox.of(PaymentRefunded)
-    assert shop.payments.refunding(10) == [payment.id]
+    assert shop.payments.list_with_open_refunds(10) == [payment.id]
     shop.razorpay.is_down = False
     assert shop.refund(None, KEY).status is PaymentStatus.REFUNDED
-    shop.service.drive_refunds(payment.id)
+    shop.service.sync_refunds(payment.id)
     assert len(shop.razorpay.refunds) == 1
-    assert shop.payments.refunding(10) == []
-    assert_books_are_right(shop)
+    assert shop.payments.list_with_open_refunds(10) == []
+    assert_books_agree(shop)
 
 
-def test_a_lost_answer_does_not_make_a_second_refund(shop: Shop) -> None:
+def test_a_lost_response_does_not_cause_a_second_refund(shop: Shop) -> None:
     shop.razorpay.answers_get_lost = True
     payment = shop.refund()
     assert payment.status is PaymentStatus.REFUND_PENDING
     shop.razorpay.answers_get_lost = False
-    assert shop.service.drive_refunds(payment.id).status is PaymentStatus.REFUNDED
+    assert shop.service.sync_refunds(payment.id).status is PaymentStatus.REFUNDED
     assert len(shop.razorpay.refunds) == 1
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def test_a_refused_refund_has_failed_and_may_be_asked_for_again(shop: Shop) -> None:
+def test_a_rejected_refund_has_failed_and_can_be_requested_again(shop: Shop) -> None:
     shop.razorpay.refund_fails = True
     for _ in range(2):
         with pytest.raises(BadGateway):
             shop.refund(None, KEY)
-    assert shop.kept.status is PaymentStatus.COMPLETED
-    assert [refund.status for refund in shop.kept.refunds] == [RefundStatus.FAILED]
+    assert shop.payment.status is PaymentStatus.COMPLETED
+    assert [refund.status for refund in shop.payment.refunds] == [RefundStatus.FAILED]
     shop.razorpay.refund_fails = False
     assert shop.refund().status is PaymentStatus.REFUNDED
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def test_a_refund_that_razorpay_cannot_make_yet_waits_and_is_made_later(shop: Shop) -> None:
-    shop.razorpay.refund_fails, shop.razorpay.refusal = True, NotNow
+def test_a_refund_that_razorpay_cannot_make_yet_is_made_later(shop: Shop) -> None:
+    shop.razorpay.refund_fails, shop.razorpay.refund_error = True, ProviderBusy
     payment = shop.refund(None, KEY)
     assert [refund.status for refund in payment.refunds] == [RefundStatus.REQUESTED]
-    assert shop.payments.refunding(10) == [payment.id]
+    assert shop.payments.list_with_open_refunds(10) == [payment.id]
     shop.razorpay.refund_fails = False
-    assert shop.service.drive_refunds(payment.id).status is PaymentStatus.REFUNDED
-    assert_books_are_right(shop)
+    assert shop.service.sync_refunds(payment.id).status is PaymentStatus.REFUNDED
+    assert_books_agree(shop)
 
 
 class OneAtATime(FakeRazorpay):
-    """Turns away whoever comes while a refund of the same payment is being made; `while_busy` says
-    who does.
-    """
+    """Rejects requests while it makes a refund of the same payment; `while_busy` makes them."""
 
-    def __init__(self, refusal: type[Unavailable]) -> None:
+    def __init__(self, refund_error: type[Unavailable]) -> None:
         super().__init__()
-        self.refusal = refusal
+        self.refund_error = refund_error
         self.while_busy: Callable[[], object] | None = None
         self._is_busy = False
 
     def refund(self, razorpay_payment_id: str, amount: Money, refund_id: str) -> RazorpayRefund:
         if self._is_busy:
-            raise self.refusal("another payment operation is in progress")
-        come, self.while_busy = self.while_busy, None
+            raise self.refund_error("another payment operation is in progress")
+        request, self.while_busy = self.while_busy, None
         self._is_busy = True
-        if come:
-            come()
+        if request:
+            request()
         self._is_busy = False
         return super().refund(razorpay_payment_id, amount, refund_id)
 
 
 @pytest.mark.parametrize("outcome", [RefundStatus.PENDING, RefundStatus.PROCESSED])
-@pytest.mark.parametrize("refusal", [NotNow, Refused])
-def test_a_twin_that_razorpay_turns_away_fails_no_refund_that_is_being_made(
-    refusal: type[Unavailable], outcome: RefundStatus
+@pytest.mark.parametrize("error", [ProviderBusy, ProviderRejected])
+def test_a_concurrent_request_that_razorpay_rejects_does_not_fail_the_refund(
+    error: type[Unavailable], outcome: RefundStatus
 ) -> None:
-    shop, razorpay = Shop(), OneAtATime(refusal)
+    shop, razorpay = Shop(), OneAtATime(error)
     shop.razorpay, razorpay.refund_outcome = razorpay, outcome
     shop.service = shop.a_service()
     shop.paid()
-    told: list[RefundStatus] = []
+    seen: list[RefundStatus] = []
 
-    def twin() -> None:
+    def request_again() -> None:
         with suppress(BadGateway):
-            told.extend(refund.status for refund in shop.refund("10", KEY).refunds)
+            seen.extend(refund.status for refund in shop.refund("10", KEY).refunds)
 
-    razorpay.while_busy = twin
+    razorpay.while_busy = request_again
     shop.refund("10", KEY)
-    (refund,) = shop.kept.refunds
+    (refund,) = shop.payment.refunds
     (record,) = razorpay.refunds.values()
     assert (refund.status, refund.razorpay_refund_id) == (outcome, record.id)
-    # nobody is told that it failed, if Razorpay says that it is busy
-    assert told == ([RefundStatus.REQUESTED] if refusal is NotNow else [])
-    shop.service.drive_refunds(shop.kept.id)
+    # a busy Razorpay is not reported as a failure
+    assert seen == ([RefundStatus.REQUESTED] if error is ProviderBusy else [])
+    shop.service.sync_refunds(shop.payment.id)
     assert minors(*razorpay.refunds.values()) == 1_000
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def test_a_refund_that_fails_in_the_end_gives_the_money_free_again(
+def test_the_money_of_a_failed_refund_is_refundable_again(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.razorpay.refund_outcome = RefundStatus.PENDING
     shop.refund()
     (record,) = shop.razorpay.refunds.values()
     for _ in range(2):
-        shop.service.learn_of_refund(shop.razorpay.end(record.id, RefundStatus.FAILED))
-    assert shop.kept.status is PaymentStatus.COMPLETED
-    assert shop.kept.refundable == PRICE
+        shop.service.apply_refund_update(shop.razorpay.set_status(record.id, RefundStatus.FAILED))
+    assert shop.payment.status is PaymentStatus.COMPLETED
+    assert shop.payment.refundable == PRICE
     assert capsys.readouterr().out.count('"RefundsFailed":[') == 1
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
 CRASHES = ["before the request", "after the request", "at Razorpay", "before the end", "at the end"]
 
 
 @pytest.mark.parametrize("place", CRASHES)
-def test_a_crash_at_any_step_leaves_a_refund_that_happens_once_or_not_at_all(
+def test_after_a_crash_at_any_step_a_refund_is_made_once_or_not_at_all(
     shop: Shop, place: str
 ) -> None:
     if place == "at Razorpay":
         shop.razorpay.meanwhile = crash
     with pytest.raises(Crash):
-        shop.a_service(_crashing(shop, place)).refund(shop.kept.id, None, shop.admin, KEY)
-    assert_books_are_right(shop)
-    for payment_id in shop.payments.refunding(10):
-        shop.service.drive_refunds(payment_id)
-    assert_books_are_right(shop)
-    asked_for = place != "before the request"
-    assert (shop.kept.status is PaymentStatus.REFUNDED) == asked_for
-    # whoever saw it crash tries again
+        shop.a_service(_crashing(shop, place)).refund(shop.payment.id, None, shop.admin, KEY)
+    assert_books_agree(shop)
+    for payment_id in shop.payments.list_with_open_refunds(10):
+        shop.service.sync_refunds(payment_id)
+    assert_books_agree(shop)
+    was_requested = place != "before the request"
+    assert (shop.payment.status is PaymentStatus.REFUNDED) == was_requested
+    # the client repeats the request
     assert shop.refund(None, KEY).status is PaymentStatus.REFUNDED
     assert len(shop.razorpay.refunds) == 1
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
 def _crashing(shop: Shop, place: str) -> BeginTransaction | None:
@@ -376,176 +376,168 @@ def _crashing(shop: Shop, place: str) -> BeginTransaction | None:
             return None
 
 
-# --- what is owed stays wanted --------------------------------------------------------------------
+# --- required refunds -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("outcome", [RefundStatus.PENDING, RefundStatus.PROCESSED])
-def test_the_rest_goes_back_of_what_was_partly_given_back_at_razorpay_unnoticed(
+def test_the_rest_is_refunded_after_an_unknown_partial_refund_in_the_dashboard(
     shop: Shop, outcome: RefundStatus
 ) -> None:
     shop.razorpay.refund_outcome = outcome
-    attempt_id = shop.kept.razorpay_payment_id
+    attempt_id = shop.payment.razorpay_payment_id
     assert attempt_id is not None
-    shop.razorpay.give_back(attempt_id, Money(100, Currency.INR))
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.razorpay.make_refund(attempt_id, Money(100, Currency.INR))
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
     made = shop.razorpay.refunds.values()
     assert sorted(record.amount.minor for record in made) == [100, PRICE.minor - 100]
     for record in list(made):
-        shop.razorpay.end(record.id, RefundStatus.PROCESSED)
-    shop.service.drive_refunds(shop.kept.id)
-    assert shop.kept.status is PaymentStatus.REFUNDED
-    assert_books_are_right(shop)
+        shop.razorpay.set_status(record.id, RefundStatus.PROCESSED)
+    shop.service.sync_refunds(shop.payment.id)
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert_books_agree(shop)
 
 
-def test_what_went_back_at_razorpay_as_a_whole_is_not_wanted_any_more_and_no_failure(
+def test_a_required_refund_ends_without_failure_after_a_full_refund_in_the_dashboard(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    attempt_id = shop.kept.razorpay_payment_id
+    attempt_id = shop.payment.razorpay_payment_id
     assert attempt_id is not None
-    shop.razorpay.give_back(attempt_id, PRICE)
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
-    assert shop.kept.status is PaymentStatus.REFUNDED
-    assert not shop.kept.open_refunds
+    shop.razorpay.make_refund(attempt_id, PRICE)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert not shop.payment.open_refunds
     assert '"RefundsFailed":[' not in capsys.readouterr().out
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-@pytest.mark.parametrize("refusal", [NotNow, Refused])
-def test_what_is_owed_and_refused_is_made_when_razorpay_makes_it(
-    shop: Shop, refusal: type[Unavailable], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("error", [ProviderBusy, ProviderRejected])
+def test_a_required_refund_that_razorpay_rejects_is_sent_until_it_is_made(
+    shop: Shop, error: type[Unavailable], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shop.razorpay.refund_fails, shop.razorpay.refusal = True, refusal
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.razorpay.refund_fails, shop.razorpay.refund_error = True, error
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
     for _ in range(3):
-        with suppress(NotNow):
-            shop.service.drive_refunds(shop.kept.id)
-    assert [refund.status for refund in shop.kept.refunds] == [RefundStatus.REQUESTED]
-    assert shop.payments.refunding(10) == [shop.kept.id]
-    told = capsys.readouterr().out.count('"RefundsFailed":[')
-    assert told == (1 if refusal is Refused else 0)
+        with suppress(ProviderBusy):
+            shop.service.sync_refunds(shop.payment.id)
+    assert [refund.status for refund in shop.payment.refunds] == [RefundStatus.REQUESTED]
+    assert shop.payments.list_with_open_refunds(10) == [shop.payment.id]
+    reported = capsys.readouterr().out.count('"RefundsFailed":[')
+    assert reported == (1 if error is ProviderRejected else 0)
     shop.razorpay.refund_fails = False
-    assert shop.service.drive_refunds(shop.kept.id).status is PaymentStatus.REFUNDED
-    assert_books_are_right(shop)
+    assert shop.service.sync_refunds(shop.payment.id).status is PaymentStatus.REFUNDED
+    assert_books_agree(shop)
 
 
-def test_what_an_admin_asked_for_and_razorpay_refused_goes_back_with_a_cancelled_order(
+def test_a_rejected_refund_of_an_admin_is_made_with_the_refund_of_the_cancelled_order(
     shop: Shop,
 ) -> None:
     shop.razorpay.is_down = True
     shop.refund("100")
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
     shop.razorpay.is_down, shop.razorpay.refund_fails = False, True
-    shop.service.drive_refunds(shop.kept.id)
+    shop.service.sync_refunds(shop.payment.id)
     shop.razorpay.refund_fails = False
-    assert shop.service.drive_refunds(shop.kept.id).status is PaymentStatus.REFUNDED
-    assert_books_are_right(shop)
+    assert shop.service.sync_refunds(shop.payment.id).status is PaymentStatus.REFUNDED
+    assert_books_agree(shop)
 
 
-def test_what_an_admin_was_giving_back_when_the_order_went_stays_wanted(shop: Shop) -> None:
+def test_an_unsent_refund_of_an_admin_is_required_once_the_order_is_cancelled(shop: Shop) -> None:
     shop.razorpay.is_down = True
     shop.refund()
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
     shop.razorpay.is_down, shop.razorpay.refund_fails = False, True
-    shop.clock.advance(timedelta(days=40))  # no reconciliation looks at the order any more
-    shop.service.drive_refunds(shop.kept.id)
-    assert shop.payments.refunding(10) == [shop.kept.id]
+    shop.clock.advance(timedelta(days=40))  # longer than reconciliation looks back
+    shop.service.sync_refunds(shop.payment.id)
+    assert shop.payments.list_with_open_refunds(10) == [shop.payment.id]
     shop.razorpay.refund_fails = False
-    assert shop.service.drive_refunds(shop.kept.id).status is PaymentStatus.REFUNDED
-    assert_books_are_right(shop)
+    assert shop.service.sync_refunds(shop.payment.id).status is PaymentStatus.REFUNDED
+    assert_books_agree(shop)
 
 
-def test_what_was_on_its_way_back_when_the_order_went_and_failed_waits_for_a_person(
+def test_a_pending_refund_that_fails_after_the_cancellation_needs_manual_action(
     shop: Shop,
 ) -> None:
     shop.razorpay.refund_outcome = RefundStatus.PENDING
-    made = shop.razorpay.give_back(shop.kept.razorpay_payment_id or "", PRICE)
-    shop.service.learn_of_refund(made)
-    shop.orders.close(shop.order.id)
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
-    shop.service.learn_of_refund(shop.razorpay.end(made.id, RefundStatus.FAILED))
-    asks_all_that_might_send_it_again(shop)
-    assert shop.kept.waits_for_a_person
+    made = shop.razorpay.make_refund(shop.payment.razorpay_payment_id or "", PRICE)
+    shop.service.apply_refund_update(made)
+    shop.orders.cancel(shop.order.id)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.service.apply_refund_update(shop.razorpay.set_status(made.id, RefundStatus.FAILED))
+    run_everything_that_could_send_it_again(shop)
+    assert shop.payment.needs_manual_action
     assert len(shop.razorpay.refunds) == 1
 
 
-def test_a_payment_of_older_days_owes_what_the_shop_has_asked_for(shop: Shop) -> None:
-    assert not shop.kept.owes_its_price
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
-    assert replace(shop.kept, failure=None).owes_its_price
-    assert replace(shop.kept, refunds=()).owes_its_price
-    assert not replace(shop.kept, failure=Failure.DECLINED, refunds=()).owes_its_price
-
-
-def test_what_is_owed_and_refused_for_days_ends_and_an_admin_may_ask_for_it_again(
+def test_a_required_refund_that_is_rejected_for_days_fails_and_an_admin_can_request_it_again(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop.razorpay.refund_fails = True
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
     with pytest.raises(Conflict):
         shop.refund()
-    last = shop.clock.now + PATIENCE
+    last = shop.clock.now + RETRY_REJECTED_FOR
     while shop.clock.now < last:
         shop.clock.advance(timedelta(minutes=15))
-        shop.service.drive_refunds(shop.kept.id)
-    assert [refund.status for refund in shop.kept.refunds] == [RefundStatus.FAILED]
-    assert shop.kept.status is PaymentStatus.COMPLETED
-    told = [r.message for r in caplog.records if r.levelname == "ERROR"]
-    assert told == ["Razorpay refuses a refund that is owed", "a refund failed"]
-    assert shop.kept.waits_for_a_person
+        shop.service.sync_refunds(shop.payment.id)
+    assert [refund.status for refund in shop.payment.refunds] == [RefundStatus.FAILED]
+    assert shop.payment.status is PaymentStatus.COMPLETED
+    errors = [r.message for r in caplog.records if r.levelname == "ERROR"]
+    assert errors == ["Razorpay rejects a required refund", "a refund failed"]
+    assert shop.payment.needs_manual_action
     shop.razorpay.refund_fails = False
-    shop.orders.close(shop.order.id)
-    asks_all_that_might_send_it_again(shop)
-    assert shop.razorpay.refunds == {}  # its customer may have got it another way by now
+    shop.orders.cancel(shop.order.id)
+    run_everything_that_could_send_it_again(shop)
+    assert shop.razorpay.refunds == {}  # the customer may have got the money another way
     assert shop.refund().status is PaymentStatus.REFUNDED
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def asks_all_that_might_send_it_again(shop: Shop) -> None:
-    shop.service.drive_refunds(shop.kept.id)
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
-    shop.service.return_late_money(shop.kept.id)
-    assert shop.service.agree_with_order(shop.kept.id) is False
+def run_everything_that_could_send_it_again(shop: Shop) -> None:
+    shop.service.sync_refunds(shop.payment.id)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.service.refund_late_payment(shop.payment.id)
+    assert shop.service.sync_order(shop.payment.id) is False
 
 
-def test_what_razorpay_does_not_take_now_is_left_to_the_job(shop: Shop) -> None:
-    shop.razorpay.refund_fails, shop.razorpay.refusal = True, NotNow
-    shop.orders.close(shop.order.id)
-    shop.service.return_late_money(shop.kept.id)
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
-    assert [refund.status for refund in shop.kept.refunds] == [RefundStatus.REQUESTED]
-    assert shop.payments.refunding(10) == [shop.kept.id]
+def test_a_required_refund_that_razorpay_does_not_accept_is_left_to_the_job(shop: Shop) -> None:
+    shop.razorpay.refund_fails, shop.razorpay.refund_error = True, ProviderBusy
+    shop.orders.cancel(shop.order.id)
+    shop.service.refund_late_payment(shop.payment.id)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
+    assert [refund.status for refund in shop.payment.refunds] == [RefundStatus.REQUESTED]
+    assert shop.payments.list_with_open_refunds(10) == [shop.payment.id]
 
 
-def test_what_razorpay_itself_could_not_make_waits_for_a_person(shop: Shop) -> None:
+def test_a_required_refund_that_failed_at_razorpay_is_not_sent_again(shop: Shop) -> None:
     shop.razorpay.refund_outcome = RefundStatus.FAILED
-    shop.orders.close(shop.order.id)
+    shop.orders.cancel(shop.order.id)
     for _ in range(3):
-        shop.service.return_late_money(shop.kept.id)
-        shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
-    shop.service.drive_refunds(shop.kept.id)
-    assert shop.service.agree_with_order(shop.kept.id) is False
-    assert [refund.status for refund in shop.kept.refunds] == [RefundStatus.FAILED]
+        shop.service.refund_late_payment(shop.payment.id)
+        shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.service.sync_refunds(shop.payment.id)
+    assert shop.service.sync_order(shop.payment.id) is False
+    assert [refund.status for refund in shop.payment.refunds] == [RefundStatus.FAILED]
     assert len(shop.razorpay.refunds) == 1
 
 
-def test_a_refund_that_came_back_after_it_was_made_is_told_to_a_person(
+def test_a_processed_refund_that_is_reversed_is_reported(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.refund()
     capsys.readouterr()
-    reports(shop, RefundStatus.FAILED)
+    report(shop, RefundStatus.FAILED)
     assert '"RefundsFailed":[' in capsys.readouterr().out
-    assert shop.kept.status is PaymentStatus.REFUNDED
-    assert_books_are_right(shop)
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert_books_agree(shop)
 
 
-# --- what Razorpay reports ------------------------------------------------------------------------
+# --- reports of Razorpay --------------------------------------------------------------------------
 
 
-def reports(shop: Shop, *statuses: RefundStatus) -> None:
+def report(shop: Shop, *statuses: RefundStatus) -> None:
     (record,) = shop.razorpay.refunds.values()
     for status in statuses:
-        shop.service.learn_of_refund(replace(record, status=status))
+        shop.service.apply_refund_update(replace(record, status=status))
 
 
 @given(
@@ -559,164 +551,163 @@ def test_reports_in_any_order_and_number_have_one_effect(statuses: list[RefundSt
     shop.paid()
     shop.razorpay.refund_outcome = RefundStatus.PENDING
     shop.refund("10")
-    reports(shop, *statuses)
+    report(shop, *statuses)
     expected = RefundStatus.PENDING
     for status in statuses:
-        # what Razorpay could not make it does not begin again: that report is a late one
+        # "pending" after a failure at Razorpay is a late report
         is_late = (expected, status) == (RefundStatus.FAILED, RefundStatus.PENDING)
         if status in REFUND_TRANSITIONS[expected] and not is_late:
             expected = status
-    (refund,) = shop.kept.refunds
+    (refund,) = shop.payment.refunds
     assert refund.status is expected
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def test_a_report_that_overtakes_razorpays_own_answer_is_enough(shop: Shop) -> None:
-    def report() -> None:
-        reports(shop, RefundStatus.PROCESSED)
-
-    shop.razorpay.meanwhile = report
+def test_a_report_may_arrive_before_the_response_of_razorpay(shop: Shop) -> None:
+    shop.razorpay.meanwhile = lambda: report(shop, RefundStatus.PROCESSED)
     assert shop.refund().status is PaymentStatus.REFUNDED
     assert len(shop.outbox.of(PaymentRefunded)) == 1
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def test_a_refund_that_was_made_at_razorpay_is_taken_in_once(shop: Shop) -> None:
-    attempt_id = shop.kept.razorpay_payment_id
+def test_a_refund_of_the_dashboard_is_added_once(shop: Shop) -> None:
+    attempt_id = shop.payment.razorpay_payment_id
     assert attempt_id is not None
-    record = shop.razorpay.give_back(attempt_id, Money(500, Currency.INR))
+    record = shop.razorpay.make_refund(attempt_id, Money(500, Currency.INR))
     for _ in range(3):
-        shop.service.learn_of_refund(record)
-    (refund,) = shop.kept.refunds
+        shop.service.apply_refund_update(record)
+    (refund,) = shop.payment.refunds
     assert (refund.requested_by, refund.razorpay_refund_id) == ("razorpay", record.id)
-    assert shop.kept.refunded == record.amount
-    assert_books_are_right(shop)
+    assert shop.payment.refunded == record.amount
+    assert_books_agree(shop)
 
 
-def test_a_refund_of_nothing_we_know_is_nobodys(shop: Shop) -> None:
+def test_a_refund_of_an_unknown_payment_is_ignored(shop: Shop) -> None:
     record = RazorpayRefund("rfnd_1", "pay_elsewhere", PRICE, RefundStatus.PROCESSED, new_id())
-    assert shop.service.learn_of_refund(record) is None
+    assert shop.service.apply_refund_update(record) is None
 
 
-def test_a_refund_in_other_money_changes_nothing(shop: Shop) -> None:
-    before = shop.kept
+def test_a_refund_in_another_currency_changes_nothing(shop: Shop) -> None:
+    before = shop.payment
     assert before.razorpay_payment_id is not None
     dollars = Money(100, Currency.USD)
     record = RazorpayRefund("rfnd_1", before.razorpay_payment_id, dollars, RefundStatus.PROCESSED)
-    assert shop.service.learn_of_refund(record) == before
-    assert_books_are_right(shop)
+    assert shop.service.apply_refund_update(record) == before
+    assert_books_agree(shop)
 
 
-# --- money for orders that are gone ---------------------------------------------------------------
+# --- payments of cancelled orders -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("failure", [Failure.ORDER_CANCELLED, Failure.ORDER_EXPIRED])
 @pytest.mark.parametrize("first", ["capture", "cancellation"])
-def test_money_for_an_order_that_is_gone_goes_back_once_in_either_order(
+def test_the_payment_of_a_cancelled_order_is_refunded_once_whichever_comes_first(
     failure: Failure, first: str
 ) -> None:
     shop = Shop()
     proof = shop.pay()
     attempt = shop.razorpay.attempts[proof.razorpay_payment_id]
     steps: list[Callable[[], object]] = [
-        lambda: shop.service.learn_of_attempt(proof.razorpay_order_id, attempt),
-        lambda: shop.service.call_off(shop.order.id, failure),
+        lambda: shop.service.apply_payment_update(proof.razorpay_order_id, attempt),
+        lambda: shop.service.cancel_payment(shop.order.id, failure),
     ]
     for step in (steps if first == "capture" else steps[::-1]) * 2:
         step()
-    shop.service.drive_refunds(shop.kept.id)
-    assert shop.kept.status is PaymentStatus.REFUNDED
-    (refund,) = shop.kept.refunds
+    shop.service.sync_refunds(shop.payment.id)
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    (refund,) = shop.payment.refunds
     assert refund.reason == failure.refund_reason
     assert len(shop.razorpay.refunds) == 1
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-def test_money_that_comes_after_its_order_is_told_of_as_going_back(*, is_late: bool) -> None:
+def test_the_event_of_a_late_payment_says_that_it_is_refunded(*, is_late: bool) -> None:
     shop = Shop()
     proof = shop.pay()
     if is_late:
-        shop.service.call_off(shop.order.id, Failure.ORDER_EXPIRED)
+        shop.service.cancel_payment(shop.order.id, Failure.ORDER_EXPIRED)
     shop.verify(proof)
     (event,) = shop.outbox.of(PaymentCompleted)
     assert isinstance(event, PaymentCompleted)
     assert event.goes_back is is_late
 
 
-def test_a_capture_after_a_decline_and_a_cancellation_goes_back_too() -> None:
+def test_a_capture_after_a_decline_and_an_expiry_is_refunded() -> None:
     shop = Shop()
     shop.decline()
-    shop.service.call_off(shop.order.id, Failure.ORDER_EXPIRED)
-    proof = shop.razorpay.pay(shop.kept.razorpay_order_id)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_EXPIRED)
+    proof = shop.razorpay.pay(shop.payment.razorpay_order_id)
     assert shop.verify(proof).status is PaymentStatus.REFUND_PENDING
-    assert_books_are_right(shop)
+    assert_books_agree(shop)
 
 
-def test_what_an_admin_gave_back_is_not_given_again_when_the_order_is_cancelled(shop: Shop) -> None:
+def test_only_what_an_admin_has_not_refunded_is_refunded_with_a_cancelled_order(shop: Shop) -> None:
     shop.refund("100")
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
-    assert shop.kept.status is PaymentStatus.REFUNDED
-    assert sorted(r.amount.minor for r in shop.kept.refunds) == [10_000, PRICE.minor - 10_000]
-    assert_books_are_right(shop)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert sorted(r.amount.minor for r in shop.payment.refunds) == [10_000, PRICE.minor - 10_000]
+    assert_books_agree(shop)
 
 
-def test_an_order_that_is_cancelled_while_its_payment_is_opened_calls_it_off() -> None:
+def test_a_payment_is_cancelled_when_its_order_is_cancelled_while_it_is_opened() -> None:
     shop = Shop()
 
     def cancel() -> None:
-        shop.orders.close(shop.order.id)
-        shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+        shop.orders.cancel(shop.order.id)
+        shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
 
     shop.razorpay.meanwhile = cancel
     with pytest.raises(Conflict):
         shop.create()
-    assert shop.kept.is_called_off
+    assert shop.payment.is_cancelled
 
 
-# --- whatever comes in whatever order -------------------------------------------------------------
+# --- histories ------------------------------------------------------------------------------------
 
 moves = st.sampled_from(
     [
-        *("pay", "again", "refund", "refund 1.23", "refund with key", "elsewhere", "cancel"),
-        *("down", "up", "lose", "find", "pending", "process", "fail", "refuse", "drive", "fee"),
+        *("pay", "again", "refund", "refund 1.23", "refund with key", "dashboard", "cancel"),
+        *("down", "up", "lose", "find", "pending", "process", "fail", "reject", "sync", "fee"),
     ]
 )
 
 
 @given(st.lists(moves, max_size=25))
-def test_whatever_happens_the_books_are_right(names: list[str]) -> None:
+def test_in_any_history_the_books_agree(names: list[str]) -> None:
     shop = Shop()
     shop.create()
     for name in names:
         shop.clock.advance(timedelta(seconds=1))
         with suppress(DomainError):
             _move(shop, name)
-        assert_books_are_right(shop)
+        assert_books_agree(shop)
     shop.razorpay.is_down = shop.razorpay.answers_get_lost = shop.razorpay.refund_fails = False
     shop.razorpay.refund_outcome = RefundStatus.PROCESSED
     _settle(shop)
-    assert_books_are_right(shop)
-    assert not shop.kept.open_refunds
-    if "cancel" in names and not any(one.is_failed_there for one in shop.kept.own_refunds):
-        assert shop.kept.refundable.minor == 0
-    alive = [r for r in shop.razorpay.refunds.values() if r.status is RefundStatus.PROCESSED]
-    assert minors(*alive) == shop.kept.refunded.minor
+    assert_books_agree(shop)
+    assert not shop.payment.open_refunds
+    if "cancel" in names and not any(
+        one.has_failed_at_razorpay for one in shop.payment.balance.refunds
+    ):
+        assert shop.payment.refundable.minor == 0
+    processed = [r for r in shop.razorpay.refunds.values() if r.status is RefundStatus.PROCESSED]
+    assert minors(*processed) == shop.payment.refunded.minor
 
 
 def _settle(shop: Shop) -> None:
-    """What the job does, after Razorpay has come to an end with everything."""
+    """Let Razorpay process all refunds, and run the job."""
     for record in list(shop.razorpay.refunds.values()):
         if record.status is RefundStatus.PENDING:
-            shop.razorpay.end(record.id, RefundStatus.PROCESSED)
+            shop.razorpay.set_status(record.id, RefundStatus.PROCESSED)
     for record in shop.razorpay.refunds.values():
-        shop.service.learn_of_refund(record)
-    shop.service.drive_refunds(shop.kept.id)
-    shop.service.agree_with_order(shop.kept.id)
+        shop.service.apply_refund_update(record)
+    shop.service.sync_refunds(shop.payment.id)
+    shop.service.sync_order(shop.payment.id)
 
 
 def _move(shop: Shop, name: str) -> None:
-    razorpay, payment = shop.razorpay, shop.kept
+    razorpay, payment = shop.razorpay, shop.payment
     outcomes = {"pending": RefundStatus.PENDING, "process": RefundStatus.PROCESSED}
     moves: dict[str, Callable[[], object]] = {
         "pay": lambda: _pay(shop, payment),
@@ -725,17 +716,17 @@ def _move(shop: Shop, name: str) -> None:
         "refund": shop.refund,
         "refund 1.23": lambda: shop.refund("1.23"),
         "refund with key": lambda: shop.refund(None, KEY),
-        "elsewhere": lambda: _refund_elsewhere(shop, payment),
+        "dashboard": lambda: _refund_in_dashboard(shop, payment),
         "cancel": lambda: _cancel(shop),
         "down": lambda: setattr(razorpay, "is_down", True),
         "up": lambda: setattr(razorpay, "is_down", False),
         "lose": lambda: setattr(razorpay, "answers_get_lost", True),
         "find": lambda: setattr(razorpay, "answers_get_lost", False),
-        "refuse": lambda: setattr(razorpay, "refund_fails", not razorpay.refund_fails),
+        "reject": lambda: setattr(razorpay, "refund_fails", not razorpay.refund_fails),
         "pending": lambda: setattr(razorpay, "refund_outcome", outcomes[name]),
         "process": lambda: setattr(razorpay, "refund_outcome", outcomes[name]),
         "fail": lambda: _fail_pending_refunds(shop),
-        "drive": lambda: shop.service.drive_refunds(payment.id),
+        "sync": lambda: shop.service.sync_refunds(payment.id),
     }
     moves[name]()
 
@@ -747,84 +738,88 @@ def _pay(shop: Shop, payment: Payment) -> None:
 
 def _report_captures(shop: Shop, payment: Payment, fee: Money | None) -> None:
     for attempt in list(shop.razorpay.attempts.values()):
-        is_the_one = shop.kept.razorpay_payment_id in {None, attempt.id}
-        if attempt.status is AttemptStatus.CAPTURED and is_the_one:
-            shop.service.learn_of_attempt(payment.razorpay_order_id, replace(attempt, fee=fee))
+        is_first = shop.payment.razorpay_payment_id in {None, attempt.id}
+        if attempt.status is AttemptStatus.CAPTURED and is_first:
+            shop.service.apply_payment_update(payment.razorpay_order_id, replace(attempt, fee=fee))
 
 
-def _refund_elsewhere(shop: Shop, payment: Payment) -> None:
+def _refund_in_dashboard(shop: Shop, payment: Payment) -> None:
     if payment.razorpay_payment_id and payment.refundable.minor > 100:
-        shop.razorpay.give_back(payment.razorpay_payment_id, Money(100, Currency.INR))
+        shop.razorpay.make_refund(payment.razorpay_payment_id, Money(100, Currency.INR))
 
 
 def _cancel(shop: Shop) -> None:
-    shop.orders.close(shop.order.id)
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.orders.cancel(shop.order.id)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
 
 
 def _fail_pending_refunds(shop: Shop) -> None:
     for record in list(shop.razorpay.refunds.values()):
         if record.status is RefundStatus.PENDING:
-            shop.service.learn_of_refund(shop.razorpay.end(record.id, RefundStatus.FAILED))
+            shop.service.apply_refund_update(
+                shop.razorpay.set_status(record.id, RefundStatus.FAILED)
+            )
 
 
-def test_money_for_an_order_that_was_cancelled_unnoticed_goes_back_once(shop: Shop) -> None:
-    shop.orders.close(shop.order.id)  # and nobody called the payment off
+def test_the_payment_of_an_order_that_was_cancelled_without_an_event_is_refunded_once(
+    shop: Shop,
+) -> None:
+    shop.orders.cancel(shop.order.id)
 
     for _ in range(3):
-        shop.service.return_late_money(shop.kept.id)
+        shop.service.refund_late_payment(shop.payment.id)
 
-    assert shop.kept.status is PaymentStatus.REFUNDED
-    assert [refund.amount for refund in shop.kept.refunds] == [PRICE]
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert [refund.amount for refund in shop.payment.refunds] == [PRICE]
     assert len(shop.outbox.of(PaymentRefunded)) == 1
 
 
 @pytest.mark.parametrize(
-    ("how", "reason"),
+    ("error", "reason"),
     [
-        (OrderGone, Failure.ORDER_CANCELLED.refund_reason),
-        (OrderExpired, Failure.ORDER_EXPIRED.refund_reason),
+        (CancelledOrder, Failure.ORDER_CANCELLED.refund_reason),
+        (ExpiredOrder, Failure.ORDER_EXPIRED.refund_reason),
     ],
 )
-def test_money_whose_order_went_unnoticed_goes_back_for_the_right_reason(
-    shop: Shop, how: type[OrderGone], reason: str
+def test_the_reason_of_a_refund_depends_on_how_the_order_was_cancelled(
+    shop: Shop, error: type[CancelledOrder], reason: str
 ) -> None:
-    shop.orders.close(shop.order.id, how)
-    assert shop.service.agree_with_order(shop.kept.id) is True
-    assert shop.service.agree_with_order(shop.kept.id) is False
-    assert [refund.reason for refund in shop.kept.refunds] == [reason]
-    assert shop.kept.status is PaymentStatus.REFUNDED
-    assert_books_are_right(shop)
+    shop.orders.cancel(shop.order.id, error)
+    assert shop.service.sync_order(shop.payment.id) is True
+    assert shop.service.sync_order(shop.payment.id) is False
+    assert [refund.reason for refund in shop.payment.refunds] == [reason]
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert_books_agree(shop)
 
 
-def test_money_for_an_order_that_is_alive_stays(shop: Shop) -> None:
-    shop.service.return_late_money(shop.kept.id)
-    shop.orders.run_out_of_time(shop.order.id)  # no payment is taken any more; this one was
-    shop.service.return_late_money(shop.kept.id)
+def test_the_payment_of_an_order_that_is_not_cancelled_is_not_refunded(shop: Shop) -> None:
+    shop.service.refund_late_payment(shop.payment.id)
+    shop.orders.run_out_of_time(shop.order.id)  # it cannot be paid any more; it was
+    shop.service.refund_late_payment(shop.payment.id)
 
-    assert shop.kept.status is PaymentStatus.COMPLETED
-    assert shop.kept.refunds == ()
+    assert shop.payment.status is PaymentStatus.COMPLETED
+    assert shop.payment.refunds == ()
 
 
-def test_a_twin_that_looked_for_the_key_too_early_gets_the_same_refund(
+def test_a_request_that_read_the_key_too_early_returns_the_same_refund(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = shop.keys.find_result
-    rival: list[Payment] = []
+    result_of = shop.keys.find_result
+    other: list[Payment] = []
 
-    def looked_too_early(key: IdempotencyKey) -> str | None:
-        monkeypatch.setattr(shop.keys, "find_result", look)
-        rival.append(shop.refund(None, KEY))
+    def read_too_early(key: IdempotencyKey) -> str | None:
+        monkeypatch.setattr(shop.keys, "find_result", result_of)
+        other.append(shop.refund(None, KEY))
         return None
 
-    monkeypatch.setattr(shop.keys, "find_result", looked_too_early)
-    _, refund = shop.service.refund(shop.kept.id, None, shop.admin, KEY)
+    monkeypatch.setattr(shop.keys, "find_result", read_too_early)
+    _, refund = shop.service.refund(shop.payment.id, None, shop.admin, KEY)
 
-    assert [refund.id for refund in rival[0].refunds] == [refund.id]
-    assert shop.kept.refunded == PRICE
+    assert [refund.id for refund in other[0].refunds] == [refund.id]
+    assert shop.payment.refunded == PRICE
 
 
-def test_a_twin_whose_money_came_free_behind_its_back_gets_the_same_refund(
+def test_a_request_that_read_the_payment_too_early_returns_the_same_refund(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.razorpay.refund_outcome = RefundStatus.PENDING
@@ -832,19 +827,19 @@ def test_a_twin_whose_money_came_free_behind_its_back_gets_the_same_refund(
     (record,) = shop.razorpay.refunds.values()
     shop.razorpay.refund_outcome = RefundStatus.PROCESSED
     find = shop.payments.find
-    rival: list[Payment] = []
+    other: list[Payment] = []
 
     def read_too_early(payment_id: str) -> Payment | None:
         monkeypatch.setattr(shop.payments, "find", find)
         read = find(payment_id)
-        shop.service.learn_of_refund(shop.razorpay.end(record.id, RefundStatus.FAILED))
-        rival.append(shop.refund("10", KEY))
+        shop.service.apply_refund_update(shop.razorpay.set_status(record.id, RefundStatus.FAILED))
+        other.append(shop.refund("10", KEY))
         return read
 
-    payment_id = shop.kept.id
+    payment_id = shop.payment.id
     monkeypatch.setattr(shop.payments, "find", read_too_early)
     payment, refund = shop.service.refund(payment_id, Decimal(10), shop.admin, KEY)
 
-    assert payment == shop.kept == rival[0]
+    assert payment == shop.payment == other[0]
     assert refund in payment.refunds
-    assert_books_are_right(shop)
+    assert_books_agree(shop)

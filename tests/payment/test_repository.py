@@ -1,11 +1,13 @@
-"""`Payments` in DynamoDB and in memory: one set of tests, so that the fake cannot lie."""
+"""The tables of payment in DynamoDB and in memory, with the same tests."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
+from pynamodb.exceptions import UpdateError
 
 from conftest import FrozenClock
 from payment.model import (
@@ -16,19 +18,25 @@ from payment.model import (
     RazorpayRefund,
     Refund,
     RefundStatus,
+    sort_key,
 )
-from payment.ports import HandledWebhooks, Overtaken, Payments
+from payment.ports import HandledWebhooks
 from payment.repository import DynamoHandledWebhooks, DynamoPayments
 from supermarket.clock import new_id
+from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import error_code
 from supermarket.money import Currency, Money
+from supermarket.retry import StaleWrite
 from supermarket.transaction import BeginTransaction
 from support.api import a_caller
 from support.in_memory import InMemoryOutbox
 from support.payment import NOON, InMemoryHandledWebhooks, InMemoryPayments, a_payment
+from support.reconciliation import FakeReconciledPayments
 
 LATER = NOON + timedelta(minutes=1)
 
+Payments = DynamoPayments | InMemoryPayments
 Store = tuple[Payments, BeginTransaction]
 
 
@@ -47,56 +55,54 @@ def commit(store: Store, write: Callable[[Payments, Any], None]) -> None:
     transaction.commit()
 
 
-def keep(store: Store, payment: Payment) -> Payment:
+def add(store: Store, payment: Payment) -> Payment:
     commit(store, lambda payments, transaction: payments.add(payment, transaction))
     return payment
 
 
-def save(store: Store, read: Payment, changed: Payment) -> Payment:
-    commit(store, lambda payments, transaction: payments.save(read, changed, transaction))
-    return changed
+def save(store: Store, before: Payment, after: Payment) -> Payment:
+    commit(store, lambda payments, transaction: payments.save(before, after, transaction))
+    return after
 
 
 def attempt(payment: Payment, id_: str = "pay_1") -> Attempt:
-    price = payment.price
-    status = AttemptStatus.FAILED
-    return Attempt(id_, payment.razorpay_order_id, price.minor, price.currency.value, status)
+    return Attempt(id_, payment.razorpay_order_id, payment.price, AttemptStatus.FAILED)
 
 
-def test_a_payment_is_found_by_itself_its_order_and_its_razorpay_order(store: Store) -> None:
+def test_a_payment_is_found_by_its_id_its_order_and_its_razorpay_order(store: Store) -> None:
     payments, _ = store
-    payment = keep(store, a_payment(a_caller()))
+    payment = add(store, a_payment(a_caller()))
     assert payments.find(payment.id) == payment
     assert payments.find_by_order(payment.order_id) == payment
     assert payments.find_by_razorpay_order(payment.razorpay_order_id) == payment
 
 
-def test_a_fee_is_kept_in_the_money_that_it_was_charged_in(store: Store) -> None:
+def test_a_fee_is_stored_in_its_own_currency(store: Store) -> None:
     payments, _ = store
-    payment = keep(store, a_payment(a_caller(), Money(1_000, Currency.USD)))
+    payment = add(store, a_payment(a_caller(), Money(1_000, Currency.USD)))
     fee = Money(3_009, Currency.INR)
     taken = replace(attempt(payment), status=AttemptStatus.CAPTURED, fee=fee)
     paid = save(store, payment, payment.completed(taken, LATER))
-    twice = save(store, paid, paid.taken_again(replace(taken, id="pay_2"), LATER))
+    twice = save(store, paid, paid.with_duplicate_payment(replace(taken, id="pay_2"), LATER))
     assert payments.find(payment.id) == twice
     assert (twice.fee, twice.fee_of("pay_2")) == (fee, fee)
 
 
 def test_unknown_ids_find_nothing(store: Store) -> None:
     payments, _ = store
-    payment = keep(store, a_payment(a_caller()))
+    payment = add(store, a_payment(a_caller()))
     assert payments.find(payment.order_id) is None
     assert payments.find_by_order(payment.id) is None
     assert payments.find_by_razorpay_order("") is None
 
 
-def test_every_change_is_kept_whole(store: Store) -> None:
+def test_every_change_is_stored_completely(store: Store) -> None:
     payments, _ = store
-    payment = keep(store, a_payment(a_caller()))
-    payment = save(store, payment, payment.declined_by(attempt(payment, "pay_1"), LATER))
+    payment = add(store, a_payment(a_caller()))
+    payment = save(store, payment, payment.with_failed_attempt(attempt(payment, "pay_1"), LATER))
     assert payments.find(payment.id) == payment
     payment = save(store, payment, payment.reopened(LATER))
-    payment = save(store, payment, payment.declined_by(attempt(payment, "pay_2"), LATER))
+    payment = save(store, payment, payment.with_failed_attempt(attempt(payment, "pay_2"), LATER))
     assert payments.find(payment.id) == payment
     payment = save(store, payment, payment.completed(attempt(payment, "pay_3"), LATER))
     assert payments.find_by_order(payment.order_id) == payment
@@ -105,148 +111,162 @@ def test_every_change_is_kept_whole(store: Store) -> None:
 def test_an_order_has_one_payment(store: Store) -> None:
     payments, _ = store
     first, second = a_payment(a_caller()), a_payment(a_caller())
-    keep(store, first)
+    add(store, first)
     rival = Payment(**{**vars(second), "order_id": first.order_id})
-    with pytest.raises(Overtaken):
-        keep(store, rival)
+    with pytest.raises(StaleWrite):
+        add(store, rival)
     assert payments.find_by_order(first.order_id) == first
     assert payments.find(rival.id) is None
     assert payments.find_by_razorpay_order(rival.razorpay_order_id) is None
 
 
-def test_a_change_to_something_read_too_long_ago_is_refused(store: Store) -> None:
+def test_a_stale_change_is_rejected(store: Store) -> None:
     payments, _ = store
-    payment = keep(store, a_payment(a_caller()))
-    winner = save(store, payment, payment.called_off(Failure.ORDER_EXPIRED, LATER))
-    with pytest.raises(Overtaken):
+    payment = add(store, a_payment(a_caller()))
+    winner = save(store, payment, payment.cancelled(Failure.ORDER_EXPIRED, LATER))
+    with pytest.raises(StaleWrite):
         save(store, payment, payment.completed(attempt(payment), LATER))
     assert payments.find(payment.id) == winner
 
 
-def test_a_payment_that_was_never_kept_cannot_be_changed(store: Store) -> None:
+def test_a_payment_that_is_not_stored_cannot_be_changed(store: Store) -> None:
     payments, _ = store
     payment = a_payment(a_caller())
-    with pytest.raises(Overtaken):
-        save(store, payment, payment.called_off(Failure.ORDER_CANCELLED, LATER))
+    with pytest.raises(StaleWrite):
+        save(store, payment, payment.cancelled(Failure.ORDER_CANCELLED, LATER))
     assert payments.find(payment.id) is None
 
 
 def paid(store: Store) -> Payment:
-    payment = keep(store, a_payment(a_caller()))
+    payment = add(store, a_payment(a_caller()))
     captured = replace(attempt(payment), fee=Money(7, payment.price.currency))
     return save(store, payment, payment.completed(captured, LATER))
 
 
-def test_a_paid_payment_is_found_by_its_attempt_and_keeps_its_fee(store: Store) -> None:
+def test_a_paid_payment_is_found_by_its_attempt(store: Store) -> None:
     payments, _ = store
     payment = paid(store)
     assert payments.find_by_attempt("pay_1") == payment
     assert payments.find_by_attempt("pay_2") is None
 
 
-def test_refunds_are_kept_whole_and_listed_until_their_end(store: Store) -> None:
+def test_a_payment_is_listed_until_its_refund_is_processed(store: Store) -> None:
     payments, _ = store
     payment = paid(store)
-    assert payments.refunding(10) == []
+    assert payments.list_with_open_refunds(10) == []
     part = Money(100, payment.price.currency)
-    refund = Refund.requested(new_id(), part, "why", "admin", LATER)
+    refund = Refund.requested(new_id(), "pay_1", part, "why", "admin", LATER)
     payment = save(store, payment, payment.with_refund(refund, LATER))
     assert payments.find(payment.id) == payment
-    assert payments.refunding(10) == [payment.id]
-    done = refund.moved(RefundStatus.PROCESSED, LATER, "rfnd_1")
+    assert payments.list_with_open_refunds(10) == [payment.id]
+    done = refund.with_status(RefundStatus.PROCESSED, LATER, "rfnd_1")
     payment = save(store, payment, payment.with_refund(done, LATER))
     assert payments.find(payment.id) == payment
-    assert payments.refunding(10) == []
+    assert payments.list_with_open_refunds(10) == []
 
 
-def test_a_surplus_is_kept_whole_and_found_by_its_attempt(store: Store) -> None:
+def test_a_duplicate_payment_is_stored_completely_and_found_by_its_attempt(store: Store) -> None:
     payments, _ = store
     payment = paid(store)
     fee = Money(9, payment.price.currency)
-    wanted = payment.taken_again(attempt(payment, "pay_2"), LATER)
-    wanted = wanted.surplus_given_back("pay_2", new_id(), "why", "shop", LATER)
+    wanted = payment.with_duplicate_payment(attempt(payment, "pay_2"), LATER)
+    wanted = wanted.with_full_refund("pay_2", new_id(), "why", LATER)
     payment = save(store, payment, wanted)
     assert payments.find_by_attempt("pay_2") == payments.find_by_attempt("pay_1") == payment
-    assert payments.refunding(10) == [payment.id]
-    charged = payment.charged(replace(attempt(payment, "pay_2"), fee=fee), LATER)
+    assert payments.list_with_open_refunds(10) == [payment.id]
+    charged = payment.with_fee(replace(attempt(payment, "pay_2"), fee=fee), LATER)
     payment = save(store, payment, charged)
     assert payments.find(payment.id) == payment
     assert payment.fee_of("pay_2") == fee
 
 
-def test_a_refund_that_waits_to_be_sent_comes_before_all_that_are_on_their_way(
+def test_an_unsent_refund_is_listed_before_a_sent_one(
     store: Store,
 ) -> None:
     payments, _ = store
-    sent, unsent = paid(store), keep(store, a_payment(a_caller()))
-    on_its_way = sent.told_of(
+    sent, unsent = paid(store), add(store, a_payment(a_caller()))
+    pending = sent.with_refund_record(
         RazorpayRefund("rfnd_1", "pay_1", Money(100, sent.price.currency), RefundStatus.PENDING),
         new_id(),
         NOON,
     )
-    save(store, sent, on_its_way)
+    save(store, sent, pending)
     captured = replace(attempt(unsent), id="pay_2")
-    wanted = unsent.completed(captured, LATER).given_back(new_id(), "why", "shop", LATER)
+    paid_later = unsent.completed(captured, LATER)
+    wanted = paid_later.with_full_refund("pay_2", new_id(), "why", LATER)
     save(store, unsent, wanted)
-    assert payments.refunding(10) == [unsent.id, sent.id]
-    assert payments.refunding(1) == [unsent.id]
+    assert payments.list_with_open_refunds(10) == [unsent.id, sent.id]
+    assert payments.list_with_open_refunds(1) == [unsent.id]
 
 
-def wanting_back(store: Store, minutes: int, *, is_sent: bool = False) -> str:
-    """The id of a payment with a refund that was asked for so many minutes after noon."""
-    payment = keep(store, a_payment(a_caller()))
+def refunding(store: Store, minutes: int, *, is_sent: bool = False) -> str:
+    """Add a payment with a refund requested some minutes after noon, and return its id."""
+    payment = add(store, a_payment(a_caller()))
     at = NOON + timedelta(minutes=minutes)
-    captured = replace(attempt(payment), id=f"pay_{minutes}")
-    wanted = payment.completed(captured, at).given_back(new_id(), "why", "shop", at)
+    captured = attempt(payment, f"pay_{minutes}")
+    wanted = payment.completed(captured, at).with_full_refund(captured.id, new_id(), "why", at)
     if is_sent:
         (refund,) = wanted.refunds
-        wanted = wanted.with_refund(refund.moved(RefundStatus.PENDING, at, f"rfnd_{minutes}"), at)
+        wanted = wanted.with_refund(
+            refund.with_status(RefundStatus.PENDING, at, f"rfnd_{minutes}"), at
+        )
     return save(store, payment, wanted).id
 
 
-def test_of_those_with_open_refunds_the_oldest_come_first(store: Store) -> None:
+def test_payments_with_open_refunds_are_listed_oldest_first(store: Store) -> None:
     payments, _ = store
-    found = {minutes: wanting_back(store, minutes) for minutes in (3, 1, 2)}
-    assert payments.refunding(2) == [found[1], found[2]]
+    found = {minutes: refunding(store, minutes) for minutes in (3, 1, 2)}
+    assert payments.list_with_open_refunds(2) == [found[1], found[2]]
 
 
-def test_refunds_that_wait_to_be_sent_and_those_on_their_way_take_turns(store: Store) -> None:
+def test_unsent_and_sent_refunds_are_listed_alternately(store: Store) -> None:
     payments, _ = store
-    unsent = [wanting_back(store, minutes) for minutes in (1, 2, 3)]
-    sent = [wanting_back(store, minutes, is_sent=True) for minutes in (4, 5)]
-    in_turn = [unsent[0], sent[0], unsent[1], sent[1], unsent[2]]
-    assert payments.refunding(10) == in_turn
-    assert payments.refunding(3) == in_turn[:3]
+    unsent = [refunding(store, minutes) for minutes in (1, 2, 3)]
+    sent = [refunding(store, minutes, is_sent=True) for minutes in (4, 5)]
+    alternately = [unsent[0], sent[0], unsent[1], sent[1], unsent[2]]
+    assert payments.list_with_open_refunds(10) == alternately
+    assert payments.list_with_open_refunds(3) == alternately[:3]
 
 
-def test_one_that_was_asked_after_comes_last_the_next_time_and_can_be_changed_as_before(
-    store: Store,
-) -> None:
+def test_a_touched_payment_is_listed_last_and_can_be_changed(store: Store) -> None:
     payments, _ = store
-    first, second = (wanting_back(store, minutes) for minutes in (1, 2))
+    first, second = (refunding(store, minutes) for minutes in (1, 2))
     read = payments.find(first)
     assert read is not None
     at = NOON + timedelta(minutes=3)
-    payments.put_last(first, at)
-    assert payments.refunding(10) == [second, first]
+    payments.touch(first, at)
+    assert payments.list_with_open_refunds(10) == [second, first]
     assert payments.find(first) == replace(read, updated_at=at)
     (refund,) = read.refunds
-    done = read.with_refund(refund.moved(RefundStatus.PROCESSED, at, "rfnd_1"), at)
+    done = read.with_refund(refund.with_status(RefundStatus.PROCESSED, at, "rfnd_1"), at)
     save(store, read, done)
-    payments.put_last(first, at + timedelta(minutes=1))  # nothing of it is open any more
+    payments.touch(first, at + timedelta(minutes=1))  # it has no open refund any more
     assert payments.find(first) == done
-    payments.put_last(new_id(), at)
-    assert payments.refunding(10) == [second]
+    payments.touch(new_id(), at)
+    assert payments.list_with_open_refunds(10) == [second]
 
 
-def test_it_is_kept_since_when_razorpay_refuses_what_is_owed(store: Store) -> None:
+def test_the_first_rejection_of_a_required_refund_is_stored(store: Store) -> None:
     payments, _ = store
-    read = payments.find(wanting_back(store, 1))
+    read = payments.find(refunding(store, 1))
     assert read is not None
-    refused = save(store, read, read.refused(read.refunds[0].id, LATER))
-    assert payments.find(read.id) == refused
-    assert refused.refunds[0].refused_at == LATER
-    assert refused.refused(read.refunds[0].id, LATER + timedelta(hours=1)) == refused
+    cancelled = read.with_cancelled_order(Failure.ORDER_CANCELLED, new_id(), LATER)
+    save(store, read, cancelled)
+    rejected = save(store, cancelled, cancelled.with_rejected_refund(read.refunds[0].id, LATER))
+    assert payments.find(read.id) == rejected
+    assert rejected.refunds[0].rejected_at == LATER
+    assert rejected.with_rejected_refund(read.refunds[0].id, LATER + timedelta(hours=1)) == rejected
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_time_out_of_a_touch_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_out(*_: object) -> None:
+        raise ReadTimeoutError(endpoint_url="http://127.0.0.1")
+
+    monkeypatch.setattr(database().client, "_make_api_call", time_out)
+    with pytest.raises(UpdateError) as failure:
+        DynamoPayments().touch(new_id(), NOON)
+    assert error_code(failure.value) is None
 
 
 @pytest.mark.parametrize("kind", ["memory", "dynamodb"])
@@ -263,3 +283,40 @@ def test_a_handled_webhook_is_known_by_its_id_and_its_body(
     assert handled.has("event_1", "digest")
     assert not handled.has("event_1", "another")
     assert not handled.has("event_2", "digest")
+
+
+@pytest.mark.usefixtures("aws")
+def test_payments_are_listed_in_pages_over_several_days_as_in_memory() -> None:
+    table, memory = DynamoPayments(), FakeReconciledPayments()
+    midnight = datetime(2026, 11, 23, tzinfo=UTC)
+    offsets = [-90_000, -3_600, -1, 0, 0, 0, 1, 3_600, 90_000, 200_000]
+    for seconds in offsets:
+        at = midnight + timedelta(seconds=seconds)
+        payment = memory.store(replace(a_payment(a_caller()), created_at=at, updated_at=at))
+        transaction = DynamoTransaction()
+        table.add(payment, transaction)
+        transaction.commit()
+    for since, until in ((-100_000, 250_000), (-3_600, 90_000), (0, 0), (1, 3_599), (2, 3)):
+        window = (midnight + timedelta(seconds=since), midnight + timedelta(seconds=until))
+        for count in (1, 2, 3, 100):
+            found: list[Payment] = []
+            while page := table.list_created_between(
+                *window, sort_key(found[-1]) if found else "", count
+            ):
+                assert len(page) <= count
+                found += page
+            assert found == memory.list_created_between(*window, "", 100)
+
+
+@pytest.mark.usefixtures("aws")
+def test_payments_of_a_page_of_razorpay_orders_are_found_together() -> None:
+    table = DynamoPayments()
+    payments = [a_payment(a_caller()) for _ in range(101)]
+    for payment in payments:
+        transaction = DynamoTransaction()
+        table.add(payment, transaction)
+        transaction.commit()
+    ids = {payment.razorpay_order_id for payment in payments[:99]} | {"order_unknown"}
+    found = table.find_by_razorpay_orders(ids)
+    assert found == {payment.razorpay_order_id: payment for payment in payments[:99]}
+    assert table.find_by_razorpay_orders(set()) == {}

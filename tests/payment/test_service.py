@@ -1,4 +1,4 @@
-"""Payment's use cases on fakes: once, at the same time, out of order, and when things go wrong."""
+"""The use cases of payment on fakes: repeated, at the same time, out of order and interrupted."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment.model import Attempt, AttemptStatus, Failure, Payment, PaymentStatus, Proof
+from payment.model import Attempt, AttemptStatus, CheckoutSignature, Failure, Payment, PaymentStatus
 from supermarket.caller import Caller, Role
 from supermarket.contracts import PaymentCompleted, PaymentFailed, PaymentInitiated
 from supermarket.errors import Conflict, DomainError, Invalid, NotFound, Unavailable
@@ -15,8 +15,8 @@ from supermarket.money import Currency, Money
 from support.api import a_caller
 from support.payment import KEYS, Shop, an_order, signed
 
-# no new id per run: every worker must collect the same tests
-A_FREE_ID = "01M83K9VF68985Q06XKS3Y0MER"
+# a constant, since every worker must collect the same tests
+UNUSED_ID = "01M83K9VF68985Q06XKS3Y0MER"
 
 
 @pytest.fixture
@@ -27,17 +27,17 @@ def shop() -> Shop:
 # --- create ---------------------------------------------------------------------------------------
 
 
-def test_a_payment_is_opened_over_the_orders_exact_total(shop: Shop) -> None:
+def test_a_payment_is_opened_with_the_total_of_its_order(shop: Shop) -> None:
     checkout = shop.service.create(shop.order.id, shop.customer)
     payment = checkout.payment
     assert checkout.key_id == KEYS.key_id
     assert (payment.order_id, payment.price) == (shop.order.id, shop.order.total)
     assert payment.status is PaymentStatus.PENDING
     assert shop.razorpay.orders[payment.razorpay_order_id].minor == shop.order.total.minor
-    assert shop.kept == payment
+    assert shop.payment == payment
 
 
-def test_opening_tells_everybody_once(shop: Shop) -> None:
+def test_opening_emits_one_event(shop: Shop) -> None:
     payment = shop.create()
     (event,) = shop.outbox.of(PaymentInitiated)
     assert isinstance(event, PaymentInitiated)
@@ -54,17 +54,17 @@ def test_an_open_payment_is_returned_as_it_is(shop: Shop) -> None:
     assert shop.events() == ["PaymentInitiated"]
 
 
-def test_of_two_who_open_at_once_both_get_the_winners_payment(shop: Shop) -> None:
+def test_two_concurrent_requests_open_one_payment(shop: Shop) -> None:
     winners: list[Payment] = []
     shop.razorpay.meanwhile = lambda: winners.append(shop.create())
     loser = shop.create()
     assert winners == [loser]
-    assert shop.kept == loser
+    assert shop.payment == loser
     assert shop.events() == ["PaymentInitiated"]
 
 
-def test_an_order_that_cannot_be_paid_gets_no_payment(shop: Shop) -> None:
-    shop.orders.close(shop.order.id)
+def test_a_cancelled_order_gets_no_payment(shop: Shop) -> None:
+    shop.orders.cancel(shop.order.id)
     with pytest.raises(Conflict):
         shop.create()
     assert not shop.razorpay.orders
@@ -72,26 +72,26 @@ def test_an_order_that_cannot_be_paid_gets_no_payment(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_another_persons_order_does_not_exist(shop: Shop, role: Role) -> None:
+def test_the_order_of_another_person_is_not_found(shop: Shop, role: Role) -> None:
     with pytest.raises(NotFound):
         shop.service.create(shop.order.id, a_caller(role))
 
 
-def test_a_paid_order_is_not_paid_again_even_before_it_is_confirmed(shop: Shop) -> None:
+def test_a_paid_order_cannot_be_paid_again_before_it_is_confirmed(shop: Shop) -> None:
     shop.verify(shop.pay())
     with pytest.raises(Conflict):
         shop.create()
     assert len(shop.razorpay.orders) == 1
 
 
-def test_an_order_below_what_razorpay_takes_is_refused_in_clear_words(shop: Shop) -> None:
+def test_an_order_below_the_minimum_of_razorpay_is_rejected_with_the_minimum(shop: Shop) -> None:
     shop.order = shop.orders.place(an_order(shop.customer, Money(99, Currency.INR)))
     with pytest.raises(Conflict, match=r"1\.00 INR"):
         shop.create()
     assert not shop.razorpay.orders
 
 
-def test_while_razorpay_is_down_nothing_is_half_made_and_later_it_works(shop: Shop) -> None:
+def test_a_payment_that_razorpay_did_not_open_can_be_opened_later(shop: Shop) -> None:
     shop.razorpay.is_down = True
     with pytest.raises(Unavailable):
         shop.create()
@@ -101,7 +101,7 @@ def test_while_razorpay_is_down_nothing_is_half_made_and_later_it_works(shop: Sh
     assert shop.create().status is PaymentStatus.PENDING
 
 
-def test_a_declined_payment_is_tried_again_through_the_same_razorpay_order(shop: Shop) -> None:
+def test_a_declined_payment_is_reopened_with_the_same_razorpay_order(shop: Shop) -> None:
     first = shop.create()
     shop.decline()
     again = shop.create()
@@ -111,49 +111,51 @@ def test_a_declined_payment_is_tried_again_through_the_same_razorpay_order(shop:
     assert len(shop.razorpay.orders) == 1
 
 
-def test_a_declined_payment_of_a_cancelled_order_stays_failed(shop: Shop) -> None:
+def test_a_declined_payment_of_a_cancelled_order_is_not_reopened(shop: Shop) -> None:
     shop.decline()
-    shop.orders.close(shop.order.id)
+    shop.orders.cancel(shop.order.id)
     with pytest.raises(Conflict):
         shop.create()
-    assert shop.kept.status is PaymentStatus.FAILED
+    assert shop.payment.status is PaymentStatus.FAILED
 
 
-def test_an_order_that_runs_out_of_time_meanwhile_keeps_its_payment_until_it_is_cancelled(
+def test_an_order_that_runs_out_of_time_meanwhile_keeps_its_payment(
     shop: Shop,
 ) -> None:
-    """Or else money that still comes would go back while the order is confirmed by it."""
+    """Otherwise money that still arrives would be refunded, and confirm the order as well."""
     shop.razorpay.meanwhile = lambda: shop.orders.run_out_of_time(shop.order.id)
     with pytest.raises(Conflict):
         shop.create()
-    assert shop.kept.status is PaymentStatus.PENDING
-    paid = shop.verify(shop.razorpay.pay(shop.kept.razorpay_order_id))
+    assert shop.payment.status is PaymentStatus.PENDING
+    paid = shop.verify(shop.razorpay.pay(shop.payment.razorpay_order_id))
     assert (paid.status, paid.refunds) == (PaymentStatus.COMPLETED, ())
 
 
-def test_an_order_that_is_cancelled_meanwhile_has_its_payment_called_off(shop: Shop) -> None:
-    shop.razorpay.meanwhile = lambda: shop.orders.close(shop.order.id)
+def test_an_order_that_is_cancelled_meanwhile_has_its_payment_cancelled(shop: Shop) -> None:
+    shop.razorpay.meanwhile = lambda: shop.orders.cancel(shop.order.id)
     with pytest.raises(Conflict):
         shop.create()
-    assert shop.kept.failure is Failure.ORDER_CANCELLED
+    assert shop.payment.failure is Failure.ORDER_CANCELLED
 
 
 # --- verify ---------------------------------------------------------------------------------------
 
 
-def test_a_captured_payment_is_paid_and_announced(shop: Shop) -> None:
+def test_a_captured_attempt_completes_the_payment(shop: Shop) -> None:
     proof = shop.pay()
     payment = shop.verify(proof)
     assert payment.status is PaymentStatus.COMPLETED
     assert payment.razorpay_payment_id == proof.razorpay_payment_id
-    assert shop.kept == payment
+    assert shop.payment == payment
     (event,) = shop.outbox.of(PaymentCompleted)
     assert isinstance(event, PaymentCompleted)
     assert (event.order_id, event.amount.money()) == (shop.order.id, shop.order.total)
     assert event.razorpay_payment_id == proof.razorpay_payment_id
 
 
-def test_a_replay_gets_the_same_answer_and_has_no_second_effect(shop: Shop) -> None:
+def test_a_repeated_verification_returns_the_same_payment_and_has_no_second_effect(
+    shop: Shop,
+) -> None:
     proof = shop.pay()
     first = shop.verify(proof)
     shop.clock.advance(timedelta(hours=1))
@@ -162,11 +164,11 @@ def test_a_replay_gets_the_same_answer_and_has_no_second_effect(shop: Shop) -> N
     assert len(shop.outbox.of(PaymentCompleted)) == 1
 
 
-def test_of_two_who_verify_at_once_both_succeed_with_one_effect(shop: Shop) -> None:
+def test_two_concurrent_verifications_succeed_with_one_effect(shop: Shop) -> None:
     proof = shop.pay()
-    faster: list[Payment] = []
-    shop.razorpay.meanwhile = lambda: faster.append(shop.verify(proof))
-    assert shop.verify(proof) == faster[0]
+    first: list[Payment] = []
+    shop.razorpay.meanwhile = lambda: first.append(shop.verify(proof))
+    assert shop.verify(proof) == first[0]
     assert len(shop.outbox.of(PaymentCompleted)) == 1
 
 
@@ -180,26 +182,28 @@ def test_of_two_who_verify_at_once_both_succeed_with_one_effect(shop: Shop) -> N
         lambda proof: signed(proof.razorpay_order_id, proof.razorpay_payment_id, "another key"),
     ],
 )
-def test_a_forged_proof_is_refused_before_anybody_is_asked(shop: Shop, forged: object) -> None:
+def test_an_invalid_signature_is_rejected_without_a_call_to_razorpay(
+    shop: Shop, forged: object
+) -> None:
     assert callable(forged)
     proof = forged(shop.pay())
-    before = shop.kept
+    before = shop.payment
     shop.razorpay.is_down = True
     with pytest.raises(Invalid):
         shop.verify(proof)
-    assert shop.kept == before
+    assert shop.payment == before
     assert shop.events() == ["PaymentInitiated"]
 
 
 @pytest.mark.parametrize("role", Role)
-def test_somebody_elses_genuine_proof_is_worth_nothing(shop: Shop, role: Role) -> None:
+def test_the_valid_signature_of_another_person_is_not_accepted(shop: Shop, role: Role) -> None:
     proof = shop.pay()
     with pytest.raises(NotFound):
         shop.service.verify(proof, a_caller(role))
-    assert shop.kept.status is PaymentStatus.PENDING
+    assert shop.payment.status is PaymentStatus.PENDING
 
 
-def test_a_genuine_proof_of_an_order_we_never_opened_finds_no_payment(shop: Shop) -> None:
+def test_a_valid_signature_of_an_unknown_order_finds_no_payment(shop: Shop) -> None:
     with pytest.raises(NotFound):
         shop.verify(signed("order_of_another_shop", "pay_1"))
 
@@ -207,14 +211,14 @@ def test_a_genuine_proof_of_an_order_we_never_opened_finds_no_payment(shop: Shop
 @pytest.mark.parametrize(
     "differs",
     [
-        {"minor": 1},
-        {"currency": "USD"},
+        {"amount": Money(1, Currency.INR)},
+        {"amount": Money(49_950, Currency.USD)},
         {"razorpay_order_id": "order_other"},
         {"razorpay_order_id": None},
     ],
 )
 @pytest.mark.parametrize("status", [AttemptStatus.CAPTURED, AttemptStatus.AUTHORIZED])
-def test_a_record_over_anything_else_completes_nothing(
+def test_an_attempt_that_does_not_match_is_not_captured_and_completes_nothing(
     shop: Shop, differs: dict[str, object], status: AttemptStatus
 ) -> None:
     proof = shop.pay(status)
@@ -222,158 +226,162 @@ def test_a_record_over_anything_else_completes_nothing(
     shop.razorpay.attempts[record.id] = replace(record, **differs)  # type: ignore[arg-type]
     with pytest.raises(Invalid):
         shop.verify(proof)
-    assert shop.kept.status is PaymentStatus.PENDING
+    assert shop.payment.status is PaymentStatus.PENDING
     assert not shop.razorpay.captures
     assert shop.events() == ["PaymentInitiated"]
 
 
-def test_an_authorized_payment_is_captured_once_and_then_completed(shop: Shop) -> None:
+def test_an_authorized_attempt_is_captured_once_and_completes_the_payment(shop: Shop) -> None:
     proof = shop.pay(AttemptStatus.AUTHORIZED)
     assert shop.verify(proof).status is PaymentStatus.COMPLETED
     shop.verify(proof)
     assert shop.razorpay.captures == [proof.razorpay_payment_id]
 
 
-def test_a_payment_that_cannot_be_captured_yet_may_be_verified_later(shop: Shop) -> None:
+def test_an_attempt_that_cannot_be_captured_yet_can_be_verified_later(shop: Shop) -> None:
     proof = shop.pay(AttemptStatus.AUTHORIZED)
     shop.razorpay.capture_fails = True
     with pytest.raises(Unavailable):
         shop.verify(proof)
-    assert shop.kept.status is PaymentStatus.PENDING
+    assert shop.payment.status is PaymentStatus.PENDING
     shop.razorpay.capture_fails = False
     assert shop.verify(proof).status is PaymentStatus.COMPLETED
 
 
-def test_a_declined_payment_fails_and_says_so(shop: Shop) -> None:
+def test_a_declined_attempt_fails_the_payment_with_a_reason(shop: Shop) -> None:
     proof = shop.pay(AttemptStatus.FAILED)
     with pytest.raises(Invalid, match="declined"):
         shop.verify(proof)
-    assert shop.kept.status is PaymentStatus.FAILED
+    assert shop.payment.status is PaymentStatus.FAILED
     (event,) = shop.outbox.of(PaymentFailed)
     assert isinstance(event, PaymentFailed)
     assert event.reason == Failure.DECLINED.reason
 
 
-def test_one_declined_attempt_sends_one_mail_however_often_it_is_reported(shop: Shop) -> None:
+def test_a_declined_attempt_emits_one_event_however_often_it_is_reported(shop: Shop) -> None:
     proof = shop.decline()
     for _ in range(3):
         with pytest.raises(Invalid):
             shop.verify(proof)
         shop.create()
     assert len(shop.outbox.of(PaymentFailed)) == 1
-    assert shop.kept.status is PaymentStatus.PENDING
+    assert shop.payment.status is PaymentStatus.PENDING
 
 
-def test_an_attempt_that_was_declined_and_then_captured_after_all_completes(shop: Shop) -> None:
+def test_a_declined_attempt_that_is_captured_later_completes_the_payment(shop: Shop) -> None:
     proof = shop.decline()
     record = shop.razorpay.attempts[proof.razorpay_payment_id]
     shop.razorpay.attempts[record.id] = replace(record, status=AttemptStatus.CAPTURED)
     assert shop.verify(proof).status is PaymentStatus.COMPLETED
 
 
-def test_a_payment_that_was_given_back_completes_nothing(shop: Shop) -> None:
+def test_a_refunded_attempt_completes_nothing(shop: Shop) -> None:
     with pytest.raises(Invalid):
         shop.verify(shop.pay(AttemptStatus.REFUNDED))
-    assert shop.kept.status is PaymentStatus.PENDING
+    assert shop.payment.status is PaymentStatus.PENDING
 
 
-def test_while_razorpay_is_down_a_proof_changes_nothing_and_later_it_works(shop: Shop) -> None:
+def test_a_verification_while_razorpay_is_down_changes_nothing_and_can_be_repeated(
+    shop: Shop,
+) -> None:
     proof = shop.pay()
     shop.razorpay.is_down = True
     with pytest.raises(Unavailable):
         shop.verify(proof)
-    assert shop.kept.status is PaymentStatus.PENDING
+    assert shop.payment.status is PaymentStatus.PENDING
     assert shop.events() == ["PaymentInitiated"]
     shop.razorpay.is_down = False
     assert shop.verify(proof).status is PaymentStatus.COMPLETED
 
 
-# --- what reconciliation asks for -----------------------------------------------------------------
+# --- use cases of reconciliation ------------------------------------------------------------------
 
 
-def test_only_the_order_of_a_complete_payment_is_confirmed(shop: Shop) -> None:
+def test_only_the_order_of_a_completed_payment_is_confirmed(shop: Shop) -> None:
     payment = shop.create()
-    assert shop.service.agree_with_order(payment.id) is False
+    assert shop.service.sync_order(payment.id) is False
     shop.paid()
-    assert shop.service.agree_with_order(payment.id) is True
-    assert shop.service.agree_with_order(payment.id) is False
+    assert shop.service.sync_order(payment.id) is True
+    assert shop.service.sync_order(payment.id) is False
     assert shop.orders.confirmed == [shop.order.id]
     shop.orders.confirmed.clear()
     shop.refund()
-    assert shop.service.agree_with_order(payment.id) is False
+    assert shop.service.sync_order(payment.id) is False
 
 
-def test_what_was_set_aside_is_taken_as_long_as_it_is_wanted(shop: Shop) -> None:
+def test_an_authorized_attempt_is_captured_once(shop: Shop) -> None:
     proof = shop.pay(AttemptStatus.AUTHORIZED)
     attempt = shop.razorpay.attempts[proof.razorpay_payment_id]
     for _ in range(2):
-        taken = shop.service.take(proof.razorpay_order_id, attempt)
-        assert taken is not None
-        assert taken.status is PaymentStatus.COMPLETED
+        captured = shop.service.capture(proof.razorpay_order_id, attempt)
+        assert captured is not None
+        assert captured.status is PaymentStatus.COMPLETED
     assert shop.razorpay.captures == [attempt.id]
-    assert shop.service.take("order_of_another", attempt) is None
+    assert shop.service.capture("order_of_another", attempt) is None
 
 
-def test_what_was_set_aside_for_an_order_that_is_gone_is_not_taken(shop: Shop) -> None:
+def test_an_authorized_attempt_for_an_expired_order_is_not_captured(shop: Shop) -> None:
     proof = shop.pay(AttemptStatus.AUTHORIZED)
-    shop.service.call_off(shop.order.id, Failure.ORDER_EXPIRED)
-    shop.service.take(proof.razorpay_order_id, shop.razorpay.attempts[proof.razorpay_payment_id])
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_EXPIRED)
+    shop.service.capture(proof.razorpay_order_id, shop.razorpay.attempts[proof.razorpay_payment_id])
     assert shop.razorpay.captures == []
-    assert shop.kept.is_called_off
+    assert shop.payment.is_cancelled
 
 
-# --- call off -------------------------------------------------------------------------------------
+# --- cancel ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("failure", [Failure.ORDER_CANCELLED, Failure.ORDER_EXPIRED])
 def test_the_open_payment_of_a_cancelled_order_fails(shop: Shop, failure: Failure) -> None:
     shop.create()
     for _ in range(2):
-        shop.service.call_off(shop.order.id, failure)
-    assert (shop.kept.status, shop.kept.failure) == (PaymentStatus.FAILED, failure)
+        shop.service.cancel_payment(shop.order.id, failure)
+    assert (shop.payment.status, shop.payment.failure) == (PaymentStatus.FAILED, failure)
     (event,) = shop.outbox.of(PaymentFailed)
     assert isinstance(event, PaymentFailed)
     assert event.reason == failure.reason
 
 
-def test_an_order_without_a_payment_has_nothing_to_call_off(shop: Shop) -> None:
-    shop.service.call_off(shop.order.id, Failure.ORDER_EXPIRED)
+def test_an_order_without_a_payment_has_nothing_to_cancel(shop: Shop) -> None:
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_EXPIRED)
     assert not shop.events()
 
 
-def test_the_completed_payment_of_a_cancelled_order_goes_back_once(shop: Shop) -> None:
+def test_the_completed_payment_of_a_cancelled_order_is_refunded_once(shop: Shop) -> None:
     shop.paid()
     for _ in range(3):
-        shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
-    assert shop.kept.status is PaymentStatus.REFUNDED
-    (refund,) = shop.kept.refunds
+        shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    (refund,) = shop.payment.refunds
     assert refund.reason == Failure.ORDER_CANCELLED.refund_reason
     assert len(shop.razorpay.refunds) == 1
     assert not shop.outbox.of(PaymentFailed)
 
 
-def test_money_that_arrives_for_a_cancelled_order_is_taken_in_and_goes_back(shop: Shop) -> None:
+def test_a_late_payment_of_a_cancelled_order_is_completed_and_refunded(shop: Shop) -> None:
     proof = shop.pay()
-    shop.service.call_off(shop.order.id, Failure.ORDER_EXPIRED)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_EXPIRED)
     payment = shop.verify(proof)
     assert payment.status is PaymentStatus.REFUND_PENDING
     assert payment.refundable.minor == 0
     assert len(shop.outbox.of(PaymentCompleted)) == 1
-    assert shop.service.drive_refunds(payment.id).status is PaymentStatus.REFUNDED
+    assert shop.service.sync_refunds(payment.id).status is PaymentStatus.REFUNDED
 
 
-def test_money_that_is_only_set_aside_for_a_cancelled_order_is_not_taken(shop: Shop) -> None:
+def test_an_authorized_attempt_for_a_cancelled_order_is_rejected(shop: Shop) -> None:
     proof = shop.pay(AttemptStatus.AUTHORIZED)
-    shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
     with pytest.raises(Conflict):
         shop.verify(proof)
     assert not shop.razorpay.captures
-    assert shop.kept.status is PaymentStatus.FAILED
+    assert shop.payment.status is PaymentStatus.FAILED
 
 
-def test_a_cancellation_in_the_midst_of_a_verification_does_not_lose_the_money(shop: Shop) -> None:
+def test_a_payment_whose_order_is_cancelled_during_the_verification_is_refunded(shop: Shop) -> None:
     proof = shop.pay()
-    shop.razorpay.meanwhile = lambda: shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+    shop.razorpay.meanwhile = lambda: shop.service.cancel_payment(
+        shop.order.id, Failure.ORDER_CANCELLED
+    )
     assert shop.verify(proof).status is PaymentStatus.REFUND_PENDING
     assert shop.events() == [
         "PaymentInitiated",
@@ -386,38 +394,38 @@ def test_a_cancellation_in_the_midst_of_a_verification_does_not_lose_the_money(s
 # --- reads ----------------------------------------------------------------------------------------
 
 
-def test_a_payment_is_shown_to_its_owner_and_to_admins(shop: Shop) -> None:
+def test_a_payment_is_returned_to_its_owner_and_to_admins(shop: Shop) -> None:
     payment = shop.create()
     for caller in (shop.customer, a_caller(Role.ADMIN)):
-        assert shop.service.get(payment.id, caller) == payment
-        assert shop.service.get_of_order(shop.order.id, caller) == payment
+        assert shop.service.get_payment(payment.id, caller) == payment
+        assert shop.service.get_order_payment(shop.order.id, caller) == payment
 
 
 @pytest.mark.parametrize("stranger", [a_caller(), a_caller(Role.SELLER)])
-def test_a_payment_does_not_exist_for_anybody_else(shop: Shop, stranger: Caller) -> None:
+def test_the_payment_of_another_person_is_not_found(shop: Shop, stranger: Caller) -> None:
     payment = shop.create()
     with pytest.raises(NotFound):
-        shop.service.get(payment.id, stranger)
+        shop.service.get_payment(payment.id, stranger)
     with pytest.raises(NotFound):
-        shop.service.get_of_order(shop.order.id, stranger)
+        shop.service.get_order_payment(shop.order.id, stranger)
 
 
-@pytest.mark.parametrize("id_", ["", "x", "é" * 2000, "../x", A_FREE_ID + "x", A_FREE_ID])
+@pytest.mark.parametrize("id_", ["", "x", "é" * 2000, "../x", UNUSED_ID + "x", UNUSED_ID])
 def test_malformed_and_unknown_ids_are_not_found(shop: Shop, id_: str) -> None:
-    for read in (shop.service.get, shop.service.get_of_order):
+    for read in (shop.service.get_payment, shop.service.get_order_payment):
         with pytest.raises(NotFound):
             read(id_, shop.customer)
 
 
-# --- whatever comes in whatever order -------------------------------------------------------------
+# --- histories ------------------------------------------------------------------------------------
 
 steps = st.sampled_from(["create", "paid", "authorized", "declined", "replay", "cancel", "down"])
 
 
 @given(st.lists(steps, max_size=15))
-def test_whatever_happens_money_that_was_taken_is_announced_exactly_once(names: list[str]) -> None:
+def test_in_any_history_a_captured_payment_is_announced_exactly_once(names: list[str]) -> None:
     shop = Shop()
-    proofs: list[Proof] = []
+    proofs: list[CheckoutSignature] = []
     for name in names:
         try:
             _step(shop, proofs, name)
@@ -431,24 +439,24 @@ def test_whatever_happens_money_that_was_taken_is_announced_exactly_once(names: 
     assert len(shop.outbox.of(PaymentFailed)) <= len(declined) + 1
 
 
-def _step(shop: Shop, proofs: list[Proof], name: str) -> None:
+def _step(shop: Shop, proofs: list[CheckoutSignature], name: str) -> None:
     shop.razorpay.is_down = name == "down"
     match name:
         case "create" | "down":
             shop.create()
         case "replay":
             for proof in proofs:
-                _verify_whatever_comes(shop, proof)
+                _verify(shop, proof)
         case "cancel":
-            shop.orders.close(shop.order.id)
-            shop.service.call_off(shop.order.id, Failure.ORDER_CANCELLED)
+            shop.orders.cancel(shop.order.id)
+            shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
         case _:
             proof = shop.pay(OUTCOMES[name])
             proofs.append(proof)
-            _verify_whatever_comes(shop, proof)
+            _verify(shop, proof)
 
 
-def _verify_whatever_comes(shop: Shop, proof: Proof) -> None:
+def _verify(shop: Shop, proof: CheckoutSignature) -> None:
     try:
         assert shop.verify(proof).is_paid
     except DomainError:

@@ -1,4 +1,4 @@
-"""Webhooks: genuine or not, twice, late, in any order, and at the same time as everything else."""
+"""Webhooks: valid or not, repeated, late, in any order and concurrent with other requests."""
 
 import json
 from collections.abc import Callable
@@ -32,21 +32,21 @@ from support.payment import (
     a_refund_webhook,
     a_webhook,
     as_event,
-    on_the_wire,
-    refund_on_the_wire,
+    attempt_record,
+    refund_record,
 )
 
-OLD_SECRET = "the one before"
+OLD_SECRET = "the previous one"
 
 
-class Till:
-    """A shop, and the door for Razorpay's webhooks."""
+class WebhookShop(Shop):
+    """A shop that receives webhooks."""
 
     def __init__(self) -> None:
-        self.shop = Shop()
+        super().__init__()
         self.handled = InMemoryHandledWebhooks()
         self.secrets = (WEBHOOK_SECRET, "")
-        self.webhooks = Webhooks(self.shop.service, self.handled, lambda: self.secrets)
+        self.webhooks = Webhooks(self.service, self.handled, lambda: self.secrets)
 
     def receive(self, sent: SentWebhook) -> bool:
         headers = sent.headers
@@ -55,20 +55,21 @@ class Till:
         )
 
     def attempt(self, status: AttemptStatus = AttemptStatus.CAPTURED) -> Attempt:
-        proof = self.shop.pay(status)
-        return self.shop.razorpay.attempts[proof.razorpay_payment_id]
+        return self.razorpay.attempts[self.pay(status).razorpay_payment_id]
 
 
 @pytest.fixture
-def till() -> Till:
-    return Till()
+def shop() -> WebhookShop:
+    return WebhookShop()
 
 
-# --- genuine or not -------------------------------------------------------------------------------
+# --- signature ------------------------------------------------------------------------------------
 
 
 @given(st.text(), st.text(min_size=1).filter(lambda text: text.isascii()))
-def test_a_body_is_signed_exactly_when_razorpays_own_sdk_says_so(body: str, secret: str) -> None:
+def test_a_body_is_signed_exactly_when_the_sdk_of_razorpay_accepts_it(
+    body: str, secret: str
+) -> None:
     sent = a_webhook(body.encode(), secret)
     signature = sent.headers["x-razorpay-signature"]
     sdk = razorpay.Client(auth=("key", "secret")).utility
@@ -81,29 +82,29 @@ def test_a_body_is_signed_exactly_when_razorpays_own_sdk_says_so(body: str, secr
 
 
 @pytest.mark.parametrize("signature", ["", "é", "0" * 64, "x" * 10_000])
-def test_no_signature_whatever_breaks_the_check(signature: str) -> None:
+def test_a_malformed_signature_is_not_valid(signature: str) -> None:
     assert not is_signed(b"{}", signature, [WEBHOOK_SECRET])
 
 
-def test_nothing_is_signed_with_a_secret_that_is_not_there() -> None:
+def test_nothing_is_signed_with_an_empty_secret() -> None:
     sent = a_webhook(b"{}", "")
     assert not is_signed(b"{}", sent.headers["x-razorpay-signature"], [""])
 
 
-def test_during_a_rotation_both_secrets_are_good_and_afterwards_one(till: Till) -> None:
-    sent = a_payment_webhook("payment.captured", till.attempt(), secret=OLD_SECRET)
+def test_both_secrets_are_valid_during_a_rotation(shop: WebhookShop) -> None:
+    sent = a_payment_webhook("payment.captured", shop.attempt(), secret=OLD_SECRET)
     with pytest.raises(Invalid):
-        till.receive(sent)
-    till.secrets = (WEBHOOK_SECRET, OLD_SECRET)
-    assert till.receive(sent)
-    assert till.shop.kept.is_paid
+        shop.receive(sent)
+    shop.secrets = (WEBHOOK_SECRET, OLD_SECRET)
+    assert shop.receive(sent)
+    assert shop.payment.is_paid
 
 
 FORGERIES: dict[str, Callable[[SentWebhook], SentWebhook]] = {
     "unsigned": lambda sent: replace(sent, headers={"x-razorpay-signature": ""}),
     "signed by another": lambda sent: a_webhook(sent.body, "guessed"),
     "changed": lambda sent: replace(sent, body=sent.body.replace(b"49950", b"1")),
-    "serialised anew": lambda sent: replace(
+    "serialised again": lambda sent: replace(
         sent, body=json.dumps(json.loads(sent.body), indent=1).encode()
     ),
     "longer": lambda sent: replace(sent, body=sent.body + b" "),
@@ -111,213 +112,218 @@ FORGERIES: dict[str, Callable[[SentWebhook], SentWebhook]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_a_forged_webhook_is_refused_and_changes_nothing(till: Till, forgery: str) -> None:
-    sent = FORGERIES[forgery](a_payment_webhook("payment.captured", till.attempt()))
-    before = till.shop.kept
+def test_a_forged_webhook_is_rejected_and_changes_nothing(shop: WebhookShop, forgery: str) -> None:
+    sent = FORGERIES[forgery](a_payment_webhook("payment.captured", shop.attempt()))
+    before = shop.payment
     with pytest.raises(Invalid):
-        till.receive(sent)
-    assert till.shop.kept == before
-    assert not till.shop.outbox.of(PaymentCompleted)
+        shop.receive(sent)
+    assert shop.payment == before
+    assert not shop.outbox.of(PaymentCompleted)
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"[]", b"7", b"\xff", b'"a"'])
-def test_a_signed_body_that_makes_no_sense_is_refused(till: Till, body: bytes) -> None:
+def test_a_signed_body_that_is_no_webhook_is_rejected(shop: WebhookShop, body: bytes) -> None:
     with pytest.raises(Invalid):
-        till.receive(a_webhook(body))
+        shop.receive(a_webhook(body))
 
 
 @pytest.mark.parametrize(
     "payload", [[], 7, {"payment": 7}, {"payment": {}}, {"payment": {"entity": {"id": "pay_1"}}}]
 )
-def test_a_known_event_without_its_record_is_refused(till: Till, payload: object) -> None:
+def test_a_known_event_without_its_record_is_rejected(shop: WebhookShop, payload: object) -> None:
     body = json.dumps({"event": "payment.captured", "payload": payload}).encode()
     with pytest.raises(Invalid):
-        till.receive(a_webhook(body))
+        shop.receive(a_webhook(body))
 
 
 @pytest.mark.parametrize("event", ["invoice.paid", "payment.dispute.created", "", "refund"])
-def test_an_unknown_event_is_taken_and_ignored(till: Till, event: str) -> None:
-    assert not till.receive(a_payment_webhook(event, till.attempt()))
-    assert not till.shop.kept.is_paid
+def test_an_unknown_event_is_accepted_and_ignored(shop: WebhookShop, event: str) -> None:
+    assert not shop.receive(a_payment_webhook(event, shop.attempt()))
+    assert not shop.payment.is_paid
 
 
-# --- its effect -----------------------------------------------------------------------------------
+# --- effect ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("event", ["payment.captured", "order.paid"])
-def test_a_captured_payment_is_complete_once_however_often_it_is_told(
-    till: Till, event: str
+def test_a_captured_attempt_completes_the_payment_once_however_often_it_is_reported(
+    shop: WebhookShop, event: str
 ) -> None:
-    attempt = replace(till.attempt(), fee=Money(999, Currency.INR))
+    attempt = replace(shop.attempt(), fee=Money(999, Currency.INR))
     sent = a_payment_webhook(event, attempt)
-    assert till.receive(sent)
-    assert not till.receive(sent)
-    till.receive(a_payment_webhook(event, attempt))
-    assert till.shop.kept.status is PaymentStatus.COMPLETED
-    assert till.shop.kept.fee == attempt.fee
-    assert len(till.shop.outbox.of(PaymentCompleted)) == 1
-    assert len(till.shop.ledger.entries) == 2
+    assert shop.receive(sent)
+    assert not shop.receive(sent)
+    shop.receive(a_payment_webhook(event, attempt))
+    assert shop.payment.status is PaymentStatus.COMPLETED
+    assert shop.payment.fee == attempt.fee
+    assert len(shop.outbox.of(PaymentCompleted)) == 1
+    assert len(shop.ledger.entries) == 2
 
 
-def test_a_webhook_calls_nobody(till: Till) -> None:
-    attempt = till.attempt()
-    till.shop.service.call_off(till.shop.order.id, Failure.ORDER_EXPIRED)
-    till.shop.razorpay.is_down = True
-    assert till.receive(a_payment_webhook("payment.captured", attempt))
-    assert till.shop.kept.status is PaymentStatus.REFUND_PENDING
+def test_a_webhook_makes_no_call_to_razorpay(shop: WebhookShop) -> None:
+    attempt = shop.attempt()
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_EXPIRED)
+    shop.razorpay.is_down = True
+    assert shop.receive(a_payment_webhook("payment.captured", attempt))
+    assert shop.payment.status is PaymentStatus.REFUND_PENDING
 
 
-def test_a_failed_payment_is_declined_and_one_set_aside_waits(till: Till) -> None:
-    till.receive(a_payment_webhook("payment.authorized", till.attempt(AttemptStatus.AUTHORIZED)))
-    assert till.shop.kept.is_open
-    failed = till.attempt(AttemptStatus.FAILED)
+def test_a_failed_attempt_declines_the_payment_and_an_authorized_one_does_not(
+    shop: WebhookShop,
+) -> None:
+    shop.receive(a_payment_webhook("payment.authorized", shop.attempt(AttemptStatus.AUTHORIZED)))
+    assert shop.payment.is_open
+    failed = shop.attempt(AttemptStatus.FAILED)
     for _ in range(2):
-        till.receive(a_payment_webhook("payment.failed", failed))
-    assert till.shop.kept.status is PaymentStatus.FAILED
-    assert len(till.shop.outbox.of(PaymentFailed)) == 1
+        shop.receive(a_payment_webhook("payment.failed", failed))
+    assert shop.payment.status is PaymentStatus.FAILED
+    assert len(shop.outbox.of(PaymentFailed)) == 1
 
 
-def test_the_payment_of_another_shop_is_ignored(till: Till) -> None:
-    attempt = replace(till.attempt(), razorpay_order_id="order_elsewhere")
-    assert not till.receive(a_payment_webhook("payment.captured", attempt))
-    assert not till.receive(
+def test_the_attempt_of_another_shop_is_ignored(shop: WebhookShop) -> None:
+    attempt = replace(shop.attempt(), razorpay_order_id="order_elsewhere")
+    assert not shop.receive(a_payment_webhook("payment.captured", attempt))
+    assert not shop.receive(
         a_payment_webhook("payment.captured", replace(attempt, razorpay_order_id=None))
     )
 
 
-def test_a_genuine_webhook_over_other_money_is_taken_and_changes_nothing(till: Till) -> None:
-    attempt = replace(till.attempt(), minor=1)
-    assert not till.receive(a_payment_webhook("payment.captured", attempt))
-    assert till.shop.kept.is_open
+def test_a_valid_webhook_with_another_amount_is_accepted_and_changes_nothing(
+    shop: WebhookShop,
+) -> None:
+    attempt = replace(shop.attempt(), amount=Money(1, Currency.INR))
+    assert not shop.receive(a_payment_webhook("payment.captured", attempt))
+    assert shop.payment.is_open
 
 
-def test_an_id_that_was_seen_with_another_body_hides_nothing(till: Till) -> None:
-    till.receive(a_webhook(as_event("invoice.paid", {}), event_id="event_1"))
-    sent = a_payment_webhook("payment.captured", till.attempt(), event_id="event_1")
-    assert till.receive(sent)
-    assert till.shop.kept.is_paid
+def test_an_event_id_with_another_body_is_handled(shop: WebhookShop) -> None:
+    shop.receive(a_webhook(as_event("invoice.paid", {}), event_id="event_1"))
+    sent = a_payment_webhook("payment.captured", shop.attempt(), event_id="event_1")
+    assert shop.receive(sent)
+    assert shop.payment.is_paid
 
 
-def test_a_webhook_without_an_id_has_its_effect_once_all_the_same(till: Till) -> None:
-    sent = a_payment_webhook("payment.captured", till.attempt())
+def test_a_repeated_webhook_without_an_id_has_one_effect(shop: WebhookShop) -> None:
+    sent = a_payment_webhook("payment.captured", shop.attempt())
     bare = replace(sent, headers={"x-razorpay-signature": sent.headers["x-razorpay-signature"]})
     for _ in range(2):
-        till.receive(bare)
-    assert len(till.shop.outbox.of(PaymentCompleted)) == 1
+        shop.receive(bare)
+    assert len(shop.outbox.of(PaymentCompleted)) == 1
 
 
-def test_a_webhook_whose_effect_failed_is_not_remembered(till: Till) -> None:
+def test_a_webhook_that_failed_can_be_sent_again(shop: WebhookShop) -> None:
     class Down(InMemoryTransaction):
         def commit(self) -> None:
             raise Unavailable("the database is down")
 
-    sent = a_payment_webhook("payment.captured", till.attempt())
-    broken = till.shop.a_service(lambda: Down([]))
+    sent = a_payment_webhook("payment.captured", shop.attempt())
+    broken = shop.a_service(lambda: Down([]))
     with pytest.raises(Unavailable):
-        Webhooks(broken, till.handled, lambda: till.secrets).receive(
+        Webhooks(broken, shop.handled, lambda: shop.secrets).receive(
             sent.body, sent.headers["x-razorpay-signature"], sent.headers["x-razorpay-event-id"]
         )
-    assert till.receive(sent)
-    assert till.shop.kept.is_paid
+    assert shop.receive(sent)
+    assert shop.payment.is_paid
 
 
-def test_a_payment_that_is_too_busy_makes_razorpay_send_again(till: Till) -> None:
+def test_a_conflict_makes_razorpay_send_the_webhook_again(shop: WebhookShop) -> None:
     class Busy(InMemoryTransaction):
         def commit(self) -> None:
-            raise Conflict("at this very moment")
+            raise Conflict("changed at the same time")
 
-    sent = a_payment_webhook("payment.captured", till.attempt())
-    busy = till.shop.a_service(lambda: Busy([]))
+    sent = a_payment_webhook("payment.captured", shop.attempt())
+    busy = shop.a_service(lambda: Busy([]))
     with pytest.raises(Unavailable):
-        Webhooks(busy, till.handled, lambda: till.secrets).receive(
+        Webhooks(busy, shop.handled, lambda: shop.secrets).receive(
             sent.body, sent.headers["x-razorpay-signature"], None
         )
 
 
-# --- with everything else -------------------------------------------------------------------------
+# --- concurrency ----------------------------------------------------------------------------------
 
 
-def test_a_refund_that_is_told_before_its_payment_is_still_booked(till: Till) -> None:
-    attempt = till.attempt()
-    amount = Money(attempt.minor, Currency.INR)
-    refund = till.shop.razorpay.give_back(attempt.id, amount)
-    gone = replace(attempt, status=AttemptStatus.REFUNDED)
-    assert till.receive(a_refund_webhook("refund.processed", refund, gone))
-    till.receive(a_payment_webhook("payment.captured", attempt))
-    assert till.shop.kept.status is PaymentStatus.REFUNDED
-    assert sum(till.shop.balances().values()) == 0
-    assert set(till.shop.balances().values()) == {0}
+def test_a_refund_that_is_reported_before_its_payment_is_applied(shop: WebhookShop) -> None:
+    attempt = shop.attempt()
+    refund = shop.razorpay.make_refund(attempt.id, PRICE)
+    refunded = replace(attempt, status=AttemptStatus.REFUNDED)
+    assert shop.receive(a_refund_webhook("refund.processed", refund, refunded))
+    shop.receive(a_payment_webhook("payment.captured", attempt))
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert sum(shop.balances().values()) == 0
+    assert set(shop.balances().values()) == {0}
 
 
 @pytest.mark.parametrize("turn", ["the webhook first", "the browser first"])
-def test_a_webhook_in_the_midst_of_a_verification_has_one_effect_with_it(
-    till: Till, turn: str
+def test_a_webhook_and_a_concurrent_verification_have_one_effect(
+    shop: WebhookShop, turn: str
 ) -> None:
-    proof = till.shop.pay()
-    attempt = till.shop.razorpay.attempts[proof.razorpay_payment_id]
+    proof = shop.pay()
+    attempt = shop.razorpay.attempts[proof.razorpay_payment_id]
     sent = a_payment_webhook("payment.captured", attempt)
     if turn == "the webhook first":
-        till.shop.razorpay.meanwhile = lambda: till.receive(sent)
-        assert till.shop.verify(proof).is_paid
+        shop.razorpay.meanwhile = lambda: shop.receive(sent)
+        assert shop.verify(proof).is_paid
     else:
-        rivals = [lambda: till.shop.verify(proof)]
+        concurrent = [lambda: shop.verify(proof)]
 
         class Late(InMemoryTransaction):
             def commit(self) -> None:
-                if rivals:
-                    rivals.pop()()
+                if concurrent:
+                    concurrent.pop()()
                 super().commit()
 
-        service = till.shop.a_service(lambda: Late(till.shop.outbox.events))
+        service = shop.a_service(lambda: Late(shop.outbox.events))
         headers = sent.headers
-        Webhooks(service, till.handled, lambda: till.secrets).receive(
+        Webhooks(service, shop.handled, lambda: shop.secrets).receive(
             sent.body, headers["x-razorpay-signature"], headers["x-razorpay-event-id"]
         )
-    assert till.shop.kept.status is PaymentStatus.COMPLETED
-    assert len(till.shop.outbox.of(PaymentCompleted)) == 1
-    assert len(till.shop.ledger.entries) == 1
+    assert shop.payment.status is PaymentStatus.COMPLETED
+    assert len(shop.outbox.of(PaymentCompleted)) == 1
+    assert len(shop.ledger.entries) == 1
 
 
-TELL = ["captured", "order", "authorized", "verify", "created", "processed", "learn"]
+REPORTS = ["captured", "order", "authorized", "verify", "created", "processed", "reconcile"]
 
 
-@given(st.permutations(TELL * 2))
-def test_all_reports_of_a_paid_and_refunded_order_in_any_order_come_to_the_same(
+@given(st.permutations(REPORTS * 2))
+def test_reports_of_a_paid_and_partly_refunded_order_have_the_same_effect_in_any_order(
     names: list[str],
 ) -> None:
-    till = Till()
-    proof = till.shop.pay()
-    attempt = till.shop.razorpay.attempts[proof.razorpay_payment_id]
-    refund = till.shop.razorpay.give_back(attempt.id, Money(1_000, Currency.INR))
+    shop = WebhookShop()
+    proof = shop.pay()
+    attempt = shop.razorpay.attempts[proof.razorpay_payment_id]
+    refund = shop.razorpay.make_refund(attempt.id, Money(1_000, Currency.INR))
     pending = replace(refund, status=RefundStatus.PENDING)
-    aside = replace(attempt, status=AttemptStatus.AUTHORIZED)
+    authorized = replace(attempt, status=AttemptStatus.AUTHORIZED)
     steps: dict[str, Callable[[], object]] = {
-        "captured": lambda: till.receive(a_payment_webhook("payment.captured", attempt)),
-        "order": lambda: till.receive(a_payment_webhook("order.paid", attempt)),
-        "authorized": lambda: till.receive(a_payment_webhook("payment.authorized", aside)),
-        "verify": lambda: till.shop.verify(proof),
-        "created": lambda: till.receive(a_refund_webhook("refund.created", pending, attempt)),
-        "processed": lambda: till.receive(a_refund_webhook("refund.processed", refund, attempt)),
-        "learn": lambda: till.shop.service.learn_of_attempt(proof.razorpay_order_id, attempt),
+        "captured": lambda: shop.receive(a_payment_webhook("payment.captured", attempt)),
+        "order": lambda: shop.receive(a_payment_webhook("order.paid", attempt)),
+        "authorized": lambda: shop.receive(a_payment_webhook("payment.authorized", authorized)),
+        "verify": lambda: shop.verify(proof),
+        "created": lambda: shop.receive(a_refund_webhook("refund.created", pending, attempt)),
+        "processed": lambda: shop.receive(a_refund_webhook("refund.processed", refund, attempt)),
+        "reconcile": lambda: shop.service.apply_payment_update(proof.razorpay_order_id, attempt),
     }
     for name in names:
         steps[name]()
-    payment = till.shop.kept
+    payment = shop.payment
     assert payment.status is PaymentStatus.COMPLETED
     assert payment.refunded.minor == 1_000
     assert len(payment.refunds) == 1
-    assert len(till.shop.outbox.of(PaymentCompleted)) == 1
-    assert len(till.shop.outbox.of(PaymentRefunded)) == 1
-    assert len(till.shop.ledger.entries) == 2
+    assert len(shop.outbox.of(PaymentCompleted)) == 1
+    assert len(shop.outbox.of(PaymentRefunded)) == 1
+    assert len(shop.ledger.entries) == 2
 
 
-def test_what_was_set_aside_and_went_back_by_itself_is_no_money_that_moved(till: Till) -> None:
-    attempt = till.attempt(AttemptStatus.AUTHORIZED)
-    till.shop.service.call_off(till.shop.order.id, Failure.ORDER_EXPIRED)
-    back = RazorpayRefund("rfnd_1", attempt.id, PRICE, RefundStatus.PROCESSED)
-    record = on_the_wire(replace(attempt, status=AttemptStatus.REFUNDED)) | {"captured": False}
-    payload = {"refund": {"entity": refund_on_the_wire(back)}, "payment": {"entity": record}}
-    assert till.receive(a_webhook(as_event("refund.processed", payload))) is False
-    assert till.shop.kept.status is PaymentStatus.FAILED
-    assert till.shop.ledger.entries == {}
-    assert till.shop.outbox.of(PaymentRefunded) == []
+def test_the_release_of_an_authorized_attempt_is_not_entered_in_the_ledger(
+    shop: WebhookShop,
+) -> None:
+    attempt = shop.attempt(AttemptStatus.AUTHORIZED)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_EXPIRED)
+    released = RazorpayRefund("rfnd_1", attempt.id, PRICE, RefundStatus.PROCESSED)
+    record = attempt_record(replace(attempt, status=AttemptStatus.REFUNDED)) | {"captured": False}
+    payload = {"refund": {"entity": refund_record(released)}, "payment": {"entity": record}}
+    assert shop.receive(a_webhook(as_event("refund.processed", payload))) is False
+    assert shop.payment.status is PaymentStatus.FAILED
+    assert shop.ledger.entries == {}
+    assert shop.outbox.of(PaymentRefunded) == []

@@ -1,5 +1,5 @@
-"""The whole way of the money, in memory: the real services of carts, products, orders and payments
-around one outbox, a Razorpay that keeps its own books, and places where things can go wrong.
+"""The real services of carts, products, orders and payments in memory, with one outbox, a Razorpay
+with its own records, and points at which a step can be interrupted.
 """
 
 from collections import Counter
@@ -25,14 +25,16 @@ from payment.gateways import OrderServiceOrders
 from payment.model import (
     Attempt,
     AttemptStatus,
+    CheckoutSignature,
     Payment,
-    Proof,
     RazorpayOrder,
     RazorpayRefund,
     RefundStatus,
+    sort_key,
 )
-from payment.ports import NotNow, Refused
-from payment.reconciliation import Reconciliation, Report, place_of
+from payment.ports import ProviderBusy, ProviderRejected
+from payment.reconciliation.model import RecordPage, Report
+from payment.reconciliation.walker import Reconciliation
 from payment.refunds import Refunds
 from payment.service import PaymentService
 from payment.webhooks import Webhooks
@@ -67,15 +69,15 @@ from support.payment import (
     a_refund_webhook,
 )
 from support.product import InMemoryEntries, InMemoryPictures, InMemoryProducts, a_product
-from support.reconciliation import InMemoryFindings
+from support.reconciliation import InMemoryDriftStore
 
 STOCK = 4
 FEE_PERCENT = Decimal(2)
-NEWS = Metadata(event_id="event", version=1, occurred_at=NOON, correlation_id="request")
+METADATA = Metadata(event_id="event", version=1, occurred_at=NOON, correlation_id="request")
 CONSUMERS: tuple[EventHandlers, ...] = (listeners.event_handlers, payment_listeners.event_handlers)
 ROUNDS = 20
-HAPPENINGS = (
-    # what is needed to get anywhere comes more often
+STEPS = (
+    # steps that others depend on are more frequent
     *["customer_opens_the_payment", "customer_pays", "browser_calls_back"] * 3,
     *["webhook_arrives", "event_arrives"] * 3,
     *["customer_places_an_order", "admin_refunds"] * 2,
@@ -87,24 +89,24 @@ HAPPENINGS = (
     "time_passes",
     "unpaid_orders_expire",
     "reconciliation_runs",
-    "razorpay_treats_refunds_another_way",
+    "razorpay_changes_how_it_treats_refunds",
     "razorpay_ends_a_refund",
-    "razorpay_s_owner_refunds",
+    "refund_is_made_in_the_dashboard",
 )
 
 
-class Died(BaseException):
-    """The process is gone; there is nobody left to catch anything."""
+class Crash(BaseException):
+    """The process ends at this point, and catches nothing any more."""
 
 
-class Lost(Exception):
-    """The database did not answer; whether it did what it was asked for is unknown."""
+class NoAnswer(Exception):
+    """The database did not answer; whether it committed is unknown."""
 
 
 @dataclass(frozen=True)
-class Happening:
-    """Something happens to the shop: which of all that is possible by then, to which of the things
-    that it can happen to, and how; perhaps not to its end, or not alone.
+class Step:
+    """One step of a history. The numbers choose the kind of step among those that are possible, its
+    subject and its variant.
     """
 
     what: int
@@ -115,21 +117,21 @@ class Happening:
 
 @dataclass(frozen=True)
 class Interruption:
-    """What comes in between, after so many crossings: other things happen meanwhile, then the
-    process dies, or its call fails, or it goes on.
+    """Other steps happen when the interrupted one has passed `after` points. Then its process
+    crashes, its call fails, or it continues.
     """
 
     after: int
-    meanwhile: tuple[Happening, ...]
+    meanwhile: tuple[Step, ...]
     end: "End"
 
 
-type End = type[Died] | type[Lost] | None
+type End = type[Crash] | type[NoAnswer] | None
 
 
-class Crossings:
-    """The places where a process can be interrupted: right before and right after each commit and
-    each call to Razorpay took effect.
+class InterruptionPoints:
+    """The points at which a process can be interrupted: before and after each commit and each call
+    to Razorpay takes effect.
     """
 
     def __init__(self) -> None:
@@ -142,8 +144,8 @@ class Crossings:
     def disarm(self) -> None:
         self._armed = None
 
-    def cross(self, failure: Exception) -> None:
-        """`failure` is how it looks to the caller if it goes wrong here."""
+    def reach(self, failure: Exception) -> None:
+        """Interrupt here if it is time; `failure` is what the caller sees if the call fails."""
         if self._armed is None:
             return
         if self._left:
@@ -154,164 +156,159 @@ class Crossings:
 
 
 class InterruptibleTransaction(InMemoryTransaction):
-    """Its commit crosses to the database and back."""
+    """A transaction that can be interrupted before and after its commit."""
 
-    def __init__(self, outbox: list[Event], crossings: Crossings) -> None:
+    def __init__(self, outbox: list[Event], points: InterruptionPoints) -> None:
         super().__init__(outbox)
-        self._crossings = crossings
+        self._points = points
 
     def commit(self) -> None:
-        self._crossings.cross(Lost())
+        self._points.reach(NoAnswer())
         super().commit()
-        self._crossings.cross(Lost())
+        self._points.reach(NoAnswer())
 
 
-class KeptPayments(InMemoryPayments):
-    """Payments that reconciliation can walk."""
+class ListedPayments(InMemoryPayments):
+    """Payments that reconciliation can list."""
 
     def all(self) -> list[Payment]:
         return list(self._by_id.values())
 
-    def created_between(
+    def list_created_between(
         self, since: datetime, until: datetime, after: str, count: int
     ) -> Sequence[Payment]:
-        found = [p for p in self.all() if since <= p.created_at <= until and place_of(p) > after]
-        return sorted(found, key=place_of)[:count]
+        found = [p for p in self.all() if since <= p.created_at <= until and sort_key(p) > after]
+        return sorted(found, key=sort_key)[:count]
 
 
-class RazorpayWithBooks(FakeRazorpay):
-    """`Razorpay` and its `Records`; it tells of all that happens by webhook.
+class RazorpayWithRecords(FakeRazorpay):
+    """`Razorpay` and `RazorpayRecords`, with a webhook for every change.
 
-    Its lists know no dates: all that a test does happens within the day that a run looks at.
+    Its lists ignore the window: a history takes less than the day that a run compares.
     """
 
-    def __init__(self, crossings: Crossings) -> None:
+    def __init__(self, points: InterruptionPoints) -> None:
         super().__init__()
-        self._crossings = crossings
+        self._points = points
         self.webhooks: list[SentWebhook] = []
 
-    def pay(self, razorpay_order_id: str, status: AttemptStatus = AttemptStatus.CAPTURED) -> Proof:
+    def pay(
+        self, razorpay_order_id: str, status: AttemptStatus = AttemptStatus.CAPTURED
+    ) -> CheckoutSignature:
         proof = super().pay(razorpay_order_id, status)
-        self._keep(self.attempts[proof.razorpay_payment_id])
+        self._store(self.attempts[proof.razorpay_payment_id])
         return proof
 
     def capture(self, attempt: Attempt) -> Attempt:
         self._answer()
         if not self.is_paid(attempt.razorpay_order_id):
-            self._keep(replace(attempt, status=AttemptStatus.CAPTURED))
+            self._store(replace(attempt, status=AttemptStatus.CAPTURED))
         self._let_others_in()
         return self.attempts[attempt.id]
 
-    def give_back(
+    def make_refund(
         self, razorpay_payment_id: str, amount: Money, *, our_id: str | None = None
     ) -> RazorpayRefund:
-        record = super().give_back(razorpay_payment_id, amount, our_id=our_id)
-        self._tell("refund.created", replace(record, status=RefundStatus.PENDING))
-        return self.end(record.id, record.status)
+        record = super().make_refund(razorpay_payment_id, amount, our_id=our_id)
+        self._send("refund.created", replace(record, status=RefundStatus.PENDING))
+        return self.set_status(record.id, record.status)
 
-    def end(self, refund_id: str, status: RefundStatus) -> RazorpayRefund:
-        record = super().end(refund_id, status)
+    def set_status(self, refund_id: str, status: RefundStatus) -> RazorpayRefund:
+        record = super().set_status(refund_id, status)
         attempt = self.attempts[record.payment_id]
-        if self.given_back(attempt) == attempt.minor:
+        if self.refunded(attempt) == attempt.amount.minor:
             self.attempts[attempt.id] = replace(attempt, status=AttemptStatus.REFUNDED)
         if status is not RefundStatus.PENDING:
-            self._tell(f"refund.{status.lower()}", record)
+            self._send(f"refund.{status.lower()}", record)
         return record
 
     def is_paid(self, razorpay_order_id: str | None) -> bool:
-        return any(attempt.razorpay_order_id == razorpay_order_id for attempt in self.taken())
+        return any(attempt.razorpay_order_id == razorpay_order_id for attempt in self.captured())
 
-    def taken(self) -> list[Attempt]:
-        return [attempt for attempt in self.attempts.values() if attempt.is_taken]
+    def captured(self) -> list[Attempt]:
+        return [attempt for attempt in self.attempts.values() if attempt.was_captured]
 
-    def given_back(self, attempt: Attempt) -> int:
-        """What is with its customer again, in minor units."""
+    def refunded(self, attempt: Attempt) -> int:
+        """What is refunded of an attempt, in minor units."""
         own = (r for r in self.refunds.values() if r.payment_id == attempt.id)
         return sum(r.amount.minor for r in own if r.status is RefundStatus.PROCESSED)
 
-    def promised(self, attempt: Attempt) -> int:
-        """What is with its customer again, or on its way, in minor units."""
-        return sum(refund.amount.minor for refund in self._alive(attempt.id))
+    def refunded_or_pending(self, attempt: Attempt) -> int:
+        """What is refunded or pending of an attempt, in minor units."""
+        return sum(refund.amount.minor for refund in self._not_failed(attempt.id))
 
     def balance(self) -> Counter[str]:
-        """What Razorpay holds for the shop, per currency."""
+        """The money that Razorpay holds for the shop, by currency, in minor units."""
         held: Counter[str] = Counter()
-        for attempt in self.taken():
+        for attempt in self.captured():
             assert attempt.fee is not None
-            held[attempt.currency] += attempt.minor - self.given_back(attempt)
+            held[attempt.amount.currency] += attempt.amount.minor - self.refunded(attempt)
             held[attempt.fee.currency] -= attempt.fee.minor
         return held
 
-    def payments_between(
-        self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[Attempt]:
+    def list_attempts_between(self, page: RecordPage) -> Sequence[Attempt]:
         self._answer()
-        return list(self.attempts.values())[skip : skip + count]
+        return list(self.attempts.values())[page.skip : page.skip + page.count]
 
-    def refunds_between(
-        self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[RazorpayRefund]:
+    def list_refunds_between(self, page: RecordPage) -> Sequence[RazorpayRefund]:
         self._answer()
-        return list(self.refunds.values())[skip : skip + count]
+        return list(self.refunds.values())[page.skip : page.skip + page.count]
 
-    def orders_between(
-        self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[RazorpayOrder]:
+    def list_orders_between(self, page: RecordPage) -> Sequence[RazorpayOrder]:
         self._answer()
-        return [self._record(id_) for id_ in self.orders][skip : skip + count]
+        return [self._record(id_) for id_ in self.orders][page.skip : page.skip + page.count]
 
-    def order(self, razorpay_order_id: str) -> RazorpayOrder | None:
+    def find_order(self, razorpay_order_id: str) -> RazorpayOrder | None:
         self._answer()
         return self._record(razorpay_order_id) if razorpay_order_id in self.orders else None
 
-    def attempts_of(self, razorpay_order_id: str) -> Sequence[Attempt]:
+    def list_attempts(self, razorpay_order_id: str) -> Sequence[Attempt]:
         self._answer()
         return [a for a in self.attempts.values() if a.razorpay_order_id == razorpay_order_id]
 
     def _record(self, razorpay_order_id: str) -> RazorpayOrder:
-        order = self.orders[razorpay_order_id]
         status = "paid" if self.is_paid(razorpay_order_id) else "created"
-        return RazorpayOrder(razorpay_order_id, order.minor, order.currency, status)
+        return RazorpayOrder(razorpay_order_id, self.orders[razorpay_order_id], status)
 
-    def _keep(self, attempt: Attempt) -> None:
-        if attempt.is_taken:
-            # whatever was paid in, Razorpay charges rupees
-            price = Money(attempt.minor, Currency.INR)
+    def _store(self, attempt: Attempt) -> None:
+        if attempt.was_captured:
+            # Razorpay charges rupees, whatever the customer paid in
+            price = Money(attempt.amount.minor, Currency.INR)
             attempt = replace(attempt, fee=price.percent(FEE_PERCENT))
         self.attempts[attempt.id] = attempt
         self.webhooks.append(a_payment_webhook(f"payment.{attempt.status}", attempt))
-        if attempt.is_taken:
+        if attempt.was_captured:
             self.webhooks.append(a_payment_webhook("order.paid", attempt))
 
-    def _tell(self, event: str, refund: RazorpayRefund) -> None:
+    def _send(self, event: str, refund: RazorpayRefund) -> None:
         self.webhooks.append(a_refund_webhook(event, refund, self.attempts[refund.payment_id]))
 
     def _answer(self) -> None:
-        self._crossings.cross(Unavailable("Razorpay does not answer"))
+        self._points.reach(Unavailable("Razorpay does not answer"))
 
     def _let_others_in(self) -> None:
-        self._crossings.cross(Unavailable("the answer was lost"))
+        self._points.reach(Unavailable("the answer was lost"))
 
 
 class MoneyShop:
-    """A shop with two customers, a rupee product and a dollar product. Each thing that can happen
-    is a method; one for which there is nothing to happen to does nothing.
+    """A shop with two customers, a product in rupees and one in dollars. Each kind of step is a
+    method, which does nothing when it has no subject.
     """
 
     def __init__(self) -> None:
         self.clock = FrozenClock()
-        self.crossings = Crossings()
-        self.story: list[str] = []
+        self.points = InterruptionPoints()
+        self.log: list[str] = []
         self.events: list[Event] = []
         self.queue: list[tuple[EventHandlers, Event]] = []
-        self.proofs: list[tuple[Proof, Caller]] = []
-        self.answers: dict[IdempotencyKey, set[str]] = {}
-        self.razorpay = RazorpayWithBooks(self.crossings)
+        self.proofs: list[tuple[CheckoutSignature, Caller]] = []
+        self.results: dict[IdempotencyKey, set[str]] = {}
+        self.razorpay = RazorpayWithRecords(self.points)
         self.products = InMemoryProducts()
         self.orders = InMemoryOrders()
-        self.payments = KeptPayments()
+        self.payments = ListedPayments()
         self.ledger = InMemoryLedger()
-        self.findings = InMemoryFindings()
+        self.drift_store = InMemoryDriftStore()
         self.last_report = Report()
         self.seller, self.admin = a_caller(Role.SELLER), a_caller(Role.ADMIN)
         self.customers = (a_caller(), a_caller())
@@ -323,37 +320,37 @@ class MoneyShop:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """While it is open, the edges (listeners, jobs, gateways) lead to this shop."""
+        """Wire listeners, jobs and gateways to this shop."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(order_wiring, "order_service", lambda: self.order_service)
             patch.setattr(payment_wiring, "payment_service", lambda: self.payment_service)
-            # thousands of examples would write millions of lines
+            # thousands of examples would log millions of lines
             patch.setattr(telemetry, "count", lambda *_, **__: None)
             level = telemetry.logger.log_level
             telemetry.logger.setLevel("CRITICAL")
             yield
             telemetry.logger.setLevel(level)
 
-    def happens(self, happening: Happening) -> None:
-        """A refusal, a death and an unanswered call end what happens, and nothing else."""
-        interruption = happening.interruption
-        what = self._choice(happening.what)
-        self.story.append(f"{what} {happening.which} {happening.how}")
+    def do(self, step: Step) -> None:
+        """Do a step, which may end with a rejection, a crash or an unanswered call."""
+        interruption = step.interruption
+        what = self._choose(step.what)
+        self.log.append(f"{what} {step.which} {step.how}")
         if interruption is not None:
-            self.crossings.arm(interruption.after, lambda how: self._interrupt(interruption, how))
+            self.points.arm(interruption.after, lambda how: self._interrupt(interruption, how))
         try:
-            getattr(self, what)(happening.which, happening.how)
-        except (DomainError, Died, Lost) as end:
-            self.story.append(f"    {what} ended with {end!r}")
+            getattr(self, what)(step.which, step.how)
+        except (DomainError, Crash, NoAnswer) as end:
+            self.log.append(f"    {what} ended with {end!r}")
         finally:
             if interruption is not None:
-                self.crossings.disarm()
+                self.points.disarm()
             self._publish()
 
-    # --- what customers do
+    # --- customers
 
     def customer_places_an_order(self, which: int, how: int) -> None:
-        """With or without a key; the same key comes again now and then."""
+        """With or without an idempotency key, which is sometimes used again."""
         customer, product = self.customers[which % 2], self.on_sale[which // 2 % 2]
         if not self._carts.contents(customer.user_id).lines:
             self._carts.add(customer.user_id, product.id, 1 + how % 2)
@@ -368,7 +365,7 @@ class MoneyShop:
             self._remember(key, payment.id)
 
     def customer_pays(self, which: int, how: int) -> None:
-        """At Razorpay, as long as it lets her: also when the order is gone."""
+        """At Razorpay, also when the order is cancelled."""
         if payment := _one(self._payable(), which):
             outcomes = (AttemptStatus.CAPTURED, AttemptStatus.CAPTURED)
             outcome = (*outcomes, AttemptStatus.AUTHORIZED, AttemptStatus.FAILED)[how]
@@ -376,20 +373,20 @@ class MoneyShop:
             self.proofs.append((proof, self._customer_of(self.orders.kept[payment.order_id])))
 
     def customer_pays_again(self, which: int, how: int) -> None:
-        """What is paid at Razorpay already, which takes the money all the same."""
+        """At Razorpay, which captures the money of a paid order again."""
         if payment := _one(self._paid_there(), which):
             outcome = AttemptStatus.AUTHORIZED if how == 1 else AttemptStatus.CAPTURED
             proof = self.razorpay.pay(payment.razorpay_order_id, outcome)
             self.proofs.append((proof, self._customer_of(self.orders.kept[payment.order_id])))
 
-    def razorpay_s_owner_refunds(self, which: int, how: int) -> None:
-        """By hand, in Razorpay's dashboard, all that is left of an attempt or a rupee of it."""
-        if attempt := _one(self.razorpay.taken(), which):
-            left = attempt.minor - self.razorpay.promised(attempt)
+    def refund_is_made_in_the_dashboard(self, which: int, how: int) -> None:
+        """All that is left of an attempt, or one rupee of it."""
+        if attempt := _one(self.razorpay.captured(), which):
+            left = attempt.amount.minor - self.razorpay.refunded_or_pending(attempt)
             minor = min(left, 100) if how % 2 else left
             if minor:
-                currency = Currency(attempt.currency)
-                self.razorpay.give_back(attempt.id, Money(minor, currency))
+                currency = Currency(attempt.amount.currency)
+                self.razorpay.make_refund(attempt.id, Money(minor, currency))
 
     def browser_calls_back(self, which: int, how: int) -> None:
         if found := _one(self.proofs, which):
@@ -399,10 +396,10 @@ class MoneyShop:
         if order := _one(list(self.orders.kept.values()), which):
             self.order_service.cancel(order.id, order.customer.user_id)
 
-    # --- what the shop's people do
+    # --- admins and sellers
 
     def admin_refunds(self, which: int, how: int) -> None:
-        """All of it or a rupee, with or without a key."""
+        """All of it or one rupee, with or without an idempotency key."""
         if payment := _one(self.payments.all(), which):
             amount = Decimal(1) if how % 2 else None
             key = self._key(f"{payment.id} {amount}", self.admin, 0) if how > 1 else None
@@ -417,10 +414,10 @@ class MoneyShop:
         if order := _one(list(self.orders.kept.values()), which):
             self.order_service.deliver(order.id, None, self.seller)
 
-    # --- what happens by itself
+    # --- webhooks, events, jobs and Razorpay
 
     def webhook_arrives(self, which: int, how: int) -> None:
-        """Any of those that were sent; it comes again if it was not taken, and now and then."""
+        """Any of those sent; it is sent again when it failed, and sometimes otherwise."""
         if webhook := _one(self.razorpay.webhooks, which):
             headers = webhook.headers
             signature, event_id = headers["x-razorpay-signature"], headers["x-razorpay-event-id"]
@@ -433,11 +430,11 @@ class MoneyShop:
             self.razorpay.webhooks.remove(webhook)
 
     def event_arrives(self, which: int, how: int) -> None:
-        """Any of those on their way; it comes again if its event failed, and now and then."""
+        """Any of those queued; it is delivered again when it failed, and sometimes otherwise."""
         if found := _one(self.queue, which):
             event_handlers, event = found
-            _, react = event_handlers.handlers[type(event).__name__]
-            react(event, NEWS)
+            _, handle = event_handlers.handlers[type(event).__name__]
+            handle(event, METADATA)
             if how and found in self.queue:
                 self.queue.remove(found)
 
@@ -450,35 +447,37 @@ class MoneyShop:
     def reconciliation_runs(self, which: int = 0, how: int = 0) -> Report:
         return self._reconciliation.catch_up(lambda: True)
 
-    def razorpay_treats_refunds_another_way(self, which: int, how: int) -> None:
+    def razorpay_changes_how_it_treats_refunds(self, which: int, how: int) -> None:
         ways = (RefundStatus.PROCESSED, RefundStatus.PENDING, RefundStatus.FAILED)
         self.razorpay.refund_fails = how == len(ways)
-        self.razorpay.refusal = NotNow if which % 2 else Refused
+        self.razorpay.refund_error = ProviderBusy if which % 2 else ProviderRejected
         if how < len(ways):
             self.razorpay.refund_outcome = ways[how]
 
     def razorpay_ends_a_refund(self, which: int, how: int) -> None:
         if refund := _one(self._pending(), which):
-            self.razorpay.end(refund.id, RefundStatus.PROCESSED if how else RefundStatus.FAILED)
+            self.razorpay.set_status(
+                refund.id, RefundStatus.PROCESSED if how else RefundStatus.FAILED
+            )
 
-    # --- the end of the day
+    # --- the end of a history
 
     def settle(self) -> None:
-        """Nothing goes wrong any more, and all that is on its way arrives."""
+        """Let everything arrive and every refund succeed, until nothing is left to do."""
         self.razorpay.refund_fails = False
         self.razorpay.refund_outcome = RefundStatus.PROCESSED
         for _ in range(ROUNDS):
             for refund in self._pending():
-                self.razorpay.end(refund.id, RefundStatus.PROCESSED)
+                self.razorpay.set_status(refund.id, RefundStatus.PROCESSED)
             self._all_arrives()
             self.clock.advance(timedelta(seconds=2))
-            # a run that was cut short is carried on first, and only the next one begins anew
+            # the first run may only finish the window of an interrupted one
             work = self._work_of(self.reconciliation_runs())
             work += self._work_of(self.reconciliation_runs())
             self._publish()
             if not (self.queue or self.razorpay.webhooks or work):
                 return
-        raise AssertionError(f"the shop never comes to rest: {work}")
+        raise AssertionError(f"there is always something left to do: {work}")
 
     def _all_arrives(self) -> None:
         while self.queue or self.razorpay.webhooks:
@@ -489,23 +488,23 @@ class MoneyShop:
             self._publish()
 
     def _work_of(self, report: Report) -> Counter[str]:
-        """Drift is no work: whether it should be there is for the test to judge."""
+        """What a run had to do. Drift is checked by the test."""
         self.last_report = report
         idle = {"checked", "drift"}
         return Counter({name: n for name, n in report.counts.items() if name not in idle})
 
-    def _choice(self, number: int) -> str:
-        """One of those for which there is something to happen to."""
+    def _choose(self, number: int) -> str:
+        """Choose a kind of step that has a subject."""
         order_states = {order.status for order in self.orders.kept.values()}
         payments = self.payments.all()
-        waits_for: dict[str, object] = {
+        subjects: dict[str, object] = {
             "customer_places_an_order": any(
                 self.products.stock_of(product.id) for product in self.on_sale
             ),
             "customer_opens_the_payment": OrderStatus.PENDING in order_states,
             "customer_pays": self._payable(),
             "customer_pays_again": self._paid_there(),
-            "razorpay_s_owner_refunds": self.razorpay.taken(),
+            "refund_is_made_in_the_dashboard": self.razorpay.captured(),
             "browser_calls_back": self.proofs,
             "customer_cancels": order_states - {OrderStatus.CANCELLED},
             "admin_refunds": any(payment.refundable.minor for payment in payments),
@@ -516,10 +515,10 @@ class MoneyShop:
             "event_arrives": self.queue,
             "reconciliation_runs": payments,
             "unpaid_orders_expire": OrderStatus.PENDING in order_states,
-            "razorpay_treats_refunds_another_way": self.razorpay.taken(),
+            "razorpay_changes_how_it_treats_refunds": self.razorpay.captured(),
             "razorpay_ends_a_refund": self._pending(),
         }
-        possible = [each for each in HAPPENINGS if waits_for.get(each, True)]
+        possible = [each for each in STEPS if subjects.get(each, True)]
         return possible[number % len(possible)]
 
     def _payable(self) -> list[Payment]:
@@ -534,17 +533,17 @@ class MoneyShop:
         return [refund for refund in refunds if refund.status is RefundStatus.PENDING]
 
     def _interrupt(self, interruption: Interruption, failure: Exception) -> None:
-        self.story.append("    in between:")
-        for happening in interruption.meanwhile:
-            self.happens(happening)
-        self.story.append("    now it goes on")
-        if interruption.end is Died:
-            raise Died
-        if interruption.end is Lost:
+        self.log.append("    interrupted by:")
+        for step in interruption.meanwhile:
+            self.do(step)
+        self.log.append("    continued")
+        if interruption.end is Crash:
+            raise Crash
+        if interruption.end is NoAnswer:
             raise failure
 
     def _publish(self) -> None:
-        """What was committed to the outbox goes to everybody who reacts to it."""
+        """Queue the new events of the outbox for their consumers."""
         for event in self.events[self._published :]:
             name = type(event).__name__
             self.queue += [(each, event) for each in CONSUMERS if name in each.handlers]
@@ -555,7 +554,7 @@ class MoneyShop:
 
     def _remember(self, key: IdempotencyKey | None, result_id: str) -> None:
         if key is not None:
-            self.answers.setdefault(key, set()).add(result_id)
+            self.results.setdefault(key, set()).add(result_id)
 
     def _customer_of(self, order: Order) -> Caller:
         return next(one for one in self.customers if one.user_id == order.customer.user_id)
@@ -569,10 +568,10 @@ class MoneyShop:
         return product
 
     def _begin(self) -> InterruptibleTransaction:
-        return InterruptibleTransaction(self.events, self.crossings)
+        return InterruptibleTransaction(self.events, self.points)
 
     def _open(self) -> None:
-        """The services, wired as the platform wires them."""
+        """Wire the services as in production."""
         products = ProductService(
             products=self.products,
             index=WordIndex(InMemoryEntries(), self.products),
@@ -616,8 +615,8 @@ class MoneyShop:
         self._reconciliation = Reconciliation(
             payments=self.payments,
             records=self.razorpay,
-            mending=self.payment_service,
-            findings=self.findings,
+            updates=self.payment_service,
+            store=self.drift_store,
             begin=self._begin,
             clock=self.clock,
         )

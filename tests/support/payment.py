@@ -1,4 +1,4 @@
-"""Payment's ports in memory, and what its tests are made of."""
+"""The ports of payment in memory, and a shop with all of them."""
 
 import hashlib
 import hmac
@@ -17,14 +17,13 @@ from payment.ledger import Account, Entry
 from payment.model import (
     Attempt,
     AttemptStatus,
-    Customer,
+    CheckoutSignature,
     PayableOrder,
     Payment,
-    Proof,
     RazorpayRefund,
     RefundStatus,
 )
-from payment.ports import OrderGone, Overtaken, RazorpayKeys, Refused
+from payment.ports import CancelledOrder, ProviderRejected, RazorpayKeys
 from payment.refunds import Refunds
 from payment.service import PaymentService
 from supermarket.caller import Caller, Role
@@ -32,6 +31,8 @@ from supermarket.clock import new_id
 from supermarket.errors import Conflict, Invalid, NotFound, Unavailable
 from supermarket.idempotency import IdempotencyKey
 from supermarket.money import Currency, Money
+from supermarket.people import Recipient
+from supermarket.retry import StaleWrite
 from supermarket.transaction import BeginTransaction, Transaction
 from support.api import a_caller
 from support.cloud import RAZORPAY_KEYS
@@ -51,7 +52,7 @@ _numbers = itertools.count(1)
 
 
 def an_order(caller: Caller, total: Money = PRICE) -> PayableOrder:
-    return PayableOrder(new_id(), Customer(caller.user_id, caller.email, caller.first_name), total)
+    return PayableOrder(new_id(), Recipient(caller.user_id, caller.email, caller.first_name), total)
 
 
 def a_payment(caller: Caller, price: Money = PRICE) -> Payment:
@@ -59,16 +60,18 @@ def a_payment(caller: Caller, price: Money = PRICE) -> Payment:
     return Payment.opened(new_id(), order, f"order_{next(_numbers):014}", NOON)
 
 
-def signed(razorpay_order_id: str, razorpay_payment_id: str, key: str = KEYS.key_secret) -> Proof:
-    """A proof as Razorpay writes it."""
+def signed(
+    razorpay_order_id: str, razorpay_payment_id: str, key: str = KEYS.key_secret
+) -> CheckoutSignature:
+    """Sign a payment as Razorpay's checkout does."""
     message = f"{razorpay_order_id}|{razorpay_payment_id}".encode()
     signature = hmac.new(key.encode(), message, hashlib.sha256).hexdigest()
-    return Proof(razorpay_order_id, razorpay_payment_id, signature)
+    return CheckoutSignature(razorpay_order_id, razorpay_payment_id, signature)
 
 
 @dataclass(frozen=True)
 class SentWebhook:
-    """What arrives at the endpoint."""
+    """A webhook as it arrives at the endpoint."""
 
     body: bytes
     headers: dict[str, str]
@@ -77,7 +80,7 @@ class SentWebhook:
 def a_webhook(
     body: bytes, secret: str = WEBHOOK_SECRET, event_id: str | None = None
 ) -> SentWebhook:
-    """These bytes, signed as Razorpay signs them."""
+    """Sign these bytes as Razorpay does."""
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     id_ = event_id or f"event_{next(_numbers):014}"
     headers = {"x-razorpay-signature": signature, "x-razorpay-event-id": id_}
@@ -85,7 +88,7 @@ def a_webhook(
 
 
 def a_payment_webhook(event: str, attempt: Attempt, **options: str) -> SentWebhook:
-    payload = {"payment": {"entity": on_the_wire(attempt)}}
+    payload = {"payment": {"entity": attempt_record(attempt)}}
     return a_webhook(as_event(event, payload), **options)
 
 
@@ -93,15 +96,15 @@ def a_refund_webhook(
     event: str, refund: RazorpayRefund, attempt: Attempt, **options: str
 ) -> SentWebhook:
     payload = {
-        "refund": {"entity": refund_on_the_wire(refund)},
-        "payment": {"entity": on_the_wire(attempt)},
+        "refund": {"entity": refund_record(refund)},
+        "payment": {"entity": attempt_record(attempt)},
     }
     return a_webhook(as_event(event, payload), **options)
 
 
 def as_event(event: str, payload: Mapping[str, object]) -> bytes:
-    """An event as Razorpay writes it."""
-    written = {
+    """Write an event as Razorpay does."""
+    webhook = {
         "entity": "event",
         "account_id": "acc_00000000000001",
         "event": event,
@@ -109,25 +112,27 @@ def as_event(event: str, payload: Mapping[str, object]) -> bytes:
         "payload": payload,
         "created_at": 1_795_000_000,
     }
-    return json.dumps(written, separators=(",", ":")).encode()
+    return json.dumps(webhook, separators=(",", ":")).encode()
 
 
-def on_the_wire(attempt: Attempt) -> dict[str, object]:
+def attempt_record(attempt: Attempt) -> dict[str, object]:
+    """Write an attempt as Razorpay does."""
     return {
         "id": attempt.id,
         "entity": "payment",
-        "amount": attempt.minor,
-        "currency": attempt.currency,
+        "amount": attempt.amount.minor,
+        "currency": str(attempt.amount.currency),
         "status": attempt.status.value,
         "order_id": attempt.razorpay_order_id,
         "fee": attempt.fee.minor if attempt.fee else None,
-        "captured": attempt.is_taken,
+        "captured": attempt.was_captured,
         "notes": [],
         **({"base_currency": attempt.fee.currency} if attempt.fee else {}),
     }
 
 
-def refund_on_the_wire(refund: RazorpayRefund) -> dict[str, object]:
+def refund_record(refund: RazorpayRefund) -> dict[str, object]:
+    """Write a refund as Razorpay does."""
     return {
         "id": refund.id,
         "entity": "refund",
@@ -157,15 +162,15 @@ class InMemoryPayments:
     def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
         return self.find(self._by_attempt.get(razorpay_payment_id, ""))
 
-    def refunding(self, limit: int) -> list[str]:
+    def list_with_open_refunds(self, limit: int) -> list[str]:
         found = [payment for payment in self._by_id.values() if payment.open_refunds]
         oldest = sorted(found, key=lambda payment: payment.updated_at)
         unsent = [payment.id for payment in oldest if payment.has_unsent_refund]
         sent = [payment.id for payment in oldest if not payment.has_unsent_refund]
-        in_turn = itertools.chain.from_iterable(itertools.zip_longest(unsent, sent))
-        return [id_ for id_ in in_turn if id_ is not None][:limit]
+        alternately = itertools.chain.from_iterable(itertools.zip_longest(unsent, sent))
+        return [id_ for id_ in alternately if id_ is not None][:limit]
 
-    def put_last(self, payment_id: str, at: datetime) -> None:
+    def touch(self, payment_id: str, at: datetime) -> None:
         payment = self._by_id.get(payment_id)
         if payment and payment.open_refunds:
             self._by_id[payment_id] = replace(payment, updated_at=at)
@@ -190,19 +195,19 @@ class InMemoryPayments:
                 and payment.razorpay_order_id not in self._by_razorpay_order
             ),
             effect,
-            Overtaken("overtaken"),
+            StaleWrite(),
         )
 
-    def save(self, read: Payment, changed: Payment, transaction: Transaction) -> None:
+    def save(self, before: Payment, after: Payment, transaction: Transaction) -> None:
         def unchanged() -> bool:
-            kept = self._by_id.get(read.id)
-            return kept is not None and kept.version == read.version
+            stored = self._by_id.get(before.id)
+            return stored is not None and stored.version == before.version
 
         def effect() -> None:
-            self._by_id[changed.id] = changed
-            self._by_attempt |= dict.fromkeys(changed.attempts, changed.id)
+            self._by_id[after.id] = after
+            self._by_attempt |= dict.fromkeys(after.attempt_ids, after.id)
 
-        in_memory(transaction).add(unchanged, effect, Overtaken("overtaken"))
+        in_memory(transaction).add(unchanged, effect, StaleWrite())
 
 
 class InMemoryLedger:
@@ -211,15 +216,15 @@ class InMemoryLedger:
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str, str], Entry] = {}
 
-    def book(self, entry: Entry, transaction: Transaction) -> None:
+    def add(self, entry: Entry, transaction: Transaction) -> None:
         key = (entry.payment_id, entry.kind.value, entry.reference)
         in_memory(transaction).add(
             lambda: key not in self.entries,
             lambda: self.entries.update({key: entry}),
-            Overtaken("overtaken"),
+            StaleWrite(),
         )
 
-    def of_payment(self, payment_id: str) -> tuple[Entry, ...]:
+    def list_by_payment(self, payment_id: str) -> tuple[Entry, ...]:
         found = (entry for entry in self.entries.values() if entry.payment_id == payment_id)
         return tuple(sorted(found, key=lambda entry: entry.at))
 
@@ -238,59 +243,53 @@ class InMemoryHandledWebhooks:
 
 
 class FakeOrders:
-    """`Orders` as a test says."""
+    """`Orders` whose states a test sets."""
 
     def __init__(self) -> None:
         self.confirmed: list[str] = []
         self._payable: dict[str, PayableOrder] = {}
-        self._closed: dict[str, type[OrderGone]] = {}
+        self._cancelled: dict[str, type[CancelledOrder]] = {}
         self._out_of_time: set[str] = set()
 
     def place(self, order: PayableOrder) -> PayableOrder:
         self._payable[order.id] = order
         return order
 
-    def close(self, order_id: str, how: type[OrderGone] = OrderGone) -> None:
-        self._closed[order_id] = how
+    def cancel(self, order_id: str, error: type[CancelledOrder] = CancelledOrder) -> None:
+        """Cancel an order, without an event."""
+        self._cancelled[order_id] = error
 
     def run_out_of_time(self, order_id: str) -> None:
-        """Not to be paid any more, and not cancelled yet."""
+        """Let the time for the payment of an order end, without a cancellation."""
         self._out_of_time.add(order_id)
 
-    def payable(self, order_id: str, customer_id: str) -> PayableOrder:
+    def get_payable(self, order_id: str, customer_id: str) -> PayableOrder:
         order = self._payable.get(order_id)
         if order is None or order.customer.user_id != customer_id:
-            raise NotFound("There is no such order")
-        if order_id in self._closed:
-            raise self._closed[order_id]("This order is cancelled")
+            raise NotFound("Order not found")
+        if order_id in self._cancelled:
+            raise self._cancelled[order_id]("This order is cancelled")
         if order_id in self._out_of_time:
             raise Conflict("This order cannot be paid")
         return order
 
     def confirm(self, order_id: str) -> bool:
-        if order_id in self._closed:
-            raise self._closed[order_id]("This order is cancelled")
+        if order_id in self._cancelled:
+            raise self._cancelled[order_id]("This order is cancelled")
         if order_id in self.confirmed:
             return False
         self.confirmed.append(order_id)
         return True
 
 
-@dataclass(frozen=True)
-class _RazorpayOrder:
-    minor: int
-    currency: str
-
-
 class FakeRazorpay:
-    """`Razorpay` in memory, with a customer who pays, and troubles that a test can ask for.
+    """`Razorpay` in memory, with a customer who pays and failures that a test can switch on.
 
-    `meanwhile` runs after the next call has done its work and before it answers: that is where
-    somebody else gets in between.
+    `meanwhile` runs once, after the next call took effect and before it returns.
     """
 
     def __init__(self) -> None:
-        self.orders: dict[str, _RazorpayOrder] = {}
+        self.orders: dict[str, Money] = {}
         self.attempts: dict[str, Attempt] = {}
         self.captures: list[str] = []
         self.is_down = False
@@ -298,30 +297,31 @@ class FakeRazorpay:
         self.refunds: dict[str, RazorpayRefund] = {}
         self.refund_outcome = RefundStatus.PROCESSED
         self.refund_fails = False
-        self.refusal: type[Unavailable] = Refused
+        self.refund_error: type[Unavailable] = ProviderRejected
         self.answers_get_lost = False
         self.meanwhile: Callable[[], object] | None = None
 
     def open_known(self, payment: Payment) -> None:
-        """The order of a payment that was not opened here."""
-        price = payment.price
-        self.orders[payment.razorpay_order_id] = _RazorpayOrder(price.minor, price.currency.value)
+        """Add the order of a payment that was created elsewhere."""
+        self.orders[payment.razorpay_order_id] = payment.price
 
-    def pay(self, razorpay_order_id: str, status: AttemptStatus = AttemptStatus.CAPTURED) -> Proof:
-        """A customer pays, or fails to; what the browser gets to hand in."""
-        order = self.orders[razorpay_order_id]
+    def pay(
+        self, razorpay_order_id: str, status: AttemptStatus = AttemptStatus.CAPTURED
+    ) -> CheckoutSignature:
+        """Make an attempt to pay; returns what the browser gets from the checkout."""
+        price = self.orders[razorpay_order_id]
         id_ = f"pay_{next(_numbers):014}"
-        self.attempts[id_] = Attempt(id_, razorpay_order_id, order.minor, order.currency, status)
+        self.attempts[id_] = Attempt(id_, razorpay_order_id, price, status)
         return signed(razorpay_order_id, id_)
 
-    def open_order(self, payment_id: str, order_id: str, price: Money) -> str:
+    def create_order(self, payment_id: str, order_id: str, price: Money) -> str:
         self._answer()
         id_ = f"order_{next(_numbers):014}"
-        self.orders[id_] = _RazorpayOrder(price.minor, price.currency.value)
+        self.orders[id_] = price
         self._let_others_in()
         return id_
 
-    def attempt(self, razorpay_payment_id: str) -> Attempt:
+    def get_attempt(self, razorpay_payment_id: str) -> Attempt:
         self._answer()
         attempt = self.attempts[razorpay_payment_id]
         self._let_others_in()
@@ -337,43 +337,43 @@ class FakeRazorpay:
     def refund(self, razorpay_payment_id: str, amount: Money, refund_id: str) -> RazorpayRefund:
         self._answer()
         if self.refund_fails:
-            raise self.refusal("Razorpay refused")
+            raise self.refund_error("Razorpay rejected it")
         for known in self._refunds_of(razorpay_payment_id):
             if known.our_id == refund_id:
                 return known
         attempt = self.attempts[razorpay_payment_id]
-        done = sum(refund.amount.minor for refund in self._alive(razorpay_payment_id))
-        if done + amount.minor > attempt.minor:
-            raise Refused("more than was paid")
-        record = self.give_back(razorpay_payment_id, amount, our_id=refund_id)
+        done = sum(refund.amount.minor for refund in self._not_failed(razorpay_payment_id))
+        if done + amount.minor > attempt.amount.minor:
+            raise ProviderRejected("more than was paid")
+        record = self.make_refund(razorpay_payment_id, amount, our_id=refund_id)
         self._let_others_in()
         if self.answers_get_lost:
             raise Unavailable("the answer was lost")
         return record
 
-    def give_back(
+    def make_refund(
         self, razorpay_payment_id: str, amount: Money, *, our_id: str | None = None
     ) -> RazorpayRefund:
-        """What Razorpay does when it is asked, here or in its dashboard."""
+        """Make a refund, for the shop or, without `our_id`, in Razorpay's dashboard."""
         id_ = f"rfnd_{next(_numbers):014}"
         outcome = self.refund_outcome
         record = RazorpayRefund(id_, razorpay_payment_id, amount, outcome, our_id)
         self.refunds[id_] = record
         return record
 
-    def end(self, refund_id: str, status: RefundStatus) -> RazorpayRefund:
-        """A refund that was pending comes to its end."""
+    def set_status(self, refund_id: str, status: RefundStatus) -> RazorpayRefund:
+        """Set the status of a refund."""
         self.refunds[refund_id] = replace(self.refunds[refund_id], status=status)
         return self.refunds[refund_id]
 
-    def refunds_of(self, razorpay_payment_id: str) -> list[RazorpayRefund]:
+    def list_refunds(self, razorpay_payment_id: str) -> list[RazorpayRefund]:
         self._answer()
         return self._refunds_of(razorpay_payment_id)
 
     def _refunds_of(self, razorpay_payment_id: str) -> list[RazorpayRefund]:
         return [r for r in self.refunds.values() if r.payment_id == razorpay_payment_id]
 
-    def _alive(self, razorpay_payment_id: str) -> list[RazorpayRefund]:
+    def _not_failed(self, razorpay_payment_id: str) -> list[RazorpayRefund]:
         found = self._refunds_of(razorpay_payment_id)
         return [refund for refund in found if refund.status is not RefundStatus.FAILED]
 
@@ -388,7 +388,7 @@ class FakeRazorpay:
 
 
 class Shop:
-    """The service with all its fakes, and a customer with an order to pay."""
+    """The service with its ports in memory, and a customer with an order to pay."""
 
     def __init__(self) -> None:
         self.clock = FrozenClock()
@@ -405,7 +405,7 @@ class Shop:
         self.order = self.orders.place(an_order(self.customer))
 
     def a_service(self, begin: BeginTransaction | None = None) -> PaymentService:
-        """The use cases; `begin` may make transactions that fail."""
+        """Make the service; `begin` may return transactions that fail."""
         begin = begin or self.outbox.begin
         changes = Changes(self.payments, self.ledger, self.audit, begin)
         refunds = Refunds(self.payments, self.razorpay, changes, self.keys, self.clock, new_id)
@@ -426,35 +426,36 @@ class Shop:
     def create(self) -> Payment:
         return self.service.create(self.order.id, self.customer).payment
 
-    def pay(self, status: AttemptStatus = AttemptStatus.CAPTURED) -> Proof:
+    def pay(self, status: AttemptStatus = AttemptStatus.CAPTURED) -> CheckoutSignature:
         return self.razorpay.pay(self.create().razorpay_order_id, status)
 
-    def verify(self, proof: Proof) -> Payment:
+    def verify(self, proof: CheckoutSignature) -> Payment:
         return self.service.verify(proof, self.customer)
 
-    def decline(self) -> Proof:
+    def decline(self) -> CheckoutSignature:
         proof = self.pay(AttemptStatus.FAILED)
         with pytest.raises(Invalid):
             self.verify(proof)
         return proof
 
     def paid(self) -> Payment:
-        """The order, paid for."""
+        """Pay the order."""
         return self.verify(self.pay())
 
     def refund(self, amount: str | None = None, key: IdempotencyKey | None = None) -> Payment:
         decimal = None if amount is None else Decimal(amount)
-        payment, _ = self.service.refund(self.kept.id, decimal, self.admin, key)
+        payment, _ = self.service.refund(self.payment.id, decimal, self.admin, key)
         return payment
 
     @property
-    def kept(self) -> Payment:
+    def payment(self) -> Payment:
+        """The stored payment of the order."""
         payment = self.payments.find_by_order(self.order.id)
         assert payment is not None
         return payment
 
     def balances(self, currency: Currency = Currency.INR) -> dict[Account, int]:
-        """What the ledger says is in each account."""
+        """The balance of each account."""
         entries = [one for one in self.ledger.entries.values() if one.currency is currency]
         lines = [line for entry in entries for line in entry.lines]
         return {a: sum(line.minor for line in lines if line.account is a) for a in Account}

@@ -1,6 +1,6 @@
-"""The Razorpay of a deployed shop in the hands of a test: what it knows, tells and suffers.
+"""Controls the Razorpay simulator of a deployed shop.
 
-Everything here is about one payment, so that tests side by side leave each other alone.
+Everything here concerns one payment, so that parallel tests do not disturb each other.
 """
 
 from dataclasses import dataclass
@@ -15,25 +15,25 @@ from support.shop import client
 
 @dataclass(frozen=True)
 class Razorpay:
-    """The simulator, and the shop's door for its webhooks."""
+    """The simulator, and the shop's endpoint for its webhooks."""
 
     endpoints: dict[str, Any]
 
     def look_up(self, path: str) -> dict[str, Any]:
-        """A record, as the owner of the account reads it."""
+        """Read a record with the keys of the account."""
         keys = (self.endpoints["razorpayKeyId"], self.endpoints["razorpayKeySecret"])
         answer = self._simulator.get(f"/v1/{path}", auth=keys)
         assert answer.status_code == 200, answer.text
         record: dict[str, Any] = answer.json()
         return record
 
-    def attempts_of(self, razorpay_order_id: str) -> list[dict[str, Any]]:
+    def list_attempts(self, razorpay_order_id: str) -> list[dict[str, Any]]:
         attempts: list[dict[str, Any]] = self.look_up(f"orders/{razorpay_order_id}/payments")[
             "items"
         ]
         return attempts
 
-    def refunds_of(self, razorpay_payment_id: str) -> list[dict[str, Any]]:
+    def list_refunds(self, razorpay_payment_id: str) -> list[dict[str, Any]]:
         refunds: list[dict[str, Any]] = self.look_up(f"payments/{razorpay_payment_id}/refunds")[
             "items"
         ]
@@ -42,28 +42,28 @@ class Razorpay:
     def is_paid(
         self, razorpay_order_id: str, *, webhook: bool = False, again: bool = False
     ) -> httpx.Response:
-        """Its customer pays, or pays `again`. Without `webhook`, nobody tells the shop of it."""
+        """Pay an order, or pay it `again`; with or without a webhook to the shop."""
         how = {"outcome": "success", "webhook": webhook, "again": again}
         attempt = {"orderId": razorpay_order_id, **how}
         return self._simulator.post("/simulator/pay", json=attempt)
 
     def fails(self, path: str, status: int | str, **how: Any) -> None:
-        """The next request to this path; `about` narrows that to those with a text in the body."""
+        """Let the next request to a path fail; `about` is a text that its body must contain."""
         fault = {"path": f"/v1/{path}", "status": status, **how}
         assert self._simulator.post("/simulator/faults", json=fault).status_code == 200
 
     def webhook(self, razorpay_payment_id: str, secret: str | None = None) -> SentWebhook:
-        """What Razorpay sends about a captured payment, signed by itself or by somebody else."""
+        """Make the webhook of a captured payment, signed with Razorpay's or another secret."""
         record = self.look_up(f"payments/{razorpay_payment_id}")
         body = as_event("payment.captured", {"payment": {"entity": record}})
         return self.signed(body, secret)
 
     def signed(self, body: bytes, secret: str | None = None) -> SentWebhook:
-        """Any bytes as a webhook."""
+        """Sign any bytes as a webhook."""
         return a_webhook(body, secret or self.endpoints["razorpayWebhookSecret"], new_id())
 
     def proof(self, razorpay_order_id: str, razorpay_payment_id: str) -> dict[str, str]:
-        """What the browser of a customer brings back from the checkout."""
+        """Make the body with which a browser verifies a payment."""
         key = self.endpoints["razorpayKeySecret"]
         proof = signed(razorpay_order_id, razorpay_payment_id, key)
         return {
@@ -73,7 +73,7 @@ class Razorpay:
         }
 
     def delivers(self, webhook: SentWebhook, **headers: str) -> httpx.Response:
-        """Through the front door of the shop."""
+        """Deliver a webhook to the shop."""
         return client(self.endpoints["api"]).post(
             "/api/payments/webhook", content=webhook.body, headers={**webhook.headers, **headers}
         )

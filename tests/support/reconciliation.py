@@ -1,9 +1,10 @@
-"""Reconciliation's ports in memory: Razorpay's records as lists, checkpoints in a dictionary."""
+"""The ports of reconciliation in memory."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from conftest import NOON, FrozenClock
 from payment.model import (
     Attempt,
     AttemptStatus,
@@ -11,17 +12,22 @@ from payment.model import (
     PaymentStatus,
     RazorpayOrder,
     RazorpayRefund,
-    Unreadable,
+    RefundStatus,
+    UnreadableRecord,
+    sort_key,
 )
-from payment.reconciliation import (
-    Checkpoint,
-    Drift,
-    FoundBefore,
-    OtherRun,
-    place_of,
-)
+from payment.reconciliation.model import Checkpoint, Drift, HasTime, RecordPage, Report
+from payment.reconciliation.ports import KnownDrift
+from payment.reconciliation.walker import Reconciliation
+from supermarket.money import Currency, Money
+from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
-from support.in_memory import in_memory
+from support.api import a_caller
+from support.in_memory import InMemoryOutbox, in_memory
+from support.payment import a_payment
+
+CUSTOMER = a_caller()
+OPENED_AT = NOON - timedelta(hours=1)  # an hour before the time of the frozen clock
 
 
 @dataclass
@@ -30,200 +36,180 @@ class Dated[R]:
     record: R
 
 
-def _page[R](
-    dated: list[Dated[R]], since: datetime, until: datetime, skip: int, count: int
-) -> list[R]:
-    found = [one for one in dated if since <= one.at <= until]
+def _records[R](dated: list[Dated[R]], page: RecordPage) -> list[R]:
+    found = [one for one in dated if page.since <= one.at <= page.until]
     newest_first = sorted(found, key=lambda one: one.at, reverse=True)
-    return [one.record for one in newest_first[skip : skip + count]]
+    return [one.record for one in newest_first[page.skip : page.skip + page.count]]
 
 
-class FakeRecords:
-    """`Records` as a test says. `before_call` may raise, or let somebody else in."""
+class FakeRazorpayRecords:
+    """`RazorpayRecords` in lists. `before_call` runs before each page is read, and may raise."""
 
     def __init__(self) -> None:
         self.attempts: list[Dated[Attempt]] = []
-        self.unreadable: list[Unreadable] = []
-        """What nobody understands, on top of every first page."""
+        self.unreadable: list[UnreadableRecord] = []
+        """Added to every first page."""
         self.refunds: list[Dated[RazorpayRefund]] = []
         self.orders: list[Dated[RazorpayOrder]] = []
         self.before_call: Callable[[str], None] = lambda _: None
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
-    def payments_between(
-        self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[Attempt | Unreadable]:
-        self._note(f"payments {skip}")
-        return [*self._nonsense(skip), *_page(self.attempts, since, until, skip, count)]
+    def list_attempts_between(self, page: RecordPage) -> Sequence[Attempt | UnreadableRecord]:
+        self._call(f"attempts {page.skip}")
+        return [*self._first(page), *_records(self.attempts, page)]
 
-    def refunds_between(
-        self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[RazorpayRefund | Unreadable]:
-        self._note(f"refunds {skip}")
-        return [*self._nonsense(skip), *_page(self.refunds, since, until, skip, count)]
+    def list_refunds_between(self, page: RecordPage) -> Sequence[RazorpayRefund | UnreadableRecord]:
+        self._call(f"refunds {page.skip}")
+        return [*self._first(page), *_records(self.refunds, page)]
 
-    def orders_between(
-        self, since: datetime, until: datetime, skip: int, count: int
-    ) -> Sequence[RazorpayOrder | Unreadable]:
-        self._note(f"orders {skip}")
-        return [*self._nonsense(skip), *_page(self.orders, since, until, skip, count)]
+    def list_orders_between(self, page: RecordPage) -> Sequence[RazorpayOrder | UnreadableRecord]:
+        self._call(f"orders {page.skip}")
+        return [*self._first(page), *_records(self.orders, page)]
 
-    def order(self, razorpay_order_id: str) -> RazorpayOrder | None:
+    def find_order(self, razorpay_order_id: str) -> RazorpayOrder | None:
         found = (one.record for one in self.orders if one.record.id == razorpay_order_id)
         return next(found, None)
 
-    def attempt(self, razorpay_payment_id: str) -> Attempt:
+    def get_attempt(self, razorpay_payment_id: str) -> Attempt:
         known = {one.record.id: one.record for one in self.attempts}
-        taken = Attempt(razorpay_payment_id, None, 100, "INR", AttemptStatus.CAPTURED)
-        return known.get(razorpay_payment_id, taken)
+        amount = Money(100, Currency.INR)
+        captured = Attempt(razorpay_payment_id, None, amount, AttemptStatus.CAPTURED)
+        return known.get(razorpay_payment_id, captured)
 
-    def attempts_of(self, razorpay_order_id: str) -> Sequence[Attempt]:
+    def list_attempts(self, razorpay_order_id: str) -> Sequence[Attempt]:
         every = (one.record for one in self.attempts)
         return [one for one in every if one.razorpay_order_id == razorpay_order_id]
 
-    def refunds_of(self, razorpay_payment_id: str) -> Sequence[RazorpayRefund]:
+    def list_refunds(self, razorpay_payment_id: str) -> Sequence[RazorpayRefund]:
         every = (one.record for one in self.refunds)
         return [one for one in every if one.payment_id == razorpay_payment_id]
 
-    def knows(self, payment: Payment, status: str = "created") -> RazorpayOrder:
-        """Razorpay has the order of this payment."""
-        price = payment.price
-        order = RazorpayOrder(
-            payment.razorpay_order_id,
-            price.minor,
-            price.currency.value,
-            status,
-        )
+    def add_order(self, payment: Payment, status: str = "created") -> RazorpayOrder:
+        """Add or replace the order of a payment."""
+        order = RazorpayOrder(payment.razorpay_order_id, payment.price, status)
         self.orders = [one for one in self.orders if one.record.id != order.id]
         self.orders.append(Dated(payment.created_at, order))
         return order
 
-    def takes(
+    def add_attempt(
         self,
         payment: Payment,
         at: datetime,
         status: AttemptStatus = AttemptStatus.CAPTURED,
-        **changes: int,
+        amount: Money | None = None,
     ) -> Attempt:
-        """A customer pays, or tries to."""
-        price = payment.price
-        number = len(self.attempts) + 1
-        attempt = Attempt(
-            f"pay_{number:014}",
-            payment.razorpay_order_id,
-            changes.get("minor", price.minor),
-            price.currency.value,
-            status,
-        )
+        """Add an attempt to pay; a captured one pays the order."""
+        id_ = f"pay_{len(self.attempts) + 1:014}"
+        attempt = Attempt(id_, payment.razorpay_order_id, amount or payment.price, status)
         self.attempts.append(Dated(at, attempt))
-        if attempt.is_taken:
-            self.knows(payment, "paid")
+        if attempt.was_captured:
+            self.add_order(payment, "paid")
         return attempt
 
-    def _nonsense(self, skip: int) -> list[Unreadable]:
-        return [] if skip else self.unreadable
+    def _first(self, page: RecordPage) -> list[UnreadableRecord]:
+        return [] if page.skip else self.unreadable
 
-    def _note(self, call: str) -> None:
-        self.asked.append(call)
+    def _call(self, call: str) -> None:
+        self.calls.append(call)
         self.before_call(call)
 
 
-class FakeOwnPayments:
-    """`OwnPayments` in a dictionary."""
+class FakeReconciledPayments:
+    """`ReconciledPayments` in a dictionary."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Payment] = {}
+        self.stored: dict[str, Payment] = {}
 
-    def keep(self, payment: Payment) -> Payment:
-        self.kept[payment.id] = payment
+    def store(self, payment: Payment) -> Payment:
+        self.stored[payment.id] = payment
         return payment
 
     def find(self, payment_id: str) -> Payment | None:
-        return self.kept.get(payment_id)
+        return self.stored.get(payment_id)
 
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
-        found = (p for p in self.kept.values() if p.razorpay_order_id == razorpay_order_id)
+        found = (p for p in self.stored.values() if p.razorpay_order_id == razorpay_order_id)
         return next(found, None)
 
     def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
-        found = self.kept.values()
+        found = self.stored.values()
         return {p.razorpay_order_id: p for p in found if p.razorpay_order_id in razorpay_order_ids}
 
-    def refunding(self, limit: int) -> list[str]:
-        found = [p for p in self.kept.values() if p.open_refunds]
+    def list_with_open_refunds(self, limit: int) -> list[str]:
+        found = [p for p in self.stored.values() if p.open_refunds]
         return [p.id for p in sorted(found, key=lambda p: p.updated_at)][:limit]
 
-    def put_last(self, payment_id: str, at: datetime) -> None:
-        self.kept[payment_id] = replace(self.kept[payment_id], updated_at=at)
+    def touch(self, payment_id: str, at: datetime) -> None:
+        self.stored[payment_id] = replace(self.stored[payment_id], updated_at=at)
 
-    def created_between(
+    def list_created_between(
         self, since: datetime, until: datetime, after: str, count: int
     ) -> Sequence[Payment]:
-        found = [p for p in self.kept.values() if since <= p.created_at <= until]
-        return sorted((p for p in found if place_of(p) > after), key=place_of)[:count]
+        found = [p for p in self.stored.values() if since <= p.created_at <= until]
+        return sorted((p for p in found if sort_key(p) > after), key=sort_key)[:count]
 
 
 @dataclass
-class FakeMending:
-    """Believes Razorpay in everything, as the real one does, and counts how often it changed
-    something.
+class FakePaymentUpdates:
+    """`PaymentUpdates` that applies every record and remembers its calls.
+
+    `unconfirmed` are the payments whose orders missed their event; `refunds` are the payments by
+    the id of a Razorpay refund.
     """
 
-    payments: FakeOwnPayments
+    payments: FakeReconciledPayments
     at: datetime
-    driven: list[str] = field(default_factory=list)
+    synced: list[str] = field(default_factory=list)
     completed: list[str] = field(default_factory=list)
-    waiting: set[str] = field(default_factory=set)
-    """The payments whose orders have not heard of them."""
+    unconfirmed: set[str] = field(default_factory=set)
     refunds: dict[str, Payment] = field(default_factory=dict)
-    """The payments that refunds are known to belong to."""
 
-    def learn_of_attempt(
+    def apply_payment_update(
         self, razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
     ) -> Payment | None:
         payment = self.payments.find_by_razorpay_order(razorpay_order_id)
         if payment is None:
             return payment
-        if attempt.is_taken and payment.is_paid:
-            return self.payments.keep(payment.taken_again(attempt, self.at))
-        if attempt.is_taken:
+        if attempt.was_captured and payment.is_paid:
+            return self.payments.store(payment.with_duplicate_payment(attempt, self.at))
+        if attempt.was_captured:
             self.completed.append(payment.id)
-            return self.payments.keep(payment.completed(attempt, self.at))
+            return self.payments.store(payment.completed(attempt, self.at))
         if attempt.status is AttemptStatus.FAILED and payment.status is PaymentStatus.PENDING:
-            return self.payments.keep(payment.declined_by(attempt, self.at))
+            return self.payments.store(payment.with_failed_attempt(attempt, self.at))
         return payment
 
-    def take(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
+    def capture(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
         captured = replace(attempt, status=AttemptStatus.CAPTURED)
-        return self.learn_of_attempt(razorpay_order_id, captured)
+        return self.apply_payment_update(razorpay_order_id, captured)
 
-    def agree_with_order(self, payment_id: str) -> bool:
-        is_waiting = payment_id in self.waiting
-        self.waiting.discard(payment_id)
-        return is_waiting
+    def sync_order(self, payment_id: str) -> bool:
+        is_unconfirmed = payment_id in self.unconfirmed
+        self.unconfirmed.discard(payment_id)
+        return is_unconfirmed
 
-    def learn_of_refund(self, record: RazorpayRefund) -> Payment | None:
+    def apply_refund_update(self, record: RazorpayRefund) -> Payment | None:
         return self.refunds.get(record.id)
 
-    def drive_refunds(self, payment_id: str) -> Payment:
-        self.driven.append(payment_id)
-        return self.payments.kept[payment_id]
+    def sync_refunds(self, payment_id: str) -> Payment:
+        self.synced.append(payment_id)
+        return self.payments.stored[payment_id]
 
 
-class InMemoryFindings:
-    """`Findings` in dictionaries."""
+class InMemoryDriftStore:
+    """`DriftStore` in dictionaries."""
 
     def __init__(self) -> None:
         self.checkpoints: dict[str, Checkpoint] = {}
         self.drift: dict[tuple[str, str], Drift] = {}
 
-    def checkpoint(self, name: str) -> Checkpoint | None:
+    def find_checkpoint(self, name: str) -> Checkpoint | None:
         return self.checkpoints.get(name)
 
-    def save(self, checkpoint: Checkpoint) -> None:
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         known = self.checkpoints.get(checkpoint.name)
         if (known.version if known else 0) != checkpoint.version - 1:
-            raise OtherRun("overtaken")
+            raise StaleWrite("superseded")
         self.checkpoints[checkpoint.name] = checkpoint
 
     def add(self, drift: Drift, transaction: Transaction) -> None:
@@ -231,5 +217,65 @@ class InMemoryFindings:
         in_memory(transaction).add(
             lambda: key not in self.drift,
             lambda: self.drift.update({key: drift}),
-            FoundBefore("found before"),
+            KnownDrift("reported before"),
         )
+
+
+class ReconciledShop:
+    """A reconciliation with its ports in memory."""
+
+    def __init__(self, clock: FrozenClock) -> None:
+        self.clock = clock
+        self.payments = FakeReconciledPayments()
+        self.records = FakeRazorpayRecords()
+        self.updates = FakePaymentUpdates(self.payments, clock.now)
+        self.store = InMemoryDriftStore()
+        self.outbox = InMemoryOutbox()
+        self.reconciliation = Reconciliation(
+            self.payments, self.records, self.updates, self.store, self.outbox.begin, clock
+        )
+
+    def add_payment(self, at: datetime = OPENED_AT) -> Payment:
+        """Add an open payment and its Razorpay order."""
+        payment = replace(a_payment(CUSTOMER), created_at=at, updated_at=at)
+        self.records.add_order(payment)
+        return self.payments.store(payment)
+
+    def pay(self, at: datetime = OPENED_AT) -> Payment:
+        """Add a payment that is paid at Razorpay only."""
+        payment = self.add_payment(at)
+        self.records.add_attempt(payment, at)
+        return payment
+
+    def add_pending_refund(self) -> Payment:
+        """Add a paid payment with a pending refund."""
+        payment = self.add_payment()
+        attempt = self.records.add_attempt(payment, OPENED_AT)
+        paid = payment.completed(attempt, OPENED_AT)
+        amount = Money(100, Currency.INR)
+        pending = RazorpayRefund("r", attempt.id, amount, RefundStatus.PENDING)
+        return self.payments.store(paid.with_refund_record(pending, "01JD9F", OPENED_AT))
+
+    def add_unsent_refund(self, refund_id: str, since: datetime) -> Payment:
+        """Add a payment of 30 days ago with a refund that was requested at `since`."""
+        payment = self.add_payment(NOON - timedelta(days=30))
+        attempt = self.records.add_attempt(payment, payment.created_at)
+        paid = payment.completed(attempt, since)
+        return self.payments.store(paid.with_full_refund(attempt.id, refund_id, "why", since))
+
+    def run(self, has_time: HasTime = lambda: True) -> Report:
+        return self.reconciliation.catch_up(has_time)
+
+    def status(self, payment: Payment) -> PaymentStatus:
+        return self.payments.stored[payment.id].status
+
+    @property
+    def drift(self) -> list[tuple[str, str]]:
+        """Subject and kind of each drift."""
+        return list(self.store.drift)
+
+
+def pages(number: int) -> HasTime:
+    """Return a `has_time` that allows so many pages."""
+    left: Iterator[bool] = iter([True] * number)
+    return lambda: next(left, False)

@@ -1,4 +1,4 @@
-"""Reconciliation as it is wired: the SDK against the simulator, which sends no webhook at all."""
+"""The reconciliation job and command as they are wired, with a simulator that sends no webhooks."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from ops import reconcile
 from payment import jobs, wiring
 from payment.gateways import RazorpayApi
 from payment.model import Attempt, AttemptStatus, Failure, Payment, PaymentStatus
-from payment.reconciliation import PAGE
+from payment.reconciliation.model import PAGE, RecordPage
 from payment.repository import DynamoPayments
 from simulators.razorpay import create_app
 from supermarket.clock import new_id, utc_now
@@ -28,15 +28,15 @@ from support.payment import KEYS, PRICE, an_order
 
 Serve = Callable[[Starlette, str], str]
 
-# Razorpay's records are a minute old already
+# the age of Razorpay's records
 AGE_SECONDS = 60
-ASHA = a_caller(user_id="asha")
+CUSTOMER = a_caller()
 
 http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
 
 
 class Context:
-    """Of a Lambda that has time for so many questions."""
+    """The context of a Lambda that has time for so many pages."""
 
     def __init__(self, pages: int = 10_000) -> None:
         self._pages = pages
@@ -47,23 +47,23 @@ class Context:
 
 
 class Shop:
-    """Payments in DynamoDB, and customers who pay while nobody listens."""
+    """Payments in DynamoDB, and customers who pay at the simulator."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.payments = DynamoPayments()
         self._auth = (KEYS.key_id, KEYS.key_secret)
 
-    def opens(self) -> Payment:
+    def add_payment(self) -> Payment:
         at = utc_now() - timedelta(seconds=AGE_SECONDS)
-        order_id = self.orders_at_razorpay()
-        payment = Payment.opened(new_id(), an_order(ASHA, PRICE), order_id, at)
+        order_id = self.create_order()
+        payment = Payment.opened(new_id(), an_order(CUSTOMER, PRICE), order_id, at)
         transaction = DynamoTransaction()
         self.payments.add(payment, transaction)
         transaction.commit()
         return payment
 
-    def orders_at_razorpay(self) -> str:
+    def create_order(self) -> str:
         wanted = {"amount": PRICE.minor, "currency": PRICE.currency.value}
         answer = http.post(f"{self.address}/v1/orders", json=wanted, auth=self._auth)
         return str(answer.json()["id"])
@@ -71,26 +71,26 @@ class Shop:
     def control(self, what: str, **body: Any) -> dict[str, Any]:
         answer = http.post(f"{self.address}/simulator/{what}", json=body)
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        outcome: dict[str, Any] = answer.json()
+        return outcome
 
-    def pays(self, payment: Payment, outcome: str = "success") -> str:
+    def pay(self, payment: Payment, outcome: str = "success") -> str:
         body = {"orderId": payment.razorpay_order_id, "outcome": outcome}
         return str(self.control("pay", **body)["razorpay_payment_id"])
 
-    def gives_back(self, razorpay_payment_id: str, minor: int) -> dict[str, Any]:
-        """Somebody does it in Razorpay's dashboard."""
+    def refund(self, razorpay_payment_id: str, minor: int) -> dict[str, Any]:
+        """Make a refund without the shop."""
         path = f"{self.address}/v1/payments/{razorpay_payment_id}/refund"
         made: dict[str, Any] = http.post(path, json={"amount": minor}, auth=self._auth).json()
         return made
 
-    def now(self, payment: Payment) -> Payment:
+    def stored(self, payment: Payment) -> Payment:
         found = self.payments.find(payment.id)
         assert found is not None
         return found
 
     def status(self, payment: Payment) -> PaymentStatus:
-        return self.now(payment).status
+        return self.stored(payment).status
 
 
 @pytest.fixture
@@ -111,22 +111,22 @@ def shop(
     wiring.reconciliation.cache_clear()
 
 
-def run(pages: int = 10_000) -> dict[str, int | bool]:
-    return jobs.reconcile_payments({}, Context(pages))
+def run(pages: int = 10_000, **event: str) -> dict[str, int]:
+    return jobs.reconcile_payments(event, Context(pages))
 
 
 def events() -> Counter[str]:
     return Counter(row.detail_type for row in OutboxRow.scan())
 
 
-def test_without_any_webhook_every_payment_comes_to_its_right_state(shop: Shop) -> None:
-    paid, declined, retried, open_, expired = (shop.opens() for _ in range(5))
-    shop.pays(paid)
-    shop.pays(declined, "failure")
-    shop.pays(retried, "failure")
-    shop.pays(retried)
-    wiring.payment_service().call_off(expired.order_id, Failure.ORDER_EXPIRED)
-    shop.pays(expired)
+def test_without_webhooks_every_payment_reaches_its_state(shop: Shop) -> None:
+    paid, declined, retried, open_, expired = (shop.add_payment() for _ in range(5))
+    shop.pay(paid)
+    shop.pay(declined, "failure")
+    shop.pay(retried, "failure")
+    shop.pay(retried)
+    wiring.payment_service().cancel_payment(expired.order_id, Failure.ORDER_EXPIRED)
+    shop.pay(expired)
     for _ in range(2):
         answer = run()
         assert (answer["finished"], answer["drift"], answer["failed"]) == (True, 0, 0)
@@ -135,45 +135,58 @@ def test_without_any_webhook_every_payment_comes_to_its_right_state(shop: Shop) 
         assert shop.status(retried) is PaymentStatus.COMPLETED
         assert shop.status(open_) is PaymentStatus.PENDING
         assert shop.status(expired) is PaymentStatus.REFUNDED
-        told = events()
-        assert (told["PaymentCompleted"], told["PaymentRefunded"]) == (3, 1)
-    assert answer["mended"] == 0
+        counts = events()
+        assert (counts["PaymentCompleted"], counts["PaymentRefunded"]) == (3, 1)
+    assert answer["repaired"] == 0
 
 
-def test_more_than_a_page_is_walked_in_several_runs(
+def test_several_pages_are_compared_in_several_runs(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("payment.reconciliation.PAGE", 10)
-    paid = [shop.opens() for _ in range(23)]
+    monkeypatch.setattr("payment.reconciliation.walker.PAGE", 10)
+    paid = [shop.add_payment() for _ in range(23)]
     for payment in paid:
-        shop.pays(payment)
+        shop.pay(payment)
     answers = [run(pages=2)]
     while not answers[-1]["finished"]:
         assert len(answers) < 20
         answers.append(run(pages=2))
     assert len(answers) >= 5
     assert {shop.status(payment) for payment in paid} == {PaymentStatus.COMPLETED}
-    assert sum(answer["mended"] for answer in answers) == 23
+    assert sum(answer["repaired"] for answer in answers) == 23
     assert sum(answer["drift"] for answer in answers) == 0
     assert events()["PaymentCompleted"] == 23
 
 
-def test_pages_of_razorpays_own_size_join_without_gap(shop: Shop) -> None:
-    ids = [shop.orders_at_razorpay() for _ in range(PAGE + 10)]
+def test_full_pages_of_razorpay_join_without_a_gap(shop: Shop) -> None:
+    ids = [shop.create_order() for _ in range(PAGE + 10)]
     razorpay = RazorpayApi(lambda: wiring.razorpay_client(KEYS))
     since, until = utc_now() - timedelta(hours=1), utc_now()
-    pages = [razorpay.orders_between(since, until, skip, PAGE) for skip in (0, PAGE)]
+    pages = [
+        razorpay.list_orders_between(RecordPage(since, until, skip, PAGE)) for skip in (0, PAGE)
+    ]
     assert [len(page) for page in pages] == [PAGE, 10]
     assert [order.id for page in pages for order in page] == ids[::-1]
-    assert razorpay.orders_between(since - timedelta(days=1), since, 0, PAGE) == []
+    empty = RecordPage(since - timedelta(days=1), since, 0, PAGE)
+    assert razorpay.list_orders_between(empty) == []
 
 
-def test_a_refund_is_followed_to_its_end_without_webhooks(shop: Shop) -> None:
-    payment = shop.opens()
-    attempt_id = shop.pays(payment)
+def test_a_run_for_a_date_reconciles_that_day(shop: Shop) -> None:
+    payment = shop.add_payment()
+    shop.pay(payment)
+    day = payment.created_at.date()
+    assert run(date=(day - timedelta(days=2)).isoformat())["checked"] == 0
+    assert shop.status(payment) is PaymentStatus.PENDING
+    assert run(date=day.isoformat())["repaired"] == 1
+    assert shop.status(payment) is PaymentStatus.COMPLETED
+
+
+def test_without_webhooks_a_refund_reaches_its_outcome(shop: Shop) -> None:
+    payment = shop.add_payment()
+    attempt_id = shop.pay(payment)
     run()
     shop.control("refunds", outcome="pending")
-    made = shop.gives_back(attempt_id, PRICE.minor)
+    made = shop.refund(attempt_id, PRICE.minor)
     run()
     assert shop.status(payment) is PaymentStatus.REFUND_PENDING
     shop.control("refunds", outcome="processed", refundId=made["id"])
@@ -182,9 +195,9 @@ def test_a_refund_is_followed_to_its_end_without_webhooks(shop: Shop) -> None:
     assert events()["PaymentRefunded"] == 1
 
 
-def test_razorpay_fails_for_a_while_and_nothing_is_lost(shop: Shop) -> None:
-    payment = shop.opens()
-    shop.pays(payment)
+def test_a_run_that_stopped_is_continued_by_the_next_one(shop: Shop) -> None:
+    payment = shop.add_payment()
+    shop.pay(payment)
     shop.control("faults", status=503, times=3, path="/v1/payments")
     answer = run()
     assert (answer["finished"], answer["stopped"]) == (False, 1)
@@ -193,36 +206,38 @@ def test_razorpay_fails_for_a_while_and_nothing_is_lost(shop: Shop) -> None:
     assert shop.status(payment) is PaymentStatus.COMPLETED
 
 
-def test_what_razorpay_does_not_know_is_reported(shop: Shop) -> None:
-    payment = Payment.opened(new_id(), an_order(ASHA), "order_Unknown0000001", utc_now())
+def test_a_payment_without_a_razorpay_order_is_reported(shop: Shop) -> None:
+    payment = Payment.opened(new_id(), an_order(CUSTOMER), "order_Unknown0000001", utc_now())
     transaction = DynamoTransaction()
     shop.payments.add(payment, transaction)
     transaction.commit()
-    time.sleep(2.1)  # the second has to be over, and the one before which the window ends
+    time.sleep(2.1)  # the window ends before the last full second
     assert run()["drift"] == 1
     assert events() == {"PaymentDriftFound": 1}
     [row] = OutboxRow.scan()
-    told = json.loads(row.detail)["data"]
-    assert (told["subjectId"], told["kind"]) == (payment.id, "missing_there")
+    drift = json.loads(row.detail)["data"]
+    assert (drift["subjectId"], drift["kind"]) == (payment.id, "missing_there")
 
 
-def test_a_range_of_days_by_hand(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    payment = shop.opens()
-    shop.pays(payment)
+def test_the_command_reconciles_a_range_of_days(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payment = shop.add_payment()
+    shop.pay(payment)
     today = utc_now().date().isoformat()
     yesterday = (utc_now() - timedelta(days=1)).date().isoformat()
     arguments = ["--from", yesterday, "--to", today, "--razorpay", shop.address]
     assert reconcile.main(arguments) == 0
     assert shop.status(payment) is PaymentStatus.COMPLETED
-    told = capsys.readouterr().out
-    assert f"{yesterday} to {today}" in told
-    assert "1 mended, 0 drift" in told
+    output = capsys.readouterr().out
+    assert f"{yesterday} to {today}" in output
+    assert "1 repaired, 0 drift" in output
 
 
-def test_by_hand_drift_and_trouble_are_seen_in_the_exit_code(
+def test_the_exit_code_of_the_command_shows_drift_and_failures(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shop.control("pay", orderId=shop.orders_at_razorpay(), outcome="success")
+    shop.control("pay", orderId=shop.create_order(), outcome="success")
     today = utc_now().date().isoformat()
     begun = (utc_now() - timedelta(minutes=5)).isoformat()
     arguments = ["--from", begun, "--to", today, "--razorpay", shop.address]
@@ -233,35 +248,35 @@ def test_by_hand_drift_and_trouble_are_seen_in_the_exit_code(
     assert reconcile.main(arguments) == reconcile.DRIFT
 
 
-def test_a_refund_that_waits_elsewhere_is_told_but_is_no_drift_of_a_range_by_hand(
+def test_an_overdue_refund_outside_of_the_range_is_reported_and_is_no_drift(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    payment, at = shop.opens(), utc_now() - timedelta(days=2)
-    unknown = Attempt("pay_Unknown00000001", None, 0, "INR", AttemptStatus.CAPTURED)
-    wanted = payment.completed(unknown, at).given_back(new_id(), "why", "an admin", at)
+    payment, at = shop.add_payment(), utc_now() - timedelta(days=2)
+    unknown = Attempt("pay_Unknown00000001", None, PRICE, AttemptStatus.CAPTURED)
+    wanted = payment.completed(unknown, at).with_full_refund(unknown.id, new_id(), "why", at)
     transaction = DynamoTransaction()
     shop.payments.save(payment, wanted, transaction)
     transaction.commit()
     arguments = ["--from=2026-11-01", "--to=2026-11-01", "--razorpay", shop.address]
     assert reconcile.main(arguments) == reconcile.CLEAN
-    told = capsys.readouterr().out
-    assert "0 checked, 0 mended, 0 drift, 0 failed" in told
-    assert "Open refunds: 0 driven, 1 undriven, 1 overdue" in told
+    output = capsys.readouterr().out
+    assert "0 checked, 0 repaired, 0 drift, 0 failed" in output
+    assert "Open refunds: 0 synced, 1 unsynced, 1 overdue" in output
     assert events()["PaymentDriftFound"] == 1
 
 
-def test_a_range_that_ends_before_it_begins_is_refused(
+def test_a_range_that_ends_before_it_begins_is_rejected(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert reconcile.main(["--from=2026-11-02", "--to=2026-11-01"]) == reconcile.STOPPED
     assert "ends before" in capsys.readouterr().err
 
 
-def test_a_day_by_hand_has_the_payments_of_its_last_second(
+def test_a_range_includes_the_last_second_of_its_last_day(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     late = datetime(2026, 11, 1, 23, 59, 59, 500_000, tzinfo=UTC)
-    payment = Payment.opened(new_id(), an_order(ASHA), "order_Unknown0000001", late)
+    payment = Payment.opened(new_id(), an_order(CUSTOMER), "order_Unknown0000001", late)
     transaction = DynamoTransaction()
     shop.payments.add(payment, transaction)
     transaction.commit()
@@ -270,12 +285,12 @@ def test_a_day_by_hand_has_the_payments_of_its_last_second(
     assert "1 checked" in capsys.readouterr().out
 
 
-def test_what_is_no_day_is_refused() -> None:
+def test_an_invalid_day_is_rejected() -> None:
     with pytest.raises(SystemExit):
         reconcile.main(["--from=yesterday", "--to=2026-11-01"])
 
 
-def test_without_a_stage_nothing_is_touched(
+def test_the_command_fails_without_a_stage(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("STAGE")

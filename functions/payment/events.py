@@ -1,0 +1,108 @@
+"""Converts changes of a payment to events and audit records."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from payment.model import Payment, PaymentStatus, Refund
+from supermarket.audit import Facts
+from supermarket.contracts import (
+    Amount,
+    Event,
+    PaymentCompleted,
+    PaymentFailed,
+    PaymentInitiated,
+    PaymentRefunded,
+    PaymentRefundProgressed,
+)
+
+
+def events_between(before: Payment | None, after: Payment) -> Iterator[Event]:
+    """Yield the events of a change of a payment."""
+    status = before.status if before else None
+    if after.status is PaymentStatus.PENDING and status is not PaymentStatus.PENDING:
+        yield to_payment_initiated(after)
+    if after.status is PaymentStatus.FAILED and status is not PaymentStatus.FAILED:
+        yield to_payment_failed(after)
+    if after.is_paid and not (before and before.is_paid) and not after.is_refunded:
+        # a payment that was already refunded when the shop learned of it completes no order
+        yield to_payment_completed(after)
+    if after.is_paid and _refund_totals(after) != (_refund_totals(before) if before else (0, 0)):
+        yield to_refund_progressed(after)
+    for refund in after.refunds_processed_since(before):
+        yield to_payment_refunded(after, refund)
+
+
+def audit_snapshot(payment: Payment | None) -> Facts:
+    """Return what the audit trail stores of a payment: its money, but no personal data."""
+    if payment is None:
+        return {}
+    fee, duplicates = payment.fee, payment.duplicate_payments
+    return {
+        "status": payment.status.value,
+        "minor": payment.price.minor,
+        "currency": payment.price.currency.value,
+        "failure": payment.failure.value if payment.failure else None,
+        "razorpayOrderId": payment.razorpay_order_id,
+        "razorpayPaymentId": payment.razorpay_payment_id,
+        "feeMinor": fee.minor if fee else None,
+        "feeCurrency": fee.currency.value if fee else None,
+        "refundedMinor": payment.refunded.minor,
+        **{f"duplicate {one.attempt_id}": payment.price.minor for one in duplicates},
+        **{f"refund {one.id}": f"{one.status} {one.amount.minor}" for one in payment.refunds},
+    }
+
+
+def to_payment_initiated(payment: Payment) -> PaymentInitiated:
+    return PaymentInitiated(**_common(payment), initiated_at=payment.updated_at)
+
+
+def to_payment_completed(payment: Payment) -> PaymentCompleted:
+    return PaymentCompleted(
+        **_common(payment),
+        razorpay_payment_id=payment.captures[0].attempt_id,
+        completed_at=payment.updated_at,
+        goes_back=payment.status is PaymentStatus.REFUND_PENDING,
+    )
+
+
+def to_payment_failed(payment: Payment) -> PaymentFailed:
+    if payment.failure is None:
+        raise ValueError("a failed payment has a failure")
+    reason = payment.failure.reason
+    return PaymentFailed(**_common(payment), reason=reason, failed_at=payment.updated_at)
+
+
+def to_payment_refunded(payment: Payment, refund: Refund) -> PaymentRefunded:
+    is_duplicate = payment.is_duplicate(refund)
+    return PaymentRefunded(
+        **_common(payment) | {"amount": Amount.of(refund.amount)},
+        refund_id=refund.id,
+        fully=payment.is_refunded and not is_duplicate,
+        surplus=is_duplicate,
+        reason=refund.reason,
+        refunded_at=refund.updated_at,
+    )
+
+
+def to_refund_progressed(payment: Payment) -> PaymentRefundProgressed:
+    return PaymentRefundProgressed(
+        payment_id=payment.id,
+        order_id=payment.order_id,
+        revision=payment.version,
+        refunded=Amount.of(payment.refunded),
+        returning=Amount.of(payment.pending_refund),
+        progressed_at=payment.updated_at,
+    )
+
+
+def _common(payment: Payment) -> dict[str, Any]:
+    return {
+        "payment_id": payment.id,
+        "order_id": payment.order_id,
+        "customer": payment.customer,
+        "amount": Amount.of(payment.price),
+    }
+
+
+def _refund_totals(payment: Payment) -> tuple[int, int]:
+    return payment.refunded.minor, payment.pending_refund.minor

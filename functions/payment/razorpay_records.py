@@ -1,0 +1,96 @@
+"""Parses the records in Razorpay's responses and webhooks."""
+
+from typing import Any
+
+from payment.model import (
+    Attempt,
+    AttemptStatus,
+    ForeignMoney,
+    RazorpayOrder,
+    RazorpayRefund,
+    RefundStatus,
+)
+from supermarket.money import Currency, Money
+
+REFUND_STATUSES = {
+    "created": RefundStatus.PENDING,
+    "pending": RefundStatus.PENDING,
+    "processed": RefundStatus.PROCESSED,
+    "failed": RefundStatus.FAILED,
+}
+
+
+class InvalidRecord(ValueError):
+    """A record lacks a field, or a field has an unexpected value."""
+
+
+def to_attempt(record: Any) -> Attempt:
+    """Parse a payment of Razorpay. Raises `InvalidRecord`."""
+    try:
+        return Attempt(
+            id=_text(record["id"]),
+            razorpay_order_id=record["order_id"],
+            amount=_amount(record),
+            status=_attempt_status(record),
+            fee=_fee(record),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise InvalidRecord("payment") from None
+
+
+def to_refund(record: Any) -> RazorpayRefund:
+    """Parse a refund of Razorpay. Raises `InvalidRecord`."""
+    try:
+        return RazorpayRefund(
+            id=_text(record["id"]),
+            payment_id=_text(record["payment_id"]),
+            amount=_amount(record),
+            status=REFUND_STATUSES[record["status"]],
+            our_id=_note(record, "refund_id"),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise InvalidRecord("refund") from None
+
+
+def to_order(record: Any) -> RazorpayOrder:
+    """Parse an order of Razorpay. Raises `InvalidRecord`."""
+    try:
+        return RazorpayOrder(_text(record["id"]), _amount(record), _text(record["status"]))
+    except (KeyError, TypeError, ValueError):
+        raise InvalidRecord("order") from None
+
+
+def _amount(record: Any) -> Money | ForeignMoney:
+    return ForeignMoney.or_money(_integer(record["amount"]), _text(record["currency"]))
+
+
+def _attempt_status(record: Any) -> AttemptStatus:
+    status = AttemptStatus(record["status"])
+    # an authorized attempt that was never captured is "refunded", too: the shop had no money of it
+    was_released = status is AttemptStatus.REFUNDED and record.get("captured") is False
+    return AttemptStatus.FAILED if was_released else status
+
+
+def _fee(record: Any) -> Money | None:
+    """Return the fee, which is known after the capture and in the account's currency, rupees."""
+    fee, currency = record.get("fee"), record.get("base_currency") or Currency.INR
+    return Money(_integer(fee), Currency(currency)) if fee and currency in set(Currency) else None
+
+
+def _note(record: Any, name: str) -> str | None:
+    notes = record.get("notes")
+    # Razorpay writes empty notes as an empty list
+    note = notes.get(name) if isinstance(notes, dict) else None
+    return note if isinstance(note, str) else None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError
+    return value

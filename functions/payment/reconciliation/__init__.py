@@ -1,0 +1,1 @@
+"""Reconciliation: compares the shop's payments with Razorpay's records and repairs differences."""

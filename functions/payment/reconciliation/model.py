@@ -1,0 +1,116 @@
+"""How far a reconciliation has come, what it counted, and the drift that it found."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, NamedTuple, Self
+
+from payment.model import ForeignMoney
+from supermarket.money import Money
+
+PAGE = 100  # Razorpay's largest page
+MAX_UNANSWERED = 3  # consecutive records without a response, before Razorpay counts as down
+
+type HasTime = Callable[[], bool]
+type DriftKind = Literal["missing_here", "missing_there", "different_amount", "different_state"]
+
+
+class Phase(StrEnum):
+    """The lists that are compared, in this order: the last two show what was not repaired."""
+
+    ATTEMPTS = "attempts"
+    REFUNDS = "refunds"
+    ORDERS = "orders"
+    OWN_PAYMENTS = "own_payments"
+    FINISHED = "finished"
+
+    def next(self) -> Self:
+        phases = list(type(self))
+        return phases[phases.index(self) + 1]
+
+
+class Window(NamedTuple):
+    """The time that is compared, both ends included; `own_since` is for the shop's payments."""
+
+    since: datetime
+    own_since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class RecordPage:
+    """A page of Razorpay's records from `since` until `until`, without the first `skip`."""
+
+    since: datetime
+    until: datetime
+    skip: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far a window is compared. A later run continues from here.
+
+    `position` is the number of records read of Razorpay's list, or the sort key of the shop's last
+    payment that was read. `found` counts drift and failures in this window.
+    """
+
+    name: str
+    since: datetime
+    own_since: datetime
+    until: datetime
+    phase: Phase = Phase.ATTEMPTS
+    position: str = ""
+    version: int = 1
+    found: int = 0
+
+    @property
+    def is_finished(self) -> bool:
+        return self.phase is Phase.FINISHED
+
+    def moved(self, position: str, found: int = 0) -> Self:
+        """Move on in the present list, or to the next list when `position` is empty."""
+        phase = self.phase if position else self.phase.next()
+        version, found = self.version + 1, self.found + found
+        return replace(self, phase=phase, position=position, version=version, found=found)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A difference between the shop and Razorpay that cannot be repaired automatically."""
+
+    subject_id: str
+    kind: DriftKind
+    details: str
+    payment_id: str | None
+    order_id: str | None
+    found_at: datetime
+
+
+@dataclass
+class Report:
+    """What a run did.
+
+    `counts` has: checked, repaired, drift (each time it is seen), failed (records that could not be
+    checked), superseded, stopped, and for open refunds synced, unsynced and overdue. `unanswered`
+    counts consecutive records that Razorpay did not answer about.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    checkpoint: Checkpoint | None = None
+    unanswered: int = 0
+
+    @property
+    def found(self) -> int:
+        return self.counts["drift"] + self.counts["failed"]
+
+    @property
+    def is_finished(self) -> bool:
+        return self.checkpoint is not None and self.checkpoint.is_finished
+
+
+def in_minor_units(money: Money | ForeignMoney) -> str:
+    """Format money of any currency: `49950 INR (minor units)`."""
+    return f"{money.minor} {money.currency} (minor units)"

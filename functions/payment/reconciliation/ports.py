@@ -1,0 +1,105 @@
+"""The interfaces that reconciliation needs: payments, Razorpay's records, updates and its store."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from payment.model import (
+    Attempt,
+    Payment,
+    RazorpayOrder,
+    RazorpayRefund,
+    UnreadableRecord,
+)
+from payment.ports import InvalidProviderResponse, ProviderBusy, ProviderRejected
+from payment.reconciliation.model import Checkpoint, Drift, RecordPage
+from supermarket.errors import Conflict, Unavailable
+from supermarket.transaction import Transaction
+
+
+class KnownDrift(Conflict):
+    """This drift was reported before."""
+
+    code = "KNOWN_DRIFT"
+
+
+def is_unanswered(failure: Exception) -> bool:
+    """Whether Razorpay gave no answer; these three kinds answer about one record only."""
+    answers = (ProviderRejected, InvalidProviderResponse, ProviderBusy)
+    return isinstance(failure, Unavailable) and not isinstance(failure, answers)
+
+
+class ReconciledPayments(Protocol):
+    """The shop's payments."""
+
+    def find(self, payment_id: str) -> Payment | None: ...
+
+    def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
+
+    def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> Mapping[str, Payment]:
+        """Return the known payments by Razorpay order id, for up to 100 ids."""
+
+    def list_with_open_refunds(self, limit: int) -> list[str]:
+        """Return ids of payments with open refunds, alternately unsent and sent ones, each in the
+        order of their last change or `touch`. Eventually consistent.
+        """
+
+    def touch(self, payment_id: str, at: datetime) -> None:
+        """Move a payment to the end of the list of those with open refunds."""
+
+    def list_created_between(
+        self, since: datetime, until: datetime, after: str, count: int
+    ) -> Sequence[Payment]:
+        """Return a page of payments, oldest first, behind the sort key `after`."""
+
+
+class RazorpayRecords(Protocol):
+    """Razorpay's records, pages newest first. Every call may raise `Unavailable`."""
+
+    def list_attempts_between(self, page: RecordPage) -> Sequence[Attempt | UnreadableRecord]: ...
+
+    def list_refunds_between(
+        self, page: RecordPage
+    ) -> Sequence[RazorpayRefund | UnreadableRecord]: ...
+
+    def list_orders_between(
+        self, page: RecordPage
+    ) -> Sequence[RazorpayOrder | UnreadableRecord]: ...
+
+    def find_order(self, razorpay_order_id: str) -> RazorpayOrder | None: ...
+
+    def get_attempt(self, razorpay_payment_id: str) -> Attempt: ...
+
+    def list_attempts(self, razorpay_order_id: str) -> Sequence[Attempt]:
+        """Return all attempts to pay an order."""
+
+    def list_refunds(self, razorpay_payment_id: str) -> Sequence[RazorpayRefund]:
+        """Return the refunds of an attempt."""
+
+
+class PaymentUpdates(Protocol):
+    """The use cases that apply Razorpay's records (`PaymentService`)."""
+
+    def apply_payment_update(
+        self, razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
+    ) -> Payment | None: ...
+
+    def apply_refund_update(self, record: RazorpayRefund) -> Payment | None: ...
+
+    def capture(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None: ...
+
+    def sync_order(self, payment_id: str) -> bool: ...
+
+    def sync_refunds(self, payment_id: str) -> Payment: ...
+
+
+class DriftStore(Protocol):
+    """The table of checkpoints and drift."""
+
+    def find_checkpoint(self, name: str) -> Checkpoint | None: ...
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Save a move. Raises `StaleWrite` unless the stored checkpoint is the version before."""
+
+    def add(self, drift: Drift, transaction: Transaction) -> None:
+        """Add a drift. Raises `KnownDrift` when it is stored."""

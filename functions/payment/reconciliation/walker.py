@@ -1,0 +1,146 @@
+"""Reconciles a window of time page by page.
+
+A run synchronises open refunds and then compares four lists: Razorpay's attempts, refunds and
+orders of the window, and the shop's own payments. It saves a checkpoint after each page; a run that
+has no time left, or dies, is continued by the next one.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from payment.model import sort_key
+from payment.reconciliation.comparison import Comparison
+from payment.reconciliation.drift import DriftReporter
+from payment.reconciliation.model import (
+    PAGE,
+    Checkpoint,
+    HasTime,
+    Phase,
+    RecordPage,
+    Report,
+    Window,
+)
+from payment.reconciliation.ports import (
+    DriftStore,
+    PaymentUpdates,
+    RazorpayRecords,
+    ReconciledPayments,
+)
+from payment.reconciliation.refund_sync import RefundSync
+from supermarket import telemetry
+from supermarket.clock import Clock, iso
+from supermarket.errors import Unavailable
+from supermarket.retry import StaleWrite
+from supermarket.transaction import BeginTransaction
+
+LATEST = "latest"
+FIRST_WINDOW = timedelta(days=1)
+# an attempt may be captured or refunded long after it was made
+LOOK_BACK = timedelta(days=1)
+# the index of the shop's payments is eventually consistent
+OWN_LOOK_BACK = timedelta(minutes=15)
+
+type OnProgress = Callable[[Report], None]
+
+
+def ignore_progress(_: Report) -> None:
+    """Do nothing with the progress of a run."""
+
+
+class Reconciliation:
+    """Compares the shop's payments with Razorpay's records. Runs may overlap and be repeated."""
+
+    def __init__(
+        self,
+        payments: ReconciledPayments,
+        records: RazorpayRecords,
+        updates: PaymentUpdates,
+        store: DriftStore,
+        begin: BeginTransaction,
+        clock: Clock,
+    ) -> None:
+        drift = DriftReporter(store, begin, clock)
+        self._refund_sync = RefundSync(payments, updates, drift, clock)
+        self._comparison = Comparison(payments, records, updates, drift)
+        self._payments = payments
+        self._records = records
+        self._store = store
+        self._clock = clock
+
+    def catch_up(self, has_time: HasTime) -> Report:
+        """Reconcile everything since the last run, as far as there is time for it."""
+        return self._run(LATEST, self._latest_window, has_time, ignore_progress)
+
+    def reconcile(
+        self,
+        since: datetime,
+        until: datetime,
+        has_time: HasTime,
+        on_progress: OnProgress = ignore_progress,
+    ) -> Report:
+        """Reconcile a given window, or continue an unfinished run of the same window."""
+        name = f"{iso(since)}/{iso(until)}"
+        return self._run(name, lambda _: Window(since, since, until), has_time, on_progress)
+
+    def _latest_window(self, last: Checkpoint | None) -> Window:
+        # the present second may still get records, which would shift the pages
+        until = self._clock().replace(microsecond=0) - timedelta(seconds=1)
+        if last is None:
+            return Window(until - FIRST_WINDOW, until - FIRST_WINDOW, until)
+        seen = last.until
+        return Window(seen - LOOK_BACK, seen - OWN_LOOK_BACK, max(seen, until))
+
+    def _run(
+        self,
+        name: str,
+        window: Callable[[Checkpoint | None], Window],
+        has_time: HasTime,
+        on_progress: OnProgress,
+    ) -> Report:
+        report = Report()
+        self._refund_sync.run(has_time, report)
+        try:
+            checkpoint = self._store.find_checkpoint(name)
+            if checkpoint is None or checkpoint.is_finished:
+                version = checkpoint.version + 1 if checkpoint else 1
+                checkpoint = Checkpoint(name, *window(checkpoint), version=version)
+                self._store.save_checkpoint(checkpoint)
+            report.checkpoint = checkpoint
+            while not checkpoint.is_finished and has_time():
+                found = report.found
+                position = self._compare_page(checkpoint, report)
+                checkpoint = checkpoint.moved(position, report.found - found)
+                self._store.save_checkpoint(checkpoint)
+                report.checkpoint = checkpoint
+                on_progress(report)
+        except StaleWrite:
+            # another run moved the checkpoint, and continues from there
+            report.counts["superseded"] += 1
+        except Unavailable as failure:
+            telemetry.logger.error("reconciliation stopped", extra={"problem": failure.message})
+            report.counts["stopped"] += 1
+        return report
+
+    def _compare_page(self, at: Checkpoint, report: Report) -> str:
+        """Compare one page of the present list; returns the position behind it, or ""."""
+        if at.phase is Phase.OWN_PAYMENTS:
+            own = self._payments.list_created_between(at.own_since, at.until, at.position, PAGE)
+            self._comparison.compare_payments(own, report)
+            return sort_key(own[-1]) if own else ""
+        skip = int(at.position or 0)
+        page = RecordPage(at.since, at.until, skip, PAGE)
+        seen: int
+        match at.phase:
+            case Phase.ATTEMPTS:
+                attempts = self._records.list_attempts_between(page)
+                self._comparison.compare_attempts(attempts, report)
+                seen = len(attempts)
+            case Phase.REFUNDS:
+                refunds = self._records.list_refunds_between(page)
+                self._comparison.compare_refunds(refunds, report)
+                seen = len(refunds)
+            case _:
+                orders = self._records.list_orders_between(page)
+                self._comparison.compare_orders(orders, report)
+                seen = len(orders)
+        return str(skip + seen) if seen == PAGE else ""
