@@ -5,11 +5,15 @@ and at 50,000 orders.
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
 
 from seller_dashboard.endpoints import get_seller_metrics
 from seller_dashboard.projections.model import ProductDetails, ProductFacts, Sale, StockLevel
@@ -22,7 +26,6 @@ from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.retry import StaleWrite
 from support.api import a_caller, bearer, call
-from support.cloud import client
 from support.seller_dashboard import Projections, a_line, a_sale, inr
 
 FEW, MANY = 100, 50_000
@@ -64,25 +67,23 @@ def put_rows(sales: list[Sale]) -> None:
     transaction = DynamoTransaction()
     DynamoSales().save(first, None, transaction, StaleWrite())
     transaction.commit()
-    table = stored(table_name("sales"))
-    [model] = client("dynamodb").query(
-        TableName=table.name,
-        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-        ExpressionAttributeValues={
-            ":pk": {"S": f"SELLER#{first.seller_id}"},
-            ":sk": {"S": "ORDER#"},
-        },
-    )["Items"]
-    del model["sale"]  # the metrics do not read it, and it is most of the row
+    rows = partition(table_name("sales"), f"SELLER#{first.seller_id}")
+    [model] = [row for key, row in rows.items() if key.value.startswith("ORDER#")]
+    del model.attrs["sale"]  # the metrics do not read it, and it is most of the row
     for sale in others:
-        keys = {"sk": {"S": f"ORDER#{sale.sort_key}"}, "sortKey": {"S": sale.sort_key}}
-        table.put_item(model | keys)
+        row = copy(model)
+        row.range_key, sort_key = text(f"ORDER#{sale.sort_key}"), text(sale.sort_key)
+        row.attrs = {**model.attrs, "sk": row.range_key, "sortKey": sort_key}
+        rows[row.range_key] = row
 
 
-def stored(name: str) -> Any:
-    from moto.dynamodb.models import dynamodb_backends
+def partition(table: str, key: str) -> Any:
+    """Moto's rows of a partition, by their sort keys."""
+    return dynamodb_backends[DEFAULT_ACCOUNT_ID]["ap-south-1"].tables[table].items[text(key)]
 
-    return dynamodb_backends["123456789012"]["ap-south-1"].tables[name]
+
+def text(value: str) -> DynamoType:
+    return DynamoType({"S": value})
 
 
 class Reads:

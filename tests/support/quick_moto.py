@@ -7,12 +7,14 @@ import pytest
 from moto.core.model import Shape
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS, JSONSerializer
 from moto.dynamodb import models
+from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
 
 
 def spare_work(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(SERVICE_SPECIFIC_SERIALIZERS, "dynamodb", {"json": DynamoSerializer})
     patch.setattr(models.DynamoDBBackend, "transact_write_items", transact_write_items)
+    patch.setattr(Table, "all_items", all_items)
 
 
 class DynamoSerializer(JSONSerializer):
@@ -49,3 +51,15 @@ class OneCopyOfEachTable:
         if value.name not in self._copies:
             self._copies[value.name] = deepcopy(value)
         return self._copies[value.name]
+
+
+def all_items(table: Table) -> list[Item]:
+    """In the order of their keys. Moto parses two keys for each comparison of two items."""
+    partitions = table.items.values()
+    if table.range_key_attr:
+        return sorted((item for items in partitions for item in items.values()), key=_place)
+    return sorted(partitions, key=_place)  # type: ignore[arg-type]
+
+
+def _place(item: Item) -> tuple[Any, ...]:
+    return item.hash_key.cast_value, item.range_key.cast_value if item.range_key else ""
