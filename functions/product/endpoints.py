@@ -4,13 +4,13 @@ from product import wiring
 from product.forms import FORM, MAX_FORM_BYTES, read
 from product.model import Filters, Selection
 from product.schemas import (
-    ChangeStock,
-    CreateProduct,
-    ListProducts,
-    ProductAnswer,
-    ProductChanged,
-    ProductsAnswer,
-    UpdateProduct,
+    ChangeStockRequest,
+    CreateProductRequest,
+    ListProductsQuery,
+    ProductChangedResponse,
+    ProductListResponse,
+    ProductResponse,
+    UpdateProductRequest,
 )
 from supermarket.caller import Caller, Role
 from supermarket.http import JSON, delete, get, patch, post
@@ -21,7 +21,7 @@ from supermarket.wiring import cursors
 
 SELLERS = {Role.SELLER, Role.ADMIN}
 
-# prices and stock move, and placing an order looks at the truth anyway
+# prices and stock change; placing an order reads the present ones
 BRIEFLY = "public, max-age=10"
 
 
@@ -31,37 +31,37 @@ BRIEFLY = "public, max-age=10"
     roles=SELLERS,
     accepts=(JSON, FORM),
     max_body=MAX_FORM_BYTES,
-    reads=CreateProduct,
+    reads=CreateProductRequest,
 )
-def create_product(request: Request, caller: Caller) -> ProductChanged:
-    """Put a product on sale, with up to five pictures."""
-    sent, pictures = read(request, CreateProduct)
+def create_product(request: Request, caller: Caller) -> ProductChangedResponse:
+    """Create a product with up to five pictures."""
+    sent, pictures = read(request, CreateProductRequest)
     product = wiring.product_service().create(sent.draft(), pictures, caller)
-    return ProductChanged.of("The product is on sale", product)
+    return ProductChangedResponse.of("Product created", product)
 
 
 @get("/api/products", cache_control=BRIEFLY)
-def list_products(query: ListProducts) -> ProductsAnswer:
-    """Browse by age or price, or search by words."""
+def list_products(query: ListProductsQuery) -> ProductListResponse:
+    """List products by age or price, or search by words."""
     position = cursors().decode(query.cursor, query.purpose())
-    page = wiring.product_service().select(query.selection(), position, query.limit)
-    return ProductsAnswer.of(page.products, cursors().encode(page.next, query.purpose()))
+    page = wiring.product_service().list_products(query.selection(), position, query.limit)
+    return ProductListResponse.of(page.products, cursors().encode(page.next, query.purpose()))
 
 
 @get("/api/products/seller", roles={Role.SELLER})
-def list_own_products(page: Page, caller: Caller) -> ProductsAnswer:
-    """The caller's own products, sold-out ones too."""
+def list_own_products(page: Page, caller: Caller) -> ProductListResponse:
+    """List the caller's own products, also sold-out ones."""
     purpose = f"products of {caller.user_id}"
     own = Selection(Filters(seller_id=caller.user_id))
     position = cursors().decode(page.cursor, purpose)
-    found = wiring.product_service().select(own, position, page.limit)
-    return ProductsAnswer.of(found.products, cursors().encode(found.next, purpose))
+    found = wiring.product_service().list_products(own, position, page.limit)
+    return ProductListResponse.of(found.products, cursors().encode(found.next, purpose))
 
 
 @get("/api/products/{productId}", cache_control=BRIEFLY)
-def get_product(productId: str) -> ProductAnswer:
-    """One product."""
-    return ProductAnswer.of(wiring.product_service().one(productId))
+def get_product(productId: str) -> ProductResponse:
+    """Get a product."""
+    return ProductResponse.of(wiring.product_service().get_product(productId))
 
 
 @patch(
@@ -69,27 +69,27 @@ def get_product(productId: str) -> ProductAnswer:
     roles=SELLERS,
     accepts=(JSON, FORM),
     max_body=MAX_FORM_BYTES,
-    reads=UpdateProduct,
+    reads=UpdateProductRequest,
 )
-def update_product(productId: str, request: Request, caller: Caller) -> ProductChanged:
-    """Change some fields of a product, add pictures to it, remove some."""
-    sent, pictures = read(request, UpdateProduct)
+def update_product(productId: str, request: Request, caller: Caller) -> ProductChangedResponse:
+    """Change fields of a product, add and remove pictures."""
+    sent, pictures = read(request, UpdateProductRequest)
     product = wiring.product_service().update(productId, sent.changes(), pictures, caller)
-    return ProductChanged.of("The product was changed", product)
+    return ProductChangedResponse.of("Product changed", product)
 
 
 @delete("/api/products/{productId}", roles=SELLERS)
 def delete_product(productId: str, caller: Caller) -> Message:
-    """Take a product off sale for good."""
+    """Delete a product; past orders keep their copy."""
     wiring.product_service().delete(productId, caller)
-    return Message(message="The product is no longer on sale")
+    return Message(message="Product deleted")
 
 
 @patch("/api/products/{productId}/stock", roles=SELLERS)
-def change_stock(productId: str, body: ChangeStock, caller: Caller) -> ProductAnswer:
-    """Count the stock anew, or move it."""
+def change_stock(productId: str, body: ChangeStockRequest, caller: Caller) -> ProductResponse:
+    """Set the counted stock, or add to it."""
     product = wiring.product_service().change_stock(productId, body.change(), caller)
-    return ProductAnswer.of(product)
+    return ProductResponse.of(product)
 
 
 prepare(__name__)

@@ -1,4 +1,4 @@
-"""What a seller sends about a product: JSON, or a form with pictures in it."""
+"""Bodies of product requests: JSON, or a form with pictures."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from supermarket.schemas import Body
 
 FORM = "multipart/form-data"
 
-# a Lambda is handed at most 6 MB, and API Gateway writes bytes as base64, a third longer
+# a Lambda receives at most 6 MB, and API Gateway encodes bytes as base64, a third longer
 MAX_FORM_BYTES = 4_500_000
 MAX_PICTURE_BYTES = 1_000_000
 MAX_FORM_DESCRIPTION = 500
@@ -28,7 +28,7 @@ LISTS = frozenset({"removeImages"})
 
 @dataclass
 class Form:
-    """The parts of a form, as they come out of the parser."""
+    """The parts of a parsed form."""
 
     texts: dict[str, list[str]] = field(default_factory=dict)
     files: list[tuple[str, bytes]] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Form:
         self.texts.setdefault(name, []).append(_text(part.value or b""))
 
     def add_file(self, part: Any) -> None:
-        # a browser sends a nameless, empty file where none was chosen
+        # a browser sends an empty file without a name where none was chosen
         if part.file_name or part.size:
             part.file_object.seek(0)
             self.files.append((_text(part.field_name), part.file_object.read()))
@@ -52,24 +52,24 @@ class Form:
 
     def pictures(self) -> list[Picture]:
         if any(name != IMAGES for name, _ in self.files):
-            raise _fault("body", f"files are taken in the field {IMAGES} only")
+            raise _fault("body", f"files must be sent in the field {IMAGES}")
         if len(self.files) > MAX_IMAGES:
-            raise _fault(IMAGES, f"a product has at most {MAX_IMAGES}")
+            raise _fault(IMAGES, f"at most {MAX_IMAGES} pictures")
         if any(len(content) > MAX_PICTURE_BYTES for _, content in self.files):
             raise PayloadTooLarge(f"A picture is larger than {MAX_PICTURE_BYTES} bytes")
         return [Picture.of(content) for _, content in self.files]
 
 
 def read[Sent: Body](request: Request, kind: type[Sent]) -> tuple[Sent, list[Picture]]:
-    """The body as a `kind`, and the pictures that came with it."""
+    """Return the body as `kind` and its pictures. Raises Invalid and PayloadTooLarge."""
     try:
         if request.content_type != FORM:
             return kind.model_validate_json(_json(request)), []
         form = _parse(request)
         fields = form.fields()
         if len(fields.get("description", "")) > MAX_FORM_DESCRIPTION:
-            raise _fault("description", f"in a form at most {MAX_FORM_DESCRIPTION} characters")
-        # all that a form can hold is text, so numbers are read out of it
+            raise _fault("description", f"at most {MAX_FORM_DESCRIPTION} characters in a form")
+        # a form holds text only, so numbers are parsed
         return kind.model_validate(fields, strict=False), form.pictures()
     except ValidationError as fault:
         raise invalid(fault) from None
@@ -104,7 +104,7 @@ def _parse(request: Request) -> Form:
 
 def _only(name: str, values: list[str]) -> str:
     if len(values) > 1:
-        raise _fault(name[:80], "was sent more than once")
+        raise _fault(name[:80], "must be sent once")
     return values[0]
 
 

@@ -18,12 +18,12 @@ FOLDER = "/products"
 BUSY = 429
 
 DOWN = "The image service does not answer. Nothing was changed; try again."
-NONSENSE = "The image service answered with an error. Nothing was changed."
+INVALID_RESPONSE = "The image service answered with an error. Nothing was changed."
 
 
 class ImageKitPictures:
-    """`Pictures` of the service. The client is asked for at the first call, since its import is
-    slow and most requests need none.
+    """`Pictures` at ImageKit. The client is made at the first call, since its import is slow and
+    most requests need none.
     """
 
     def __init__(self, client: Callable[[], "ImageKit"], new_id: NewId) -> None:
@@ -45,21 +45,23 @@ class ImageKitPictures:
             return ()
         client = self._client()
         with ThreadPoolExecutor(MAX_IMAGES) as pool:
-            removed = pool.map(lambda image: _is_removed(client, image), images)
-            return [image for image, is_gone in zip(images, removed, strict=True) if not is_gone]
+            deleted = pool.map(lambda image: _delete(client, image), images)
+            return [
+                image for image, is_deleted in zip(images, deleted, strict=True) if not is_deleted
+            ]
 
     def _upload(self, client: "ImageKit", product_id: str, picture: Picture) -> Image:
-        with _failures_explained():
+        with _mapped_errors():
             stored = client.files.upload(
                 file=picture.content,
-                # a name of our own, so that a repeated attempt replaces the first
+                # a name chosen here, so that a repeated attempt replaces the first
                 file_name=f"{product_id}-{self._new_id()}.{picture.type}",
                 use_unique_file_name=False,
                 folder=FOLDER,
             )
-            # the SDK does not check what it was answered
+            # the SDK does not check the response
             if not getattr(stored, "file_id", None) or not getattr(stored, "url", None):
-                raise BadGateway(NONSENSE)
+                raise BadGateway(INVALID_RESPONSE)
         return Image(
             url=str(stored.url),
             thumbnail=str(stored.thumbnail_url or stored.url),
@@ -71,8 +73,8 @@ def _succeeded(uploads: Sequence[Future[Image]]) -> list[Image]:
     return [upload.result() for upload in uploads if upload.exception() is None]
 
 
-def _is_removed(client: "ImageKit", image: Image) -> bool:
-    """Whether it is gone now; if not, that is an error for us to see, and none for the caller."""
+def _delete(client: "ImageKit", image: Image) -> bool:
+    """Delete a picture; returns whether it is deleted. A failure is logged, not raised."""
     from imagekitio import ImageKitError, NotFoundError
 
     try:
@@ -80,14 +82,14 @@ def _is_removed(client: "ImageKit", image: Image) -> bool:
     except NotFoundError:
         pass
     except ImageKitError:
-        telemetry.logger.exception("picture not removed", extra={"image_id": image.id})
-        telemetry.count("PicturesLeftBehind")
+        telemetry.logger.exception("picture not deleted", extra={"image_id": image.id})
+        telemetry.count("PicturesNotDeleted")
         return False
     return True
 
 
 @contextmanager
-def _failures_explained() -> Iterator[None]:
+def _mapped_errors() -> Iterator[None]:
     from imagekitio import APIConnectionError, APIStatusError, ImageKitError
 
     try:
@@ -97,6 +99,6 @@ def _failures_explained() -> Iterator[None]:
     except APIStatusError as failure:
         if failure.status_code == BUSY or failure.status_code >= 500:
             raise Unavailable(DOWN) from failure
-        raise BadGateway(NONSENSE) from failure
+        raise BadGateway(INVALID_RESPONSE) from failure
     except ImageKitError as failure:
-        raise BadGateway(NONSENSE) from failure
+        raise BadGateway(INVALID_RESPONSE) from failure

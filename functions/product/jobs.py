@@ -1,4 +1,4 @@
-"""The scheduled Lambda that clears away what is left of withdrawn products."""
+"""The scheduled Lambda that purges withdrawn products."""
 
 from product import wiring
 from supermarket.init_phase import prepare
@@ -9,7 +9,7 @@ SECONDS_PER_PRODUCT = 60  # ImageKit may be slow, and a product has five picture
 
 @job(spare_seconds=SECONDS_PER_PRODUCT)
 def purge_deleted_products(run: Run) -> Counts:
-    """Runs every night. For a date: what was withdrawn up to thirty days before its end."""
+    """Purge products that were withdrawn thirty days ago; nightly, or for a date."""
     return wiring.purge().purge(run.until, run.has_time)
 
 

@@ -1,4 +1,4 @@
-"""What a product is, who may change it, and which products a list is about."""
+"""Products, changes of them, and the filters and orders of lists."""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import Any, Final
 
+from product.words import index_terms
 from supermarket.caller import Caller
 from supermarket.clock import ID_PATTERN
 from supermarket.errors import Conflict, FieldError, Forbidden, Invalid
@@ -18,20 +19,20 @@ MAX_STOCK = 1_000_000_000
 MAX_MINOR = 999_999_999
 
 
-class Keep(Enum):
-    """Stands for a field that a change leaves as it is; None would mean that it is cleared."""
+class Unchanged(Enum):
+    """Marks a field that a change leaves unchanged; None clears a field."""
 
-    AS_IS = "as it is"
+    UNCHANGED = "unchanged"
 
 
-AS_IS: Final = Keep.AS_IS
+UNCHANGED: Final = Unchanged.UNCHANGED
 
 type Position = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Seller:
-    """Who sells a product; mail address and name as of the day it was put on sale."""
+    """The seller of a product; address and name at the time of its creation."""
 
     user_id: str
     email: str
@@ -40,7 +41,7 @@ class Seller:
 
 @dataclass(frozen=True)
 class Image:
-    """A picture at the image service; `id` is the service's own."""
+    """A picture at the image service, with the service's id."""
 
     url: str
     thumbnail: str
@@ -49,7 +50,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Draft:
-    """A product as its seller describes it."""
+    """The fields of a new product."""
 
     title: str
     price: Money
@@ -61,27 +62,26 @@ class Draft:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a seller changes of a product; what is not named stays as it is.
-
-    A new `amount` is one of the currency that the product has, unless `currency` is another.
+    """Changes of a product. A new `amount` is in the product's currency, unless `currency` is
+    given.
     """
 
-    title: str | Keep = AS_IS
-    description: str | Keep = AS_IS
-    stock: int | Keep = AS_IS
-    category: str | Keep | None = AS_IS
-    low_stock_threshold: int | Keep | None = AS_IS
+    title: str | Unchanged = UNCHANGED
+    description: str | Unchanged = UNCHANGED
+    stock: int | Unchanged = UNCHANGED
+    category: str | Unchanged | None = UNCHANGED
+    low_stock_threshold: int | Unchanged | None = UNCHANGED
     amount: Decimal | None = None
     currency: Currency | None = None
     remove_images: tuple[str, ...] = ()
 
-    def of(self, product: "Product") -> Mapping[str, Any]:
-        """The fields of `product` that get another value, and that value."""
-        apart = {"amount", "currency", "remove_images"}
+    def values_for(self, product: "Product") -> Mapping[str, Any]:
+        """Return the new values of the changed fields of `product`."""
+        handled_separately = {"amount", "currency", "remove_images"}
         values = {
             name: value
             for name, value in vars(self).items()
-            if value is not AS_IS and name not in apart
+            if value is not UNCHANGED and name not in handled_separately
         }
         if self.amount is not None:
             values["price"] = Money.of(self.amount, self.currency or product.price.currency)
@@ -90,8 +90,8 @@ class Changes:
 
 @dataclass(frozen=True)
 class Product:
-    """A product on sale. `revision` counts the changes its seller made; sales do not.
-    `stock_revision` counts those of stock and threshold, whoever made them.
+    """A product on sale. `revision` counts changes by the seller, `stock_revision` changes of the
+    stock or the threshold, sales included.
     """
 
     id: str
@@ -110,35 +110,37 @@ class Product:
 
     @property
     def is_low(self) -> bool:
-        """Whether its seller wants to know how little is left."""
+        """Whether the stock is at or below the seller's threshold."""
         return self.low_stock_threshold is not None and self.stock <= self.low_stock_threshold
 
     def require_editor(self, caller: Caller) -> None:
-        """Forbidden unless `caller` sells this product or is an admin."""
+        """Raise Forbidden unless `caller` sells this product or is an admin."""
         if caller.user_id != self.seller.user_id and not caller.is_admin:
-            raise Forbidden("This is another seller's product")
+            raise Forbidden("This product belongs to another seller")
 
-    def require_room(self, changes: Changes, pictures: int) -> None:
-        """Invalid when `changes` remove pictures that are not there, or leave too many."""
+    def check_images(self, changes: Changes, pictures: int) -> None:
+        """Raise Invalid when `changes` remove unknown pictures or leave too many."""
         if not set(changes.remove_images) <= {image.id for image in self.images}:
-            raise _invalid("removeImages", "not a picture of this product")
-        if len(self._kept(changes)) + pictures > MAX_IMAGES:
+            raise _invalid("removeImages", "must be pictures of this product")
+        if len(self._remaining_images(changes)) + pictures > MAX_IMAGES:
             raise _invalid("images", f"a product has at most {MAX_IMAGES}")
 
     def changed(self, changes: Changes, added: tuple[Image, ...], now: datetime) -> "Product":
-        """This product after its seller changed it, with the pictures that were `added`."""
-        self.require_room(changes, len(added))
-        return self._revised(now, images=self._kept(changes) + added, **changes.of(self))
+        """Return the product after a change, with the pictures that were `added`."""
+        self.check_images(changes, len(added))
+        return self._revised(
+            now, images=self._remaining_images(changes) + added, **changes.values_for(self)
+        )
 
-    def restocked(self, stock: int, now: datetime) -> "Product":
-        """This product with another stock; Conflict when that would be below zero."""
+    def with_stock(self, stock: int, now: datetime) -> "Product":
+        """Return the product with another stock. Raises Conflict outside 0 to MAX_STOCK."""
         if stock < 0:
-            raise Conflict(f"There are only {self.stock} in stock")
+            raise Conflict(f"Only {self.stock} in stock")
         if stock > MAX_STOCK:
             raise Conflict(f"At most {MAX_STOCK} can be in stock")
         return self._revised(now, stock=stock)
 
-    def _kept(self, changes: Changes) -> tuple[Image, ...]:
+    def _remaining_images(self, changes: Changes) -> tuple[Image, ...]:
         return tuple(image for image in self.images if image.id not in changes.remove_images)
 
     def _revised(self, now: datetime, **values: Any) -> "Product":
@@ -149,18 +151,18 @@ class Product:
 
 @dataclass(frozen=True)
 class StockChange:
-    """Either what was counted (`counted`) or how many came or went (`added`)."""
+    """A change of stock: to a counted number, or by a difference."""
 
     counted: int | None = None
     added: int = 0
 
-    def of(self, stock: int) -> int:
-        """What `stock` becomes."""
+    def apply(self, stock: int) -> int:
+        """Return the stock after the change."""
         return self.counted if self.counted is not None else stock + self.added
 
 
 class Sort(StrEnum):
-    """The orders a list can have."""
+    """The orders of a list."""
 
     RELEVANCE = "relevance"
     NEWEST = "newest"
@@ -170,7 +172,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True)
 class Filters:
-    """Which products a list shows. Prices are minor units of `currency`, both ends included."""
+    """Filters of a list. Prices are minor units of `currency`; both bounds are included."""
 
     category: str | None = None
     currency: Currency | None = None
@@ -179,8 +181,8 @@ class Filters:
     in_stock: bool = False
     seller_id: str | None = None
 
-    def admits(self, product: Product) -> bool:
-        """Whether `product` belongs in the list."""
+    def matches(self, product: Product) -> bool:
+        """Return whether `product` passes the filters."""
         price = product.price
         return (
             self.category in {None, category_key(product.category)}
@@ -194,7 +196,7 @@ class Filters:
 
 @dataclass(frozen=True)
 class Selection:
-    """A list of products, described: `text` to be found, filters, order."""
+    """Text to search for, filters and order of a list."""
 
     filters: Filters = field(default_factory=Filters)
     sort: Sort = Sort.NEWEST
@@ -203,23 +205,45 @@ class Selection:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a list, and where the next one begins; None after the last one.
+    """One page of a list, and the position of the next one; None after the last.
 
-    A page may hold fewer than were asked for, even none, and still have a next one: a request
-    looks at a bounded number of products.
+    A page may hold fewer products than the limit, even none, and still have a next one: a request
+    reads a bounded number of products.
     """
 
     products: tuple[Product, ...]
     next: Position | None
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A word and the id of a product that contains or contained it."""
+
+    word: str
+    product_id: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A product that is on sale, with the words of its title and description."""
+
+    product: Product
+    words: frozenset[str]
+    title_words: frozenset[str]
+
+    @classmethod
+    def of(cls, product: Product) -> "Document":
+        title_words = index_terms(product.title)
+        return cls(product, title_words | index_terms(product.description), title_words)
+
+
 def category_key(name: str | None) -> str | None:
-    """Categories are the same when they differ in case and blanks only."""
+    """Return the key of a category: case and white space make no difference."""
     return None if name is None else " ".join(name.split()).casefold()
 
 
 def is_product_id(text: str) -> bool:
-    """Whether `text` could be an id at all; what could not is never asked of the database."""
+    """Return whether `text` has the form of an id."""
     return re.fullmatch(ID_PATTERN, text) is not None
 
 

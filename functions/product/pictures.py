@@ -1,4 +1,4 @@
-"""Pictures that sellers send, told by what is in them and not by what they are called."""
+"""Pictures that sellers send, recognised by their content."""
 
 import struct
 from collections.abc import Callable
@@ -12,14 +12,14 @@ MAX_SIDE = 8000
 
 PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
 JPEG_BEGINS = b"\xff\xd8\xff"
-# start-of-frame markers hold the size; C4, C8 and CC between them mean something else
+# start-of-frame markers hold the size; C4, C8 and CC among them have other meanings
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 type Size = tuple[int, int]
 
 
 class PictureType(StrEnum):
-    """The kinds of pictures that the shop takes; the value is the ending of the file's name."""
+    """The accepted kinds of pictures; the value is the file name's extension."""
 
     JPEG = "jpg"
     PNG = "png"
@@ -28,21 +28,21 @@ class PictureType(StrEnum):
 
 @dataclass(frozen=True)
 class Picture:
-    """The bytes of a picture of a known kind and a sane size."""
+    """The bytes of a picture of an accepted kind and size."""
 
     content: bytes
     type: PictureType
 
     @classmethod
     def of(cls, content: bytes) -> Self:
-        """Invalid unless these are the bytes of a JPEG, PNG or WebP of at most 8000 x 8000."""
+        """Raise Invalid unless `content` is a JPEG, PNG or WebP of at most 8000 x 8000 pixels."""
         for kind, size_of in SIZE_OF.items():
             size = _header(size_of, content)
             if size is not None:
                 if not all(1 <= side <= MAX_SIDE for side in size):
-                    raise _refused(f"a side of a picture is 1 to {MAX_SIDE} pixels long")
+                    raise _refused(f"each side must have 1 to {MAX_SIDE} pixels")
                 return cls(content, kind)
-        raise _refused("only JPEG, PNG and WebP pictures are taken")
+        raise _refused("must be JPEG, PNG or WebP")
 
 
 def _png_size(content: bytes) -> Size | None:
@@ -53,7 +53,7 @@ def _png_size(content: bytes) -> Size | None:
 
 
 def _jpeg_size(content: bytes) -> Size | None:
-    """JPEG is a row of segments, each with its length; the frame's segment tells the size."""
+    """Read the size from the frame segment of a JPEG, a sequence of segments with lengths."""
     if not content.startswith(JPEG_BEGINS):
         return None
     position = 2
@@ -64,7 +64,7 @@ def _jpeg_size(content: bytes) -> Size | None:
         if marker in JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", content, position + 5)
             return width, height
-        # any number of FF bytes may stand before a marker
+        # any number of FF bytes may precede a marker
         position += 1 if marker == 0xFF else 2 + length
 
 
@@ -94,7 +94,7 @@ SIZE_OF: dict[PictureType, Callable[[bytes], Size | None]] = {
 def _header(size_of: Callable[[bytes], Size | None], content: bytes) -> Size | None:
     try:
         return size_of(content)
-    except struct.error:  # it ends where its header should go on
+    except struct.error:  # the header is incomplete
         return None
 
 

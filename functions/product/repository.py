@@ -1,25 +1,25 @@
-"""Products and the words they are found by, in DynamoDB."""
+"""Products and the search index in DynamoDB."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import batched
 from typing import Any, Self
 
 from pynamodb.attributes import (
-    ListAttribute,
-    MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
     UnicodeSetAttribute,
 )
-from pynamodb.exceptions import DeleteError
 from pynamodb.expressions.condition import And, Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from product.model import (
     MAX_MINOR,
+    Document,
+    Entry,
     Filters,
     Image,
     Page,
@@ -29,30 +29,28 @@ from product.model import (
     Sort,
     category_key,
 )
-from product.search import Document, Entry
-from product.words import PREFIX_LENGTH, Reach
+from product.words import PREFIX_LENGTH, KeyRange
 from supermarket import telemetry
 from supermarket.clock import from_iso, iso
-from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import error_code
+from supermarket.dynamo.writes import try_write
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
 from supermarket.transaction import Transaction
 
-SHELF = "products"
+ALL_PRODUCTS = "products"
 SEPARATOR = "#"
 LAST = "~"  # sorts after every character of an id
 
-# a list that filters looks at this many products in this many queries, however few of them fit
+# a list with filters reads at most this many products in this many queries
 EVALUATED = 100
-ROUNDS = 5
+MAX_QUERIES = 5
 WITHDRAWN_PER_PAGE = 25
-REFUSED = "ConditionalCheckFailedException"
 
 
 class ByNewest(GlobalSecondaryIndex["ProductRow"]):
-    """All products, by age."""
+    """All products by age."""
 
     class Meta:
         index_name = "byNewest"
@@ -107,7 +105,7 @@ class ByCategoryPrice(GlobalSecondaryIndex["ProductRow"]):
 
 
 class ByDeletion(GlobalSecondaryIndex["ProductRow"]):
-    """Only the products that were withdrawn, by when that was."""
+    """The withdrawn products by the time of their withdrawal."""
 
     class Meta:
         index_name = "byDeletion"
@@ -117,17 +115,9 @@ class ByDeletion(GlobalSecondaryIndex["ProductRow"]):
     deleted_at = UnicodeAttribute(range_key=True, attr_name="deletedAt")
 
 
-class ImageMap(MapAttribute[str, str]):
-    """A picture within its product's row."""
-
-    url = UnicodeAttribute()
-    thumbnail = UnicodeAttribute()
-    id = UnicodeAttribute()
-
-
 class ProductRow(Row):
-    """A product. One that was withdrawn keeps its row for a while, for orders and returns, and
-    leaves the lists by losing `newest` and `cheapest`.
+    """A product. A withdrawn product keeps its row for a while, for orders and returns, and leaves
+    the lists because `newest` and `cheapest` are removed.
     """
 
     Meta = table("product")
@@ -140,7 +130,7 @@ class ProductRow(Row):
     seller = UnicodeAttribute()
     seller_email = UnicodeAttribute(attr_name="sellerEmail")
     seller_first_name = UnicodeAttribute(attr_name="sellerFirstName")
-    images = ListAttribute(of=ImageMap)
+    images = Mapped[tuple[Image, ...]](tuple[Image, ...])
     stock = NumberAttribute()
     category = UnicodeAttribute(null=True)
     category_name = UnicodeAttribute(null=True, attr_name="categoryName")
@@ -181,7 +171,7 @@ class ProductRow(Row):
             seller=product.seller.user_id,
             seller_email=product.seller.email,
             seller_first_name=product.seller.first_name,
-            images=[_image_map(image) for image in product.images],
+            images=product.images,
             stock=product.stock,
             category=category,
             category_name=product.category,
@@ -193,7 +183,7 @@ class ProductRow(Row):
             updated_at=iso(product.updated_at),
             words=set(document.words) or None,
             title_words=set(document.title_words) or None,
-            shelf=SHELF,
+            shelf=ALL_PRODUCTS,
             newest=_place(iso(product.created_at), product.id),
             price_shelf=currency.value,
             price_category=category and _price_category(category, currency),
@@ -207,14 +197,13 @@ class ProductRow(Row):
             description=self.description,
             price=Money(int(self.minor), Currency(self.currency)),
             seller=Seller(self.seller, self.seller_email, self.seller_first_name),
-            images=tuple(Image(image.url, image.thumbnail, image.id) for image in self.images),
+            images=self.images,
             stock=int(self.stock),
             category=self.category_name,
             low_stock_threshold=_whole(self.low_stock_threshold),
             revision=int(self.revision),
             created_at=from_iso(self.created_at),
             updated_at=from_iso(self.updated_at),
-            # rows from before it was counted have none
             stock_revision=int(self.stock_revision or 0),
         )
 
@@ -224,7 +213,7 @@ class ProductRow(Row):
 
 
 class EntryRow(Row):
-    """A word and a product that has it. Words that begin alike lie together."""
+    """A word and a product that contains it, partitioned by the first letters of the word."""
 
     Meta = table("search")
 
@@ -239,26 +228,26 @@ class EntryRow(Row):
 
 
 @dataclass(frozen=True)
-class Aisle:
-    """The index that a list walks along, how far and which way, and what it passes over."""
+class IndexQuery:
+    """The index query of a list: partition, direction, range of sort keys, and filter."""
 
     index: Any
     key: str
     forward: bool
-    within: Condition | None = None
-    passing: Condition | None = None
+    key_range: Condition | None = None
+    filter: Condition | None = None
 
     @classmethod
-    def of(cls, filters: Filters, sort: Sort) -> "Aisle":
+    def of(cls, filters: Filters, sort: Sort) -> "IndexQuery":
         if sort in {Sort.CHEAPEST, Sort.DEAREST} and filters.currency is not None:
-            return _aisle_by_price(filters, filters.currency, forward=sort is Sort.CHEAPEST)
-        passing = _all([*_priced(filters), *_in_stock(filters)])
+            return _query_by_price(filters, filters.currency, forward=sort is Sort.CHEAPEST)
+        condition = _all([*_priced(filters), *_in_stock(filters)])
         if filters.seller_id is not None:
-            return cls(ProductRow.by_seller, filters.seller_id, forward=False, passing=passing)
+            return cls(ProductRow.by_seller, filters.seller_id, forward=False, filter=condition)
         if filters.category is not None:
             key = filters.category
-            return cls(ProductRow.by_category_newest, key, forward=False, passing=passing)
-        return cls(ProductRow.by_newest, SHELF, forward=False, passing=passing)
+            return cls(ProductRow.by_category_newest, key, forward=False, filter=condition)
+        return cls(ProductRow.by_newest, ALL_PRODUCTS, forward=False, filter=condition)
 
     @property
     def key_name(self) -> str:
@@ -269,7 +258,7 @@ class Aisle:
         return str(type(self.index).place.attr_name)
 
     def start(self, place: str | None) -> dict[str, dict[str, str]] | None:
-        """DynamoDB's form of a place to go on from."""
+        """Return the exclusive start key of a position."""
         if place is None:
             return None
         return {
@@ -279,11 +268,11 @@ class Aisle:
         }
 
     def rows(self, place: str | None, limit: int) -> tuple[list[ProductRow], str | None]:
-        """What fits among the next `limit` rows, and the place of the last one looked at."""
+        """Return the matches among the next `limit` rows, and the position of the last row read."""
         results = self.index.query(
             self.key,
-            self.within,
-            self.passing,
+            self.key_range,
+            self.filter,
             scan_index_forward=self.forward,
             last_evaluated_key=self.start(place),
             page_size=limit,
@@ -297,7 +286,7 @@ class Aisle:
 
 
 class DynamoProducts:
-    """`Products` of the service, `Documents` of the search, `Withdrawn` of the purge."""
+    """`Products`, `Documents` and `WithdrawnProducts` in DynamoDB."""
 
     def find(self, product_id: str) -> Product | None:
         try:
@@ -315,18 +304,18 @@ class DynamoProducts:
         return [row.document() for row in rows if _on_sale(row)]
 
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
-        aisle = Aisle.of(filters, sort)
+        query = IndexQuery.of(filters, sort)
         place: str | None = after["place"] if after else None
-        fitting: list[ProductRow] = []
-        for _ in range(ROUNDS):
-            # one more than is shown tells whether there is a next page
-            rows, place = aisle.rows(place, limit + 1 if aisle.passing is None else EVALUATED)
-            fitting += rows
-            if place is None or len(fitting) > limit:
+        matches: list[ProductRow] = []
+        for _ in range(MAX_QUERIES):
+            # one more than the page holds: whether there is a next page
+            rows, place = query.rows(place, limit + 1 if query.filter is None else EVALUATED)
+            matches += rows
+            if place is None or len(matches) > limit:
                 break
-        if len(fitting) > limit:
-            place = getattr(fitting[limit - 1], aisle.place_name)
-        products = tuple(row.product() for row in fitting[:limit])
+        if len(matches) > limit:
+            place = getattr(matches[limit - 1], query.place_name)
+        products = tuple(row.product() for row in matches[:limit])
         return Page(products, {"place": place} if place else None)
 
     def add(self, product: Product, transaction: Transaction) -> None:
@@ -336,7 +325,7 @@ class DynamoProducts:
     def change(
         self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
     ) -> None:
-        actions = _rewriting(before, after)
+        actions = _update_actions(before, after)
         latest = _is_latest(before)
         DynamoTransaction.of(transaction).update(
             ProductRow(before.id), actions, latest, on_conflict
@@ -348,8 +337,8 @@ class DynamoProducts:
         added = after.stock - before.stock
         actions = [
             ProductRow.stock.add(added),
-            _stock_moved(before, after),
-            _changing(),
+            _count_stock_change(before, after),
+            _record_request(),
             ProductRow.revision.set(after.revision),
             ProductRow.updated_at.set(iso(after.updated_at)),
         ]
@@ -363,7 +352,7 @@ class DynamoProducts:
             ProductRow.newest.remove(),
             ProductRow.cheapest.remove(),
             ProductRow.deleted_at.set(iso(now)),
-            ProductRow.withdrawn.set(SHELF),
+            ProductRow.withdrawn.set(ALL_PRODUCTS),
             ProductRow.revision.set(product.revision + 1),
         ]
         latest = _is_latest(product)
@@ -380,48 +369,53 @@ class DynamoProducts:
             & (ProductRow.currency == product.price.currency.value)
             & ProductRow.deleted_at.does_not_exist()
         )
-        sold = [ProductRow.stock.add(-quantity), ProductRow.stock_revision.add(1), _changing()]
+        actions = [
+            ProductRow.stock.add(-quantity),
+            ProductRow.stock_revision.add(1),
+            _record_request(),
+        ]
         DynamoTransaction.of(transaction).update(
-            ProductRow(product.id), sold, as_shown, on_conflict
+            ProductRow(product.id), actions, as_shown, on_conflict
         )
 
     def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        returned = [ProductRow.stock.add(quantity), ProductRow.stock_revision.add(1), _changing()]
-        DynamoTransaction.of(transaction).update(ProductRow(product_id), returned)
+        actions = [
+            ProductRow.stock.add(quantity),
+            ProductRow.stock_revision.add(1),
+            _record_request(),
+        ]
+        DynamoTransaction.of(transaction).update(ProductRow(product_id), actions)
 
     def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
         until = ProductRow.deleted_at <= iso(moment)
-        found = ProductRow.by_deletion.query(SHELF, until, page_size=WITHDRAWN_PER_PAGE)
+        found = ProductRow.by_deletion.query(ALL_PRODUCTS, until, page_size=WITHDRAWN_PER_PAGE)
         for page in batched(found, WITHDRAWN_PER_PAGE, strict=False):
             ids = [row.product_id for row in page]
             yield from (row.product() for row in ProductRow.batch_get(ids, consistent_read=True))
 
     def remove(self, product: Product) -> bool:
-        try:
-            ProductRow(product.id).delete(ProductRow.deleted_at.exists())
-        except DeleteError as refused:
-            if error_code(refused) != REFUSED:
-                raise
-            return False
-        return True
+        is_withdrawn = ProductRow.deleted_at.exists()
+        return try_write(lambda: ProductRow(product.id).delete(is_withdrawn))
 
 
 def product_of(image: Mapping[str, Any] | None) -> Product | None:
-    """The product that a record of the table's stream shows; None when it is not on sale."""
+    """Return the product of a stream record's image; None when it is not on sale."""
     return _on_sale(ProductRow.from_raw_data(dict(image))) if image else None
 
 
 def changed_by(image: Mapping[str, Any] | None) -> str | None:
-    """The id of the request that last changed what a record of the table's stream shows."""
+    """Return the id of the request that made the change of a stream record's image."""
     return (image or {}).get("changedBy", {}).get("S") or None
 
 
 class DynamoEntries:
-    """`Entries` of the search."""
+    """`Entries` in DynamoDB."""
 
-    def window(self, reach: Reach, after: str | None, limit: int) -> tuple[list[Entry], str | None]:
-        prefix = reach.text[:PREFIX_LENGTH]
-        beginning = reach.text + SEPARATOR if reach.exact else reach.text
+    def window(
+        self, key_range: KeyRange, after: str | None, limit: int
+    ) -> tuple[list[Entry], str | None]:
+        prefix = key_range.text[:PREFIX_LENGTH]
+        beginning = key_range.text + SEPARATOR if key_range.exact else key_range.text
         results = EntryRow.query(
             prefix,
             EntryRow.entry.startswith(beginning),
@@ -439,14 +433,10 @@ class DynamoEntries:
                 batch.save(EntryRow.of(word, product))
 
     def remove_outdated(self, words: Iterable[str], product: Product) -> None:
-        # a change that followed may have entered a word again, so each is removed on a condition,
-        # which DynamoDB does not have for batches
-        for word in words:
-            try:
-                EntryRow.of(word, product).delete(EntryRow.revision <= product.revision)
-            except DeleteError as refused:
-                if error_code(refused) != REFUSED:
-                    raise
+        # a later change may have added a word again, so each delete has a condition, which batches
+        # do not support
+        for row in (EntryRow.of(word, product) for word in words):
+            try_write(partial(row.delete, EntryRow.revision <= product.revision))
 
     def remove_all(self, words: Iterable[str], product: Product) -> None:
         with EntryRow.batch_write() as batch:
@@ -454,15 +444,17 @@ class DynamoEntries:
                 batch.delete(EntryRow.of(word, product))
 
 
-def _aisle_by_price(filters: Filters, currency: Currency, *, forward: bool) -> Aisle:
+def _query_by_price(filters: Filters, currency: Currency, *, forward: bool) -> IndexQuery:
     lowest = _sortable(filters.lowest or 0)
     highest = _sortable(MAX_MINOR if filters.highest is None else filters.highest)
-    passing = _all(_in_stock(filters))
+    condition = _all(_in_stock(filters))
     index: Any = ProductRow.by_price
     key = currency.value
     if filters.category is not None:
         index, key = ProductRow.by_category_price, _price_category(filters.category, currency)
-    return Aisle(index, key, forward, ProductRow.cheapest.between(lowest, highest + LAST), passing)
+    return IndexQuery(
+        index, key, forward, ProductRow.cheapest.between(lowest, highest + LAST), condition
+    )
 
 
 def _priced(filters: Filters) -> Iterator[Condition]:
@@ -491,38 +483,39 @@ def _is_latest(product: Product) -> Condition:
     return And(ProductRow.revision == product.revision, on_sale)
 
 
-def _rewriting(before: Product, after: Product) -> list[Action]:
-    """Everything but the stock, which customers change meanwhile, unless the seller set it."""
+def _update_actions(before: Product, after: Product) -> list[Action]:
+    """Return the actions that write `after`; the stock, which sales change, only if it differs."""
     values = ProductRow.of(after).attribute_values
-    left = {"product_id", "stock_revision"} | ({"stock"} if after.stock == before.stock else set())
+    unchanged = {"product_id", "stock_revision"} | (
+        {"stock"} if after.stock == before.stock else set()
+    )
     written = [
         attribute.remove() if values.get(name) is None else attribute.set(values[name])
         for name, attribute in ProductRow.get_attributes().items()
-        if name not in left
+        if name not in unchanged
     ]
-    return [*written, _stock_moved(before, after)]
+    return [*written, _count_stock_change(before, after)]
 
 
-def _stock_moved(before: Product, after: Product) -> Action:
-    """One more change of the stock, if it is one, whatever was sold in between."""
+def _count_stock_change(before: Product, after: Product) -> Action:
+    """Return the action that raises the stock revision if the stock changes."""
     return ProductRow.stock_revision.add(after.stock_revision - before.stock_revision)
 
 
-def _changing() -> Action:
-    """The id of the request whose doing this is, for what the stream's reader makes of it."""
+def _stock_actions(added: int) -> list[Action]:
+    return [ProductRow.stock.add(added), ProductRow.stock_revision.add(1), _record_request()]
+
+
+def _record_request() -> Action:
+    """Return the action that stores the request's id for the stream's reader."""
     return ProductRow.changed_by.set(telemetry.correlation_id())
 
 
 def _on_sale(row: ProductRow) -> Product | None:
-    """The product of a row, unless it was withdrawn; stock that came back after even its row was
-    purged makes a row that has nothing else.
+    """Return the product of a row unless it was withdrawn. Stock that is released after the purge
+    creates a row without a title.
     """
     return None if row.deleted_at or "title" not in row.attribute_values else row.product()
-
-
-def _image_map(image: Image) -> ImageMap:
-    fields = {"url": image.url, "thumbnail": image.thumbnail, "id": image.id}
-    return ImageMap(**fields)
 
 
 def _place(order: str, product_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What clients send about products, and what they get to see of them."""
+"""Request bodies, queries and views of products."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -22,13 +22,13 @@ from supermarket.errors import FieldError, Invalid
 from supermarket.money import Currency, Money
 from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
 
-# one line of text: no control characters, for it goes into mails, pages and logs
+# one line of text without control characters: it is shown in mails, pages and logs
 ONE_LINE = r"^[^\x00-\x1f\x7f\u2028\u2029]*$"
 NO_CONTROLS = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
 
 def _none_if_blank(value: Any) -> Any:
-    """A form cannot send null: an empty field stands for it."""
+    """An empty form field means null, which a form cannot send."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
@@ -47,8 +47,8 @@ type Threshold = Annotated[
 ]
 
 
-class CreateProduct(Body):
-    """A product to be put on sale."""
+class CreateProductRequest(Body):
+    """A new product."""
 
     title: Title
     description: Description = ""
@@ -69,10 +69,10 @@ class CreateProduct(Body):
         )
 
 
-class UpdateProduct(Body):
-    """What changes of a product: the fields that were sent. Null empties one that may be empty."""
+class UpdateProductRequest(Body):
+    """Changes of a product: the fields that were sent. Null clears an optional field."""
 
-    # the defaults are never used: what was not sent is not changed
+    # the defaults are not used: fields that were not sent stay unchanged
     title: Title = ""
     description: Description = ""
     price_amount: Amount = Decimal(0)
@@ -83,30 +83,30 @@ class UpdateProduct(Body):
     remove_images: Annotated[tuple[ImageId, ...], Field(max_length=MAX_IMAGES)] = ()
 
     def changes(self) -> Changes:
-        """Invalid when a currency comes without an amount: the old number would mean another
-        price.
+        """Return the changes. Raises Invalid for a currency without an amount, which would change
+        the price.
         """
         sent = {name: getattr(self, name) for name in self.model_fields_set}
         amount, currency = sent.pop("price_amount", None), sent.pop("price_currency", None)
         if currency is not None and amount is None:
-            raise _invalid("priceAmount", "a currency is changed together with the amount")
+            raise _invalid("priceAmount", "is required with priceCurrency")
         return Changes(**sent, amount=amount, currency=currency)
 
 
-class ChangeStock(Body):
-    """Either `set`, what was counted, or `add`, what came (or, below zero, went)."""
+class ChangeStockRequest(Body):
+    """Either `set`, the counted stock, or `add`, a difference."""
 
     set: Stock | None = None
     add: Annotated[int, Field(ge=-MAX_STOCK, le=MAX_STOCK)] | None = None
 
     def change(self) -> StockChange:
         if (self.set is None) == (self.add is None):
-            raise _invalid("set", "exactly one of set and add is needed")
+            raise _invalid("set", "send exactly one of set and add")
         return StockChange(counted=self.set, added=self.add or 0)
 
 
-class ListProducts(Page):
-    """Which products, and in which order. Prices are compared within one currency."""
+class ListProductsQuery(Page):
+    """Filters and order of a list. Prices are compared within one currency."""
 
     q: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
     minprice: Limit | None = None
@@ -119,7 +119,7 @@ class ListProducts(Page):
     def selection(self) -> Selection:
         lowest, highest = self._minor(self.minprice), self._minor(self.maxprice)
         if lowest is not None and highest is not None and lowest > highest:
-            raise _invalid("maxprice", "is less than minprice")
+            raise _invalid("maxprice", "must not be less than minprice")
         filters = Filters(
             category=category_key(self.category or None),
             currency=self.currency or (Currency.INR if self._compares_prices() else None),
@@ -127,12 +127,12 @@ class ListProducts(Page):
             highest=highest,
             in_stock=self.in_stock,
         )
-        # without words nothing is more relevant than what is new
+        # without words the newest products are the most relevant
         sort = Sort.NEWEST if self.sort is Sort.RELEVANCE and not self.q else self.sort
         return Selection(filters, sort, self.q)
 
     def purpose(self) -> str:
-        """What a cursor of this list is good for: this list."""
+        """The purpose of this list's cursors."""
         return f"products {self.model_dump_json(exclude={'limit', 'cursor'})}"
 
     def _compares_prices(self) -> bool:
@@ -145,7 +145,7 @@ class ListProducts(Page):
 
 
 class ImageView(View):
-    """A picture, and a small one of it."""
+    """A picture and its thumbnail."""
 
     url: str
     thumbnail: str
@@ -153,7 +153,7 @@ class ImageView(View):
 
 
 class ProductView(View):
-    """A product as everybody sees it."""
+    """A product as all clients see it."""
 
     id: str
     title: str
@@ -182,8 +182,8 @@ class ProductView(View):
         )
 
 
-class ProductAnswer(View):
-    """A product alone."""
+class ProductResponse(View):
+    """A product."""
 
     product: ProductView
 
@@ -192,8 +192,8 @@ class ProductAnswer(View):
         return cls(product=ProductView.of(product))
 
 
-class ProductChanged(View):
-    """A product, and what became of it."""
+class ProductChangedResponse(View):
+    """A changed product with a message."""
 
     message: str
     product: ProductView
@@ -203,7 +203,7 @@ class ProductChanged(View):
         return cls(message=message, product=ProductView.of(product))
 
 
-class ProductsAnswer(View):
+class ProductListResponse(View):
     """A page of products."""
 
     products: list[ProductView]

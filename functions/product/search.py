@@ -1,18 +1,17 @@
-"""Finding products by text: a row per word leads to candidates, and a candidate's own words decide.
+"""Search: an inverted index finds candidates, and the words of each candidate decide.
 
-Rows of the index that lead nowhere, or to a product that no longer has the word, cost a look and do
-no harm. So they need no transaction: rows are written before the product is, and removed after.
+Entries without a product, or with a product that lost the word, cost a read and do no harm. So they
+need no transaction: entries are added before the product is stored and removed after it.
 
-A request looks at windows of `WINDOW` entries of its rarest word. Within a window matches are in
-the order that was asked for; a word with more entries is shown window by window.
+A request reads windows of `WINDOW` entries of its rarest word. Matches are sorted within a window;
+a word with more entries is shown window by window.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
-from product.model import Page, Position, Product, Selection, Sort
-from product.words import Reach, Wish, findable
+from product.model import Document, Entry, Page, Position, Product, Selection, Sort
+from product.ports import Documents, Entries
+from product.words import KeyRange, SearchQuery
 
 WINDOW = 300
 WINDOWS = 3
@@ -21,77 +20,32 @@ type Rank = list[int | str]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A word, and a product that has or had it."""
-
-    word: str
-    product_id: str
-
-
-@dataclass(frozen=True)
-class Document:
-    """A product that is on sale, and the words it is found by."""
-
-    product: Product
-    words: frozenset[str]
-    title_words: frozenset[str]
-
-    @classmethod
-    def of(cls, product: Product) -> "Document":
-        title_words = findable(product.title)
-        return cls(product, title_words | findable(product.description), title_words)
-
-
-class Entries(Protocol):
-    """The entries of the index, sorted by word and product."""
-
-    def window(self, reach: Reach, after: str | None, limit: int) -> tuple[list[Entry], str | None]:
-        """At most `limit` entries within `reach`, and where the next ones begin."""
-
-    def add(self, words: Iterable[str], product: Product) -> None:
-        """Enter the words of this revision of a product."""
-
-    def remove_outdated(self, words: Iterable[str], product: Product) -> None:
-        """Remove the entries that no later revision than this one has entered again."""
-
-    def remove_all(self, words: Iterable[str], product: Product) -> None:
-        """Remove the entries of a product that is gone for good."""
-
-
-class Documents(Protocol):
-    """The products that are on sale, with their words."""
-
-    def documents(self, product_ids: Iterable[str]) -> list[Document]:
-        """Those of the ids that are on sale."""
-
-
-@dataclass(frozen=True)
-class WordIndex:
-    """The service's `Index`, on entries and documents."""
+class SearchIndex:
+    """`Index` of the service, on entries and documents."""
 
     entries: Entries
     documents: Documents
 
-    def admit(self, before: Product | None, after: Product) -> None:
+    def add(self, before: Product | None, after: Product) -> None:
         self.entries.add(_words(after) - _words(before), after)
 
-    def forget(self, before: Product, after: Product | None) -> None:
+    def remove(self, before: Product, after: Product | None) -> None:
         if after is None:
             self.entries.remove_all(_words(before), before)
         else:
             self.entries.remove_outdated(_words(before) - _words(after), before)
 
-    def page(self, selection: Selection, after: Position | None, limit: int) -> Page:
-        wish = Wish.of(selection.text)
-        if not wish.words:
+    def search(self, selection: Selection, after: Position | None, limit: int) -> Page:
+        query = SearchQuery.of(selection.text)
+        if not query.terms:
             return Page((), None)
         position = after or {"window": None, "last": None}
         window, last = position["window"], position["last"]
         for _ in range(WINDOWS):
-            entries, following = self.entries.window(wish.reach, window, WINDOW)
+            entries, following = self.entries.window(query.key_range, window, WINDOW)
             matches = [
                 (rank, product)
-                for rank, product in self._matches(wish, selection, entries)
+                for rank, product in self._matches(query, selection, entries)
                 if last is None or rank > last
             ]
             shown = tuple(product for _, product in matches[:limit])
@@ -103,18 +57,18 @@ class WordIndex:
         return Page(shown, None if window is None else {"window": window, "last": None})
 
     def _matches(
-        self, wish: Wish, selection: Selection, entries: list[Entry]
+        self, query: SearchQuery, selection: Selection, entries: list[Entry]
     ) -> list[tuple[Rank, Product]]:
         candidates = self.documents.documents({entry.product_id for entry in entries})
         entered = {(entry.word, entry.product_id) for entry in entries}
         return sorted(
             (
-                (_rank(wish, selection.sort, document), document.product)
+                (_rank(query, selection.sort, document), document.product)
                 for document in candidates
-                # of all entries of a product, in whatever windows, only the first one counts
-                if (_first(wish.reach, document), document.product.id) in entered
-                and wish.is_in(document.words)
-                and selection.filters.admits(document.product)
+                # of all entries of a product, in all windows, only the first one counts
+                if (_first(query.key_range, document), document.product.id) in entered
+                and query.is_in(document.words)
+                and selection.filters.matches(document.product)
             ),
             key=lambda match: match[0],
         )
@@ -124,12 +78,12 @@ def _words(product: Product | None) -> frozenset[str]:
     return frozenset() if product is None else Document.of(product).words
 
 
-def _first(reach: Reach, document: Document) -> str | None:
-    return min(filter(reach.covers, document.words), default=None)
+def _first(key_range: KeyRange, document: Document) -> str | None:
+    return min(filter(key_range.contains, document.words), default=None)
 
 
-def _rank(wish: Wish, sort: Sort, document: Document) -> Rank:
-    """Sorts as a list; plain numbers and text, since it travels in a cursor."""
+def _rank(query: SearchQuery, sort: Sort, document: Document) -> Rank:
+    """Return a sort key of numbers and text, which a cursor can hold."""
     product = document.product
     newest = -round(product.created_at.timestamp() * 1000)
     match sort:
@@ -140,4 +94,4 @@ def _rank(wish: Wish, sort: Sort, document: Document) -> Rank:
         case Sort.NEWEST:
             return [newest, product.id]
         case Sort.RELEVANCE:
-            return [-wish.matches_in(document.title_words), newest, product.id]
+            return [-query.count_matches(document.title_words), newest, product.id]

@@ -1,87 +1,62 @@
-"""Which changes of a product's stock are news to others, as the product's own table tells them.
+"""Emits events about low stock, from changes of the product table.
 
-A product becomes low once, whatever makes it so: a sale, a count, a raised threshold, or that it
-was put on sale with so few. Each becoming is one StockRanLow. What then happens to its stock is
-told as StockMoved, up to the change after which it is low no more.
+A product becomes low by a sale, a count, a raised threshold, or because it was created with a stock
+at its threshold. Each time it becomes low is one StockRanLow. Later changes of its stock are
+StockMoved, up to the change after which it is not low any more.
 
-What sellers change themselves is told as StockMoved, too, once they have a threshold: the
-ProductUpdated of such a change has the stock that was read for it, and customers may have bought
-some in between. A product that was withdrawn has no stock to tell of.
+Changes by the seller of a product with a threshold are StockMoved, too: the ProductUpdated of such
+a change has the stock that was read for it, and sales may have changed it meanwhile. A withdrawn
+product emits nothing.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from product.model import Product, Seller
+from product.events import to_stock_moved, to_stock_ran_low
+from product.model import Product
 from supermarket.contracts import StockMoved, StockRanLow
-from supermarket.people import Recipient
 from supermarket.transaction import BeginTransaction
 
 type Snapshot = Mapping[str, Any] | None
-"""A product as a record of the table's stream has it."""
+"""A product in the form of a stream record's image."""
 
 
 @dataclass(frozen=True)
-class StockWatch:
-    """Tells of the changes it is shown. One that it is shown twice is the same event twice.
-    `changed_by` is the id of the request that a product became what it is by.
+class StockMonitor:
+    """Emits the event of each change. A change that is delivered twice is one event.
+    `changed_by` returns the id of the request that made the change.
     """
 
     product_of: Callable[[Snapshot], Product | None]
     changed_by: Callable[[Snapshot], str | None]
     begin: BeginTransaction
 
-    def look(self, before: Snapshot, after: Snapshot) -> None:
+    def observe(self, before: Snapshot, after: Snapshot) -> None:
+        """Emit the event of one change, if it is one of stock."""
         product = self.product_of(after)
-        news = news_of(self.product_of(before), product)
-        if news and product:
+        event = stock_event(self.product_of(before), product)
+        if event and product:
             transaction = self.begin()
-            transaction.emit(news, event_id(product))
+            transaction.emit(event, event_id(product))
             transaction.commit()
 
 
-def news_of(before: Product | None, after: Product | None) -> StockRanLow | StockMoved | None:
-    """What there is to tell of a product that was `before` and is `after`, if anything."""
+def stock_event(before: Product | None, after: Product | None) -> StockRanLow | StockMoved | None:
+    """Return the event of a change from `before` to `after`, if there is one."""
     if after is None or (before and before.stock_revision == after.stock_revision):
         return None
     was_low = before is not None and before.is_low
     if after.is_low and not was_low:
-        return _ran_low(after, after.low_stock_threshold or 0)
-    return _moved(after) if was_low or _is_its_sellers(before, after) else None
+        return to_stock_ran_low(after)
+    return to_stock_moved(after) if was_low or _is_by_seller(before, after) else None
 
 
 def event_id(product: Product) -> str:
-    """The same for the same change of the same product, however often it is told of."""
+    """Return the id of the event of a product's present stock revision."""
     return f"{product.id}-stock-{product.stock_revision}"
 
 
-def recipient(seller: Seller) -> Recipient:
-    return Recipient(user_id=seller.user_id, email=seller.email, first_name=seller.first_name)
-
-
-def _is_its_sellers(before: Product | None, after: Product) -> bool:
+def _is_by_seller(before: Product | None, after: Product) -> bool:
     changed = before is not None and before.revision != after.revision
     return changed and after.low_stock_threshold is not None
-
-
-def _ran_low(product: Product, threshold: int) -> StockRanLow:
-    return StockRanLow(
-        product_id=product.id,
-        seller=recipient(product.seller),
-        title=product.title,
-        stock=product.stock,
-        threshold=threshold,
-        stock_revision=product.stock_revision,
-    )
-
-
-def _moved(product: Product) -> StockMoved:
-    return StockMoved(
-        product_id=product.id,
-        seller_id=product.seller.user_id,
-        title=product.title,
-        stock=product.stock,
-        threshold=product.low_stock_threshold,
-        stock_revision=product.stock_revision,
-    )

@@ -20,9 +20,9 @@ def watch_stock(changes: Sequence[Change]) -> Collection[Change]:
 
 def _watch(change: Change) -> None:
     """Announce one change under the id of the request that made it."""
-    watch = wiring.stock_watch()
-    telemetry.begin(watch.changed_by(change.after) or new_id(), job=watch_stock.name)
-    watch.look(change.before, change.after)
+    monitor = wiring.stock_monitor()
+    telemetry.begin(monitor.changed_by(change.after) or new_id(), job=watch_stock.name)
+    monitor.observe(change.before, change.after)
 
 
 prepare(__name__)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from product.gateways import ImageKitPictures
 from product.purge import Purge
 from product.repository import DynamoEntries, DynamoProducts, changed_by, product_of
-from product.search import WordIndex
+from product.search import SearchIndex
 from product.service import ProductService
-from product.stock import StockWatch
+from product.stock import StockMonitor
 from supermarket.clock import new_id, utc_now
 from supermarket.config import ConfigurationError, settings
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -31,7 +31,7 @@ def product_service() -> ProductService:
     products = DynamoProducts()
     return ProductService(
         products=products,
-        index=WordIndex(DynamoEntries(), products),
+        index=SearchIndex(DynamoEntries(), products),
         pictures=ImageKitPictures(imagekit, new_id),
         audit=audit_trail(),
         begin=DynamoTransaction,
@@ -42,25 +42,25 @@ def product_service() -> ProductService:
 
 
 @cache
-def stock_watch() -> StockWatch:
-    return StockWatch(product_of, changed_by, DynamoTransaction)
+def stock_monitor() -> StockMonitor:
+    return StockMonitor(product_of, changed_by, DynamoTransaction)
 
 
 @cache
 def purge() -> Purge:
     products = DynamoProducts()
-    index = WordIndex(DynamoEntries(), products)
+    index = SearchIndex(DynamoEntries(), products)
     return Purge(products, index, ImageKitPictures(imagekit, new_id))
 
 
 def pause(number: int) -> None:
-    """Longer each time, and never alike: those who collided must not collide again in step."""
+    """Wait after a failed attempt (from 0): exponential backoff with jitter."""
     longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**number)
     time.sleep(random.uniform(0, longest))  # noqa: S311 - it spreads, and guards nothing
 
 
 def imagekit() -> "ImageKit":
-    """The client with the key of now: a rotated key arrives by itself."""
+    """Return a client with the present key, which may have been rotated."""
     private_key = secret("imagekit").get("privateKey")
     if not private_key:
         raise ConfigurationError("The secret imagekit has no privateKey")

@@ -1,4 +1,4 @@
-"""Text as the words by which it is found: without accents and case, in any script, stemmed."""
+"""Words of a text for search: without accents and case, in any script, stemmed."""
 
 import re
 import unicodedata
@@ -10,8 +10,8 @@ from typing import Any, Self
 PREFIX_LENGTH = 2
 LONGEST_WORD = 60
 
-# apostrophes belong to their word (haldiram's), and so do the vowel signs of Indian scripts, which
-# Python does not count among the letters
+# apostrophes are part of a word (haldiram's), and so are the vowel signs of Indian scripts, which
+# Python does not count as letters
 APOSTROPHES = re.compile(r"['\u2019\u02bc]")
 ACCENTS = re.compile(r"[\u0300-\u036f]")
 
@@ -24,92 +24,95 @@ STOP_WORDS = frozenset(
 
 
 def words_of(text: str) -> list[str]:
-    """The words in the order they stand in."""
+    """Return the words of a text in their order."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     plain = unicodedata.normalize("NFC", ACCENTS.sub("", APOSTROPHES.sub("", folded)))
     spaced = "".join(mark if _is_part_of_word(mark) else " " for mark in plain)
     return [word[:LONGEST_WORD] for word in spaced.split()]
 
 
-def findable(text: str) -> frozenset[str]:
-    """What a text is found by: each word as it is, for prefixes, and its stem."""
+def index_terms(text: str) -> frozenset[str]:
+    """Return the index terms of a text: each word, for prefixes, and its stem."""
     words = {word for word in words_of(text) if word not in STOP_WORDS}
     return frozenset(words | {stem(word) for word in words})
 
 
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
-    """`chocolates` and `chocolate` are both `chocol`; words of other scripts stay as they are."""
+    """Return the stem of a word: `chocol` for `chocolates`. Other scripts stay unchanged."""
     return str(_stemmer().stemWord(word))
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A word that is searched for; with `may_go_on` it may be the beginning of a longer one."""
+class Term:
+    """A word of a query; with `is_prefix` it also matches the beginning of longer words."""
 
     word: str
-    may_go_on: bool = False
+    is_prefix: bool = False
 
     def is_in(self, words: Set[str]) -> bool:
         if stem(self.word) in words:
             return True
-        return self.may_go_on and any(word.startswith(self.word) for word in words)
+        return self.is_prefix and any(word.startswith(self.word) for word in words)
 
     @property
-    def reach(self) -> "Reach":
-        """The narrowest stretch of the index that holds every match."""
+    def key_range(self) -> "KeyRange":
+        """The smallest range of the index that contains every match."""
         root = stem(self.word)
-        if not self.may_go_on:
-            return Reach(root, exact=True)
-        shared = _common_beginning(self.word, root)
-        # of a few irregular words (dying, die) only the stem is looked up
-        return Reach(shared) if len(shared) >= PREFIX_LENGTH else Reach(root, exact=True)
+        if not self.is_prefix:
+            return KeyRange(root, exact=True)
+        shared = _common_prefix(self.word, root)
+        # for a few irregular words (dying, die) only the stem is searched
+        return KeyRange(shared) if len(shared) >= PREFIX_LENGTH else KeyRange(root, exact=True)
 
 
 @dataclass(frozen=True)
-class Reach:
-    """The entries of the index that begin with a text, or whose word is exactly it."""
+class KeyRange:
+    """The entries of the index that begin with a text, or whose word equals it."""
 
     text: str
     exact: bool = False
 
-    def covers(self, word: str) -> bool:
+    def contains(self, word: str) -> bool:
         return word == self.text if self.exact else word.startswith(self.text)
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What somebody typed: all of its words must match, the last one may be unfinished."""
+class SearchQuery:
+    """The words of a search, which must all match; the last one may be a prefix."""
 
-    words: tuple[Wanted, ...]
+    terms: tuple[Term, ...]
 
     @classmethod
     def of(cls, text: str) -> Self:
         typed = words_of(text)
-        # a word such as `the` says nothing, unless it is the beginning of the only one
-        telling = [word for word in typed if word not in STOP_WORDS] or typed[-1:]
-        *whole, last = telling or [""]
-        finished = [Wanted(word) for word in whole]
-        unfinished = [Wanted(last, may_go_on=len(last) >= PREFIX_LENGTH)] if last else []
-        return cls((*finished, *unfinished))
+        # stop words are ignored, unless there is no other word
+        words = [word for word in typed if word not in STOP_WORDS] or typed[-1:]
+        *complete, last = words or [""]
+        terms = [Term(word) for word in complete]
+        if last:
+            terms.append(Term(last, is_prefix=len(last) >= PREFIX_LENGTH))
+        return cls(tuple(terms))
 
     def is_in(self, words: Set[str]) -> bool:
-        return all(wanted.is_in(words) for wanted in self.words)
+        return all(term.is_in(words) for term in self.terms)
 
-    def matches_in(self, words: Set[str]) -> int:
-        return sum(wanted.is_in(words) for wanted in self.words)
+    def count_matches(self, words: Set[str]) -> int:
+        return sum(term.is_in(words) for term in self.terms)
 
     @property
-    def reach(self) -> Reach:
-        """Where to look: the longest word is likely the rarest."""
-        return max((wanted.reach for wanted in self.words), key=lambda reach: len(reach.text))
+    def key_range(self) -> KeyRange:
+        """The range to read: the one of the longest word, which is likely the rarest."""
+        return max(
+            (term.key_range for term in self.terms), key=lambda key_range: len(key_range.text)
+        )
 
 
 def _is_part_of_word(mark: str) -> bool:
     return unicodedata.category(mark)[0] in "LNM"
 
 
-def _common_beginning(one: str, other: str) -> str:
+def _common_prefix(one: str, other: str) -> str:
     length = next(
         (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
         min(len(one), len(other)),
@@ -119,7 +122,7 @@ def _common_beginning(one: str, other: str) -> str:
 
 @cache
 def _stemmer() -> Any:
-    # the package imports all its languages, which only a search needs to wait for
+    # the package imports all its languages, which only searches need
     import snowballstemmer
 
     return snowballstemmer.stemmer("english")

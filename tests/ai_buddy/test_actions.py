@@ -165,7 +165,7 @@ def test_a_confirmed_stock_is_set(shop: AssistedShop, ravi: Visitor) -> None:
     wanted = proposal(ravi, "propose_stock", product_id=tea.id, stock=77)
     assert confirm(ravi, wanted) == "The stock is now 77."
     confirm(ravi, wanted)
-    assert shop.catalogue.service.one(tea.id).stock == 77
+    assert shop.catalogue.service.get_product(tea.id).stock == 77
 
 
 def test_a_stock_that_is_confirmed_again_does_not_bring_back_what_was_sold(
@@ -177,7 +177,7 @@ def test_a_stock_that_is_confirmed_again_does_not_bring_back_what_was_sold(
     asha.orders(tea, 3)
 
     assert confirm(ravi, wanted) == "The stock is now 6."
-    assert shop.catalogue.service.one(tea.id).stock == 6
+    assert shop.catalogue.service.get_product(tea.id).stock == 6
     assert confirm(ravi, wanted, "another message") == "The stock is now 9."
 
 

@@ -557,7 +557,7 @@ def test_a_stock_is_proposed_and_not_set(shop: AssistedShop, ravi: Visitor) -> N
     tea = shop.sells("Tea", seller=ravi, stock=5)
     proposal = proposed(ravi.uses("propose_stock", product_id=tea.id, stock=77))
     assert proposal.text == "Set the stock of Tea from 5 to 77."
-    assert shop.catalogue.service.one(tea.id).stock == 5
+    assert shop.catalogue.service.get_product(tea.id).stock == 5
 
 
 def test_a_product_that_is_not_among_the_newest_is_reached_all_the_same(
@@ -651,7 +651,7 @@ def test_hostile_arguments_change_nothing_but_the_cart(data: st.DataObject) -> N
     assert order.id not in json.dumps(outcome.told)
     assert victim.units_in_cart() == 3
     assert victim.status_of(order) == "PENDING"
-    assert shop.catalogue.service.one(product.id).stock == 49
+    assert shop.catalogue.service.get_product(product.id).stock == 49
 
 
 # --- policies, memory, and other people's words ---

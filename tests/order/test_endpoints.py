@@ -52,7 +52,7 @@ def on_sale(stock: int = 10, price: int = 120) -> Product:
 
 
 def stock_of(product: Product) -> int:
-    return product_service().one(product.id).stock
+    return product_service().get_product(product.id).stock
 
 
 def takes(caller: Caller, product: Product, quantity: int = 1) -> None:

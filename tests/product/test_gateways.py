@@ -73,7 +73,7 @@ def test_pictures_are_kept_in_order_and_served_until_they_are_discarded(
     assert [as_served(simulator, image.url).status_code for image in images] == [404] * 3
 
 
-def test_what_is_gone_already_is_discarded_all_the_same(
+def test_discarding_a_missing_picture_is_no_error(
     pictures_at: Callable[[str], ImageKitPictures],
     simulator: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -83,7 +83,7 @@ def test_what_is_gone_already_is_discarded_all_the_same(
     assert left_behind.names == []
 
 
-def test_what_could_not_be_discarded_is_named(
+def test_pictures_that_could_not_be_deleted_are_returned(
     pictures_at: Callable[[str], ImageKitPictures],
 ) -> None:
     stays = [Image("", "", "0" * 24), Image("", "", "1" * 24)]
@@ -140,7 +140,7 @@ class Troubled:
         (PlainTextResponse("hello"), BadGateway),
     ],
 )
-def test_trouble_at_the_image_service_is_told_as_such(
+def test_errors_of_the_image_service_are_mapped(
     pictures_at: Callable[[str], ImageKitPictures],
     serve: Serve,
     answer: Response,
@@ -153,14 +153,14 @@ def test_trouble_at_the_image_service_is_told_as_such(
     assert "image service" in raised.value.message
 
 
-def test_an_image_service_that_is_not_there_is_unavailable(
+def test_an_unreachable_image_service_is_unavailable(
     pictures_at: Callable[[str], ImageKitPictures],
 ) -> None:
     with pytest.raises(Unavailable):
         pictures_at("http://127.0.0.1:9").upload(new_id(), PICTURES)
 
 
-def test_if_one_picture_fails_the_others_are_removed_again(
+def test_when_one_upload_fails_the_others_are_deleted(
     pictures_at: Callable[[str], ImageKitPictures],
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
@@ -170,10 +170,10 @@ def test_if_one_picture_fails_the_others_are_removed_again(
     with pytest.raises(Unavailable):
         pictures_at(serve(service.app(), "")).upload(new_id(), PICTURES)
     assert service.deleted == ["f1", "f1"]
-    assert left_behind.names == ["PicturesLeftBehind"] * 2
+    assert left_behind.names == ["PicturesNotDeleted"] * 2
 
 
-def test_a_picture_without_a_thumbnail_is_its_own(
+def test_a_picture_without_a_thumbnail_is_its_own_thumbnail(
     pictures_at: Callable[[str], ImageKitPictures], serve: Serve
 ) -> None:
     answer = JSONResponse({"fileId": "f1", "url": "https://i/1"})
@@ -189,7 +189,7 @@ def fresh_client() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("aws", "fresh_client")
-def test_the_client_is_made_of_the_configuration() -> None:
+def test_the_client_uses_the_configuration() -> None:
     with wiring.imagekit() as client:
         assert (client.private_key, str(client.base_url)) == (
             PRIVATE_KEY,
@@ -200,7 +200,7 @@ def test_the_client_is_made_of_the_configuration() -> None:
 
 
 @pytest.mark.usefixtures("fresh_client")
-def test_without_a_key_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_no_request_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "secret", lambda _: {"privateKey": ""})
     with pytest.raises(ConfigurationError):
         wiring.imagekit()

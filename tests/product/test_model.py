@@ -27,7 +27,7 @@ LATER = a_product().created_at + timedelta(hours=1)
 IMAGES = tuple(Image(f"https://i/{n}", f"https://t/{n}", str(n)) for n in range(5))
 
 
-def test_a_product_is_its_sellers_and_the_admins_to_change() -> None:
+def test_only_the_seller_and_admins_may_change_a_product() -> None:
     product = a_product()
     product.require_editor(a_caller(Role.SELLER, SELLER.user_id))
     product.require_editor(a_caller(Role.ADMIN))
@@ -36,7 +36,7 @@ def test_a_product_is_its_sellers_and_the_admins_to_change() -> None:
             product.require_editor(a_caller(other))
 
 
-def test_a_change_touches_what_it_names_and_raises_the_revision() -> None:
+def test_a_change_sets_its_fields_and_raises_the_revision() -> None:
     product = a_product(images=IMAGES[:2])
     changes = Changes(title="Brown rice", category=None, remove_images=("0",))
     assert product.changed(changes, IMAGES[2:3], LATER) == replace(
@@ -56,7 +56,7 @@ def test_a_change_touches_what_it_names_and_raises_the_revision() -> None:
         (Changes(amount=Decimal("1.05"), currency=Currency.INR), Money(105, Currency.INR)),
     ],
 )
-def test_a_new_amount_is_in_the_products_currency_unless_told(
+def test_a_new_amount_is_in_the_products_currency_unless_one_is_given(
     changes: Changes, price: Money
 ) -> None:
     product = a_product(price=Money(500, Currency.USD))
@@ -67,25 +67,25 @@ def test_a_product_has_at_most_five_pictures() -> None:
     product = a_product(images=IMAGES[:4])
     assert product.changed(Changes(), IMAGES[4:], LATER).images == IMAGES
     full = replace(product, images=IMAGES)
-    full.require_room(Changes(remove_images=("0", "1")), 2)
+    full.check_images(Changes(remove_images=("0", "1")), 2)
     with pytest.raises(Invalid):
-        full.require_room(Changes(remove_images=("0",)), 2)
+        full.check_images(Changes(remove_images=("0",)), 2)
 
 
-def test_a_picture_that_is_not_there_cannot_be_removed() -> None:
+def test_an_unknown_picture_cannot_be_removed() -> None:
     with pytest.raises(Invalid):
-        a_product(images=IMAGES[:1]).require_room(Changes(remove_images=("0", "4")), 0)
+        a_product(images=IMAGES[:1]).check_images(Changes(remove_images=("0", "4")), 0)
 
 
-def test_stock_is_counted_or_moved_and_never_below_zero() -> None:
-    assert StockChange(counted=0).of(7) == 0
-    assert StockChange(added=-7).of(7) == 0
-    assert a_product(stock=7).restocked(0, LATER).stock == 0
-    with pytest.raises(Conflict, match="only 7"):
-        a_product(stock=7).restocked(-1, LATER)
+def test_stock_is_set_or_added_to_and_never_negative() -> None:
+    assert StockChange(counted=0).apply(7) == 0
+    assert StockChange(added=-7).apply(7) == 0
+    assert a_product(stock=7).with_stock(0, LATER).stock == 0
+    with pytest.raises(Conflict, match="Only 7"):
+        a_product(stock=7).with_stock(-1, LATER)
 
 
-def test_categories_differ_in_more_than_case_and_blanks() -> None:
+def test_category_keys_ignore_case_and_white_space() -> None:
     assert category_key("  Rice &  GRAINS ") == category_key("rice & grains")
     assert category_key("Rice") != category_key("Grains")
     assert category_key(None) is None
@@ -107,15 +107,15 @@ def test_categories_differ_in_more_than_case_and_blanks() -> None:
         (Filters(seller_id="another"), False),
     ],
 )
-def test_filters_admit_what_they_say(filters: Filters, admitted: bool) -> None:
-    assert filters.admits(a_product(price=Money(49900, Currency.INR))) is admitted
+def test_filters_match_as_described(filters: Filters, admitted: bool) -> None:
+    assert filters.matches(a_product(price=Money(49900, Currency.INR))) is admitted
 
 
 def test_sold_out_products_are_not_in_stock() -> None:
-    assert not Filters(in_stock=True).admits(a_product(stock=0))
+    assert not Filters(in_stock=True).matches(a_product(stock=0))
 
 
 @pytest.mark.parametrize("text", ["", "x", A_FREE_ID.lower(), A_FREE_ID + "\n", "é" * 26, "9" * 26])
-def test_what_is_no_id_is_known_without_asking(text: str) -> None:
+def test_malformed_ids_are_recognised(text: str) -> None:
     assert not is_product_id(text)
     assert is_product_id(new_id())

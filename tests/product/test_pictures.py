@@ -32,12 +32,12 @@ def drawn(form: str, size: tuple[int, int] = (31, 17), **options: object) -> byt
         (drawn("WEBP", exif=b"Exif\0\0" + b"x" * 50), PictureType.WEBP),
     ],
 )
-def test_jpeg_png_and_webp_are_taken(content: bytes, kind: PictureType) -> None:
+def test_jpeg_png_and_webp_are_accepted(content: bytes, kind: PictureType) -> None:
     assert Picture.of(content) == Picture(content, kind)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_a_side_of_8000_pixels_is_the_longest(form: str) -> None:
+def test_a_side_has_at_most_8000_pixels(form: str) -> None:
     Picture.of(drawn(form, (MAX_SIDE, 1)))
     Picture.of(drawn(form, (1, MAX_SIDE)))
     for size in ((MAX_SIDE + 1, 1), (1, MAX_SIDE + 1)):
@@ -64,7 +64,7 @@ def test_a_side_of_8000_pixels_is_the_longest(form: str) -> None:
         b"\xff\xd8\xff" + b"\xff" * 1000,
     ],
 )
-def test_anything_else_is_refused(content: bytes) -> None:
+def test_other_content_is_refused(content: bytes) -> None:
     with pytest.raises(Invalid) as refused:
         Picture.of(content)
     assert [error.field for error in refused.value.errors] == ["images"]
@@ -76,7 +76,9 @@ def test_anything_else_is_refused(content: bytes) -> None:
     ),
     st.binary(max_size=60),
 )
-def test_no_bytes_do_anything_worse_than_being_refused(beginning: bytes, rest: bytes) -> None:
+def test_arbitrary_bytes_are_accepted_or_refused_without_an_error(
+    beginning: bytes, rest: bytes
+) -> None:
     with suppress(Invalid):
         picture = Picture.of(beginning + rest)
         assert picture.content.startswith(beginning)

@@ -11,9 +11,9 @@ from conftest import FrozenClock
 from product import jobs, wiring
 from product.model import Product
 from product.pictures import Picture
-from product.purge import KEPT_FOR, Purge
+from product.purge import RETENTION, Purge
 from product.repository import WITHDRAWN_PER_PAGE, DynamoEntries, DynamoProducts, EntryRow
-from product.search import WordIndex
+from product.search import SearchIndex
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict
 from supermarket.transaction import Transaction
@@ -41,7 +41,7 @@ class Store:
 
     @property
     def purge(self) -> Purge:
-        index = WordIndex(self.entries, self.products)
+        index = SearchIndex(self.entries, self.products)
         return Purge(self.products, index, self.pictures)
 
     def do(self, write: Callable[[Transaction], None]) -> None:
@@ -51,7 +51,7 @@ class Store:
 
     def sells(self, title: str = "Basmati rice") -> Product:
         product = a_product(title=title, images=self.pictures.upload("", [PICTURE, PICTURE]))
-        WordIndex(self.entries, self.products).admit(None, product)
+        SearchIndex(self.entries, self.products).add(None, product)
         self.do(partial(self.products.add, product))
         return product
 
@@ -82,11 +82,11 @@ def store(request: pytest.FixtureRequest, clock: FrozenClock) -> Store:
     return Store(DynamoProducts(), DynamoEntries(), DynamoTransaction, clock, pictures)
 
 
-def test_thirty_days_after_its_withdrawal_nothing_is_left_of_a_product(store: Store) -> None:
+def test_a_product_is_purged_thirty_days_after_its_withdrawal(store: Store) -> None:
     product, kept = store.sells(), store.sells("Bananas")
     words_of_both = store.words()
     store.withdraws(product)
-    store.clock.advance(KEPT_FOR - timedelta(milliseconds=1))
+    store.clock.advance(RETENTION - timedelta(milliseconds=1))
     assert store.run() == {}
     assert store.left() == [product.id]
     assert len(store.pictures.kept) == 4
@@ -98,32 +98,34 @@ def test_thirty_days_after_its_withdrawal_nothing_is_left_of_a_product(store: St
     assert store.products.find(kept.id) == kept
 
 
-def test_another_run_finds_nothing_left_to_do(store: Store) -> None:
+def test_a_second_run_purges_nothing(store: Store) -> None:
     store.withdraws(store.sells())
-    store.clock.advance(KEPT_FOR)
+    store.clock.advance(RETENTION)
     assert [store.run(), store.run()] == [{"purged": 1}, {}]
 
 
-def test_two_runs_at_once_purge_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_runs_purge_a_product_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.withdraws(store.sells())
-    store.clock.advance(KEPT_FOR)
+    store.clock.advance(RETENTION)
     found = list(store.products.withdrawn_before(store.clock()))
     store.run()
     monkeypatch.setattr(store.products, "withdrawn_before", lambda _: iter(found))
     assert store.run() == {"skipped": 1}
 
 
-def test_pictures_that_are_gone_already_are_no_hindrance(store: Store) -> None:
+def test_missing_pictures_do_not_prevent_a_purge(store: Store) -> None:
     product = store.sells()
     store.withdraws(product)
     store.pictures.discard(product.images)
-    store.clock.advance(KEPT_FOR)
+    store.clock.advance(RETENTION)
     assert store.run() == {"purged": 1}
 
 
-def test_a_product_stays_until_its_pictures_are_gone(store: Store) -> None:
+def test_a_product_stays_until_its_pictures_are_deleted(store: Store) -> None:
     store.withdraws(store.sells())
-    store.clock.advance(KEPT_FOR)
+    store.clock.advance(RETENTION)
     store.pictures.is_down = True
     assert store.run() == {"failed": 1}
     assert len(store.left()) == 1
@@ -132,13 +134,15 @@ def test_a_product_stays_until_its_pictures_are_gone(store: Store) -> None:
     assert store.pictures.kept == {}
 
 
-def test_a_failure_stops_none_of_the_rest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_does_not_stop_the_other_purges(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = store.sells()
     store.withdraws(first)
     store.clock.advance(timedelta(hours=1))
     for _ in range(2):
         store.withdraws(store.sells())
-    store.clock.advance(KEPT_FOR)
+    store.clock.advance(RETENTION)
     remove = store.products.remove
 
     def fail_for_the_first(product: Product) -> bool:
@@ -157,10 +161,10 @@ def test_a_product_that_is_on_sale_cannot_be_purged(store: Store) -> None:
     assert store.products.find(product.id) == product
 
 
-def test_without_time_a_run_ends_and_the_next_one_goes_on(store: Store) -> None:
+def test_a_run_without_time_stops_and_the_next_one_continues(store: Store) -> None:
     for product in [store.sells() for _ in range(3)]:
         store.withdraws(product)
-    store.clock.advance(KEPT_FOR)
+    store.clock.advance(RETENTION)
     time = iter([True, True, False])
     ended = store.purge.purge(store.clock(), lambda: next(time))
     assert +ended == {"purged": 2, "unfinished": 1}
@@ -174,7 +178,7 @@ def test_more_than_a_page_is_purged_in_one_run(clock: FrozenClock) -> None:
         product = a_product(title="")
         store.do(partial(store.products.add, product))
         store.withdraws(product)
-    clock.advance(KEPT_FOR)
+    clock.advance(RETENTION)
     assert store.run() == {"purged": WITHDRAWN_PER_PAGE + 2}
 
 

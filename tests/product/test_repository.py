@@ -8,11 +8,10 @@ from typing import Any, Protocol
 
 import pytest
 
-from product.model import Filters, Image, Position, Product, Sort
+from product.model import Entry, Filters, Image, Position, Product, Sort
+from product.ports import Documents, Entries, Products
 from product.repository import DynamoEntries, DynamoProducts
-from product.search import Documents, Entries, Entry
-from product.service import Products
-from product.words import Reach
+from product.words import KeyRange
 from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict
@@ -65,7 +64,7 @@ BARE = a_product(title="!!!", description="", category=None, stock=0)
 
 
 @pytest.mark.parametrize("product", [FULL, BARE], ids=["full", "bare"])
-def test_a_product_is_found_as_it_was_added(store: Store, product: Product) -> None:
+def test_a_product_is_read_as_it_was_added(store: Store, product: Product) -> None:
     store.add(product)
     assert store.products.find(product.id) == product
     assert store.products.find_many([product.id, product.id, new_id()]) == {product.id: product}
@@ -73,7 +72,7 @@ def test_a_product_is_found_as_it_was_added(store: Store, product: Product) -> N
     assert document.product == product
 
 
-def test_a_document_knows_the_words_of_its_title_and_of_its_description(store: Store) -> None:
+def test_a_document_has_the_words_of_title_and_description(store: Store) -> None:
     store.add(product := a_product(title="Green apples", description="Crisp and sour"))
     (document,) = store.products.documents([product.id])
     assert document.title_words == {"green", "apples", "appl"}
@@ -86,19 +85,19 @@ def test_no_ids_find_nothing(store: Store) -> None:
     assert store.products.documents([]) == []
 
 
-def test_more_products_than_fit_in_one_request_are_all_found(store: Store) -> None:
+def test_more_products_than_one_batch_holds_are_found(store: Store) -> None:
     store.add(*(many := [a_product() for _ in range(101)]))
     assert len(store.products.find_many([product.id for product in many])) == 101
 
 
-def test_a_change_writes_what_differs(store: Store) -> None:
+def test_a_change_writes_the_differences(store: Store) -> None:
     store.add(FULL)
     after = replace(BARE, id=FULL.id, revision=2, updated_at=FULL.updated_at + timedelta(seconds=1))
     store.do(partial(store.products.change, FULL, after, on_conflict=REFUSED))
     assert store.products.find(FULL.id) == after
 
 
-def test_a_change_of_anything_else_leaves_the_stock_to_the_customers(store: Store) -> None:
+def test_a_change_of_other_fields_does_not_write_the_stock(store: Store) -> None:
     store.add(product := a_product(stock=5))
     after = replace(product, title="Brown rice", revision=2)
     store.do(partial(store.products.take_stock, product, 2, on_conflict=REFUSED))
@@ -116,7 +115,7 @@ def test_a_change_of_an_older_revision_is_refused(store: Store) -> None:
     assert store.products.find(product.id) == first
 
 
-def test_stock_is_moved_from_what_it_is_and_not_from_what_was_read(store: Store) -> None:
+def test_stock_is_added_to_the_present_value_and_not_to_the_one_read(store: Store) -> None:
     store.add(product := a_product(stock=5))
     store.do(partial(store.products.take_stock, product, 2, on_conflict=REFUSED))
     after = replace(product, stock=15, revision=2, stock_revision=1)
@@ -124,7 +123,7 @@ def test_stock_is_moved_from_what_it_is_and_not_from_what_was_read(store: Store)
     assert store.products.find(product.id) == replace(after, stock=13, stock_revision=2)
 
 
-def test_stock_is_never_moved_below_zero(store: Store) -> None:
+def test_stock_never_becomes_negative(store: Store) -> None:
     store.add(product := a_product(stock=5))
     store.do(partial(store.products.take_stock, product, 2, on_conflict=REFUSED))
     none = replace(product, stock=0, revision=2)
@@ -133,7 +132,7 @@ def test_stock_is_never_moved_below_zero(store: Store) -> None:
     assert store.stock_of(product) == 3
 
 
-def test_stock_is_taken_down_to_the_last_one_and_no_further(store: Store) -> None:
+def test_stock_can_be_reserved_down_to_zero(store: Store) -> None:
     store.add(product := a_product(stock=3))
     for _ in range(3):
         store.do(partial(store.products.take_stock, product, 1, on_conflict=REFUSED))
@@ -145,7 +144,7 @@ def test_stock_is_taken_down_to_the_last_one_and_no_further(store: Store) -> Non
 @pytest.mark.parametrize(
     "price", [Money(49800, Currency.INR), Money(50000, Currency.INR), Money(49900, Currency.USD)]
 )
-def test_stock_is_not_taken_at_another_price(store: Store, price: Money) -> None:
+def test_stock_is_not_reserved_at_another_price(store: Store, price: Money) -> None:
     store.add(product := a_product(price=Money(49900, Currency.INR)))
     shown = replace(product, price=price)
     with pytest.raises(Conflict, match="refused"):
@@ -153,7 +152,7 @@ def test_stock_is_not_taken_at_another_price(store: Store, price: Money) -> None
     assert store.stock_of(product) == product.stock
 
 
-def test_returned_stock_is_on_sale_again(store: Store) -> None:
+def test_released_stock_can_be_sold_again(store: Store) -> None:
     store.add(product := a_product(stock=3))
     store.do(partial(store.products.return_stock, product.id, 2))
     assert store.stock_of(product) == 5
@@ -174,7 +173,7 @@ def test_a_withdrawn_product_is_in_no_list_and_cannot_be_sold(store: Store) -> N
         store.do(partial(store.products.take_stock, product, 1, on_conflict=REFUSED))
 
 
-def test_a_withdrawn_product_takes_returns_and_no_changes(store: Store) -> None:
+def test_a_withdrawn_product_accepts_released_stock_and_no_changes(store: Store) -> None:
     store.add(product := a_product())
     now = product.updated_at
     store.do(partial(store.products.withdraw, product, now, on_conflict=REFUSED))
@@ -250,24 +249,24 @@ LISTS = [
 
 
 @pytest.mark.parametrize("limit", [1, 5, 100])
-def test_a_list_shows_what_its_filters_admit_in_order_once(store: Store, limit: int) -> None:
+def test_a_list_contains_each_match_once_in_order(store: Store, limit: int) -> None:
     shelf = a_shelf()
     store.add(*shelf)
     for filters, sort in LISTS:
-        admitted = sorted(filter(filters.admits, shelf), key=ORDERS[sort])
+        admitted = sorted(filter(filters.matches, shelf), key=ORDERS[sort])
         expected = [product.id for product in admitted]
         if sort is not Sort.CHEAPEST:
             expected.reverse()
         assert listed(store, filters, sort, limit) == expected, (filters, sort)
 
 
-def test_the_last_full_page_says_that_it_is_the_last(store: Store) -> None:
+def test_the_last_full_page_has_no_next_cursor(store: Store) -> None:
     store.add(*(a_product() for _ in range(4)))
     page = store.products.page(Filters(), Sort.NEWEST, None, 4)
     assert (len(page.products), page.next) == (4, None)
 
 
-def test_a_product_that_was_changed_moves_in_the_lists(store: Store) -> None:
+def test_a_changed_product_changes_its_position_in_lists(store: Store) -> None:
     store.add(product := a_product(price=Money(100, Currency.INR), category="Tea"))
     after = replace(product, price=Money(300, Currency.USD), category="Coffee", revision=2)
     store.do(partial(store.products.change, product, after, on_conflict=REFUSED))
@@ -277,11 +276,11 @@ def test_a_product_that_was_changed_moves_in_the_lists(store: Store) -> None:
     assert listed(store, dollars, Sort.CHEAPEST) == [product.id]
 
 
-def entered(store: Store, reach: Reach, limit: int = 100) -> list[Entry]:
+def entered(store: Store, key_range: KeyRange, limit: int = 100) -> list[Entry]:
     found: list[Entry] = []
     after: str | None = None
     while True:
-        entries, after = store.entries.window(reach, after, limit)
+        entries, after = store.entries.window(key_range, after, limit)
         assert len(entries) <= limit
         found += entries
         if after is None:
@@ -293,31 +292,31 @@ def test_entries_are_read_in_order_and_in_windows(store: Store, limit: int) -> N
     one, other = sorted((a_product(), a_product()), key=lambda product: product.id)
     store.entries.add(["appl", "apple", "apricot", "a", "चीनी"], one)
     store.entries.add(["apple", "ap"], other)
-    assert entered(store, Reach("app"), limit) == [
+    assert entered(store, KeyRange("app"), limit) == [
         Entry("appl", one.id),
         Entry("apple", one.id),
         Entry("apple", other.id),
     ]
-    assert entered(store, Reach("ap", exact=True), limit) == [Entry("ap", other.id)]
-    assert entered(store, Reach("a", exact=True), limit) == [Entry("a", one.id)]
-    assert entered(store, Reach("ची"), limit) == [Entry("चीनी", one.id)]
-    assert entered(store, Reach("pear"), limit) == []
+    assert entered(store, KeyRange("ap", exact=True), limit) == [Entry("ap", other.id)]
+    assert entered(store, KeyRange("a", exact=True), limit) == [Entry("a", one.id)]
+    assert entered(store, KeyRange("ची"), limit) == [Entry("चीनी", one.id)]
+    assert entered(store, KeyRange("pear"), limit) == []
 
 
-def test_an_outdated_entry_goes_and_one_that_came_back_stays(store: Store) -> None:
+def test_outdated_entries_are_removed_and_newer_ones_stay(store: Store) -> None:
     first = a_product(revision=1)
     store.entries.add(["apple", "pear"], first)
     third = replace(first, revision=3)
     store.entries.add(["pear"], third)
     store.entries.remove_outdated(["apple", "pear", "plum"], first)
-    assert entered(store, Reach("apple")) == []
-    assert entered(store, Reach("pear")) == [Entry("pear", first.id)]
+    assert entered(store, KeyRange("apple")) == []
+    assert entered(store, KeyRange("pear")) == [Entry("pear", first.id)]
 
 
-def test_all_entries_of_a_product_go_at_once(store: Store) -> None:
+def test_all_entries_of_a_product_are_removed_together(store: Store) -> None:
     product, other = a_product(), a_product()
     words = [f"word{number}" for number in range(60)]
     store.entries.add(words, product)
     store.entries.add(words[:1], other)
     store.entries.remove_all([*words, "never"], product)
-    assert entered(store, Reach("wo")) == [Entry("word0", other.id)]
+    assert entered(store, KeyRange("wo")) == [Entry("word0", other.id)]

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from product import search
-from product.model import Filters, Position, Product, Selection, Sort
-from product.search import Document, WordIndex
-from product.words import Wish, words_of
+from product.model import Document, Filters, Position, Product, Selection, Sort
+from product.search import SearchIndex
+from product.words import SearchQuery, words_of
 from supermarket.money import Currency, Money
 from support.in_memory import InMemoryOutbox
 from support.product import InMemoryEntries, InMemoryProducts, a_product
@@ -25,22 +25,22 @@ class Found:
     def __init__(self, *products: Product) -> None:
         self.products = InMemoryProducts()
         self.entries = InMemoryEntries()
-        self.index = WordIndex(self.entries, self.products)
+        self.index = SearchIndex(self.entries, self.products)
         for product in products:
             self.add(product)
 
     def add(self, product: Product) -> None:
-        self.index.admit(None, product)
+        self.index.add(None, product)
         transaction = InMemoryOutbox().begin()
         self.products.add(product, transaction)
         transaction.commit()
 
     def by(self, text: str, limit: int = 10, **selection: Any) -> list[str]:
-        wanted = Selection(**({"sort": Sort.RELEVANCE} | selection), text=text)
+        term = Selection(**({"sort": Sort.RELEVANCE} | selection), text=text)
         titles: list[str] = []
         position: Position | None = None
         for _ in range(1000):
-            page = self.index.page(wanted, position, limit)
+            page = self.index.search(term, position, limit)
             assert len(page.products) <= limit
             titles += [product.title for product in page.products]
             position = page.next
@@ -87,7 +87,7 @@ def test_matches_can_be_sorted_by_price_and_filtered() -> None:
     assert found.by("rice", filters=Filters(category="tea")) == []
 
 
-def test_entries_that_lead_nowhere_or_to_other_words_do_no_harm() -> None:
+def test_orphaned_and_outdated_entries_are_ignored() -> None:
     found = Found(product := a_product(title="Tea"))
     found.entries.add(["coffee", "tea"], a_product())
     found.entries.add(["coffee"], product)
@@ -95,27 +95,29 @@ def test_entries_that_lead_nowhere_or_to_other_words_do_no_harm() -> None:
     assert found.by("tea") == ["Tea"]
 
 
-def test_a_changed_product_is_found_by_its_new_words_before_and_after_the_old_ones_go() -> None:
+def test_a_changed_product_is_found_by_its_new_words_before_and_after_the_removal_of_old_ones() -> (
+    None
+):
     found = Found(before := a_product(title="Green tea", description=""))
     after = replace(before, title="Black tea", revision=2)
-    found.index.admit(before, after)
+    found.index.add(before, after)
     assert found.by("green") == ["Green tea"]
     transaction = InMemoryOutbox().begin()
     found.products.change(before, after, transaction, AssertionError())  # type: ignore[arg-type]
     transaction.commit()
     assert (found.by("green"), found.by("black")) == ([], ["Black tea"])
-    found.index.forget(before, after)
+    found.index.remove(before, after)
     assert (found.by("black"), found.by("tea")) == (["Black tea"], ["Black tea"])
     assert {entry.word for entry in found.entries.entries} == {"black", "tea"}
 
 
-def test_a_late_clean_up_does_not_take_words_that_came_back() -> None:
+def test_a_late_removal_keeps_words_that_were_added_again() -> None:
     found = Found(first := a_product(title="Green tea", description=""))
     second = replace(first, title="Black tea", revision=2)
     third = replace(first, title="Green tea", revision=3)
-    found.index.admit(first, second)
-    found.index.admit(second, third)
-    found.index.forget(first, second)
+    found.index.add(first, second)
+    found.index.add(second, third)
+    found.index.remove(first, second)
     assert "green" in {entry.word for entry in found.entries.entries}
 
 
@@ -125,13 +127,13 @@ def test_a_description_is_found_by_its_last_word() -> None:
     assert found.by("word279") == ["Long story"]
 
 
-def test_a_page_is_not_disturbed_by_what_came_or_went_before_it() -> None:
+def test_paging_is_stable_when_earlier_products_change() -> None:
     moments = [BORN + timedelta(minutes=number) for number in range(5)]
     found = Found(*(a_product(title=f"Rice {at:%M}", created_at=at) for at in moments))
     rice = Selection(text="rice", sort=Sort.RELEVANCE)
-    first = found.index.page(rice, None, 2)
+    first = found.index.search(rice, None, 2)
     found.add(a_product(title="Rice of now", created_at=BORN + timedelta(hours=1)))
-    rest = found.index.page(rice, first.next, 10)
+    rest = found.index.search(rice, first.next, 10)
     titles = [product.title for product in (*first.products, *rest.products)]
     assert titles == [f"Rice {at:%M}" for at in reversed(moments)]
 
@@ -153,12 +155,12 @@ def test_a_word_of_many_products_is_read_window_by_window() -> None:
 
 
 @pytest.mark.usefixtures("narrow_windows")
-def test_a_request_looks_at_a_bounded_number_of_windows() -> None:
+def test_a_request_reads_a_bounded_number_of_windows() -> None:
     found = Found(
         *(a_product(title="Rice", description="") for _ in range(20)),
         last := a_product(title="Ricebran tea", description=""),
     )
-    page = found.index.page(Selection(text="tea rice", sort=Sort.RELEVANCE), None, 10)
+    page = found.index.search(Selection(text="tea rice", sort=Sort.RELEVANCE), None, 10)
     assert page.products == ()
     assert page.next is not None
     assert found.by("tea rice") == [last.title]
@@ -179,7 +181,7 @@ def test_paging_returns_each_match_exactly_once(
         a_product(title=f"{title} {number}", description=description)
         for number, (title, description) in enumerate(catalogue)
     ]
-    wish = Wish.of(typed)
+    wish = SearchQuery.of(typed)
     expected = [each.title for each in products if wish.is_in(Document.of(each).words)]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(search, "WINDOW", window)

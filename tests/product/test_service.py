@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from product.model import Changes, Draft, Product, Selection, Sort, StockChange
 from product.pictures import Picture
-from product.service import ATTEMPTS, Outdated
+from product.service import ATTEMPTS
 from supermarket.caller import Caller, Role
 from supermarket.clock import utc_now
 from supermarket.contracts import (
@@ -23,6 +23,7 @@ from supermarket.contracts import (
 from supermarket.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from supermarket.money import Currency, Money
 from supermarket.people import Recipient
+from supermarket.retry import StaleWrite
 from support.api import a_caller
 from support.in_memory import Audited, InMemoryTransaction
 from support.product import Shop, png
@@ -32,7 +33,7 @@ DRAFT = Draft("Basmati rice", Money(49900, Currency.INR), "Long grains", stock=5
 
 
 class Clock:
-    """A second passes each time somebody looks."""
+    """A second passes at each call."""
 
     def __init__(self) -> None:
         self.now = utc_now()
@@ -54,13 +55,13 @@ def seller() -> Caller:
 
 def titles(shop: Shop, text: str = "") -> list[str]:
     sort = Sort.RELEVANCE if text else Sort.NEWEST
-    page = shop.service.select(Selection(text=text, sort=sort), None, 10)
+    page = shop.service.list_products(Selection(text=text, sort=sort), None, 10)
     return [product.title for product in page.products]
 
 
-def test_a_new_product_is_on_sale_listed_found_and_announced(shop: Shop, seller: Caller) -> None:
+def test_a_new_product_is_listed_found_and_emits_an_event(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [PICTURE, PICTURE], seller)
-    assert shop.service.one(product.id) == product
+    assert shop.service.get_product(product.id) == product
     assert (titles(shop), titles(shop, "basmati grain")) == (["Basmati rice"], ["Basmati rice"])
     assert [image.id for image in product.images] == list(shop.pictures.kept)
     assert shop.outbox.events == [
@@ -78,7 +79,7 @@ def test_a_new_product_is_on_sale_listed_found_and_announced(shop: Shop, seller:
     ]
 
 
-def test_nothing_is_put_on_sale_while_the_image_service_is_down(shop: Shop, seller: Caller) -> None:
+def test_no_product_is_created_while_the_image_service_is_down(shop: Shop, seller: Caller) -> None:
     shop.pictures.is_down = True
     with pytest.raises(Unavailable):
         shop.service.create(DRAFT, [PICTURE], seller)
@@ -91,7 +92,7 @@ def fail() -> None:
     raise Unavailable("The database does not answer")
 
 
-def test_uploaded_pictures_are_removed_when_the_product_does_not_come_to_be(
+def test_uploaded_pictures_are_deleted_when_the_product_is_not_created(
     shop: Shop, seller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shop.entries, "add", lambda *_: fail())
@@ -100,7 +101,7 @@ def test_uploaded_pictures_are_removed_when_the_product_does_not_come_to_be(
     assert shop.pictures.kept == {}
 
 
-def test_pictures_stay_when_only_the_answer_of_the_commit_got_lost(
+def test_pictures_stay_when_only_the_answer_of_the_commit_is_lost(
     shop: Shop, seller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = InMemoryTransaction.commit
@@ -112,14 +113,14 @@ def test_pictures_stay_when_only_the_answer_of_the_commit_got_lost(
     monkeypatch.setattr(InMemoryTransaction, "commit", commit_and_fail)
     with pytest.raises(Unavailable):
         shop.service.create(DRAFT, [PICTURE], seller)
-    (product,) = shop.service.select(Selection(), None, 10).products
+    (product,) = shop.service.list_products(Selection(), None, 10).products
     assert [image.id for image in product.images] == list(shop.pictures.kept)
 
 
 @pytest.mark.parametrize("product_id", ["x", "", "01JD0000000000000000000000", "é" * 3000])
-def test_what_is_not_there_is_not_found(shop: Shop, seller: Caller, product_id: str) -> None:
+def test_missing_products_are_not_found(shop: Shop, seller: Caller, product_id: str) -> None:
     calls: list[Callable[[], object]] = [
-        lambda: shop.service.one(product_id),
+        lambda: shop.service.get_product(product_id),
         lambda: shop.service.update(product_id, Changes(title="New"), [], seller),
         lambda: shop.service.change_stock(product_id, StockChange(counted=1), seller),
         lambda: shop.service.delete(product_id, seller),
@@ -130,7 +131,7 @@ def test_what_is_not_there_is_not_found(shop: Shop, seller: Caller, product_id: 
     assert shop.service.find_many([product_id]) == {}
 
 
-def test_another_seller_changes_nothing(shop: Shop, seller: Caller) -> None:
+def test_another_seller_cannot_change_a_product(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
     thief = a_caller(Role.SELLER)
     calls: list[Callable[[], object]] = [
@@ -141,20 +142,22 @@ def test_another_seller_changes_nothing(shop: Shop, seller: Caller) -> None:
     for call in calls:
         with pytest.raises(Forbidden):
             call()
-    assert shop.service.one(product.id) == product
+    assert shop.service.get_product(product.id) == product
     assert shop.pictures.kept == {}
     assert len(shop.outbox.events) == 1
 
 
 @pytest.mark.parametrize("role", [Role.SELLER, Role.ADMIN])
-def test_a_change_is_shown_found_and_announced(shop: Shop, seller: Caller, role: Role) -> None:
+def test_a_change_is_visible_found_and_emits_an_event(
+    shop: Shop, seller: Caller, role: Role
+) -> None:
     product = shop.service.create(DRAFT, [PICTURE], seller)
     editor = seller if role is Role.SELLER else a_caller(role)
     changes = Changes(
         title="Brown rice", amount=Decimal(2), stock=9, remove_images=(product.images[0].id,)
     )
     changed = shop.service.update(product.id, changes, [PICTURE, PICTURE], editor)
-    assert shop.service.one(product.id) == changed
+    assert shop.service.get_product(product.id) == changed
     assert changed.updated_at > product.updated_at
     assert (changed.price.minor, changed.stock, len(changed.images)) == (200, 9, 2)
     assert [image.id for image in changed.images] == list(shop.pictures.kept)
@@ -171,7 +174,7 @@ def test_a_change_is_shown_found_and_announced(shop: Shop, seller: Caller, role:
     assert event.seller.user_id == seller.user_id
 
 
-def test_what_an_admin_does_to_a_product_is_written_down(shop: Shop, seller: Caller) -> None:
+def test_changes_by_an_admin_are_audited(shop: Shop, seller: Caller) -> None:
     admin = a_caller(Role.ADMIN)
     product = shop.service.create(DRAFT, [PICTURE], seller)
     picture = product.images[0].id
@@ -191,18 +194,16 @@ def test_what_an_admin_does_to_a_product_is_written_down(shop: Shop, seller: Cal
         "revision": 1,
     }
     changed = put_on_sale | {"title": "Brown rice", "minor": 200, "images": "", "revision": 2}
-    restocked = changed | {"stock": 2, "revision": 3}
+    with_stock = changed | {"stock": 2, "revision": 3}
     subject = f"product#{product.id}"
     assert shop.audit.entries == [
         Audited(subject, "product changed", admin.user_id, put_on_sale, changed),
-        Audited(subject, "product restocked", admin.user_id, changed, restocked),
-        Audited(subject, "product withdrawn", admin.user_id, restocked, {}),
+        Audited(subject, "product with_stock", admin.user_id, changed, with_stock),
+        Audited(subject, "product withdrawn", admin.user_id, with_stock, {}),
     ]
 
 
-def test_what_sellers_do_to_their_own_products_is_their_own_affair(
-    shop: Shop, seller: Caller
-) -> None:
+def test_changes_by_the_seller_are_not_audited(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
     shop.service.update(product.id, Changes(title="Brown rice"), [], seller)
     shop.service.change_stock(product.id, StockChange(counted=1), seller)
@@ -210,9 +211,7 @@ def test_what_sellers_do_to_their_own_products_is_their_own_affair(
     assert shop.audit.entries == []
 
 
-def test_an_admin_s_change_that_does_not_happen_is_not_written_down(
-    shop: Shop, seller: Caller
-) -> None:
+def test_a_failed_change_by_an_admin_is_not_audited(shop: Shop, seller: Caller) -> None:
     product, admin = shop.service.create(DRAFT, [], seller), a_caller(Role.ADMIN)
 
     def sell() -> None:
@@ -233,7 +232,7 @@ def test_an_admin_s_change_that_does_not_happen_is_not_written_down(
     assert shop.audit.entries == [entry]
 
 
-def test_a_change_of_nothing_is_refused(shop: Shop, seller: Caller) -> None:
+def test_an_empty_change_is_refused(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
     with pytest.raises(Invalid):
         shop.service.update(product.id, Changes(), [], seller)
@@ -246,7 +245,7 @@ def test_too_many_pictures_are_refused_before_any_is_uploaded(shop: Shop, seller
         shop.service.update(product.id, Changes(), [PICTURE] * 2, seller)
 
 
-def test_two_changes_at_the_same_time_both_happen(shop: Shop, seller: Caller) -> None:
+def test_concurrent_changes_are_both_applied(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
 
     def meanwhile() -> None:
@@ -260,7 +259,7 @@ def test_two_changes_at_the_same_time_both_happen(shop: Shop, seller: Caller) ->
     assert revisions == [2, 3]
 
 
-def test_a_change_that_never_gets_its_turn_is_a_conflict_and_leaves_no_picture(
+def test_a_change_that_always_conflicts_is_a_conflict_and_leaves_no_picture(
     shop: Shop, seller: Caller
 ) -> None:
     product = shop.service.create(DRAFT, [], seller)
@@ -274,20 +273,20 @@ def test_a_change_that_never_gets_its_turn_is_a_conflict_and_leaves_no_picture(
             shop.products.meanwhile = overtake
 
     shop.products.meanwhile = overtake
-    with pytest.raises(Outdated):
+    with pytest.raises(StaleWrite):
         shop.service.update(product.id, Changes(title="Late"), [PICTURE], seller)
     assert shop.pauses == list(range(ATTEMPTS - 1))
     assert shop.pictures.kept == {}
-    assert shop.service.one(product.id).title == DRAFT.title
+    assert shop.service.get_product(product.id).title == DRAFT.title
 
 
-def test_a_deleted_product_is_gone_for_everybody_but_its_returns(
+def test_a_deleted_product_is_not_found_but_accepts_released_stock(
     shop: Shop, seller: Caller
 ) -> None:
     product = shop.service.create(DRAFT, [PICTURE], seller)
     shop.service.delete(product.id, seller)
     with pytest.raises(NotFound):
-        shop.service.one(product.id)
+        shop.service.get_product(product.id)
     assert (titles(shop), titles(shop, "rice")) == ([], [])
     assert shop.service.find_many([product.id]) == {}
     assert shop.pictures.kept == {}
@@ -301,20 +300,20 @@ def test_a_deleted_product_is_gone_for_everybody_but_its_returns(
     assert shop.products.stock_of(product.id) == 7
 
 
-def test_pictures_go_with_their_product_also_when_the_index_is_in_trouble(
+def test_pictures_of_a_deleted_product_are_deleted_even_when_the_index_fails(
     shop: Shop, seller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise Unavailable("the index does not answer")
 
     product = shop.service.create(DRAFT, [PICTURE], seller)
-    monkeypatch.setattr(type(shop.service.index), "forget", fail)
+    monkeypatch.setattr(type(shop.service.index), "remove", fail)
     with pytest.raises(Unavailable):
         shop.service.delete(product.id, seller)
     assert shop.pictures.kept == {}
 
 
-def test_stock_is_sold_in_the_transaction_of_an_order(shop: Shop, seller: Caller) -> None:
+def test_stock_is_reserved_in_the_transaction_of_an_order(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
     on_conflict = Conflict("sold out")
     for quantity, left in ((5, 0), (1, 0)):
@@ -325,17 +324,17 @@ def test_stock_is_sold_in_the_transaction_of_an_order(shop: Shop, seller: Caller
         else:
             with pytest.raises(Conflict, match="sold out"):
                 transaction.commit()
-        assert shop.service.one(product.id).stock == left
+        assert shop.service.get_product(product.id).stock == left
 
 
-def test_stock_cannot_be_moved_below_zero(shop: Shop, seller: Caller) -> None:
+def test_stock_cannot_become_negative(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
-    with pytest.raises(Conflict, match="only 5"):
+    with pytest.raises(Conflict, match="Only 5"):
         shop.service.change_stock(product.id, StockChange(added=-6), seller)
-    assert shop.service.one(product.id) == product
+    assert shop.service.get_product(product.id) == product
 
 
-def test_stock_that_is_sold_while_it_is_moved_is_not_lost(shop: Shop, seller: Caller) -> None:
+def test_a_sale_during_a_stock_change_is_not_lost(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
 
     def sell() -> None:
@@ -345,26 +344,26 @@ def test_stock_that_is_sold_while_it_is_moved_is_not_lost(shop: Shop, seller: Ca
 
     shop.products.meanwhile = sell
     shop.service.change_stock(product.id, StockChange(added=-1), seller)
-    assert shop.service.one(product.id).stock == 0
+    assert shop.service.get_product(product.id).stock == 0
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(-8, 8)), max_size=20))
-def test_stock_is_what_was_counted_and_moved_and_each_change_is_announced(
+def test_stock_equals_the_applied_changes_and_each_emits_an_event(
     changes: list[tuple[bool, int]],
 ) -> None:
     shop, seller = Shop(utc_now), a_caller(Role.SELLER)
     product = shop.service.create(DRAFT, [], seller)
     stock, known = DRAFT.stock, [product]
     for counted, number in changes:
-        wanted = abs(number) if counted else stock + number
+        term = abs(number) if counted else stock + number
         change = StockChange(counted=abs(number)) if counted else StockChange(added=number)
-        if wanted < 0:
+        if term < 0:
             with pytest.raises(Conflict):
                 shop.service.change_stock(product.id, change, seller)
             continue
-        stock = wanted
+        stock = term
         known.append(shop.service.change_stock(product.id, change, seller))
-    assert shop.service.one(product.id) == known[-1]
+    assert shop.service.get_product(product.id) == known[-1]
     assert known[-1].stock == stock
     assert announced(shop.outbox.of(ProductUpdated)) == shown(known[1:])
 

@@ -1,4 +1,4 @@
-"""What is told of stock: by rule, for any sequence of changes, and from the table's own stream."""
+"""Stock events: by rule, for any sequence of changes, and from the table's own stream."""
 
 import json
 from collections.abc import Callable
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from conftest import NOON, FrozenClock
 from product import streams, wiring
 from product.model import Changes, Draft, Product, StockChange
+from product.ports import Products
 from product.repository import DynamoProducts, ProductRow, changed_by, product_of
-from product.service import OUTDATED, Products
-from product.stock import StockWatch, event_id, news_of
+from product.service import STALE
+from product.stock import StockMonitor, event_id, stock_event
 from supermarket import telemetry
 from supermarket.caller import Role
 from supermarket.clock import is_id
@@ -46,7 +47,7 @@ def sold(product: Product, stock: int) -> Product:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "emitted"),
     [
         (6, 5, StockRanLow),
         (9, 0, StockRanLow),
@@ -56,64 +57,64 @@ def sold(product: Product, stock: int) -> Product:
         (6, 9, None),
     ],
 )
-def test_sales_and_returns_are_told_of_what_is_or_was_low(
-    before: int, after: int, told: type | None
+def test_sales_and_releases_of_low_stock_emit_events(
+    before: int, after: int, emitted: type | None
 ) -> None:
     product = low_at(5, stock=before)
-    news = news_of(product, sold(product, after))
-    assert type(news) is (told or type(None))
+    news = stock_event(product, sold(product, after))
+    assert type(news) is (emitted or type(None))
     assert news is None or (news.stock, news.threshold, news.stock_revision) == (after, 5, 1)
 
 
-def test_nothing_is_told_to_whoever_set_no_threshold() -> None:
+def test_without_a_threshold_no_event_is_emitted() -> None:
     product = low_at(None, stock=1)
-    assert news_of(product, sold(product, 0)) is None
-    assert news_of(product, product.restocked(5, NOON)) is None
+    assert stock_event(product, sold(product, 0)) is None
+    assert stock_event(product, product.with_stock(5, NOON)) is None
 
 
-def test_a_product_that_is_put_on_sale_with_so_few_is_low_from_the_start() -> None:
-    assert isinstance(news_of(None, low_at(5, stock=5)), StockRanLow)
-    assert news_of(None, low_at(5, stock=6)) is None
+def test_a_product_created_at_its_threshold_is_low_at_once() -> None:
+    assert isinstance(stock_event(None, low_at(5, stock=5)), StockRanLow)
+    assert stock_event(None, low_at(5, stock=6)) is None
 
 
 def test_a_threshold_that_is_raised_above_the_stock_makes_it_low() -> None:
     product = low_at(5, stock=8)
     raised = product.changed(Changes(low_stock_threshold=10), (), NOON)
-    assert isinstance(news_of(product, raised), StockRanLow)
+    assert isinstance(stock_event(product, raised), StockRanLow)
     first = low_at(None, stock=8)
     set_for_the_first_time = first.changed(Changes(low_stock_threshold=10), (), NOON)
-    assert isinstance(news_of(first, set_for_the_first_time), StockRanLow)
+    assert isinstance(stock_event(first, set_for_the_first_time), StockRanLow)
 
 
 @pytest.mark.parametrize("threshold", [3, None])
-def test_a_threshold_that_is_lowered_or_removed_ends_it(threshold: int | None) -> None:
+def test_a_lowered_or_removed_threshold_ends_low_stock(threshold: int | None) -> None:
     product = low_at(5, stock=4)
-    news = news_of(product, product.changed(Changes(low_stock_threshold=threshold), (), NOON))
+    news = stock_event(product, product.changed(Changes(low_stock_threshold=threshold), (), NOON))
     assert isinstance(news, StockMoved)
     assert (news.stock, news.threshold) == (4, threshold)
 
 
-def test_what_leaves_stock_and_threshold_alone_is_not_told() -> None:
+def test_changes_of_other_fields_emit_no_stock_event() -> None:
     product = low_at(5, stock=4)
-    assert news_of(product, product.changed(Changes(title="Brown rice"), (), NOON)) is None
+    assert stock_event(product, product.changed(Changes(title="Brown rice"), (), NOON)) is None
 
 
-def test_what_its_seller_changes_is_told_in_any_case() -> None:
+def test_stock_changes_by_the_seller_always_emit_an_event() -> None:
     """The seller's own ProductUpdated knows nothing of the sales in between."""
     product = low_at(5, stock=8)
-    news = news_of(product, product.restocked(20, NOON))
+    news = stock_event(product, product.with_stock(20, NOON))
     assert isinstance(news, StockMoved)
     assert (news.stock, news.stock_revision) == (20, 1)
 
 
-def test_a_product_that_was_withdrawn_has_no_news() -> None:
-    assert news_of(low_at(5, stock=8), None) is None
-    assert news_of(None, None) is None
+def test_a_withdrawn_product_emits_no_stock_event() -> None:
+    assert stock_event(low_at(5, stock=8), None) is None
+    assert stock_event(None, None) is None
 
 
-def test_the_seller_and_the_product_are_named() -> None:
+def test_a_stock_event_names_seller_and_product() -> None:
     product = low_at(5, stock=6)
-    news = news_of(product, sold(product, 2))
+    news = stock_event(product, sold(product, 2))
     assert isinstance(news, StockRanLow)
     assert (news.product_id, news.title) == (product.id, product.title)
     assert news.seller.email == product.seller.email
@@ -141,30 +142,32 @@ def history(moves: list[tuple[int, int | None, bool]]) -> list[tuple[Product | N
     return records
 
 
-def told(records: list[tuple[Product | None, Product]]) -> dict[str, StockRanLow | StockMoved]:
+def emitted(records: list[tuple[Product | None, Product]]) -> dict[str, StockRanLow | StockMoved]:
     """The events by their id, as the outbox and every consumer have them."""
-    return {event_id(after): news for before, after in records if (news := news_of(before, after))}
+    return {
+        event_id(after): news for before, after in records if (news := stock_event(before, after))
+    }
 
 
 @given(stocks, st.data())
-def test_records_that_come_twice_and_in_any_order_are_the_same_events(
+def test_repeated_and_reordered_records_are_the_same_events(
     moves: list[tuple[int, int | None, bool]], data: st.DataObject
 ) -> None:
     records = history(moves)
     repeated = data.draw(st.permutations(records + data.draw(st.lists(st.sampled_from(records)))))
-    assert told(repeated) == told(records)
+    assert emitted(repeated) == emitted(records)
 
 
 @given(stocks)
-def test_each_becoming_low_is_told_once_and_the_latest_news_is_the_truth(
+def test_each_low_stock_emits_one_event_and_the_latest_has_the_present_stock(
     moves: list[tuple[int, int | None, bool]],
 ) -> None:
     records = history(moves)
     states = [False, *(after.is_low for _, after in records)]
     became_low = sum(not was and low for was, low in pairwise(states))
-    events = told(records).values()
+    events = emitted(records).values()
     assert sum(isinstance(event, StockRanLow) for event in events) == became_low
-    # whoever believes the highest stock revision knows whether the product is low
+    # the highest stock revision shows whether the product is low
     latest = max(events, key=lambda event: event.stock_revision, default=None)
     believed = (
         latest is not None and latest.threshold is not None and latest.stock <= latest.threshold
@@ -173,15 +176,15 @@ def test_each_becoming_low_is_told_once_and_the_latest_news_is_the_truth(
 
 
 @given(stocks, st.data())
-def test_whoever_hears_the_catalogue_s_facts_as_well_ends_with_what_is_low(
+def test_a_consumer_of_all_catalogue_events_knows_which_products_are_low(
     moves: list[tuple[int, int | None, bool]], data: st.DataObject
 ) -> None:
     """A ProductUpdated may tell of a stock that was read some sales earlier; the highest stock
     revision is right all the same, whichever of two that are alike is believed.
     """
     records = history(moves)
-    heard: list[tuple[int, int, int | None]] = [
-        (event.stock_revision, event.stock, event.threshold) for event in told(records).values()
+    received: list[tuple[int, int, int | None]] = [
+        (event.stock_revision, event.stock, event.threshold) for event in emitted(records).values()
     ]
     sales_since = 0
     for before, after in records:
@@ -190,9 +193,9 @@ def test_whoever_hears_the_catalogue_s_facts_as_well_ends_with_what_is_low(
             continue
         stale_by = data.draw(st.integers(0, sales_since))
         stock = data.draw(st.integers(0, 9)) if stale_by else after.stock
-        heard.append((after.stock_revision - stale_by, stock, after.low_stock_threshold))
+        received.append((after.stock_revision - stale_by, stock, after.low_stock_threshold))
         sales_since = 0
-    shuffled = data.draw(st.permutations(heard))
+    shuffled = data.draw(st.permutations(received))
     _, stock, threshold = max(shuffled, key=lambda news: news[0])
     assert (threshold is not None and stock <= threshold) == records[-1][1].is_low
 
@@ -223,8 +226,8 @@ def test_every_change_of_the_stock_is_counted(
     seen.append(do(partial(products.take_stock, product, 2, on_conflict=REFUSED)))
     seen.append(do(partial(products.return_stock, product.id, 1)))
     for after, write in (
-        (seen[-1].restocked(60, NOON), products.add_stock),
-        (seen[-1].restocked(60, NOON).restocked(7, NOON), products.change),
+        (seen[-1].with_stock(60, NOON), products.add_stock),
+        (seen[-1].with_stock(60, NOON).with_stock(7, NOON), products.change),
     ):
         seen.append(do(partial(write, seen[-1], after, on_conflict=REFUSED)))
     raised = seen[-1].changed(Changes(low_stock_threshold=6), (), NOON)
@@ -236,7 +239,7 @@ def test_every_change_of_the_stock_is_counted(
     ]
 
 
-def test_sales_between_reading_and_writing_are_counted_too(
+def test_sales_between_read_and_write_are_counted(
     store: tuple[Products, Callable[[], Transaction]],
 ) -> None:
     products, begin = store
@@ -244,7 +247,7 @@ def test_sales_between_reading_and_writing_are_counted_too(
     for write in (
         partial(products.add, product),
         partial(products.take_stock, product, 2, on_conflict=REFUSED),
-        partial(products.add_stock, product, product.restocked(60, NOON), on_conflict=OUTDATED),
+        partial(products.add_stock, product, product.with_stock(60, NOON), on_conflict=STALE),
     ):
         transaction = begin()
         write(transaction)
@@ -255,7 +258,7 @@ def test_sales_between_reading_and_writing_are_counted_too(
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_row_from_before_it_was_counted_begins_at_nought() -> None:
+def test_a_row_without_a_stock_revision_starts_at_zero() -> None:
     products = DynamoProducts()
     transaction = DynamoTransaction()
     products.add(product := low_at(5, stock=6), transaction)
@@ -268,7 +271,7 @@ def test_a_row_from_before_it_was_counted_begins_at_nought() -> None:
     assert products.find(product.id) == sold(product, 5)
 
 
-def test_the_catalogue_s_facts_tell_threshold_and_stock_revision(clock: FrozenClock) -> None:
+def test_catalogue_events_carry_threshold_and_stock_revision(clock: FrozenClock) -> None:
     shop, seller = Shop(clock), a_caller(Role.SELLER)
     draft = Draft(title="Rice", price=Money(100, Currency.INR), stock=9, low_stock_threshold=5)
     product = shop.service.create(draft, [], seller)
@@ -328,7 +331,7 @@ class Table:
 @pytest.fixture
 def table(aws: None, monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setattr(
-        wiring, "stock_watch", lambda: StockWatch(product_of, changed_by, DynamoTransaction)
+        wiring, "stock_monitor", lambda: StockMonitor(product_of, changed_by, DynamoTransaction)
     )
     return Table()
 
@@ -341,7 +344,7 @@ def outbox() -> dict[str, tuple[str, int]]:
     }
 
 
-def test_the_stream_tells_of_the_crossing_and_of_what_follows(table: Table) -> None:
+def test_the_stream_emits_the_crossing_and_later_changes(table: Table) -> None:
     product = table.sell_out_of(7, 1, 2, 3)
     assert streams.watch_stock({"Records": table.records}, None) == {"batchItemFailures": []}
     assert outbox() == {
@@ -350,7 +353,7 @@ def test_the_stream_tells_of_the_crossing_and_of_what_follows(table: Table) -> N
     }
 
 
-def test_what_is_told_bears_the_id_of_the_request_that_changed_the_stock(table: Table) -> None:
+def test_stock_events_carry_the_id_of_the_request(table: Table) -> None:
     product = low_at(5, 7)
     telemetry.begin("request of the seller")
     table.do(product.id, partial(table.products.add, product))
@@ -362,15 +365,15 @@ def test_what_is_told_bears_the_id_of_the_request_that_changed_the_stock(table: 
     counted = replace(product, stock=9, stock_revision=product.stock_revision + 1)
     table.do(product.id, partial(table.products.add_stock, product, counted, on_conflict=REFUSED))
     streams.watch_stock({"Records": table.records}, None)
-    told = {row.event_id: json.loads(row.detail)["metadata"] for row in OutboxRow.scan()}
-    assert [told[event_id]["correlationId"] for event_id in sorted(told)] == [
+    emitted = {row.event_id: json.loads(row.detail)["metadata"] for row in OutboxRow.scan()}
+    assert [emitted[event_id]["correlationId"] for event_id in sorted(emitted)] == [
         "request of a buyer",
         "request that cancels",
         "request that counts",
     ]
 
 
-def test_a_change_from_before_requests_were_kept_is_told_as_well(table: Table) -> None:
+def test_a_change_without_a_request_id_emits_an_event(table: Table) -> None:
     table.sell_out_of(7, 2)
     for record in table.records:
         for image in ("OldImage", "NewImage"):
@@ -380,7 +383,7 @@ def test_a_change_from_before_requests_were_kept_is_told_as_well(table: Table) -
     assert is_id(json.loads(row.detail)["metadata"]["correlationId"])
 
 
-def test_a_batch_that_comes_again_changes_nothing(table: Table) -> None:
+def test_a_repeated_batch_emits_nothing_new(table: Table) -> None:
     table.sell_out_of(7, 1, 2, 3)
     streams.watch_stock({"Records": table.records}, None)
     first = outbox()
@@ -389,7 +392,7 @@ def test_a_batch_that_comes_again_changes_nothing(table: Table) -> None:
     assert len(first) == 2
 
 
-def test_a_withdrawn_product_is_silent_though_stock_comes_back(table: Table) -> None:
+def test_a_withdrawn_product_emits_nothing_when_stock_is_released(table: Table) -> None:
     product = table.sell_out_of(7)
     withdraw = partial(table.products.withdraw, product, NOON, on_conflict=REFUSED)
     table.do(product.id, withdraw)
@@ -404,7 +407,7 @@ def test_a_withdrawn_product_is_silent_though_stock_comes_back(table: Table) -> 
     assert table.products.find_many([product.id]) == {}
 
 
-def test_a_record_that_makes_no_sense_is_named_and_the_rest_is_told(table: Table) -> None:
+def test_an_invalid_record_is_reported_and_the_others_are_handled(table: Table) -> None:
     product = table.sell_out_of(7, 1, 2)
     table.records[1]["dynamodb"]["NewImage"]["stock"] = {"N": "many"}
     answer = streams.watch_stock({"Records": table.records}, None)
@@ -412,7 +415,7 @@ def test_a_record_that_makes_no_sense_is_named_and_the_rest_is_told(table: Table
     assert outbox() == {f"{product.id}-stock-2": ("StockRanLow", 4)}
 
 
-def test_a_batch_that_fails_altogether_is_an_error(
+def test_a_batch_of_which_every_record_fails_is_an_error(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:

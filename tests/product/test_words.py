@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product.words import Reach, Wanted, Wish, findable, words_of
+from product.words import KeyRange, SearchQuery, Term, index_terms, words_of
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from product.words import Reach, Wanted, Wish, findable, words_of
         ("", []),
     ],
 )
-def test_words_are_told_apart_in_any_script_and_lose_case_and_accents(
+def test_words_are_split_in_any_script_without_case_and_accents(
     text: str, words: list[str]
 ) -> None:
     assert words_of(text) == words
 
 
-def test_a_text_is_found_by_its_words_and_their_stems_but_not_by_stop_words() -> None:
-    assert findable("The Chocolates and the berries") == {
+def test_index_terms_are_words_and_stems_without_stop_words() -> None:
+    assert index_terms("The Chocolates and the berries") == {
         "chocolates",
         "chocol",
         "berries",
@@ -62,8 +62,8 @@ def test_a_text_is_found_by_its_words_and_their_stems_but_not_by_stop_words() ->
         ("dying", "To die for"),
     ],
 )
-def test_what_was_typed_finds_the_text(typed: str, text: str) -> None:
-    assert Wish.of(typed).is_in(findable(text))
+def test_a_query_matches_the_text(typed: str, text: str) -> None:
+    assert SearchQuery.of(typed).is_in(index_terms(text))
 
 
 @pytest.mark.parametrize(
@@ -76,26 +76,26 @@ def test_what_was_typed_finds_the_text(typed: str, text: str) -> None:
         ("rice", "Price"),
     ],
 )
-def test_what_was_typed_does_not_find_the_text(typed: str, text: str) -> None:
-    assert not Wish.of(typed).is_in(findable(text))
+def test_a_query_does_not_match_the_text(typed: str, text: str) -> None:
+    assert not SearchQuery.of(typed).is_in(index_terms(text))
 
 
-def test_nothing_is_wanted_by_a_text_without_words() -> None:
-    assert Wish.of(" ?! ").words == ()
+def test_a_query_without_words_has_no_terms() -> None:
+    assert SearchQuery.of(" ?! ").terms == ()
 
 
 @pytest.mark.parametrize(
-    ("typed", "reach"),
+    ("typed", "key_range"),
     [
-        ("rice chocolates basm", Reach("chocol", exact=True)),
-        ("rice chocolates", Reach("chocol")),
-        ("cherry", Reach("cherr")),
-        ("dying", Reach("die", exact=True)),
-        ("c", Reach("c", exact=True)),
+        ("rice chocolates basm", KeyRange("chocol", exact=True)),
+        ("rice chocolates", KeyRange("chocol")),
+        ("cherry", KeyRange("cherr")),
+        ("dying", KeyRange("die", exact=True)),
+        ("c", KeyRange("c", exact=True)),
     ],
 )
-def test_the_longest_word_is_looked_up(typed: str, reach: Reach) -> None:
-    assert Wish.of(typed).reach == reach
+def test_the_range_is_the_one_of_the_longest_word(typed: str, key_range: KeyRange) -> None:
+    assert SearchQuery.of(typed).key_range == key_range
 
 
 WORDS = st.text(st.characters(categories=("L", "N", "M")), min_size=1, max_size=12)
@@ -103,23 +103,23 @@ TEXTS = st.lists(WORDS | st.sampled_from(["apples", "dying", "skies", "the", "ri
 
 
 @given(TEXTS, st.data())
-def test_each_word_and_each_beginning_of_it_finds_its_text_within_its_reach(
+def test_each_word_and_prefix_matches_its_text_within_its_key_range(
     texts: list[str], data: st.DataObject
 ) -> None:
     text = " ".join(texts)
-    words = findable(text)
+    words = index_terms(text)
     for word in words_of(text):
         length = data.draw(st.integers(min(2, len(word)), len(word)))
-        wish = Wish.of(word[:length])
+        wish = SearchQuery.of(word[:length])
         if word in words:
             assert wish.is_in(words) or length < len(word) == 1
-            assert any(wish.reach.covers(each) for each in words)
+            assert any(wish.key_range.contains(each) for each in words)
 
 
 @given(WORDS, st.booleans(), TEXTS)
-def test_whatever_matches_lies_within_reach(typed: str, may_go_on: bool, texts: list[str]) -> None:
-    words = findable(" ".join(texts))
+def test_matches_lie_within_the_key_range(typed: str, is_prefix: bool, texts: list[str]) -> None:
+    words = index_terms(" ".join(texts))
     for word in words_of(typed):
-        wanted = Wanted(word, may_go_on and len(word) >= 2)
-        if wanted.is_in(words) and not wanted.reach.exact:
-            assert any(wanted.reach.covers(each) for each in words)
+        term = Term(word, is_prefix and len(word) >= 2)
+        if term.is_in(words) and not term.key_range.exact:
+            assert any(term.key_range.contains(each) for each in words)

@@ -168,6 +168,6 @@ class Visitor:
 
 
 def _words(product: Product) -> frozenset[str]:
-    from product.words import findable
+    from product.words import index_terms
 
-    return findable(f"{product.title} {product.description}")
+    return index_terms(f"{product.title} {product.description}")

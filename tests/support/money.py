@@ -39,7 +39,7 @@ from payment.refunds import Refunds
 from payment.service import PaymentService
 from payment.webhooks import Webhooks
 from product.model import Product, Seller
-from product.search import WordIndex
+from product.search import SearchIndex
 from product.service import ProductService
 from supermarket import telemetry
 from supermarket.caller import Caller, Role
@@ -574,7 +574,7 @@ class MoneyShop:
         """Wire the services as in production."""
         products = ProductService(
             products=self.products,
-            index=WordIndex(InMemoryEntries(), self.products),
+            index=SearchIndex(InMemoryEntries(), self.products),
             pictures=InMemoryPictures(),
             audit=self._audit,
             begin=self._begin,

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from product.model import Filters, Image, Page, Position, Product, Seller, Sort
+from product.model import Document, Entry, Filters, Image, Page, Position, Product, Seller, Sort
 from product.pictures import Picture
-from product.search import Document, Entry, WordIndex
+from product.search import SearchIndex
 from product.service import ProductService
-from product.words import Reach
+from product.words import KeyRange
 from supermarket.clock import Clock, iso, new_id
 from supermarket.errors import DomainError, Unavailable
 from supermarket.money import Currency, Money
@@ -77,7 +77,7 @@ class InMemoryProducts:
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
         on_sale = self.find_many(self._all).values()
         places = sorted(
-            ((_place(product, sort), product) for product in on_sale if filters.admits(product)),
+            ((_place(product, sort), product) for product in on_sale if filters.matches(product)),
             key=lambda pair: pair[0],
             reverse=sort is not Sort.CHEAPEST,
         )
@@ -175,9 +175,11 @@ class InMemoryEntries:
     def __init__(self) -> None:
         self.entries: dict[Entry, int] = {}
 
-    def window(self, reach: Reach, after: str | None, limit: int) -> tuple[list[Entry], str | None]:
+    def window(
+        self, key_range: KeyRange, after: str | None, limit: int
+    ) -> tuple[list[Entry], str | None]:
         within = sorted(
-            (entry for entry in self.entries if reach.covers(entry.word)), key=_entry_text
+            (entry for entry in self.entries if key_range.contains(entry.word)), key=_entry_text
         )
         left = [entry for entry in within if after is None or _entry_text(entry) > after]
         return left[:limit], _entry_text(left[limit - 1]) if len(left) >= limit else None
@@ -229,7 +231,7 @@ class Shop:
         self.pauses: list[int] = []
         self.service = ProductService(
             products=self.products,
-            index=WordIndex(self.entries, self.products),
+            index=SearchIndex(self.entries, self.products),
             pictures=self.pictures,
             audit=self.audit,
             begin=self.outbox.begin,

@@ -201,7 +201,7 @@ class ShopDesk:
             # taken: the same decision, carried out at this very moment
             with suppress(KeyInUse):
                 return _product(self._products.change_stock(product_id, change, caller, also))
-        return _product(self._products.one(product_id))
+        return _product(self._products.get_product(product_id))
 
 
 def _idempotency_key(
@@ -232,7 +232,7 @@ def _pages_of(
     def page(
         after: products.Position | None,
     ) -> tuple[Sequence[products.Product], products.Position | None]:
-        found = service.select(selection, after, size)
+        found = service.list_products(selection, after, size)
         return found.products, found.next
 
     return _paged(page)
