@@ -68,7 +68,11 @@ class Build:
         return cls(
             code=folder / resources["GetCart"]["Properties"]["CodeUri"],
             layer=layer,
-            variables={name: os.environ[name] for name in wanted if name in os.environ},
+            variables={
+                name: os.environ.get(name, value)
+                for name, value in wanted.items()
+                if name in os.environ or isinstance(value, str)
+            },
             authorities=Path(bundle.replace(LAYER, str(layer), 1)),
         )
 

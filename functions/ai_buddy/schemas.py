@@ -21,7 +21,10 @@ class MessageRequest(Body):
     action: Literal["message"]
     text: str = Field(min_length=1, max_length=MAX_TEXT)
     conversation_id: ConversationId | None = None
-    client_message_id: str | None = Field(default=None, pattern=r"^[\w.:-]{1,64}$")
+    # the length apart: pydantic compiles a counted `\w` for 20 ms, in every cold start
+    client_message_id: str | None = Field(
+        default=None, min_length=1, max_length=64, pattern=r"^[\w.:-]+$"
+    )
 
 
 class ConfirmRequest(Body):
