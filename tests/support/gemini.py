@@ -1,5 +1,6 @@
 """The Gemini simulator on a port of its own, and the agent that speaks with it."""
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 from langchain_google_genai import ChatGoogleGenerativeAI
 from pydantic import SecretStr
@@ -55,7 +57,7 @@ class Simulator:
         return visits
 
     def _send(self, method: str, path: str, body: Any = None) -> Any:
-        with httpx.Client(trust_env=False) as client:
+        with without_certificates(), httpx.Client(trust_env=False) as client:
             answer = client.request(method, self.address + path, json=body)
         return answer.raise_for_status().json()
 
@@ -81,19 +83,30 @@ def simulator() -> Iterator[Simulator]:
 
 
 @contextmanager
+def without_certificates() -> Iterator[None]:
+    """Makes HTTP clients in a fifth of the time: the simulator speaks no TLS, so they need not read
+    the certificates of 140 authorities.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_, **__: None)
+        yield
+
+
+@contextmanager
 def gemini(address: str, *, key: str = KEY, timeout: float = 5.0) -> Iterator[Any]:
     """The real client, as `ai_buddy.wiring` makes it."""
-    model = ChatGoogleGenerativeAI(
-        model="gemini-3.5-flash",
-        api_key=SecretStr(key),
-        base_url=address,
-        temperature=1.0,
-        reasoning_effort="low",
-        timeout=timeout,
-        max_retries=1,
-        vertexai=False,
-        client_args={"trust_env": False},
-    )
+    with without_certificates():
+        model = ChatGoogleGenerativeAI(
+            model="gemini-3.5-flash",
+            api_key=SecretStr(key),
+            base_url=address,
+            temperature=1.0,
+            reasoning_effort="low",
+            timeout=timeout,
+            max_retries=1,
+            vertexai=False,
+            client_args={"trust_env": False},
+        )
     try:
         yield model
     finally:
