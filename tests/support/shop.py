@@ -34,12 +34,14 @@ PATIENCE_SECONDS = 60
 def eventually[T](look: Callable[[], T | None], what: str) -> T:
     """What `look` finally sees; events take their time, but not for ever."""
     deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = 0.05
     while True:
         if seen := look():
             return seen
         if time.monotonic() > deadline:
             raise AssertionError(f"never came to pass: {what}")
-        time.sleep(0.3)
+        time.sleep(pause)
+        pause = min(1.3 * pause, 0.3)
 
 
 def at_once[T](tasks: Iterable[Callable[[], T]]) -> list[T]:
