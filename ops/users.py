@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from auth.schemas import NewAccount
+from auth.schemas import AccountRequest
 from supermarket import telemetry
 from supermarket.caller import Role
 from supermarket.clock import new_id
@@ -57,7 +57,7 @@ def _password() -> str:
 
 
 def _create(options: argparse.Namespace, password: str) -> str:
-    account = NewAccount.model_validate(
+    account = AccountRequest.model_validate(
         {
             "username": options.username,
             "email": options.email,
@@ -69,7 +69,7 @@ def _create(options: argparse.Namespace, password: str) -> str:
     from auth import wiring
 
     telemetry.begin(new_id())
-    return wiring.registrar(options.rounds).register(account.registration(Role.ADMIN)).id
+    return wiring.registration_service(options.rounds).register(account.registration(Role.ADMIN)).id
 
 
 def _faults(fault: ValidationError) -> str:

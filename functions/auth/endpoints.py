@@ -2,20 +2,20 @@
 
 from auth import wiring
 from auth.schemas import (
-    AddressAdded,
-    AddressBookView,
+    AddAddressRequest,
+    AddAddressResponse,
+    AddressBookResponse,
     AddressView,
-    EmailVerification,
-    LinkRequest,
-    Login,
-    Me,
-    NewAddress,
-    PasswordChange,
-    PasswordReset,
-    Register,
-    Registered,
-    SignedIn,
+    ChangePasswordRequest,
+    LoginRequest,
+    LoginResponse,
+    MailLinkRequest,
+    MeResponse,
+    RegisterRequest,
+    RegisterResponse,
+    ResetPasswordRequest,
     UserView,
+    VerifyEmailRequest,
 )
 from supermarket.authentication import TOKEN_COOKIE, token_holder
 from supermarket.caller import Caller, Role
@@ -27,22 +27,22 @@ from supermarket.schemas import Message
 from supermarket.tokens import LIFETIME
 
 LIFETIME_SECONDS = int(LIFETIME.total_seconds())
-LONG_AGO = "Thu, 01 Jan 1970 00:00:00 GMT"
+EXPIRED = "Thu, 01 Jan 1970 00:00:00 GMT"
 COOKIE_ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=Lax"
 
 
 @post("/api/auth/register", status=201)
-def register(body: Register) -> Response[Registered]:
-    user = wiring.registrar().register(body.registration(Role(body.role)))
+def register(body: RegisterRequest) -> Response[RegisterResponse]:
+    user = wiring.registration_service().register(body.registration(Role(body.role)))
     token = wiring.auth_service().sign_in(user)
-    view = Registered(message="Welcome", user=UserView.of(user))
+    view = RegisterResponse(message="Welcome", user=UserView.of(user))
     return Response(view, cookies=[_cookie(token)])
 
 
 @post("/api/auth/login")
-def login(body: Login) -> Response[SignedIn]:
+def login(body: LoginRequest) -> Response[LoginResponse]:
     signed_in = wiring.auth_service().log_in(body.email, body.username, body.password)
-    view = SignedIn(
+    view = LoginResponse(
         message="You are signed in",
         user=UserView.of(signed_in.user),
         access_token=signed_in.token,
@@ -65,44 +65,44 @@ def logout_all(caller: Caller) -> Response[Message]:
 
 
 @post("/api/auth/password/forgot", status=202)
-def forgot_password(body: LinkRequest) -> Message:
+def forgot_password(body: MailLinkRequest) -> Message:
     wiring.recovery().request_reset(body.email)
-    return Message(message="If there is an account with this address, a mail is on its way to it")
+    return Message(message="If there is an account with this address, a mail was sent to it")
 
 
 @post("/api/auth/password/reset")
-def reset_password(body: PasswordReset) -> Response[Message]:
+def reset_password(body: ResetPasswordRequest) -> Response[Message]:
     wiring.recovery().reset_password(body.token, body.password)
-    view = Message(message="Your new password is set. Sign in with it.")
+    view = Message(message="Password changed. Sign in with the new one.")
     return Response(view, cookies=[_no_cookie()])
 
 
 @post("/api/auth/password/change")
-def change_password(body: PasswordChange, caller: Caller) -> Message:
+def change_password(body: ChangePasswordRequest, caller: Caller) -> Message:
     wiring.auth_service().change_password(caller, body.current_password, body.new_password)
-    return Message(message="Your new password is set. You are signed out everywhere else.")
+    return Message(message="Password changed. Your other sessions have ended.")
 
 
 @post("/api/auth/email/verify")
-def verify_email(body: EmailVerification) -> Message:
+def verify_email(body: VerifyEmailRequest) -> Message:
     wiring.recovery().verify_email(body.token)
-    return Message(message="Your email address is confirmed")
+    return Message(message="Email address verified")
 
 
 @post("/api/auth/email/resend", status=202)
-def resend_verification(body: LinkRequest) -> Message:
+def resend_verification(body: MailLinkRequest) -> Message:
     wiring.recovery().request_verification(body.email)
-    return Message(message="If this address is still to be confirmed, a mail is on its way to it")
+    return Message(message="If this address is not verified yet, a mail was sent to it")
 
 
 @get("/api/auth/me")
-def get_me(caller: Caller) -> Me:
-    return Me(user=UserView.of(wiring.auth_service().user(caller.user_id)))
+def get_me(caller: Caller) -> MeResponse:
+    return MeResponse(user=UserView.of(wiring.auth_service().user(caller.user_id)))
 
 
 @get("/api/auth/users/me/address", also=("GET /api/auth/users/me/addresses",))
-def list_addresses(caller: Caller) -> AddressBookView:
-    return AddressBookView.of(wiring.auth_service().address_book(caller.user_id))
+def list_addresses(caller: Caller) -> AddressBookResponse:
+    return AddressBookResponse.of(wiring.auth_service().address_book(caller.user_id))
 
 
 @post(
@@ -110,13 +110,13 @@ def list_addresses(caller: Caller) -> AddressBookView:
     status=201,
     also=("POST /api/auth/users/me/addresses",),
 )
-def add_address(body: NewAddress, caller: Caller) -> AddressAdded:
+def add_address(body: AddAddressRequest, caller: Caller) -> AddAddressResponse:
     address = body.address(new_id())
     book = wiring.auth_service().add_address(caller.user_id, address, make_default=body.is_default)
-    return AddressAdded(
+    return AddAddressResponse(
         message="The address is saved",
         address=AddressView.of(address, book),
-        **dict(AddressBookView.of(book)),
+        **dict(AddressBookResponse.of(book)),
     )
 
 
@@ -124,9 +124,9 @@ def add_address(body: NewAddress, caller: Caller) -> AddressAdded:
     "/api/auth/users/me/address/{addressId}",
     also=("DELETE /api/auth/users/me/addresses/{addressId}",),
 )
-def delete_address(addressId: str, caller: Caller) -> AddressBookView:
+def delete_address(addressId: str, caller: Caller) -> AddressBookResponse:
     book = wiring.auth_service().delete_address(caller.user_id, addressId)
-    return AddressBookView.of(book)
+    return AddressBookResponse.of(book)
 
 
 def _cookie(token: str) -> str:
@@ -134,8 +134,8 @@ def _cookie(token: str) -> str:
 
 
 def _no_cookie() -> str:
-    """Takes the cookie away, also from clients that know `Expires` only."""
-    return f"{TOKEN_COOKIE}=; Max-Age=0; Expires={LONG_AGO}; {COOKIE_ATTRIBUTES}"
+    """Return a header that deletes the cookie, also in clients that know `Expires` only."""
+    return f"{TOKEN_COOKIE}=; Max-Age=0; Expires={EXPIRED}; {COOKIE_ATTRIBUTES}"
 
 
 prepare(__name__)

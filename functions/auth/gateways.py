@@ -1,4 +1,4 @@
-"""bcrypt behind auth's own port."""
+"""Passwords by bcrypt."""
 
 import base64
 import unicodedata
@@ -11,9 +11,9 @@ import bcrypt
 class BcryptPasswords:
     """`Passwords` with bcrypt over a digest of the password.
 
-    bcrypt reads 72 bytes and stops at a NUL; of a digest in base64 it reads everything, so every
-    character of the password counts. The text is composed (NFC) first: what looks the same on two
-    keyboards is the same password.
+    bcrypt reads 72 bytes and stops at a NUL; it reads all of a digest in Base64, so that every
+    character of the password counts. The text is NFC-normalised first, so that the same letters
+    from different keyboards are the same password.
     """
 
     def __init__(self, rounds: int) -> None:
@@ -22,13 +22,13 @@ class BcryptPasswords:
     def hash(self, password: str) -> str:
         return bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._rounds)).decode()
 
-    def fits(self, password: str, password_hash: str | None) -> bool:
-        fits = bcrypt.checkpw(_digest(password), (password_hash or self._decoy).encode())
-        return fits and password_hash is not None
+    def verify(self, password: str, password_hash: str | None) -> bool:
+        matches = bcrypt.checkpw(_digest(password), (password_hash or self._decoy).encode())
+        return matches and password_hash is not None
 
     @cached_property
     def _decoy(self) -> str:
-        """A hash to spend the usual time on; made without hashing, or its first use would show."""
+        """A hash that takes the usual time to check, made without hashing."""
         salt = bcrypt.gensalt(self._rounds).decode()
         return salt + "." * 31
 

@@ -1,36 +1,21 @@
-"""Mailed links: whoever holds the token has read the mail, so the address is theirs."""
+"""Tokens of mailed links. The holder of a token has read the mail, which proves the address."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from auth.model import Account, Link, Purpose
-from auth.service import Accounts
+from auth.ports import Accounts, Links
 from supermarket.clock import Clock
-from supermarket.errors import DomainError
-from supermarket.transaction import Transaction
 
 type NewToken = Callable[[], str]
 
 
-class Links(Protocol):
-    """The links that were mailed and may still be followed."""
-
-    def add(self, link: Link) -> None: ...
-
-    def find(self, purpose: Purpose, token_digest: str) -> Link | None:
-        """The link for this purpose with this token; it may have run out."""
-
-    def use_up(self, link: Link, transaction: Transaction, refused: DomainError) -> None:
-        """Remove it, so that it is followed once only, however many try at the same time."""
-
-
 @dataclass(frozen=True)
-class LinkMinter:
-    """Makes the tokens of links.
+class TokenLinks:
+    """Creates the tokens of links.
 
-    A new link does not end the earlier ones: mails overtake each other, and a mail that is sent
-    again carries another link. They end with their time, and resets with the password.
+    A new link does not invalidate earlier ones: mails overtake each other, and a mail that is sent
+    again carries another link. Links expire, and resets end with the password.
     """
 
     accounts: Accounts
@@ -39,18 +24,20 @@ class LinkMinter:
     clock: Clock
 
     def email_verification(self, user_id: str) -> str | None:
-        """A token that proves the user's address; None when there is nobody, or no doubt."""
+        """Return a token that verifies the user's address; None without an account, or when the
+        address is verified already.
+        """
         account = self.accounts.find(user_id)
         if account is None or account.user.email_verified:
             return None
-        return self._mint(account, Purpose.EMAIL_VERIFICATION)
+        return self._create(account, Purpose.EMAIL_VERIFICATION)
 
     def password_reset(self, user_id: str) -> str | None:
-        """A token that may replace the user's password; None when there is no such user."""
+        """Return a token that resets the user's password; None without an account."""
         account = self.accounts.find(user_id)
-        return self._mint(account, Purpose.PASSWORD_RESET) if account else None
+        return self._create(account, Purpose.PASSWORD_RESET) if account else None
 
-    def _mint(self, account: Account, purpose: Purpose) -> str:
+    def _create(self, account: Account, purpose: Purpose) -> str:
         token = self.new_token()
         self.links.add(Link.to(account, purpose, token, self.clock()))
         return token

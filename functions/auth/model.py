@@ -1,4 +1,4 @@
-"""Accounts and address books: what they are, and the rules they keep."""
+"""Accounts, mailed links and address books, and their rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_ADDRESSES = 20
 
 @dataclass(frozen=True)
 class FullName:
-    """How a person is addressed."""
+    """The name of a person."""
 
     first: str
     last: str
@@ -23,7 +23,7 @@ class FullName:
 
 @dataclass(frozen=True)
 class User:
-    """A person with an account; `email` is in lower case, `username` as it was typed."""
+    """A person with an account; `email` is in lower case, `username` as registered."""
 
     id: str
     username: str
@@ -36,21 +36,21 @@ class User:
 
 @dataclass(frozen=True)
 class Account:
-    """A user and the hash that a password is checked against; it never leaves this domain."""
+    """A user and the password hash, which never leaves this domain."""
 
     user: User
     password_hash: str = field(repr=False)
 
 
 class Purpose(StrEnum):
-    """What a mailed link lets its holder do."""
+    """The purpose of a mailed link."""
 
     EMAIL_VERIFICATION = "email-verification"
-    PASSWORD_RESET = "password-reset"  # noqa: S105 - what it is for
+    PASSWORD_RESET = "password-reset"  # noqa: S105 - a purpose, no password
 
     @property
     def lifetime(self) -> timedelta:
-        """How long such a link is good for."""
+        """The lifetime of such a link."""
         return LINK_LIFETIMES[self]
 
 
@@ -60,47 +60,48 @@ LINK_LIFETIMES = {
 }
 
 
-# how many mails with such links one address gets, asked for by whomever
-MAILS_AT_MOST = {timedelta(hours=1): 5, timedelta(days=1): 10}
+# how many mails with links one address receives in a period
+MAX_MAILS = {timedelta(hours=1): 5, timedelta(days=1): 10}
 
 
 @dataclass(frozen=True)
 class Link:
-    """A link that was mailed to somebody; its token is nowhere but in that mail.
+    """A mailed link; its token is stored only as a digest.
 
-    `seal` is what the account was when the link was made. It is broken as soon as the account has
-    another email address, and that of a reset as soon as it has another password.
+    `account_fingerprint` identifies the state of the account when the link was created: a change of
+    the email address invalidates the link, and a change of the password invalidates a reset.
     """
 
     token_digest: str
     purpose: Purpose
     user_id: str
-    seal: str
+    account_fingerprint: str
     expires_at: datetime
 
     @classmethod
     def to(cls, account: Account, purpose: Purpose, token: str, now: datetime) -> Link:
-        """A link for the owner of `account`, whose token is `token`."""
+        """Return a link to `account` with `token`."""
         return cls(
             token_digest=digest(token),
             purpose=purpose,
             user_id=account.user.id,
-            seal=_seal(account, purpose),
+            account_fingerprint=_account_fingerprint(account, purpose),
             expires_at=now + purpose.lifetime,
         )
 
-    def is_good_for(self, account: Account, now: datetime) -> bool:
-        """Whether it is in time, and the account still the one that it was made for."""
-        is_theirs = self.user_id == account.user.id and self.seal == _seal(account, self.purpose)
-        return is_theirs and now < self.expires_at
+    def is_valid_for(self, account: Account, now: datetime) -> bool:
+        """Return whether the link has not expired and the account has not changed."""
+        fingerprint = _account_fingerprint(account, self.purpose)
+        matches = self.user_id == account.user.id and self.account_fingerprint == fingerprint
+        return matches and now < self.expires_at
 
 
 def digest(text: str) -> str:
-    """SHA-256 in hex: enough to recognise a random token, or an address, and not to reveal it."""
+    """Return the SHA-256 of a random token or an address in hex, which does not reveal it."""
     return sha256(text.encode()).hexdigest()
 
 
-def _seal(account: Account, purpose: Purpose) -> str:
+def _account_fingerprint(account: Account, purpose: Purpose) -> str:
     secret = account.password_hash if purpose is Purpose.PASSWORD_RESET else ""
     return digest(f"{account.user.email}\n{secret}")
 
@@ -120,7 +121,7 @@ class Address:
 
 @dataclass(frozen=True)
 class AddressBook:
-    """Everything one person has saved, oldest first; `version` counts its changes."""
+    """The addresses of a person, oldest first; `version` counts changes."""
 
     user_id: str
     addresses: tuple[Address, ...] = ()
@@ -128,16 +129,16 @@ class AddressBook:
     version: int = 0
 
     def find(self, address_id: str) -> Address:
-        """The address with this id; NotFound when there is none."""
+        """Return an address. Raises NotFound."""
         for address in self.addresses:
             if address.id == address_id:
                 return address
-        raise NotFound("There is no such address in your address book")
+        raise NotFound("Address not found")
 
     def add(self, address: Address, *, make_default: bool) -> AddressBook:
-        """With one address more; the first one is the default whether it asks to be or not."""
+        """Return the book with another address; the first one is always the default."""
         if len(self.addresses) >= MAX_ADDRESSES:
-            raise Conflict(f"An address book holds at most {MAX_ADDRESSES} addresses")
+            raise Conflict(f"An address book has at most {MAX_ADDRESSES} addresses")
         becomes_default = make_default or not self.addresses
         return replace(
             self,
@@ -146,9 +147,9 @@ class AddressBook:
         )
 
     def remove(self, address_id: str) -> AddressBook:
-        """Without one address; when it was the default, the oldest that is left takes over."""
-        gone = self.find(address_id)
-        left = tuple(address for address in self.addresses if address is not gone)
+        """Return the book without an address; the oldest one left replaces a removed default."""
+        removed = self.find(address_id)
+        left = tuple(address for address in self.addresses if address is not removed)
         default_id = self.default_id
         if default_id == address_id:
             default_id = left[0].id if left else None

@@ -1,36 +1,26 @@
-"""What mailed links are for: proving an address, and replacing a forgotten password."""
+"""The use cases of mailed links: verify an address, reset a password."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from auth.links import Links
-from auth.model import Account, Link, Purpose, digest
-from auth.service import Accounts, Passwords
+from auth.events import to_email_verification_requested, to_password_reset_requested
+from auth.model import Account, Link, Purpose, User, digest
+from auth.ports import Accounts, Links, MailLimits, Passwords
 from supermarket import telemetry
 from supermarket.clock import Clock
-from supermarket.contracts import EmailVerificationRequested, Event, PasswordResetRequested
-from supermarket.errors import DomainError, Invalid, TooMany
+from supermarket.contracts import Event
+from supermarket.errors import Invalid, TooMany
 from supermarket.sessions import Sessions
-from supermarket.transaction import BeginTransaction, Transaction
+from supermarket.transaction import BeginTransaction
 
-VOID = "This link is not valid any more, or never was. Ask for a new one."
-AN_HOUR = 3600
-ENOUGH_MAILS = "You were sent several mails already. Look for the newest, or try again later."
-
-
-class MailLimits(Protocol):
-    """How many mails an address was sent."""
-
-    def count(
-        self, purpose: Purpose, email: str, transaction: Transaction, refused: DomainError
-    ) -> None:
-        """One more, if the transaction commits; refused when it would be too many."""
+INVALID_LINK = "This link is not valid. Request a new one."
+HOUR_SECONDS = 3600
+TOO_MANY_MAILS = "Too many mails were sent to this address. Try again later."
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """Asks for mails with links, and does what the links are for."""
+    """Requests mails with links, and acts on links that are followed."""
 
     accounts: Accounts
     links: Links
@@ -41,75 +31,57 @@ class Recovery:
     clock: Clock
 
     def request_reset(self, email: str) -> None:
-        """Ask for a mail with which the owner of this address can choose another password."""
-        self._request(Purpose.PASSWORD_RESET, email, _reset_requested)
+        """Request a mail with a link that resets the password of this address's account."""
+        self._request(Purpose.PASSWORD_RESET, email, to_password_reset_requested)
 
     def request_verification(self, email: str) -> None:
-        """Ask for another mail that proves this address, unless it is proved already."""
-        self._request(Purpose.EMAIL_VERIFICATION, email, _verification_requested)
+        """Request another verification mail, unless the address is verified."""
+        self._request(Purpose.EMAIL_VERIFICATION, email, to_email_verification_requested)
 
-    def _request(self, purpose: Purpose, email: str, fact: Callable[[Account], Event]) -> None:
-        """Nothing tells whether there is an account: strangers are looked up, counted and limited
-        alike.
+    def _request(self, purpose: Purpose, email: str, to_event: Callable[[User], Event]) -> None:
+        """Emit the event if there is an account. Unknown addresses take the same steps and count
+        towards the same limits, so that callers cannot find out which addresses have accounts.
         """
         account = self.accounts.find_by_email(email)
         transaction = self.begin()
-        self.limits.count(purpose, email, transaction, TooMany(ENOUGH_MAILS, AN_HOUR))
+        self.limits.count(purpose, email, transaction, TooMany(TOO_MANY_MAILS, HOUR_SECONDS))
         if account and not (purpose is Purpose.EMAIL_VERIFICATION and account.user.email_verified):
-            transaction.emit(fact(account))
+            transaction.emit(to_event(account.user))
         try:
             transaction.commit()
         except TooMany:
-            telemetry.logger.info("no mail: enough were sent to this address")
+            telemetry.logger.info("mail limit of the address exceeded")
 
     def verify_email(self, token: str) -> None:
-        """The address is its owner's, who has read the mail; Invalid when the link is no good.
-
-        The link has no second effect, so whoever follows it twice need not be frightened.
-        """
-        _, account = self._followed(Purpose.EMAIL_VERIFICATION, token)
+        """Mark the address as verified; following the link twice is no error. Raises Invalid."""
+        _, account = self._find(Purpose.EMAIL_VERIFICATION, token)
         if account.user.email_verified:
             return
         transaction = self.begin()
-        self.accounts.change(account, _verified(account), transaction, Invalid(VOID))
+        self.accounts.change(account, _verified(account), transaction, Invalid(INVALID_LINK))
         transaction.commit()
 
     def reset_password(self, token: str, password: str) -> None:
-        """Replace the password and end all sessions; Invalid when the link is no good.
-
-        Whoever can follow the link has read the mail, so the address is verified, too.
+        """Replace the password, end all sessions and verify the address, which the link proves.
+        Raises Invalid.
         """
-        link, account = self._followed(Purpose.PASSWORD_RESET, token)
+        link, account = self._find(Purpose.PASSWORD_RESET, token)
         password_hash = self.passwords.hash(password)
         changed = replace(_verified(account), password_hash=password_hash)
         transaction = self.begin()
-        self.links.use_up(link, transaction, Invalid(VOID))
-        self.accounts.change(account, changed, transaction, Invalid(VOID))
+        self.links.consume(link, transaction, Invalid(INVALID_LINK))
+        self.accounts.change(account, changed, transaction, Invalid(INVALID_LINK))
         self.sessions.end_all(account.user.id, transaction)
         transaction.commit()
 
-    def _followed(self, purpose: Purpose, token: str) -> tuple[Link, Account]:
-        """The link with this token and the account that it is for; Invalid unless it is good."""
+    def _find(self, purpose: Purpose, token: str) -> tuple[Link, Account]:
+        """Return the link of a token and its account. Raises Invalid unless the link is valid."""
         link = self.links.find(purpose, digest(token))
         account = self.accounts.find(link.user_id) if link else None
-        if link is None or account is None or not link.is_good_for(account, self.clock()):
-            raise Invalid(VOID)
+        if link is None or account is None or not link.is_valid_for(account, self.clock()):
+            raise Invalid(INVALID_LINK)
         return link, account
 
 
 def _verified(account: Account) -> Account:
     return replace(account, user=replace(account.user, email_verified=True))
-
-
-def _reset_requested(account: Account) -> PasswordResetRequested:
-    user = account.user
-    return PasswordResetRequested(
-        user_id=user.id, email=user.email, first_name=user.full_name.first
-    )
-
-
-def _verification_requested(account: Account) -> EmailVerificationRequested:
-    user = account.user
-    return EmailVerificationRequested(
-        user_id=user.id, email=user.email, first_name=user.full_name.first
-    )

@@ -1,23 +1,19 @@
-"""Accounts and what belongs to them in DynamoDB: one table, with a row per user, name claim,
-address book and mailed link.
+"""Accounts in DynamoDB: one table with rows for users, name claims, address books, links and mail
+counters.
 """
 
 from datetime import UTC, datetime
-from typing import ClassVar
 
 from pynamodb.attributes import (
     BooleanAttribute,
-    ListAttribute,
-    MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
     VersionAttribute,
 )
-from pynamodb.exceptions import PutError
 from pynamodb.expressions.update import Action
 
 from auth.model import (
-    MAILS_AT_MOST,
+    MAX_MAILS,
     Account,
     Address,
     AddressBook,
@@ -29,13 +25,13 @@ from auth.model import (
 )
 from supermarket.caller import Role
 from supermarket.clock import Clock, from_iso, iso
-from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import error_code
+from supermarket.dynamo.writes import try_write
 from supermarket.errors import Conflict, DomainError, FieldError
 from supermarket.transaction import Transaction
 
-NOBODY = "nobody"
+UNKNOWN = "unknown"
 
 
 class UserRow(Row):
@@ -56,7 +52,7 @@ class UserRow(Row):
 
 
 class ClaimRow(Row):
-    """`email#<lower>` or `username#<lower>`: whose it is. What has a row cannot be claimed."""
+    """`email#<lower>` or `username#<lower>`: the owner of a name, which the row makes unique."""
 
     Meta = table("user")
 
@@ -64,42 +60,30 @@ class ClaimRow(Row):
     user_id = UnicodeAttribute(attr_name="userId")
 
 
-class AddressMap(MapAttribute[str, str]):
-    """An address inside a book."""
-
-    id = UnicodeAttribute()
-    street = UnicodeAttribute()
-    city = UnicodeAttribute()
-    state = UnicodeAttribute()
-    zip = UnicodeAttribute()
-    country = UnicodeAttribute()
-    phone = UnicodeAttribute(null=True)
-
-
 class AddressBookRow(Row):
-    """`addresses#<user id>`: the whole address book of a user, so that it changes as one."""
+    """`addresses#<user id>`: the whole address book of a user."""
 
     Meta = table("user")
 
     pk = UnicodeAttribute(hash_key=True)
-    addresses: ClassVar[ListAttribute[AddressMap]] = ListAttribute(of=AddressMap)
+    addresses = Mapped[tuple[Address, ...]](tuple[Address, ...])
     default_id = UnicodeAttribute(attr_name="defaultId", null=True)
     version = VersionAttribute()
 
 
 class LinkRow(Row):
-    """`link#<purpose>#<digest of its token>`. DynamoDB removes it some time after `expires_at`."""
+    """`link#<purpose>#<token digest>`. DynamoDB deletes it some time after `expires_at`."""
 
     Meta = table("user")
 
     pk = UnicodeAttribute(hash_key=True)
     user_id = UnicodeAttribute(attr_name="userId")
-    seal = UnicodeAttribute()
+    account_fingerprint = UnicodeAttribute()
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
 class CounterRow(Row):
-    """`mails#<purpose>#<digest of an address>#<seconds>#<n>`: mails in the n-th such stretch."""
+    """`mails#<purpose>#<address digest>#<seconds>#<n>`: mails in the n-th period."""
 
     Meta = table("user")
 
@@ -109,8 +93,8 @@ class CounterRow(Row):
 
 
 class DynamoAccounts:
-    """`Accounts` in DynamoDB. Unique names are rows of their own, put on condition that they are
-    free, since DynamoDB knows no unique attributes.
+    """`Accounts` in DynamoDB. Names are unique by rows of their own, put on condition that they do
+    not exist.
     """
 
     def add(self, account: Account, transaction: Transaction) -> None:
@@ -144,7 +128,7 @@ class DynamoAccounts:
             actions.append(UserRow.password_hash.set(after.password_hash))
         if after.user.email_verified != before.user.email_verified:
             actions.append(UserRow.email_verified.set(after.user.email_verified))
-        # an account that is gone has neither
+        # a deleted account has neither
         unchanged = (UserRow.password_hash == before.password_hash) & (
             UserRow.email == before.user.email
         )
@@ -157,37 +141,30 @@ class DynamoAccounts:
         try:
             owner = ClaimRow.get(pk, consistent_read=True).user_id
         except ClaimRow.DoesNotExist:
-            # the second read happens all the same: its absence would tell who has an account
-            owner = NOBODY
+            # the second read always happens: its absence would reveal who has an account
+            owner = UNKNOWN
         return self.find(owner)
 
 
 class DynamoAddressBooks:
-    """`AddressBooks` in DynamoDB; the row's version refuses a write that is based on an old one."""
+    """`AddressBooks` in DynamoDB, with optimistic locking by the row's version."""
 
     def of(self, user_id: str) -> AddressBook:
         try:
             row = AddressBookRow.get(_book(user_id), consistent_read=True)
         except AddressBookRow.DoesNotExist:
             return AddressBook(user_id)
-        addresses = tuple(Address(**address.attribute_values) for address in row.addresses)
-        return AddressBook(user_id, addresses, row.default_id, row.version)
+        return AddressBook(user_id, row.addresses, row.default_id, row.version)
 
     def replace(self, book: AddressBook) -> bool:
         row = AddressBookRow(
             _book(book.user_id),
-            addresses=[_map(address) for address in book.addresses],
+            addresses=book.addresses,
             default_id=book.default_id,
         )
         if book.version:
             row.version = book.version
-        try:
-            row.save()
-        except PutError as failure:
-            if error_code(failure) == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        return try_write(row.save)
 
 
 class DynamoLinks:
@@ -197,7 +174,7 @@ class DynamoLinks:
         LinkRow(
             _link(link.purpose, link.token_digest),
             user_id=link.user_id,
-            seal=link.seal,
+            account_fingerprint=link.account_fingerprint,
             expires_at=int(link.expires_at.timestamp()),
         ).save()
 
@@ -207,9 +184,9 @@ class DynamoLinks:
         except LinkRow.DoesNotExist:
             return None
         ends = datetime.fromtimestamp(row.expires_at, UTC)
-        return Link(token_digest, purpose, row.user_id, row.seal, ends)
+        return Link(token_digest, purpose, row.user_id, row.account_fingerprint, ends)
 
-    def use_up(self, link: Link, transaction: Transaction, on_conflict: DomainError) -> None:
+    def consume(self, link: Link, transaction: Transaction, on_conflict: DomainError) -> None:
         row = LinkRow(_link(link.purpose, link.token_digest))
         DynamoTransaction.of(transaction).delete(
             row, condition=LinkRow.pk.exists(), on_conflict=on_conflict
@@ -217,7 +194,7 @@ class DynamoLinks:
 
 
 class DynamoMailLimits:
-    """`MailLimits` in DynamoDB: a row per address and stretch of time counts its mails."""
+    """`MailLimits` in DynamoDB: a row counts the mails of an address in a period."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -226,13 +203,13 @@ class DynamoMailLimits:
         self, purpose: Purpose, email: str, transaction: Transaction, on_conflict: DomainError
     ) -> None:
         now = int(self._clock().timestamp())
-        for stretch, at_most in MAILS_AT_MOST.items():
-            seconds = int(stretch.total_seconds())
+        for period, at_most in MAX_MAILS.items():
+            seconds = int(period.total_seconds())
             window = now // seconds
             row = CounterRow(f"mails#{purpose}#{digest(email)}#{seconds}#{window}")
             DynamoTransaction.of(transaction).update(
                 row,
-                # it is counted by the window in its key: TTL may delete late
+                # the key contains the window, since TTL deletes late
                 [CounterRow.mails.add(1), CounterRow.expires_at.set((window + 1) * seconds)],
                 condition=CounterRow.mails.does_not_exist() | (CounterRow.mails < at_most),
                 on_conflict=on_conflict,
@@ -240,7 +217,7 @@ class DynamoMailLimits:
 
 
 def taken(field: str) -> Conflict:
-    """What a name that belongs to somebody else is refused with."""
+    """Return the error for a name that another account has."""
     return Conflict(
         "This username or email is taken", (FieldError(field, "belongs to another account"),)
     )
@@ -264,10 +241,6 @@ def _book(user_id: str) -> str:
 
 def _link(purpose: Purpose, token_digest: str) -> str:
     return f"link#{purpose}#{token_digest}"
-
-
-def _map(address: Address) -> AddressMap:
-    return AddressMap(**vars(address))
 
 
 def _row(account: Account) -> UserRow:

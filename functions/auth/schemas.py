@@ -1,4 +1,4 @@
-"""What auth's endpoints take and show."""
+"""Request bodies and views of auth."""
 
 from typing import Annotated, Literal, Self
 
@@ -19,22 +19,22 @@ from supermarket.caller import Role
 from supermarket.postal_codes import is_postal_code
 from supermarket.schemas import Body, Message, Timestamp, View
 
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # a name must not break out of a mail's line
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # a name is part of a line in mails
 PHONE = r"^\+?[0-9]([ -]?[0-9]){6,14}$"
 
 
 def _normalised_email(text: str) -> str:
-    """The one spelling of an address: lower case, and a domain as it goes over the wire."""
-    # imported here: its tables take longer to load than the rest of an endpoint that needs none
+    """Normalise an address: lower case, and an ASCII domain."""
+    # imported here: its tables load slowly, and most endpoints need none
     from email_validator import EmailNotValidError, validate_email
 
     try:
-        # its own words would repeat what was sent; .test is let in, since people try things with it
+        # its own message would repeat the input; .test domains are allowed for trials
         address = validate_email(
             text, check_deliverability=False, allow_smtputf8=False, test_environment=True
         )
     except EmailNotValidError:
-        raise PydanticCustomError("email", "not an email address") from None
+        raise PydanticCustomError("email", "must be an email address") from None
     return str(address.ascii_email).lower()
 
 
@@ -43,7 +43,7 @@ type Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{3,30}
 type Line = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=PRINTABLE)]
 type GivenName = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=PRINTABLE)]
 
-# blanks belong to a password as much as any other character
+# white space is part of a password
 type NewPassword = Annotated[
     str, StringConstraints(min_length=8, max_length=128, strip_whitespace=False)
 ]
@@ -51,34 +51,34 @@ type GivenPassword = Annotated[str, StringConstraints(max_length=1024, strip_whi
 type LinkToken = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
-class FullNameBody(Body):
+class FullNameRequest(Body):
     """`{"firstName": "Asha", "lastName": "Rao"}`."""
 
     first_name: GivenName
     last_name: GivenName
 
 
-class NewAccount(Body):
-    """What every account begins with."""
+class AccountRequest(Body):
+    """The fields of every new account."""
 
     username: Username
     email: Email
     password: NewPassword = Field(repr=False)
-    full_name: FullNameBody
+    full_name: FullNameRequest
 
     def registration(self, role: Role) -> Registration:
         name = FullName(self.full_name.first_name, self.full_name.last_name)
         return Registration(self.username, self.email, self.password, name, role)
 
 
-class Register(NewAccount):
-    """Admins are made by a command, never registered."""
+class RegisterRequest(AccountRequest):
+    """A registration; admins are created by an operator's command."""
 
     role: Literal["user", "seller"] = "user"
 
 
-class Login(Body):
-    """Who, by either name (the email decides where both are given), and the password."""
+class LoginRequest(Body):
+    """Email or username (the email is used when both are given), and the password."""
 
     email: Email | None = None
     username: Annotated[str, StringConstraints(max_length=254)] | None = None
@@ -87,38 +87,38 @@ class Login(Body):
     @model_validator(mode="after")
     def _has_a_name(self) -> Self:
         if self.email is None and self.username is None:
-            raise PydanticCustomError("name_missing", "email or username is needed")
+            raise PydanticCustomError("name_missing", "email or username is required")
         return self
 
 
-class LinkRequest(Body):
-    """Where a mail with a link is to go."""
+class MailLinkRequest(Body):
+    """The address for a mail with a link."""
 
     email: Email
 
 
-class PasswordReset(Body):
+class ResetPasswordRequest(Body):
     """The token of a mailed link, and the new password."""
 
     token: LinkToken = Field(repr=False)
     password: NewPassword = Field(repr=False)
 
 
-class PasswordChange(Body):
-    """The present password and the new one."""
+class ChangePasswordRequest(Body):
+    """The current and the new password."""
 
     current_password: GivenPassword = Field(repr=False)
     new_password: NewPassword = Field(repr=False)
 
 
-class EmailVerification(Body):
+class VerifyEmailRequest(Body):
     """The token of a mailed link."""
 
     token: LinkToken = Field(repr=False)
 
 
-class NewAddress(Body):
-    """An address to be saved; the postal code may be called `zip` or `pincode`."""
+class AddAddressRequest(Body):
+    """A new address; the postal code may be named `zip` or `pincode`."""
 
     street: Line
     city: Line
@@ -132,7 +132,7 @@ class NewAddress(Body):
     @classmethod
     def _fits_the_country(cls, text: str, info: ValidationInfo) -> str:
         if not is_postal_code(text, info.data.get("country", "")):
-            raise PydanticCustomError("postal_code", "not a postal code of this country")
+            raise PydanticCustomError("postal_code", "must be a postal code of the country")
         return text
 
     def address(self, address_id: str) -> Address:
@@ -155,7 +155,7 @@ class FullNameView(View):
 
 
 class UserView(View):
-    """What an account's owner gets to see of it."""
+    """An account as its owner sees it."""
 
     id: str
     username: str
@@ -178,21 +178,21 @@ class UserView(View):
         )
 
 
-class Registered(Message):
-    """The answer to a registration."""
+class RegisterResponse(Message):
+    """The response to a registration."""
 
     user: UserView
 
 
-class SignedIn(Message):
-    """The answer to a login; `expires_in` counts seconds."""
+class LoginResponse(Message):
+    """The response to a login; `expires_in` is in seconds."""
 
     user: UserView
     access_token: str
     expires_in: int
 
 
-class Me(View):
+class MeResponse(View):
     """The caller's own account."""
 
     user: UserView
@@ -215,8 +215,8 @@ class AddressView(View):
         return cls(**vars(address), is_default=address.id == book.default_id)
 
 
-class AddressBookView(View):
-    """The whole book; it is short, so it has no pages."""
+class AddressBookResponse(View):
+    """The whole address book, which is short and has no pages."""
 
     addresses: list[AddressView]
     default_address_id: str | None
@@ -229,8 +229,8 @@ class AddressBookView(View):
         )
 
 
-class AddressAdded(AddressBookView):
-    """The new address, and the book it is in now."""
+class AddAddressResponse(AddressBookResponse):
+    """The new address and the whole book."""
 
     message: str
     address: AddressView

@@ -3,10 +3,11 @@
 from functools import cache, partial
 from secrets import token_urlsafe
 
-from auth.links import LinkMinter
+from auth.links import TokenLinks
+from auth.ports import Passwords
 from auth.recovery import Recovery
 from auth.repository import DynamoAccounts, DynamoAddressBooks, DynamoLinks, DynamoMailLimits
-from auth.service import AuthService, Passwords, Registrar
+from auth.service import AuthService, RegistrationService
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -29,9 +30,9 @@ def auth_service() -> AuthService:
 
 
 @cache
-def registrar(bcrypt_rounds: int | None = None) -> Registrar:
-    """The rounds come from the settings, except where there are none: on the command line."""
-    return Registrar(
+def registration_service(bcrypt_rounds: int | None = None) -> RegistrationService:
+    """`bcrypt_rounds` replaces the setting, which commands do not have."""
+    return RegistrationService(
         accounts=DynamoAccounts(),
         passwords=passwords(bcrypt_rounds or settings().bcrypt_rounds),
         audit=audit_trail(),
@@ -55,9 +56,9 @@ def recovery() -> Recovery:
 
 
 @cache
-def link_minter() -> LinkMinter:
-    """For whoever sends the mails: the tokens are to be seen by nobody else."""
-    return LinkMinter(
+def token_links() -> TokenLinks:
+    """For the sender of mails, the only one that may see the tokens."""
+    return TokenLinks(
         accounts=DynamoAccounts(),
         links=DynamoLinks(),
         new_token=partial(token_urlsafe, TOKEN_BYTES),

@@ -63,7 +63,7 @@ class SesSuppressions:
         return True
 
 
-class LinkMinter(Protocol):
+class TokenLinks(Protocol):
     """What auth has to offer: tokens that are good for one use and a short time."""
 
     def email_verification(self, user_id: str) -> str | None: ...
@@ -76,7 +76,7 @@ class StorefrontLinks:
     that only a mail with a link pays for it.
     """
 
-    def __init__(self, minter: Callable[[], LinkMinter], storefront_url: str) -> None:
+    def __init__(self, minter: Callable[[], TokenLinks], storefront_url: str) -> None:
         self._minter = minter
         self._storefront = storefront_url.rstrip("/")
 

@@ -52,9 +52,9 @@ def suppressions() -> tuple["SesSuppressions", DynamoSuppressions]:
 
 
 def _link_minter() -> Any:
-    from auth.wiring import link_minter
+    from auth.wiring import token_links
 
-    return link_minter()
+    return token_links()
 
 
 def _ses() -> Any:

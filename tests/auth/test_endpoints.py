@@ -24,7 +24,7 @@ from auth.endpoints import (
     reset_password,
     verify_email,
 )
-from auth.model import MAILS_AT_MOST, MAX_ADDRESSES, Address, AddressBook, digest
+from auth.model import MAX_ADDRESSES, MAX_MAILS, Address, AddressBook, digest
 from auth.repository import DynamoAddressBooks, UserRow
 from supermarket.clock import utc_now
 from supermarket.config import settings
@@ -63,7 +63,7 @@ def by_header(token: str) -> dict[str, str]:
 # --- register ---------------------------------------------------------------------------------
 
 
-def test_registering_answers_with_the_user_and_signs_in() -> None:
+def test_registering_returns_the_user_and_signs_in() -> None:
     body = register_body(username="Asha.Rao-1", email=" Asha@Example.COM ", role="seller")
     reply = call(register, body=body)
     user = reply.body["user"]
@@ -80,7 +80,7 @@ def test_registering_answers_with_the_user_and_signs_in() -> None:
     assert (signed_in.status, signed_in.body) == (200, {"user": user})
 
 
-def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites() -> None:
+def test_the_cookie_is_http_only_and_same_site() -> None:
     cookie = the_cookie(call(register, body=register_body()))
     assert cookie["httponly"]
     assert cookie["secure"]
@@ -89,7 +89,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites() -> None:
     assert cookie["max-age"] == "900"
 
 
-def test_registering_is_announced_without_the_password() -> None:
+def test_registering_emits_an_event_without_the_password() -> None:
     user = register_somebody()
     (row,) = OutboxRow.scan()
     event = UserRegistered.model_validate(Envelope.model_validate_json(row.detail).data)
@@ -114,7 +114,7 @@ def test_the_password_is_stored_as_a_hash_of_the_configured_cost() -> None:
         ({"username": "aSha", "email": "asha@example.com"}, ["username", "email"]),
     ],
 )
-def test_names_are_unique_whatever_their_case(fields: dict[str, str], at_fault: list[str]) -> None:
+def test_names_are_unique_regardless_of_case(fields: dict[str, str], at_fault: list[str]) -> None:
     register_somebody(username="Asha", email="asha@example.com")
     reply = call(register, body=register_body(**fields))
     assert reply.status == 409
@@ -152,7 +152,7 @@ def test_names_are_unique_whatever_their_case(fields: dict[str, str], at_fault: 
         ({"emailVerified": True}, "emailVerified"),
     ],
 )
-def test_what_is_not_a_valid_registration_names_its_fault(
+def test_an_invalid_registration_names_the_field(
     fields: dict[str, Any], at_fault: str | None
 ) -> None:
     reply = call(register, body=register_body(**fields))
@@ -170,7 +170,7 @@ def test_an_email_with_an_international_domain_has_one_spelling() -> None:
     assert reply.status == 409
 
 
-def test_blanks_and_every_character_of_a_password_count() -> None:
+def test_all_characters_of_a_password_count_including_white_space() -> None:
     password = " " + "x" * 126 + "!"
     user = register_somebody(password=password)
     for wrong in (password.strip(), password[:-1], password[:72]):
@@ -185,7 +185,7 @@ def test_blanks_and_every_character_of_a_password_count() -> None:
 @pytest.mark.parametrize(
     "name", [{"email": "ASHA@example.com "}, {"username": "aSHA"}, {"username": "Asha"}]
 )
-def test_either_name_logs_in_whatever_its_case(name: dict[str, str]) -> None:
+def test_email_and_username_log_in_regardless_of_case(name: dict[str, str]) -> None:
     user = register_somebody(username="Asha", email="asha@example.com")
     reply = call(login, body={**name, "password": PASSWORD})
     assert reply.status == 200
@@ -206,7 +206,7 @@ def test_either_name_logs_in_whatever_its_case(name: dict[str, str]) -> None:
         {"username": "", "password": PASSWORD},
     ],
 )
-def test_wrong_credentials_are_401_and_never_say_what_was_wrong(body: dict[str, str]) -> None:
+def test_wrong_credentials_are_401_with_one_message(body: dict[str, str]) -> None:
     register_somebody(username="Asha", email="asha@example.com")
     reply = call(login, body=body)
     assert (reply.status, reply.body["message"]) == (401, "Invalid credentials")
@@ -227,7 +227,7 @@ def test_wrong_credentials_are_401_and_never_say_what_was_wrong(body: dict[str, 
         {},
     ],
 )
-def test_a_login_that_is_no_login_is_400_with_errors(body: dict[str, Any]) -> None:
+def test_an_invalid_login_is_400_with_errors(body: dict[str, Any]) -> None:
     reply = call(login, body=body)
     assert reply.status == 400
     assert reply.body["errors"]
@@ -237,7 +237,7 @@ def test_a_login_that_is_no_login_is_400_with_errors(body: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("means", ["cookie", "header"])
-def test_a_logout_is_final_at_once_for_that_session_only(means: str) -> None:
+def test_a_logout_ends_only_its_session_at_once(means: str) -> None:
     user = register_somebody()
     token, other = log_in(user), log_in(user)
     if means == "cookie":
@@ -249,7 +249,7 @@ def test_a_logout_is_final_at_once_for_that_session_only(means: str) -> None:
     assert call(get_me, headers=by_header(other)).status == 200
 
 
-def test_a_logout_takes_the_cookie_away() -> None:
+def test_a_logout_deletes_the_cookie() -> None:
     cookie = the_cookie(call(logout))
     assert (cookie.value, cookie["max-age"]) == ("", "0")
     assert cookie["expires"] == "Thu, 01 Jan 1970 00:00:00 GMT"
@@ -259,7 +259,7 @@ def test_a_logout_takes_the_cookie_away() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "💥"])
-def test_a_logout_without_a_session_is_200_too(token: str) -> None:
+def test_a_logout_without_a_session_is_200(token: str) -> None:
     assert call(logout, cookies=by_cookie(token)).status == 200
     assert call(logout, headers=by_header(token)).status == 200
 
@@ -270,7 +270,7 @@ def test_logging_out_twice_is_no_error() -> None:
     assert call(logout, cookies=by_cookie(token)).status == 200
 
 
-def test_a_token_that_ran_out_still_ends_its_session() -> None:
+def test_an_expired_token_can_end_its_session() -> None:
     caller = a_caller()
     bearer(caller)
     an_hour_ago = utc_now() - timedelta(hours=1)
@@ -283,7 +283,7 @@ def test_a_token_that_ran_out_still_ends_its_session() -> None:
     assert not sessions().is_open(caller.session_id, caller.user_id)
 
 
-def test_a_forged_token_ends_nobodys_session() -> None:
+def test_a_forged_token_ends_no_session() -> None:
     caller = a_caller()
     bearer(caller)
     forged = AccessTokens(
@@ -308,7 +308,7 @@ def test_another_site_cannot_post_a_logout() -> None:
 # --- me ---------------------------------------------------------------------------------------
 
 
-def test_me_is_as_stored_and_not_as_in_the_token() -> None:
+def test_me_returns_the_stored_user_and_not_the_tokens() -> None:
     user = register_somebody()
     token = log_in(user)
     UserRow(f"user#{user['id']}").update(actions=[UserRow.first_name.set("Usha")])
@@ -316,7 +316,7 @@ def test_me_is_as_stored_and_not_as_in_the_token() -> None:
     assert reply.body["user"]["fullName"] == {"firstName": "Usha", "lastName": "Rao"}
 
 
-def test_whose_account_is_gone_is_not_signed_in() -> None:
+def test_a_session_of_a_deleted_account_is_401() -> None:
     assert call(get_me, caller=a_caller()).status == 401
 
 
@@ -345,7 +345,7 @@ def test_the_first_address_becomes_the_default() -> None:
     assert listed.body == {"addresses": [address], "defaultAddressId": address["id"]}
 
 
-def test_an_address_that_asks_for_it_is_the_only_default() -> None:
+def test_a_new_default_address_replaces_the_old_one() -> None:
     caller = a_caller()
     call(add_address, body=ADDRESS, caller=caller)
     reply = call(add_address, body={**ADDRESS, "isDefault": True}, caller=caller)
@@ -380,7 +380,7 @@ def test_the_postal_code_may_be_called_pincode() -> None:
         ({"pincode": "560001"}, "pincode"),
     ],
 )
-def test_what_is_not_a_valid_address_names_its_fault(fields: dict[str, Any], at_fault: str) -> None:
+def test_an_invalid_address_names_the_field(fields: dict[str, Any], at_fault: str) -> None:
     caller = a_caller()
     reply = call(add_address, body={**ADDRESS, **fields}, caller=caller)
     assert reply.status == 400
@@ -389,7 +389,7 @@ def test_what_is_not_a_valid_address_names_its_fault(fields: dict[str, Any], at_
 
 
 @pytest.mark.parametrize("missing", ADDRESS)
-def test_an_address_lacks_nothing(missing: str) -> None:
+def test_an_incomplete_address_is_400(missing: str) -> None:
     body = {key: value for key, value in ADDRESS.items() if key != missing}
     reply = call(add_address, body=body, caller=a_caller())
     assert reply.status == 400
@@ -421,7 +421,7 @@ def test_an_unknown_address_is_404(address_id: str) -> None:
     assert call(delete_address, path={"addressId": address_id}, caller=a_caller()).status == 404
 
 
-def test_somebody_elses_address_is_404_and_stays() -> None:
+def test_an_address_of_another_user_is_404_and_stays() -> None:
     owner = a_caller()
     address = call(add_address, body=ADDRESS, caller=owner).body["address"]
     reply = call(delete_address, path={"addressId": address["id"]}, caller=a_caller())
@@ -430,11 +430,11 @@ def test_somebody_elses_address_is_404_and_stays() -> None:
 
 
 @pytest.mark.parametrize("endpoint", [get_me, list_addresses, add_address, delete_address])
-def test_strangers_are_401(endpoint: Endpoint) -> None:
+def test_anonymous_requests_are_401(endpoint: Endpoint) -> None:
     assert call(endpoint, body=ADDRESS, path={"addressId": "a1"}).status == 401
 
 
-def test_both_spellings_of_the_address_book_lead_to_the_same_lambda() -> None:
+def test_both_paths_of_the_address_book_have_the_same_lambda() -> None:
     singular = "/api/auth/users/me/address"
     plural = "/api/auth/users/me/addresses"
     assert list_addresses.routes == (f"GET {singular}", f"GET {plural}")
@@ -456,7 +456,7 @@ def outbox(kind: str) -> list[OutboxRow]:
 def test_a_forgotten_password_is_replaced_and_every_session_ends() -> None:
     user = register_somebody()
     tokens = [log_in(user) for _ in range(2)]
-    link = wiring.link_minter().password_reset(user["id"])
+    link = wiring.token_links().password_reset(user["id"])
     reply = call(reset_password, body={"token": link, "password": NEW_PASSWORD})
     assert reply.status == 200
     assert the_cookie(reply).value == ""
@@ -468,17 +468,17 @@ def test_a_forgotten_password_is_replaced_and_every_session_ends() -> None:
     assert (reply.status, reply.body["user"]["emailVerified"]) == (200, True)
 
 
-def test_a_reset_link_works_once_and_says_so() -> None:
+def test_a_reset_link_works_once() -> None:
     user = register_somebody()
-    body = {"token": wiring.link_minter().password_reset(user["id"]), "password": NEW_PASSWORD}
+    body = {"token": wiring.token_links().password_reset(user["id"]), "password": NEW_PASSWORD}
     assert call(reset_password, body=body).status == 200
     reply = call(reset_password, body={**body, "password": "yet another one"})
     assert reply.status == 400
-    assert "not valid any more" in reply.body["message"]
+    assert "This link is not valid" in reply.body["message"]
 
 
-def test_a_password_that_is_too_short_leaves_the_link_good() -> None:
-    token = wiring.link_minter().password_reset(register_somebody()["id"])
+def test_a_refused_password_does_not_consume_the_link() -> None:
+    token = wiring.token_links().password_reset(register_somebody()["id"])
     reply = call(reset_password, body={"token": token, "password": "short"})
     assert reply.status == 400
     assert [error["field"] for error in reply.body["errors"]] == ["password"]
@@ -498,14 +498,14 @@ def test_a_password_that_is_too_short_leaves_the_link_good() -> None:
         {"token": "made-up", "password": NEW_PASSWORD, "userId": "u1"},
     ],
 )
-def test_a_token_that_is_none_is_400_and_never_repeated(body: dict[str, Any]) -> None:
+def test_an_invalid_token_is_400_and_not_echoed(body: dict[str, Any]) -> None:
     reply = call(reset_password, body=body)
     assert reply.status == 400
     assert "made-up" not in json.dumps(reply.body)
     assert call(verify_email, body={k: body[k] for k in body if k != "password"}).status == 400
 
 
-def test_forgetting_a_password_is_answered_alike_and_takes_the_same_trips() -> None:
+def test_a_reset_request_has_the_same_answer_and_round_trips_for_every_address() -> None:
     user = register_somebody()
     seen = []
     for email in (user["email"], "nobody@example.com"):
@@ -527,27 +527,27 @@ def _note(trips: list[str], model: Any, **_: Any) -> None:
     trips.append(model.name)
 
 
-def test_who_asks_too_often_is_answered_as_ever_and_sent_no_more() -> None:
+def test_requests_over_the_mail_limit_get_the_same_answer_and_send_no_mail() -> None:
     user = register_somebody()
-    most = min(MAILS_AT_MOST.values())
+    most = min(MAX_MAILS.values())
     replies = [call(forgot_password, body={"email": user["email"]}) for _ in range(most + 2)]
     assert len({(reply.status, reply.body["message"]) for reply in replies}) == 1
     assert len(outbox("PasswordResetRequested")) == most
 
 
-def test_an_address_is_proved_by_its_link_however_often_it_is_followed() -> None:
+def test_a_verification_link_can_be_followed_repeatedly() -> None:
     user = register_somebody()
-    body = {"token": wiring.link_minter().email_verification(user["id"])}
+    body = {"token": wiring.token_links().email_verification(user["id"])}
     replies = [call(verify_email, body=body) for _ in range(2)]
     assert [reply.status for reply in replies] == [200, 200]
     token = log_in(user)
     assert call(get_me, headers=by_header(token)).body["user"]["emailVerified"]
 
 
-def test_another_verification_mail_is_sent_until_the_address_is_proved() -> None:
+def test_verification_mails_are_sent_until_the_address_is_verified() -> None:
     user = register_somebody()
     asked = [call(resend_verification, body={"email": user["email"]})]
-    body = {"token": wiring.link_minter().email_verification(user["id"])}
+    body = {"token": wiring.token_links().email_verification(user["id"])}
     assert call(verify_email, body=body).status == 200
     asked += [call(resend_verification, body={"email": user["email"]})]
     asked += [call(resend_verification, body={"email": "nobody@example.com"})]
@@ -556,16 +556,16 @@ def test_another_verification_mail_is_sent_until_the_address_is_proved() -> None
     assert len(outbox("EmailVerificationRequested")) == 1
 
 
-def test_an_address_gets_no_more_mails_than_it_can_bear() -> None:
+def test_mails_to_an_address_are_limited() -> None:
     user = register_somebody()
     replies = [call(resend_verification, body={"email": user["email"]}) for _ in range(6)]
     assert [reply.status for reply in replies] == [202] * 6
     assert len(outbox("EmailVerificationRequested")) == 5
 
 
-def test_nothing_that_is_logged_or_told_holds_a_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_line_or_event_contains_a_token(caplog: pytest.LogCaptureFixture) -> None:
     user = register_somebody()
-    minter = wiring.link_minter()
+    minter = wiring.token_links()
     link, reset = minter.email_verification(user["id"]), minter.password_reset(user["id"])
     assert link
     assert reset
@@ -601,7 +601,7 @@ def test_a_changed_password_ends_the_other_sessions_only() -> None:
         ({"currentPassword": PASSWORD}, "newPassword"),
     ],
 )
-def test_a_change_that_is_no_good_names_its_fault(body: dict[str, str], at_fault: str) -> None:
+def test_an_invalid_password_change_names_the_field(body: dict[str, str], at_fault: str) -> None:
     user = register_somebody()
     reply = call(change_password, body=body, headers=by_header(log_in(user)))
     assert reply.status == 400

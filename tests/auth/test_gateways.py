@@ -18,8 +18,8 @@ def passwords() -> BcryptPasswords:
     "password",
     ["correct horse", " blanks around ", "nul\0inside", "पासवर्ड है यह", "x" * 128, "🔑" * 128],
 )
-def test_a_password_fits_its_own_hash(passwords: BcryptPasswords, password: str) -> None:
-    assert passwords.fits(password, passwords.hash(password))
+def test_a_password_matches_its_own_hash(passwords: BcryptPasswords, password: str) -> None:
+    assert passwords.verify(password, passwords.hash(password))
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def test_a_password_fits_its_own_hash(passwords: BcryptPasswords, password: str)
     ],
 )
 def test_every_character_counts(passwords: BcryptPasswords, password: str, other: str) -> None:
-    assert not passwords.fits(other, passwords.hash(password))
+    assert not passwords.verify(other, passwords.hash(password))
 
 
-def test_the_same_letters_composed_or_not_are_the_same_password(passwords: BcryptPasswords) -> None:
-    assert passwords.fits("cafe\u0301", passwords.hash("caf\u00e9"))
+def test_composed_and_decomposed_letters_are_the_same_password(passwords: BcryptPasswords) -> None:
+    assert passwords.verify("cafe\u0301", passwords.hash("caf\u00e9"))
 
 
 def test_equal_passwords_have_different_hashes_of_the_wanted_cost(
@@ -49,17 +49,17 @@ def test_equal_passwords_have_different_hashes_of_the_wanted_cost(
     assert one.startswith(f"$2b$0{ROUNDS}$")
 
 
-def test_without_a_hash_nothing_fits(passwords: BcryptPasswords) -> None:
-    assert not passwords.fits("anything", None)
+def test_without_a_hash_no_password_matches(passwords: BcryptPasswords) -> None:
+    assert not passwords.verify("anything", None)
 
 
-def test_without_a_hash_the_answer_takes_as_long() -> None:
+def test_without_a_hash_the_check_takes_as_long() -> None:
     passwords = BcryptPasswords(rounds=9)
     known = passwords.hash("known")
 
     def seconds(password_hash: str | None) -> float:
         began = process_time()
-        passwords.fits("guess", password_hash)
+        passwords.verify("guess", password_hash)
         return process_time() - began
 
     unknown_account = min(seconds(None) for _ in range(5))

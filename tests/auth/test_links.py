@@ -31,51 +31,51 @@ def an_account(email: str = "asha@example.com", hashed: str = "hash") -> Account
         (Purpose.PASSWORD_RESET, timedelta(minutes=30)),
     ],
 )
-def test_a_link_is_good_until_its_time_is_up(purpose: Purpose, lifetime: timedelta) -> None:
+def test_a_link_is_valid_until_it_expires(purpose: Purpose, lifetime: timedelta) -> None:
     account = an_account()
     link = Link.to(account, purpose, "token", NOON)
-    assert link.is_good_for(account, NOON + lifetime + JUST_BEFORE)
-    assert not link.is_good_for(account, NOON + lifetime)
+    assert link.is_valid_for(account, NOON + lifetime + JUST_BEFORE)
+    assert not link.is_valid_for(account, NOON + lifetime)
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-def test_a_link_proves_the_address_that_it_was_sent_to_only(purpose: Purpose) -> None:
+def test_a_link_is_invalid_after_a_change_of_the_address(purpose: Purpose) -> None:
     link = Link.to(an_account(), purpose, "token", NOON)
-    assert not link.is_good_for(an_account(email="new@example.com"), NOON)
+    assert not link.is_valid_for(an_account(email="new@example.com"), NOON)
 
 
-def test_a_new_password_ends_every_reset_and_no_verification() -> None:
+def test_a_new_password_invalidates_resets_and_no_verification() -> None:
     changed = an_account(hashed="another hash")
     reset, verification = (
         Link.to(an_account(), purpose, "token", NOON)
         for purpose in (Purpose.PASSWORD_RESET, Purpose.EMAIL_VERIFICATION)
     )
-    assert not reset.is_good_for(changed, NOON)
-    assert verification.is_good_for(changed, NOON)
+    assert not reset.is_valid_for(changed, NOON)
+    assert verification.is_valid_for(changed, NOON)
 
 
-def test_who_has_no_account_gets_no_link(auth: InMemoryAuth) -> None:
-    assert auth.minter.email_verification("nobody") is None
-    assert auth.minter.password_reset("nobody") is None
+def test_without_an_account_there_is_no_link(auth: InMemoryAuth) -> None:
+    assert auth.token_links.email_verification("unknown") is None
+    assert auth.token_links.password_reset("unknown") is None
     assert auth.links.links == {}
 
 
-def test_a_new_link_leaves_the_earlier_ones_good(auth: InMemoryAuth) -> None:
-    user = auth.registrar.register(a_registration())
-    tokens = [auth.minter.email_verification(user.id) for _ in range(3)]
+def test_a_new_link_does_not_invalidate_earlier_ones(auth: InMemoryAuth) -> None:
+    user = auth.registration_service.register(a_registration())
+    tokens = [auth.token_links.email_verification(user.id) for _ in range(3)]
     account = auth.accounts.find(user.id)
     assert account is not None
     for token in tokens:
         assert token is not None
         link = auth.links.find(Purpose.EMAIL_VERIFICATION, digest(token))
         assert link is not None
-        assert link.is_good_for(account, auth.clock())
+        assert link.is_valid_for(account, auth.clock())
 
 
 @pytest.mark.usefixtures("aws")
-def test_tokens_are_long_random_and_fit_into_an_address() -> None:
+def test_tokens_are_long_random_and_url_safe() -> None:
     user_id = register_somebody()["id"]
-    minter = wiring.link_minter()
+    minter = wiring.token_links()
     tokens = [minter.email_verification(user_id) for _ in range(3)]
     tokens += [minter.password_reset(user_id) for _ in range(3)]
     assert len(set(tokens)) == 6
@@ -91,5 +91,5 @@ def test_tokens_are_long_random_and_fit_into_an_address() -> None:
 def test_a_verified_address_needs_no_link() -> None:
     user_id = register_somebody()["id"]
     UserRow(f"user#{user_id}").update(actions=[UserRow.email_verified.set(True)])
-    assert wiring.link_minter().email_verification(user_id) is None
-    assert wiring.link_minter().password_reset(user_id) is not None
+    assert wiring.token_links().email_verification(user_id) is None
+    assert wiring.token_links().password_reset(user_id) is not None

@@ -25,11 +25,11 @@ def a_book(*numbers: int) -> AddressBook:
     return book
 
 
-def test_the_first_address_is_the_default_without_asking() -> None:
+def test_the_first_address_is_always_the_default() -> None:
     assert a_book(1, 2).default_id == "a1"
 
 
-def test_an_address_that_asks_for_it_becomes_the_default() -> None:
+def test_an_address_can_become_the_default() -> None:
     assert a_book(1, 2).add(an_address(3), make_default=True).default_id == "a3"
 
 
@@ -37,7 +37,7 @@ def test_removing_the_default_promotes_the_oldest_that_is_left() -> None:
     assert a_book(1, 2, 3).remove("a1").default_id == "a2"
 
 
-def test_removing_another_one_leaves_the_default_alone() -> None:
+def test_removing_another_address_keeps_the_default() -> None:
     assert a_book(1, 2, 3).remove("a3").default_id == "a1"
 
 
@@ -45,21 +45,21 @@ def test_an_empty_book_has_no_default() -> None:
     assert a_book(1).remove("a1") == AddressBook("u1")
 
 
-def test_an_address_that_is_not_in_the_book_cannot_be_found_or_removed() -> None:
+def test_an_unknown_address_is_not_found_and_not_removed() -> None:
     with pytest.raises(NotFound):
         a_book(1).find("a2")
     with pytest.raises(NotFound):
         a_book(1).remove("a2")
 
 
-def test_a_full_book_takes_no_more() -> None:
+def test_a_full_book_refuses_another_address() -> None:
     book = a_book(*range(MAX_ADDRESSES))
     with pytest.raises(Conflict):
         book.add(an_address(99), make_default=True)
 
 
 @given(CHANGES)
-def test_whatever_happens_to_a_book_its_default_is_one_of_its_addresses(
+def test_the_default_is_always_one_of_the_addresses(
     changes: list[Change],
 ) -> None:
     book = AddressBook("u1")

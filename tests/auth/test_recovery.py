@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from auth.model import MAILS_AT_MOST, Purpose, User
+from auth.model import MAX_MAILS, Purpose, User
 from conftest import FrozenClock
 from supermarket.contracts import EmailVerificationRequested, PasswordResetRequested
 from supermarket.errors import Conflict, Invalid, Unauthenticated
@@ -15,8 +15,8 @@ from support.auth import PASSWORD, InMemoryAuth, a_registration
 
 NEW_PASSWORD = "a brand new password"
 AN_HOUR = timedelta(hours=1)
-PER_HOUR = MAILS_AT_MOST[AN_HOUR]
-PER_DAY = MAILS_AT_MOST[timedelta(days=1)]
+PER_HOUR = MAX_MAILS[AN_HOUR]
+PER_DAY = MAX_MAILS[timedelta(days=1)]
 
 type Auth = InMemoryAuth
 
@@ -28,17 +28,17 @@ def auth(clock: FrozenClock) -> Auth:
 
 @pytest.fixture
 def user(auth: Auth) -> User:
-    return auth.registrar.register(a_registration())
+    return auth.registration_service.register(a_registration())
 
 
 def reset_token(auth: Auth, user: User) -> str:
-    token = auth.minter.password_reset(user.id)
+    token = auth.token_links.password_reset(user.id)
     assert token is not None
     return token
 
 
 def verification_token(auth: Auth, user: User) -> str:
-    token = auth.minter.email_verification(user.id)
+    token = auth.token_links.email_verification(user.id)
     assert token is not None
     return token
 
@@ -51,20 +51,18 @@ def session_of(auth: Auth, user: User, password: str = PASSWORD) -> str:
 # --- asking for a reset -----------------------------------------------------------------------
 
 
-def test_who_has_an_account_is_sent_a_mail_whose_event_holds_no_secret(
-    auth: Auth, user: User
-) -> None:
+def test_an_account_is_sent_a_mail_by_an_event_without_a_secret(auth: Auth, user: User) -> None:
     auth.recovery.request_reset(user.email)
     (event,) = auth.outbox.of(PasswordResetRequested)
     assert event.model_dump() == {"userId": user.id, "email": user.email, "firstName": "Asha"}
 
 
-def test_who_has_none_is_answered_alike_and_sent_nothing(auth: Auth) -> None:
+def test_an_unknown_address_gets_the_same_answer_and_no_mail(auth: Auth) -> None:
     auth.recovery.request_reset("nobody@example.com")
     assert auth.outbox.events == []
 
 
-def test_an_address_gets_so_many_mails_an_hour_and_a_day(
+def test_mails_to_an_address_are_limited_by_hour_and_day(
     auth: Auth, user: User, clock: FrozenClock
 ) -> None:
     sent = []
@@ -80,7 +78,7 @@ def test_an_address_gets_so_many_mails_an_hour_and_a_day(
     assert len(auth.outbox.of(PasswordResetRequested)) == PER_DAY + 1
 
 
-def test_one_address_does_not_use_up_the_mails_of_another(auth: Auth, user: User) -> None:
+def test_mail_limits_of_addresses_are_independent(auth: Auth, user: User) -> None:
     for _ in range(PER_DAY):
         auth.recovery.request_reset("somebody.else@example.com")
     auth.recovery.request_reset(user.email)
@@ -91,7 +89,7 @@ def test_one_address_does_not_use_up_the_mails_of_another(auth: Auth, user: User
 
 
 def test_a_reset_replaces_the_password_and_ends_every_session(auth: Auth, user: User) -> None:
-    somebody_else = auth.registrar.register(a_registration())
+    somebody_else = auth.registration_service.register(a_registration())
     sessions = [session_of(auth, user) for _ in range(3)]
     theirs = session_of(auth, somebody_else)
 
@@ -104,7 +102,7 @@ def test_a_reset_replaces_the_password_and_ends_every_session(auth: Auth, user: 
     assert auth.sessions.is_open(session_of(auth, user, NEW_PASSWORD), user.id)
 
 
-def test_a_reset_proves_the_address_too(auth: Auth, user: User) -> None:
+def test_a_reset_verifies_the_address(auth: Auth, user: User) -> None:
     auth.recovery.reset_password(reset_token(auth, user), NEW_PASSWORD)
     assert auth.service.user(user.id).email_verified
 
@@ -117,9 +115,7 @@ def test_a_reset_works_once(auth: Auth, user: User) -> None:
     assert session_of(auth, user, NEW_PASSWORD)
 
 
-def test_a_reset_ends_the_earlier_and_later_links_that_were_not_followed(
-    auth: Auth, user: User
-) -> None:
+def test_a_reset_invalidates_all_other_reset_links(auth: Auth, user: User) -> None:
     tokens = [reset_token(auth, user) for _ in range(3)]
     auth.recovery.reset_password(tokens[1], NEW_PASSWORD)
     for token in tokens:
@@ -128,7 +124,7 @@ def test_a_reset_ends_the_earlier_and_later_links_that_were_not_followed(
 
 
 @pytest.mark.parametrize("same_link", [True, False])
-def test_of_two_resets_at_once_one_wins(auth: Auth, user: User, same_link: bool) -> None:
+def test_of_two_concurrent_resets_one_succeeds(auth: Auth, user: User, same_link: bool) -> None:
     mine = reset_token(auth, user)
     theirs = mine if same_link else reset_token(auth, user)
 
@@ -142,7 +138,7 @@ def test_of_two_resets_at_once_one_wins(auth: Auth, user: User, same_link: bool)
     assert session_of(auth, user, "the faster password")
 
 
-def test_a_reset_link_outlives_no_change_of_the_password(auth: Auth, user: User) -> None:
+def test_a_password_change_invalidates_reset_links(auth: Auth, user: User) -> None:
     token = reset_token(auth, user)
     signed_in = auth.caller(session_of(auth, user), user)
     auth.service.change_password(signed_in, PASSWORD, "changed by its owner")
@@ -150,7 +146,7 @@ def test_a_reset_link_outlives_no_change_of_the_password(auth: Auth, user: User)
         auth.recovery.reset_password(token, NEW_PASSWORD)
 
 
-def test_a_link_that_is_no_good_costs_no_hash(auth: Auth) -> None:
+def test_an_invalid_link_costs_no_password_hash(auth: Auth) -> None:
     with pytest.raises(Invalid):
         auth.recovery.reset_password("made up", NEW_PASSWORD)
     assert auth.passwords.hashed == []
@@ -163,7 +159,7 @@ def test_a_link_that_is_no_good_costs_no_hash(auth: Auth) -> None:
         (Purpose.PASSWORD_RESET, lambda auth, token: auth.recovery.reset_password(token, "x" * 8)),
     ],
 )
-def test_a_link_works_until_its_time_is_up_and_for_its_purpose_alone(
+def test_a_link_works_until_it_expires_and_for_its_purpose_only(
     auth: Auth,
     user: User,
     clock: FrozenClock,
@@ -186,9 +182,7 @@ def test_a_link_works_until_its_time_is_up_and_for_its_purpose_alone(
 # --- the race of a login and a reset ----------------------------------------------------------
 
 
-def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing(
-    auth: Auth, user: User
-) -> None:
+def test_a_password_replaced_during_the_login_opens_no_session(auth: Auth, user: User) -> None:
     token = reset_token(auth, user)
 
     def the_owner_resets() -> None:
@@ -204,9 +198,7 @@ def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing(
 # --- proving an address -----------------------------------------------------------------------
 
 
-def test_a_link_proves_the_address_and_following_it_again_changes_nothing(
-    auth: Auth, user: User
-) -> None:
+def test_a_link_verifies_the_address_and_has_no_second_effect(auth: Auth, user: User) -> None:
     token = verification_token(auth, user)
     assert not auth.service.user(user.id).email_verified
     for _ in range(2):
@@ -215,7 +207,9 @@ def test_a_link_proves_the_address_and_following_it_again_changes_nothing(
     assert session_of(auth, user)
 
 
-def test_another_mail_can_be_asked_for_until_the_address_is_proved(auth: Auth, user: User) -> None:
+def test_another_mail_can_be_requested_until_the_address_is_verified(
+    auth: Auth, user: User
+) -> None:
     auth.recovery.request_verification(user.email)
     (event,) = auth.outbox.of(EmailVerificationRequested)
     assert event.model_dump() == {"userId": user.id, "email": user.email, "firstName": "Asha"}
@@ -226,7 +220,7 @@ def test_another_mail_can_be_asked_for_until_the_address_is_proved(auth: Auth, u
     assert len(auth.outbox.of(EmailVerificationRequested)) == 1
 
 
-def test_an_address_gets_only_so_many_verification_mails(auth: Auth, user: User) -> None:
+def test_verification_mails_to_an_address_are_limited(auth: Auth, user: User) -> None:
     for _ in range(PER_HOUR + 1):
         auth.recovery.request_verification(user.email)
     assert len(auth.outbox.of(EmailVerificationRequested)) == PER_HOUR
@@ -244,7 +238,7 @@ def test_a_changed_password_ends_the_other_sessions(auth: Auth, user: User) -> N
     assert not auth.service.user(user.id).email_verified
 
 
-def test_who_does_not_know_the_password_does_not_change_it(auth: Auth, user: User) -> None:
+def test_a_wrong_current_password_changes_nothing(auth: Auth, user: User) -> None:
     mine, other = session_of(auth, user), session_of(auth, user)
     with pytest.raises(Invalid) as refusal:
         auth.service.change_password(auth.caller(mine, user), "guessed", NEW_PASSWORD)
@@ -253,7 +247,7 @@ def test_who_does_not_know_the_password_does_not_change_it(auth: Auth, user: Use
     assert session_of(auth, user)
 
 
-def test_a_change_that_loses_against_a_reset_changes_nothing(auth: Auth, user: User) -> None:
+def test_a_password_change_after_a_concurrent_reset_is_refused(auth: Auth, user: User) -> None:
     mine = auth.caller(session_of(auth, user), user)
     token = reset_token(auth, user)
 
@@ -286,7 +280,7 @@ class AnyOrder(RuleBasedStateMachine):
     def begin(self) -> None:
         self.clock = FrozenClock()
         self.auth = InMemoryAuth(self.clock)
-        self.people = [self.auth.registrar.register(a_registration()) for _ in range(2)]
+        self.people = [self.auth.registration_service.register(a_registration()) for _ in range(2)]
         self.passwords = {user.id: PASSWORD for user in self.people}
         self.open: dict[str, set[str]] = {user.id: set() for user in self.people}
         self.closed: dict[str, set[str]] = {user.id: set() for user in self.people}
@@ -300,7 +294,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(target=verifications, who=st.sampled_from([0, 1]))
     def mail_a_verification(self, who: int) -> tuple[str, str]:
-        token = self.auth.minter.email_verification(self.people[who].id)
+        token = self.auth.token_links.email_verification(self.people[who].id)
         assert (token is None) == (self.people[who].id in self.proved)
         return self._mailed(token or "none", who, Purpose.EMAIL_VERIFICATION)
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auth.links import Links
 from auth.model import (
-    MAILS_AT_MOST,
+    MAX_MAILS,
     Account,
     Address,
     AddressBook,
@@ -18,7 +17,7 @@ from auth.model import (
     User,
     digest,
 )
-from auth.recovery import MailLimits
+from auth.ports import Accounts, AddressBooks, Links, MailLimits
 from auth.repository import (
     AddressBookRow,
     ClaimRow,
@@ -30,7 +29,6 @@ from auth.repository import (
     LinkRow,
     UserRow,
 )
-from auth.service import Accounts, AddressBooks
 from conftest import NOON, FrozenClock
 from supermarket.caller import Role
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -96,7 +94,7 @@ def test_an_account_is_found_by_id_email_and_username_as_it_was_added(store: Sto
     assert store.accounts.find_by_username("aSHA_rao") == account
 
 
-def test_who_has_no_account_is_not_found(store: Store) -> None:
+def test_an_unknown_account_is_not_found(store: Store) -> None:
     store.add(an_account("u1", "asha", "asha@example.com"))
     assert store.accounts.find("asha") is None
     assert store.accounts.find_by_email("asha") is None
@@ -124,13 +122,13 @@ def test_a_taken_name_refuses_the_whole_account(
     assert store.accounts.find_by_email("new@example.com") is None
 
 
-def test_a_username_that_looks_like_an_email_collides_with_none(store: Store) -> None:
+def test_a_username_that_looks_like_an_email_conflicts_with_no_email(store: Store) -> None:
     store.add(an_account("u1", "a.example", "b@example.com"))
     store.add(an_account("u2", "b", "a.example@example.com"))
     assert store.accounts.find_by_username("b") != store.accounts.find_by_email("b@example.com")
 
 
-def test_a_book_nobody_has_written_in_is_empty(store: Store) -> None:
+def test_an_unsaved_book_is_empty(store: Store) -> None:
     assert store.address_books.of("u1") == AddressBook("u1")
 
 
@@ -149,7 +147,7 @@ def test_a_book_can_become_empty_again(store: Store) -> None:
     assert (book.addresses, book.default_id) == ((), None)
 
 
-def test_of_two_changes_of_the_same_book_the_second_is_refused(store: Store) -> None:
+def test_of_two_changes_of_one_version_the_second_is_refused(store: Store) -> None:
     for _ in range(2):  # a book that is new, and one that is not
         mine = theirs = store.address_books.of("u1")
         assert store.address_books.replace(mine.add(an_address(1), make_default=False))
@@ -158,7 +156,7 @@ def test_of_two_changes_of_the_same_book_the_second_is_refused(store: Store) -> 
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-def test_a_link_is_found_by_its_token_and_purpose_alone(store: Store, purpose: Purpose) -> None:
+def test_a_link_is_found_by_its_token_and_purpose_only(store: Store, purpose: Purpose) -> None:
     account = an_account("u1", "asha", "asha@example.com")
     link = Link.to(account, purpose, "the token", NOON)
     store.links.add(link)
@@ -168,19 +166,19 @@ def test_a_link_is_found_by_its_token_and_purpose_alone(store: Store, purpose: P
     assert store.links.find(other, digest("the token")) is None
 
 
-def test_a_link_is_used_up_once(store: Store) -> None:
+def test_a_link_is_consumed_once(store: Store) -> None:
     link = Link.to(an_account("u1", "asha", "a@example.com"), Purpose.PASSWORD_RESET, "t", NOON)
     store.links.add(link)
     mine, theirs = store.begin(), store.begin()
     for transaction in (mine, theirs):
-        store.links.use_up(link, transaction, Conflict("used"))
+        store.links.consume(link, transaction, Conflict("used"))
     mine.commit()
     with pytest.raises(Conflict, match="used"):
         theirs.commit()
     assert store.links.find(Purpose.PASSWORD_RESET, digest("t")) is None
 
 
-def test_a_change_of_an_account_leaves_everything_else(store: Store) -> None:
+def test_a_change_of_an_account_keeps_the_other_fields(store: Store) -> None:
     account = an_account("u1", "asha", "asha@example.com")
     store.add(account)
     verified = replace(account, user=replace(account.user, email_verified=True))
@@ -193,10 +191,10 @@ def test_a_change_of_an_account_leaves_everything_else(store: Store) -> None:
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_change_that_comes_too_late_is_refused(store: Store, gone: bool) -> None:
+def test_a_stale_change_is_refused(store: Store, gone: bool) -> None:
     account = an_account("u1", "asha", "asha@example.com")
     if not gone:
-        store.add(replace(account, password_hash="somebody was faster"))
+        store.add(replace(account, password_hash="changed before"))
     transaction = store.begin()
     changed = replace(account, password_hash="another hash")
     store.accounts.change(account, changed, transaction, Conflict("late"))
@@ -219,13 +217,13 @@ def test_mails_are_counted_by_address_purpose_hour_and_day(
             return False
         return True
 
-    hour, day = MAILS_AT_MOST
-    asked = MAILS_AT_MOST[hour] + 1
+    hour, day = MAX_MAILS
+    asked = MAX_MAILS[hour] + 1
     assert [is_let_through() for _ in range(asked)] == [True] * (asked - 1) + [False]
     assert is_let_through(purpose=Purpose.EMAIL_VERIFICATION)
     assert is_let_through(email="c@d.example")
     clock.advance(hour)
-    assert sum(is_let_through() for _ in range(asked)) == MAILS_AT_MOST[day] - asked + 1
+    assert sum(is_let_through() for _ in range(asked)) == MAX_MAILS[day] - asked + 1
     clock.advance(hour)
     assert not is_let_through()
     clock.advance(day)
@@ -233,21 +231,21 @@ def test_mails_are_counted_by_address_purpose_hour_and_day(
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_count_keeps_no_address_and_is_forgotten(clock: FrozenClock) -> None:
+def test_a_mail_counter_stores_no_address_and_expires(clock: FrozenClock) -> None:
     transaction = DynamoTransaction()
     DynamoMailLimits(clock).count(
         Purpose.PASSWORD_RESET, "asha@example.com", transaction, Conflict("enough")
     )
     transaction.commit()
     rows = list(CounterRow.scan())
-    assert len(rows) == len(MAILS_AT_MOST)
+    assert len(rows) == len(MAX_MAILS)
     for row in rows:
         assert "asha" not in row.pk
         assert clock().timestamp() < row.expires_at <= clock().timestamp() + 24 * 60 * 60
 
 
 @pytest.mark.usefixtures("aws")
-def test_of_a_link_only_the_tokens_digest_is_kept() -> None:
+def test_a_link_stores_only_the_tokens_digest() -> None:
     account = an_account("u1", "asha", "asha@example.com")
     DynamoLinks().add(Link.to(account, Purpose.PASSWORD_RESET, "the token", NOON))
     (row,) = LinkRow.scan()
@@ -257,7 +255,7 @@ def test_of_a_link_only_the_tokens_digest_is_kept() -> None:
     assert account.password_hash not in kept
 
 
-def test_what_must_live_never_says_when_to_be_forgotten() -> None:
+def test_permanent_rows_have_no_expiry() -> None:
     (user_table,) = (
         properties
         for name, properties in resources("AWS::DynamoDB::Table").items()

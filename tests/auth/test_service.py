@@ -24,17 +24,17 @@ def an_address(number: int) -> Address:
     return Address(f"a{number}", f"{number} MG Road", "Bengaluru", "Karnataka", "560001", "IN")
 
 
-def test_a_registration_makes_a_user_whose_email_is_unverified(
+def test_a_registration_creates_a_user_with_an_unverified_email(
     auth: Auth, clock: FrozenClock
 ) -> None:
-    user = auth.registrar.register(a_registration(username="Asha", role=Role.SELLER))
+    user = auth.registration_service.register(a_registration(username="Asha", role=Role.SELLER))
     assert auth.service.user(user.id) == user
     assert (user.username, user.role, user.created_at) == ("Asha", Role.SELLER, clock.now)
     assert not user.email_verified
 
 
-def test_a_registration_is_announced_without_anything_secret(auth: Auth) -> None:
-    user = auth.registrar.register(a_registration())
+def test_a_registration_emits_an_event_without_secrets(auth: Auth) -> None:
+    user = auth.registration_service.register(a_registration())
     (event,) = auth.outbox.of(UserRegistered)
     assert event.model_dump() == {
         "userId": user.id,
@@ -54,18 +54,20 @@ def test_a_registration_is_announced_without_anything_secret(auth: Auth) -> None
         ("asha", "asha@example.com", ["username", "email"]),
     ],
 )
-def test_a_taken_name_is_a_conflict_that_says_which(
+def test_a_taken_name_is_a_conflict_that_names_the_field(
     auth: Auth, username: str, email: str, at_fault: list[str]
 ) -> None:
-    auth.registrar.register(a_registration(username="Asha", email="asha@example.com"))
+    auth.registration_service.register(a_registration(username="Asha", email="asha@example.com"))
     with pytest.raises(Conflict) as conflict:
-        auth.registrar.register(a_registration(username=username, email=email))
+        auth.registration_service.register(a_registration(username=username, email=email))
     assert [error.field for error in conflict.value.errors] == at_fault
     assert len(auth.outbox.events) == 1
 
 
-def test_a_person_is_known_by_email_or_username(auth: Auth) -> None:
-    user = auth.registrar.register(a_registration(username="Asha", email="asha@example.com"))
+def test_a_person_can_log_in_by_email_or_username(auth: Auth) -> None:
+    user = auth.registration_service.register(
+        a_registration(username="Asha", email="asha@example.com")
+    )
     assert auth.service.log_in("asha@example.com", None, PASSWORD).user == user
     assert auth.service.log_in(None, "aSHA", PASSWORD).user == user
     assert auth.service.log_in("asha@example.com", "somebody", PASSWORD).user == user
@@ -81,10 +83,10 @@ def test_a_person_is_known_by_email_or_username(auth: Auth) -> None:
         (None, None, PASSWORD),
     ],
 )
-def test_whatever_is_wrong_the_answer_is_the_same(
+def test_every_failed_login_has_the_same_answer(
     auth: Auth, email: str | None, username: str | None, password: str
 ) -> None:
-    auth.registrar.register(a_registration(username="Asha", email="asha@example.com"))
+    auth.registration_service.register(a_registration(username="Asha", email="asha@example.com"))
     with pytest.raises(Unauthenticated, match="Invalid credentials"):
         auth.service.log_in(email, username, password)
 
@@ -96,7 +98,7 @@ def test_an_unknown_name_costs_a_password_check_too(auth: Auth) -> None:
 
 
 def test_signing_in_opens_a_session_and_signing_out_ends_that_one_only(auth: Auth) -> None:
-    user = auth.registrar.register(a_registration())
+    user = auth.registration_service.register(a_registration())
     _, first, role = auth.service.sign_in(user).split()
     _, second, _ = auth.service.sign_in(user).split()
     assert role == "user"
@@ -107,12 +109,12 @@ def test_signing_in_opens_a_session_and_signing_out_ends_that_one_only(auth: Aut
     assert auth.sessions.is_open(second, user.id)
 
 
-def test_a_user_who_is_gone_is_nobody(auth: Auth) -> None:
+def test_a_deleted_user_is_unauthenticated(auth: Auth) -> None:
     with pytest.raises(Unauthenticated):
         auth.service.user("gone")
 
 
-def test_an_address_belongs_to_its_owner_alone(auth: Auth) -> None:
+def test_an_address_belongs_to_its_owner_only(auth: Auth) -> None:
     auth.service.add_address("u1", an_address(1), make_default=False)
     assert auth.service.address_of("u1", "a1") == an_address(1)
     with pytest.raises(NotFound):
@@ -122,7 +124,7 @@ def test_an_address_belongs_to_its_owner_alone(auth: Auth) -> None:
     assert auth.service.address_book("u1").default_id == "a1"
 
 
-def test_changes_that_come_between_are_not_lost(auth: Auth) -> None:
+def test_concurrent_changes_are_not_lost(auth: Auth) -> None:
     numbers = iter(range(10, 13))
 
     def somebody_else_adds() -> None:
@@ -136,7 +138,7 @@ def test_changes_that_come_between_are_not_lost(auth: Auth) -> None:
     assert {address.id for address in book.addresses} == {"a1", "a10", "a11", "a12"}
 
 
-def test_a_book_that_never_stands_still_is_a_conflict(auth: Auth) -> None:
+def test_a_book_that_always_conflicts_is_a_conflict(auth: Auth) -> None:
     ours = auth.address_books
     reads = count()
 

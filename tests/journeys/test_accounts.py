@@ -18,10 +18,10 @@ pytestmark = pytest.mark.e2e
 NEW_PASSWORD = "a brand new password"
 MINT = """
 import sys
-from auth.wiring import link_minter
+from auth.wiring import token_links
 
 purpose, user_id = sys.argv[1:]
-print(getattr(link_minter(), purpose)(user_id))
+print(getattr(token_links(), purpose)(user_id))
 """
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from auth.wiring import link_minter
+from auth.wiring import token_links
 from conftest import FrozenClock
 from notification import wiring
-from notification.gateways import FOR_A_WHILE, LinkMinter
+from notification.gateways import FOR_A_WHILE, TokenLinks
 from notification.listeners import event_handlers
 from notification.model import Message
 from notification.repository import AN_ATTEMPT_TAKES
@@ -81,7 +81,7 @@ def forget() -> None:
 
 
 class NumberedTokens:
-    """`LinkMinter` with a sign in its tokens that an address cannot have as it is."""
+    """`TokenLinks` with a sign in its tokens that an address cannot have as it is."""
 
     def __init__(self) -> None:
         self.minted: list[str] = []
@@ -312,6 +312,6 @@ def test_the_link_leads_to_the_storefront_with_a_token_of_auths(
 
 
 def test_the_real_minter_of_auth_is_what_notification_expects() -> None:
-    minter: LinkMinter = link_minter()
+    minter: TokenLinks = token_links()
     assert minter.email_verification("nobody") is None
     assert minter.password_reset("nobody") is None

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from auth.links import LinkMinter
-from auth.model import MAILS_AT_MOST, Account, AddressBook, FullName, Link, Purpose, User
+from auth.links import TokenLinks
+from auth.model import MAX_MAILS, Account, AddressBook, FullName, Link, Purpose, User
 from auth.recovery import Recovery
 from auth.repository import taken
-from auth.service import AuthService, Registrar, Registration
+from auth.service import AuthService, Registration, RegistrationService
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from supermarket.errors import DomainError
@@ -109,7 +109,7 @@ class InMemoryLinks:
     def find(self, purpose: Purpose, token_digest: str) -> Link | None:
         return self.links.get((purpose, token_digest))
 
-    def use_up(self, link: Link, transaction: Transaction, on_conflict: DomainError) -> None:
+    def consume(self, link: Link, transaction: Transaction, on_conflict: DomainError) -> None:
         key = (link.purpose, link.token_digest)
         in_memory(transaction).add(
             lambda: key in self.links, lambda: _drop(self.links, key), on_conflict
@@ -126,7 +126,7 @@ class InMemoryMailLimits:
     def count(
         self, purpose: Purpose, email: str, transaction: Transaction, on_conflict: DomainError
     ) -> None:
-        for stretch, at_most in MAILS_AT_MOST.items():
+        for stretch, at_most in MAX_MAILS.items():
             window = int(self._clock().timestamp() // stretch.total_seconds())
             self._count((purpose, email, stretch, window), at_most, transaction, on_conflict)
 
@@ -158,7 +158,7 @@ class PlainPasswords:
         self.meanwhile()
         return f"hash of {password}"
 
-    def fits(self, password: str, password_hash: str | None) -> bool:
+    def verify(self, password: str, password_hash: str | None) -> bool:
         self.asked.append(password_hash)
         self.meanwhile()
         return password_hash == f"hash of {password}"
@@ -182,11 +182,11 @@ class InMemoryAuth:
         self.sessions = InMemorySessions(clock)
         self.outbox = InMemoryOutbox()
         self.audit = InMemoryAuditTrail()
-        self.registrar = Registrar(
+        self.registration_service = RegistrationService(
             self.accounts, self.passwords, self.audit, self.outbox.begin, clock, new_id
         )
         self.links = InMemoryLinks()
-        self.minter = LinkMinter(self.accounts, self.links, lambda: f"token {new_id()}", clock)
+        self.token_links = TokenLinks(self.accounts, self.links, lambda: f"token {new_id()}", clock)
         self.service = AuthService(
             self.accounts,
             self.address_books,

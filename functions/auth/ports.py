@@ -1,0 +1,74 @@
+"""What auth needs from the outside."""
+
+from typing import Protocol
+
+from auth.model import Account, AddressBook, Link, Purpose
+from supermarket.caller import Caller
+from supermarket.errors import DomainError
+from supermarket.transaction import Transaction
+
+
+class Accounts(Protocol):
+    """Stores accounts. Emails and, regardless of case, usernames are unique."""
+
+    def add(self, account: Account, transaction: Transaction) -> None:
+        """Add an account. Commit raises a Conflict that names each field that is taken."""
+
+    def find(self, user_id: str) -> Account | None: ...
+
+    def find_by_email(self, email: str) -> Account | None: ...
+
+    def find_by_username(self, username: str) -> Account | None: ...
+
+    def change(
+        self, before: Account, after: Account, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        """Write another password or a verified address. Commit raises `on_conflict` when email or
+        password differ from `before`.
+        """
+
+
+class AddressBooks(Protocol):
+    """Stores address books."""
+
+    def of(self, user_id: str) -> AddressBook:
+        """Return the person's present book; an empty one if nothing was saved."""
+
+    def replace(self, book: AddressBook) -> bool:
+        """Write the book unless it changed since it was read; returns whether it was written."""
+
+
+class Passwords(Protocol):
+    """Hashes passwords, which is slow on purpose: not to be used inside a transaction."""
+
+    def hash(self, password: str) -> str: ...
+
+    def verify(self, password: str, password_hash: str | None) -> bool:
+        """Return whether the password matches; without a hash, False after the same time."""
+
+
+class Tokens(Protocol):
+    """Issues access tokens."""
+
+    def issue(self, caller: Caller) -> str: ...
+
+
+class Links(Protocol):
+    """Stores the mailed links that can still be followed."""
+
+    def add(self, link: Link) -> None: ...
+
+    def find(self, purpose: Purpose, token_digest: str) -> Link | None:
+        """Return the link with this token, which may have expired."""
+
+    def consume(self, link: Link, transaction: Transaction, on_conflict: DomainError) -> None:
+        """Delete the link. Commit raises `on_conflict` when it was consumed already."""
+
+
+class MailLimits(Protocol):
+    """Counts the mails to each address."""
+
+    def count(
+        self, purpose: Purpose, email: str, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        """Count one mail. Commit raises `on_conflict` when a limit is exceeded."""
