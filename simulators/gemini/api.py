@@ -54,15 +54,7 @@ class Api:
         self._control = control
 
     def routes(self) -> list[BaseRoute]:
-        return [
-            Route("/{version}/models/{call}", self.call, methods=["POST"]),
-            Route("/{version}/models", self.list_models, methods=["GET"]),
-        ]
-
-    async def list_models(self, request: Request) -> Response:
-        self._check_key(request)
-        model = {"name": "models/simulator", "version": MODEL}
-        return JSONResponse({"models": [model | {"supportedGenerationMethods": METHODS}]})
+        return [Route("/{version}/models/{call}", self.call, methods=["POST"])]
 
     async def call(self, request: Request) -> Response:
         method = request.path_params["call"].partition(":")[2]
