@@ -669,7 +669,7 @@ def test_the_worker_with_all_its_layers_is_far_from_lambdas_limit(
     cloud = aws(endpoints, "lambda")
     worker = cloud.get_function(FunctionName=function(endpoints, "ai_buddy.worker.run_turn"))
     layers = [layer["Arn"] for layer in worker["Configuration"]["Layers"]]
-    assert len(layers) == 3
+    assert len(layers) == 2
     contents = [cloud.get_layer_version_by_arn(Arn=arn)["Content"] for arn in layers]
 
     sizes = [unzipped(each["Location"]) for each in (worker["Code"], *contents)]
