@@ -1,1 +1,1 @@
-"""Cart: what a customer means to buy, kept for thirty days after the last change."""
+"""Carts: what a customer wants to buy, kept for thirty days after the last change."""

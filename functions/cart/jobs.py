@@ -1,4 +1,4 @@
-"""The scheduled Lambda that looks for carts that were left."""
+"""The scheduled Lambda of carts."""
 
 from cart import wiring
 from supermarket.init_phase import prepare
@@ -9,7 +9,7 @@ SECONDS_PER_PAGE = 30
 
 @job(spare_seconds=SECONDS_PER_PAGE)
 def remind_of_abandoned_carts(run: Run) -> Counts:
-    """Runs every hour. For a date: of the carts that were left for a day when it ended."""
+    """Reminds of idle carts, every hour; for a date, of carts that were idle at its end."""
     return wiring.reminders().remind(run.until, run.has_time)
 
 

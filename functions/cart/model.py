@@ -1,11 +1,11 @@
-"""What is in a cart, what may be put in it, and what it costs at today's prices."""
+"""What is in a cart, what may be added to it, and what it costs at today's prices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, Self
+from typing import Self
 
-from supermarket.errors import Conflict, DomainError, NotFound
+from supermarket.errors import Conflict, FieldError, NotFound
 from supermarket.money import Currency, Money
 
 MAX_ITEMS = 50
@@ -13,37 +13,57 @@ MAX_QUANTITY = 99
 LIFETIME = timedelta(days=30)
 IDLE_BEFORE_REMINDER = timedelta(hours=24)
 
-NOT_IN_CART = "There is no such item in your cart"
-NOT_ON_SALE = "There is no such product"
+
+class ItemNotFound(NotFound):
+    """The cart does not have the product."""
+
+    code = "ITEM_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("This product is not in your cart")
 
 
-class Image(Protocol):
+class CartLimitReached(Conflict):
+    """The cart has the highest number of products, or of one product."""
+
+    code = "CART_LIMIT_REACHED"
+
+
+class OutOfStock(Conflict):
+    """There is less of a product than was asked for."""
+
+    code = "OUT_OF_STOCK"
+
+
+class OtherCurrency(Conflict):
+    """The product has another currency than the cart."""
+
+    code = "OTHER_CURRENCY"
+
+
+@dataclass(frozen=True)
+class Image:
     """A picture of a product."""
 
-    @property
-    def url(self) -> str: ...
-    @property
-    def thumbnail(self) -> str: ...
+    url: str
+    thumbnail: str
 
 
-class Product(Protocol):
-    """What a cart needs to know of a product."""
+@dataclass(frozen=True)
+class Product:
+    """A product on sale; `image` is its first one."""
 
-    @property
-    def id(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def images(self) -> Sequence[Image]: ...
-    @property
-    def price(self) -> Money: ...
-    @property
-    def stock(self) -> int: ...
+    id: str
+    title: str
+    price: Money
+    stock: int
+    seller_id: str
+    image: Image | None = None
 
 
 @dataclass(frozen=True)
 class CartLine:
-    """A product in the cart; title and price are the ones its owner saw when last changing it."""
+    """A product in the cart; title and price are as of the customer's last change of it."""
 
     product_id: str
     quantity: int
@@ -58,7 +78,7 @@ class CartLine:
 
 @dataclass(frozen=True)
 class Cart:
-    """A customer's cart. `version` grows with every change for as long as there is a cart."""
+    """A customer's cart. `version` grows with every change of it."""
 
     user_id: str
     version: int
@@ -73,59 +93,58 @@ class Cart:
 
     @property
     def currency(self) -> Currency | None:
-        """The one currency of all its lines; None while there are none."""
+        """The currency of all its lines; None when it has none."""
         return self.lines[0].price_when_added.currency if self.lines else None
 
-    def line(self, product_id: str) -> CartLine | None:
-        return next((line for line in self.lines if line.product_id == product_id), None)
-
     def quantity_of(self, product_id: str) -> int:
-        line = self.line(product_id)
-        return line.quantity if line else 0
+        return next((line.quantity for line in self.lines if line.product_id == product_id), 0)
 
     def is_expired(self, now: datetime) -> bool:
         return self.expires_at <= now
 
-    def was_reminded_of(self) -> bool:
-        """Whether its owner was reminded of something that is still in it. Another quantity, price
-        or item makes no other cart of it; to be emptied and filled anew does.
+    @property
+    def was_reminded(self) -> bool:
+        """Whether the customer was reminded of something that is still in the cart. Other changes
+        do not count as a new cart; removing everything does.
         """
         reminded_at = self.reminded_at
         return reminded_at is not None and any(line.added_at < reminded_at for line in self.lines)
 
 
-def most_of(stock: int) -> int:
-    """How many of a product a cart takes."""
+def max_quantity(stock: int) -> int:
+    """Return how many of a product a cart may have."""
     return min(stock, MAX_QUANTITY)
 
 
-def why_not_add(cart: Cart, line: CartLine, stock: int) -> DomainError | None:
-    """What keeps `line` from being added to what is in the cart; None when nothing does."""
+def check_add(cart: Cart, line: CartLine, stock: int) -> None:
+    """Raise the error that forbids adding `line` to the quantity in the cart."""
     quantity = cart.quantity_of(line.product_id)
     if not quantity and len(cart.lines) >= MAX_ITEMS:
-        return Conflict(f"A cart holds at most {MAX_ITEMS} different items")
-    return why_not_have(cart, line, quantity + line.quantity, stock)
+        raise CartLimitReached(f"A cart has at most {MAX_ITEMS} different products")
+    _check_quantity(cart, line, quantity + line.quantity, stock)
 
 
-def why_not_change(cart: Cart, line: CartLine, stock: int) -> DomainError | None:
-    """What keeps the item from getting the quantity of `line`; None when nothing does."""
+def check_change(cart: Cart, line: CartLine, stock: int) -> None:
+    """Raise the error that forbids setting the quantity of `line`."""
     if not cart.quantity_of(line.product_id):
-        return NotFound(NOT_IN_CART)
-    return why_not_have(cart, line, line.quantity, stock)
+        raise ItemNotFound
+    _check_quantity(cart, line, line.quantity, stock)
 
 
-def why_not_have(cart: Cart, line: CartLine, quantity: int, stock: int) -> DomainError | None:
-    """What keeps the cart from holding this many; None when nothing does."""
+def _check_quantity(cart: Cart, line: CartLine, quantity: int, stock: int) -> None:
     if quantity > MAX_QUANTITY:
-        return Conflict(f"A cart holds at most {MAX_QUANTITY} of an item")
+        raise CartLimitReached(f"A cart has at most {MAX_QUANTITY} of a product")
     if quantity > stock:
-        return Conflict(f"Only {stock} left in stock" if stock else "This product is sold out")
+        raise OutOfStock(_left(stock))
     if cart.lines and cart.currency is not line.price_when_added.currency:
-        return Conflict(
+        raise OtherCurrency(
             f"Your cart is in {cart.currency}. Order or remove its items before you add one in"
             f" {line.price_when_added.currency}."
         )
-    return None
+
+
+def _left(stock: int) -> str:
+    return f"Only {stock} left in stock" if stock else "Sold out"
 
 
 @dataclass(frozen=True)
@@ -149,7 +168,7 @@ class PricedLine:
 
     @property
     def image(self) -> Image | None:
-        return self.product.images[0] if self.product and self.product.images else None
+        return self.product.image if self.product else None
 
     @property
     def available(self) -> bool:
@@ -161,29 +180,29 @@ class PricedLine:
         )
 
     @property
-    def notice(self) -> str | None:
-        """What the customer should know before ordering."""
+    def problem(self) -> FieldError | None:
+        """What the customer must accept or change before ordering."""
         if self.product is None:
-            return "No longer for sale"
-        if self.product.stock == 0:
-            return "Sold out"
+            return self._problem("NOT_FOR_SALE", "No longer for sale")
         if self.product.stock < self.line.quantity:
-            return f"Only {self.product.stock} left"
+            return self._problem("OUT_OF_STOCK", _left(self.product.stock))
         if self.product.price != self.line.price_when_added:
-            return self._price_notice
+            action = "set the quantity" if self._is_in_same_currency else "remove it and add it"
+            change = f"The price was {self.line.price_when_added} and is now {self.unit_price}"
+            return self._problem("PRICE_CHANGED", f"{change}; {action} again to accept it")
         return None
+
+    @property
+    def notice(self) -> str | None:
+        """The problem in words."""
+        return self.problem.message if self.problem else None
 
     @property
     def _is_in_same_currency(self) -> bool:
         return self.unit_price.currency is self.line.price_when_added.currency
 
-    @property
-    def _price_notice(self) -> str:
-        before = self.line.price_when_added
-        moved = f"The price was {in_words(before)} and is now {in_words(self.unit_price)}"
-        if self._is_in_same_currency:
-            return f"{moved}; set the quantity again to accept it"
-        return f"{moved}; remove the item and add it again to accept it"
+    def _problem(self, code: str, message: str) -> FieldError:
+        return FieldError(f"items.{self.line.product_id}", message, code)
 
 
 @dataclass(frozen=True)
@@ -201,14 +220,14 @@ class PricedCart:
 
     @property
     def price(self) -> Money:
-        """What the lines that can be had cost together."""
+        """The sum of the lines that can be ordered."""
         available = (line.line_total for line in self.lines if line.available)
         return Money.total(available, self.cart.currency or Currency.INR)
 
     @property
+    def item_count(self) -> int:
+        return len(self.lines)
+
+    @property
     def total_quantity(self) -> int:
         return sum(line.line.quantity for line in self.lines)
-
-
-def in_words(price: Money) -> str:
-    return f"{price.amount:.2f} {price.currency}"

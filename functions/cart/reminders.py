@@ -1,132 +1,81 @@
-"""Reminds customers of what they left in their carts: once until a cart was emptied and filled
-anew.
+"""Reminds customers of the carts that they have left: once, until the cart was emptied and filled
+again.
 
-A run may be repeated, and several may go on at once: each cart is marked as reminded in the
-transaction that tells of it, on condition that it still waits and nobody has changed it.
+A run may be repeated and several may run at once: the transaction that emits the event also makes
+the cart not pending, on condition that it is pending and unchanged.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
 
+from cart.events import to_cart_abandoned
 from cart.model import IDLE_BEFORE_REMINDER, Cart, CartLine
-from cart.service import Catalogue
-from supermarket import contracts, telemetry
+from cart.ports import Carts, Catalogue, Customers
+from supermarket import telemetry
 from supermarket.clock import Clock
-from supermarket.contracts import Amount, CartAbandoned
-from supermarket.errors import Conflict, DomainError
-from supermarket.money import Money
-from supermarket.people import Recipient
-from supermarket.transaction import BeginTransaction, Transaction
+from supermarket.retry import StaleWrite
+from supermarket.transaction import BeginTransaction
 
 OUTCOMES = ("reminded", "passed_over", "skipped", "failed", "unfinished")
 
 
-class Overtaken(Conflict):
-    """The cart was changed, or reminded of, since it was read."""
-
-    code = "OVERTAKEN"
-
-
-OVERTAKEN = Overtaken("Somebody else has changed this cart, or was reminded of it")
-
-
-class WaitingCarts(Protocol):
-    """The carts that something was put in, and that were neither emptied nor reminded of since."""
-
-    def waiting(self, unchanged_since: datetime) -> Iterator[Sequence[Cart]]:
-        """Them as they are now, page by page; also such that changed in the meantime."""
-
-    def stop_waiting(
-        self,
-        cart: Cart,
-        reminded_at: datetime | None,
-        transaction: Transaction,
-        refused: DomainError,
-    ) -> None:
-        """Let a cart wait no longer, until something is put in; refused unless it still waits and
-        is the version that was read.
-        """
-
-
-class Customers(Protocol):
-    """The people whose carts these are."""
-
-    def find(self, user_id: str) -> Recipient | None:
-        """Where to reach somebody; None when the account is gone."""
-
-
-@dataclass(frozen=True)
 class Reminders:
-    """Finds the carts that were left, and tells of each once."""
+    """Finds abandoned carts and emits `CartAbandoned` once for each."""
 
-    carts: WaitingCarts
-    catalogue: Catalogue
-    customers: Customers
-    begin: BeginTransaction
-    clock: Clock
+    def __init__(
+        self,
+        carts: Carts,
+        catalogue: Catalogue,
+        customers: Customers,
+        begin: BeginTransaction,
+        clock: Clock,
+    ) -> None:
+        self._carts = carts
+        self._catalogue = catalogue
+        self._customers = customers
+        self._begin = begin
+        self._clock = clock
 
     def remind(self, until: datetime, has_time: Callable[[], bool]) -> Counter[str]:
-        """Tell of the carts that were left for a day at `until`; how many came to what.
-
-        What there is no time for, or fails, stays for the next run.
+        """Remind of the carts that were idle for a day at `until`; returns how many carts had
+        each outcome. The next run handles what failed or found no time.
         """
         outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
-        left_at = until - IDLE_BEFORE_REMINDER
-        for page in self.carts.waiting(left_at):
+        idle_since = until - IDLE_BEFORE_REMINDER
+        for page in self._carts.list_pending(idle_since):
             if not has_time():
                 outcomes["unfinished"] = 1
                 break
-            outcomes.update(self._outcome(cart, left_at) for cart in page)
+            outcomes.update(self._try_remind(cart, idle_since) for cart in page)
         return outcomes
 
-    def _outcome(self, cart: Cart, left_at: datetime) -> str:
-        if cart.updated_at > left_at or cart.is_expired(self.clock()):
+    def _try_remind(self, cart: Cart, idle_since: datetime) -> str:
+        if cart.updated_at > idle_since or cart.is_expired(self._clock()):
             return "skipped"
         try:
-            return self._settle(cart)
-        except Overtaken:
+            return self._remind(cart)
+        except StaleWrite:
             return "skipped"
         except Exception:
-            telemetry.logger.exception("not reminded of a cart", extra={"user_id": cart.user_id})
+            telemetry.logger.exception("cart reminder failed", extra={"user_id": cart.user_id})
             return "failed"
 
-    def _settle(self, cart: Cart) -> str:
-        """Tell of the cart if there is anything to tell, and anybody to be told."""
-        lines = () if cart.was_reminded_of() else self._lines_to_be_had(cart)
-        customer = self.customers.find(cart.user_id) if lines else None
-        transaction = self.begin()
-        reminded_at = self.clock() if customer else None
-        self.carts.stop_waiting(cart, reminded_at, transaction, OVERTAKEN)
+    def _remind(self, cart: Cart) -> str:
+        """Emit the event if something in the cart can be ordered and its customer exists; make the
+        cart not pending in any case.
+        """
+        lines = () if cart.was_reminded else self._lines_in_stock(cart)
+        customer = self._customers.find(cart.user_id) if lines else None
+        transaction = self._begin()
+        reminded_at = self._clock() if customer else None
+        self._carts.clear_reminder(cart, reminded_at, transaction)
         if customer:
-            transaction.emit(_abandoned(cart, lines, customer))
+            transaction.emit(to_cart_abandoned(cart, lines, customer))
         transaction.commit()
         return "reminded" if customer else "passed_over"
 
-    def _lines_to_be_had(self, cart: Cart) -> tuple[CartLine, ...]:
-        """The lines without those that are no longer for sale, or sold out."""
-        products = self.catalogue.find_many(line.product_id for line in cart.lines)
-        there = {product_id for product_id, product in products.items() if product.stock}
-        return tuple(line for line in cart.lines if line.product_id in there)
-
-
-def _abandoned(cart: Cart, lines: Sequence[CartLine], customer: Recipient) -> CartAbandoned:
-    totals = (line.price_when_added * line.quantity for line in lines)
-    return CartAbandoned(
-        user_id=cart.user_id,
-        customer=customer,
-        lines=[_told(line) for line in lines],
-        total=Amount.of(Money.total(totals, lines[0].price_when_added.currency)),
-        idle_since=cart.updated_at,
-    )
-
-
-def _told(line: CartLine) -> contracts.CartLine:
-    return contracts.CartLine(
-        product_id=line.product_id,
-        title=line.title,
-        quantity=line.quantity,
-        unit_price=Amount.of(line.price_when_added),
-    )
+    def _lines_in_stock(self, cart: Cart) -> Sequence[CartLine]:
+        products = self._catalogue.find_many(line.product_id for line in cart.lines)
+        in_stock = {product_id for product_id, product in products.items() if product.stock}
+        return [line for line in cart.lines if line.product_id in in_stock]

@@ -1,4 +1,8 @@
-"""Carts in DynamoDB: one row per customer, whose maps are changed entry by entry."""
+"""Carts in DynamoDB: one row per customer, whose maps are changed entry by entry.
+
+The conditions of `add` and `change` are those of `check_add` and `check_change`: DynamoDB checks
+them in the write, so that no concurrent change can break them.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -6,7 +10,6 @@ from itertools import batched
 from zlib import crc32
 
 from pynamodb.attributes import MapAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import PutError, UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
@@ -16,39 +19,35 @@ from cart.model import LIFETIME, MAX_ITEMS, Cart, CartLine
 from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import (
-    TRANSACTION_CONFLICT,
-    error_code,
-    retry_on_transaction_conflict,
-)
-from supermarket.errors import DomainError, Unavailable
+from supermarket.dynamo.writes import update_if
+from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
+from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
-REFUSED = "ConditionalCheckFailedException"
 ITEM_MAPS = ("quantities", "prices", "titles", "addedAt")
 
-# every change of a cart moves it within the index, of which a partition takes 1,000 writes a second
-SHELVES = 8
+# every change of a cart moves it within the index; one partition takes 1,000 writes per second
+SHARDS = 8
 CARTS_PER_PAGE = 25
 
 
-class ByWaiting(GlobalSecondaryIndex["CartRow"]):
-    """The carts whose owners may have to be reminded of them, by their last change."""
+class ByPendingReminder(GlobalSecondaryIndex["CartRow"]):
+    """The pending carts by their last change, in shards."""
 
     class Meta:
-        index_name = "byWaiting"
+        index_name = "byPendingReminder"
         projection = KeysOnlyProjection()
 
-    waiting = UnicodeAttribute(hash_key=True)
+    pending_reminder = UnicodeAttribute(hash_key=True, attr_name="pendingReminder")
     updated_at = UnicodeAttribute(range_key=True, attr_name="updatedAt")
 
 
 class CartRow(Row):
     """A customer's cart; the maps have an entry per item, under the product's id.
 
-    They are flat, since DynamoDB can add to an entry that is not there yet only in a map that is.
-    `waiting` is there from when something is put in until the cart is emptied or reminded of.
+    The maps are flat, since DynamoDB cannot add to an entry of a map that does not exist.
+    `pending_reminder` is the shard of a pending cart.
     """
 
     Meta = table("cart")
@@ -62,49 +61,50 @@ class CartRow(Row):
     currency = UnicodeAttribute(null=True)
     updated_at = UnicodeAttribute(attr_name="updatedAt")
     expires_at = NumberAttribute(attr_name="expiresAt")
-    waiting = UnicodeAttribute(null=True)
+    pending_reminder = UnicodeAttribute(null=True, attr_name="pendingReminder")
     reminded_at = UnicodeAttribute(null=True, attr_name="remindedAt")
 
-    by_waiting = ByWaiting()
+    by_pending_reminder = ByPendingReminder()
 
 
 class DynamoCarts:
-    """`Carts` and `WaitingCarts` in DynamoDB. TTL deletes late, so an expired cart is treated as
-    none.
-    """
+    """`Carts` in DynamoDB. TTL deletes late, so an expired cart counts as none."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def find(self, user_id: str) -> Cart | None:
-        row = self._read(user_id)
-        return _cart(row) if row else None
+        try:
+            return _cart(CartRow.get(user_id, consistent_read=True))
+        except CartRow.DoesNotExist:
+            return None
 
-    def add(self, user_id: str, line: CartLine, at_most: int) -> Cart | None:
-        if line.quantity > at_most:
+    def add(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
+        if line.quantity > max_quantity:
             return None
         quantity = Path(["quantities", line.product_id])
-        is_new_and_fits = quantity.does_not_exist() & (size(CartRow.quantities) < MAX_ITEMS)
-        enough_is_left = quantity <= at_most - line.quantity
-        no_other_currency = _is_in(line.price_when_added.currency) | (size(CartRow.quantities) == 0)
-        return self._update(
-            user_id,
-            [
-                quantity.set((quantity | 0) + line.quantity),
-                *_details(line),
-                CartRow.waiting.set(_shelf(user_id)),
-            ],
-            (is_new_and_fits | enough_is_left) & no_other_currency,
-        ) or self._begin(user_id, line)
+        is_new = quantity.does_not_exist() & (size(CartRow.quantities) < MAX_ITEMS)
+        stays_below = quantity <= max_quantity - line.quantity
+        same_currency = _has_currency_of(line) | (size(CartRow.quantities) == 0)
+        condition = (is_new | stays_below) & same_currency
+        actions = [
+            quantity.set((quantity | 0) + line.quantity),
+            *_line_actions(line),
+            CartRow.pending_reminder.set(_shard(user_id)),
+        ]
+        cart = self._update(user_id, actions, condition)
+        if cart is None and self._create(user_id):
+            cart = self._update(user_id, actions, condition)
+        return cart
 
-    def change(self, user_id: str, line: CartLine, at_most: int) -> Cart | None:
-        if line.quantity > at_most:
+    def change(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
+        if line.quantity > max_quantity:
             return None
         quantity = Path(["quantities", line.product_id])
         return self._update(
             user_id,
-            [quantity.set(line.quantity), *_details(line)],
-            quantity.exists() & _is_in(line.price_when_added.currency),
+            [quantity.set(line.quantity), *_line_actions(line)],
+            quantity.exists() & _has_currency_of(line),
         )
 
     def remove(self, user_id: str, product_id: str) -> Cart | None:
@@ -112,93 +112,61 @@ class DynamoCarts:
         return self._update(user_id, [entry.remove() for entry in entries], entries[0].exists())
 
     def clear(self, user_id: str) -> None:
-        self._update(user_id, _nothing_in_it(), CartRow.user_id.exists())
+        self._update(user_id, _empty_actions(), CartRow.user_id.exists())
 
-    def empty(self, cart: Cart, transaction: Transaction, on_conflict: DomainError) -> None:
+    def empty(
+        self, user_id: str, version: int, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
         DynamoTransaction.of(transaction).update(
-            CartRow(cart.user_id),
-            [*_nothing_in_it(), *self._touched()],
-            condition=CartRow.version == cart.version,
-            on_conflict=on_conflict,
+            CartRow(user_id),
+            [*_empty_actions(), *self._touch_actions()],
+            CartRow.version == version,
+            on_conflict,
         )
 
-    def waiting(self, unchanged_since: datetime) -> Iterator[Sequence[Cart]]:
-        for shelf in range(SHELVES):
+    def list_pending(self, unchanged_since: datetime) -> Iterator[Sequence[Cart]]:
+        for shard in range(SHARDS):
             until = CartRow.updated_at <= iso(unchanged_since)
-            found = CartRow.by_waiting.query(str(shelf), until, page_size=CARTS_PER_PAGE)
+            found = CartRow.by_pending_reminder.query(str(shard), until, page_size=CARTS_PER_PAGE)
             for page in batched(found, CARTS_PER_PAGE, strict=False):
-                # the index may lag behind, and has the keys only
+                # the index lags behind and has only the keys
                 ids = [row.user_id for row in page]
                 yield [_cart(row) for row in CartRow.batch_get(ids, consistent_read=True)]
 
-    def stop_waiting(
-        self,
-        cart: Cart,
-        reminded_at: datetime | None,
-        transaction: Transaction,
-        on_conflict: DomainError,
+    def clear_reminder(
+        self, cart: Cart, reminded_at: datetime | None, transaction: Transaction
     ) -> None:
-        # an order that has read the cart must still be able to empty it: its version stays
+        # the version stays, so that an order that has read the cart can empty it
         reminded = [CartRow.reminded_at.set(iso(reminded_at))] if reminded_at else []
         DynamoTransaction.of(transaction).update(
             CartRow(cart.user_id),
-            [CartRow.waiting.remove(), *reminded],
-            condition=(CartRow.version == cart.version) & CartRow.waiting.exists(),
-            on_conflict=on_conflict,
+            [CartRow.pending_reminder.remove(), *reminded],
+            (CartRow.version == cart.version) & CartRow.pending_reminder.exists(),
+            StaleWrite(),
         )
 
     def _update(self, user_id: str, actions: Sequence[Action], condition: Condition) -> Cart | None:
-        """The cart after the change; None when it was refused, also because there is no cart."""
+        """Return the cart after the change; None when the condition fails or there is no cart."""
+        return self._write(user_id, actions, (CartRow.expires_at > self._now()) & condition)
+
+    def _create(self, user_id: str) -> bool:
+        """Store an empty cart unless there is one. The version of an expired cart goes on, so that
+        it is higher than any that an order has read.
+        """
+        actions = [*_empty_actions(), CartRow.reminded_at.remove()]
+        no_cart = CartRow.user_id.does_not_exist() | (CartRow.expires_at <= self._now())
+        return self._write(user_id, actions, no_cart) is not None
+
+    def _write(self, user_id: str, actions: Sequence[Action], condition: Condition) -> Cart | None:
         row = CartRow(user_id)
-        alive = CartRow.expires_at > int(self._clock().timestamp())
-        changes = [*actions, *self._touched()]
-        try:
-            # an order may be emptying this very cart
-            retry_on_transaction_conflict(lambda: row.update(changes, condition=alive & condition))
-        except UpdateError as failure:
-            if error_code(failure) == REFUSED:
-                return None
-            if error_code(failure) == TRANSACTION_CONFLICT:
-                raise Unavailable("Your cart is being changed elsewhere. Try again.") from failure
-            raise
-        return _cart(row)
+        written = update_if(row, [*actions, *self._touch_actions()], condition)
+        return _cart(row) if written else None
 
-    def _begin(self, user_id: str, line: CartLine) -> Cart | None:
-        """A new cart with this line; None when there is one by now."""
-        now = self._clock()
-        old = self._read(user_id)
-        if old and old.expires_at > now.timestamp():
-            return None
-        row = CartRow(
-            user_id,
-            # higher than any that an order may have read
-            version=old.version + 1 if old else 1,
-            quantities={line.product_id: line.quantity},
-            prices={line.product_id: line.price_when_added.minor},
-            titles={line.product_id: line.title},
-            added_at={line.product_id: iso(line.added_at)},
-            currency=line.price_when_added.currency.value,
-            updated_at=iso(now),
-            expires_at=int((now + LIFETIME).timestamp()),
-            waiting=_shelf(user_id),
-        )
-        free = CartRow.user_id.does_not_exist() | (CartRow.expires_at <= int(now.timestamp()))
-        try:
-            row.save(condition=free)
-        except PutError as failure:
-            if error_code(failure) != REFUSED:
-                raise
-            return None
-        return _cart(row)
+    def _now(self) -> int:
+        return int(self._clock().timestamp())
 
-    def _read(self, user_id: str) -> CartRow | None:
-        try:
-            return CartRow.get(user_id, consistent_read=True)
-        except CartRow.DoesNotExist:
-            return None
-
-    def _touched(self) -> list[Action]:
-        """What every change does besides."""
+    def _touch_actions(self) -> list[Action]:
+        """Return the actions that are part of every change."""
         now = self._clock()
         return [
             CartRow.version.add(1),
@@ -207,30 +175,40 @@ class DynamoCarts:
         ]
 
 
-def _is_in(currency: Currency) -> Condition:
-    return CartRow.currency == currency.value
+def _has_currency_of(line: CartLine) -> Condition:
+    return CartRow.currency == line.price_when_added.currency.value
 
 
-def _details(line: CartLine) -> list[Action]:
-    added_at = Path(["addedAt", line.product_id])
+def _line_actions(line: CartLine) -> list[Action]:
+    """Return the actions that store a line, except for its quantity."""
+    price, title, added_at = (Path([name, line.product_id]) for name in ITEM_MAPS[1:])
     return [
-        Path(["prices", line.product_id]).set(line.price_when_added.minor),
-        Path(["titles", line.product_id]).set(line.title),
+        price.set(line.price_when_added.minor),
+        title.set(line.title),
         added_at.set(added_at | iso(line.added_at)),
         CartRow.currency.set(line.price_when_added.currency.value),
     ]
 
 
-def _nothing_in_it() -> list[Action]:
-    return [*(Path(name).set({}) for name in ITEM_MAPS), CartRow.waiting.remove()]
+def _empty_actions() -> list[Action]:
+    return [*(Path(name).set({}) for name in ITEM_MAPS), CartRow.pending_reminder.remove()]
 
 
-def _shelf(user_id: str) -> str:
-    return str(crc32(user_id.encode()) % SHELVES)
+def _shard(user_id: str) -> str:
+    return str(crc32(user_id.encode()) % SHARDS)
 
 
 def _cart(row: CartRow) -> Cart:
-    lines = [_line(row, product_id) for product_id in row.quantities]
+    lines = [
+        CartLine(
+            product_id=product_id,
+            quantity=row.quantities[product_id],
+            price_when_added=Money(row.prices[product_id], Currency(row.currency)),
+            title=row.titles[product_id],
+            added_at=from_iso(row.added_at[product_id]),
+        )
+        for product_id in row.quantities
+    ]
     return Cart(
         user_id=row.user_id,
         version=int(row.version),
@@ -238,14 +216,4 @@ def _cart(row: CartRow) -> Cart:
         updated_at=from_iso(row.updated_at),
         expires_at=datetime.fromtimestamp(row.expires_at, UTC),
         reminded_at=from_iso(row.reminded_at) if row.reminded_at else None,
-    )
-
-
-def _line(row: CartRow, product_id: str) -> CartLine:
-    return CartLine(
-        product_id=product_id,
-        quantity=row.quantities[product_id],
-        price_when_added=Money(row.prices[product_id], Currency(row.currency)),
-        title=row.titles[product_id],
-        added_at=from_iso(row.added_at[product_id]),
     )

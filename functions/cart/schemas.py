@@ -1,22 +1,22 @@
-"""Bodies that change a cart, and the view of one."""
+"""Request bodies and the response of the cart."""
 
 from typing import Self
 
-from pydantic import Field
+from pydantic import AliasPath, Field
 
-from cart.model import PricedCart, PricedLine
+from cart.model import PricedCart
 from supermarket.schemas import Body, MoneyView, Timestamp, View
 
 
-class AddItem(Body):
-    """How many more of a product."""
+class AddItemRequest(Body):
+    """How many of a product to add."""
 
     product_id: str = Field(min_length=1, max_length=64)
     quantity: int = Field(ge=1)
 
 
-class ChangeItem(Body):
-    """How many of an item there shall be."""
+class ChangeItemRequest(Body):
+    """The new quantity of a product."""
 
     quantity: int = Field(ge=1)
 
@@ -31,47 +31,33 @@ class ImageView(View):
 class ItemView(View):
     """A line of the cart at today's price."""
 
-    product_id: str
+    product_id: str = Field(validation_alias=AliasPath("line", "product_id"))
     title: str
     image: ImageView | None
     unit_price: MoneyView
-    quantity: int
+    quantity: int = Field(validation_alias=AliasPath("line", "quantity"))
     line_total: MoneyView
     available: bool
     notice: str | None
-
-    @classmethod
-    def of(cls, priced: PricedLine) -> Self:
-        image = priced.image
-        return cls(
-            product_id=priced.line.product_id,
-            title=priced.title,
-            image=ImageView(url=image.url, thumbnail=image.thumbnail) if image else None,
-            unit_price=MoneyView.of(priced.unit_price),
-            quantity=priced.line.quantity,
-            line_total=MoneyView.of(priced.line_total),
-            available=priced.available,
-            notice=priced.notice,
-        )
 
 
 class CartView(View):
     """The lines of a cart."""
 
-    items: list[ItemView]
-    updated_at: Timestamp
+    items: list[ItemView] = Field(validation_alias="lines")
+    updated_at: Timestamp = Field(validation_alias=AliasPath("cart", "updated_at"))
 
 
 class TotalsView(View):
-    """Sums over the cart; `price` is what the lines that can be had cost together."""
+    """Sums over the cart; `price` is the sum of the lines that can be ordered."""
 
     item_count: int
     total_quantity: int
     price: MoneyView
 
 
-class CartAnswer(View):
-    """What every route of the cart answers."""
+class CartResponse(View):
+    """The cart and its totals."""
 
     message: str | None = None
     cart: CartView
@@ -81,13 +67,6 @@ class CartAnswer(View):
     def of(cls, priced: PricedCart, message: str | None = None) -> Self:
         return cls(
             message=message,
-            cart=CartView(
-                items=[ItemView.of(line) for line in priced.lines],
-                updated_at=priced.cart.updated_at,
-            ),
-            totals=TotalsView(
-                item_count=len(priced.lines),
-                total_quantity=priced.total_quantity,
-                price=MoneyView.of(priced.price),
-            ),
+            cart=CartView.model_validate(priced),
+            totals=TotalsView.model_validate(priced),
         )

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from cart.gateways import AccountHolders, ShopCatalogue
 from cart.reminders import Reminders
 from cart.service import CartService
 from supermarket.clock import utc_now
@@ -12,20 +13,19 @@ def cart_service() -> CartService:
     from cart.repository import DynamoCarts
     from product.wiring import product_service
 
-    return CartService(DynamoCarts(utc_now), product_service(), utc_now)
+    return CartService(DynamoCarts(utc_now), ShopCatalogue(product_service()), utc_now)
 
 
 @cache
 def reminders() -> Reminders:
     from auth.wiring import auth_service
-    from cart.gateways import AccountHolders
     from cart.repository import DynamoCarts
     from product.wiring import product_service
     from supermarket.dynamo.transaction import DynamoTransaction
 
     return Reminders(
         carts=DynamoCarts(utc_now),
-        catalogue=product_service(),
+        catalogue=ShopCatalogue(product_service()),
         customers=AccountHolders(auth_service()),
         begin=DynamoTransaction,
         clock=utc_now,

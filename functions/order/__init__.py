@@ -1,1 +1,1 @@
-"""Order: placing, reading and cancelling orders, and giving back what was reserved but not paid."""
+"""Orders: placing, reading, changing, fulfilling, cancelling and expiring them."""

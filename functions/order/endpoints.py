@@ -1,16 +1,18 @@
 """The HTTP Lambdas of orders."""
 
 from order import wiring
+from order.model import WrongStatus
 from order.schemas import (
-    ChangeAddress,
-    Dispatch,
-    MyOrders,
-    OrderAnswer,
-    OrderList,
+    ChangeAddressRequest,
+    FulfilmentRequest,
+    OrderChangeResponse,
+    OrderListQuery,
+    OrderListResponse,
+    OrderResponse,
     OrderView,
-    PlaceOrder,
-    ShownOrder,
+    PlaceOrderRequest,
 )
+from order.service import CartChanged, CartEmpty, ItemsUnavailable
 from supermarket.caller import Caller, Role
 from supermarket.http import get, patch, post
 from supermarket.idempotency import IdempotencyKey
@@ -18,58 +20,69 @@ from supermarket.init_phase import prepare
 from supermarket.wiring import cursors
 
 CUSTOMERS = {Role.USER}
-CANCELLED = "Order cancelled"
-CANCELLED_PAID = "Order cancelled. Your money is on its way back to you."
 FULFILLERS = {Role.SELLER, Role.ADMIN}
+CANCELLED = "Order cancelled"
+CANCELLED_PAID = "Order cancelled. Your money is being refunded."
 
 
-@post("/api/orders", status=201, roles=CUSTOMERS, uses=(wiring.cart_service,))
-def create_order(body: PlaceOrder, key: IdempotencyKey | None, caller: Caller) -> OrderAnswer:
+@post(
+    "/api/orders",
+    status=201,
+    roles=CUSTOMERS,
+    uses=(wiring.cart_service,),
+    errors=(CartEmpty, CartChanged, ItemsUnavailable),
+)
+def create_order(
+    body: PlaceOrderRequest, key: IdempotencyKey | None, caller: Caller
+) -> OrderChangeResponse:
     order = wiring.order_service().place(caller, body.destination(), key)
-    return OrderAnswer.of(order, "Order placed")
+    return OrderChangeResponse.of(order, "Order placed")
 
 
 @get("/api/orders/me", roles=CUSTOMERS)
-def list_my_orders(page: MyOrders, caller: Caller) -> OrderList:
-    purpose = f"GET /api/orders/me {caller.user_id} {page.status}"
-    position = cursors().decode(page.cursor, purpose) or {}
-    found = wiring.order_service().page_of(
-        caller.user_id, page.status, position.get("before"), page.limit
+def list_my_orders(query: OrderListQuery, caller: Caller) -> OrderListResponse:
+    purpose = f"GET /api/orders/me {caller.user_id} {query.status}"
+    position = cursors().decode(query.cursor, purpose) or {}
+    page = wiring.order_service().list_orders(
+        caller.user_id, query.status, position.get("before"), query.limit
     )
-    following = {"before": found.next_before} if found.next_before else None
-    return OrderList(
-        orders=[OrderView.of(order) for order in found.orders],
-        next_cursor=cursors().encode(following, purpose),
+    next_position = {"before": page.next_before} if page.next_before else None
+    return OrderListResponse(
+        orders=[OrderView.model_validate(order) for order in page.orders],
+        next_cursor=cursors().encode(next_position, purpose),
     )
 
 
 @get("/api/orders/{orderId}")
-def get_order(orderId: str, caller: Caller) -> ShownOrder:
-    return ShownOrder.of(wiring.order_service().look_at(orderId, caller))
+def get_order(orderId: str, caller: Caller) -> OrderResponse:
+    order = wiring.order_service().get_order(orderId, caller)
+    return OrderResponse(order=OrderView.model_validate(order))
 
 
-@post("/api/orders/{orderId}/cancel", roles=CUSTOMERS)
-def cancel_order(orderId: str, caller: Caller) -> OrderAnswer:
+@post("/api/orders/{orderId}/cancel", roles=CUSTOMERS, errors=(WrongStatus,))
+def cancel_order(orderId: str, caller: Caller) -> OrderChangeResponse:
     order = wiring.order_service().cancel(orderId, caller.user_id)
-    return OrderAnswer.of(order, CANCELLED_PAID if order.is_paid else CANCELLED)
+    return OrderChangeResponse.of(order, CANCELLED_PAID if order.is_paid else CANCELLED)
 
 
-@post("/api/orders/{orderId}/ship", roles=FULFILLERS)
-def ship_order(orderId: str, body: Dispatch, caller: Caller) -> OrderAnswer:
+@post("/api/orders/{orderId}/ship", roles=FULFILLERS, errors=(WrongStatus,))
+def ship_order(orderId: str, body: FulfilmentRequest, caller: Caller) -> OrderChangeResponse:
     order = wiring.order_service().ship(orderId, body.tracking_number, caller)
-    return OrderAnswer.of(order, "Order shipped")
+    return OrderChangeResponse.of(order, "Order shipped")
 
 
-@post("/api/orders/{orderId}/deliver", roles=FULFILLERS)
-def deliver_order(orderId: str, body: Dispatch, caller: Caller) -> OrderAnswer:
+@post("/api/orders/{orderId}/deliver", roles=FULFILLERS, errors=(WrongStatus,))
+def deliver_order(orderId: str, body: FulfilmentRequest, caller: Caller) -> OrderChangeResponse:
     order = wiring.order_service().deliver(orderId, body.tracking_number, caller)
-    return OrderAnswer.of(order, "Order delivered")
+    return OrderChangeResponse.of(order, "Order delivered")
 
 
-@patch("/api/orders/{orderId}/address", roles=CUSTOMERS)
-def change_order_address(orderId: str, body: ChangeAddress, caller: Caller) -> OrderAnswer:
-    order = wiring.order_service().redirect(orderId, caller.user_id, body.changes())
-    return OrderAnswer.of(order, "Address changed")
+@patch("/api/orders/{orderId}/address", roles=CUSTOMERS, errors=(WrongStatus,))
+def change_order_address(
+    orderId: str, body: ChangeAddressRequest, caller: Caller
+) -> OrderChangeResponse:
+    order = wiring.order_service().change_address(orderId, caller.user_id, body.changes())
+    return OrderChangeResponse.of(order, "Address changed")
 
 
 prepare(__name__)

@@ -1,60 +1,38 @@
-"""The cart, the catalogue and the address book, behind the ports of orders.
+"""The cart and the address book behind the ports of orders.
 
-Carts and addresses are made on first use: only the placing of an order needs them, and whatever
-else is done with orders starts faster without.
+Carts and accounts are made on first use, since only placing an order needs them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from order import service as ports
+from order.ports import Cart, CartItem
 from supermarket.errors import DomainError
 from supermarket.people import Address
 from supermarket.transaction import Transaction
 
 if TYPE_CHECKING:
     from auth.service import AuthService
-    from cart.model import Cart
+    from cart.model import PricedLine
     from cart.service import CartService
-    from product.model import Product
-    from product.service import ProductService
-
-
-class ShopCatalogue:
-    """`Catalogue` as the product domain keeps it."""
-
-    def __init__(self, products: "ProductService") -> None:
-        self._products = products
-
-    def find_many(self, product_ids: Iterable[str]) -> Mapping[str, "Product"]:
-        return self._products.find_many(product_ids)
-
-    def take_stock(
-        self, product: ports.Product, quantity: int, transaction: Transaction, refused: DomainError
-    ) -> None:
-        # what `find_many` handed out comes back
-        self._products.take_stock(cast("Product", product), quantity, transaction, refused)
-
-    def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        self._products.return_stock(product_id, quantity, transaction)
 
 
 class ShopCarts:
-    """`Carts` as the cart domain keeps them."""
+    """`Carts` of the cart domain."""
 
     def __init__(self, carts: "Callable[[], CartService]") -> None:
         self._carts = carts
 
-    def contents(self, user_id: str) -> "Cart":
-        return self._carts().contents(user_id)
+    def get_cart(self, user_id: str) -> Cart:
+        priced = self._carts().get_cart(user_id)
+        return Cart(user_id, priced.cart.version, tuple(map(_item, priced.lines)))
 
-    def empty(self, cart: ports.Cart, transaction: Transaction, refused: DomainError) -> None:
-        # what `contents` handed out comes back
-        self._carts().empty(cast("Cart", cart), transaction, refused)
+    def empty(self, cart: Cart, transaction: Transaction, on_conflict: DomainError) -> None:
+        self._carts().empty(cart.user_id, cart.version, transaction, on_conflict)
 
 
 class SavedAddresses:
-    """`AddressBook` as the auth domain keeps it."""
+    """`AddressBook` of the auth domain."""
 
     def __init__(self, accounts: "Callable[[], AuthService]") -> None:
         self._accounts = accounts
@@ -62,3 +40,14 @@ class SavedAddresses:
     def find(self, user_id: str, address_id: str) -> Address:
         saved = self._accounts().address_of(user_id, address_id)
         return Address(saved.street, saved.city, saved.state, saved.zip, saved.country)
+
+
+def _item(priced: "PricedLine") -> CartItem:
+    return CartItem(
+        product_id=priced.line.product_id,
+        title=priced.title,
+        seller_id=priced.product.seller_id if priced.product else "",
+        quantity=priced.line.quantity,
+        unit_price=priced.unit_price,
+        problem=priced.problem,
+    )

@@ -1,7 +1,7 @@
-"""What orders do about the facts of other domains."""
+"""The event handlers of orders."""
 
 from order import wiring
-from order.model import Returns
+from order.model import RefundSummary
 from supermarket.contracts import (
     Metadata,
     PaymentCompleted,
@@ -20,16 +20,16 @@ def confirm_paid_order(event: PaymentCompleted, _metadata: Metadata) -> None:
 
 
 @event_handlers.on(PaymentRefunded)
-def close_what_was_given_back(event: PaymentRefunded, _metadata: Metadata) -> None:
-    """A part of the money that went back leaves the order as it is."""
+def mark_refunded_order(event: PaymentRefunded, _metadata: Metadata) -> None:
+    """A partial refund does not change the order."""
     if event.fully:
-        wiring.order_service().refund(event.order_id)
+        wiring.order_service().mark_refunded(event.order_id)
 
 
 @event_handlers.on(PaymentRefundProgressed)
-def note_what_goes_back(event: PaymentRefundProgressed, _metadata: Metadata) -> None:
-    returns = Returns(event.refunded.money(), event.returning.money(), event.revision)
-    wiring.order_service().follow_refunds(event.order_id, returns)
+def update_refund_summary(event: PaymentRefundProgressed, _metadata: Metadata) -> None:
+    summary = RefundSummary(event.refunded.money(), event.returning.money(), event.revision)
+    wiring.order_service().update_refund_summary(event.order_id, summary)
 
 
 prepare(__name__)

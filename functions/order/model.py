@@ -1,4 +1,4 @@
-"""What an order is, what it costs, and the one table of states that it may go through."""
+"""What an order is, what it costs, and the table of states that it goes through."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from supermarket.people import Address, Recipient
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands."""
+    """The states of an order."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
@@ -31,11 +31,11 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.CANCELLED: frozenset(),
 }
 
-ADDRESS_IS_OPEN = frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED})
+ADDRESS_CHANGEABLE = frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED})
 
 
 class Actor(StrEnum):
-    """Who or what moved an order."""
+    """Who or what changed the state of an order."""
 
     CUSTOMER = "customer"
     SELLER = "seller"
@@ -45,13 +45,19 @@ class Actor(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """What an order knows of its payment; the payment itself knows more."""
+    """The state of an order's payment, as far as the order knows it."""
 
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     REFUND_PENDING = "REFUND_PENDING"
     REFUNDED = "REFUNDED"
+
+
+class WrongStatus(Conflict):
+    """The order's state does not permit the change."""
+
+    code = "ORDER_STATUS_CONFLICT"
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class OrderLine:
 
 @dataclass(frozen=True)
 class Pricing:
-    """What an order costs, and why."""
+    """What an order costs, by its parts."""
 
     subtotal: Money
     tax: Money
@@ -84,17 +90,17 @@ class Pricing:
 
 @dataclass(frozen=True)
 class Charges:
-    """What comes on top of the goods: a tax, and a fee for each order in minor units of its
-    currency.
+    """What is added to the price of the goods: a tax in percent, and a shipping fee per order in
+    minor units of its currency.
     """
 
     tax_percent: Decimal
     shipping_fees: Mapping[Currency, int]
 
-    def price(self, lines: Iterable[OrderLine], currency: Currency) -> Pricing:
-        return self.on(Money.total((line.line_total for line in lines), currency))
+    def price_lines(self, lines: Iterable[OrderLine], currency: Currency) -> Pricing:
+        return self.price(Money.total((line.line_total for line in lines), currency))
 
-    def on(self, subtotal: Money) -> Pricing:
+    def price(self, subtotal: Money) -> Pricing:
         shipping = Money(self.shipping_fees[subtotal.currency], subtotal.currency)
         return Pricing(subtotal, subtotal.percent(self.tax_percent), shipping)
 
@@ -103,8 +109,8 @@ NO_CHARGES = Charges(Decimal(0), dict.fromkeys(Currency, 0))
 
 
 @dataclass(frozen=True)
-class Step:
-    """An entry of the timeline: the state that began, when, and through whom."""
+class TimelineEntry:
+    """The start of a state: when, and caused by whom."""
 
     status: OrderStatus
     at: datetime
@@ -112,21 +118,24 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Returns:
-    """How much of an order's money is back, and how much on its way; of several the one with the
-    highest revision is the newest.
+class RefundSummary:
+    """How much of an order's money was refunded and how much is being refunded. The highest
+    `revision` is the latest.
     """
 
     refunded: Money
-    returning: Money
+    pending: Money
     revision: int
 
 
 @dataclass(frozen=True)
 class Order:
-    """An order. `reserved_until` is set while its stock is only reserved, that is, unpaid;
-    `paid_at` and `refunded_at` are when the shop heard of the money, however late that was, and
-    `returns` is what it has heard of its way back. A seller's part of it is not `is_whole`.
+    """An order. Its stock is reserved until `reserved_until`, which is None once the order is
+    paid or cancelled.
+
+    `paid_at` and `refunded_at` are when the shop learned of the payment and of its full refund,
+    possibly after the order was cancelled. `is_partial` marks the part of an order that one of
+    its sellers sees.
     """
 
     id: str
@@ -135,55 +144,61 @@ class Order:
     lines: tuple[OrderLine, ...]
     pricing: Pricing
     shipping_address: Address
-    timeline: tuple[Step, ...]
-    reserved_until: datetime | None
+    timeline: tuple[TimelineEntry, ...]
     created_at: datetime
     updated_at: datetime
+    reserved_until: datetime | None = None
     paid_at: datetime | None = None
     refunded_at: datetime | None = None
     tracking_number: str | None = None
-    returns: Returns | None = None
-    is_whole: bool = True
+    refund_summary: RefundSummary | None = None
+    is_partial: bool = False
 
-    def moved(self, status: OrderStatus, at: datetime, by: Actor) -> Self:
-        """The order one step further; Conflict where the table of states has no such step."""
+    def with_status(self, status: OrderStatus, at: datetime, by: Actor) -> Self:
+        """Return the order in its next state. Raises WrongStatus when the table has no such
+        transition.
+        """
         if status not in TRANSITIONS[self.status]:
-            raise Conflict(f"An order that is {self.status} cannot become {status}")
+            raise WrongStatus(f"An order that is {self.status} cannot become {status}")
         return replace(
             self,
             status=status,
-            timeline=(*self.timeline, Step(status, at, by)),
+            timeline=(*self.timeline, TimelineEntry(status, at, by)),
             reserved_until=None,
             updated_at=at,
         )
 
-    def paid(self, at: datetime) -> Self:
-        """The order with its money, which may have come too late for it."""
+    def with_payment(self, at: datetime) -> Self:
+        """Return the order as paid; a payment may arrive after the order was cancelled."""
         return replace(self, paid_at=at, updated_at=at)
 
-    def refunded(self, at: datetime) -> Self:
-        """The order with all of its money given back, and so paid for before."""
+    def with_full_refund(self, at: datetime) -> Self:
+        """Return the order as fully refunded, which implies that it was paid."""
         return replace(self, paid_at=self.paid_at or at, refunded_at=at, updated_at=at)
 
-    def returning(self, returns: Returns, at: datetime) -> Self:
-        """The order with news of its money's way back; itself when they are old."""
-        if self.returns and self.returns.revision >= returns.revision:
+    def with_refund_summary(self, summary: RefundSummary, at: datetime) -> Self:
+        """Return the order with this summary, or unchanged when it has a later one."""
+        if self.refund_summary and self.refund_summary.revision >= summary.revision:
             return self
-        return replace(self, returns=returns, updated_at=at)
+        return replace(self, refund_summary=summary, updated_at=at)
 
-    def tracked(self, tracking_number: str | None) -> Self:
-        """The order under the carrier's number, if there is a new one."""
+    def with_tracking_number(self, tracking_number: str | None) -> Self:
+        """Return the order with the carrier's number; None keeps the present one."""
         return replace(self, tracking_number=tracking_number or self.tracking_number)
 
-    def redirected(self, changes: Mapping[str, str], at: datetime) -> Self:
-        """The order with some fields of its address replaced."""
-        if self.status not in ADDRESS_IS_OPEN:
-            raise Conflict(f"The address of an order that is {self.status} cannot be changed")
+    def with_address_changes(self, changes: Mapping[str, str], at: datetime) -> Self:
+        """Return the order with some fields of its address replaced.
+
+        Raises WrongStatus once it has left the shop or was cancelled, Invalid for a postal code
+        that does not fit the country.
+        """
+        if self.status not in ADDRESS_CHANGEABLE:
+            raise WrongStatus(f"The address of an order that is {self.status} cannot be changed")
         address = self.shipping_address.with_changes(changes)
         return replace(self, shipping_address=address, updated_at=at)
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether the stock was reserved only until now, or until earlier."""
+        """Return whether the reservation of its stock has ended."""
         return self.reserved_until is not None and self.reserved_until <= now
 
     @property
@@ -191,12 +206,17 @@ class Order:
         return self.paid_at is not None
 
     @property
-    def is_going_back(self) -> bool:
-        """Whether all of its money is with its customer again, or on its way."""
-        if self.returns is None:
+    def is_fully_refunding(self) -> bool:
+        """Whether all of its money was refunded or is being refunded."""
+        if self.refund_summary is None:
             return False
-        gone = self.returns.refunded + self.returns.returning
-        return gone.minor >= self.pricing.total.minor
+        returned = self.refund_summary.refunded + self.refund_summary.pending
+        return returned.minor >= self.pricing.total.minor
+
+    @property
+    def customer_refunds(self) -> RefundSummary | None:
+        """The refund summary, unless a seller sees the order: its amounts are of all lines."""
+        return None if self.is_partial else self.refund_summary
 
     @property
     def can_be_cancelled(self) -> bool:
@@ -206,29 +226,31 @@ class Order:
     def payment_status(self) -> PaymentStatus:
         if self.refunded_at:
             return PaymentStatus.REFUNDED
-        is_off = self.status is OrderStatus.CANCELLED
+        is_cancelled = self.status is OrderStatus.CANCELLED
         if self.is_paid:
-            is_owed = is_off or self.is_going_back
-            return PaymentStatus.REFUND_PENDING if is_owed else PaymentStatus.COMPLETED
-        return PaymentStatus.FAILED if is_off else PaymentStatus.PENDING
+            is_refunding = is_cancelled or self.is_fully_refunding
+            return PaymentStatus.REFUND_PENDING if is_refunding else PaymentStatus.COMPLETED
+        return PaymentStatus.FAILED if is_cancelled else PaymentStatus.PENDING
 
     @property
     def seller_ids(self) -> tuple[str, ...]:
         return tuple(sorted({line.seller_id for line in self.lines}))
 
-    def is_fulfilled_by(self, caller: Caller) -> bool:
-        """Whether it is the caller's to send all of it: its only seller, or an admin."""
+    def can_be_fulfilled_by(self, caller: Caller) -> bool:
+        """Return whether the caller may ship all of it: its only seller, or an admin."""
         return caller.is_admin or self.seller_ids == (caller.user_id,)
 
-    def as_seen_by(self, caller: Caller) -> Self | None:
-        """All of it for its customer and for admins, a seller's own lines, nothing for others."""
+    def visible_to(self, caller: Caller) -> Self | None:
+        """Return what the caller may see: everything for the customer and for admins, a seller's
+        own lines, None for everyone else.
+        """
         if caller.is_admin or caller.user_id == self.customer.user_id:
             return self
         own = tuple(line for line in self.lines if line.seller_id == caller.user_id)
         if not own:
             return None
-        # tax, shipping and what went back of all lines are the customer's and the shop's affair;
-        # that all of it goes back tells the seller why there is nothing to be sent
-        pricing = NO_CHARGES.price(own, self.pricing.subtotal.currency)
-        returns = self.returns if self.is_going_back else None
-        return replace(self, lines=own, pricing=pricing, returns=returns, is_whole=False)
+        # tax, shipping and refunds concern the customer and the shop only; a full refund is
+        # visible, since it is the reason why the seller must not ship
+        pricing = NO_CHARGES.price_lines(own, self.pricing.subtotal.currency)
+        summary = self.refund_summary if self.is_fully_refunding else None
+        return replace(self, lines=own, pricing=pricing, refund_summary=summary, is_partial=True)

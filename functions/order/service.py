@@ -1,19 +1,16 @@
-"""Use cases of orders: place, look at, redirect, confirm, ship, deliver, cancel, let unpaid ones
-expire, and hear that their money went back.
-"""
+"""Use cases of orders: placing, reading, changing, fulfilling, cancelling and refunding them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from order.facts import (
-    address_changed,
-    order_cancelled,
-    order_confirmed,
-    order_delivered,
-    order_placed,
-    order_shipped,
+from order.events import (
+    to_order_address_changed,
+    to_order_cancelled,
+    to_order_confirmed,
+    to_order_delivered,
+    to_order_placed,
+    to_order_shipped,
 )
 from order.model import (
     Actor,
@@ -21,183 +18,83 @@ from order.model import (
     Order,
     OrderLine,
     OrderStatus,
-    Returns,
-    Step,
+    RefundSummary,
+    TimelineEntry,
+    WrongStatus,
 )
+from order.ports import AddressBook, Cart, Carts, OrderPage, Orders, Stock
 from supermarket.audit import AuditTrail
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
 from supermarket.contracts import Event
-from supermarket.errors import Conflict, DomainError, FieldError, Forbidden, Invalid, NotFound
+from supermarket.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
-from supermarket.money import Money
 from supermarket.people import Address, Recipient
+from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.transaction import BeginTransaction, Transaction
 
-NO_SUCH_ORDER = "There is no such order"
-NOT_TO_BE_HAD = "Some items cannot be had as they are in your cart. Nothing was ordered."
-JUST_MISSED = "was just sold out, changed its price or went off sale; look at your cart again"
-CART_CHANGED = "Your cart changed at this very moment. Look at it and order again."
-MIXED_CURRENCIES = "One order has one currency. Remove the items of the other one from your cart."
-GOING_BACK = "The money for this order is going back to its customer, so it is not sent."
-NOT_ALL_YOURS = "Other sellers have a part in this order, so that the shop sends it."
-# what was paid in the last second may still be on its way here
+type Save = Callable[[Order, Order, Transaction], None]
+
+ORDER_NOT_FOUND = "Order not found"
+# a payment of the last second may still be on its way
 GRACE = timedelta(minutes=2)
-THE_CLOCK, PAYMENT = "expiry", "payment"
 
 
-ANNOUNCED: dict[OrderStatus, Callable[[Order], Event]] = {
-    OrderStatus.SHIPPED: order_shipped,
-    OrderStatus.DELIVERED: order_delivered,
-}
+class CartEmpty(Invalid):
+    """There is nothing to order."""
+
+    code = "CART_EMPTY"
 
 
-class Moved(Conflict):
-    """The order is no longer as it was read: somebody else was faster."""
+class CartChanged(Conflict):
+    """The cart changed while the order was placed."""
 
-    code = "MOVED"
+    code = "CART_CHANGED"
+
+
+class ItemsUnavailable(Conflict):
+    """Some lines of the cart cannot be ordered as they are; there is a field error for each."""
+
+    code = "ITEMS_UNAVAILABLE"
+
+    def __init__(self, errors: tuple[FieldError, ...]) -> None:
+        super().__init__("Some items are not available as shown. Nothing was ordered.", errors)
+
+
+class ReservationExpired(Conflict):
+    """The reservation of the order's stock has ended."""
+
+    code = "RESERVATION_EXPIRED"
 
 
 class Cancelled(Conflict):
-    """The order is gone for good."""
+    """The order was cancelled."""
 
-    code = "CANCELLED"
+    code = "ORDER_CANCELLED"
 
 
 class Expired(Cancelled):
-    """The order is gone for good, since it was not paid in time."""
+    """The order was cancelled because it was not paid in time."""
 
-
-@dataclass(frozen=True)
-class OrderPage:
-    """Some of a customer's orders; `next_before` is where the next page begins, if there is
-    one.
-    """
-
-    orders: tuple[Order, ...]
-    next_before: str | None
+    code = "ORDER_EXPIRED"
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What the shop is configured to: how long stock is reserved, and what is charged on top."""
+    """How long stock is reserved for an unpaid order, and what is charged besides the goods."""
 
     reservation: timedelta
     charges: Charges
 
 
-class Seller(Protocol):
-    """Who sells a product."""
-
-    @property
-    def user_id(self) -> str: ...
-
-
-class Product(Protocol):
-    """What an order needs to know of a product."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def seller(self) -> Seller: ...
-    @property
-    def price(self) -> Money: ...
-    @property
-    def stock(self) -> int: ...
-
-
-class Catalogue(Protocol):
-    """The products, and their stock inside a transaction."""
-
-    def find_many(self, product_ids: Iterable[str]) -> Mapping[str, Product]:
-        """Those that are on sale, by id."""
-
-    def take_stock(
-        self, product: Product, quantity: int, transaction: Transaction, refused: DomainError
-    ) -> None:
-        """Refused unless the stock is there, at the price of `product`, and it is on sale."""
-
-    def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        """Give back what was taken."""
-
-
-class CartLine(Protocol):
-    """A product in a cart, with the price that its owner knows."""
-
-    @property
-    def product_id(self) -> str: ...
-    @property
-    def quantity(self) -> int: ...
-    @property
-    def price_when_added(self) -> Money: ...
-
-
-class Cart(Protocol):
-    """What somebody means to buy."""
-
-    @property
-    def lines(self) -> Sequence[CartLine]: ...
-
-
-class Carts(Protocol):
-    """The carts, to be emptied inside a transaction."""
-
-    def contents(self, user_id: str) -> Cart:
-        """The cart of this user; without lines when there is none."""
-
-    def empty(self, cart: Cart, transaction: Transaction, refused: DomainError) -> None:
-        """Refused unless the cart is still as it was read."""
-
-
-class AddressBook(Protocol):
-    """The addresses that customers have saved."""
-
-    def find(self, user_id: str, address_id: str) -> Address:
-        """NotFound when this user has no such address."""
-
-
-class Orders(Protocol):
-    """The orders that were ever placed."""
-
-    def find(self, order_id: str) -> Order | None:
-        """The order as it is now."""
-
-    def of_customer(
-        self, user_id: str, status: OrderStatus | None, before: str | None, limit: int
-    ) -> OrderPage:
-        """The customer's orders, newest first, with ids lower than `before`."""
-
-    def reserved_before(self, moment: datetime, limit: int) -> list[str]:
-        """Ids of orders whose reservation ran out by `moment`, the oldest first."""
-
-    def add(self, order: Order, transaction: Transaction) -> None:
-        """A new order; its id must be new too."""
-
-    def move(self, read: Order, moved: Order, transaction: Transaction) -> None:
-        """From one state to another; refused with Moved unless it still is in the one read, with
-        no news of its money's way back since.
-        """
-
-    def settle(self, read: Order, settled: Order, transaction: Transaction) -> None:
-        """News of its money alone; refused with Moved unless it still is in the state read."""
-
-    def note_returns(self, read: Order, noted: Order, transaction: Transaction) -> None:
-        """News of its money's way back; refused with Moved when there are newer ones."""
-
-    def redirect(self, read: Order, redirected: Order, transaction: Transaction) -> None:
-        """Another address; refused with Moved unless state and address still are as read."""
-
-
 class OrderService:
-    """All that can be done with orders."""
+    """The use cases of orders."""
 
     def __init__(
         self,
         *,
         orders: Orders,
-        catalogue: Catalogue,
+        stock: Stock,
         carts: Carts,
         address_book: AddressBook,
         idempotency_keys: IdempotencyKeys,
@@ -208,11 +105,11 @@ class OrderService:
         new_id: NewId,
     ) -> None:
         self._orders = orders
-        self._catalogue = catalogue
+        self._stock = stock
         self._carts = carts
         self._address_book = address_book
         self._idempotency_keys = idempotency_keys
-        self._audit = audit
+        self._audit_trail = audit
         self._begin = begin
         self._terms = terms
         self._clock = clock
@@ -223,259 +120,254 @@ class OrderService:
         caller: Caller,
         destination: Address | str,
         key: IdempotencyKey | None = None,
-        examine: Callable[[Order], None] = lambda _: None,
+        precondition: Callable[[Order], None] = lambda _: None,
     ) -> Order:
-        """Order all that is in the caller's cart: all of it is written, or nothing is.
+        """Order everything in the caller's cart, in one transaction.
 
-        `destination` is an address or the id of a saved one. The same key gets the same order.
-        `examine` sees the very order that is about to be written, and raises what speaks against
-        it.
+        `destination` is an address or the id of a saved one. The same key returns the same order.
+        `precondition` is called with the order before it is written and may raise.
         """
         if key is None:
-            return self._place(caller, destination, None, examine)
-        if earlier := self._result_of(key):
+            return self._place(caller, destination, None, precondition)
+        if earlier := self._find_result(key):
             return earlier
         try:
-            return self._place(caller, destination, key, examine)
+            return self._place(caller, destination, key, precondition)
         except (Invalid, Conflict):
-            # the same request, sent twice, may have won meanwhile: then the cart is empty by now
-            if earlier := self._result_of(key):
+            # a second copy of the request may have emptied the cart meanwhile
+            if earlier := self._find_result(key):
                 return earlier
             raise
 
-    def page_of(
+    def list_orders(
         self, customer_id: str, status: OrderStatus | None, before: str | None, limit: int
     ) -> OrderPage:
-        """The customer's own orders, newest first."""
-        return self._orders.of_customer(customer_id, status, before, limit)
+        """Return the customer's orders with ids below `before`, newest first."""
+        return self._orders.list_by_customer(customer_id, status, before, limit)
 
-    def look_at(self, order_id: str, caller: Caller) -> Order:
-        """As much of the order as is the caller's to see; NotFound when that is nothing."""
-        return _seen(self._find(order_id), caller)
+    def get_order(self, order_id: str, caller: Caller) -> Order:
+        """Return what the caller may see of an order. Raises NotFound when that is nothing."""
+        return _visible(self._find(order_id), caller)
 
-    def payable(self, order_id: str, customer_id: str) -> Order:
-        """The customer's own order, if it waits for its payment and its stock is still held."""
-        order = self._own(order_id, customer_id)
-        _refuse_if_gone(order)
+    def get_payable_order(self, order_id: str, customer_id: str) -> Order:
+        """Return the customer's order if it waits for its payment and its stock is reserved.
+
+        Raises Cancelled, ReservationExpired, or WrongStatus when it is paid already.
+        """
+        order = self._find_own(order_id, customer_id)
+        _require_not_cancelled(order)
         if order.status is not OrderStatus.PENDING:
-            raise Conflict(f"An order that is {order.status} cannot be paid")
+            raise WrongStatus(f"An order that is {order.status} cannot be paid")
         if order.is_expired(self._clock()):
-            raise Conflict("The reservation has run out. Order again.")
+            raise ReservationExpired("The reservation has expired. Order again.")
         return order
 
-    def redirect(self, order_id: str, customer_id: str, changes: Mapping[str, str]) -> Order:
-        """Change the given fields of the address, as long as that is allowed."""
-        read = self._own(order_id, customer_id)
-        redirected = read.redirected(changes, self._clock())
-        if redirected.shipping_address == read.shipping_address:
+    def change_address(self, order_id: str, customer_id: str, changes: Mapping[str, str]) -> Order:
+        """Replace the given fields of the address while the order has not left the shop."""
+        read = self._find_own(order_id, customer_id)
+        order = read.with_address_changes(changes, self._clock())
+        if order.shipping_address == read.shipping_address:
             return read
-        transaction = self._begin()
-        self._orders.redirect(read, redirected, transaction)
-        transaction.emit(address_changed(redirected))
-        transaction.commit()
-        return redirected
+        return self._save(self._orders.save_address, read, order, to_order_address_changed(order))
 
     def cancel(self, order_id: str, customer_id: str) -> Order:
-        """Call the customer's own order off; its stock is back at once, its money is refunded."""
-        return self._cancel(self._own(order_id, customer_id), Actor.CUSTOMER, customer_id)
+        """Cancel the customer's order and release its stock; payment refunds it if it is paid."""
+        return self._cancel(self._find_own(order_id, customer_id), Actor.CUSTOMER, customer_id)
 
     def ship(self, order_id: str, tracking_number: str | None, caller: Caller) -> Order:
-        """Everything in the order leaves: said by the one seller of all of it, or by an admin."""
+        """Mark the order as shipped; its only seller or an admin may do that."""
         return self._fulfil(order_id, OrderStatus.SHIPPED, tracking_number, caller)
 
     def deliver(self, order_id: str, tracking_number: str | None, caller: Caller) -> Order:
-        """The order has reached its customer: said by those who may ship it."""
+        """Mark the order as delivered; its only seller or an admin may do that."""
         return self._fulfil(order_id, OrderStatus.DELIVERED, tracking_number, caller)
 
-    def expired(self, limit: int) -> list[str]:
-        """Ids of orders whose stock was reserved long enough."""
-        return self._orders.reserved_before(self._clock() - GRACE, limit)
+    def list_expired(self, until: datetime, limit: int) -> list[str]:
+        """Return the ids of unpaid orders whose reservation and grace period ended by `until`,
+        oldest first.
+        """
+        return self._orders.list_expired(until - GRACE, limit)
 
     def expire(self, order_id: str) -> bool:
-        """Give back what an order reserved in vain; False when somebody else has moved it on."""
+        """Cancel an unpaid order and release its stock; returns False when it is not expired or
+        was paid or cancelled at the same time.
+        """
         order = self._find(order_id)
         if not order.is_expired(self._clock() - GRACE):
             return False
         try:
-            self._cancel(order, Actor.EXPIRY, THE_CLOCK)
-        except Moved:
+            self._cancel(order, Actor.EXPIRY, Actor.EXPIRY)
+        except StaleWrite:
             return False
         return True
 
     def confirm(self, order_id: str) -> None:
-        """The payment is complete. Forward only: an order that is past this stays as it is, and
-        one that is cancelled stays cancelled, and knows of the money that is owed.
-        """
-        self._advance(order_id, self._confirm)
+        """Record the payment and confirm the order; a cancelled order stays cancelled."""
+        self._retry_transition(order_id, self._confirm)
 
-    def confirm_waiting(self, order_id: str) -> bool:
-        """The same for an order whose news of that got lost; False when it waits for none,
-        Cancelled when it is gone.
+    def confirm_if_pending(self, order_id: str) -> bool:
+        """Confirm an order whose `PaymentCompleted` was lost; returns False when it is not
+        pending. Raises Cancelled.
         """
         order = self._find(order_id)
-        _refuse_if_gone(order)
+        _require_not_cancelled(order)
         if order.status is not OrderStatus.PENDING:
             return False
         self.confirm(order_id)
         return True
 
-    def refund(self, order_id: str) -> None:
-        """All the money went back to the customer: what has not left the shop is called off."""
-        self._advance(order_id, self._refund)
+    def mark_refunded(self, order_id: str) -> None:
+        """Record the full refund; an order that has not left the shop is cancelled."""
+        self._retry_transition(order_id, self._mark_refunded)
 
-    def follow_refunds(self, order_id: str, returns: Returns) -> None:
-        """So much of its money is back, or on its way, by now; what is older than that is passed
-        over.
-        """
-        self._advance(order_id, lambda order: self._note_returns(order, returns))
+    def update_refund_summary(self, order_id: str, summary: RefundSummary) -> None:
+        """Store how much was refunded and is being refunded, unless a later summary is stored."""
+        self._retry_transition(order_id, lambda order: self._update_refund_summary(order, summary))
 
     def _place(
         self,
         caller: Caller,
         destination: Address | str,
         key: IdempotencyKey | None,
-        examine: Callable[[Order], None],
+        precondition: Callable[[Order], None],
     ) -> Order:
-        cart = self._carts.contents(caller.user_id)
-        if not cart.lines:
-            raise Invalid("Your cart is empty")
-        products = self._catalogue.find_many(line.product_id for line in cart.lines)
-        _refuse_what_cannot_be_had(cart, products)
-        order = self._new_order(caller, cart, products, self._address(caller, destination))
-        examine(order)
+        cart = self._carts.get_cart(caller.user_id)
+        if not cart.items:
+            raise CartEmpty("Your cart is empty")
+        if problems := tuple(item.problem for item in cart.items if item.problem):
+            raise ItemsUnavailable(problems)
+        order = self._new_order(caller, cart, destination)
+        precondition(order)
         transaction = self._begin()
         if key is not None:
             self._idempotency_keys.save_result(key, order.id, transaction)
         self._orders.add(order, transaction)
-        self._carts.empty(cart, transaction, Conflict(CART_CHANGED))
+        changed = CartChanged("Your cart changed at the same time. Check it and order again.")
+        self._carts.empty(cart, transaction, changed)
         for line in order.lines:
-            product = products[line.product_id]
-            missed = Conflict(NOT_TO_BE_HAD, (_fault(line.product_id, JUST_MISSED),))
-            self._catalogue.take_stock(product, line.quantity, transaction, missed)
-        transaction.emit(order_placed(order))
+            sold = FieldError(f"items.{line.product_id}", "Just sold or changed", "ITEM_CHANGED")
+            self._stock.reserve_stock(
+                line.product_id,
+                line.unit_price,
+                line.quantity,
+                transaction,
+                ItemsUnavailable((sold,)),
+            )
+        transaction.emit(to_order_placed(order))
         transaction.commit()
         return order
 
-    def _new_order(
-        self, caller: Caller, cart: Cart, products: Mapping[str, Product], address: Address
-    ) -> Order:
+    def _new_order(self, caller: Caller, cart: Cart, destination: Address | str) -> Order:
+        if isinstance(destination, str):
+            destination = self._address_book.find(caller.user_id, destination)
         now, terms = self._clock(), self._terms()
-        lines = tuple(_order_line(line, products[line.product_id]) for line in cart.lines)
+        lines = tuple(
+            OrderLine(item.product_id, item.title, item.seller_id, item.quantity, item.unit_price)
+            for item in cart.items
+        )
         return Order(
             id=self._new_id(),
             customer=Recipient(caller.user_id, caller.email, caller.first_name),
             status=OrderStatus.PENDING,
             lines=lines,
-            pricing=terms.charges.price(lines, lines[0].unit_price.currency),
-            shipping_address=address,
-            timeline=(Step(OrderStatus.PENDING, now, Actor.CUSTOMER),),
+            pricing=terms.charges.price_lines(lines, lines[0].unit_price.currency),
+            shipping_address=destination,
+            timeline=(TimelineEntry(OrderStatus.PENDING, now, Actor.CUSTOMER),),
             reserved_until=now + terms.reservation,
             created_at=now,
             updated_at=now,
         )
 
-    def _address(self, caller: Caller, destination: Address | str) -> Address:
-        if isinstance(destination, Address):
-            return destination
-        return self._address_book.find(caller.user_id, destination)
-
-    def _result_of(self, key: IdempotencyKey) -> Order | None:
+    def _find_result(self, key: IdempotencyKey) -> Order | None:
         order_id = self._idempotency_keys.find_result(key)
         return None if order_id is None else self._find(order_id)
 
     def _find(self, order_id: str) -> Order:
         order = self._orders.find(order_id) if is_id(order_id) else None
         if order is None:
-            raise NotFound(NO_SUCH_ORDER)
+            raise NotFound(ORDER_NOT_FOUND)
         return order
 
-    def _own(self, order_id: str, customer_id: str) -> Order:
+    def _find_own(self, order_id: str, customer_id: str) -> Order:
         order = self._find(order_id)
         if order.customer.user_id != customer_id:
-            raise NotFound(NO_SUCH_ORDER)
+            raise NotFound(ORDER_NOT_FOUND)
         return order
 
-    def _advance(self, order_id: str, step: Callable[[Order], object]) -> None:
-        try:
-            step(self._find(order_id))
-        except Moved:
-            # states only move forward, so looking again comes to an end
-            self._advance(order_id, step)
+    def _retry_transition(self, order_id: str, transition: Callable[[Order], object]) -> None:
+        retry_on_conflict(lambda: transition(self._find(order_id)))
 
     def _confirm(self, order: Order) -> None:
         if order.is_paid:
             return
         now = self._clock()
-        paid = order.paid(now)
+        paid = order.with_payment(now)
         if order.status is OrderStatus.CANCELLED:
-            self._settle(order, paid)
+            self._save(self._orders.save_payment_info, order, paid)
             return
-        confirmed = paid.moved(OrderStatus.CONFIRMED, now, Actor.PAYMENT)
-        transaction = self._begin()
-        self._orders.move(order, confirmed, transaction)
-        transaction.emit(order_confirmed(confirmed))
-        transaction.commit()
+        confirmed = paid.with_status(OrderStatus.CONFIRMED, now, Actor.PAYMENT)
+        event = to_order_confirmed(confirmed)
+        self._save(self._orders.save_transition, order, confirmed, event)
 
-    def _refund(self, order: Order) -> None:
+    def _mark_refunded(self, order: Order) -> None:
         if order.refunded_at is not None:
             return
-        refunded = order.refunded(self._clock())
+        refunded = order.with_full_refund(self._clock())
         if order.can_be_cancelled:
-            # nobody but an admin can have given back what was paid for a living order
-            self._cancel(order, Actor.ADMIN, PAYMENT, refunded)
+            # only an admin can refund an order that is not cancelled
+            self._cancel(order, Actor.ADMIN, Actor.PAYMENT, refunded)
         else:
-            self._settle(order, refunded)
+            self._save(self._orders.save_payment_info, order, refunded)
 
-    def _note_returns(self, order: Order, returns: Returns) -> None:
-        noted = order.returning(returns, self._clock())
-        if noted == order:
-            return
-        transaction = self._begin()
-        self._orders.note_returns(order, noted, transaction)
-        transaction.commit()
+    def _update_refund_summary(self, read: Order, summary: RefundSummary) -> None:
+        order = read.with_refund_summary(summary, self._clock())
+        if order != read:
+            self._save(self._orders.save_refund_summary, read, order)
 
-    def _settle(self, read: Order, settled: Order) -> None:
+    def _save(self, save: Save, read: Order, order: Order, *events: Event) -> Order:
         transaction = self._begin()
-        self._orders.settle(read, settled, transaction)
+        save(read, order, transaction)
+        for event in events:
+            transaction.emit(event)
         transaction.commit()
+        return order
 
     def _fulfil(
         self, order_id: str, status: OrderStatus, tracking_number: str | None, caller: Caller
     ) -> Order:
-        order = self._find(order_id)
-        _seen(order, caller)
-        if not order.is_fulfilled_by(caller):
-            raise Forbidden(NOT_ALL_YOURS)
-        if status is OrderStatus.SHIPPED and order.is_going_back:
-            raise Conflict(GOING_BACK)
+        read = self._find(order_id)
+        _visible(read, caller)
+        if not read.can_be_fulfilled_by(caller):
+            raise Forbidden("Only the shop can send an order with products of several sellers")
+        is_shipping = status is OrderStatus.SHIPPED
+        if is_shipping and read.is_fully_refunding:
+            raise WrongStatus("This order is being refunded in full, so it cannot be shipped")
         by = Actor.ADMIN if caller.is_admin else Actor.SELLER
-        moved = order.tracked(tracking_number).moved(status, self._clock(), by)
+        order = read.with_tracking_number(tracking_number).with_status(status, self._clock(), by)
         transaction = self._begin()
-        self._orders.move(order, moved, transaction)
-        self._write_down(order, moved, caller.user_id, transaction)
-        transaction.emit(ANNOUNCED[status](moved))
+        self._orders.save_transition(read, order, transaction)
+        self._audit(read, order, caller.user_id, transaction)
+        transaction.emit((to_order_shipped if is_shipping else to_order_delivered)(order))
         transaction.commit()
-        return _seen(moved, caller)
+        return _visible(order, caller)
 
-    def _cancel(self, order: Order, by: Actor, actor: str, learned: Order | None = None) -> Order:
-        """`actor` is for the audit trail, which is told if there was money; `learned` is the order
-        with news of it.
+    def _cancel(self, read: Order, by: Actor, actor: str, refunded: Order | None = None) -> Order:
+        """Cancel the order, or its state `refunded`; `actor` is recorded in the audit trail when
+        the order is paid.
         """
-        cancelled = (learned or order).moved(OrderStatus.CANCELLED, self._clock(), by)
+        order = (refunded or read).with_status(OrderStatus.CANCELLED, self._clock(), by)
         transaction = self._begin()
-        self._orders.move(order, cancelled, transaction)
-        for line in order.lines:
-            self._catalogue.return_stock(line.product_id, line.quantity, transaction)
-        if cancelled.is_paid:
-            self._write_down(order, cancelled, actor, transaction)
-        transaction.emit(order_cancelled(cancelled, by))
+        self._orders.save_transition(read, order, transaction)
+        for line in read.lines:
+            self._stock.release_stock(line.product_id, line.quantity, transaction)
+        if order.is_paid:
+            self._audit(read, order, actor, transaction)
+        transaction.emit(to_order_cancelled(order, by))
         transaction.commit()
-        return cancelled
+        return order
 
-    def _write_down(
-        self, before: Order, after: Order, actor: str, transaction: Transaction
-    ) -> None:
-        self._audit.record(
+    def _audit(self, before: Order, after: Order, actor: str, transaction: Transaction) -> None:
+        self._audit_trail.record(
             transaction,
             subject=f"order#{after.id}",
             action=f"order {after.status.lower()}",
@@ -485,17 +377,17 @@ class OrderService:
         )
 
 
-def _seen(order: Order, caller: Caller) -> Order:
-    seen = order.as_seen_by(caller)
-    if seen is None:
-        raise NotFound(NO_SUCH_ORDER)
-    return seen
+def _visible(order: Order, caller: Caller) -> Order:
+    visible = order.visible_to(caller)
+    if visible is None:
+        raise NotFound(ORDER_NOT_FOUND)
+    return visible
 
 
-def _refuse_if_gone(order: Order) -> None:
+def _require_not_cancelled(order: Order) -> None:
     if order.status is OrderStatus.CANCELLED:
-        gone = Expired if order.timeline[-1].by is Actor.EXPIRY else Cancelled
-        raise gone("An order that is CANCELLED cannot be paid")
+        kind = Expired if order.timeline[-1].by is Actor.EXPIRY else Cancelled
+        raise kind("An order that is CANCELLED cannot be paid")
 
 
 def _audited(order: Order) -> dict[str, str | None]:
@@ -504,42 +396,3 @@ def _audited(order: Order) -> dict[str, str | None]:
         "paymentStatus": order.payment_status.value,
         "trackingNumber": order.tracking_number,
     }
-
-
-def _refuse_what_cannot_be_had(cart: Cart, products: Mapping[str, Product]) -> None:
-    """Say of every line at fault what is wrong; the transaction itself could only say which."""
-    faults = [
-        _fault(line.product_id, reason)
-        for line in cart.lines
-        if (reason := _why_not(line, products.get(line.product_id)))
-    ]
-    if faults:
-        raise Conflict(NOT_TO_BE_HAD, tuple(faults))
-    if len({product.price.currency for product in products.values()}) > 1:
-        raise Conflict(MIXED_CURRENCIES)
-
-
-def _why_not(line: CartLine, product: Product | None) -> str | None:
-    if product is None:
-        return "is no longer for sale"
-    if product.stock == 0:
-        return "is sold out"
-    if product.stock < line.quantity:
-        return f"only {product.stock} left"
-    if product.price != line.price_when_added:
-        return f"now costs {_in_words(product.price)}; set its quantity again to accept that"
-    return None
-
-
-def _fault(product_id: str, reason: str) -> FieldError:
-    return FieldError(f"items.{product_id}", reason)
-
-
-def _order_line(line: CartLine, product: Product) -> OrderLine:
-    return OrderLine(
-        product.id, product.title, product.seller.user_id, line.quantity, product.price
-    )
-
-
-def _in_words(price: Money) -> str:
-    return f"{price.amount:.2f} {price.currency}"

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @cache
 def order_service() -> OrderService:
-    from order.gateways import SavedAddresses, ShopCarts, ShopCatalogue
+    from order.gateways import SavedAddresses, ShopCarts
     from order.repository import DynamoOrders
     from product.wiring import product_service
     from supermarket.dynamo.transaction import DynamoTransaction
 
     return OrderService(
         orders=DynamoOrders(),
-        catalogue=ShopCatalogue(product_service()),
+        stock=product_service(),
         carts=ShopCarts(cart_service),
         address_book=SavedAddresses(_auth_service),
         idempotency_keys=idempotency_keys(),

@@ -197,7 +197,7 @@ class OrderServiceOrders:
         from order.wiring import order_service
 
         with _cancelled_orders():
-            order = order_service().payable(order_id, customer_id)
+            order = order_service().get_payable_order(order_id, customer_id)
         return PayableOrder(order.id, order.customer, order.pricing.total)
 
     def confirm(self, order_id: str) -> bool:
@@ -205,7 +205,7 @@ class OrderServiceOrders:
 
         try:
             with _cancelled_orders():
-                return order_service().confirm_waiting(order_id)
+                return order_service().confirm_if_pending(order_id)
         except NotFound:
             return False
 

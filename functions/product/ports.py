@@ -8,6 +8,7 @@ from product.model import Document, Entry, Filters, Image, Page, Position, Produ
 from product.pictures import Picture
 from product.words import KeyRange
 from supermarket.errors import DomainError
+from supermarket.money import Money
 from supermarket.transaction import Transaction
 
 
@@ -46,14 +47,19 @@ class Products(Protocol):
     ) -> None:
         """Take a product off sale. Commit raises `on_conflict` for another revision."""
 
-    def take_stock(
-        self, product: Product, quantity: int, transaction: Transaction, on_conflict: DomainError
+    def reserve_stock(
+        self,
+        product_id: str,
+        price: Money,
+        quantity: int,
+        transaction: Transaction,
+        on_conflict: DomainError,
     ) -> None:
         """Lower the stock. Commit raises `on_conflict` when the stock is too low, the price differs
         or the product is not on sale.
         """
 
-    def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
+    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
         """Raise the stock, also of a withdrawn product."""
 
 

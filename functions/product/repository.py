@@ -360,13 +360,18 @@ class DynamoProducts:
             ProductRow(product.id), actions, latest, on_conflict
         )
 
-    def take_stock(
-        self, product: Product, quantity: int, transaction: Transaction, on_conflict: DomainError
+    def reserve_stock(
+        self,
+        product_id: str,
+        price: Money,
+        quantity: int,
+        transaction: Transaction,
+        on_conflict: DomainError,
     ) -> None:
         as_shown = (
             (ProductRow.stock >= quantity)
-            & (ProductRow.minor == product.price.minor)
-            & (ProductRow.currency == product.price.currency.value)
+            & (ProductRow.minor == price.minor)
+            & (ProductRow.currency == price.currency.value)
             & ProductRow.deleted_at.does_not_exist()
         )
         actions = [
@@ -375,10 +380,10 @@ class DynamoProducts:
             _record_request(),
         ]
         DynamoTransaction.of(transaction).update(
-            ProductRow(product.id), actions, as_shown, on_conflict
+            ProductRow(product_id), actions, as_shown, on_conflict
         )
 
-    def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
+    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
         actions = [
             ProductRow.stock.add(quantity),
             ProductRow.stock_revision.add(1),

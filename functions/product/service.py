@@ -23,6 +23,7 @@ from supermarket.audit import AuditTrail, Facts
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId
 from supermarket.errors import DomainError, Invalid, NotFound
+from supermarket.money import Money
 from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.transaction import BeginTransaction, Transaction
 
@@ -140,17 +141,22 @@ class ProductService:
             # left-over index entries do no harm, pictures do
             self.pictures.discard(product.images)
 
-    def take_stock(
-        self, product: Product, quantity: int, transaction: Transaction, on_conflict: DomainError
+    def reserve_stock(
+        self,
+        product_id: str,
+        price: Money,
+        quantity: int,
+        transaction: Transaction,
+        on_conflict: DomainError,
     ) -> None:
-        """Lower the stock in `transaction`, on condition that it suffices, the price is
-        `product.price` and the product is on sale.
+        """Lower the stock in `transaction`, on condition that it suffices, the product has
+        this price and is on sale.
         """
-        self.products.take_stock(product, quantity, transaction, on_conflict)
+        self.products.reserve_stock(product_id, price, quantity, transaction, on_conflict)
 
-    def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
+    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
         """Raise the stock in `transaction`, also of a withdrawn product."""
-        self.products.return_stock(product_id, quantity, transaction)
+        self.products.release_stock(product_id, quantity, transaction)
 
     def _own(self, product_id: str, caller: Caller) -> Product:
         product = self.get_product(product_id)

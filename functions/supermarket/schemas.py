@@ -39,9 +39,13 @@ class Page(Query):
 
 
 class View(BaseModel):
-    """What a client receives: an explicit copy of the model, never the model itself."""
+    """What a client receives: an explicit copy of the model, never the model itself.
+    `model_validate` copies attributes of the same names.
+    """
 
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, frozen=True, from_attributes=True
+    )
 
 
 class Message(View):

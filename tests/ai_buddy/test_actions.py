@@ -151,7 +151,7 @@ def test_a_confirmed_address_is_where_the_order_goes(shop: AssistedShop, asha: V
     wanted = proposal(asha, "propose_address_change", city="Pune", zip="411001")
     assert "Pune, Karnataka 411001" in confirm(asha, wanted)
     confirm(asha, wanted)
-    assert shop.orders.look_at(order.id, asha.caller).shipping_address.city == "Pune"
+    assert shop.orders.get_order(order.id, asha.caller).shipping_address.city == "Pune"
 
 
 def test_an_address_that_is_none_is_refused_by_the_shop(shop: AssistedShop, asha: Visitor) -> None:
@@ -190,7 +190,7 @@ def test_a_confirmed_shipment_is_marked_audited_and_twice_is_once(
     assert confirm(ravi, wanted) == f"Order {order.id} is marked as shipped."
     confirm(ravi, wanted)
 
-    assert shop.orders.look_at(order.id, asha.caller).tracking_number == "BD1"
+    assert shop.orders.get_order(order.id, asha.caller).tracking_number == "BD1"
     assert len(shop.audit.entries) == 1
 
 

@@ -105,7 +105,7 @@ def test_a_conversation_fills_the_cart(shop: AssistedShop, talk: Talk) -> None:
     second = found.products[1]
 
     assert talk.say("add two of the second").tools == [("add_to_cart", "done")]
-    [line] = shop.carts.look(talk.visitor.caller.user_id).lines
+    [line] = shop.carts.get_cart(talk.visitor.caller.user_id).lines
     assert (line.line.product_id, line.line.quantity) == (second["id"], 2)
 
     total = f"{second['price']['amount'] * 2:.2f} INR"

@@ -32,7 +32,7 @@ def add(caller: Caller, product_id: str, quantity: int = 1) -> Reply:
     )
 
 
-def test_a_cart_goes_through_its_routes(catalogue: InMemoryCatalogue) -> None:
+def test_a_cart_can_be_changed_through_all_its_routes(catalogue: InMemoryCatalogue) -> None:
     tea, caller = catalogue.sell(price=rupees(120)), a_caller()
     added = add(caller, tea.id, 2)
     assert added.status == 200
@@ -92,10 +92,10 @@ def test_malformed_items_are_400(catalogue: InMemoryCatalogue, body: Any) -> Non
 
 
 @pytest.mark.parametrize("quantity", [100, 10**30])
-def test_more_than_the_cart_takes_is_409(catalogue: InMemoryCatalogue, quantity: int) -> None:
+def test_a_quantity_above_the_limit_is_409(catalogue: InMemoryCatalogue, quantity: int) -> None:
     tea = catalogue.sell(stock=1000)
     reply = add(a_caller(), tea.id, quantity)
-    assert (reply.status, reply.body["message"]) == (409, "A cart holds at most 99 of an item")
+    assert (reply.status, reply.body["message"]) == (409, "A cart has at most 99 of a product")
 
 
 def test_an_unknown_product_is_404(catalogue: InMemoryCatalogue) -> None:
@@ -104,7 +104,8 @@ def test_an_unknown_product_is_404(catalogue: InMemoryCatalogue) -> None:
 
 def test_more_than_is_in_stock_is_409(catalogue: InMemoryCatalogue) -> None:
     reply = add(a_caller(), catalogue.sell(stock=3).id, 4)
-    assert (reply.status, reply.body["message"]) == (409, "Only 3 left in stock")
+    assert (reply.status, reply.body["code"]) == (409, "OUT_OF_STOCK")
+    assert reply.body["message"] == "Only 3 left in stock"
 
 
 @pytest.mark.parametrize("product_id", ["nonsense", "a.b[0]", "#quantities", "%00", "p" * 9000])

@@ -1,4 +1,4 @@
-"""Reminders of carts that were left, over carts in memory and in DynamoDB."""
+"""Reminders of abandoned carts, with carts in memory and in DynamoDB."""
 
 import json
 from datetime import timedelta
@@ -10,10 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from cart import jobs, wiring
 from cart.gateways import AccountHolders
-from cart.model import IDLE_BEFORE_REMINDER, LIFETIME
-from cart.reminders import Customers, Reminders, WaitingCarts
-from cart.repository import SHELVES, DynamoCarts
-from cart.service import Carts, CartService
+from cart.model import IDLE_BEFORE_REMINDER, LIFETIME, Product
+from cart.ports import Carts, Customers
+from cart.reminders import Reminders
+from cart.repository import SHARDS, DynamoCarts
+from cart.service import CartService
 from conftest import FrozenClock
 from supermarket import telemetry
 from supermarket.clock import new_id
@@ -22,7 +23,7 @@ from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict, Unauthenticated
 from supermarket.people import Recipient
-from support.cart import AProduct, InMemoryCarts, InMemoryCatalogue, rupees
+from support.cart import InMemoryCarts, InMemoryCatalogue, rupees
 from support.in_memory import InMemoryOutbox
 from support.jobs import AContext
 
@@ -31,19 +32,19 @@ A_MOMENT = timedelta(milliseconds=1)
 
 
 class KnownCustomers:
-    """`Customers` who are all known, but for those who are gone."""
+    """`Customers` with an account for every id except the removed ones."""
 
     def __init__(self) -> None:
-        self.gone: set[str] = set()
+        self.removed: set[str] = set()
 
     def find(self, user_id: str) -> Recipient | None:
-        if user_id in self.gone:
+        if user_id in self.removed:
             return None
-        return Recipient(user_id=user_id, email=f"{user_id}@example.com", first_name="Asha")
+        return Recipient(user_id, f"{user_id}@example.com", "Asha")
 
 
 class Shop:
-    """Customers with carts, and the job that looks after those."""
+    """Customers with carts, and the reminders of these."""
 
     def __init__(self, carts: Any, clock: FrozenClock, outbox: Any) -> None:
         self.clock = clock
@@ -53,25 +54,26 @@ class Shop:
         self.customers = KnownCustomers()
         self.service = CartService(cast("Carts", carts), self.catalogue, clock)
         self.reminders = Reminders(
-            cast("WaitingCarts", carts),
+            cast("Carts", carts),
             self.catalogue,
             cast("Customers", self.customers),
             outbox.begin,
             clock,
         )
 
-    def has_in_cart(self, user_id: str = "asha", quantity: int = 1) -> AProduct:
+    def has_in_cart(self, user_id: str = "asha", quantity: int = 1) -> Product:
         product = self.catalogue.sell(price=rupees(100), stock=90)
         self.service.add(user_id, product.id, quantity)
         return product
 
     def order(self, user_id: str = "asha") -> None:
         transaction = self.outbox.begin()
-        self.service.empty(self.service.contents(user_id), transaction, Conflict("changed"))
+        version = self.service.stored_cart(user_id).version
+        self.service.empty(user_id, version, transaction, Conflict("changed"))
         transaction.commit()
 
     def run(self) -> dict[str, int]:
-        """What came of it, without what did not happen."""
+        """Run the reminders; returns the outcomes that occurred."""
         return dict(+self.reminders.remind(self.clock(), lambda: True))
 
     def reminders_sent(self) -> list[CartAbandoned]:
@@ -79,7 +81,7 @@ class Shop:
 
 
 class DynamoOutbox:
-    """What is in the table, in the words of the in-memory one."""
+    """The outbox table with the interface of the in-memory outbox."""
 
     begin = DynamoTransaction
 
@@ -96,38 +98,38 @@ def shop(request: pytest.FixtureRequest, clock: FrozenClock) -> Shop:
     return Shop(DynamoCarts(clock), clock, DynamoOutbox())
 
 
-def test_a_cart_that_was_left_for_a_day_is_told_of_with_what_is_in_it(shop: Shop) -> None:
+def test_a_customer_is_reminded_of_a_cart_that_was_idle_for_a_day(shop: Shop) -> None:
     tea, rice = shop.has_in_cart(quantity=2), shop.has_in_cart()
-    left_at = shop.clock()
+    idle_since = shop.clock()
     shop.clock.advance(DAY - A_MOMENT)
     assert shop.run() == {}
     shop.clock.advance(A_MOMENT)
     assert shop.run() == {"reminded": 1}
-    [told] = shop.reminders_sent()
-    assert told.customer.email == "asha@example.com"
-    assert {line.product_id: line.quantity for line in told.lines} == {tea.id: 2, rice.id: 1}
-    assert told.total.money() == rupees(300)
-    assert told.idle_since == left_at
+    [event] = shop.reminders_sent()
+    assert event.customer.email == "asha@example.com"
+    assert {line.product_id: line.quantity for line in event.lines} == {tea.id: 2, rice.id: 1}
+    assert event.total.money() == rupees(300)
+    assert event.idle_since == idle_since
 
 
-def test_another_run_finds_nothing_left_to_do(shop: Shop) -> None:
+def test_a_second_run_reminds_no_one(shop: Shop) -> None:
     shop.has_in_cart()
     shop.clock.advance(DAY)
     assert [shop.run(), shop.run()] == [{"reminded": 1}, {}]
 
 
-def test_two_runs_at_once_tell_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_at_once_remind_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.has_in_cart()
     shop.clock.advance(DAY)
-    found = list(shop.carts.waiting(shop.clock()))
+    found = list(shop.carts.list_pending(shop.clock()))
     shop.run()
-    monkeypatch.setattr(shop.carts, "waiting", lambda _: iter(found))
+    monkeypatch.setattr(shop.carts, "list_pending", lambda _: iter(found))
     assert shop.run() == {"skipped": 1}
     assert len(shop.reminders_sent()) == 1
 
 
 @pytest.mark.parametrize("change", ["another quantity", "another item", "one item less"])
-def test_a_cart_that_changes_later_is_not_told_of_again(shop: Shop, change: str) -> None:
+def test_a_customer_is_not_reminded_again_of_a_cart_that_changed(shop: Shop, change: str) -> None:
     tea, rice = shop.has_in_cart(), shop.has_in_cart()
     shop.clock.advance(DAY)
     shop.run()
@@ -141,11 +143,11 @@ def test_a_cart_that_changes_later_is_not_told_of_again(shop: Shop, change: str)
             shop.service.remove("asha", rice.id)
     shop.clock.advance(DAY)
     assert "reminded" not in shop.run()
-    assert shop.run() == {}, "it waits no longer"
+    assert shop.run() == {}, "it is not pending any more"
 
 
 @pytest.mark.parametrize("emptied", ["ordered", "cleared", "one by one"])
-def test_a_cart_that_was_emptied_and_filled_anew_is_told_of_again(shop: Shop, emptied: str) -> None:
+def test_a_customer_is_reminded_of_a_cart_that_was_refilled(shop: Shop, emptied: str) -> None:
     tea = shop.has_in_cart()
     shop.clock.advance(DAY)
     shop.run()
@@ -163,7 +165,7 @@ def test_a_cart_that_was_emptied_and_filled_anew_is_told_of_again(shop: Shop, em
     assert shop.run() == {"reminded": 1}
 
 
-def test_every_change_puts_the_reminder_off(shop: Shop) -> None:
+def test_every_change_delays_the_reminder(shop: Shop) -> None:
     tea = shop.has_in_cart()
     shop.clock.advance(DAY - A_MOMENT)
     shop.service.change("asha", tea.id, 2)
@@ -173,7 +175,7 @@ def test_every_change_puts_the_reminder_off(shop: Shop) -> None:
     assert shop.run() == {"reminded": 1}
 
 
-def test_a_cart_that_was_ordered_or_emptied_is_not_told_of(shop: Shop) -> None:
+def test_a_customer_is_not_reminded_of_an_ordered_or_emptied_cart(shop: Shop) -> None:
     shop.has_in_cart("asha")
     shop.has_in_cart("ravi")
     tea = shop.has_in_cart("mina")
@@ -181,55 +183,55 @@ def test_a_cart_that_was_ordered_or_emptied_is_not_told_of(shop: Shop) -> None:
     shop.service.clear("ravi")
     shop.service.remove("mina", tea.id)
     shop.clock.advance(DAY)
-    assert shop.run() == {"passed_over": 1}, "an emptied cart stops waiting, at the latest now"
+    assert shop.run() == {"passed_over": 1}, "this run ends its reminder"
     assert shop.run() == {}
     assert shop.reminders_sent() == []
 
 
-def test_what_is_gone_is_left_out_and_the_rest_told(shop: Shop) -> None:
+def test_a_reminder_leaves_out_unavailable_products(shop: Shop) -> None:
     tea, rice, salt = (shop.has_in_cart() for _ in range(3))
     shop.catalogue.withdraw(tea)
     shop.catalogue.restock(rice, 0)
     shop.clock.advance(DAY)
     assert shop.run() == {"reminded": 1}
-    [told] = shop.reminders_sent()
-    assert [line.product_id for line in told.lines] == [salt.id]
-    assert told.total.money() == rupees(100)
+    [event] = shop.reminders_sent()
+    assert [line.product_id for line in event.lines] == [salt.id]
+    assert event.total.money() == rupees(100)
 
 
-def test_of_nothing_that_can_be_had_nobody_is_told(shop: Shop) -> None:
+def test_a_cart_without_available_products_is_passed_over(shop: Shop) -> None:
     shop.catalogue.withdraw(shop.has_in_cart())
     shop.clock.advance(DAY)
     assert [shop.run(), shop.run()] == [{"passed_over": 1}, {}]
 
 
-def test_a_customer_who_is_gone_is_passed_over(shop: Shop) -> None:
+def test_a_removed_customer_is_passed_over(shop: Shop) -> None:
     shop.has_in_cart("asha")
     shop.has_in_cart("ravi")
-    shop.customers.gone = {"asha"}
+    shop.customers.removed = {"asha"}
     shop.clock.advance(DAY)
     assert shop.run() == {"passed_over": 1, "reminded": 1}
-    assert [told.user_id for told in shop.reminders_sent()] == ["ravi"]
+    assert [event.user_id for event in shop.reminders_sent()] == ["ravi"]
 
 
-def test_an_expired_cart_is_not_told_of(shop: Shop) -> None:
+def test_an_expired_cart_is_skipped(shop: Shop) -> None:
     shop.has_in_cart()
     shop.clock.advance(LIFETIME)
     assert shop.run() == {"skipped": 1}
 
 
-def test_a_reminder_does_not_stand_in_the_way_of_an_order(shop: Shop) -> None:
+def test_a_reminder_does_not_prevent_an_order(shop: Shop) -> None:
     shop.has_in_cart()
     shop.clock.advance(DAY)
-    read = shop.service.contents("asha")
+    read = shop.service.stored_cart("asha")
     shop.run()
     transaction = shop.outbox.begin()
-    shop.service.empty(read, transaction, Conflict("changed"))
+    shop.service.empty("asha", read.version, transaction, Conflict("changed"))
     transaction.commit()
-    assert shop.service.look("asha").lines == ()
+    assert shop.service.get_cart("asha").lines == ()
 
 
-def test_a_failure_stops_none_of_the_rest_and_the_next_run_makes_up_for_it(
+def test_a_failure_does_not_stop_the_run_and_the_next_run_retries_it(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for user_id in ("asha", "mina", "ravi"):
@@ -246,10 +248,10 @@ def test_a_failure_stops_none_of_the_rest_and_the_next_run_makes_up_for_it(
     assert shop.run() == {"reminded": 2, "failed": 1}
     monkeypatch.undo()
     assert shop.run() == {"reminded": 1}
-    assert {told.user_id for told in shop.reminders_sent()} == {"asha", "mina", "ravi"}
+    assert {event.user_id for event in shop.reminders_sent()} == {"asha", "mina", "ravi"}
 
 
-def test_without_time_a_run_ends_and_the_next_one_goes_on(shop: Shop) -> None:
+def test_a_run_without_time_left_ends_and_the_next_one_continues(shop: Shop) -> None:
     for number in range(3):
         shop.has_in_cart(f"user-{number}")
     shop.clock.advance(DAY)
@@ -260,30 +262,30 @@ def test_without_time_a_run_ends_and_the_next_one_goes_on(shop: Shop) -> None:
     assert shop.run() == {"reminded": 3 - first["reminded"]}
 
 
-def test_a_run_for_a_day_leaves_out_what_was_left_later(shop: Shop) -> None:
+def test_a_run_for_a_date_leaves_out_later_carts(shop: Shop) -> None:
     shop.has_in_cart("asha")
     shop.clock.advance(timedelta(hours=1))
     shop.has_in_cart("ravi")
     shop.clock.advance(timedelta(days=5))
     asked = shop.clock() - timedelta(days=4) - timedelta(hours=1)
     assert +shop.reminders.remind(asked, lambda: True) == {"reminded": 1}
-    assert [told.user_id for told in shop.reminders_sent()] == ["asha"]
+    assert [event.user_id for event in shop.reminders_sent()] == ["asha"]
 
 
 @pytest.mark.usefixtures("aws")
-def test_carts_spread_over_the_shelves_and_all_are_found(clock: FrozenClock) -> None:
+def test_pending_carts_are_spread_over_the_shards_and_all_found(clock: FrozenClock) -> None:
     shop = Shop(DynamoCarts(clock), clock, DynamoOutbox())
     users = {new_id() for _ in range(60)}
     tea = shop.catalogue.sell(stock=90)
     for user_id in users:
         shop.service.add(user_id, tea.id, 1)
-    pages = list(shop.carts.waiting(clock()))
+    pages = list(shop.carts.list_pending(clock()))
     assert {cart.user_id for page in pages for cart in page} == users
-    assert len(pages) == SHELVES
+    assert len(pages) == SHARDS
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_job_runs_for_its_date_and_tells_what_came_of_it(
+def test_the_job_runs_for_a_date_and_returns_its_counts(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = Shop(DynamoCarts(clock), clock, DynamoOutbox())
@@ -299,7 +301,7 @@ def test_the_job_runs_for_its_date_and_tells_what_came_of_it(
     assert telemetry.correlation_id() in row.detail
 
 
-def test_an_account_that_is_gone_is_no_recipient() -> None:
+def test_a_removed_account_has_no_recipient() -> None:
     class NoAccounts:
         def user(self, user_id: str) -> None:
             raise Unauthenticated("This account is not there any more")
@@ -308,35 +310,35 @@ def test_an_account_that_is_gone_is_no_recipient() -> None:
 
 
 class LivesOfACart(RuleBasedStateMachine):
-    """Whatever a customer does, and however often the job runs."""
+    """Customers are reminded as expected, whatever they do and however often the job runs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = FrozenClock()
         self.shop = Shop(InMemoryCarts(self.clock), self.clock, InMemoryOutbox())
         self.products = [self.shop.catalogue.sell(stock=90) for _ in range(3)]
-        self.told: set[str] = set()  # what is in the cart, and was when it was told of last
+        self.reminded_of: set[str] = set()  # what is in the cart since the last reminder
         self.reminders = 0
 
     @property
     def in_cart(self) -> set[str]:
-        return {line.product_id for line in self.shop.service.contents("asha").lines}
+        return {line.product_id for line in self.shop.service.stored_cart("asha").lines}
 
     @rule(number=st.integers(0, 2))
     def add(self, number: int) -> None:
-        if self.shop.service.contents("asha").quantity_of(self.products[number].id) < 90:
+        if self.shop.service.stored_cart("asha").quantity_of(self.products[number].id) < 90:
             self.shop.service.add("asha", self.products[number].id, 1)
 
     @rule(number=st.integers(0, 2))
     def remove(self, number: int) -> None:
         if self.products[number].id in self.in_cart:
             self.shop.service.remove("asha", self.products[number].id)
-            self.told.discard(self.products[number].id)
+            self.reminded_of.discard(self.products[number].id)
 
     @rule()
     def clear(self) -> None:
         self.shop.service.clear("asha")
-        self.told.clear()
+        self.reminded_of.clear()
 
     @rule(hours=st.integers(1, 30))
     def pass_time(self, hours: int) -> None:
@@ -344,13 +346,13 @@ class LivesOfACart(RuleBasedStateMachine):
 
     @rule()
     def run(self) -> None:
-        cart = self.shop.service.contents("asha")
+        cart = self.shop.service.stored_cart("asha")
         idle = cart.updated_at <= self.clock() - DAY
-        expected = int(bool(cart.lines) and idle and not self.told)
+        expected = int(bool(cart.lines) and idle and not self.reminded_of)
         assert self.shop.run().get("reminded", 0) == expected
         self.reminders += expected
         if expected:
-            self.told = self.in_cart
+            self.reminded_of = self.in_cart
 
     @invariant()
     def every_reminder_was_expected(self) -> None:

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from pynamodb.exceptions import UpdateError
 
 from cart.model import LIFETIME, MAX_ITEMS, CartLine
+from cart.ports import Carts
 from cart.repository import CartRow, DynamoCarts
-from cart.service import Carts
 from conftest import FrozenClock
 from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -48,64 +48,60 @@ def quantities(carts: Carts) -> dict[str, int]:
     return {line.product_id: line.quantity for line in cart.lines} if cart else {}
 
 
-def test_nobody_has_a_cart_before_putting_something_in(carts: Carts) -> None:
+def test_a_customer_has_no_cart_before_the_first_item(carts: Carts) -> None:
     assert carts.find("user") is None
 
 
-def test_the_first_item_makes_the_cart(carts: Carts, clock: FrozenClock) -> None:
+def test_the_first_item_creates_the_cart(carts: Carts, clock: FrozenClock) -> None:
     line = a_line(clock, quantity=3)
-    cart = carts.add("user", line, at_most=9)
+    cart = carts.add("user", line, max_quantity=9)
     assert cart == carts.find("user")
     assert cart is not None
     assert cart.lines == (line,)
     assert (cart.updated_at, cart.expires_at) == (clock(), clock() + LIFETIME)
 
 
-def test_an_item_that_is_added_again_adds_up_and_takes_the_new_price(
+def test_adding_an_item_again_adds_to_its_quantity_and_updates_its_price(
     carts: Carts, clock: FrozenClock
 ) -> None:
     line = a_line(clock)
-    carts.add("user", line, at_most=9)
+    carts.add("user", line, max_quantity=9)
     clock.advance(timedelta(minutes=1))
     again = replace(line, quantity=2, price_when_added=rupees(90), title="Better tea")
-    cart = carts.add("user", replace(again, added_at=clock()), at_most=9)
+    cart = carts.add("user", replace(again, added_at=clock()), max_quantity=9)
     assert cart is not None
     assert cart.lines == (replace(again, quantity=3, added_at=line.added_at),)
 
 
-def test_items_stand_in_the_order_of_their_adding(carts: Carts, clock: FrozenClock) -> None:
+def test_items_are_sorted_by_the_time_of_adding(carts: Carts, clock: FrozenClock) -> None:
     lines = []
     for product_id in ("b", "a", "c"):
         lines.append(a_line(clock, product_id))
-        carts.add("user", lines[-1], at_most=9)
+        carts.add("user", lines[-1], max_quantity=9)
         clock.advance(timedelta(seconds=1))
-    carts.add("user", lines[0], at_most=9)
+    carts.add("user", lines[0], max_quantity=9)
     cart = carts.find("user")
     assert cart is not None
     assert [line.product_id for line in cart.lines] == ["b", "a", "c"]
 
 
-def test_adding_stops_at_the_limit_and_changes_nothing_beyond(
-    carts: Carts, clock: FrozenClock
-) -> None:
+def test_an_add_above_the_limit_changes_nothing(carts: Carts, clock: FrozenClock) -> None:
     line = a_line(clock, quantity=2)
-    assert carts.add("user", replace(line, quantity=5), at_most=4) is None
+    assert carts.add("user", replace(line, quantity=5), max_quantity=4) is None
     assert quantities(carts) == {}
-    assert carts.add("user", line, at_most=4)
-    assert carts.add("user", line, at_most=4)
+    assert carts.add("user", line, max_quantity=4)
+    assert carts.add("user", line, max_quantity=4)
     before = carts.find("user")
-    assert carts.add("user", line, at_most=4) is None
+    assert carts.add("user", line, max_quantity=4) is None
     assert carts.find("user") == before
 
 
-def test_a_full_cart_takes_no_other_item_but_more_of_the_same(
-    carts: Carts, clock: FrozenClock
-) -> None:
+def test_a_full_cart_accepts_only_more_of_its_own_items(carts: Carts, clock: FrozenClock) -> None:
     lines = [a_line(clock) for _ in range(MAX_ITEMS)]
     for line in lines:
-        assert carts.add("user", line, at_most=9)
-    assert carts.add("user", a_line(clock), at_most=9) is None
-    assert carts.add("user", lines[0], at_most=9)
+        assert carts.add("user", line, max_quantity=9)
+    assert carts.add("user", a_line(clock), max_quantity=9) is None
+    assert carts.add("user", lines[0], max_quantity=9)
     assert len(quantities(carts)) == MAX_ITEMS
 
 
@@ -113,30 +109,28 @@ def test_a_second_currency_is_refused_until_the_cart_is_empty(
     carts: Carts, clock: FrozenClock
 ) -> None:
     tea, coffee = a_line(clock), a_line(clock, price=dollars(3))
-    carts.add("user", tea, at_most=9)
-    assert carts.add("user", coffee, at_most=9) is None
+    carts.add("user", tea, max_quantity=9)
+    assert carts.add("user", coffee, max_quantity=9) is None
     carts.remove("user", tea.product_id)
-    assert carts.add("user", coffee, at_most=9)
+    assert carts.add("user", coffee, max_quantity=9)
     assert quantities(carts) == {coffee.product_id: 1}
 
 
-def test_a_quantity_is_set_and_the_price_noted(carts: Carts, clock: FrozenClock) -> None:
+def test_a_change_sets_quantity_and_price(carts: Carts, clock: FrozenClock) -> None:
     line = a_line(clock, quantity=5)
-    carts.add("user", line, at_most=9)
+    carts.add("user", line, max_quantity=9)
     changed = replace(line, quantity=2, price_when_added=rupees(90))
-    cart = carts.change("user", changed, at_most=9)
+    cart = carts.change("user", changed, max_quantity=9)
     assert cart is not None
     assert cart.lines == (changed,)
 
 
-def test_only_what_is_in_the_cart_can_be_changed_or_removed(
-    carts: Carts, clock: FrozenClock
-) -> None:
-    assert carts.change("user", a_line(clock), at_most=9) is None
+def test_only_items_in_the_cart_can_be_changed_or_removed(carts: Carts, clock: FrozenClock) -> None:
+    assert carts.change("user", a_line(clock), max_quantity=9) is None
     assert carts.remove("user", new_id()) is None
-    carts.add("user", a_line(clock), at_most=9)
+    carts.add("user", a_line(clock), max_quantity=9)
     before = carts.find("user")
-    assert carts.change("user", a_line(clock), at_most=9) is None
+    assert carts.change("user", a_line(clock), max_quantity=9) is None
     assert carts.remove("user", new_id()) is None
     assert carts.find("user") == before
 
@@ -145,16 +139,18 @@ def test_a_change_above_the_limit_or_in_another_currency_is_refused(
     carts: Carts, clock: FrozenClock
 ) -> None:
     line = a_line(clock)
-    carts.add("user", line, at_most=9)
-    assert carts.change("user", replace(line, quantity=10), at_most=9) is None
-    assert carts.change("user", replace(line, price_when_added=dollars(1)), at_most=9) is None
+    carts.add("user", line, max_quantity=9)
+    assert carts.change("user", replace(line, quantity=10), max_quantity=9) is None
+    assert carts.change("user", replace(line, price_when_added=dollars(1)), max_quantity=9) is None
     assert quantities(carts) == {line.product_id: 1}
 
 
-def test_a_cleared_cart_is_empty_and_its_version_goes_on(carts: Carts, clock: FrozenClock) -> None:
+def test_a_cleared_cart_is_empty_and_its_version_increases(
+    carts: Carts, clock: FrozenClock
+) -> None:
     carts.clear("user")
     assert carts.find("user") is None
-    before = carts.add("user", a_line(clock), at_most=9)
+    before = carts.add("user", a_line(clock), max_quantity=9)
     carts.clear("user")
     cart = carts.find("user")
     assert before is not None
@@ -163,28 +159,28 @@ def test_a_cleared_cart_is_empty_and_its_version_goes_on(carts: Carts, clock: Fr
     assert cart.version > before.version
 
 
-def test_carts_of_different_people_are_different(carts: Carts, clock: FrozenClock) -> None:
-    carts.add("somebody else", a_line(clock), at_most=9)
+def test_each_customer_has_a_separate_cart(carts: Carts, clock: FrozenClock) -> None:
+    carts.add("another customer", a_line(clock), max_quantity=9)
     assert carts.find("user") is None
 
 
-def test_every_change_puts_the_end_of_the_cart_off(carts: Carts, clock: FrozenClock) -> None:
+def test_every_change_extends_the_lifetime_of_the_cart(carts: Carts, clock: FrozenClock) -> None:
     line = a_line(clock)
-    carts.add("user", line, at_most=9)
+    carts.add("user", line, max_quantity=9)
     clock.advance(LIFETIME - timedelta(seconds=1))
-    cart = carts.change("user", line, at_most=9)
+    cart = carts.change("user", line, max_quantity=9)
     assert cart is not None
     assert cart.expires_at == clock() + LIFETIME
 
 
-def test_an_expired_cart_does_not_rise_again(carts: Carts, clock: FrozenClock) -> None:
+def test_the_items_of_an_expired_cart_do_not_return(carts: Carts, clock: FrozenClock) -> None:
     old = a_line(clock)
-    before = carts.add("user", old, at_most=9)
+    before = carts.add("user", old, max_quantity=9)
     clock.advance(LIFETIME)
-    assert carts.change("user", old, at_most=9) is None
+    assert carts.change("user", old, max_quantity=9) is None
     assert carts.remove("user", old.product_id) is None
     new = a_line(clock, price=dollars(1))
-    cart = carts.add("user", new, at_most=9)
+    cart = carts.add("user", new, max_quantity=9)
     assert before is not None
     assert cart is not None
     assert cart.lines == (new,)
@@ -192,13 +188,13 @@ def test_an_expired_cart_does_not_rise_again(carts: Carts, clock: FrozenClock) -
 
 
 def test_an_order_empties_the_cart_it_read(carts: Carts, clock: FrozenClock, begin: Begin) -> None:
-    cart = carts.add("user", a_line(clock), at_most=9)
+    cart = carts.add("user", a_line(clock), max_quantity=9)
     assert cart is not None
     transaction = begin()
-    carts.empty(cart, transaction, Conflict("changed"))
+    carts.empty(cart.user_id, cart.version, transaction, Conflict("changed"))
     transaction.commit()
     assert quantities(carts) == {}
-    assert carts.add("user", a_line(clock, price=dollars(1)), at_most=9)
+    assert carts.add("user", a_line(clock, price=dollars(1)), max_quantity=9)
 
 
 @pytest.mark.parametrize("change", ["add", "change", "remove", "clear"])
@@ -206,25 +202,25 @@ def test_an_order_does_not_empty_a_cart_that_changed_meanwhile(
     carts: Carts, clock: FrozenClock, begin: Begin, change: str
 ) -> None:
     line = a_line(clock)
-    cart = carts.add("user", line, at_most=9)
+    cart = carts.add("user", line, max_quantity=9)
     assert cart is not None
     changes: dict[str, Callable[[], Any]] = {
-        "add": lambda: carts.add("user", line, at_most=9),
-        "change": lambda: carts.change("user", line, at_most=9),
+        "add": lambda: carts.add("user", line, max_quantity=9),
+        "change": lambda: carts.change("user", line, max_quantity=9),
         "remove": lambda: carts.remove("user", line.product_id),
         "clear": lambda: carts.clear("user"),
     }
     changes[change]()
     before = carts.find("user")
     transaction = begin()
-    carts.empty(cart, transaction, Conflict("changed"))
+    carts.empty(cart.user_id, cart.version, transaction, Conflict("changed"))
     with pytest.raises(Conflict, match="changed"):
         transaction.commit()
     assert carts.find("user") == before
 
 
 def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
-    """Let DynamoDB answer as it does while a transaction holds the row."""
+    """Make DynamoDB answer as it does while a transaction holds the row, `times` times."""
     update = CartRow.update
     refusals = iter(range(times))
     error = {"Error": {"Code": "TransactionConflictException", "Message": "in progress"}}
@@ -239,30 +235,30 @@ def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_change_waits_for_the_order_that_holds_the_cart(
+def test_a_change_waits_for_the_transaction_that_holds_the_cart(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     carts, line = DynamoCarts(clock), a_line(clock)
-    carts.add("user", line, at_most=9)
+    carts.add("user", line, max_quantity=9)
     contend(monkeypatch, times=3)
-    assert carts.add("user", line, at_most=9)
+    assert carts.add("user", line, max_quantity=9)
     assert quantities(carts) == {line.product_id: 2}
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_change_that_cannot_get_through_says_so(
+def test_a_cart_that_transactions_keep_holding_is_unavailable(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     carts, line = DynamoCarts(clock), a_line(clock)
-    carts.add("user", line, at_most=9)
+    carts.add("user", line, max_quantity=9)
     contend(monkeypatch, times=100)
     with pytest.raises(Unavailable):
-        carts.add("user", line, at_most=9)
+        carts.add("user", line, max_quantity=9)
     assert quantities(carts) == {line.product_id: 1}
 
 
 @pytest.mark.usefixtures("aws")
-def test_another_failure_of_the_database_is_not_swallowed(
+def test_other_database_errors_are_raised(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_args: object, **_named: object) -> None:

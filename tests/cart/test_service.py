@@ -7,12 +7,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from cart.model import LIFETIME, MAX_QUANTITY, Cart, CartLine, PricedCart
+from cart.model import LIFETIME, MAX_QUANTITY, Cart, CartLine, PricedCart, Product
 from cart.service import BUSY, CartService
 from conftest import FrozenClock
 from supermarket.clock import new_id
 from supermarket.errors import Conflict, DomainError, NotFound
-from support.cart import AProduct, InMemoryCarts, InMemoryCatalogue, dollars, rupees
+from supermarket.retry import ATTEMPTS
+from support.cart import InMemoryCarts, InMemoryCatalogue, dollars, rupees
 
 
 @pytest.fixture
@@ -34,10 +35,10 @@ def shown(cart: PricedCart) -> dict[str, int]:
     return {priced.line.product_id: priced.line.quantity for priced in cart.lines}
 
 
-def test_looking_at_a_cart_that_is_not_there_shows_an_empty_one_and_makes_none(
+def test_getting_a_missing_cart_returns_an_empty_one_and_stores_nothing(
     service: CartService, carts: InMemoryCarts
 ) -> None:
-    assert service.look("user").lines == ()
+    assert service.get_cart("user").lines == ()
     assert carts.find("user") is None
 
 
@@ -48,12 +49,10 @@ def test_a_product_is_added_and_shown_with_its_price(
     cart = service.add("user", tea.id, 2)
     assert shown(cart) == {tea.id: 2}
     assert cart.price == rupees(240)
-    assert service.look("user") == cart
+    assert service.get_cart("user") == cart
 
 
-def test_an_add_asks_for_each_product_once(
-    service: CartService, catalogue: InMemoryCatalogue
-) -> None:
+def test_an_add_reads_each_product_once(service: CartService, catalogue: InMemoryCatalogue) -> None:
     tea, rice, salt = catalogue.sell(), catalogue.sell(), catalogue.sell()
     service.add("user", tea.id, 1)
     assert catalogue.reads == [[tea.id]]
@@ -75,18 +74,18 @@ def test_an_unknown_or_withdrawn_product_cannot_be_added(
 
 @pytest.mark.parametrize(
     ("stock", "quantity", "message"),
-    [(0, 1, "sold out"), (3, 4, "Only 3 left"), (500, MAX_QUANTITY + 1, "at most 99")],
+    [(0, 1, "Sold out"), (3, 4, "Only 3 left"), (500, MAX_QUANTITY + 1, "at most 99")],
 )
-def test_more_than_can_be_had_is_refused_with_the_reason(
+def test_a_quantity_that_is_too_high_is_refused_with_the_reason(
     service: CartService, catalogue: InMemoryCatalogue, stock: int, quantity: int, message: str
 ) -> None:
     tea = catalogue.sell(stock=stock)
     with pytest.raises(Conflict, match=message):
         service.add("user", tea.id, quantity)
-    assert shown(service.look("user")) == {}
+    assert shown(service.get_cart("user")) == {}
 
 
-def test_what_is_in_the_cart_already_counts(
+def test_the_quantity_in_the_cart_counts_towards_the_limit(
     service: CartService, catalogue: InMemoryCatalogue
 ) -> None:
     tea = catalogue.sell(stock=5)
@@ -110,13 +109,13 @@ def test_setting_the_quantity_accepts_the_present_price(
     tea = catalogue.sell(price=rupees(100))
     service.add("user", tea.id, 1)
     catalogue.reprice(tea, rupees(110))
-    assert service.look("user").lines[0].notice is not None
-    assert service.look("user").lines[0].notice is not None, "looking accepts nothing"
+    assert service.get_cart("user").lines[0].notice is not None
+    assert service.get_cart("user").lines[0].notice is not None, "getting the cart accepts nothing"
     assert service.change("user", tea.id, 1).lines[0].notice is None
-    assert service.contents("user").lines[0].price_when_added == rupees(110)
+    assert service.stored_cart("user").lines[0].price_when_added == rupees(110)
 
 
-def test_what_is_not_in_the_cart_can_be_neither_changed_nor_removed(
+def test_a_product_that_is_not_in_the_cart_can_be_neither_changed_nor_removed(
     service: CartService, catalogue: InMemoryCatalogue
 ) -> None:
     tea = catalogue.sell()
@@ -128,49 +127,51 @@ def test_what_is_not_in_the_cart_can_be_neither_changed_nor_removed(
         service.remove("user", tea.id)
 
 
-def test_what_is_gone_can_still_be_removed(
+def test_a_product_that_is_off_sale_can_be_removed(
     service: CartService, catalogue: InMemoryCatalogue
 ) -> None:
     tea = catalogue.sell()
     service.add("user", tea.id, 1)
     catalogue.withdraw(tea)
-    gone = service.look("user")
-    assert (gone.lines[0].available, gone.price) == (False, rupees(0))
+    cart = service.get_cart("user")
+    assert (cart.lines[0].available, cart.price) == (False, rupees(0))
     assert service.remove("user", tea.id).lines == ()
 
 
 def test_a_cleared_cart_is_empty(service: CartService, catalogue: InMemoryCatalogue) -> None:
     service.add("user", catalogue.sell().id, 1)
     assert service.clear("user").lines == ()
-    assert service.look("user").lines == ()
+    assert service.get_cart("user").lines == ()
 
 
-def test_an_expired_cart_is_as_good_as_gone(
+def test_an_expired_cart_counts_as_empty(
     service: CartService, catalogue: InMemoryCatalogue, clock: FrozenClock
 ) -> None:
     tea, rice = catalogue.sell(), catalogue.sell()
     service.add("user", tea.id, 1)
     clock.advance(LIFETIME - timedelta(seconds=1))
-    assert shown(service.look("user")) == {tea.id: 1}
+    assert shown(service.get_cart("user")) == {tea.id: 1}
     clock.advance(timedelta(seconds=1))
-    assert service.contents("user").lines == ()
+    assert service.stored_cart("user").lines == ()
     assert shown(service.add("user", rice.id, 1)) == {rice.id: 1}
 
 
 class RefusesAtFirst(InMemoryCarts):
-    """As if another change stood in the way, and was undone before anybody could look."""
+    """Refuses the first adds, as if another change had forbidden them and was undone since."""
 
     refusals = 0
 
-    def add(self, user_id: str, line: CartLine, at_most: int) -> Cart | None:
+    def add(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
         if self.refusals:
             self.refusals -= 1
             return None
-        return super().add(user_id, line, at_most)
+        return super().add(user_id, line, max_quantity)
 
 
-@pytest.mark.parametrize(("refusals", "succeeds"), [(1, True), (4, True), (5, False)])
-def test_an_add_that_was_refused_for_a_reason_that_is_gone_is_tried_again(
+@pytest.mark.parametrize(
+    ("refusals", "succeeds"), [(1, True), (ATTEMPTS - 1, True), (ATTEMPTS, False)]
+)
+def test_an_add_is_retried_when_the_reason_of_its_refusal_has_ended(
     catalogue: InMemoryCatalogue, clock: FrozenClock, refusals: int, succeeds: bool
 ) -> None:
     carts = RefusesAtFirst(clock)
@@ -184,7 +185,7 @@ def test_an_add_that_was_refused_for_a_reason_that_is_gone_is_tried_again(
 
 
 class CartOfOneCustomer(RuleBasedStateMachine):
-    """Whatever is done to a cart and its products, it keeps its rules and matches a simple list."""
+    """After any sequence of changes the cart keeps its rules and equals a plain dictionary."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -233,12 +234,12 @@ class CartOfOneCustomer(RuleBasedStateMachine):
         self.attempt(lambda: self.service.clear("user"), {})
 
     @invariant()
-    def holds_what_was_put_in(self) -> None:
-        assert shown(self.service.look("user")) == self.expected
+    def has_the_expected_items(self) -> None:
+        assert shown(self.service.get_cart("user")) == self.expected
 
     @invariant()
     def keeps_its_rules(self) -> None:
-        lines = self.service.contents("user").lines
+        lines = self.service.stored_cart("user").lines
         assert all(line.quantity <= self.stock_of(line) for line in lines)
         assert all(line.quantity <= MAX_QUANTITY for line in lines)
         assert len({line.price_when_added.currency for line in lines}) <= 1
@@ -253,6 +254,6 @@ TestCartOfOneCustomer = CartOfOneCustomer.TestCase
 def test_two_customers_do_not_share_a_cart(
     service: CartService, catalogue: InMemoryCatalogue
 ) -> None:
-    tea: AProduct = catalogue.sell()
+    tea: Product = catalogue.sell()
     service.add("one", tea.id, 1)
-    assert service.look("another").lines == ()
+    assert service.get_cart("another").lines == ()

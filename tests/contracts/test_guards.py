@@ -79,7 +79,7 @@ def misspell_a_rule(checkout: Path) -> None:
 
 def only_mention_an_event(checkout: Path) -> None:
     _replace(
-        checkout / "functions/cart/reminders.py",
+        checkout / "functions/cart/events.py",
         "return CartAbandoned(",
         "return something_else(  # no longer a CartAbandoned",
     )
@@ -87,7 +87,7 @@ def only_mention_an_event(checkout: Path) -> None:
 
 def give_up_the_only_version(checkout: Path) -> None:
     stop_telling_the_first_version(checkout)
-    _replace(checkout / "functions/cart/reminders.py", "return CartAbandoned(", "return Nothing(")
+    _replace(checkout / "functions/cart/events.py", "return CartAbandoned(", "return Nothing(")
 
 
 def tell_a_second_version(checkout: Path) -> None:
@@ -106,7 +106,7 @@ def tell_a_second_version(checkout: Path) -> None:
     del event["detail"]["data"]["idleSince"]
     event["detail"]["data"]["idleHours"] = 24
     (samples / "CartAbandonedV2.json").write_text(json.dumps(event))
-    emitted = "transaction.emit(_abandoned(cart, lines, customer))"
+    emitted = "transaction.emit(to_cart_abandoned(cart, lines, customer))"
     both = f"{emitted}\n            transaction.emit(CartAbandonedV2(idle_hours=24))"
     _replace(checkout / "functions/cart/reminders.py", emitted, both)
 
@@ -127,7 +127,7 @@ def stop_telling_the_first_version(checkout: Path) -> None:
 
 def emit_the_second_version_alone(checkout: Path) -> None:
     _replace(
-        checkout / "functions/cart/reminders.py", "return CartAbandoned(", "return CartAbandonedV2("
+        checkout / "functions/cart/events.py", "return CartAbandoned(", "return CartAbandonedV2("
     )
 
 

@@ -112,17 +112,19 @@ def test_a_cart_is_filled_changed_and_cleared(seller: Person, customer: Person) 
     customer.takes(rice)
     customer.takes(dal)
 
+    too_many = customer.post("/api/cart/items", {"productId": rice["id"], "quantity": 5})
+    assert (too_many.status_code, too_many.json()["code"]) == (409, "OUT_OF_STOCK")
     changed = customer.patch(f"/api/cart/items/{rice['id']}", {"quantity": 3})
     assert changed.json()["totals"]["totalQuantity"] == 4
     removed = customer.delete(f"/api/cart/items/{dal['id']}")
     assert removed.json()["totals"]["totalQuantity"] == 3
-    gone = customer.patch(f"/api/cart/items/{dal['id']}", {"quantity": 3})
-    assert gone.status_code == 404, gone.text
+    missing = customer.patch(f"/api/cart/items/{dal['id']}", {"quantity": 3})
+    assert missing.status_code == 404, missing.text
     assert customer.delete("/api/cart").json()["totals"]["itemCount"] == 0
     assert customer.get("/api/cart").json()["cart"]["items"] == []
 
 
-def test_an_order_is_listed_redirected_and_its_payment_found(
+def test_an_order_is_listed_its_address_changed_and_its_payment_found(
     seller: Person, customer: Person
 ) -> None:
     customer.takes(seller.sells(stock=5))

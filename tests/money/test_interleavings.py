@@ -109,7 +109,7 @@ def check_at_the_end(shop: MoneyShop) -> None:
 
 def stock_is_conserved(shop: MoneyShop) -> None:
     held: Counter[str] = Counter()
-    for order in shop.orders.kept.values():
+    for order in shop.orders.stored.values():
         if order.status is not OrderStatus.CANCELLED:
             held.update({line.product_id: line.quantity for line in order.lines})
     for product in shop.on_sale:
@@ -133,7 +133,7 @@ def nothing_happens_twice(shop: MoneyShop) -> None:
 
 
 def nothing_is_sent_unpaid(shop: MoneyShop) -> None:
-    for order in shop.orders.kept.values():
+    for order in shop.orders.stored.values():
         if order.status in PAID_FOR:
             payment = shop.payments.find_by_order(order.id)
             assert payment is not None
@@ -160,7 +160,7 @@ def only_cancelled_orders_are_refunded_automatically(shop: MoneyShop) -> None:
     for payment in shop.payments.all():
         automatic = [r for r in payment.balance.refunds if r.requested_by == SHOP]
         if payment.has_cancelled_order or automatic:
-            assert shop.orders.kept[payment.order_id].status is OrderStatus.CANCELLED
+            assert shop.orders.stored[payment.order_id].status is OrderStatus.CANCELLED
 
 
 def no_money_is_kept_without_an_order(shop: MoneyShop) -> None:
@@ -174,7 +174,7 @@ def no_money_is_kept_without_an_order(shop: MoneyShop) -> None:
         own = [refund for refund in payment.refunds if refund.attempt_id == attempt.id]
         failed = [refund for refund in own if refund.has_failed_at_razorpay]
         is_refunded = shop.razorpay.refunded(attempt) == attempt.amount.minor
-        is_paid_for = shop.orders.kept[payment.order_id].status in PAID_FOR
+        is_paid_for = shop.orders.stored[payment.order_id].status in PAID_FOR
         has_order = is_paid_for and attempt.id == payment.razorpay_payment_id
         assert has_order or is_refunded or failed
         if payment.requires_full_refund(attempt.id) and not is_refunded:
@@ -191,7 +191,7 @@ def the_ledger_is_complete(shop: MoneyShop) -> None:
 
 
 def orders_agree_with_their_payments(shop: MoneyShop) -> None:
-    for order in shop.orders.kept.values():
+    for order in shop.orders.stored.values():
         payment = shop.payments.find_by_order(order.id)
         order_id = payment.razorpay_order_id if payment else None
         captured = [a for a in shop.razorpay.captured() if a.razorpay_order_id == order_id]
@@ -200,8 +200,8 @@ def orders_agree_with_their_payments(shop: MoneyShop) -> None:
         is_refunded = any(shop.razorpay.refunded(a) == a.amount.minor for a in own)
         assert (order.refunded_at is not None) is is_refunded
         assert not (is_refunded and order.can_be_cancelled)
-        known = order.returns
-        in_order = (known.refunded.minor, known.returning.minor) if known else (0, 0)
+        known = order.refund_summary
+        in_order = (known.refunded.minor, known.pending.minor) if known else (0, 0)
         in_payment = (payment.refunded.minor, payment.pending_refund.minor) if payment else (0, 0)
         assert in_order == in_payment
 

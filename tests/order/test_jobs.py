@@ -1,4 +1,4 @@
-"""The job that gives unpaid reservations back."""
+"""The job that releases the stock of unpaid orders."""
 
 from datetime import timedelta
 
@@ -9,6 +9,7 @@ from order import jobs, wiring
 from order.model import Order, OrderStatus
 from order.service import GRACE
 from support.api import a_caller
+from support.jobs import AContext
 from support.order import RESERVATION, LittleShop
 
 ASHA = a_caller(user_id="asha")
@@ -17,19 +18,20 @@ ASHA = a_caller(user_id="asha")
 @pytest.fixture
 def shop(clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> LittleShop:
     shop = LittleShop(clock)
+    monkeypatch.setattr("supermarket.jobs.utc_now", clock)
     monkeypatch.setattr(wiring, "order_service", lambda: shop.service)
     return shop
 
 
 def run() -> dict[str, int]:
-    return jobs.release_expired_reservations({}, None)
+    return jobs.release_expired_reservations({}, AContext())
 
 
 def status_of(shop: LittleShop, order: Order) -> OrderStatus:
-    return shop.orders.kept[order.id].status
+    return shop.orders.stored[order.id].status
 
 
-def test_only_what_has_run_out_is_released_and_only_once(
+def test_only_expired_reservations_are_released_and_only_once(
     shop: LittleShop, clock: FrozenClock
 ) -> None:
     old, paid = shop.places(ASHA), shop.places(ASHA)
@@ -47,7 +49,7 @@ def test_only_what_has_run_out_is_released_and_only_once(
     assert shop.catalogue.stock_of(old.lines[0].product_id) == 10
 
 
-def test_a_failure_stops_none_of_the_rest(
+def test_a_failed_order_does_not_stop_the_run(
     shop: LittleShop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     placed = [shop.places(ASHA) for _ in range(3)]
@@ -61,13 +63,12 @@ def test_a_failure_stops_none_of_the_rest(
 
     monkeypatch.setattr(shop.service, "expire", expire_all_but_the_first)
     assert run() == {"released": 2, "skipped": 0, "failed": 1}
-    monkeypatch.undo()
-    monkeypatch.setattr(wiring, "order_service", lambda: shop.service)
+    monkeypatch.setattr(shop.service, "expire", expire)
     assert run() == {"released": 1, "skipped": 0, "failed": 0}
     assert {status_of(shop, order) for order in placed} == {OrderStatus.CANCELLED}
 
 
-def test_a_run_is_bounded_and_the_next_one_goes_on(
+def test_a_run_is_limited_and_the_next_one_continues(
     shop: LittleShop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "ORDERS_PER_RUN", 2)
@@ -82,8 +83,8 @@ def test_two_runs_at_once_release_everything_once(
 ) -> None:
     order = shop.places(ASHA, stock=10, quantity=4)
     clock.advance(RESERVATION + GRACE)
-    found = shop.service.expired(10)
+    found = shop.service.list_expired(clock(), 10)
     assert run()["released"] == 1
-    monkeypatch.setattr(shop.service, "expired", lambda _limit: found)
+    monkeypatch.setattr(shop.service, "list_expired", lambda _until, _limit: found)
     assert run() == {"released": 0, "skipped": 1, "failed": 0}
     assert shop.catalogue.stock_of(order.lines[0].product_id) == 10

@@ -1,4 +1,4 @@
-"""What orders are put together from."""
+"""The composition root of orders."""
 
 import pytest
 
@@ -17,4 +17,4 @@ def test_a_command_without_settings_can_confirm_orders(monkeypatch: pytest.Monke
     for module in ("order", "auth", "product"):
         monkeypatch.setattr(f"{module}.wiring.settings", no_settings)
     with pytest.raises(NotFound):
-        wiring.order_service.__wrapped__().confirm_waiting(new_id())
+        wiring.order_service.__wrapped__().confirm_if_pending(new_id())

@@ -376,7 +376,7 @@ def test_a_payable_order_has_the_customer_and_the_total_of_the_order_domain(
     order = an_order(NOON, "u1")
 
     class OrderService:
-        def payable(self, order_id: str, customer_id: str) -> Order:
+        def get_payable_order(self, order_id: str, customer_id: str) -> Order:
             assert (order_id, customer_id) == (order.id, "u1")
             return order
 
@@ -414,7 +414,7 @@ def test_a_pending_order_is_confirmed_once(monkeypatch: pytest.MonkeyPatch) -> N
     order = shop.places(a_caller())
     monkeypatch.setattr("order.wiring.order_service", lambda: shop.service)
     assert OrderServiceOrders().confirm(order.id) is True
-    assert shop.orders.kept[order.id].status is OrderStatus.CONFIRMED
+    assert shop.orders.stored[order.id].status is OrderStatus.CONFIRMED
     assert OrderServiceOrders().confirm(order.id) is False
     assert OrderServiceOrders().confirm(new_id()) is False
 

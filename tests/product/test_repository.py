@@ -100,7 +100,9 @@ def test_a_change_writes_the_differences(store: Store) -> None:
 def test_a_change_of_other_fields_does_not_write_the_stock(store: Store) -> None:
     store.add(product := a_product(stock=5))
     after = replace(product, title="Brown rice", revision=2)
-    store.do(partial(store.products.take_stock, product, 2, on_conflict=REFUSED))
+    store.do(
+        partial(store.products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED)
+    )
     store.do(partial(store.products.change, product, after, on_conflict=REFUSED))
     assert store.products.find(product.id) == replace(after, stock=3, stock_revision=1)
 
@@ -117,7 +119,9 @@ def test_a_change_of_an_older_revision_is_refused(store: Store) -> None:
 
 def test_stock_is_added_to_the_present_value_and_not_to_the_one_read(store: Store) -> None:
     store.add(product := a_product(stock=5))
-    store.do(partial(store.products.take_stock, product, 2, on_conflict=REFUSED))
+    store.do(
+        partial(store.products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED)
+    )
     after = replace(product, stock=15, revision=2, stock_revision=1)
     store.do(partial(store.products.add_stock, product, after, on_conflict=REFUSED))
     assert store.products.find(product.id) == replace(after, stock=13, stock_revision=2)
@@ -125,7 +129,9 @@ def test_stock_is_added_to_the_present_value_and_not_to_the_one_read(store: Stor
 
 def test_stock_never_becomes_negative(store: Store) -> None:
     store.add(product := a_product(stock=5))
-    store.do(partial(store.products.take_stock, product, 2, on_conflict=REFUSED))
+    store.do(
+        partial(store.products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED)
+    )
     none = replace(product, stock=0, revision=2)
     with pytest.raises(Conflict, match="refused"):
         store.do(partial(store.products.add_stock, product, none, on_conflict=REFUSED))
@@ -135,9 +141,13 @@ def test_stock_never_becomes_negative(store: Store) -> None:
 def test_stock_can_be_reserved_down_to_zero(store: Store) -> None:
     store.add(product := a_product(stock=3))
     for _ in range(3):
-        store.do(partial(store.products.take_stock, product, 1, on_conflict=REFUSED))
+        store.do(
+            partial(store.products.reserve_stock, product.id, product.price, 1, on_conflict=REFUSED)
+        )
     with pytest.raises(Conflict, match="refused"):
-        store.do(partial(store.products.take_stock, product, 1, on_conflict=REFUSED))
+        store.do(
+            partial(store.products.reserve_stock, product.id, product.price, 1, on_conflict=REFUSED)
+        )
     assert store.stock_of(product) == 0
 
 
@@ -148,13 +158,15 @@ def test_stock_is_not_reserved_at_another_price(store: Store, price: Money) -> N
     store.add(product := a_product(price=Money(49900, Currency.INR)))
     shown = replace(product, price=price)
     with pytest.raises(Conflict, match="refused"):
-        store.do(partial(store.products.take_stock, shown, 1, on_conflict=REFUSED))
+        store.do(
+            partial(store.products.reserve_stock, shown.id, shown.price, 1, on_conflict=REFUSED)
+        )
     assert store.stock_of(product) == product.stock
 
 
 def test_released_stock_can_be_sold_again(store: Store) -> None:
     store.add(product := a_product(stock=3))
-    store.do(partial(store.products.return_stock, product.id, 2))
+    store.do(partial(store.products.release_stock, product.id, 2))
     assert store.stock_of(product) == 5
 
 
@@ -170,14 +182,16 @@ def test_a_withdrawn_product_is_in_no_list_and_cannot_be_sold(store: Store) -> N
     for filters, sort in EVERY_LIST:
         assert listed(store, filters, sort) == [other.id]
     with pytest.raises(Conflict, match="refused"):
-        store.do(partial(store.products.take_stock, product, 1, on_conflict=REFUSED))
+        store.do(
+            partial(store.products.reserve_stock, product.id, product.price, 1, on_conflict=REFUSED)
+        )
 
 
 def test_a_withdrawn_product_accepts_released_stock_and_no_changes(store: Store) -> None:
     store.add(product := a_product())
     now = product.updated_at
     store.do(partial(store.products.withdraw, product, now, on_conflict=REFUSED))
-    store.do(partial(store.products.return_stock, product.id, 1))
+    store.do(partial(store.products.release_stock, product.id, 1))
     after = replace(product, revision=product.revision + 2)
     again = replace(product, revision=product.revision + 1)
     for before in (product, again):

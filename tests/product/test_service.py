@@ -216,7 +216,7 @@ def test_a_failed_change_by_an_admin_is_not_audited(shop: Shop, seller: Caller) 
 
     def sell() -> None:
         transaction = shop.outbox.begin()
-        shop.service.take_stock(product, 4, transaction, Conflict("sold out"))
+        shop.service.reserve_stock(product.id, product.price, 4, transaction, Conflict("sold out"))
         transaction.commit()
 
     def overtake() -> None:
@@ -295,7 +295,7 @@ def test_a_deleted_product_is_not_found_but_accepts_released_stock(
         ProductDeleted(product_id=product.id, seller_id=seller.user_id, revision=2)
     ]
     transaction = shop.outbox.begin()
-    shop.service.return_stock(product.id, 2, transaction)
+    shop.service.release_stock(product.id, 2, transaction)
     transaction.commit()
     assert shop.products.stock_of(product.id) == 7
 
@@ -318,7 +318,7 @@ def test_stock_is_reserved_in_the_transaction_of_an_order(shop: Shop, seller: Ca
     on_conflict = Conflict("sold out")
     for quantity, left in ((5, 0), (1, 0)):
         transaction = shop.outbox.begin()
-        shop.service.take_stock(product, quantity, transaction, on_conflict)
+        shop.service.reserve_stock(product.id, product.price, quantity, transaction, on_conflict)
         if quantity == 5:
             transaction.commit()
         else:
@@ -339,7 +339,7 @@ def test_a_sale_during_a_stock_change_is_not_lost(shop: Shop, seller: Caller) ->
 
     def sell() -> None:
         transaction = shop.outbox.begin()
-        shop.service.take_stock(product, 4, transaction, Conflict("sold out"))
+        shop.service.reserve_stock(product.id, product.price, 4, transaction, Conflict("sold out"))
         transaction.commit()
 
     shop.products.meanwhile = sell

@@ -223,8 +223,10 @@ def test_every_change_of_the_stock_is_counted(
 
     product = low_at(5, stock=50)
     seen = [do(partial(products.add, product))]
-    seen.append(do(partial(products.take_stock, product, 2, on_conflict=REFUSED)))
-    seen.append(do(partial(products.return_stock, product.id, 1)))
+    seen.append(
+        do(partial(products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED))
+    )
+    seen.append(do(partial(products.release_stock, product.id, 1)))
     for after, write in (
         (seen[-1].with_stock(60, NOON), products.add_stock),
         (seen[-1].with_stock(60, NOON).with_stock(7, NOON), products.change),
@@ -246,7 +248,7 @@ def test_sales_between_read_and_write_are_counted(
     product = low_at(5, stock=50)
     for write in (
         partial(products.add, product),
-        partial(products.take_stock, product, 2, on_conflict=REFUSED),
+        partial(products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED),
         partial(products.add_stock, product, product.with_stock(60, NOON), on_conflict=STALE),
     ):
         transaction = begin()
@@ -266,7 +268,7 @@ def test_a_row_without_a_stock_revision_starts_at_zero() -> None:
     ProductRow(product.id).update([ProductRow.stock_revision.remove()])
     assert products.find(product.id) == product
     transaction = DynamoTransaction()
-    products.take_stock(product, 1, transaction, REFUSED)
+    products.reserve_stock(product.id, product.price, 1, transaction, REFUSED)
     transaction.commit()
     assert products.find(product.id) == sold(product, 5)
 
@@ -302,7 +304,13 @@ class Table:
         for quantity in quantities:
             self.do(
                 product.id,
-                partial(self.products.take_stock, product, quantity, on_conflict=REFUSED),
+                partial(
+                    self.products.reserve_stock,
+                    product.id,
+                    product.price,
+                    quantity,
+                    on_conflict=REFUSED,
+                ),
             )
         return product
 
@@ -358,9 +366,12 @@ def test_stock_events_carry_the_id_of_the_request(table: Table) -> None:
     telemetry.begin("request of the seller")
     table.do(product.id, partial(table.products.add, product))
     telemetry.begin("request of a buyer")
-    table.do(product.id, partial(table.products.take_stock, product, 3, on_conflict=REFUSED))
+    table.do(
+        product.id,
+        partial(table.products.reserve_stock, product.id, product.price, 3, on_conflict=REFUSED),
+    )
     telemetry.begin("request that cancels")
-    table.do(product.id, partial(table.products.return_stock, product.id, 1))
+    table.do(product.id, partial(table.products.release_stock, product.id, 1))
     telemetry.begin("request that counts")
     counted = replace(product, stock=9, stock_revision=product.stock_revision + 1)
     table.do(product.id, partial(table.products.add_stock, product, counted, on_conflict=REFUSED))
@@ -396,9 +407,9 @@ def test_a_withdrawn_product_emits_nothing_when_stock_is_released(table: Table) 
     product = table.sell_out_of(7)
     withdraw = partial(table.products.withdraw, product, NOON, on_conflict=REFUSED)
     table.do(product.id, withdraw)
-    table.do(product.id, partial(table.products.return_stock, product.id, 3))
+    table.do(product.id, partial(table.products.release_stock, product.id, 3))
     table.drop(product.id)
-    table.do(product.id, partial(table.products.return_stock, product.id, 3))
+    table.do(product.id, partial(table.products.release_stock, product.id, 3))
     names = [record["eventName"] for record in table.records]
     assert names == ["INSERT", "MODIFY", "MODIFY", "REMOVE", "INSERT"]
     assert streams.watch_stock({"Records": table.records}, None) == {"batchItemFailures": []}

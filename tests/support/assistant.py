@@ -20,6 +20,7 @@ from ai_buddy.tools.gateways import (
 )
 from ai_buddy.tools.toolbox import Toolbox
 from auth.model import Address
+from cart.gateways import ShopCatalogue as CartCatalogue
 from cart.service import CartService
 from order import gateways as order_gateways
 from order.model import Charges, Order, OrderStatus
@@ -54,13 +55,13 @@ class AssistedShop:
     def __init__(self, clock: Clock) -> None:
         self.catalogue = Shop(clock)
         products = self.catalogue.service
-        self.carts = CartService(InMemoryCarts(clock), products, clock)
+        self.carts = CartService(InMemoryCarts(clock), CartCatalogue(products), clock)
         self.auth = InMemoryAuth(clock)
         self.audit = InMemoryAuditTrail()
         keys = InMemoryIdempotencyKeys(clock)
         self.orders = OrderService(
             orders=InMemoryOrders(),
-            catalogue=order_gateways.ShopCatalogue(products),
+            stock=products,
             carts=order_gateways.ShopCarts(lambda: self.carts),
             address_book=order_gateways.SavedAddresses(lambda: self.auth.service),
             idempotency_keys=keys,
@@ -158,13 +159,13 @@ class Visitor:
         order = self.shop.orders.place(self.caller, home)
         if paid:
             self.shop.orders.confirm(order.id)
-        return self.shop.orders.look_at(order.id, self.caller)
+        return self.shop.orders.get_order(order.id, self.caller)
 
     def status_of(self, order: Order) -> OrderStatus:
-        return self.shop.orders.look_at(order.id, self.caller).status
+        return self.shop.orders.get_order(order.id, self.caller).status
 
     def units_in_cart(self) -> int:
-        return self.shop.carts.look(self.caller.user_id).total_quantity
+        return self.shop.carts.get_cart(self.caller.user_id).total_quantity
 
 
 def _words(product: Product) -> frozenset[str]:

@@ -11,11 +11,12 @@ from decimal import Decimal
 
 import pytest
 
+from cart.gateways import ShopCatalogue
 from cart.service import CartService
 from conftest import NOON, FrozenClock
 from order import jobs, listeners
 from order import wiring as order_wiring
-from order.gateways import ShopCarts, ShopCatalogue
+from order.gateways import ShopCarts
 from order.model import Order, OrderStatus
 from order.service import GRACE, OrderService, Terms
 from payment import listeners as payment_listeners
@@ -56,6 +57,7 @@ from support.in_memory import (
     InMemoryIdempotencyKeys,
     InMemoryTransaction,
 )
+from support.jobs import AContext
 from support.order import CHARGES, HOME, RESERVATION, InMemoryAddressBook, InMemoryOrders
 from support.payment import (
     KEYS,
@@ -322,6 +324,7 @@ class MoneyShop:
     def open(self) -> Iterator[None]:
         """Wire listeners, jobs and gateways to this shop."""
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("supermarket.jobs.utc_now", self.clock)
             patch.setattr(order_wiring, "order_service", lambda: self.order_service)
             patch.setattr(payment_wiring, "payment_service", lambda: self.payment_service)
             # thousands of examples would log millions of lines
@@ -352,13 +355,13 @@ class MoneyShop:
     def customer_places_an_order(self, which: int, how: int) -> None:
         """With or without an idempotency key, which is sometimes used again."""
         customer, product = self.customers[which % 2], self.on_sale[which // 2 % 2]
-        if not self._carts.contents(customer.user_id).lines:
+        if not self._carts.stored_cart(customer.user_id).lines:
             self._carts.add(customer.user_id, product.id, 1 + how % 2)
         key = self._key("order", customer, how % 2) if how > 1 else None
         self._remember(key, self.order_service.place(customer, HOME, key).id)
 
     def customer_opens_the_payment(self, which: int, how: int) -> None:
-        if order := _one(list(self.orders.kept.values()), which):
+        if order := _one(list(self.orders.stored.values()), which):
             customer = self._customer_of(order)
             key = self._key(order.id, customer, 0) if how > 1 else None
             payment = self.payment_service.create(order.id, customer, key).payment
@@ -370,14 +373,14 @@ class MoneyShop:
             outcomes = (AttemptStatus.CAPTURED, AttemptStatus.CAPTURED)
             outcome = (*outcomes, AttemptStatus.AUTHORIZED, AttemptStatus.FAILED)[how]
             proof = self.razorpay.pay(payment.razorpay_order_id, outcome)
-            self.proofs.append((proof, self._customer_of(self.orders.kept[payment.order_id])))
+            self.proofs.append((proof, self._customer_of(self.orders.stored[payment.order_id])))
 
     def customer_pays_again(self, which: int, how: int) -> None:
         """At Razorpay, which captures the money of a paid order again."""
         if payment := _one(self._paid_there(), which):
             outcome = AttemptStatus.AUTHORIZED if how == 1 else AttemptStatus.CAPTURED
             proof = self.razorpay.pay(payment.razorpay_order_id, outcome)
-            self.proofs.append((proof, self._customer_of(self.orders.kept[payment.order_id])))
+            self.proofs.append((proof, self._customer_of(self.orders.stored[payment.order_id])))
 
     def refund_is_made_in_the_dashboard(self, which: int, how: int) -> None:
         """All that is left of an attempt, or one rupee of it."""
@@ -393,7 +396,7 @@ class MoneyShop:
             self.payment_service.verify(*found)
 
     def customer_cancels(self, which: int, how: int) -> None:
-        if order := _one(list(self.orders.kept.values()), which):
+        if order := _one(list(self.orders.stored.values()), which):
             self.order_service.cancel(order.id, order.customer.user_id)
 
     # --- admins and sellers
@@ -407,11 +410,11 @@ class MoneyShop:
             self._remember(key, refund.id)
 
     def seller_ships(self, which: int, how: int) -> None:
-        if order := _one(list(self.orders.kept.values()), which):
+        if order := _one(list(self.orders.stored.values()), which):
             self.order_service.ship(order.id, None, self.seller)
 
     def seller_delivers(self, which: int, how: int) -> None:
-        if order := _one(list(self.orders.kept.values()), which):
+        if order := _one(list(self.orders.stored.values()), which):
             self.order_service.deliver(order.id, None, self.seller)
 
     # --- webhooks, events, jobs and Razorpay
@@ -442,7 +445,7 @@ class MoneyShop:
         self.clock.advance((timedelta(seconds=2), RESERVATION, GRACE, RESERVATION + GRACE)[how])
 
     def unpaid_orders_expire(self, which: int = 0, how: int = 0) -> None:
-        jobs.release_expired_reservations(None, None)
+        jobs.release_expired_reservations({}, AContext())
 
     def reconciliation_runs(self, which: int = 0, how: int = 0) -> Report:
         return self._reconciliation.catch_up(lambda: True)
@@ -495,7 +498,7 @@ class MoneyShop:
 
     def _choose(self, number: int) -> str:
         """Choose a kind of step that has a subject."""
-        order_states = {order.status for order in self.orders.kept.values()}
+        order_states = {order.status for order in self.orders.stored.values()}
         payments = self.payments.all()
         subjects: dict[str, object] = {
             "customer_places_an_order": any(
@@ -582,10 +585,10 @@ class MoneyShop:
             new_id=new_id,
             pause=lambda _: None,
         )
-        self._carts = CartService(InMemoryCarts(self.clock), products, self.clock)
+        self._carts = CartService(InMemoryCarts(self.clock), ShopCatalogue(products), self.clock)
         self.order_service = OrderService(
             orders=self.orders,
-            catalogue=ShopCatalogue(products),
+            stock=products,
             carts=ShopCarts(lambda: self._carts),
             address_book=InMemoryAddressBook(),
             idempotency_keys=self._keys,

@@ -1,8 +1,10 @@
 """Orders in memory, a whole little shop around them, and orders to begin with."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from cart.service import CartService
 from order.gateways import ShopCarts
@@ -13,14 +15,16 @@ from order.model import (
     Order,
     OrderLine,
     OrderStatus,
-    Step,
+    TimelineEntry,
 )
-from order.service import Moved, OrderPage, OrderService, Terms
+from order.ports import OrderPage
+from order.service import OrderService, Terms
 from supermarket.caller import Caller
 from supermarket.clock import Clock, new_id
 from supermarket.errors import NotFound
 from supermarket.money import Currency
 from supermarket.people import Address, Recipient
+from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 from support.cart import InMemoryCarts, InMemoryCatalogue, rupees
 from support.in_memory import (
@@ -33,6 +37,8 @@ from support.in_memory import (
 
 RESERVATION = timedelta(minutes=15)
 CHARGES = Charges(Decimal(18), {Currency.INR: 4900, Currency.USD: 99})
+# none of these is ever removed from an order
+PAYMENT_INFO = ("paid_at", "refunded_at", "tracking_number")
 HOME = Address("12 MG Road", "Bengaluru", "Karnataka", "560001", "IN")
 
 
@@ -52,9 +58,9 @@ def an_order(
         customer=Recipient(customer_id, "asha@example.com", "Asha"),
         status=OrderStatus.PENDING,
         lines=bought,
-        pricing=CHARGES.price(bought, Currency.INR),
+        pricing=CHARGES.price_lines(bought, Currency.INR),
         shipping_address=HOME,
-        timeline=(Step(OrderStatus.PENDING, now, Actor.CUSTOMER),),
+        timeline=(TimelineEntry(OrderStatus.PENDING, now, Actor.CUSTOMER),),
         reserved_until=now + RESERVATION,
         created_at=now,
         updated_at=now,
@@ -62,20 +68,20 @@ def an_order(
 
 
 class InMemoryOrders:
-    """`order.service.Orders` in a dictionary."""
+    """`order.ports.Orders` in a dictionary."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Order] = {}
+        self.stored: dict[str, Order] = {}
 
     def find(self, order_id: str) -> Order | None:
-        return self.kept.get(order_id)
+        return self.stored.get(order_id)
 
-    def of_customer(
+    def list_by_customer(
         self, user_id: str, status: OrderStatus | None, before: str | None, limit: int
     ) -> OrderPage:
         own = [
             order
-            for order in sorted(self.kept.values(), key=lambda order: order.id, reverse=True)
+            for order in sorted(self.stored.values(), key=lambda order: order.id, reverse=True)
             if order.customer.user_id == user_id
             and status in {None, order.status}
             and (before is None or order.id < before)
@@ -83,85 +89,62 @@ class InMemoryOrders:
         page = tuple(own[:limit])
         return OrderPage(page, page[-1].id if len(own) > limit else None)
 
-    def reserved_before(self, moment: datetime, limit: int) -> list[str]:
-        reserved = [
+    def list_expired(self, moment: datetime, limit: int) -> list[str]:
+        expired = [
             (order.reserved_until, order.id)
-            for order in self.kept.values()
+            for order in self.stored.values()
             if order.reserved_until and order.reserved_until <= moment
         ]
-        return [order_id for _, order_id in sorted(reserved)][:limit]
+        return [order_id for _, order_id in sorted(expired)][:limit]
 
     def add(self, order: Order, transaction: Transaction) -> None:
         in_memory(transaction).add(
-            lambda: order.id not in self.kept,
-            lambda: self.kept.update({order.id: order}),
-            on_conflict=Moved("not new"),
+            lambda: order.id not in self.stored,
+            lambda: self.stored.update({order.id: order}),
+            StaleWrite(),
         )
 
-    def move(self, read: Order, moved: Order, transaction: Transaction) -> None:
-        in_memory(transaction).add(
-            lambda: self._is_as(read) and self._has_returns_of(read),
-            lambda: self._change(
-                moved,
-                status=moved.status,
-                timeline=moved.timeline,
-                reserved_until=None,
-                updated_at=moved.updated_at,
-                **_learned(moved),
-            ),
-            on_conflict=Moved("moved"),
-        )
+    def save_transition(self, read: Order, order: Order, transaction: Transaction) -> None:
+        fields = ("status", "timeline", "reserved_until", "updated_at", *PAYMENT_INFO)
+        self._save(read, order, fields, ("status", "refund_summary"), transaction)
 
-    def settle(self, read: Order, settled: Order, transaction: Transaction) -> None:
-        in_memory(transaction).add(
-            lambda: self._is_as(read),
-            lambda: self._change(settled, updated_at=settled.updated_at, **_learned(settled)),
-            on_conflict=Moved("moved"),
-        )
+    def save_payment_info(self, read: Order, order: Order, transaction: Transaction) -> None:
+        self._save(read, order, ("updated_at", *PAYMENT_INFO), ("status",), transaction)
 
-    def note_returns(self, read: Order, noted: Order, transaction: Transaction) -> None:
-        in_memory(transaction).add(
-            lambda: self._has_returns_of(read),
-            lambda: self._change(noted, returns=noted.returns, updated_at=noted.updated_at),
-            on_conflict=Moved("moved"),
-        )
+    def save_refund_summary(self, read: Order, order: Order, transaction: Transaction) -> None:
+        fields = ("refund_summary", "updated_at")
+        self._save(read, order, fields, ("refund_summary",), transaction)
 
-    def redirect(self, read: Order, redirected: Order, transaction: Transaction) -> None:
+    def save_address(self, read: Order, order: Order, transaction: Transaction) -> None:
+        fields = ("shipping_address", "updated_at")
+        self._save(read, order, fields, ("status", "shipping_address"), transaction)
+
+    def _save(
+        self,
+        read: Order,
+        order: Order,
+        fields: Sequence[str],
+        unchanged: Sequence[str],
+        transaction: Transaction,
+    ) -> None:
+        """Store `fields` of the order if those in `unchanged` are as read."""
+
         def is_as_read() -> bool:
-            kept = self.kept[read.id]
-            return (kept.status, kept.shipping_address) == (read.status, read.shipping_address)
+            stored = self.stored[read.id]
+            return all(getattr(stored, name) == getattr(read, name) for name in unchanged)
 
-        in_memory(transaction).add(
-            is_as_read,
-            lambda: self._change(
-                redirected,
-                shipping_address=redirected.shipping_address,
-                updated_at=redirected.updated_at,
-            ),
-            on_conflict=Moved("moved"),
-        )
+        def write() -> None:
+            values: dict[str, Any] = {name: getattr(order, name) for name in fields}
+            for name in PAYMENT_INFO:
+                if values.get(name) is None:
+                    values.pop(name, None)
+            self.stored[order.id] = replace(self.stored[order.id], **values)
 
-    def _is_as(self, read: Order) -> bool:
-        return self.kept[read.id].status is read.status
-
-    def _has_returns_of(self, read: Order) -> bool:
-        return self.kept[read.id].returns == read.returns
-
-    def _change(self, order: Order, **values: object) -> None:
-        self.kept[order.id] = replace(self.kept[order.id], **values)  # type: ignore[arg-type]
-
-
-def _learned(order: Order) -> dict[str, object]:
-    known = {
-        "paid_at": order.paid_at,
-        "refunded_at": order.refunded_at,
-        "tracking_number": order.tracking_number,
-    }
-    return {name: value for name, value in known.items() if value is not None}
+        in_memory(transaction).add(is_as_read, write, StaleWrite())
 
 
 class InMemoryAddressBook:
-    """`order.service.AddressBook` in a dictionary."""
+    """`order.ports.AddressBook` in a dictionary."""
 
     def __init__(self) -> None:
         self.saved: dict[tuple[str, str], Address] = {}
@@ -184,7 +167,7 @@ class CrashingTransaction(InMemoryTransaction):
 
 
 class LittleShop:
-    """The order service with everything it needs, in memory."""
+    """The order service with all that it needs, in memory."""
 
     def __init__(self, clock: Clock, charges: Charges | None = None) -> None:
         self.orders = InMemoryOrders()
@@ -197,7 +180,7 @@ class LittleShop:
         self.outbox = InMemoryOutbox()
         self.service = OrderService(
             orders=self.orders,
-            catalogue=self.catalogue,
+            stock=self.catalogue,
             carts=ShopCarts(lambda: self.carts),
             address_book=self.address_book,
             idempotency_keys=self.idempotency_keys,

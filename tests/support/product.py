@@ -135,18 +135,21 @@ class InMemoryProducts:
         del self._all[product.id]
         return True
 
-    def take_stock(
-        self, product: Product, quantity: int, transaction: Transaction, on_conflict: DomainError
+    def reserve_stock(
+        self,
+        product_id: str,
+        price: Money,
+        quantity: int,
+        transaction: Transaction,
+        on_conflict: DomainError,
     ) -> None:
         def as_shown() -> bool:
-            present = self.find_many([product.id]).get(product.id)
-            return (
-                present is not None and present.stock >= quantity and present.price == product.price
-            )
+            present = self.find_many([product_id]).get(product_id)
+            return present is not None and present.stock >= quantity and present.price == price
 
-        in_memory(transaction).add(as_shown, lambda: self._move(product.id, -quantity), on_conflict)
+        in_memory(transaction).add(as_shown, lambda: self._move(product_id, -quantity), on_conflict)
 
-    def return_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
+    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
         in_memory(transaction).add(lambda: True, lambda: self._move(product_id, quantity))
 
     def stock_of(self, product_id: str) -> int:

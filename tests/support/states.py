@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from order.model import ADDRESS_IS_OPEN, OrderStatus
+from order.model import ADDRESS_CHANGEABLE, OrderStatus
 from order.model import TRANSITIONS as ORDER_TRANSITIONS
 from payment.model import REFUND_TRANSITIONS, PaymentStatus, RefundStatus
 from payment.model import TRANSITIONS as PAYMENT_TRANSITIONS
@@ -17,16 +17,16 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "states.md"
 
 INTRODUCTION = f"""# States
 
-Made from the tables of transitions in `order/model.py` and `payment/model.py`; a test fails while
-this file differs from them (`UPDATE_SNAPSHOTS=1 pytest tests/architecture/test_states.py` writes it
-anew). A step that is not listed is refused, whoever asks for it. Every step is a conditional write
-on the state that it was decided in: of two at once one wins, and the other one looks again or is
-told so.
+Generated from the tables of transitions in `order/model.py` and `payment/model.py`. A test fails
+while this file differs from them; `UPDATE_SNAPSHOTS=1 pytest tests/architecture/test_states.py`
+writes it. Transitions that are not listed are refused for everyone. Each transition is a
+conditional write on the state that was read: of two at once one succeeds, and the other one is
+retried or answered with a conflict.
 
-The address of an order can be changed while it is {" or ".join(sorted(ADDRESS_IS_OPEN))}. What an
-order has heard of its money stands in its `payment.status`: PENDING, COMPLETED, FAILED (cancelled
-before it was paid), REFUND_PENDING (cancelled and owed, or all of it on its way back), REFUNDED.
-While all of it is on its way back, the order is not sent; how much that is stands in `refunds`.
+The address of an order can be changed while it is {" or ".join(sorted(ADDRESS_CHANGEABLE))}. The
+`payment.status` of an order is PENDING, COMPLETED, FAILED (cancelled before it was paid),
+REFUND_PENDING (paid and cancelled, or being refunded in full) or REFUNDED. An order that is being
+refunded in full cannot be shipped; `refunds` has the amounts.
 """
 
 
@@ -50,9 +50,9 @@ LIVES: tuple[Life[Any], ...] = (
         ORDER_TRANSITIONS,
         {
             (PLACED, CONFIRMED): "its payment is complete",
-            (PLACED, CANCELLED): "its customer calls it off, its time has run out, or its "
-            "payment was refunded",
-            (CONFIRMED, SHIPPED): "the one seller of all of it, or an admin, has sent it",
+            (PLACED, CANCELLED): "its customer cancels it, its reservation expires, or its "
+            "payment is refunded in full",
+            (CONFIRMED, SHIPPED): "its only seller or an admin ships it",
             (CONFIRMED, CANCELLED): "its customer calls it off, or an admin refunded all of it",
             (SHIPPED, DELIVERED): "the one seller of all of it, or an admin, says it arrived",
         },

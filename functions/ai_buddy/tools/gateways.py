@@ -52,7 +52,7 @@ class ShopCarts:
         self._service = service
 
     def look(self, caller: Caller) -> ports.Cart:
-        return _cart(self._service.look(caller.user_id))
+        return _cart(self._service.get_cart(caller.user_id))
 
     def add(self, caller: Caller, product_id: str, quantity: int) -> ports.Cart:
         return _cart(self._service.add(caller.user_id, product_id, quantity))
@@ -72,11 +72,11 @@ class ShopOrders:
 
     def newest(self, caller: Caller, status: str | None, limit: int) -> Sequence[ports.Order]:
         wanted = orders.OrderStatus(status) if status else None
-        page = self._service.page_of(caller.user_id, wanted, None, limit)
+        page = self._service.list_orders(caller.user_id, wanted, None, limit)
         return [_order(order) for order in page.orders]
 
     def one(self, caller: Caller, order_id: str) -> ports.Order:
-        return _order(self._service.look_at(order_id, caller))
+        return _order(self._service.get_order(order_id, caller))
 
 
 class SavedAddresses:
@@ -181,13 +181,13 @@ class ShopDesk:
         return _order(self._orders.place(caller, address_id, own, examine))
 
     def look_at(self, caller: Caller, order_id: str) -> ports.Order:
-        return _order(self._orders.look_at(order_id, caller))
+        return _order(self._orders.get_order(order_id, caller))
 
     def cancel(self, caller: Caller, order_id: str) -> ports.Order:
         return _order(self._orders.cancel(order_id, caller.user_id))
 
     def redirect(self, caller: Caller, order_id: str, changes: Mapping[str, str]) -> ports.Order:
-        return _order(self._orders.redirect(order_id, caller.user_id, changes))
+        return _order(self._orders.change_address(order_id, caller.user_id, changes))
 
     def ship(self, caller: Caller, order_id: str, tracking_number: str | None) -> ports.Order:
         return _order(self._orders.ship(order_id, tracking_number, caller))
@@ -294,7 +294,7 @@ def _order(order: orders.Order) -> ports.Order:
         tracking_number=order.tracking_number,
         created_at=order.created_at,
         can_be_cancelled=order.can_be_cancelled,
-        address_is_open=order.status in orders.ADDRESS_IS_OPEN,
+        address_is_open=order.status in orders.ADDRESS_CHANGEABLE,
     )
 
 
@@ -312,4 +312,4 @@ def _sold_line(line: SaleLine) -> ports.OrderLine:
 
 def charged(charges: orders.Charges) -> Callable[[Money], Money]:
     """What goods cost with all that comes on top, as an order would say."""
-    return lambda goods: charges.on(goods).total
+    return lambda goods: charges.price(goods).total

@@ -13,13 +13,12 @@ from supermarket import telemetry
 from supermarket.contracts import Event
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import Row, database
-from supermarket.dynamo.writes import ATTEMPTS, error_code, wait
+from supermarket.dynamo.writes import ATTEMPTS, CONTENDED, error_code, wait
 from supermarket.errors import Conflict, DomainError, Unavailable
 from supermarket.transaction import Transaction
 
 TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
-CONTENDED = "This is being changed by other requests. Try again."
 UNEXPECTED = "A write without `on_conflict` failed its condition."
 
 # PynamoDB sends the writes grouped in this order, and DynamoDB reports failures by position

@@ -10,8 +10,11 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
+from supermarket.errors import Unavailable
+
 ATTEMPTS = 8
 FIRST_WAIT_SECONDS = 0.02
+CONTENDED = "This is being changed by other requests. Try again."
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CONFLICT = "TransactionConflictException"
 
@@ -47,16 +50,16 @@ def update_if(row: Model, actions: Sequence[Action], condition: Condition) -> bo
 def retry_on_transaction_conflict[Outcome](write: Callable[[], Outcome]) -> Outcome:
     """Run a write of one row until no transaction holds the row, which takes milliseconds.
 
-    Raises the last of several conflicts.
+    Raises Unavailable when transactions keep holding it.
     """
-    for attempt in range(ATTEMPTS - 1):
+    for attempt in range(ATTEMPTS):
         try:
             return write()
         except PynamoDBException as failure:
             if error_code(failure) != TRANSACTION_CONFLICT:
                 raise
             wait(attempt)
-    return write()
+    raise Unavailable(CONTENDED)
 
 
 def wait(attempt: int) -> None:

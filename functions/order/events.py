@@ -1,4 +1,4 @@
-"""Orders as other domains hear of them: the contracts' events, made from the model."""
+"""The events of orders, made from the model."""
 
 from order.model import Actor, Order
 from supermarket.contracts import (
@@ -13,7 +13,7 @@ from supermarket.contracts import (
 )
 
 
-def order_placed(order: Order) -> OrderPlaced:
+def to_order_placed(order: Order) -> OrderPlaced:
     return OrderPlaced(
         order_id=order.id,
         customer=order.customer,
@@ -25,7 +25,7 @@ def order_placed(order: Order) -> OrderPlaced:
     )
 
 
-def order_confirmed(order: Order) -> OrderConfirmed:
+def to_order_confirmed(order: Order) -> OrderConfirmed:
     return OrderConfirmed(
         order_id=order.id,
         customer=order.customer,
@@ -36,7 +36,7 @@ def order_confirmed(order: Order) -> OrderConfirmed:
     )
 
 
-def order_cancelled(order: Order, by: Actor) -> OrderCancelled:
+def to_order_cancelled(order: Order, by: Actor) -> OrderCancelled:
     return OrderCancelled(
         order_id=order.id,
         customer=order.customer,
@@ -49,7 +49,7 @@ def order_cancelled(order: Order, by: Actor) -> OrderCancelled:
     )
 
 
-def order_shipped(order: Order) -> OrderShipped:
+def to_order_shipped(order: Order) -> OrderShipped:
     return OrderShipped(
         order_id=order.id,
         customer=order.customer,
@@ -60,7 +60,7 @@ def order_shipped(order: Order) -> OrderShipped:
     )
 
 
-def order_delivered(order: Order) -> OrderDelivered:
+def to_order_delivered(order: Order) -> OrderDelivered:
     return OrderDelivered(
         order_id=order.id,
         customer=order.customer,
@@ -71,7 +71,7 @@ def order_delivered(order: Order) -> OrderDelivered:
     )
 
 
-def address_changed(order: Order) -> OrderAddressChanged:
+def to_order_address_changed(order: Order) -> OrderAddressChanged:
     return OrderAddressChanged(
         order_id=order.id,
         seller_ids=list(order.seller_ids),
@@ -81,14 +81,4 @@ def address_changed(order: Order) -> OrderAddressChanged:
 
 
 def _lines(order: Order) -> list[OrderLine]:
-    return [
-        OrderLine(
-            product_id=line.product_id,
-            title=line.title,
-            seller_id=line.seller_id,
-            quantity=line.quantity,
-            unit_price=Amount.of(line.unit_price),
-            line_total=Amount.of(line.line_total),
-        )
-        for line in order.lines
-    ]
+    return [OrderLine.model_validate(line, from_attributes=True) for line in order.lines]

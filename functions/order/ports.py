@@ -1,0 +1,112 @@
+"""What orders need from their own store, the cart, the stock and the address book."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from order.model import Order, OrderStatus
+from supermarket.errors import DomainError, FieldError
+from supermarket.money import Money
+from supermarket.people import Address
+from supermarket.transaction import Transaction
+
+
+@dataclass(frozen=True)
+class CartItem:
+    """A product in a cart at its present price. `problem` is why it cannot be ordered as it is."""
+
+    product_id: str
+    title: str
+    seller_id: str
+    quantity: int
+    unit_price: Money
+    problem: FieldError | None
+
+
+@dataclass(frozen=True)
+class Cart:
+    """A customer's cart; all items have one currency. Every change increases `version`."""
+
+    user_id: str
+    version: int
+    items: tuple[CartItem, ...]
+
+
+@dataclass(frozen=True)
+class OrderPage:
+    """A page of a customer's orders; the next page begins before the id `next_before`, which is
+    None on the last page.
+    """
+
+    orders: tuple[Order, ...]
+    next_before: str | None
+
+
+class Stock(Protocol):
+    """The stock of the products."""
+
+    def reserve_stock(
+        self,
+        product_id: str,
+        price: Money,
+        quantity: int,
+        transaction: Transaction,
+        on_conflict: DomainError,
+    ) -> None:
+        """Lower the stock. The commit raises `on_conflict` when the stock is too low, the product
+        has another price, or it is off sale.
+        """
+
+    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
+        """Raise the stock, also of a product that is off sale."""
+
+
+class Carts(Protocol):
+    """The carts of the customers."""
+
+    def get_cart(self, user_id: str) -> Cart:
+        """Return the user's cart; without items when there is none."""
+
+    def empty(self, cart: Cart, transaction: Transaction, on_conflict: DomainError) -> None:
+        """Remove everything from the cart. The commit raises `on_conflict` when the cart has
+        another version.
+        """
+
+
+class AddressBook(Protocol):
+    """The addresses that customers have saved."""
+
+    def find(self, user_id: str, address_id: str) -> Address:
+        """Return a saved address. Raises NotFound when the user has no such address."""
+
+
+class Orders(Protocol):
+    """The stored orders. `read` is always the order as it was read before the change; a commit
+    raises StaleWrite when it has changed since in what the method names.
+    """
+
+    def find(self, order_id: str) -> Order | None:
+        """Return the order, read consistently."""
+
+    def list_by_customer(
+        self, user_id: str, status: OrderStatus | None, before: str | None, limit: int
+    ) -> OrderPage:
+        """Return the customer's orders with ids below `before`, newest first."""
+
+    def list_expired(self, moment: datetime, limit: int) -> list[str]:
+        """Return the ids of orders whose reservation ended by `moment`, oldest first."""
+
+    def add(self, order: Order, transaction: Transaction) -> None:
+        """Store a new order. The commit raises StaleWrite when its id exists."""
+
+    def save_transition(self, read: Order, order: Order, transaction: Transaction) -> None:
+        """Store the new state. The state and the refund summary must be as read."""
+
+    def save_payment_info(self, read: Order, order: Order, transaction: Transaction) -> None:
+        """Store when the order was paid and refunded. The state must be as read."""
+
+    def save_refund_summary(self, read: Order, order: Order, transaction: Transaction) -> None:
+        """Store the refund summary. The stored one must be as read."""
+
+    def save_address(self, read: Order, order: Order, transaction: Transaction) -> None:
+        """Store the shipping address. The state and the address must be as read."""
