@@ -3,7 +3,7 @@
 from urllib.parse import urlencode
 
 from seller_dashboard import wiring
-from seller_dashboard.projections.model import Period
+from seller_dashboard.projections.model import Period, Slice
 from seller_dashboard.reports.csv_exports import TooManyRows
 from seller_dashboard.schemas import (
     ExportQuery,
@@ -39,10 +39,8 @@ def get_seller_metrics(query: PeriodQuery, caller: Caller) -> SellerMetricsRespo
 
 @get("/api/seller/dashboard/orders", roles=SELLERS)
 def list_seller_orders(page: OrderPageQuery, caller: Caller) -> SellerOrderListResponse:
-    purpose = page.purpose("orders", caller.user_id)
-    found = wiring.dashboard().list_orders(
-        caller.user_id, page.period, page.status, page.limit, _decode(page.cursor, purpose)
-    )
+    part, purpose = _slice("orders", page, caller)
+    found = wiring.dashboard().list_orders(caller.user_id, page.period, page.status, part)
     return SellerOrderListResponse(
         orders=[SellerOrderView.of(sale) for sale in found.items],
         next_cursor=_encode(found.next, purpose),
@@ -51,9 +49,8 @@ def list_seller_orders(page: OrderPageQuery, caller: Caller) -> SellerOrderListR
 
 @get("/api/seller/dashboard/products", roles=SELLERS)
 def list_seller_products(page: Page, caller: Caller) -> SellerProductListResponse:
-    purpose = f"seller products {caller.user_id}"
-    after = _decode(page.cursor, purpose)
-    found = wiring.dashboard().list_products(caller.user_id, page.limit, after)
+    part, purpose = _slice("products", page, caller)
+    found = wiring.dashboard().list_products(caller.user_id, part)
     return SellerProductListResponse(
         products=[SellerProductView.of(product) for product in found.items],
         next_cursor=_encode(found.next, purpose),
@@ -62,9 +59,8 @@ def list_seller_products(page: Page, caller: Caller) -> SellerProductListRespons
 
 @get("/api/seller/dashboard/payments", roles=SELLERS)
 def list_seller_payments(page: PeriodPageQuery, caller: Caller) -> SellerPaymentListResponse:
-    purpose = page.purpose("payments", caller.user_id)
-    after = _decode(page.cursor, purpose)
-    found = wiring.dashboard().list_payments(caller.user_id, page.period, page.limit, after)
+    part, purpose = _slice("payments", page, caller)
+    found = wiring.dashboard().list_payments(caller.user_id, page.period, part)
     return SellerPaymentListResponse(
         payments=[SellerPaymentView.of(share) for share in found.items],
         next_cursor=_encode(found.next, purpose),
@@ -73,28 +69,22 @@ def list_seller_payments(page: PeriodPageQuery, caller: Caller) -> SellerPayment
 
 @get("/api/seller/dashboard/customers", roles=SELLERS)
 def list_seller_customers(page: Page, caller: Caller) -> SellerCustomerListResponse:
-    purpose = f"seller customers {caller.user_id}"
-    after = _decode(page.cursor, purpose)
-    found = wiring.dashboard().list_customers(caller.user_id, page.limit, after)
+    part, purpose = _slice("customers", page, caller)
+    found = wiring.dashboard().list_customers(caller.user_id, part)
     return SellerCustomerListResponse(
         customers=[SellerCustomerView.of(one) for one in found.items],
         next_cursor=_encode(found.next, purpose),
     )
 
 
-@get(
-    "/api/seller/dashboard/{sheet}/export",
-    roles=SELLERS,
-    media_type=CSV,
-    errors=(TooManyRows,),
-)
+@get("/api/seller/dashboard/{sheet}/export", roles=SELLERS, media_type=CSV, errors=(TooManyRows,))
 def export_seller_list(sheet: str, query: ExportQuery, caller: Caller) -> Response[str]:
     """Return a list as a CSV file. When it has several parts, the header `link` leads to the next
     one, and the file name says that it is a part.
     """
     period, purpose = _bounded(query), f"seller sheet {sheet} {caller.user_id}"
     after = _decode(query.cursor, purpose)
-    file = wiring.exports().export(sheet, caller.user_id, period, after)
+    file = wiring.dashboard().export(sheet, caller.user_id, period, after)
     following = _encode(file.next, purpose)
     part = "-part" if following or after else ""
     name = f"{sheet}-{period.first}-{period.last}{part}.csv"
@@ -112,6 +102,15 @@ def _headers(sheet: str, name: str, period: Period, following: str | None) -> di
 
 def _bounded(query: PeriodQuery) -> Period:
     return Period.of(query.first, query.last, today=utc_now().date())
+
+
+def _slice(name: str, page: Page, caller: Caller) -> tuple[Slice, str]:
+    """Return the requested part of a list, and what its cursors are valid for: this list, of this
+    seller, with these filters.
+    """
+    filters = page.model_dump(exclude={"limit", "cursor"})
+    purpose = f"seller {name} {caller.user_id} {filters}"
+    return Slice(page.limit, _decode(page.cursor, purpose)), purpose
 
 
 def _decode(cursor: str | None, purpose: str) -> str | None:

@@ -1,5 +1,6 @@
 """Turns events into facts about orders, products and sellers, and applies these."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from seller_dashboard import wiring
@@ -87,38 +88,30 @@ def update_stock(event: StockMoved, _metadata: Metadata) -> None:
 
 @event_handlers.on(OrderPlaced)
 def add_order(event: OrderPlaced, _metadata: Metadata) -> None:
-    wiring.projector().apply(
-        OrderFacts(
-            event.order_id,
-            purchase=_purchase(event),
-            total=event.total.money(),
-            status=StatusChange(SaleStatus.PENDING, event.placed_at),
-            shipping_address=ShippingAddress(event.shipping_address, event.placed_at),
-        )
-    )
+    placed = _order(event, SaleStatus.PENDING, event.placed_at, is_paid=False)
+    address = ShippingAddress(event.shipping_address, event.placed_at)
+    wiring.projector().apply(replace(placed, shipping_address=address))
 
 
 @event_handlers.on(OrderConfirmed)
 def confirm_order(event: OrderConfirmed, _metadata: Metadata) -> None:
-    _apply_status(event, SaleStatus.CONFIRMED, event.confirmed_at, total=event.total.money())
+    wiring.projector().apply(_order(event, SaleStatus.CONFIRMED, event.confirmed_at))
 
 
 @event_handlers.on(OrderShipped)
 def mark_shipped(event: OrderShipped, _metadata: Metadata) -> None:
-    _apply_status(event, SaleStatus.SHIPPED, event.shipped_at)
+    wiring.projector().apply(_order(event, SaleStatus.SHIPPED, event.shipped_at))
 
 
 @event_handlers.on(OrderDelivered)
 def mark_delivered(event: OrderDelivered, _metadata: Metadata) -> None:
-    _apply_status(event, SaleStatus.DELIVERED, event.delivered_at)
+    wiring.projector().apply(_order(event, SaleStatus.DELIVERED, event.delivered_at))
 
 
 @event_handlers.on(OrderCancelled)
 def cancel_order(event: OrderCancelled, _metadata: Metadata) -> None:
-    total = event.total.money()
-    _apply_status(
-        event, SaleStatus.CANCELLED, event.cancelled_at, total=total, is_paid=event.was_paid
-    )
+    at, is_paid = event.cancelled_at, event.was_paid
+    wiring.projector().apply(_order(event, SaleStatus.CANCELLED, at, is_paid=is_paid))
 
 
 @event_handlers.on(OrderAddressChanged)
@@ -129,17 +122,17 @@ def change_address(event: OrderAddressChanged, _metadata: Metadata) -> None:
 
 @event_handlers.on(PaymentInitiated)
 def add_payment(event: PaymentInitiated, _metadata: Metadata) -> None:
-    _apply_payment(event, PaymentStatus.PENDING, event.initiated_at)
+    wiring.projector().apply(_payment(event, PaymentStatus.PENDING, event.initiated_at))
 
 
 @event_handlers.on(PaymentCompleted)
 def complete_payment(event: PaymentCompleted, _metadata: Metadata) -> None:
-    _apply_payment(event, PaymentStatus.COMPLETED, event.completed_at)
+    wiring.projector().apply(_payment(event, PaymentStatus.COMPLETED, event.completed_at))
 
 
 @event_handlers.on(PaymentFailed)
 def fail_payment(event: PaymentFailed, _metadata: Metadata) -> None:
-    _apply_payment(event, PaymentStatus.FAILED, event.failed_at)
+    wiring.projector().apply(_payment(event, PaymentStatus.FAILED, event.failed_at))
 
 
 @event_handlers.on(PaymentRefunded)
@@ -150,8 +143,8 @@ def add_refund(event: PaymentRefunded, _metadata: Metadata) -> None:
     if event.surplus:
         return
     status = PaymentStatus.REFUNDED if event.fully else PaymentStatus.COMPLETED
-    refunds = {event.refund_id: event.amount.money()}
-    _apply_payment(event, status, event.refunded_at, refunds)
+    refunded = _payment(event, status, event.refunded_at)
+    wiring.projector().apply(replace(refunded, refunds={event.refund_id: event.amount.money()}))
 
 
 def _upsert_seller(seller: Recipient, metadata: Metadata) -> None:
@@ -159,38 +152,23 @@ def _upsert_seller(seller: Recipient, metadata: Metadata) -> None:
     wiring.projector().upsert_seller(seller, as_of)
 
 
-def _apply_status(
-    event: OrderEvent,
-    status: SaleStatus,
-    at: datetime,
-    *,
-    total: Money | None = None,
-    is_paid: bool = True,
-) -> None:
-    wiring.projector().apply(
-        OrderFacts(event.order_id, _purchase(event), total, StatusChange(status, at), is_paid)
-    )
+def _order(
+    event: OrderEvent, status: SaleStatus, at: datetime, *, is_paid: bool = True
+) -> OrderFacts:
+    customer = Customer(event.customer.user_id, event.customer.first_name)
+    purchase = Purchase(customer, tuple(map(_line, event.lines)), event.placed_at)
+    total = None if isinstance(event, OrderShipped | OrderDelivered) else event.total.money()
+    return OrderFacts(event.order_id, purchase, total, StatusChange(status, at), is_paid)
 
 
-def _apply_payment(
-    event: PaymentEvent,
-    status: PaymentStatus,
-    at: datetime,
-    refunds: dict[str, Money] | None = None,
-) -> None:
-    payment, is_paid = Payment(event.payment_id, status, at), status.is_captured
-    wiring.projector().apply(
-        OrderFacts(event.order_id, payment=payment, is_paid=is_paid, refunds=refunds or {})
-    )
+def _payment(event: PaymentEvent, status: PaymentStatus, at: datetime) -> OrderFacts:
+    payment = Payment(event.payment_id, status, at)
+    return OrderFacts(event.order_id, payment=payment, is_paid=status.is_captured)
 
 
 def _product(event: ProductCreated | ProductUpdated) -> ProductFacts:
     details = ProductDetails(
-        event.revision,
-        event.title,
-        event.price.money(),
-        event.category,
-        event.low_stock_threshold,
+        event.revision, event.title, event.price.money(), event.category, event.low_stock_threshold
     )
     stock = StockLevel(event.stock, event.stock_revision, event.revision)
     return ProductFacts(event.seller.user_id, event.product_id, details, stock)
@@ -199,11 +177,6 @@ def _product(event: ProductCreated | ProductUpdated) -> ProductFacts:
 def _stock(seller_id: str, event: StockRanLow | StockMoved) -> ProductFacts:
     stock = StockLevel(event.stock, event.stock_revision)
     return ProductFacts(seller_id, event.product_id, stock=stock)
-
-
-def _purchase(event: OrderEvent) -> Purchase:
-    customer = Customer(event.customer.user_id, event.customer.first_name)
-    return Purchase(customer, tuple(_line(line) for line in event.lines), event.placed_at)
 
 
 def _line(line: OrderLine) -> SaleLine:

@@ -1,6 +1,6 @@
 """What the seller dashboard needs from outside: the stored projections and the state of its jobs.
 
-Lists are read lazily. `after` is the sort key of the last item of the previous page.
+Lists are read lazily.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,10 +17,10 @@ from seller_dashboard.projections.model import (
     ProductSales,
     Sale,
     SaleStatus,
+    Slice,
 )
 from seller_dashboard.projections.totals import DailyTotals
 from seller_dashboard.reports.model import BatchCheckpoint, Week
-from supermarket.errors import DomainError
 from supermarket.people import Recipient
 from supermarket.transaction import Transaction
 
@@ -43,10 +43,8 @@ class Sales(Protocol):
     def find(self, sale: Sale) -> Sale | None:
         """Return the stored version of the same sale."""
 
-    def save(
-        self, sale: Sale, known: Sale | None, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
-        """Add to `transaction`: write the sale if `known` is still the stored version."""
+    def save(self, sale: Sale, known: Sale | None, transaction: Transaction) -> None:
+        """Add to `transaction`: write the sale if `known` is still stored; else StaleWrite."""
 
     def add_to_totals(self, sale: Sale, change: DailyTotals, transaction: Transaction) -> None:
         """Add to `transaction`: add `change` to the totals of the day, products and customer."""
@@ -55,26 +53,19 @@ class Sales(Protocol):
         """Write the sale as its customer's last order unless a later one is stored."""
 
     def list_sales(
-        self,
-        seller_id: str,
-        period: Period,
-        status: SaleStatus | None,
-        limit: int,
-        after: str | None,
+        self, seller_id: str, period: Period, status: SaleStatus | None, part: Slice
     ) -> Iterable[Sale]:
         """Return a seller's sales, newest first, of one status or of all."""
 
-    def list_payments(
-        self, seller_id: str, period: Period, limit: int, after: str | None
-    ) -> Iterable[PaymentShare]:
+    def list_payments(self, seller_id: str, period: Period, part: Slice) -> Iterable[PaymentShare]:
         """Return the payments of a seller's sales, in the same order as the sales."""
 
-    def list_customers(
-        self, seller_id: str, limit: int, after: str | None
-    ) -> Iterable[CustomerSales]:
+    def list_customers(self, seller_id: str, part: Slice) -> Iterable[CustomerSales]:
         """Return a seller's customers by descending id."""
 
-    def list_daily_totals(self, seller_id: str, period: Period) -> Sequence[DailyTotals]:
+    def list_daily_totals(
+        self, seller_id: str, period: Period, *, consistent: bool = False
+    ) -> Sequence[DailyTotals]:
         """Return the totals of the days that have any, one per day and currency."""
 
     def list_sellers_of_day(self, day: date) -> Iterable[str]:
@@ -83,17 +74,8 @@ class Sales(Protocol):
     def list_sales_of_day(self, seller_id: str, day: date) -> Iterable[Sale]:
         """Return all sales of a day, strongly consistent."""
 
-    def list_totals_of_day(self, seller_id: str, day: date) -> Sequence[DailyTotals]:
-        """Return a day's totals, one per currency, strongly consistent."""
-
-    def replace_totals(
-        self,
-        seller_id: str,
-        totals: DailyTotals,
-        transaction: Transaction,
-        on_conflict: DomainError,
-    ) -> None:
-        """Add to `transaction`: write a day's totals if their version is still the stored one."""
+    def replace_totals(self, seller_id: str, totals: DailyTotals, transaction: Transaction) -> None:
+        """Add to `transaction`: write the totals if their version is stored; else StaleWrite."""
 
 
 class Catalogue(Protocol):
@@ -107,9 +89,7 @@ class Catalogue(Protocol):
         Raises StaleWrite when the stored version is another one than that of `product`.
         """
 
-    def list_products(
-        self, seller_id: str, limit: int, after: str | None
-    ) -> Iterable[ProductSales]:
+    def list_products(self, seller_id: str, part: Slice) -> Iterable[ProductSales]:
         """Return a seller's products by descending id, deleted ones included."""
 
     def get_titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]:
@@ -145,8 +125,8 @@ class RebuildLock(Protocol):
 
     def is_held(self) -> bool: ...
 
-    def require_free(self, transaction: Transaction, on_conflict: DomainError) -> None:
-        """Add to `transaction`: the condition that the lock is not held."""
+    def require_free(self, transaction: Transaction) -> None:
+        """Add to `transaction`: the condition that it is not held; else RebuildInProgress."""
 
 
 class ReportClaims(Protocol):
@@ -155,7 +135,5 @@ class ReportClaims(Protocol):
     def list_reported(self, week: Week, seller_ids: Sequence[str]) -> Collection[str]:
         """Return those of the sellers who got the report of this week."""
 
-    def claim(
-        self, week: Week, seller_id: str, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
-        """Add to `transaction`: claim the seller's report if nobody has claimed it."""
+    def claim(self, week: Week, seller_id: str, transaction: Transaction) -> None:
+        """Add to `transaction`: claim the seller's report; AlreadyReported if it is claimed."""

@@ -7,6 +7,7 @@ from pydantic import AliasPath, Field
 
 from seller_dashboard.projections.model import Period, SaleStatus
 from supermarket.money import Currency
+from supermarket.people import Address
 from supermarket.schemas import MoneyView, Page, Query, Timestamp, View
 
 EARLIEST = datetime.date(2000, 1, 1)
@@ -32,24 +33,15 @@ class PeriodPageQuery(PeriodQuery, Page):
     def period(self) -> Period:
         return Period.between(self.first, self.last)
 
-    def purpose(self, name: str, seller_id: str) -> str:
-        """Return what a cursor is valid for: this list, of this seller, in this period."""
-        return f"seller {name} {seller_id} {self.first} {self.last}"
-
 
 class OrderPageQuery(PeriodPageQuery):
     """A page of orders, of one status or of all."""
 
     status: SaleStatus | None = None
 
-    def purpose(self, name: str, seller_id: str) -> str:
-        return f"{super().purpose(name, seller_id)} {self.status}"
-
 
 class ModelView(View):
-    """A view whose fields are read from the model; an alias names the attribute to read where it
-    is called differently there.
-    """
+    """A view that reads its fields from the model; an alias names an attribute of another name."""
 
     @classmethod
     def of(cls, model: object) -> Self:
@@ -132,16 +124,6 @@ class PaymentView(ModelView):
     status: str
 
 
-class AddressView(ModelView):
-    """A postal address."""
-
-    street: str
-    city: str
-    state: str
-    zip: str
-    country: str
-
-
 class SellerOrderView(ModelView):
     """The seller's share of an order: `total` is the sum of the seller's own lines, `refunded` the
     part of it that was refunded.
@@ -154,7 +136,7 @@ class SellerOrderView(ModelView):
     total: MoneyView
     refunded: MoneyView
     payment: PaymentView | None
-    shipping_address: AddressView | None = Field(validation_alias="address")
+    shipping_address: Address | None = Field(validation_alias="address")
     placed_at: Timestamp
     updated_at: Timestamp
 

@@ -16,7 +16,7 @@ from seller_dashboard.reports.repository import (
     DynamoReportClaims,
 )
 from seller_dashboard.reports.weekly import WeeklyReports
-from seller_dashboard.service import Dashboard, Exports
+from seller_dashboard.service import Dashboard
 from supermarket.clock import utc_now
 from supermarket.dynamo.transaction import DynamoTransaction
 
@@ -31,11 +31,6 @@ def projector() -> Projector:
 @cache
 def dashboard() -> Dashboard:
     return Dashboard(DynamoSales(), DynamoCatalogue())
-
-
-@cache
-def exports() -> Exports:
-    return Exports(DynamoSales(), DynamoCatalogue())
 
 
 @cache

@@ -18,13 +18,12 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from seller_dashboard.endpoints import get_seller_metrics
 from seller_dashboard.projections.model import ProductDetails, ProductFacts, Sale, StockLevel
 from seller_dashboard.projections.repository import DynamoCatalogue, DynamoSales
-from seller_dashboard.projections.totals import DailyTotals
+from seller_dashboard.projections.totals import DailyTotals, sum_by_currency
 from seller_dashboard.reports.metrics import LOW_STOCK_LIMIT
 from supermarket.caller import Caller, Role
 from supermarket.config import table_name
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.retry import StaleWrite
 from support.api import a_caller, bearer, call
 from support.seller_dashboard import Projections, a_line, a_sale, inr
 
@@ -45,10 +44,9 @@ def sell(orders: int, seller_id: str) -> None:
     """Store what the projections hold after so many orders: their rows, and the daily totals."""
     sales = [the_sale(number, seller_id) for number in range(orders)]
     for _, own in groupby(sorted(sales, key=lambda sale: sale.sort_key), lambda sale: sale.day):
-        first, *others = (DailyTotals.of(sale) for sale in own)
-        Projections(sales=DynamoSales(), begin=DynamoTransaction).replace_totals(
-            seller_id, sum(others, first)
-        )
+        [totals] = sum_by_currency(map(DailyTotals.of, own)).values()
+        projections = Projections(sales=DynamoSales(), begin=DynamoTransaction)
+        projections.replace_totals(seller_id, totals)
     for number in range(PRODUCTS + 10):
         DynamoCatalogue().save(a_low_product(f"p{number:02}", seller_id))
     put_rows(sales)
@@ -65,7 +63,7 @@ def put_rows(sales: list[Sale]) -> None:
     """
     first, *others = sales
     transaction = DynamoTransaction()
-    DynamoSales().save(first, None, transaction, StaleWrite())
+    DynamoSales().save(first, None, transaction)
     transaction.commit()
     rows = partition(table_name("sales"), f"SELLER#{first.seller_id}")
     [model] = [row for key, row in rows.items() if key.value.startswith("ORDER#")]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from seller_dashboard import wiring
 from seller_dashboard.listeners import event_handlers
-from seller_dashboard.projections.model import Period
+from seller_dashboard.projections.model import Period, Slice
 from seller_dashboard.schemas import (
     SellerCustomerView,
     SellerMetricsResponse,
@@ -69,16 +69,16 @@ def assert_dashboards(projections: Projections, histories: Sequence[OrderHistory
             SellerMetricsResponse.of(projections.dashboard.get_metrics(seller, PERIOD))
         )
         assert shown_metrics(metrics) == expected_metrics(histories, seller)
-        orders = projections.dashboard.list_orders(seller, EVER, None, PLENTY, None).items
+        orders = projections.dashboard.list_orders(seller, EVER, None, Slice(PLENTY)).items
         listed = [as_json(SellerOrderView.of(sale)) for sale in orders]
         assert shown_orders(listed) == expected_orders(histories, seller)
-        customers = projections.dashboard.list_customers(seller, PLENTY, None).items
+        customers = projections.dashboard.list_customers(seller, Slice(PLENTY)).items
         known = [as_json(SellerCustomerView.of(one)) for one in customers]
         assert shown_customers(known) == expected_customers(histories, seller)
-        products = projections.dashboard.list_products(seller, PLENTY, None).items
+        products = projections.dashboard.list_products(seller, Slice(PLENTY)).items
         sold = [as_json(SellerProductView.of(product)) for product in products]
         assert shown_products(sold) == expected_products(histories, seller)
-        paid = projections.dashboard.list_payments(seller, EVER, PLENTY, None).items
+        paid = projections.dashboard.list_payments(seller, EVER, Slice(PLENTY)).items
         assert {share.order_id: share.payment.status for share in paid} == {
             history.id: history.payment
             for history in histories
@@ -122,7 +122,7 @@ def test_the_refunds_of_all_sellers_add_up_to_the_refunds_of_the_goods(random: R
     sales = [
         sale
         for seller in SELLERS
-        for sale in projections.dashboard.list_orders(seller, EVER, None, PLENTY, None).items
+        for sale in projections.dashboard.list_orders(seller, EVER, None, Slice(PLENTY)).items
     ]
     refunded = sum(sale.refunded.minor for sale in sales)
     goods = sum(sale.total.minor for sale in sales)

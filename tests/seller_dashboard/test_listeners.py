@@ -8,7 +8,7 @@ import pytest
 
 from seller_dashboard import wiring
 from seller_dashboard.listeners import event_handlers
-from seller_dashboard.projections.model import PaymentStatus, Period, Sale, SaleStatus
+from seller_dashboard.projections.model import PaymentStatus, Period, Sale, SaleStatus, Slice
 from supermarket.people import Recipient
 from support.contracts import sample, sqs_batch
 from support.seller_dashboard import Projections, inr
@@ -36,7 +36,7 @@ def deliver(*names: str, **more: Any) -> None:
 
 
 def orders(projections: Projections, seller_id: str = MEERA) -> list[Sale]:
-    return list(projections.dashboard.list_orders(seller_id, EVER, None, 10, None).items)
+    return list(projections.dashboard.list_orders(seller_id, EVER, None, Slice(10)).items)
 
 
 def payments(projections: Projections) -> list[PaymentStatus | None]:
@@ -128,7 +128,7 @@ def test_a_deleted_product_is_listed_with_its_last_details_and_not_on_sale(
     projections: Projections, names: tuple[str, ...]
 ) -> None:
     deliver(*names)
-    [product] = projections.dashboard.list_products(MEERA, 10, None).items
+    [product] = projections.dashboard.list_products(MEERA, Slice(10)).items
     assert (product.on_sale, product.price) == (False, inr(62_900))
 
 

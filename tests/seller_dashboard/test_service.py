@@ -2,10 +2,8 @@
 
 import pytest
 
-from seller_dashboard.projections.model import Period
-from seller_dashboard.service import Exports
+from seller_dashboard.projections.model import Period, Slice
 from supermarket.errors import NotFound
-from supermarket.retry import StaleWrite
 from support.seller_dashboard import PLACED, Projections, a_sale
 
 EVER = Period.between(None, None)
@@ -14,7 +12,7 @@ TODAY = Period(PLACED.date(), PLACED.date())
 
 def save(projections: Projections, order_id: str) -> None:
     transaction = projections.begin()
-    projections.sales.save(a_sale(order_id=order_id), None, transaction, StaleWrite())
+    projections.sales.save(a_sale(order_id=order_id), None, transaction)
     transaction.commit()
 
 
@@ -26,7 +24,7 @@ def test_pages_have_every_order_once_and_the_last_page_has_no_next(count: int) -
     seen: list[str] = []
     position, pages = None, 0
     while pages == 0 or position is not None:
-        page = projections.dashboard.list_orders("s1", EVER, None, 3, position)
+        page = projections.dashboard.list_orders("s1", EVER, None, Slice(3, position))
         seen += [sale.order_id for sale in page.items]
         position, pages = page.next, pages + 1
     assert seen == [f"o{number}" for number in reversed(range(count))]
@@ -36,4 +34,4 @@ def test_pages_have_every_order_once_and_the_last_page_has_no_next(count: int) -
 def test_an_unknown_list_is_not_found() -> None:
     projections = Projections()
     with pytest.raises(NotFound):
-        Exports(projections.sales, projections.catalogue).export("secrets", "s1", TODAY, None)
+        projections.dashboard.export("secrets", "s1", TODAY, None)

@@ -75,6 +75,13 @@ def test_a_mapped_dataclass_is_read_as_it_was_written(row: ThingRow) -> None:
     assert (read.thing, read.parts) == (THING, THING.parts)
 
 
+def test_a_row_is_found_by_its_key(row: ThingRow) -> None:
+    found = ThingRow.find("t1")
+    assert found is not None
+    assert found.thing == THING
+    assert ThingRow.find("t2") is None
+
+
 def test_an_excluded_field_is_not_stored(row: ThingRow) -> None:
     assert ThingRow.get("t1").thing.revision == 0
 

@@ -31,7 +31,6 @@ from seller_dashboard.projections.totals import DailyTotals
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from supermarket.money import Currency
-from supermarket.retry import StaleWrite
 from support.api import a_caller
 from support.auth import InMemoryAuth
 from support.cart import InMemoryCarts
@@ -114,7 +113,7 @@ class AssistedShop:
         """Note a sale in the seller's books."""
         sale = a_sale(order_id=new_id(), seller_id=seller.caller.user_id, **values)
         transaction = self.projections.begin()
-        self.projections.sales.save(sale, None, transaction, StaleWrite())
+        self.projections.sales.save(sale, None, transaction)
         self.projections.sales.add_to_totals(sale, DailyTotals.of(sale), transaction)
         transaction.commit()
         return sale

@@ -1,8 +1,10 @@
 """The projections of the seller dashboard in memory, and sales for tests."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import islice
 
 from ops.rebuild.repository import DynamoLease
 from ops.rebuild.service import Lease, LeaseLost
@@ -20,7 +22,7 @@ from seller_dashboard.projections.model import (
     Sale,
     SaleLine,
     SaleStatus,
-    SalesTotals,
+    Slice,
 )
 from seller_dashboard.projections.projector import Projector
 from seller_dashboard.projections.repository import (
@@ -29,13 +31,18 @@ from seller_dashboard.projections.repository import (
     DynamoSales,
     DynamoSellers,
 )
-from seller_dashboard.projections.totals import DailyTotals
-from seller_dashboard.reports.model import BatchCheckpoint, Week
+from seller_dashboard.projections.totals import MINOR, UNITS, DailyTotals, nonzero
+from seller_dashboard.reports.model import (
+    AlreadyReported,
+    BatchCheckpoint,
+    RebuildInProgress,
+    Week,
+)
 from seller_dashboard.reports.repository import DynamoRebuildLock
 from seller_dashboard.service import Dashboard
 from supermarket.clock import Clock
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import Conflict, DomainError
+from supermarket.errors import Conflict
 from supermarket.money import Currency, Money
 from supermarket.people import Recipient
 from supermarket.retry import StaleWrite
@@ -121,18 +128,16 @@ class InMemorySales:
         self._sales: dict[tuple[str, str], Sale] = {}
         self._days: dict[tuple[str, date, Currency], DailyTotals] = {}
         self._last: dict[tuple[str, str], Sale] = {}
-        self._accounts: dict[tuple[str, str], dict[Currency, SalesTotals]] = {}
+        self._customers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
     def find(self, sale: Sale) -> Sale | None:
         return self._sales.get((sale.seller_id, sale.sort_key))
 
-    def save(
-        self, sale: Sale, known: Sale | None, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
+    def save(self, sale: Sale, known: Sale | None, transaction: Transaction) -> None:
         in_memory(transaction).add(
             lambda: _version(self.find(sale)) == _version(known),
             lambda: self._sales.update({(sale.seller_id, sale.sort_key): sale}),
-            on_conflict,
+            StaleWrite(),
         )
 
     def add_to_totals(self, sale: Sale, change: DailyTotals, transaction: Transaction) -> None:
@@ -144,34 +149,26 @@ class InMemorySales:
             self._last[key] = sale
 
     def list_sales(
-        self,
-        seller_id: str,
-        period: Period,
-        status: SaleStatus | None,
-        limit: int,
-        after: str | None,
-    ) -> Sequence[Sale]:
+        self, seller_id: str, period: Period, status: SaleStatus | None, part: Slice
+    ) -> Iterable[Sale]:
         wanted = (
             sale
-            for sale in self._backwards(seller_id, period, after)
+            for sale in self._backwards(seller_id, period, part.after)
             if status is None or sale.status is status
         )
-        return [sale for _, sale in zip(range(limit), wanted, strict=False)]
+        return list(islice(wanted, part.limit))
 
-    def list_payments(
-        self, seller_id: str, period: Period, limit: int, after: str | None
-    ) -> Sequence[PaymentShare]:
-        sales = self._backwards(seller_id, period, after)
-        return [share for sale in sales if (share := sale.payment_share)][:limit]
+    def list_payments(self, seller_id: str, period: Period, part: Slice) -> Sequence[PaymentShare]:
+        sales = self._backwards(seller_id, period, part.after)
+        return [share for sale in sales if (share := sale.payment_share)][: part.limit]
 
-    def list_customers(
-        self, seller_id: str, limit: int, after: str | None
-    ) -> Sequence[CustomerSales]:
-        ids = sorted((customer for owner, customer in self._last if owner == seller_id))
-        wanted = [customer for customer in reversed(ids) if after is None or customer < after]
-        return [self._customer_sales((seller_id, customer)) for customer in wanted[:limit]]
+    def list_customers(self, seller_id: str, part: Slice) -> Sequence[CustomerSales]:
+        ids = (customer for owner, customer in self._last if owner == seller_id)
+        return [self._customer_sales((seller_id, one)) for one in _descending(ids, part)]
 
-    def list_daily_totals(self, seller_id: str, period: Period) -> Sequence[DailyTotals]:
+    def list_daily_totals(
+        self, seller_id: str, period: Period, *, consistent: bool = False
+    ) -> Sequence[DailyTotals]:
         return [
             self._days[key]
             for key in sorted(self._days)
@@ -182,27 +179,17 @@ class InMemorySales:
         return sorted({sale.seller_id for sale in self._sales.values() if sale.day == day})
 
     def list_sales_of_day(self, seller_id: str, day: date) -> Iterable[Sale]:
-        of_day = self._backwards(seller_id, Period(day, day), None)
-        return reversed(of_day)
+        return reversed(self._backwards(seller_id, Period(day, day), None))
 
-    def list_totals_of_day(self, seller_id: str, day: date) -> Sequence[DailyTotals]:
-        return self.list_daily_totals(seller_id, Period(day, day))
-
-    def replace_totals(
-        self,
-        seller_id: str,
-        totals: DailyTotals,
-        transaction: Transaction,
-        on_conflict: DomainError,
-    ) -> None:
+    def replace_totals(self, seller_id: str, totals: DailyTotals, transaction: Transaction) -> None:
         key = (seller_id, totals.day, totals.currency)
 
-        def is_as_read() -> bool:
+        def is_unchanged() -> bool:
             known = self._days.get(key)
             return (known.version if known else 0) == totals.version
 
         written = {key: replace(totals, version=totals.version + 1)}
-        in_memory(transaction).add(is_as_read, lambda: self._days.update(written), on_conflict)
+        in_memory(transaction).add(is_unchanged, lambda: self._days.update(written), StaleWrite())
 
     def _backwards(self, seller_id: str, period: Period, after: str | None) -> list[Sale]:
         own = [sale for (owner, _), sale in self._sales.items() if owner == seller_id]
@@ -218,28 +205,33 @@ class InMemorySales:
         )
 
     def _customer_sales(self, key: tuple[str, str]) -> CustomerSales:
-        last, sold = self._last[key], self._accounts.get(key, {})
-        return CustomerSales(
-            last.customer,
-            orders=sum(share.units for share in sold.values()),
-            spent=tuple(sold[c].revenue for c in Currency if c in sold and sold[c].revenue.minor),
-            last_order_at=last.placed_at,
-        )
+        last, numbers = self._last[key], self._customers[key]
+        return CustomerSales(last.customer, numbers["orders"], _amounts(numbers), last.placed_at)
 
     def _add(self, sale: Sale, change: DailyTotals) -> None:
         key = (sale.seller_id, change.day, change.currency)
-        known = self._days.get(key, DailyTotals.zero(change.day, change.currency))
+        known = self._days.get(key, DailyTotals(change.day, change.currency))
         self._days[key] = replace(known + change, version=known.version + 1)
         titles = {line.product_id: line.title for line in sale.lines}
-        for product_id, sold in change.products.items():
+        minor = change.by_product(MINOR)
+        for product_id, units in change.by_product(UNITS).items():
+            sold = {"units": units, change.currency: minor[product_id]}
             self._catalogue.sell(sale.seller_id, product_id, titles[product_id], sold)
-        account = self._accounts.setdefault((sale.seller_id, sale.customer.id), {})
-        before = account.get(change.currency, SalesTotals.zero(change.currency))
-        account[change.currency] = before + SalesTotals(change.orders, change.sold.revenue)
+        numbers = {"orders": change.numbers["orders"], change.currency: change.revenue.minor}
+        self._customers[sale.seller_id, sale.customer.id].update(numbers)
 
 
 def _version(sale: Sale | None) -> int:
     return sale.version if sale else 0
+
+
+def _descending(ids: Iterable[str], part: Slice) -> list[str]:
+    wanted = (one for one in ids if part.after is None or one < part.after)
+    return sorted(wanted, reverse=True)[: part.limit]
+
+
+def _amounts(numbers: Counter[str]) -> tuple[Money, ...]:
+    return nonzero(Money(numbers[currency], currency) for currency in Currency)
 
 
 class InMemoryCatalogue:
@@ -248,7 +240,7 @@ class InMemoryCatalogue:
     def __init__(self) -> None:
         self._products: dict[tuple[str, str], ProductFacts] = {}
         self._sold_as: dict[tuple[str, str], str] = {}
-        self._sold: dict[tuple[str, str], dict[Currency, SalesTotals]] = {}
+        self._sold: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
     def find(self, seller_id: str, product_id: str) -> ProductFacts | None:
         return self._products.get((seller_id, product_id))
@@ -261,19 +253,14 @@ class InMemoryCatalogue:
             product, version=product.version + 1
         )
 
-    def sell(self, seller_id: str, product_id: str, title: str, share: SalesTotals) -> None:
-        key, currency = (seller_id, product_id), share.revenue.currency
-        self._sold_as[key] = title
-        sold = self._sold.setdefault(key, {})
-        sold[currency] = sold.get(currency, SalesTotals.zero(currency)) + share
+    def sell(self, seller_id: str, product_id: str, title: str, sold: Mapping[str, int]) -> None:
+        self._sold_as[seller_id, product_id] = title
+        self._sold[seller_id, product_id].update(sold)
 
-    def list_products(
-        self, seller_id: str, limit: int, after: str | None
-    ) -> Sequence[ProductSales]:
+    def list_products(self, seller_id: str, part: Slice) -> Sequence[ProductSales]:
         keys = {*self._sold_as, *self._products}
-        ids = sorted((product_id for owner, product_id in keys if owner == seller_id), reverse=True)
-        wanted = [product_id for product_id in ids if after is None or product_id < after]
-        return [self._product_sales((seller_id, product_id)) for product_id in wanted[:limit]]
+        ids = (product_id for owner, product_id in keys if owner == seller_id)
+        return [self._product_sales((seller_id, one)) for one in _descending(ids, part)]
 
     def get_titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]:
         keys = [(seller_id, product_id) for product_id in product_ids]
@@ -291,7 +278,7 @@ class InMemoryCatalogue:
         return details.title if details else self._sold_as.get(key, "")
 
     def _product_sales(self, key: tuple[str, str]) -> ProductSales:
-        product, sold = self._products.get(key, ProductFacts(*key)), self._sold.get(key, {})
+        product, numbers = self._products.get(key, ProductFacts(*key)), self._sold[key]
         details = product.details
         return ProductSales(
             product_id=key[1],
@@ -299,8 +286,8 @@ class InMemoryCatalogue:
             price=details.price if details else None,
             category=details.category if details else None,
             on_sale=details is not None and not product.is_deleted,
-            units=sum(share.units for share in sold.values()),
-            revenue=tuple(sold[c].revenue for c in Currency if c in sold and sold[c].revenue.minor),
+            units=numbers["units"],
+            revenue=_amounts(numbers),
         )
 
 
@@ -345,8 +332,9 @@ class InMemoryRebuildLock:
     def is_held(self) -> bool:
         return self.is_running or self.is_incomplete
 
-    def require_free(self, transaction: Transaction, on_conflict: DomainError) -> None:
-        in_memory(transaction).add(lambda: not self.is_held(), lambda: None, on_conflict)
+    def require_free(self, transaction: Transaction) -> None:
+        conflict = RebuildInProgress("The projections are being rebuilt")
+        in_memory(transaction).add(lambda: not self.is_held(), lambda: None, conflict)
 
     def take(self) -> None:
         if self.is_running:
@@ -376,12 +364,12 @@ class InMemoryReportClaims:
     def list_reported(self, week: Week, seller_ids: Sequence[str]) -> list[str]:
         return [seller_id for seller_id in seller_ids if (week, seller_id) in self._claimed]
 
-    def claim(
-        self, week: Week, seller_id: str, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
+    def claim(self, week: Week, seller_id: str, transaction: Transaction) -> None:
         claim = (week, seller_id)
         in_memory(transaction).add(
-            lambda: claim not in self._claimed, lambda: self._claimed.add(claim), on_conflict
+            lambda: claim not in self._claimed,
+            lambda: self._claimed.add(claim),
+            AlreadyReported("This week was reported already"),
         )
 
 
@@ -414,7 +402,7 @@ class Projections:
     def replace_totals(self, seller_id: str, totals: DailyTotals) -> None:
         """Write the totals of a day; raises StaleWrite for another version than the stored one."""
         transaction = self.begin()
-        self.sales.replace_totals(seller_id, totals, transaction, StaleWrite())
+        self.sales.replace_totals(seller_id, totals, transaction)
         transaction.commit()
 
 

@@ -15,7 +15,7 @@ from auth.service import AuthService
 from cart.service import CartService
 from order.service import OrderService
 from product.service import ProductService
-from seller_dashboard.projections.model import Period, Sale, SaleLine, SaleStatus
+from seller_dashboard.projections.model import Period, Sale, SaleLine, SaleStatus, Slice
 from seller_dashboard.service import Dashboard
 from supermarket.caller import Caller
 from supermarket.clock import Clock
@@ -125,7 +125,7 @@ class SellerBooks:
 
     def sold(self, caller: Caller, limit: int) -> Sequence[ports.ProductSales]:
         def page(after: str | None) -> tuple[Sequence[ports.ProductSales], str | None]:
-            found = self._dashboard.list_products(caller.user_id, PAGE, after)
+            found = self._dashboard.list_products(caller.user_id, Slice(PAGE, after))
             on_sale = [
                 ports.ProductSales(one.product_id, one.title, one.units, one.revenue)
                 for one in found.items
@@ -148,9 +148,8 @@ class SellerBooks:
 
     def to_ship(self, caller: Caller, limit: int) -> Sequence[ports.OrderToShip]:
         def page(after: str | None) -> tuple[Sequence[Sale], str | None]:
-            found = self._dashboard.list_orders(
-                caller.user_id, ever, SaleStatus.CONFIRMED, PAGE, after
-            )
+            part = Slice(PAGE, after)
+            found = self._dashboard.list_orders(caller.user_id, ever, SaleStatus.CONFIRMED, part)
             return found.items, found.next
 
         ever = Period.between(None, None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate, pairwise
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from supermarket.clock import iso
 from supermarket.errors import FieldError, Invalid
@@ -29,14 +29,11 @@ class Ranked(Protocol):
 
 def latest[Fact: Ranked](one: Fact | None, other: Fact | None) -> Fact | None:
     """Return the fact of the higher rank; the known one if the other is None."""
-    known = [fact for fact in (one, other) if fact is not None]
-    return max(known, key=lambda fact: fact.rank, default=None)
+    return max(filter(None, (one, other)), key=lambda fact: fact.rank, default=None)
 
 
 class SaleStatus(StrEnum):
-    """Statuses in the order in which a sale reaches them; events arrive in any order, and only a
-    later status counts.
-    """
+    """In the order in which a sale reaches them: a later status replaces an earlier one."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
@@ -135,27 +132,6 @@ class SaleLine:
 
 
 @dataclass(frozen=True)
-class SalesTotals:
-    """Units sold and their revenue, net of refunds."""
-
-    units: int
-    revenue: Money
-
-    @classmethod
-    def zero(cls, currency: Currency) -> Self:
-        return cls(0, Money.zero(currency))
-
-    def __add__(self, other: "SalesTotals") -> "SalesTotals":
-        return SalesTotals(self.units + other.units, self.revenue + other.revenue)
-
-    def __sub__(self, other: "SalesTotals") -> "SalesTotals":
-        return SalesTotals(self.units - other.units, self.revenue - other.revenue)
-
-    def __bool__(self) -> bool:
-        return bool(self.units or self.revenue.minor)
-
-
-@dataclass(frozen=True)
 class Sale:
     """One seller's share of an order: the seller's lines, and what concerns them.
 
@@ -182,7 +158,7 @@ class Sale:
     @property
     def sort_key(self) -> str:
         """The position in the seller's list of sales, which is sorted by time of placing."""
-        return sort_key(self.placed_at, self.order_id)
+        return f"{iso(self.placed_at)}#{self.order_id}"
 
     @property
     def currency(self) -> Currency:
@@ -196,15 +172,6 @@ class Sale:
     @property
     def refunded(self) -> Money:
         return Money.total((line.refunded for line in self.lines), self.currency)
-
-    @property
-    def products(self) -> Mapping[str, SalesTotals]:
-        """Units and net revenue by product id."""
-        totals: dict[str, SalesTotals] = {}
-        for line in self.lines:
-            known = totals.get(line.product_id, SalesTotals.zero(self.currency))
-            totals[line.product_id] = known + SalesTotals(line.quantity, line.net)
-        return totals
 
     @property
     def payment_share(self) -> "PaymentShare | None":
@@ -226,11 +193,7 @@ class PaymentShare:
     @property
     def sort_key(self) -> str:
         """The same as that of the sale."""
-        return sort_key(self.placed_at, self.order_id)
-
-
-def sort_key(placed_at: datetime, order_id: str) -> str:
-    return f"{iso(placed_at)}#{order_id}"
+        return f"{iso(self.placed_at)}#{self.order_id}"
 
 
 @dataclass(frozen=True)
@@ -394,9 +357,7 @@ class LowStock:
 
 @dataclass(frozen=True)
 class ProductSales:
-    """A product with its lifetime sales, one revenue per currency. Details are None until an event
-    of the catalogue has arrived.
-    """
+    """A product with its lifetime sales; price and category are None until its details arrive."""
 
     product_id: str
     title: str
@@ -409,14 +370,20 @@ class ProductSales:
 
 @dataclass(frozen=True)
 class CustomerSales:
-    """A customer of a seller: the orders that count, and their revenue per currency, net of
-    refunds.
-    """
+    """A customer of a seller: the orders that count, and what they brought, net of refunds."""
 
     customer: Customer
     orders: int
     spent: tuple[Money, ...]
     last_order_at: datetime
+
+
+@dataclass(frozen=True)
+class Slice:
+    """At most `limit` items of a list, after the one with the sort key `after`."""
+
+    limit: int
+    after: str | None = None
 
 
 @dataclass(frozen=True)

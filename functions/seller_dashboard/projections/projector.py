@@ -11,7 +11,7 @@ from seller_dashboard.ports import Catalogue, Orders, Sales, Sellers
 from seller_dashboard.projections.model import OrderFacts, ProductFacts, Sale
 from seller_dashboard.projections.totals import DailyTotals
 from supermarket.people import Recipient
-from supermarket.retry import StaleWrite, retry_on_conflict
+from supermarket.retry import retry_on_conflict
 from supermarket.transaction import BeginTransaction
 
 
@@ -65,8 +65,8 @@ class Projector:
         if known is None:
             self._sales.record_last_order(sale)
         transaction = self._begin()
-        self._sales.save(sale, known, transaction, StaleWrite())
-        before = DailyTotals.of(known) if known else DailyTotals.zero(sale.day, sale.currency)
+        self._sales.save(sale, known, transaction)
+        before = DailyTotals.of(known) if known else DailyTotals(sale.day, sale.currency)
         if change := DailyTotals.of(sale) - before:
             self._sales.add_to_totals(sale, change, transaction)
         transaction.commit()

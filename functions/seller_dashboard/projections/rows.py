@@ -31,12 +31,24 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from seller_dashboard.projections.model import OrderFacts, PaymentShare, ProductFacts, Sale
 from supermarket.dynamo.rows import Mapped, Row, table
+from supermarket.people import Recipient
 
-ORDER, PAYMENT, DAY, PRODUCT = "ORDER#", "PAYMENT#", "DAY#", "PRODUCT#"
-CUSTOMER, SELLER, PROFILE, WHOLE_ORDER = "CUSTOMER#", "SELLER#", "PROFILE", "ORDER"
-LOW_STOCK, SELLERS = "LOW", "SELLERS"
-UNITS, MINOR = "units#", "minor#"
 UNSTORED = frozenset({"version"})  # an attribute of its own
+
+
+class Key:
+    """Keys, and what keys begin with."""
+
+    ORDER = "ORDER#"
+    PAYMENT = "PAYMENT#"
+    DAY = "DAY#"
+    PRODUCT = "PRODUCT#"
+    CUSTOMER = "CUSTOMER#"
+    SELLER = "SELLER#"
+    PROFILE = "PROFILE"
+    WHOLE_ORDER = "ORDER"
+    LOW_STOCK = "LOW"
+    ALL_SELLERS = "SELLERS"
 
 
 class ByStatus(GlobalSecondaryIndex[Any]):
@@ -51,18 +63,19 @@ class ByStatus(GlobalSecondaryIndex[Any]):
 
 
 class SalesRow(Row):
-    """Base of the rows in the table."""
+    """Base of the rows in the table; those in the index have `partition` and `sort_key`."""
 
     Meta = table("sales")
-
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
+    partition = UnicodeAttribute(null=True)
+    sort_key = UnicodeAttribute(attr_name="sortKey", null=True)
 
 
 class CounterRow(SalesRow):
     """Base of rows with numbers that `ADD` creates, such as `minor#INR` or `units#<product id>`.
 
-    `numbers` has all numbers of the row by attribute name.
+    `numbers` has them by attribute name; declared attributes are left out.
     """
 
     numbers: Mapping[str, int] = {}
@@ -70,7 +83,8 @@ class CounterRow(SalesRow):
     @classmethod
     def from_raw_data(cls, data: dict[str, Any]) -> Self:
         row = super().from_raw_data(data)
-        row.numbers = {name: int(value["N"]) for name, value in data.items() if "N" in value}
+        names = (name for name in data if name not in cls.get_attributes())
+        row.numbers = {name: int(data[name]["N"]) for name in names if "N" in data[name]}
         return row
 
     def serialize(self, null_check: bool = True) -> dict[str, Any]:
@@ -88,8 +102,6 @@ class OrderRow(SalesRow):
 class SaleRow(SalesRow):
     """One seller's share of an order."""
 
-    partition = UnicodeAttribute()
-    sort_key = UnicodeAttribute(attr_name="sortKey")
     by_status = ByStatus()
     sale = Mapped[Sale](Sale, exclude=UNSTORED)
     version = NumberAttribute()
@@ -102,20 +114,16 @@ class PaymentRow(SalesRow):
 
 
 class DayRow(CounterRow):
-    """The totals of one day in one currency: `placed`, `paid`, `orders`, `units`, `minor` and
-    `refunded`, and the units and minor units of money of each product.
-    """
+    """The totals of one day in one currency, by the names of `DailyTotals.numbers`."""
 
     version = NumberAttribute(default=0)
 
 
 class ProductRow(CounterRow):
-    """A product, its `units` sold and their revenue per currency. A sale that arrives before the
-    product's own events creates the row without `product`; its title is then `soldAs`.
+    """A product, its `units` sold and their revenue per currency. Until the product's own events
+    arrive, sales create the row without `product`, and its title is `soldAs`.
     """
 
-    partition = UnicodeAttribute(null=True)
-    sort_key = UnicodeAttribute(attr_name="sortKey", null=True)
     by_status = ByStatus()
     product = Mapped[ProductFacts | None](ProductFacts, exclude=UNSTORED, null=True)
     sold_as = UnicodeAttribute(attr_name="soldAs", null=True)
@@ -132,11 +140,8 @@ class CustomerRow(CounterRow):
 class ProfileRow(SalesRow):
     """A seller's name and mail address, as of a moment."""
 
-    partition = UnicodeAttribute()
-    sort_key = UnicodeAttribute(attr_name="sortKey")
     by_status = ByStatus()
-    email = UnicodeAttribute()
-    first_name = UnicodeAttribute(attr_name="firstName")
+    seller = Mapped[Recipient](Recipient)
     as_of = UnicodeAttribute(attr_name="asOf")
 
 

@@ -2,11 +2,14 @@
 run ended, and stop while the projections are being rebuilt.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from seller_dashboard.ports import BatchCheckpoints, RebuildLock
 from seller_dashboard.reports.model import END, BatchCheckpoint, RebuildInProgress
-from supermarket.transaction import Transaction
+from supermarket import telemetry
+
+type Task = Callable[[], Counter[str]]
 
 
 class SellerBatches:
@@ -24,55 +27,63 @@ class SellerBatches:
         self,
         job: str,
         batches: Callable[[BatchCheckpoint], Iterable[Batch]],
-        process: Callable[[Batch], Iterable[str]],
+        tasks: Callable[[Batch], Mapping[str, Task]],
         has_time: Callable[[], bool],
         *,
         again: bool = False,
         saves: bool = True,
-    ) -> bool:
-        """Process the batches that `batches` makes of the checkpoint; return whether all were done.
+    ) -> Counter[str]:
+        """Run the tasks of all batches, by seller id, and return the sum of what they counted.
 
-        `process` returns the ids of the sellers that failed. A rebuild ends the run as a lack of
-        time does, and leaves the batch to the next run. With `again`, a complete job starts from
-        the beginning; without `saves`, the run leaves the checkpoint as it is.
+        A task that raises is logged and counted as `failed`, and retried by a later run. A lack of
+        time, or a rebuild, ends the run as `unfinished`. With `again`, a complete job starts from
+        the beginning; without `saves`, the run leaves the stored checkpoint as it is.
         """
+        counts: Counter[str] = Counter()
+        checkpoint = self._checkpoints.get(job)
+        if checkpoint.is_complete and again:
+            checkpoint = BatchCheckpoint()
 
         def save(checkpoint: BatchCheckpoint) -> None:
             if saves:
                 self._checkpoints.save(job, checkpoint)
 
-        checkpoint = self._checkpoints.get(job)
-        if checkpoint.is_complete and again:
-            checkpoint = BatchCheckpoint()
         for batch in batches(checkpoint):
             if not has_time() or self._rebuild_lock.is_held():
                 save(checkpoint)
-                return False
-            started = checkpoint.started(batch)
-            save(started)
-            failed = self._failed(batch, process)
+                break
+            checkpoint = checkpoint.started(batch)
+            save(checkpoint)
+            failed = self._run_tasks(tasks(batch), counts)
             if failed is None:
-                return False
-            checkpoint = started.finished(batch, failed)
-        if self._rebuild_lock.is_held():  # missing sellers may have been deleted
-            return False
-        save(BatchCheckpoint(END, checkpoint.failed))
-        return True
+                break
+            checkpoint = checkpoint.finished(batch, failed)
+        else:
+            if not self._rebuild_lock.is_held():  # missing sellers may have been deleted
+                save(BatchCheckpoint(END, checkpoint.failed))
+                return counts
+        counts["unfinished"] = 1
+        return counts
 
-    def _failed[Batch](
-        self, batch: Batch, process: Callable[[Batch], Iterable[str]]
-    ) -> Iterable[str] | None:
-        """Return None when a rebuild began meanwhile: the batch may have missed deleted rows."""
+    def _run_tasks(self, tasks: Mapping[str, Task], counts: Counter[str]) -> set[str] | None:
+        """Return the sellers whose tasks failed; None when a rebuild began: the tasks may have
+        missed deleted rows.
+        """
         try:
-            failed = process(batch)
+            found = {seller_id: _count_or_log(seller_id, task) for seller_id, task in tasks.items()}
         except RebuildInProgress:
             return None
+        for one in found.values():
+            counts.update(one)
+        failed = {seller_id for seller_id, one in found.items() if one["failed"]}
         return None if self._rebuild_lock.is_held() else failed
 
-    def require_no_rebuild(self, transaction: Transaction) -> None:
-        """Add to `transaction` the condition that no rebuild is running.
 
-        Its commit raises RebuildInProgress otherwise.
-        """
-        conflict = RebuildInProgress("The projections are being rebuilt")
-        self._rebuild_lock.require_free(transaction, conflict)
+def _count_or_log(seller_id: str, task: Task) -> Counter[str]:
+    try:
+        return task()
+    except RebuildInProgress:
+        raise
+    except Exception:
+        telemetry.logger.exception("job failed for a seller", extra={"seller_id": seller_id})
+        return Counter(failed=1)

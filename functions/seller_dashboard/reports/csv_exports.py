@@ -27,19 +27,6 @@ BOM = "\ufeff"  # without it Excel does not read the file as UTF-8
 type Cell = str | int | Money | None
 type Row = Sequence[Cell]
 
-ORDER_COLUMNS = (
-    *("order", "placedAt", "status", "customer", "product", "title", "quantity", "currency"),
-    *("unitPrice", "lineTotal", "refunded", "payment", "city", "state", "zip", "country"),
-)
-PAYMENT_COLUMNS = (
-    *("payment", "order", "status", "currency", "amount", "refunded", "placedAt", "updatedAt"),
-)
-PRODUCT_COLUMNS = (
-    *("product", "title", "category", "onSale", "currency", "price", "sold", "revenue"),
-)
-CUSTOMER_COLUMNS = ("customer", "firstName", "orders", "lastOrderAt", "currency", "spent")
-DAY_COLUMNS = ("date", "currency", "placed", "paid", "orders", "sales", "revenue", "refunds")
-
 
 class TooManyRows(Invalid):
     """More rows than one file may have."""
@@ -55,55 +42,34 @@ class CsvFile:
     next: str | None = None
 
 
-def export_orders(sales: Iterable[Sale]) -> CsvFile:
-    """Export orders with one row per line. Raises TooManyRows."""
-    return to_csv(ORDER_COLUMNS, sales, _order_rows)
+@dataclass(frozen=True)
+class CsvExport[Item]:
+    """Columns of a list and how an item becomes rows; with a `sort_key`, long lists have parts."""
 
+    columns: Sequence[str]
+    to_rows: Callable[[Item], Iterable[Row]]
+    sort_key: Callable[[Item], str] | None = None
 
-def export_payments(shares: Iterable[PaymentShare]) -> CsvFile:
-    """Export payments. Raises TooManyRows."""
-    return to_csv(PAYMENT_COLUMNS, shares, _payment_rows)
+    def write(self, items: Iterable[Item]) -> CsvFile:
+        """Return a file with as many items as fit, each with all of its rows; reads no further.
 
-
-def export_days(days: Iterable[DailyTotals]) -> CsvFile:
-    """Export daily totals. Raises TooManyRows."""
-    return to_csv(DAY_COLUMNS, days, _day_rows)
-
-
-def export_products(products: Iterable[ProductSales]) -> CsvFile:
-    """Export as many products as fit, with one row per currency of their revenue."""
-    return to_csv(PRODUCT_COLUMNS, products, _product_rows, lambda one: one.product_id)
-
-
-def export_customers(customers: Iterable[CustomerSales]) -> CsvFile:
-    """Export as many customers as fit, with one row per currency that they spent."""
-    return to_csv(CUSTOMER_COLUMNS, customers, _customer_rows, lambda one: one.customer.id)
-
-
-def to_csv[Item](
-    columns: Sequence[str],
-    items: Iterable[Item],
-    to_rows: Callable[[Item], Iterable[Row]],
-    sort_key: Callable[[Item], str] | None = None,
-) -> CsvFile:
-    """Return a file with as many items as fit, each with all of its rows; reads no further.
-
-    Raises TooManyRows when they do not fit and have no `sort_key` at which a next part can begin.
-    """
-    rows: list[Row] = []
-    last: str | None = None
-    for item in items:
-        added = list(to_rows(item))
-        if len(rows) + len(added) > MAX_ROWS:
-            if sort_key is None:
-                raise TooManyRows(f"More than {MAX_ROWS} rows: choose a shorter period")
-            return CsvFile(_text(columns, rows), last)
-        rows += added
-        last = sort_key(item) if sort_key else None
-    return CsvFile(_text(columns, rows))
+        Raises TooManyRows when they do not fit and have no `sort_key`.
+        """
+        rows: list[Row] = []
+        last: str | None = None
+        for item in items:
+            added = list(self.to_rows(item))
+            if len(rows) + len(added) > MAX_ROWS:
+                if self.sort_key is None:
+                    raise TooManyRows(f"More than {MAX_ROWS} rows: choose a shorter period")
+                return CsvFile(_text(self.columns, rows), last)
+            rows += added
+            last = self.sort_key(item) if self.sort_key else None
+        return CsvFile(_text(self.columns, rows))
 
 
 def _order_rows(sale: Sale) -> Iterator[Row]:
+    """Yield one row per line."""
     to = sale.address
     for line in sale.lines:
         yield (
@@ -124,12 +90,12 @@ def _payment_rows(share: PaymentShare) -> Iterator[Row]:
 
 
 def _day_rows(day: DailyTotals) -> Iterator[Row]:
-    counts = (day.placed, day.paid, day.orders, day.sold.units)
-    yield (str(day.day), day.currency, *counts, day.sold.revenue, day.refunded)
+    counts = (day.numbers[name] for name in ("placed", "paid", "orders", "units"))
+    yield (str(day.day), day.currency, *counts, day.revenue, day.refunded)
 
 
 def _product_rows(product: ProductSales) -> Iterator[Row]:
-    """Yield a row without revenue when nothing was sold; `sold` is of all currencies."""
+    """Yield one row per currency of the revenue; `sold` is of all currencies."""
     price = product.price
     for revenue in product.revenue or (Money.zero(price.currency) if price else None,):
         yield (
@@ -143,11 +109,38 @@ def _product_rows(product: ProductSales) -> Iterator[Row]:
 
 
 def _customer_rows(one: CustomerSales) -> Iterator[Row]:
+    """Yield one row per currency that the customer spent."""
     for spent in one.spent or (None,):
         yield (
             *(one.customer.id, one.customer.first_name, one.orders, iso(one.last_order_at)),
             *(spent.currency if spent else None, spent),
         )
+
+
+ORDERS = CsvExport(
+    (
+        *("order", "placedAt", "status", "customer", "product", "title", "quantity", "currency"),
+        *("unitPrice", "lineTotal", "refunded", "payment", "city", "state", "zip", "country"),
+    ),
+    _order_rows,
+)
+PAYMENTS = CsvExport(
+    ("payment", "order", "status", "currency", "amount", "refunded", "placedAt", "updatedAt"),
+    _payment_rows,
+)
+DAYS = CsvExport(
+    ("date", "currency", "placed", "paid", "orders", "sales", "revenue", "refunds"), _day_rows
+)
+PRODUCTS = CsvExport[ProductSales](
+    ("product", "title", "category", "onSale", "currency", "price", "sold", "revenue"),
+    _product_rows,
+    sort_key=lambda product: product.product_id,
+)
+CUSTOMERS = CsvExport[CustomerSales](
+    ("customer", "firstName", "orders", "lastOrderAt", "currency", "spent"),
+    _customer_rows,
+    sort_key=lambda one: one.customer.id,
+)
 
 
 def _text(columns: Sequence[str], rows: Iterable[Row]) -> str:

@@ -6,18 +6,19 @@ were read (every change of a sale changes them), and only while no rebuild runs.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import partial
 from itertools import chain
 
 from seller_dashboard.ports import BatchCheckpoints, RebuildLock, Sales
-from seller_dashboard.projections.totals import DailyTotals, totals_by_currency
-from seller_dashboard.reports.batches import SellerBatches
-from seller_dashboard.reports.model import BatchCheckpoint, RebuildInProgress
+from seller_dashboard.projections.model import Period
+from seller_dashboard.projections.totals import DailyTotals, sum_by_currency
+from seller_dashboard.reports.batches import SellerBatches, Task
+from seller_dashboard.reports.model import BatchCheckpoint
 from supermarket import telemetry
-from supermarket.retry import StaleWrite, retry_on_conflict
+from supermarket.retry import retry_on_conflict
 from supermarket.transaction import BeginTransaction
 
 OUTCOMES = ("correct", "repaired", "failed", "sales", "unfinished")
@@ -34,6 +35,7 @@ class DailyTotalsCheck:
         begin: BeginTransaction,
     ) -> None:
         self._sales = sales
+        self._rebuild_lock = rebuild_lock
         self._batches = SellerBatches(checkpoints, rebuild_lock)
         self._begin = begin
 
@@ -45,51 +47,42 @@ class DailyTotalsCheck:
         A day that was completely checked after its end is skipped, except for sellers that failed,
         unless `again` is set.
         """
-        outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
 
         def batches(checkpoint: BatchCheckpoint) -> Iterable[tuple[str]]:
             sellers = () if checkpoint.is_complete else self._sales.list_sellers_of_day(day)
             left = (seller_id for seller_id in sellers if seller_id > checkpoint.last)
             return ((seller_id,) for seller_id in chain(left, checkpoint.to_retry))
 
-        def process(batch: tuple[str]) -> Iterable[str]:
+        def tasks(batch: tuple[str]) -> Mapping[str, Task]:
             [seller_id] = batch
-            found = self._check_or_log(seller_id, day)
-            outcomes.update(found)
-            return batch if found["failed"] else ()
+            check = partial(self._check, seller_id, day)
+            return {seller_id: partial(retry_on_conflict, check)}
 
-        job = f"daily-totals#{day}"
-        if not self._batches.run(job, batches, process, has_time, again=again, saves=is_over):
-            outcomes["unfinished"] = 1
+        outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
+        outcomes.update(
+            self._batches.run(
+                f"daily-totals#{day}", batches, tasks, has_time, again=again, saves=is_over
+            )
+        )
         return outcomes
-
-    def _check_or_log(self, seller_id: str, day: date) -> Counter[str]:
-        try:
-            return retry_on_conflict(partial(self._check, seller_id, day))
-        except RebuildInProgress:
-            raise
-        except Exception:
-            about = {"seller_id": seller_id, "day": str(day)}
-            telemetry.logger.exception("daily totals not checked", extra=about)
-            return Counter(failed=1)
 
     def _check(self, seller_id: str, day: date) -> Counter[str]:
         # totals first: a sale that changes after they were read changes their version, too
-        stored = {one.currency: one for one in self._sales.list_totals_of_day(seller_id, day)}
-        recomputed = totals_by_currency(self._sales.list_sales_of_day(seller_id, day))
-        outcomes = Counter(sales=sum(one.placed for one in recomputed.values()))
+        of_day = self._sales.list_daily_totals(seller_id, Period(day, day), consistent=True)
+        stored = {one.currency: one for one in of_day}
+        sales = self._sales.list_sales_of_day(seller_id, day)
+        recomputed = sum_by_currency(map(DailyTotals.of, sales))
+        outcomes = Counter(sales=sum(one.numbers["placed"] for one in recomputed.values()))
         for currency in stored.keys() | recomputed.keys():
-            zero = DailyTotals.zero(day, currency)
+            zero = DailyTotals(day, currency)
             known, right = stored.get(currency, zero), recomputed.get(currency, zero)
             if drift := right - known:
-                self._repair(seller_id, replace(right, version=known.version))
+                transaction = self._begin()
+                self._rebuild_lock.require_free(transaction)
+                repaired = replace(right, version=known.version)
+                self._sales.replace_totals(seller_id, repaired, transaction)
+                transaction.commit()
                 about = {"seller_id": seller_id, "day": str(day), "drift": repr(drift)}
                 telemetry.logger.warning("daily totals repaired", extra=about)
             outcomes["repaired" if drift else "correct"] += 1
         return outcomes
-
-    def _repair(self, seller_id: str, totals: DailyTotals) -> None:
-        transaction = self._begin()
-        self._batches.require_no_rebuild(transaction)
-        self._sales.replace_totals(seller_id, totals, transaction, StaleWrite())
-        transaction.commit()

@@ -5,7 +5,8 @@ that no rebuild runs: a report of incomplete numbers could never be sent again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import batched, chain
 
 from seller_dashboard.events import to_sales_report_ready
@@ -17,20 +18,10 @@ from seller_dashboard.ports import (
     Sales,
     Sellers,
 )
-from seller_dashboard.reports.batches import SellerBatches
-from seller_dashboard.reports.metrics import (
-    LOW_STOCK_LIMIT,
-    compute_metrics,
-    sum_by_currency,
-    top_product_ids,
-)
-from seller_dashboard.reports.model import (
-    AlreadyReported,
-    BatchCheckpoint,
-    RebuildInProgress,
-    Week,
-)
-from supermarket import telemetry
+from seller_dashboard.projections.totals import nonzero, sum_by_currency
+from seller_dashboard.reports.batches import SellerBatches, Task
+from seller_dashboard.reports.metrics import LOW_STOCK_LIMIT, compute_metrics
+from seller_dashboard.reports.model import AlreadyReported, BatchCheckpoint, Week
 from supermarket.contracts import SalesReportReady
 from supermarket.people import Recipient
 from supermarket.transaction import BeginTransaction
@@ -56,6 +47,7 @@ class WeeklyReports:
         self._catalogue = catalogue
         self._sellers = sellers
         self._claims = claims
+        self._rebuild_lock = rebuild_lock
         self._batches = SellerBatches(checkpoints, rebuild_lock)
         self._begin = begin
 
@@ -66,7 +58,6 @@ class WeeklyReports:
         A week for which all sellers were visited is skipped, except for sellers that failed, unless
         `again` is set.
         """
-        outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
 
         def batches(checkpoint: BatchCheckpoint) -> Iterable[dict[str, Recipient]]:
             left = () if checkpoint.is_complete else self._sellers.list_all(checkpoint.last)
@@ -75,53 +66,43 @@ class WeeklyReports:
             for batch in chain(batched(left, SELLERS_PER_BATCH, strict=False), one_by_one):
                 yield {seller.user_id: seller for seller in batch}
 
-        def process(batch: dict[str, Recipient]) -> Iterable[str]:
+        def tasks(batch: dict[str, Recipient]) -> Mapping[str, Task]:
             reported = self._claims.list_reported(week, list(batch))
-            found = {
-                seller.user_id: self._report_or_log(week, seller)
-                for seller in batch.values()
-                if seller.user_id not in reported
+            return {
+                seller_id: partial(Counter, already_reported=1)
+                if seller_id in reported
+                else partial(self._report, week, seller)
+                for seller_id, seller in batch.items()
             }
-            outcomes.update(["already_reported"] * len(reported), **Counter(found.values()))
-            return [seller_id for seller_id, outcome in found.items() if outcome == "failed"]
 
+        outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
         job = f"weekly-reports#{week.first}"
-        if not self._batches.run(job, batches, process, has_time, again=again):
-            outcomes["unfinished"] = 1
+        outcomes.update(self._batches.run(job, batches, tasks, has_time, again=again))
         return outcomes
 
-    def _report_or_log(self, week: Week, seller: Recipient) -> str:
-        try:
-            return self._report(week, seller)
-        except AlreadyReported:
-            return "already_reported"
-        except RebuildInProgress:
-            raise
-        except Exception:
-            telemetry.logger.exception("week not reported", extra={"seller_id": seller.user_id})
-            return "failed"
-
-    def _report(self, week: Week, seller: Recipient) -> str:
+    def _report(self, week: Week, seller: Recipient) -> Counter[str]:
         event = self._event(week, seller)
         if event is None:
-            return "nothing_to_report"
+            return Counter(nothing_to_report=1)
         transaction = self._begin()
-        self._batches.require_no_rebuild(transaction)
-        conflict = AlreadyReported("This week was reported already")
-        self._claims.claim(week, seller.user_id, transaction, conflict)
+        self._rebuild_lock.require_free(transaction)
+        self._claims.claim(week, seller.user_id, transaction)
         transaction.emit(event)
-        transaction.commit()
-        return "reported"
+        try:
+            transaction.commit()
+        except AlreadyReported:
+            return Counter(already_reported=1)
+        return Counter(reported=1)
 
     def _event(self, week: Week, seller: Recipient) -> SalesReportReady | None:
         """Return None when there is nothing to report; orders that nobody paid are nothing."""
         days = self._sales.list_daily_totals(seller.user_id, week.with_previous)
         low_stock = self._catalogue.list_low_stock(seller.user_id, LOW_STOCK_LIMIT)
-        if not low_stock and not any(day.orders or day.refunded.minor for day in days):
+        if not low_stock and not any(day.numbers["orders"] or day.refunded.minor for day in days):
             return None
         before = [day for day in days if day.day < week.first]
         own = [day for day in days if day.day >= week.first]
-        titles = self._catalogue.get_titles(seller.user_id, top_product_ids(own))
-        metrics = compute_metrics(week.period, own, titles, low_stock)
-        revenue_before = sum_by_currency(day.sold.revenue for day in before)
+        get_titles = partial(self._catalogue.get_titles, seller.user_id)
+        metrics = compute_metrics(week.period, own, get_titles, low_stock)
+        revenue_before = nonzero(one.revenue for one in sum_by_currency(before).values())
         return to_sales_report_ready(week, seller, metrics, revenue_before)

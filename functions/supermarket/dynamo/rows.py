@@ -4,7 +4,7 @@ attribute for dataclasses.
 
 import os
 from functools import cache
-from typing import Any, get_origin
+from typing import Any, Self, get_origin
 
 from pydantic import TypeAdapter
 from pynamodb.attributes import Attribute, ListAttribute, MapAttribute
@@ -61,6 +61,14 @@ class Row(Model):
         # TLS handshake
         connection.connection._client = database().client  # noqa: SLF001
         return connection
+
+    @classmethod
+    def find(cls, hash_key: str, range_key: str | None = None) -> Self | None:
+        """Return the row with this key, read strongly consistently; None when there is none."""
+        try:
+            return cls.get(hash_key, range_key, consistent_read=True)
+        except cls.DoesNotExist:
+            return None
 
 
 class Mapped[Value](Attribute[Value]):

@@ -15,6 +15,7 @@ from seller_dashboard.projections.model import (
     Purchase,
     Sale,
     SaleStatus,
+    Slice,
     StatusChange,
     StockLevel,
 )
@@ -60,7 +61,7 @@ def units(projections: Projections, seller_id: str = "s1") -> int:
 
 
 def orders(projections: Projections, seller_id: str = "s1", after: str | None = None) -> list[Sale]:
-    return list(projections.dashboard.list_orders(seller_id, EVER, None, 10, after).items)
+    return list(projections.dashboard.list_orders(seller_id, EVER, None, Slice(10, after)).items)
 
 
 LIFE = {
@@ -177,10 +178,10 @@ def test_each_seller_has_the_own_lines_and_metrics_only() -> None:
         0,
     )
     assert [line.product_id for line in orders(projections)[0].lines] == ["p-s1"]
-    assert [p.product_id for p in projections.dashboard.list_products("s2", 10, None).items] == [
+    assert [p.product_id for p in projections.dashboard.list_products("s2", Slice(10)).items] == [
         "p-s2"
     ]
-    assert projections.dashboard.list_customers("s3", 10, None).items == []
+    assert projections.dashboard.list_customers("s3", Slice(10)).items == []
 
 
 def test_a_product_that_another_worker_changes_is_read_again() -> None:
@@ -207,8 +208,8 @@ def test_a_days_totals_can_be_recomputed_from_its_sales() -> None:
     projections = Projections()
     projections.projector.apply(facts())
     projections.projector.apply(facts(SaleStatus.CANCELLED, "o2", refunds={"r1": 500}))
-    [stored] = projections.sales.list_totals_of_day("s1", PLACED.date())
-    totals = DailyTotals.zero(stored.day, stored.currency)
+    [stored] = projections.sales.list_daily_totals("s1", NOVEMBER)
+    totals = DailyTotals(stored.day, stored.currency)
     for sale in projections.sales.list_sales_of_day("s1", PLACED.date()):
         totals += DailyTotals.of(sale)
     assert totals == stored

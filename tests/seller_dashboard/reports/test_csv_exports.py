@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from seller_dashboard.projections.model import Customer, CustomerSales, ProductSales
 from seller_dashboard.reports.csv_exports import (
+    CUSTOMERS,
     MAX_ROWS,
+    ORDERS,
+    PRODUCTS,
+    CsvExport,
     CsvFile,
     Row,
     TooManyRows,
-    export_customers,
-    export_orders,
-    export_products,
-    to_csv,
 )
 from supermarket.money import Money
 from support.seller_dashboard import ASHA, PLACED, a_line, a_sale, inr, usd
@@ -30,7 +30,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 def to_file(columns: Sequence[str], rows: Iterable[Row]) -> CsvFile:
-    return to_csv(columns, rows, lambda row: [row])
+    return CsvExport[Row](columns, lambda row: [row]).write(rows)
 
 
 def read(file: CsvFile) -> list[list[str]]:
@@ -102,7 +102,7 @@ def test_a_file_has_at_most_five_thousand_rows() -> None:
 def test_reading_stops_once_there_are_too_many_rows() -> None:
     orders = (a_sale(lines=[a_line(f"p{n}") for n in range(25)]) for _ in range(5001))
     with pytest.raises(TooManyRows, match="choose a shorter period"):
-        export_orders(orders)
+        ORDERS.write(orders)
     assert len(list(orders)) == 5001 - (MAX_ROWS // 25 + 1)
 
 
@@ -112,7 +112,7 @@ def test_the_parts_of_a_long_list_have_each_item_once_with_all_of_its_rows() -> 
     ]
     found, after = list[str](), -1
     while True:
-        one = export_customers(customers[after + 1 :])
+        one = CUSTOMERS.write(customers[after + 1 :])
         [_, *rows] = read(one)
         assert len(rows) <= MAX_ROWS
         found += [row[0] for row in rows]
@@ -123,25 +123,25 @@ def test_the_parts_of_a_long_list_have_each_item_once_with_all_of_its_rows() -> 
 
 
 def test_an_order_has_a_row_per_line() -> None:
-    [_, *rows] = read(export_orders([a_sale(lines=[a_line("p1"), a_line("p2")])]))
+    [_, *rows] = read(ORDERS.write([a_sale(lines=[a_line("p1"), a_line("p2")])]))
     assert [row[4] for row in rows] == ["p1", "p2"]
 
 
 def test_amounts_of_two_currencies_are_in_two_rows() -> None:
     product = ProductSales("p1", "Tea", usd(300), None, True, 3, (inr(5), usd(600)))
-    [_, rupees, dollars] = read(export_products([product]))
+    [_, rupees, dollars] = read(PRODUCTS.write([product]))
     assert rupees == ["p1", "Tea", "", "yes", "INR", "", "3", "0.05"]
     assert dollars == ["p1", "Tea", "", "yes", "USD", "3.00", "3", "6.00"]
     customer = CustomerSales(ASHA, 2, (inr(5), usd(600)), PLACED)
-    [_, *rows] = read(export_customers([customer]))
+    [_, *rows] = read(CUSTOMERS.write([customer]))
     assert [row[4:] for row in rows] == [["INR", "0.05"], ["USD", "6.00"]]
 
 
 def test_a_product_without_sales_has_a_row() -> None:
     unsold = ProductSales("p1", "Tea", inr(300), "tea", False, 0, ())
     unknown = ProductSales("p2", "", None, None, False, 0, ())
-    [_, *rows] = read(export_products([unsold, unknown]))
+    [_, *rows] = read(PRODUCTS.write([unsold, unknown]))
     assert rows[0] == ["p1", "Tea", "tea", "no", "INR", "3.00", "0", "0.00"]
     assert rows[1] == ["p2", "", "", "no", "", "", "0", ""]
-    [_, row] = read(export_customers([CustomerSales(ASHA, 0, (), PLACED)]))
+    [_, row] = read(CUSTOMERS.write([CustomerSales(ASHA, 0, (), PLACED)]))
     assert row[4:] == ["", ""]
