@@ -1,4 +1,4 @@
-"""SES, which takes the mails, and auth, which mints the links that some of them hold."""
+"""SES, which sends the mails, and auth, which creates the links in some of them."""
 
 from collections.abc import Callable
 from email.utils import formataddr
@@ -8,25 +8,25 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from notification.model import Mail
-from notification.ports import Refused
+from notification.ports import MailRejected
 from supermarket import telemetry
 from supermarket.errors import RetryLater
 
 SENDER_NAME = "Super-Market"
 UTF_8 = "UTF-8"
 
-# SES's names for what will not get better by asking again; all else may
-FOR_GOOD = {"MessageRejected", "BadRequestException", "MailFromDomainNotVerifiedException"}
+# SES's errors for mails that it will never send; others may be temporary
+PERMANENT_ERRORS = {"MessageRejected", "BadRequestException", "MailFromDomainNotVerifiedException"}
 
-# What gets better by waiting alone: too many mails a second or a day, or a pause that somebody ends
-FOR_A_WHILE = {
+# errors that pass: too many mails a second or a day, or sending is paused
+TEMPORARY_ERRORS = {
     *("TooManyRequestsException", "ThrottlingException", "Throttling"),
     *("LimitExceededException", "SendingPausedException"),
 }
 
 
-class SesPost:
-    """`Post` through SES v2. The configuration set is what bounces and complaints come back by."""
+class SesMailSender:
+    """`MailSender` by SES v2. The configuration set reports bounces and complaints."""
 
     def __init__(self, client: Any, sender: str, configuration_set: str) -> None:
         self._client = client
@@ -42,20 +42,20 @@ class SesPost:
                 Content={"Simple": _content(mail)},
             )
         except ClientError as failure:
-            if meaning := _meaning(failure):
-                raise meaning from failure
+            if error := _mapped(failure):
+                raise error from failure
             raise
         telemetry.logger.info("mail sent", extra={"ses_message_id": answer["MessageId"]})
 
 
 class SesSuppressions:
-    """SES's own list, of the whole account, which mails that come back add to as well."""
+    """SES's suppression list of the whole account, to which bounces are added, too."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def remove(self, address: str) -> bool:
-        """Whether it was there."""
+        """Remove an address; returns whether it was on the list."""
         try:
             self._client.delete_suppressed_destination(EmailAddress=address)
         except self._client.exceptions.NotFoundException:
@@ -64,7 +64,7 @@ class SesSuppressions:
 
 
 class TokenLinks(Protocol):
-    """What auth has to offer: tokens that are good for one use and a short time."""
+    """Auth's tokens, which expire soon."""
 
     def email_verification(self, user_id: str) -> str | None: ...
 
@@ -72,33 +72,33 @@ class TokenLinks(Protocol):
 
 
 class StorefrontLinks:
-    """`Links` to the storefront's pages, with tokens of auth's. The minter comes as a function, so
-    that only a mail with a link pays for it.
+    """`Links` to the storefront's pages with auth's tokens, which are loaded for mails with links
+    only.
     """
 
-    def __init__(self, minter: Callable[[], TokenLinks], storefront_url: str) -> None:
-        self._minter = minter
+    def __init__(self, tokens: Callable[[], TokenLinks], storefront_url: str) -> None:
+        self._tokens = tokens
         self._storefront = storefront_url.rstrip("/")
 
     def email_verification(self, user_id: str) -> str | None:
-        return self._link("verify-email", self._minter().email_verification(user_id))
+        return self._link("verify-email", self._tokens().email_verification(user_id))
 
     def password_reset(self, user_id: str) -> str | None:
-        return self._link("reset-password", self._minter().password_reset(user_id))
+        return self._link("reset-password", self._tokens().password_reset(user_id))
 
     def _link(self, page: str, token: str | None) -> str | None:
         return f"{self._storefront}/{page}?token={quote(token, safe='')}" if token else None
 
 
-def _meaning(failure: ClientError) -> RetryLater | Refused | None:
-    """What SES's refusal means for the mail; None when it may be taken at the next try."""
+def _mapped(failure: ClientError) -> RetryLater | MailRejected | None:
+    """Return the error that a refusal means; None when the next attempt may succeed."""
     code = failure.response["Error"]["Code"]
-    if code in FOR_A_WHILE:
-        telemetry.count("MailsHeldBack", reason=code)
-        return RetryLater(f"SES takes no more for now: {failure.response['Error']['Message']}")
-    if code in FOR_GOOD:
-        telemetry.count("MailsRefused", reason=code)
-        return Refused(f"SES refuses this mail for good: {code}")
+    if code in TEMPORARY_ERRORS:
+        telemetry.count("MailsDelayed", reason=code)
+        return RetryLater(f"SES limits sending: {failure.response['Error']['Message']}")
+    if code in PERMANENT_ERRORS:
+        telemetry.count("MailsRejected", reason=code)
+        return MailRejected(f"SES rejects this mail: {code}")
     return None
 
 
@@ -106,15 +106,15 @@ def _content(mail: Mail) -> dict[str, Any]:
     return {
         "Subject": {"Data": mail.subject, "Charset": UTF_8},
         "Body": {
-            "Html": {"Data": mail.letter.html, "Charset": UTF_8},
-            "Text": {"Data": mail.letter.text, "Charset": UTF_8},
+            "Html": {"Data": mail.body.html, "Charset": UTF_8},
+            "Text": {"Data": mail.body.text, "Charset": UTF_8},
         },
         "Headers": _headers(mail),
     }
 
 
 def _headers(mail: Mail) -> list[dict[str, str]]:
-    # no answer to a machine: holiday notices stay at home
+    # no automatic replies
     headers = [{"Name": "Auto-Submitted", "Value": "auto-generated"}]
     if mail.correlation_id:
         headers.append({"Name": "X-Correlation-ID", "Value": mail.correlation_id})

@@ -1,4 +1,4 @@
-"""The messages that a person was sent, to be read and marked as read."""
+"""The use cases of the inbox: list messages and mark them as read."""
 
 from dataclasses import dataclass
 
@@ -7,38 +7,38 @@ from notification.ports import Inbox, MessagePage
 from supermarket.clock import Clock
 from supermarket.errors import NotFound
 
-# more than that is "a hundred or more": counting on would cost ever more
-COUNTED_AT_MOST = 100
+# a higher count would cost more reads and tell a client no more
+MAX_UNREAD = 100
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A page of an inbox, and how many of all its messages nobody has read."""
+class InboxPage:
+    """A page of an inbox, and the number of unread messages of all pages."""
 
     page: MessagePage
     unread: int
 
 
 class InboxService:
-    """Everything is the caller's own."""
+    """The inbox of the caller."""
 
     def __init__(self, inbox: Inbox, clock: Clock) -> None:
         self._inbox = inbox
         self._clock = clock
 
-    def open(self, user_id: str, before: str | None, limit: int) -> Opened:
-        page = self._inbox.page_of(user_id, before, limit)
-        return Opened(page, len(self._inbox.unread(user_id, COUNTED_AT_MOST)))
+    def list_messages(self, user_id: str, before: str | None, limit: int) -> InboxPage:
+        page = self._inbox.list_messages(user_id, before, limit)
+        return InboxPage(page, len(self._inbox.unread(user_id, MAX_UNREAD)))
 
     def read(self, user_id: str, message_id: str) -> Message:
         message = self._inbox.mark_read(user_id, message_id, self._clock())
         if message is None:
-            raise NotFound("There is no such notification")
+            raise NotFound("Notification not found")
         return message
 
     def read_all(self, user_id: str) -> bool:
-        """The newest hundred in one go; whether that was all."""
-        found = self._inbox.unread(user_id, COUNTED_AT_MOST)
+        """Mark up to a hundred messages as read; returns whether none is left unread."""
+        found = self._inbox.unread(user_id, MAX_UNREAD)
         if found:
             self._inbox.mark_all_read(found, self._clock())
-        return len(found) < COUNTED_AT_MOST
+        return len(found) < MAX_UNREAD

@@ -1,6 +1,4 @@
-"""A mail, what its recipient finds of it in the inbox, and how words and amounts that come from
-elsewhere are made fit to stand in one.
-"""
+"""Mails, inbox messages, and the formatting of texts and amounts in them."""
 
 import re
 import unicodedata
@@ -9,28 +7,26 @@ from datetime import datetime
 
 from supermarket.money import MINOR_UNITS_PER_UNIT, Currency, Money
 
-LONGEST_SUBJECT = 120
-LONGEST_NAME = 40
+MAX_SUBJECT = 120
+MAX_NAME = 40
 ELLIPSIS = "…"
 NAMELESS = "there"
 UNTITLED = "your product"
-# domains may end in letters of any script, and be written with a dot of another one
-LEADS_ELSEWHERE = re.compile(r"://|@|\bwww\.|\w[.。][^\W\d_]{2,}", re.IGNORECASE)
-JOINT_OF_A_LINK = re.compile(r"([.。:/@])(?=\S)")
-TURNS_TEXT_ROUND = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# domains may end in renderer of any script, and be written with a dot of another one
+LINK = re.compile(r"://|@|\bwww\.|\w[.。][^\W\d_]{2,}", re.IGNORECASE)
+LINK_JOINT = re.compile(r"([.。:/@])(?=\S)")
+BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 SYMBOLS = {Currency.INR: "₹", Currency.USD: "$"}
 MINUS = "\N{MINUS SIGN}"
 
-# A stranger can register somebody else's address under a name that mail programs turn into a link.
-LOOKS_LIKE_A_LINK = re.compile(r"[/@:\\]|[.。]\w")
+# anyone can register another person's address with a name that mail programs turn into a link
+LINK_IN_NAME = re.compile(r"[/@:\\]|[.。]\w")
 
 
 @dataclass(frozen=True)
-class Letter:
-    """What a mail says, for programs that show HTML and for those that do not. Never shown in a
-    log: it may hold a secret link.
-    """
+class MailBody:
+    """The HTML and the text of a mail. Never logged: it may contain a secret link."""
 
     html: str = field(repr=False)
     text: str = field(repr=False)
@@ -38,17 +34,17 @@ class Letter:
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail to one person; the correlation id ties it to the request that began it all."""
+    """A mail to one person, with the correlation id of the request that led to it."""
 
     to: str
     subject: str
-    letter: Letter
+    body: MailBody
     correlation_id: str
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a person finds in the inbox about one mail; a secret link is not part of it."""
+    """The inbox entry of a mail, without secret links."""
 
     id: str
     recipient_id: str
@@ -60,12 +56,12 @@ class Message:
 
 
 def one_line(text: str, longest: int | None = None) -> str:
-    """`text` without line breaks, control characters and what would turn the words around it round,
-    cut where it is too long.
+    """Return `text` without line breaks, control and bidirectional-override characters, cut to
+    `longest` characters.
     """
     visible = "".join(
         " " if unicodedata.category(character) in {"Cc", "Zl", "Zp"} else character
-        for character in TURNS_TEXT_ROUND.sub("", text)
+        for character in BIDI_CONTROLS.sub("", text)
     )
     line = " ".join(visible.split())
     if longest is None or len(line) <= longest:
@@ -73,36 +69,36 @@ def one_line(text: str, longest: int | None = None) -> str:
     return line[: longest - 1].rstrip() + ELLIPSIS
 
 
-def harmless(title: str, instead: str = UNTITLED) -> str:
-    """A title, unless it would lead the reader of a mail elsewhere: whoever chose it may have given
-    a stranger's address.
+def safe_title(title: str, instead: str = UNTITLED) -> str:
+    """Return the title, or `instead` when it looks like a link: its author may have registered
+    another person's address.
     """
-    return instead if _leads_elsewhere(title) else title
+    return instead if _has_link(title) else title
 
 
-def inert(text: str) -> str:
-    """A text that has to be told, such as an address, so that no program makes a link of it."""
-    return JOINT_OF_A_LINK.sub(r"\1 ", _as_seen(text)) if _leads_elsewhere(text) else text
+def defuse_links(text: str) -> str:
+    """Return the text with spaces in what looks like a link, so that no program links it."""
+    return LINK_JOINT.sub(r"\1 ", _normalised(text)) if _has_link(text) else text
 
 
-def _leads_elsewhere(text: str) -> bool:
-    return bool(LEADS_ELSEWHERE.search(_as_seen(text)))
+def _has_link(text: str) -> bool:
+    return bool(LINK.search(_normalised(text)))
 
 
-def _as_seen(text: str) -> str:
-    """As mail programs may see it: in plain letters, and without those that nobody sees."""
+def _normalised(text: str) -> str:
+    """As mail programs may see it: in plain renderer, and without those that nobody sees."""
     plain = unicodedata.normalize("NFKC", text)
     return "".join(one for one in plain if unicodedata.category(one) != "Cf")
 
 
-def form_of_address(first_name: str) -> str:
-    """The first name, unless it is none."""
-    name = one_line(first_name, LONGEST_NAME)
-    return NAMELESS if not name or LOOKS_LIKE_A_LINK.search(_as_seen(name)) else name
+def greeting_name(first_name: str) -> str:
+    """Return the first name, or a neutral word when it is empty or looks like a link."""
+    name = one_line(first_name, MAX_NAME)
+    return NAMELESS if not name or LINK_IN_NAME.search(_normalised(name)) else name
 
 
-def localised(money: Money) -> str:
-    """As people of the currency's country write it: ₹1,23,456.00, $1,234.50."""
+def format_money(money: Money) -> str:
+    """Format an amount in the style of its currency's country: ₹1,23,456.00, $1,234.50."""
     units, minor = divmod(abs(money.minor), MINOR_UNITS_PER_UNIT)
     grouped = _in_lakhs(str(units)) if money.currency is Currency.INR else f"{units:,}"
     sign = MINUS if money.minor < 0 else ""
@@ -110,6 +106,6 @@ def localised(money: Money) -> str:
 
 
 def _in_lakhs(digits: str) -> str:
-    """Three digits at the end, pairs before them."""
+    """Group digits: three at the end, pairs before them."""
     head, tail = digits[:-3], digits[-3:]
     return ",".join(filter(None, (re.sub(r"\B(?=(\d\d)+$)", ",", head), tail)))

@@ -1,53 +1,51 @@
-"""What notification needs from elsewhere: letters, a post, a memory of what was sent, and links."""
+"""What notification needs from the outside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from notification.model import Letter, Mail, Message
+from notification.model import Mail, MailBody, Message
 from supermarket.errors import RetryLater
 
 
-class BeingSent(RetryLater):
-    """Somebody is sending this very mail, or died over it a moment ago. Look again in a moment."""
+class SendInProgress(RetryLater):
+    """Another invocation is sending the mail, or crashed while sending it; retry soon."""
 
     def __init__(self, message_id: str) -> None:
         super().__init__(f"{message_id} is being sent", timedelta(seconds=10))
 
 
-class Refused(Exception):
-    """SES will not take this mail, however often it is asked."""
+class MailRejected(Exception):
+    """SES rejects the mail for good."""
 
 
 @dataclass(frozen=True)
 class MessagePage:
-    """Some of a person's messages, newest first; `next_before` is where the next page begins."""
+    """A page of messages, newest first; `next_before` is the position of the next page."""
 
     messages: tuple[Message, ...]
     next_before: str | None
 
 
-class Letters(Protocol):
-    """Writes letters."""
+class TemplateRenderer(Protocol):
+    """Writes renderer."""
 
-    def write(self, kind: str, facts: Mapping[str, Any]) -> Letter:
-        """The letter of this kind about these facts."""
+    def render(self, kind: str, facts: Mapping[str, Any]) -> MailBody:
+        """The body of this kind about these facts."""
 
 
-class Post(Protocol):
-    """Takes mails to people."""
+class MailSender(Protocol):
+    """Sends mails."""
 
     def send(self, mail: Mail) -> None:
-        """Send a mail. Raises Refused when it is rejected for good, RetryLater when too many were
-        sent before it, and other errors when a retry may succeed.
+        """Send a mail. Raises MailRejected when it is rejected for good, RetryLater when too many
+        were sent before it, and other errors when a retry may succeed.
         """
 
 
 class Links(Protocol):
-    """Links that hold a secret, minted when they are asked for; None when there is nothing to link
-    to, say because the account is gone.
-    """
+    """Creates links with a secret token; None when there is nothing to link to."""
 
     def email_verification(self, user_id: str) -> str | None: ...
 
@@ -55,50 +53,50 @@ class Links(Protocol):
 
 
 class Messages(Protocol):
-    """The memory of what was sent, which is also what people read in their inbox."""
+    """Stores sent mails, which are also the inbox."""
 
     def claim(self, message_id: str) -> bool:
-        """Take the sending of a mail upon oneself for a while; False when it was sent already,
-        BeingSent when somebody else has it.
+        """Claim the sending of a mail for a while; returns False when it was sent already. Raises
+        SendInProgress while another claim holds.
         """
 
-    def keep(self, message: Message) -> None:
-        """It was sent: never again, and its recipient can read it."""
+    def save_sent(self, message: Message) -> None:
+        """Store a sent mail in the inbox of its recipient."""
 
-    def drop(self, message_id: str) -> None:
-        """There was nothing to send: never again, and nothing to read."""
+    def save_skipped(self, message_id: str) -> None:
+        """Store that there was nothing to send."""
 
 
 class Inbox(Protocol):
-    """What people read. A change of this very moment may be missing from what is listed."""
+    """The messages of people. Lists may lag behind changes."""
 
-    def page_of(self, recipient_id: str, before: str | None, limit: int) -> MessagePage: ...
+    def list_messages(self, recipient_id: str, before: str | None, limit: int) -> MessagePage: ...
 
     def unread(self, recipient_id: str, limit: int) -> list[str]:
-        """Ids of messages that were not read, no more than `limit` of them."""
+        """Return the ids of at most `limit` unread messages."""
 
     def mark_read(self, recipient_id: str, message_id: str, at: datetime) -> Message | None:
-        """The message as it is now; None when this person has none of this id."""
+        """Mark a message as read and return it; None when the person has no such message."""
 
     def mark_all_read(self, message_ids: list[str], at: datetime) -> None: ...
 
 
-class Allowance(Protocol):
-    """How many mails one address may get."""
+class RateLimit(Protocol):
+    """Limits the mails to one address."""
 
-    def take(self, address: str) -> None:
-        """Use up one; RetryLater when none is left."""
+    def acquire(self, address: str) -> None:
+        """Count one mail. Raises RetryLater when the limit is reached."""
 
-    def give_back(self, address: str) -> None:
-        """The mail was not sent after all."""
+    def release(self, address: str) -> None:
+        """Undo the count of a mail that was not sent."""
 
 
 class Suppressions(Protocol):
-    """Addresses that no mail is sent to."""
+    """The addresses that receive no mail."""
 
     def has(self, address: str) -> bool: ...
 
     def add(self, address: str, why: str, at: datetime) -> None: ...
 
     def remove(self, address: str) -> bool:
-        """Whether it was there."""
+        """Remove an address; returns whether it was suppressed."""

@@ -1,4 +1,4 @@
-"""A week's sales as a chart: one bar per day, and how the week compares with the one before."""
+"""The chart of a week's sales: a bar per day, and a comparison with the week before."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +11,7 @@ WHOLE = 100
 
 @dataclass(frozen=True)
 class Bar:
-    """A day's revenue, and how long its bar is in percent of the best day's."""
+    """A day's revenue, and the length of its bar in percent of the best day's."""
 
     day: date
     amount: Money
@@ -33,7 +33,7 @@ class Chart:
 
     @property
     def comparison(self) -> str:
-        """In words, which every mail program shows."""
+        """The comparison in words, which every mail program shows."""
         if self.before.minor <= 0:
             return "Nothing the week before"
         change = (self.total.minor - self.before.minor) * WHOLE / self.before.minor
@@ -43,10 +43,10 @@ class Chart:
 
 
 def charts(report: SalesReportReady) -> tuple[Chart, ...]:
-    """One for each currency in which anything moved in the two weeks."""
-    moved = {amount.currency for amount in (*report.revenue, *report.revenue_before)}
-    moved |= {amount.currency for day in report.days for amount in day.revenue}
-    return tuple(_chart(report, currency) for currency in Currency if currency in moved)
+    """Return a chart per currency with sales or refunds in the two weeks."""
+    used = {amount.currency for amount in (*report.revenue, *report.revenue_before)}
+    used |= {amount.currency for day in report.days for amount in day.revenue}
+    return tuple(_chart(report, currency) for currency in Currency if currency in used)
 
 
 def _chart(report: SalesReportReady, currency: Currency) -> Chart:
@@ -66,5 +66,5 @@ def _in(amounts: list[Amount], currency: Currency) -> Money:
 
 
 def _length(minor: int, best: int) -> int:
-    """A day that brought anything has a bar; one that gave back more than it took has none."""
+    """Return the length of a bar: at least 1 for positive revenue, else 0."""
     return max(1, round(minor * WHOLE / best)) if minor > 0 else 0

@@ -1,40 +1,39 @@
-"""What was sent to whom, in the table `notification`.
+"""Sent mails, rate limits and suppressed addresses, in the table `notification`.
 
 | pk                         | one row per                                                       |
 |----------------------------|-------------------------------------------------------------------|
-| MESSAGE#<event id>.<kind>  | mail: claimed, then sent, and from then on its recipient's to read |
-| ALLOWANCE#<hour>#<address> | address and hour: how many mails it was sent                       |
-| SUPPRESSED#<address>       | address that mails came back from, or that complained              |
+| MESSAGE#<event id>.<kind>  | mail: claimed, then sent and in the recipient's inbox              |
+| LIMIT#<hour>#<address>     | address and hour: the number of mails                              |
+| SUPPRESSED#<address>       | address that bounced or complained                                 |
 
-DynamoDB removes messages after a year and allowances after their hour; what is suppressed stays
-until an operator takes it off (`make unsuppress`).
+DynamoDB deletes messages after a year and limits after their hour; suppressions stay until an
+operator removes them (`make unsuppress`).
 """
 
 from datetime import datetime, timedelta
 from itertools import islice
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import PynamoDBException, UpdateError
+from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from notification.model import Message
-from notification.ports import BeingSent, MessagePage
+from notification.ports import MessagePage, SendInProgress
 from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import error_code
+from supermarket.dynamo.writes import try_write, update_if
 from supermarket.errors import Conflict, RetryLater, Unavailable
 
-MESSAGE, ALLOWANCE, SUPPRESSED = "MESSAGE#", "ALLOWANCE#", "SUPPRESSED#"
-REMEMBERED_FOR = timedelta(days=365)
-# Somebody who claimed a mail longer ago than this died over it: it is longer than the Lambda's
-# timeout and shorter than the time until the queue tries again.
-AN_ATTEMPT_TAKES = timedelta(seconds=40)
+MESSAGE, LIMIT, SUPPRESSED = "MESSAGE#", "LIMIT#", "SUPPRESSED#"
+RETENTION = timedelta(days=365)
+# longer than the Lambda's timeout, so that an older claim belongs to a crashed invocation, and
+# shorter than the time until the queue retries
+CLAIM_LIFETIME = timedelta(seconds=40)
 HOUR = timedelta(hours=1)
-REFUSED = "ConditionalCheckFailedException"
-GONE = "A message disappeared at this very moment. Try again."
+DELETED = "A message was deleted at the same time. Try again."
 
 
 class ByRecipient(GlobalSecondaryIndex["MessageRow"]):
@@ -49,7 +48,7 @@ class ByRecipient(GlobalSecondaryIndex["MessageRow"]):
 
 
 class ByUnread(GlobalSecondaryIndex["MessageRow"]):
-    """Only what a person has not read yet."""
+    """The unread messages of a person."""
 
     class Meta:
         index_name = "byUnread"
@@ -60,7 +59,7 @@ class ByUnread(GlobalSecondaryIndex["MessageRow"]):
 
 
 class MessageRow(Row):
-    """One mail. While it is being sent there is only the claim, and no person's name."""
+    """One mail. While it is being sent the row has only the claim, without the recipient."""
 
     Meta = table("notification")
 
@@ -80,8 +79,8 @@ class MessageRow(Row):
     by_unread = ByUnread()
 
 
-class AllowanceRow(Row):
-    """What one address got in one hour."""
+class RateLimitRow(Row):
+    """The mails to one address in one hour."""
 
     Meta = table("notification")
 
@@ -91,7 +90,7 @@ class AllowanceRow(Row):
 
 
 class SuppressionRow(Row):
-    """An address that no mail is sent to."""
+    """An address that receives no mail."""
 
     Meta = table("notification")
 
@@ -113,22 +112,18 @@ class DynamoMessages:
             & (MessageRow.claimed_until < int(now.timestamp()))
         )
         actions: list[Action] = [
-            MessageRow.claimed_until.set(int((now + AN_ATTEMPT_TAKES).timestamp())),
-            MessageRow.expires_at.set(int((now + REMEMBERED_FOR).timestamp())),
+            MessageRow.claimed_until.set(int((now + CLAIM_LIFETIME).timestamp())),
+            MessageRow.expires_at.set(int((now + RETENTION).timestamp())),
         ]
         row = MessageRow(MESSAGE + message_id)
-        try:
-            row.update(actions, is_free)
-        except UpdateError as failure:
-            if error_code(failure) != REFUSED:
-                raise
-            row.refresh(consistent_read=True)
-            if row.settled_at is None:
-                raise BeingSent(message_id) from None
-            return False
-        return True
+        if update_if(row, actions, is_free):
+            return True
+        row.refresh(consistent_read=True)
+        if row.settled_at is None:
+            raise SendInProgress(message_id)
+        return False
 
-    def keep(self, message: Message) -> None:
+    def save_sent(self, message: Message) -> None:
         sent = iso(message.sent_at)
         actions: list[Action] = [
             MessageRow.settled_at.set(sent),
@@ -142,14 +137,14 @@ class DynamoMessages:
         ]
         MessageRow(MESSAGE + message.id).update(actions)
 
-    def drop(self, message_id: str) -> None:
+    def save_skipped(self, message_id: str) -> None:
         actions: list[Action] = [
             MessageRow.settled_at.set(iso(self._clock())),
             MessageRow.claimed_until.remove(),
         ]
         MessageRow(MESSAGE + message_id).update(actions)
 
-    def page_of(self, recipient_id: str, before: str | None, limit: int) -> MessagePage:
+    def list_messages(self, recipient_id: str, before: str | None, limit: int) -> MessagePage:
         rows = MessageRow.by_recipient.query(
             recipient_id,
             None if before is None else MessageRow.place < before,
@@ -167,52 +162,43 @@ class DynamoMessages:
 
     def mark_read(self, recipient_id: str, message_id: str, at: datetime) -> Message | None:
         row = MessageRow(MESSAGE + message_id)
-        try:
-            row.update(_reading(at), MessageRow.recipient_id == recipient_id)
-        except UpdateError as failure:
-            if error_code(failure) != REFUSED:
-                raise
-            return None
-        return _message(row)
+        is_theirs = MessageRow.recipient_id == recipient_id
+        return _message(row) if update_if(row, _mark_read(at), is_theirs) else None
 
     def mark_all_read(self, message_ids: list[str], at: datetime) -> None:
         transaction = DynamoTransaction()
         for message_id in message_ids:
             transaction.update(
                 MessageRow(MESSAGE + message_id),
-                _reading(at),
+                _mark_read(at),
                 condition=MessageRow.pk.exists(),
-                on_conflict=Conflict(GONE),
+                on_conflict=Conflict(DELETED),
             )
         transaction.commit()
 
 
-class DynamoAllowance:
-    """`Allowance` in DynamoDB: a counter per address and hour."""
+class DynamoRateLimit:
+    """`RateLimit` in DynamoDB: a counter per address and hour."""
 
     def __init__(self, clock: Clock, mails_per_hour: int) -> None:
         self._clock = clock
         self._mails_per_hour = mails_per_hour
 
-    def take(self, address: str) -> None:
-        is_left = AllowanceRow.pk.does_not_exist() | (AllowanceRow.mails < self._mails_per_hour)
-        try:
-            self._count(address, 1, is_left)
-        except UpdateError as failure:
-            if error_code(failure) != REFUSED:
-                raise
-            why = f"the address has had its {self._mails_per_hour} mails of this hour"
+    def acquire(self, address: str) -> None:
+        is_left = RateLimitRow.pk.does_not_exist() | (RateLimitRow.mails < self._mails_per_hour)
+        if not try_write(lambda: self._count(address, 1, is_left)):
+            reason = f"the address received its {self._mails_per_hour} mails of this hour"
             now = self._clock()
-            raise RetryLater(why, _hour(now) + HOUR - now) from None
+            raise RetryLater(reason, _hour(now) + HOUR - now)
 
-    def give_back(self, address: str) -> None:
+    def release(self, address: str) -> None:
         self._count(address, -1)
 
     def _count(self, address: str, mails: int, condition: Condition | None = None) -> None:
         hour = _hour(self._clock())
-        row = AllowanceRow(f"{ALLOWANCE}{hour:%Y-%m-%dT%H}#{_plain(address)}")
-        expires_at = AllowanceRow.expires_at.set(int((hour + 2 * HOUR).timestamp()))
-        row.update([AllowanceRow.mails.add(mails), expires_at], condition)
+        row = RateLimitRow(f"{LIMIT}{hour:%Y-%m-%dT%H}#{_plain(address)}")
+        expires_at = RateLimitRow.expires_at.set(int((hour + 2 * HOUR).timestamp()))
+        row.update([RateLimitRow.mails.add(mails), expires_at], condition)
 
 
 class DynamoSuppressions:
@@ -229,7 +215,7 @@ class DynamoSuppressions:
         SuppressionRow(SUPPRESSED + _plain(address), why=why, since=iso(at)).save()
 
     def remove(self, address: str) -> bool:
-        """Whether it was there. Unavailable if the database does not say."""
+        """Remove an address; returns whether it was suppressed. Raises Unavailable."""
         try:
             was_there = self.has(address)
             SuppressionRow(SUPPRESSED + _plain(address)).delete()
@@ -238,8 +224,8 @@ class DynamoSuppressions:
         return was_there
 
 
-def _reading(at: datetime) -> list[Action]:
-    """The first time counts."""
+def _mark_read(at: datetime) -> list[Action]:
+    """Return the actions that mark a message as read; the first time is kept."""
     return [MessageRow.read_at.set(MessageRow.read_at | iso(at)), MessageRow.unread_by.remove()]
 
 
@@ -260,5 +246,5 @@ def _hour(moment: datetime) -> datetime:
 
 
 def _plain(address: str) -> str:
-    """Mailboxes are told apart without regard to case."""
+    """Return the key of an address, which ignores case."""
     return address.strip().lower()

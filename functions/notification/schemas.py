@@ -1,4 +1,4 @@
-"""What people get to see of their inbox, and what SES tells of mails that did not arrive."""
+"""Views of the inbox, and SES's reports."""
 
 from email.utils import parseaddr
 from typing import Annotated, Literal, Self
@@ -32,28 +32,28 @@ class NotificationView(View):
         )
 
 
-class NotificationAnswer(View):
-    """One message, as an answer."""
+class NotificationResponse(View):
+    """One message."""
 
     notification: NotificationView
 
 
-class NotificationList(View):
-    """A page of messages; `unread` counts those of all pages, up to a hundred."""
+class NotificationListResponse(View):
+    """A page of messages; `unread` counts unread messages of all pages, up to 100."""
 
     notifications: list[NotificationView]
     unread: int
     next_cursor: str | None
 
 
-class ReadAll(View):
-    """False when there may be more than one call could mark."""
+class ReadAllResponse(View):
+    """Whether all messages are read; one call marks at most 100."""
 
     all_read: bool
 
 
 class SesRecord(BaseModel):
-    """A part of what SES sends; it may grow fields at any time."""
+    """A part of SES's reports, which may get further fields."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, extra="ignore", frozen=True, hide_input_in_errors=True
@@ -61,13 +61,13 @@ class SesRecord(BaseModel):
 
 
 class Addressee(SesRecord):
-    """Whose mail it was about; the address may come with a name before it."""
+    """A recipient; the address may be preceded by a name."""
 
     email_address: Annotated[str, AfterValidator(lambda address: parseaddr(address)[1] or address)]
 
 
 class Bounce(SesRecord):
-    """A mail came back."""
+    """A bounced mail."""
 
     bounce_type: Literal["Permanent", "Transient", "Undetermined"]
     bounce_sub_type: str = ""
@@ -75,20 +75,20 @@ class Bounce(SesRecord):
 
 
 class Complaint(SesRecord):
-    """Somebody called a mail unwanted; `not-spam` takes that back."""
+    """A complaint about a mail; `not-spam` withdraws one."""
 
     complained_recipients: list[Addressee]
     complaint_feedback_type: str | None = None
 
 
 class SentMail(SesRecord):
-    """The mail that it is about."""
+    """The reported mail."""
 
     message_id: str
 
 
 class SesEvent(SesRecord):
-    """What SES's event publishing tells of one mail."""
+    """A report of SES on one mail."""
 
     mail: SentMail
     bounce: Bounce | None = None

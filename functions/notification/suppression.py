@@ -1,17 +1,18 @@
-"""Which addresses get no mail any more, by what SES tells of mails that were sent."""
+"""The use case of SES's reports: suppress addresses that bounce or complain."""
 
 from notification.ports import Suppressions
 from supermarket import telemetry
 from supermarket.clock import Clock
 
 PERMANENT = "Permanent"
-ON_SES_OWN_LIST = "OnAccountSuppressionList"  # never left SES: no news of the address
-NOT_SPAM = "not-spam"  # somebody took a mail out of the spam folder
+ON_SES_OWN_LIST = "OnAccountSuppressionList"  # SES did not send the mail
+NOT_SPAM = "not-spam"  # the recipient moved the mail out of the spam folder
 
 
 class FeedbackService:
-    """Permanent bounces and complaints suppress; what may pass is only counted. All of it may be
-    told again.
+    """Suppresses addresses after permanent bounces and complaints; counts other reports.
+
+    Reports may be repeated.
     """
 
     def __init__(self, suppressions: Suppressions, clock: Clock) -> None:

@@ -4,7 +4,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from notification.inbox import InboxService
-from notification.repository import DynamoAllowance, DynamoMessages, DynamoSuppressions
+from notification.repository import DynamoMessages, DynamoRateLimit, DynamoSuppressions
 from notification.suppression import FeedbackService
 from supermarket.clock import utc_now
 from supermarket.config import settings
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 @cache
 def notification_service() -> "NotificationService":
-    # templates, SES and auth are for the listener alone: an inbox opens without them
-    from notification.gateways import SesPost, StorefrontLinks
-    from notification.letters import TemplateLetters
-    from notification.sending import Sender
+    # imported here: only the listener needs templates, SES and auth
+    from notification.gateways import SesMailSender, StorefrontLinks
+    from notification.renderer import JinjaRenderer
+    from notification.sending import Mailer
     from notification.service import NotificationService
 
     known = settings()
-    sender = Sender(
-        letters=TemplateLetters(known.storefront_url),
-        post=SesPost(_ses(), known.mail_sender, f"supermarket-{known.stage}"),
+    mailer = Mailer(
+        renderer=JinjaRenderer(known.storefront_url),
+        sender=SesMailSender(_ses(), known.mail_sender, f"supermarket-{known.stage}"),
         messages=DynamoMessages(utc_now),
-        allowance=DynamoAllowance(utc_now, known.mails_per_recipient_per_hour),
+        rate_limit=DynamoRateLimit(utc_now, known.mails_per_recipient_per_hour),
         suppressions=DynamoSuppressions(),
         clock=utc_now,
     )
-    return NotificationService(sender, StorefrontLinks(_link_minter, known.storefront_url))
+    return NotificationService(mailer, StorefrontLinks(_token_links, known.storefront_url))
 
 
 @cache
@@ -45,13 +45,13 @@ def feedback() -> FeedbackService:
 
 
 def suppressions() -> tuple["SesSuppressions", DynamoSuppressions]:
-    """Only for commands: both lists, since each keeps mails away by itself."""
+    """Return both suppression lists, for commands."""
     from notification.gateways import SesSuppressions
 
     return SesSuppressions(_ses()), DynamoSuppressions()
 
 
-def _link_minter() -> Any:
+def _token_links() -> Any:
     from auth.wiring import token_links
 
     return token_links()
@@ -62,7 +62,7 @@ def _ses() -> Any:
 
     from supermarket import aws
 
-    # Asked once: SES may have taken a mail that it does not answer for, so another try is left to
-    # the queue. It ends within the time that the listener keeps for one event.
-    patience = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1})
-    return aws.client("sesv2", patience)
+    # one attempt: SES may have sent a mail without answering, so the queue retries; the timeouts
+    # fit into the time that the listener keeps for one event
+    config = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1})
+    return aws.client("sesv2", config)

@@ -248,7 +248,7 @@ def inbox(ledger: Ledger, customer: Caller) -> None:
     for number in range(2):
         message_id = f"{new_id()}.order_placed"
         details = ("order_placed", f"Order {number}", "Hello", utc_now())
-        DynamoMessages(utc_now).keep(Message(message_id, customer.user_id, *details))
+        DynamoMessages(utc_now).save_sent(Message(message_id, customer.user_id, *details))
     ledger.call(notification.list_notifications, customer)
     path = {"notificationId": message_id}
     ledger.call(notification.read_notification, customer, path=path)

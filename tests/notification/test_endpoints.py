@@ -10,7 +10,7 @@ from notification.endpoints import (
     read_all_notifications,
     read_notification,
 )
-from notification.inbox import COUNTED_AT_MOST
+from notification.inbox import MAX_UNREAD
 from notification.model import Message
 from notification.repository import DynamoMessages
 from supermarket.caller import Caller, Role
@@ -29,12 +29,12 @@ def sent(caller: Caller, number: int = 0) -> str:
         text="Hello Asha",
         sent_at=NOON + timedelta(minutes=number),
     )
-    DynamoMessages(utc_now).keep(message)
+    DynamoMessages(utc_now).save_sent(message)
     return message.id
 
 
 @pytest.mark.parametrize("role", Role)
-def test_everybody_has_an_inbox_which_is_empty_at_first(role: Role) -> None:
+def test_every_role_has_an_inbox_that_is_empty_at_first(role: Role) -> None:
     answer = call(list_notifications, caller=a_caller(role))
     assert (answer.status, answer.body) == (
         200,
@@ -42,13 +42,13 @@ def test_everybody_has_an_inbox_which_is_empty_at_first(role: Role) -> None:
     )
 
 
-def test_strangers_have_none() -> None:
+def test_anonymous_requests_are_401() -> None:
     for endpoint in (list_notifications, read_all_notifications):
         assert call(endpoint).status == 401
     assert call(read_notification, path={"notificationId": "x"}).status == 401
 
 
-def test_a_message_is_shown_with_all_that_a_reader_needs() -> None:
+def test_a_message_has_all_fields() -> None:
     asha = a_caller()
     message_id = sent(asha)
     assert call(list_notifications, caller=asha).body["notifications"] == [
@@ -78,7 +78,7 @@ def test_an_inbox_is_paged_newest_first() -> None:
     assert seen == [f"Order {number}" for number in (4, 3, 2, 1, 0)]
 
 
-def test_a_cursor_is_of_no_use_to_somebody_else() -> None:
+def test_a_cursor_is_not_valid_for_another_user() -> None:
     asha, ravi = a_caller(), a_caller()
     sent(asha)
     sent(asha, 1)
@@ -87,7 +87,7 @@ def test_a_cursor_is_of_no_use_to_somebody_else() -> None:
     assert refused.status == 400
 
 
-def test_a_read_message_is_marked_and_counted_no_more() -> None:
+def test_a_read_message_is_marked_and_not_counted_as_unread() -> None:
     asha = a_caller()
     message_id = sent(asha)
     sent(asha, 1)
@@ -99,13 +99,13 @@ def test_a_read_message_is_marked_and_counted_no_more() -> None:
     assert body["unread"] == 1
 
 
-@pytest.mark.parametrize("message_id", ["x", "%00", "a" * 300, "event-1.welcome#", "ALLOWANCE#x"])
+@pytest.mark.parametrize("message_id", ["x", "%00", "a" * 300, "event-1.welcome#", "LIMIT#x"])
 def test_an_unknown_message_is_not_found(message_id: str) -> None:
     answer = call(read_notification, caller=a_caller(), path={"notificationId": message_id})
     assert answer.status == 404
 
 
-def test_somebody_elses_message_is_not_found_and_stays_unread() -> None:
+def test_a_message_of_another_user_is_not_found_and_stays_unread() -> None:
     asha = a_caller()
     message_id = sent(asha)
     answer = call(read_notification, caller=a_caller(), path={"notificationId": message_id})
@@ -113,7 +113,7 @@ def test_somebody_elses_message_is_not_found_and_stays_unread() -> None:
     assert call(list_notifications, caller=asha).body["unread"] == 1
 
 
-def test_all_messages_are_read_at_once_and_nobody_elses() -> None:
+def test_read_all_marks_only_the_callers_messages() -> None:
     asha, ravi = a_caller(), a_caller()
     for number in range(3):
         sent(asha, number)
@@ -126,11 +126,11 @@ def test_all_messages_are_read_at_once_and_nobody_elses() -> None:
     assert call(list_notifications, caller=ravi).body["unread"] == 1
 
 
-def test_one_call_reads_no_more_than_a_transaction_can_hold() -> None:
+def test_one_call_marks_at_most_one_transaction_of_messages() -> None:
     asha = a_caller()
-    for number in range(COUNTED_AT_MOST + 1):
+    for number in range(MAX_UNREAD + 1):
         sent(asha, number)
-    assert call(list_notifications, caller=asha).body["unread"] == COUNTED_AT_MOST
+    assert call(list_notifications, caller=asha).body["unread"] == MAX_UNREAD
     assert call(read_all_notifications, caller=asha).body == {"allRead": False}
     assert call(read_all_notifications, caller=asha).body == {"allRead": True}
     assert call(list_notifications, caller=asha).body["unread"] == 0

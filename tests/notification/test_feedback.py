@@ -53,17 +53,17 @@ def is_suppressed(address: str = "asha@example.com") -> bool:
     return DynamoSuppressions().has(address)
 
 
-def test_an_address_from_which_a_mail_came_back_for_good_gets_no_more() -> None:
+def test_a_permanent_bounce_suppresses_the_address() -> None:
     assert deliver(bounce(MAIL), bounce(MAIL)) == []
     assert is_suppressed()
 
 
-def test_what_ses_tries_a_new_topic_with_is_no_dead_letter() -> None:
+def test_the_validation_message_of_a_new_topic_is_ignored() -> None:
     assert deliver("Successfully validated SNS topic for Amazon SES event publishing.") == []
 
 
 @pytest.mark.parametrize("kind", ["Transient", "Undetermined"])
-def test_a_full_mailbox_is_counted_and_tried_again(
+def test_a_transient_bounce_is_counted_and_does_not_suppress(
     kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert deliver(bounce(MAIL, kind)) == []
@@ -71,17 +71,17 @@ def test_a_full_mailbox_is_counted_and_tried_again(
     assert f'"type":"{kind}"' in capsys.readouterr().out.replace(" ", "")
 
 
-def test_an_address_that_complained_gets_no_more() -> None:
+def test_a_complaint_suppresses_the_address() -> None:
     assert deliver(complaint(MAIL)) == []
     assert is_suppressed()
 
 
-def test_somebody_who_takes_a_mail_out_of_the_spam_folder_does_not_complain() -> None:
+def test_a_not_spam_report_does_not_suppress() -> None:
     assert deliver(complaint(MAIL, "not-spam")) == []
     assert not is_suppressed()
 
 
-def test_a_mail_that_never_left_ses_is_no_news_of_its_address() -> None:
+def test_a_mail_suppressed_by_ses_does_not_suppress_the_address() -> None:
     told = bounce(MAIL)
     told["bounce"]["bounceSubType"] = "OnAccountSuppressionList"
     assert deliver(told) == []
@@ -95,18 +95,18 @@ def test_an_address_may_come_with_a_name() -> None:
     assert is_suppressed()
 
 
-def test_other_news_of_a_mail_changes_nothing() -> None:
+def test_other_reports_change_nothing() -> None:
     told = {"eventType": "Delivery", "mail": bounce(MAIL)["mail"], "delivery": {}}
     assert deliver(told) == []
     assert not is_suppressed()
 
 
-def test_what_cannot_be_read_goes_back_and_the_rest_goes_on() -> None:
+def test_an_unreadable_report_is_retried_and_the_others_are_handled() -> None:
     assert deliver("not json", {"eventType": "Bounce"}, bounce(MAIL)) == ["0", "1"]
     assert is_suppressed()
 
 
-def test_what_cannot_be_read_is_told_by_the_name_of_its_dead_letters(
+def test_an_unreadable_report_is_logged_with_the_name_of_its_dead_letters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     log = io.StringIO()
@@ -120,13 +120,13 @@ def test_what_cannot_be_read_is_told_by_the_name_of_its_dead_letters(
     assert "example.com" not in log.getvalue().lower()
 
 
-def test_the_log_names_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_contains_no_address(caplog: pytest.LogCaptureFixture) -> None:
     deliver(bounce(MAIL))
     assert "address suppressed" in caplog.text
     assert "example.com" not in caplog.text.lower()
 
 
-def test_the_template_asks_for_bounces_and_complaints_and_keeps_what_fails() -> None:
+def test_the_template_subscribes_to_bounces_and_complaints_with_dead_letters() -> None:
     (destination,) = resources("AWS::SES::ConfigurationSetEventDestination").values()
     event_destination = destination["EventDestination"]
     assert set(event_destination["MatchingEventTypes"]) == {"bounce", "complaint"}

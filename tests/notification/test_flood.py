@@ -8,16 +8,16 @@ import pytest
 
 from conftest import FrozenClock
 from notification import wiring
-from notification.letters import TemplateLetters
 from notification.listeners import event_handlers
-from notification.sending import Sender
+from notification.renderer import JinjaRenderer
+from notification.sending import Mailer
 from notification.service import NotificationService
 from supermarket.contracts import Envelope, Metadata
 from support.contracts import sqs_batch
 from support.histories import events_of, random_histories
 from support.notification import (
-    InMemoryAllowance,
     InMemoryMessages,
+    InMemoryRateLimit,
     InMemorySuppressions,
     Mailbag,
     NumberedLinks,
@@ -52,15 +52,15 @@ def told() -> dict[str, dict[str, Any]]:
     }
 
 
-def test_every_fact_of_five_hundred_orders_is_mailed_once_however_often_it_is_told(
+def test_every_event_of_five_hundred_orders_is_mailed_once_however_often_it_is_delivered(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bag = Mailbag()
-    sender = Sender(
-        letters=TemplateLetters("https://shop.example"),
-        post=bag,
+    sender = Mailer(
+        renderer=JinjaRenderer("https://shop.example"),
+        sender=bag,
         messages=InMemoryMessages(clock),
-        allowance=InMemoryAllowance(clock, MANY),
+        rate_limit=InMemoryRateLimit(clock, MANY),
         suppressions=InMemorySuppressions(),
         clock=clock,
     )

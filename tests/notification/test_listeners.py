@@ -11,10 +11,10 @@ from botocore.stub import ANY, Stubber
 from auth.wiring import token_links
 from conftest import FrozenClock
 from notification import wiring
-from notification.gateways import FOR_A_WHILE, TokenLinks
+from notification.gateways import TEMPORARY_ERRORS, TokenLinks
 from notification.listeners import event_handlers
 from notification.model import Message
-from notification.repository import AN_ATTEMPT_TAKES
+from notification.repository import CLAIM_LIFETIME
 from supermarket import events, telemetry
 from supermarket.clock import new_id
 from supermarket.config import settings
@@ -98,12 +98,12 @@ class NumberedTokens:
 @pytest.fixture(autouse=True)
 def minter(monkeypatch: pytest.MonkeyPatch) -> NumberedTokens:
     minter = NumberedTokens()
-    monkeypatch.setattr(wiring, "_link_minter", lambda: minter)
+    monkeypatch.setattr(wiring, "_token_links", lambda: minter)
     return minter
 
 
 def inbox_of(user_id: str) -> list[Message]:
-    return list(wiring.inbox().open(user_id, None, 100).page.messages)
+    return list(wiring.inbox().list_messages(user_id, None, 100).page.messages)
 
 
 def takes(ses: Stubber, times: int = 1) -> None:
@@ -144,7 +144,7 @@ def deliver(*records: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_every_event_sends_one_mail_however_often_it_comes(name: str, ses: Stubber) -> None:
+def test_every_event_sends_one_mail_however_often_it_is_delivered(name: str, ses: Stubber) -> None:
     takes(ses)
     event = record(EVENTS[name]())
     assert deliver(event, event) == []
@@ -153,14 +153,14 @@ def test_every_event_sends_one_mail_however_often_it_comes(name: str, ses: Stubb
     assert len(inbox_of("u1")) == 1
 
 
-def test_the_rule_lets_exactly_these_events_through() -> None:
+def test_the_rule_matches_exactly_these_events() -> None:
     rule = resources("AWS::Events::Rule")["NotificationRule"]
     assert set(event_handlers.handlers) == set(EVENTS)
     names = {event.NAME for event, _ in event_handlers.handlers.values()}
     assert set(rule["EventPattern"]["detail-type"]) == names
 
 
-def test_a_mail_is_sent_with_all_that_a_mail_needs(ses: Stubber) -> None:
+def test_a_mail_is_sent_with_all_fields(ses: Stubber) -> None:
     seen: list[dict[str, Any]] = []
     takes(ses)
     ses.client.meta.events.register(
@@ -180,12 +180,12 @@ def test_a_mail_is_sent_with_all_that_a_mail_needs(ses: Stubber) -> None:
     assert {"Name": "X-Correlation-ID", "Value": "request-42"} in content["Headers"]
 
 
-def test_an_event_that_nobody_asked_for_needs_no_correlation_id(ses: Stubber) -> None:
+def test_an_event_without_a_request_needs_no_correlation_id(ses: Stubber) -> None:
     takes(ses)
     assert deliver(record(payment_failed(), correlation_id="")) == []
 
 
-def test_a_mail_that_ses_does_not_take_goes_back_to_the_queue_and_only_that_one(
+def test_only_the_mail_that_ses_refuses_returns_to_the_queue(
     ses: Stubber, clock: FrozenClock
 ) -> None:
     refuses(ses)
@@ -197,19 +197,19 @@ def test_a_mail_that_ses_does_not_take_goes_back_to_the_queue_and_only_that_one(
     ses.assert_no_pending_responses()
 
 
-def test_a_refusal_for_good_is_told_in_the_log_and_never_forgotten(
+def test_a_permanent_rejection_is_logged_and_becomes_a_dead_letter(
     ses: Stubber, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ses.add_client_error("send_email", "MessageRejected", "The address is not allowed")
     event = record(order_placed())
     assert deliver(event) == [event["messageId"]]
-    assert "SES refuses this mail for good: MessageRejected" in caplog.text
+    assert "SES rejects this mail: MessageRejected" in caplog.text
     assert '"MailsRefused"' in capsys.readouterr().out
     assert inbox_of("u1") == []
 
 
 @pytest.mark.parametrize("code", ["InternalServiceErrorException", "NotFoundException"])
-def test_what_may_get_better_is_no_refusal_for_good(
+def test_a_temporary_error_is_not_a_permanent_rejection(
     code: str, ses: Stubber, caplog: pytest.LogCaptureFixture
 ) -> None:
     ses.add_client_error("send_email", code)
@@ -229,8 +229,8 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
-@pytest.mark.parametrize("code", sorted(FOR_A_WHILE))
-def test_a_mail_that_ses_has_no_room_for_waits_in_its_queue_and_is_no_failure(
+@pytest.mark.parametrize("code", sorted(TEMPORARY_ERRORS))
+def test_a_throttled_mail_waits_in_its_queue_and_is_no_failure(
     code: str,
     ses: Stubber,
     clock: FrozenClock,
@@ -242,7 +242,7 @@ def test_a_mail_that_ses_has_no_room_for_waits_in_its_queue_and_is_no_failure(
     event = record(order_placed())
     assert deliver(event) == [event["messageId"]]
     (seconds,) = (call["VisibilityTimeout"] for call in hidden)
-    assert seconds > AN_ATTEMPT_TAKES.total_seconds()
+    assert seconds > CLAIM_LIFETIME.total_seconds()
     (line,) = caplog.records
     assert line.levelname == "WARNING"
     assert "Daily message quota exceeded." in vars(line)["reason"]
@@ -251,12 +251,12 @@ def test_a_mail_that_ses_has_no_room_for_waits_in_its_queue_and_is_no_failure(
     ses.assert_no_pending_responses()
 
 
-def test_no_more_mails_are_sent_at_a_time_than_ses_takes_of_a_new_account() -> None:
+def test_concurrency_fits_the_sending_rate_of_a_new_ses_account() -> None:
     queue = functions()["NotificationEventHandlers"]["Events"]["Queue"]["Properties"]
     assert queue["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
-def test_a_mail_over_the_limit_is_hidden_in_its_queue_until_the_next_hour(
+def test_a_mail_over_the_limit_waits_in_its_queue_until_the_next_hour(
     ses: Stubber,
     hidden: list[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
@@ -278,7 +278,7 @@ def test_a_mail_over_the_limit_is_hidden_in_its_queue_until_the_next_hour(
     ses.assert_no_pending_responses()
 
 
-def test_secrets_stand_in_no_log_and_in_no_table(
+def test_secrets_are_in_no_log_and_no_table(
     ses: Stubber,
     minter: NumberedTokens,
     caplog: pytest.LogCaptureFixture,
@@ -298,7 +298,7 @@ def test_secrets_stand_in_no_log_and_in_no_table(
     assert "asha@" not in said
 
 
-def test_the_link_leads_to_the_storefront_with_a_token_of_auths(
+def test_the_link_points_to_the_storefront_with_auths_token(
     ses: Stubber, minter: NumberedTokens
 ) -> None:
     seen: list[dict[str, Any]] = []
@@ -311,7 +311,7 @@ def test_the_link_leads_to_the_storefront_with_a_token_of_auths(
     assert f"https://shop.example/reset-password?token={minter.minted[0]}%2B" in text
 
 
-def test_the_real_minter_of_auth_is_what_notification_expects() -> None:
+def test_auths_token_links_satisfy_the_port() -> None:
     minter: TokenLinks = token_links()
     assert minter.email_verification("nobody") is None
     assert minter.password_reset("nobody") is None

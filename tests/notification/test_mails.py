@@ -15,15 +15,15 @@ from jinja2 import UndefinedError
 
 from auth.model import Purpose
 from conftest import FrozenClock
-from notification.letters import TEMPLATES, TemplateLetters
-from notification.model import LONGEST_SUBJECT, Mail
-from notification.sending import Sender
+from notification.model import MAX_SUBJECT, Mail
+from notification.renderer import TEMPLATES, JinjaRenderer
+from notification.sending import Mailer
 from notification.service import NotificationService
 from supermarket.contracts import Metadata
 from support.notification import (
     CORRELATION_ID,
-    InMemoryAllowance,
     InMemoryMessages,
+    InMemoryRateLimit,
     InMemorySuppressions,
     Mailbag,
     NumberedLinks,
@@ -54,44 +54,40 @@ HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(1)> {{ 7*7 }} &
 type Send = Callable[[NotificationService], None]
 
 MAILS: dict[str, Send] = {
-    "welcome": lambda tell: tell.welcome(user_registered(), metadata()),
-    "welcome_seller": lambda tell: tell.welcome(user_registered(role="seller"), metadata()),
-    "welcome_proven": lambda tell: tell.welcome(user_registered(), metadata()),
-    "email_verification": lambda tell: tell.verify_email(
-        email_verification_requested(), metadata()
-    ),
-    "password_reset": lambda tell: tell.reset_password(password_reset_requested(), metadata()),
-    "product_created": lambda tell: tell.product_created(product_created(), metadata()),
-    "stock_ran_low": lambda tell: tell.stock_ran_low(stock_ran_low(), metadata()),
-    "stock_ran_low_sold_out": lambda tell: tell.stock_ran_low(stock_ran_low(stock=0), metadata()),
-    "sales_report": lambda tell: tell.sales_report(sales_report(), metadata()),
-    "sales_report_quiet": lambda tell: tell.sales_report(quiet_week(), metadata()),
-    "cart_abandoned": lambda tell: tell.cart_abandoned(cart_abandoned(), metadata()),
-    "order_placed": lambda tell: tell.order_placed(order_placed(), metadata()),
-    "order_confirmed": lambda tell: tell.order_confirmed(order_confirmed(), metadata()),
-    "payment_initiated": lambda tell: tell.payment_initiated(payment_initiated(), metadata()),
-    "payment_completed": lambda tell: tell.payment_completed(payment_completed(), metadata()),
-    "payment_completed_too_late": lambda tell: tell.payment_completed(
+    "welcome": lambda tell: tell.send_mail(user_registered(), metadata()),
+    "welcome_seller": lambda tell: tell.send_mail(user_registered(role="seller"), metadata()),
+    "welcome_proven": lambda tell: tell.send_mail(user_registered(), metadata()),
+    "email_verification": lambda tell: tell.send_mail(email_verification_requested(), metadata()),
+    "password_reset": lambda tell: tell.send_mail(password_reset_requested(), metadata()),
+    "product_created": lambda tell: tell.send_mail(product_created(), metadata()),
+    "stock_ran_low": lambda tell: tell.send_mail(stock_ran_low(), metadata()),
+    "stock_ran_low_sold_out": lambda tell: tell.send_mail(stock_ran_low(stock=0), metadata()),
+    "sales_report": lambda tell: tell.send_mail(sales_report(), metadata()),
+    "sales_report_quiet": lambda tell: tell.send_mail(quiet_week(), metadata()),
+    "cart_abandoned": lambda tell: tell.send_mail(cart_abandoned(), metadata()),
+    "order_placed": lambda tell: tell.send_mail(order_placed(), metadata()),
+    "order_confirmed": lambda tell: tell.send_mail(order_confirmed(), metadata()),
+    "payment_initiated": lambda tell: tell.send_mail(payment_initiated(), metadata()),
+    "payment_completed": lambda tell: tell.send_mail(payment_completed(), metadata()),
+    "payment_completed_too_late": lambda tell: tell.send_mail(
         payment_completed(goes_back=True), metadata()
     ),
-    "payment_failed": lambda tell: tell.payment_failed(payment_failed(), metadata()),
-    "payment_failed_called_off": lambda tell: tell.payment_failed(
+    "payment_failed": lambda tell: tell.send_mail(payment_failed(), metadata()),
+    "payment_failed_called_off": lambda tell: tell.send_mail(
         payment_failed(reason="The order was not paid in time, so it was cancelled."), metadata()
     ),
-    "order_cancelled": lambda tell: tell.order_cancelled(order_cancelled(), metadata()),
-    "order_cancelled_expiry": lambda tell: tell.order_cancelled(
+    "order_cancelled": lambda tell: tell.send_mail(order_cancelled(), metadata()),
+    "order_cancelled_expiry": lambda tell: tell.send_mail(
         order_cancelled("expiry", was_paid=False), metadata()
     ),
-    "order_cancelled_admin": lambda tell: tell.order_cancelled(
-        order_cancelled("admin"), metadata()
-    ),
-    "order_shipped": lambda tell: tell.order_shipped(order_shipped(), metadata()),
-    "order_shipped_untracked": lambda tell: tell.order_shipped(
+    "order_cancelled_admin": lambda tell: tell.send_mail(order_cancelled("admin"), metadata()),
+    "order_shipped": lambda tell: tell.send_mail(order_shipped(), metadata()),
+    "order_shipped_untracked": lambda tell: tell.send_mail(
         order_shipped(tracking_number=None), metadata()
     ),
-    "order_delivered": lambda tell: tell.order_delivered(order_delivered(), metadata()),
-    "payment_refunded": lambda tell: tell.payment_refunded(payment_refunded(), metadata()),
-    "payment_refunded_in_part": lambda tell: tell.payment_refunded(
+    "order_delivered": lambda tell: tell.send_mail(order_delivered(), metadata()),
+    "payment_refunded": lambda tell: tell.send_mail(payment_refunded(), metadata()),
+    "payment_refunded_in_part": lambda tell: tell.send_mail(
         payment_refunded(reason="One of the tins was damaged.", fully=False), metadata()
     ),
 }
@@ -106,52 +102,50 @@ def hostile_metadata() -> Metadata:
 
 
 HOSTILE_MAILS: dict[str, Send] = {
-    "welcome": lambda tell: tell.welcome(
+    "welcome": lambda tell: tell.send_mail(
         user_registered(HOSTILE, username=HOSTILE), hostile_metadata()
     ),
-    "email_verification": lambda tell: tell.verify_email(
+    "email_verification": lambda tell: tell.send_mail(
         email_verification_requested(HOSTILE), hostile_metadata()
     ),
-    "password_reset": lambda tell: tell.reset_password(
+    "password_reset": lambda tell: tell.send_mail(
         password_reset_requested(HOSTILE), hostile_metadata()
     ),
-    "product_created": lambda tell: tell.product_created(
+    "product_created": lambda tell: tell.send_mail(
         product_created(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "stock_ran_low": lambda tell: tell.stock_ran_low(
+    "stock_ran_low": lambda tell: tell.send_mail(
         stock_ran_low(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "sales_report": lambda tell: tell.sales_report(
-        sales_report(HOSTILE, HOSTILE), hostile_metadata()
-    ),
-    "cart_abandoned": lambda tell: tell.cart_abandoned(
+    "sales_report": lambda tell: tell.send_mail(sales_report(HOSTILE, HOSTILE), hostile_metadata()),
+    "cart_abandoned": lambda tell: tell.send_mail(
         cart_abandoned(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "order_confirmed": lambda tell: tell.order_confirmed(
+    "order_confirmed": lambda tell: tell.send_mail(
         order_confirmed(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "order_placed": lambda tell: tell.order_placed(
+    "order_placed": lambda tell: tell.send_mail(
         order_placed(HOSTILE, HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "payment_initiated": lambda tell: tell.payment_initiated(
+    "payment_initiated": lambda tell: tell.send_mail(
         payment_initiated(HOSTILE), hostile_metadata()
     ),
-    "payment_completed": lambda tell: tell.payment_completed(
+    "payment_completed": lambda tell: tell.send_mail(
         payment_completed(HOSTILE), hostile_metadata()
     ),
-    "payment_failed": lambda tell: tell.payment_failed(
+    "payment_failed": lambda tell: tell.send_mail(
         payment_failed(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "order_cancelled": lambda tell: tell.order_cancelled(
+    "order_cancelled": lambda tell: tell.send_mail(
         order_cancelled(title=HOSTILE, name=HOSTILE), hostile_metadata()
     ),
-    "order_shipped": lambda tell: tell.order_shipped(
+    "order_shipped": lambda tell: tell.send_mail(
         order_shipped(HOSTILE, HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "order_delivered": lambda tell: tell.order_delivered(
+    "order_delivered": lambda tell: tell.send_mail(
         order_delivered(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "payment_refunded": lambda tell: tell.payment_refunded(
+    "payment_refunded": lambda tell: tell.send_mail(
         payment_refunded(HOSTILE, HOSTILE), hostile_metadata()
     ),
 }
@@ -160,11 +154,11 @@ HOSTILE_MAILS: dict[str, Send] = {
 def sent(send: Send, *, links_are_needed: bool = True) -> Mail:
     bag, links, clock = Mailbag(), NumberedLinks(), FrozenClock()
     links.are_needed = links_are_needed
-    sender = Sender(
-        letters=TemplateLetters(STOREFRONT + "/"),
-        post=bag,
+    sender = Mailer(
+        renderer=JinjaRenderer(STOREFRONT + "/"),
+        sender=bag,
         messages=InMemoryMessages(clock),
-        allowance=InMemoryAllowance(clock),
+        rate_limit=InMemoryRateLimit(clock),
         suppressions=InMemorySuppressions(),
         clock=clock,
     )
@@ -199,11 +193,11 @@ class Elements(HTMLParser):
 
 
 @pytest.mark.parametrize("name", MAILS)
-def test_every_mail_says_what_its_snapshot_says(name: str) -> None:
+def test_every_mail_equals_its_snapshot(name: str) -> None:
     mail = sent_as(name)
     parts = {
-        "html": mail.letter.html,
-        "txt": f"To: {mail.to}\nSubject: {mail.subject}\n\n{mail.letter.text}\n",
+        "html": mail.body.html,
+        "txt": f"To: {mail.to}\nSubject: {mail.subject}\n\n{mail.body.text}\n",
     }
     for kind, said in parts.items():
         snapshot = SNAPSHOTS / f"{name}.{kind}"
@@ -213,26 +207,26 @@ def test_every_mail_says_what_its_snapshot_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(SNAPSHOTS.iterdir()), ids=lambda path: path.name)
-def test_no_mail_shows_what_a_program_could_not_fill_in(path: Path) -> None:
+def test_no_mail_contains_unfilled_placeholders(path: Path) -> None:
     assert not re.search(r"undefined|\bNone\b|\{\{|\{%|\bnull\b|<[a-z_.]+ object", path.read_text())
 
 
-def test_no_snapshot_is_of_a_mail_that_is_gone() -> None:
+def test_every_snapshot_belongs_to_a_mail() -> None:
     assert {path.stem for path in SNAPSHOTS.iterdir()} == MAILS.keys()
 
 
 @pytest.mark.parametrize("name", MAILS)
-def test_both_forms_of_a_mail_lead_to_the_shop_and_bear_the_reference(name: str) -> None:
-    letter = sent_as(name).letter
-    for form in (letter.html, letter.text):
+def test_both_forms_of_a_mail_link_the_shop_and_show_the_reference(name: str) -> None:
+    body = sent_as(name).body
+    for form in (body.html, body.text):
         assert STOREFRONT in form
         assert CORRELATION_ID in form
         assert STOREFRONT + "//" not in form
 
 
 @pytest.mark.parametrize("name", MAILS)
-def test_the_html_is_sound_loads_nothing_and_needs_no_style_sheet(name: str) -> None:
-    page = Elements(sent_as(name).letter.html)
+def test_the_html_is_valid_loads_nothing_and_needs_no_style_sheet(name: str) -> None:
+    page = Elements(sent_as(name).body.html)
     assert page.unclosed == []
     tags = {tag for tag, _ in page.found}
     assert not tags & {"script", "style", "link", "img", "form", "iframe"}
@@ -242,9 +236,9 @@ def test_the_html_is_sound_loads_nothing_and_needs_no_style_sheet(name: str) -> 
 
 
 @pytest.mark.parametrize("name", HOSTILE_MAILS)
-def test_hostile_words_stay_words(name: str) -> None:
+def test_hostile_values_stay_text(name: str) -> None:
     hostile, friendly = sent(HOSTILE_MAILS[name]), sent_as(name)
-    there, here = Elements(hostile.letter.html), Elements(friendly.letter.html)
+    there, here = Elements(hostile.body.html), Elements(friendly.body.html)
     assert there.unclosed == []
     assert [tag for tag, _ in there.found] == [tag for tag, _ in here.found]
     assert not any("onerror" in attributes for _, attributes in there.found)
@@ -258,25 +252,25 @@ def test_hostile_words_stay_words(name: str) -> None:
         *("order_placed", "order_confirmed", "order_cancelled", "order_shipped"),
     ],
 )
-def test_a_title_is_shown_as_it_was_written(name: str) -> None:
-    letter = sent(HOSTILE_MAILS[name]).letter
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in letter.html
-    assert HOSTILE in letter.text
+def test_a_title_is_shown_unchanged(name: str) -> None:
+    body = sent(HOSTILE_MAILS[name]).body
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body.html
+    assert HOSTILE in body.text
 
 
-def test_a_title_cannot_break_the_subject_or_begin_a_line_of_its_own() -> None:
+def test_a_title_cannot_break_the_subject_or_start_a_line() -> None:
     title = "Tea\r\nBcc: everybody\n\nClick here " + "x" * 500
-    mail = sent(lambda tell: tell.product_created(product_created(title), metadata()))
+    mail = sent(lambda tell: tell.send_mail(product_created(title), metadata()))
     assert mail.subject.startswith("On sale: Tea Bcc: everybody Click")
-    assert len(mail.subject) == LONGEST_SUBJECT
-    assert not re.search(r"^\s*(Bcc|Click)", mail.letter.text, re.MULTILINE)
+    assert len(mail.subject) == MAX_SUBJECT
+    assert not re.search(r"^\s*(Bcc|Click)", mail.body.text, re.MULTILINE)
 
 
-def test_a_title_that_leads_elsewhere_is_not_sent_to_an_address_nobody_has_verified() -> None:
+def test_a_title_that_looks_like_a_link_is_not_sent_to_an_unverified_address() -> None:
     title = "You won! Claim at https://evil.example/now"
-    mail = sent(lambda tell: tell.product_created(product_created(title), metadata()))
+    mail = sent(lambda tell: tell.send_mail(product_created(title), metadata()))
     assert mail.subject == "On sale: your product"
-    assert "evil" not in mail.letter.text + mail.letter.html
+    assert "evil" not in mail.body.text + mail.body.html
 
 
 LINK = "https://evil.example/now"
@@ -286,37 +280,35 @@ DOMAIN = "your-gift:evil.example"  # a username, or the id of a request, may be 
 @pytest.mark.parametrize(
     "send",
     [
-        lambda tell: tell.order_placed(order_placed(LINK, LINK), metadata()),
-        lambda tell: tell.order_confirmed(order_confirmed(LINK), metadata()),
-        lambda tell: tell.order_cancelled(order_cancelled(title=LINK), metadata()),
-        lambda tell: tell.order_shipped(order_shipped(LINK, tracking_number=LINK), metadata()),
-        lambda tell: tell.order_delivered(order_delivered(LINK, tracking_number=LINK), metadata()),
-        lambda tell: tell.product_created(
+        lambda tell: tell.send_mail(order_placed(LINK, LINK), metadata()),
+        lambda tell: tell.send_mail(order_confirmed(LINK), metadata()),
+        lambda tell: tell.send_mail(order_cancelled(title=LINK), metadata()),
+        lambda tell: tell.send_mail(order_shipped(LINK, tracking_number=LINK), metadata()),
+        lambda tell: tell.send_mail(order_delivered(LINK, tracking_number=LINK), metadata()),
+        lambda tell: tell.send_mail(
             product_created().model_copy(update={"category": LINK}), metadata()
         ),
-        lambda tell: tell.welcome(user_registered(username=DOMAIN), metadata()),
-        lambda tell: tell.welcome(user_registered(role="seller", username=DOMAIN), metadata()),
-        lambda tell: tell.reset_password(
-            password_reset_requested(), metadata(correlation_id=DOMAIN)
-        ),
+        lambda tell: tell.send_mail(user_registered(username=DOMAIN), metadata()),
+        lambda tell: tell.send_mail(user_registered(role="seller", username=DOMAIN), metadata()),
+        lambda tell: tell.send_mail(password_reset_requested(), metadata(correlation_id=DOMAIN)),
     ],
 )
-def test_no_mail_holds_a_link_that_somebody_wrote(send: Send) -> None:
-    letter = sent(send).letter
-    assert "evil. example" in letter.text
-    assert "evil.example" not in letter.text + letter.html
+def test_no_mail_contains_a_link_written_by_a_user(send: Send) -> None:
+    body = sent(send).body
+    assert "evil. example" in body.text
+    assert "evil.example" not in body.text + body.html
 
 
 @pytest.mark.parametrize("name", ["welcome", "email_verification"])
-def test_a_mail_says_for_how_long_its_link_works(name: str) -> None:
+def test_a_mail_says_how_long_its_link_is_valid(name: str) -> None:
     assert Purpose.EMAIL_VERIFICATION.lifetime == timedelta(days=2)
-    letter = sent_as(name).letter
-    for form in (letter.html, letter.text):
+    body = sent_as(name).body
+    for form in (body.html, body.text):
         assert "works for two days" in " ".join(form.split())
 
 
-def test_every_template_refuses_to_be_written_without_its_facts() -> None:
-    letters = TemplateLetters(STOREFRONT)
+def test_every_template_fails_without_its_values() -> None:
+    renderer = JinjaRenderer(STOREFRONT)
     names = {path.name.split(".")[0] for path in TEMPLATES.iterdir()} - {"layout", "parts"}
     told = set(MAILS)
     for variant in VARIANTS:
@@ -325,4 +317,4 @@ def test_every_template_refuses_to_be_written_without_its_facts() -> None:
     for name in names:
         for facts in ({"link": None}, {"link": None, "event": None}):
             with pytest.raises(UndefinedError):
-                letters.write(name, {"correlation_id": "", **facts})
+                renderer.render(name, {"correlation_id": "", **facts})

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notification.model import (
-    LONGEST_SUBJECT,
+    MAX_SUBJECT,
     NAMELESS,
-    form_of_address,
-    harmless,
-    inert,
-    localised,
+    defuse_links,
+    format_money,
+    greeting_name,
     one_line,
+    safe_title,
 )
 from supermarket.money import Currency, Money
 
@@ -31,15 +31,15 @@ from supermarket.money import Currency, Money
         (-12_345_600, Currency.INR, "−₹1,23,456.00"),  # noqa: RUF001 - a real minus
     ],
 )
-def test_an_amount_is_written_as_its_country_does(
+def test_an_amount_is_formatted_in_the_style_of_its_country(
     minor: int, currency: Currency, text: str
 ) -> None:
-    assert localised(Money(minor, currency)) == text
+    assert format_money(Money(minor, currency)) == text
 
 
 @given(minor=st.integers(0, 10**15), currency=st.sampled_from(Currency))
-def test_commas_change_nothing_about_an_amount(minor: int, currency: Currency) -> None:
-    text = localised(Money(minor, currency))
+def test_separators_do_not_change_an_amount(minor: int, currency: Currency) -> None:
+    text = format_money(Money(minor, currency))
     assert text.translate({ord(sign): None for sign in "₹$,."}).lstrip("0") == str(minor).lstrip(
         "0"
     )
@@ -48,7 +48,7 @@ def test_commas_change_nothing_about_an_amount(minor: int, currency: Currency) -
 
 
 @given(st.text(), st.integers(2, 200))
-def test_whatever_comes_stays_on_one_line(text: str, longest: int) -> None:
+def test_any_text_stays_on_one_line(text: str, longest: int) -> None:
     line = one_line(text, longest)
     assert len(line) <= longest
     assert line.splitlines() in ([line], [])
@@ -59,17 +59,17 @@ def test_whatever_comes_stays_on_one_line(text: str, longest: int) -> None:
     "hostile", ["Tea\r\nBcc: all@example.com", "Tea\n\nHello", "Tea\u2028x", "Tea\x00x", "Tea\x85x"]
 )
 def test_no_line_break_survives(hostile: str) -> None:
-    assert one_line(hostile, LONGEST_SUBJECT).startswith("Tea ")
+    assert one_line(hostile, MAX_SUBJECT).startswith("Tea ")
 
 
-def test_words_of_all_scripts_survive_whole() -> None:
+def test_words_of_all_scripts_are_unchanged() -> None:
     for text in ("चाय की पत्ती", "क्‍ष", "Łódź", "👩‍👩‍👧 tea"):
         assert one_line(text) == text
 
 
 @pytest.mark.parametrize("name", ["Asha", "Mary Ann", "O'Neil", "J. R.", "आशा", "Łukasz-Jan"])
 def test_a_name_is_a_name(name: str) -> None:
-    assert form_of_address(name) == name
+    assert greeting_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_a_name_is_a_name(name: str) -> None:
         *("evil。example", "evil\uff0eexample", "evil.\u200bexample"),
     ],
 )
-def test_a_link_is_no_name(name: str) -> None:
-    assert form_of_address(name) == NAMELESS
+def test_a_name_that_looks_like_a_link_is_replaced(name: str) -> None:
+    assert greeting_name(name) == NAMELESS
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_a_link_is_no_name(name: str) -> None:
         ("क्‍ष चाय", "क्‍ष चाय"),
     ],
 )
-def test_a_title_leads_no_reader_elsewhere(title: str, shown: str) -> None:
-    assert harmless(title) == shown
+def test_a_title_that_looks_like_a_link_is_replaced(title: str, shown: str) -> None:
+    assert safe_title(title) == shown
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_a_title_leads_no_reader_elsewhere(title: str, shown: str) -> None:
         ("01KAN2S3T4V5W6X7Y8Z9A0B1C2", "01KAN2S3T4V5W6X7Y8Z9A0B1C2"),
     ],
 )
-def test_what_has_to_be_told_is_no_link(text: str, shown: str) -> None:
-    assert inert(text) == shown
+def test_a_text_that_must_be_shown_is_not_linked(text: str, shown: str) -> None:
+    assert defuse_links(text) == shown
 
 
-def test_no_text_turns_the_words_around_it_round() -> None:
+def test_bidirectional_controls_are_removed() -> None:
     assert one_line("Tea \u202emoc.live\u202c\u2066!") == "Tea moc.live!"

@@ -27,7 +27,7 @@ def a_week(*minors: int, before: int = 0) -> SalesReportReady:
 
 
 @given(st.lists(st.integers(-(10**9), 10**9), min_size=7, max_size=7))
-def test_a_longer_bar_is_a_better_day(minors: list[int]) -> None:
+def test_a_longer_bar_is_a_day_with_more_revenue(minors: list[int]) -> None:
     (chart,) = charts(a_week(*minors))
     assert [bar.amount.minor for bar in chart.bars] == minors
     assert all(0 <= bar.percent <= 100 for bar in chart.bars)
@@ -38,7 +38,7 @@ def test_a_longer_bar_is_a_better_day(minors: list[int]) -> None:
         assert by_amount[-1].percent == 100
 
 
-def test_each_currency_has_a_chart_of_its_own() -> None:
+def test_each_currency_has_its_own_chart() -> None:
     rupee, dollar = charts(sales_report())
     assert (rupee.currency, dollar.currency) == (Currency.INR, Currency.USD)
     assert dollar.total.amount == Decimal("12.50")

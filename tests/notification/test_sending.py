@@ -14,18 +14,18 @@ from jinja2 import UndefinedError
 
 from conftest import FrozenClock
 from notification import wiring
-from notification.gateways import SesPost
-from notification.letters import TemplateLetters
-from notification.model import Letter, Mail, Message
-from notification.ports import BeingSent, Refused
-from notification.sending import Sender
+from notification.gateways import SesMailSender
+from notification.model import Mail, MailBody, Message
+from notification.ports import MailRejected, SendInProgress
+from notification.renderer import JinjaRenderer
+from notification.sending import Mailer
 from notification.service import NotificationService
 from supermarket.errors import RetryLater
 from supermarket.events import SPARE_MILLISECONDS
 from support.notification import (
     CORRELATION_ID,
-    InMemoryAllowance,
     InMemoryMessages,
+    InMemoryRateLimit,
     InMemorySuppressions,
     Mailbag,
     NumberedLinks,
@@ -48,17 +48,15 @@ class Desk:
     bag: Mailbag = field(default_factory=Mailbag)
     links: NumberedLinks = field(default_factory=NumberedLinks)
     suppressions: InMemorySuppressions = field(default_factory=InMemorySuppressions)
-    letters: TemplateLetters = field(
-        default_factory=lambda: TemplateLetters("https://shop.example")
-    )
+    renderer: JinjaRenderer = field(default_factory=lambda: JinjaRenderer("https://shop.example"))
 
     def __post_init__(self) -> None:
         self.messages = InMemoryMessages(self.clock)
-        sender = Sender(
-            letters=self.letters,
-            post=self.bag,
+        sender = Mailer(
+            renderer=self.renderer,
+            sender=self.bag,
             messages=self.messages,
-            allowance=InMemoryAllowance(self.clock, MAILS_PER_HOUR),
+            rate_limit=InMemoryRateLimit(self.clock, MAILS_PER_HOUR),
             suppressions=self.suppressions,
             clock=self.clock,
         )
@@ -66,7 +64,7 @@ class Desk:
 
     @property
     def inbox(self) -> tuple[Message, ...]:
-        return self.messages.page_of("u1", None, 100).messages
+        return self.messages.list_messages("u1", None, 100).messages
 
     def after_the_queue_waited(self) -> None:
         self.clock.advance(timedelta(seconds=60))
@@ -77,92 +75,92 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_a_mail_goes_to_the_person_it_is_about(desk: Desk) -> None:
-    desk.tell.order_placed(order_placed(), metadata())
+def test_a_mail_is_sent_to_its_recipient(desk: Desk) -> None:
+    desk.tell.send_mail(order_placed(), metadata())
     (mail,) = desk.bag.mails
     assert (mail.to, mail.correlation_id) == ("asha@example.com", CORRELATION_ID)
     assert mail.subject == "We have your order over ₹1,23,220.44"
 
 
-def test_what_was_sent_is_in_the_inbox_of_its_recipient_alone(desk: Desk) -> None:
-    desk.tell.order_placed(order_placed(), metadata())
+def test_a_sent_mail_is_in_its_recipients_inbox_only(desk: Desk) -> None:
+    desk.tell.send_mail(order_placed(), metadata())
     (message,) = desk.inbox
     (mail,) = desk.bag.mails
     assert (message.kind, message.subject, message.text, message.read) == (
         "order_placed",
         mail.subject,
-        mail.letter.text,
+        mail.body.text,
         False,
     )
-    assert desk.messages.page_of("u2", None, 10).messages == ()
+    assert desk.messages.list_messages("u2", None, 10).messages == ()
 
 
-def test_an_event_that_comes_again_sends_nothing(desk: Desk) -> None:
+def test_a_repeated_event_sends_nothing(desk: Desk) -> None:
     for _ in range(3):
-        desk.tell.order_placed(order_placed(), metadata("event-1"))
-    desk.tell.order_placed(order_placed(), metadata("event-2"))
+        desk.tell.send_mail(order_placed(), metadata("event-1"))
+    desk.tell.send_mail(order_placed(), metadata("event-2"))
     assert len(desk.bag.mails) == len(desk.inbox) == 2
 
 
-def test_two_mails_about_events_of_the_same_id_are_two(desk: Desk) -> None:
-    desk.tell.order_placed(order_placed(), metadata("event-1"))
-    desk.tell.payment_completed(payment_completed(), metadata("event-1"))
+def test_two_kinds_of_mail_with_one_event_id_are_two_mails(desk: Desk) -> None:
+    desk.tell.send_mail(order_placed(), metadata("event-1"))
+    desk.tell.send_mail(payment_completed(), metadata("event-1"))
     assert len(desk.bag.mails) == 2
 
 
-def test_a_mail_that_was_not_taken_is_sent_when_the_event_comes_again(desk: Desk) -> None:
+def test_a_failed_mail_is_sent_when_the_event_is_repeated(desk: Desk) -> None:
     desk.bag.is_out_of_order = True
     with pytest.raises(ConnectionError):
-        desk.tell.order_placed(order_placed(), metadata())
+        desk.tell.send_mail(order_placed(), metadata())
     assert desk.inbox == ()
     desk.bag.is_out_of_order = False
     desk.after_the_queue_waited()
-    desk.tell.order_placed(order_placed(), metadata())
+    desk.tell.send_mail(order_placed(), metadata())
     assert len(desk.bag.mails) == len(desk.inbox) == 1
 
 
-def test_while_one_is_sending_a_mail_another_keeps_off(desk: Desk) -> None:
+def test_a_claimed_mail_is_not_sent_by_another_invocation(desk: Desk) -> None:
     assert desk.messages.claim("event-1.order_placed")
-    with pytest.raises(BeingSent):
-        desk.tell.order_placed(order_placed(), metadata("event-1"))
+    with pytest.raises(SendInProgress):
+        desk.tell.send_mail(order_placed(), metadata("event-1"))
     assert desk.bag.mails == []
     desk.after_the_queue_waited()  # whoever had it must have died
-    desk.tell.order_placed(order_placed(), metadata("event-1"))
+    desk.tell.send_mail(order_placed(), metadata("event-1"))
     assert len(desk.bag.mails) == 1
 
 
 def test_a_refused_mail_is_not_counted_as_sent(desk: Desk) -> None:
     desk.bag.refuses = True
     for _ in range(MAILS_PER_HOUR + 1):
-        with pytest.raises(Refused):
-            desk.tell.order_placed(order_placed(), metadata())
+        with pytest.raises(MailRejected):
+            desk.tell.send_mail(order_placed(), metadata())
         desk.after_the_queue_waited()
     assert desk.inbox == ()
 
 
-def test_what_is_over_the_limit_waits_for_the_next_hour_and_is_sent_then(desk: Desk) -> None:
+def test_a_mail_over_the_limit_is_sent_in_the_next_hour(desk: Desk) -> None:
     desk.clock.advance(timedelta(minutes=45))
     for number in range(MAILS_PER_HOUR):
-        desk.tell.order_placed(order_placed(), metadata(f"event-{number}"))
+        desk.tell.send_mail(order_placed(), metadata(f"event-{number}"))
     with pytest.raises(RetryLater) as early:
-        desk.tell.order_placed(order_placed(), metadata("one-more"))
+        desk.tell.send_mail(order_placed(), metadata("one-more"))
     assert early.value.wait == timedelta(minutes=15)
     assert len(desk.bag.mails) == len(desk.inbox) == MAILS_PER_HOUR
     desk.clock.advance(early.value.wait)
-    desk.tell.order_placed(order_placed(), metadata("one-more"))
+    desk.tell.send_mail(order_placed(), metadata("one-more"))
     assert len(desk.bag.mails) == MAILS_PER_HOUR + 1
 
 
-def test_resets_of_passwords_are_limited_and_no_link_is_made_for_one_that_waits(desk: Desk) -> None:
+def test_password_resets_are_limited_and_waiting_ones_have_no_link(desk: Desk) -> None:
     for number in range(MAILS_PER_HOUR):
-        desk.tell.reset_password(password_reset_requested(), metadata(f"event-{number}"))
+        desk.tell.send_mail(password_reset_requested(), metadata(f"event-{number}"))
     with pytest.raises(RetryLater):
-        desk.tell.reset_password(password_reset_requested(), metadata("one-more"))
+        desk.tell.send_mail(password_reset_requested(), metadata("one-more"))
     assert len(desk.links.minted) == MAILS_PER_HOUR
 
 
 @given(st.lists(st.sampled_from(["1", "2", "3", "4", "5", "6"]), max_size=40), st.data())
-def test_in_whatever_order_events_come_each_mail_is_sent_once(
+def test_each_mail_is_sent_once_in_any_order_of_events(
     order: list[str], data: st.DataObject
 ) -> None:
     desk = Desk()
@@ -170,21 +168,21 @@ def test_in_whatever_order_events_come_each_mail_is_sent_once(
     for event_id in order:
         desk.bag.is_out_of_order = data.draw(st.booleans())
         try:
-            desk.tell.order_placed(order_placed(), metadata(event_id))
-        except (ConnectionError, RetryLater, BeingSent):
+            desk.tell.send_mail(order_placed(), metadata(event_id))
+        except (ConnectionError, RetryLater, SendInProgress):
             desk.after_the_queue_waited()
     desk.bag.is_out_of_order = False
     for event_id in waiting:  # the queue brings what was not handled
         desk.clock.advance(timedelta(hours=1))
-        desk.tell.order_placed(order_placed(), metadata(event_id))
+        desk.tell.send_mail(order_placed(), metadata(event_id))
     assert len(desk.bag.mails) == len(desk.inbox) == len(waiting)
 
 
-def test_a_suppressed_address_gets_no_mail_and_no_link_but_reads_its_inbox(desk: Desk) -> None:
+def test_a_suppressed_address_gets_no_mail_and_no_link_but_an_inbox_message(desk: Desk) -> None:
     desk.suppressions.add("ASHA@example.com", "bounce", desk.clock())
-    desk.tell.order_placed(order_placed(), metadata("event-1"))
-    desk.tell.reset_password(password_reset_requested(), metadata("event-2"))
-    desk.tell.order_placed(order_placed(), metadata("event-1"))
+    desk.tell.send_mail(order_placed(), metadata("event-1"))
+    desk.tell.send_mail(password_reset_requested(), metadata("event-2"))
+    desk.tell.send_mail(order_placed(), metadata("event-1"))
     assert desk.bag.mails == []
     assert desk.links.minted == []
     texts = {message.kind: message.text for message in desk.inbox}
@@ -192,13 +190,13 @@ def test_a_suppressed_address_gets_no_mail_and_no_link_but_reads_its_inbox(desk:
     assert "was not sent" in texts["password_reset"]
 
 
-def test_a_secret_link_is_in_the_mail_and_nowhere_else(desk: Desk) -> None:
-    desk.tell.welcome(user_registered(), metadata("event-1"))
-    desk.tell.verify_email(email_verification_requested(), metadata("event-2"))
-    desk.tell.reset_password(password_reset_requested(), metadata("event-3"))
+def test_a_secret_link_is_in_the_mail_only(desk: Desk) -> None:
+    desk.tell.send_mail(user_registered(), metadata("event-1"))
+    desk.tell.send_mail(email_verification_requested(), metadata("event-2"))
+    desk.tell.send_mail(password_reset_requested(), metadata("event-3"))
     for mail, link in zip(desk.bag.mails, desk.links.minted, strict=True):
-        assert link in mail.letter.text
-        assert link in mail.letter.html
+        assert link in mail.body.text
+        assert link in mail.body.html
         assert "secret" not in repr(mail)
     assert len(desk.inbox) == 3
     told = [one.text for one in desk.inbox if one.kind != "welcome"]
@@ -207,34 +205,34 @@ def test_a_secret_link_is_in_the_mail_and_nowhere_else(desk: Desk) -> None:
     assert "token" not in repr(desk.inbox)
 
 
-def test_a_mail_whose_link_nobody_needs_is_not_sent(desk: Desk) -> None:
+def test_a_mail_without_its_required_link_is_not_sent(desk: Desk) -> None:
     desk.links.are_needed = False
     for _ in range(2):
-        desk.tell.verify_email(email_verification_requested(), metadata("event-1"))
-        desk.tell.reset_password(password_reset_requested(), metadata("event-2"))
+        desk.tell.send_mail(email_verification_requested(), metadata("event-1"))
+        desk.tell.send_mail(password_reset_requested(), metadata("event-2"))
     assert desk.bag.mails == []
     assert desk.inbox == ()
 
 
-def test_everybody_is_welcome_with_or_without_a_link(desk: Desk) -> None:
+def test_the_welcome_mail_is_sent_with_or_without_a_link(desk: Desk) -> None:
     desk.links.are_needed = False
-    desk.tell.welcome(user_registered(), metadata())
-    assert "token" not in desk.bag.mails[0].letter.html
+    desk.tell.send_mail(user_registered(), metadata())
+    assert "token" not in desk.bag.mails[0].body.html
 
 
-def test_a_mail_that_is_tried_again_has_a_link_of_its_own(desk: Desk) -> None:
+def test_a_retried_mail_has_a_new_link(desk: Desk) -> None:
     desk.bag.is_out_of_order = True
     with pytest.raises(ConnectionError):
-        desk.tell.reset_password(password_reset_requested(), metadata())
+        desk.tell.send_mail(password_reset_requested(), metadata())
     desk.bag.is_out_of_order = False
     desk.after_the_queue_waited()
-    desk.tell.reset_password(password_reset_requested(), metadata())
+    desk.tell.send_mail(password_reset_requested(), metadata())
     (mail,) = desk.bag.mails
-    assert desk.links.minted[-1] in mail.letter.text
+    assert desk.links.minted[-1] in mail.body.text
 
 
 @pytest.mark.usefixtures("aws")
-def test_ses_is_asked_once_since_it_may_have_taken_what_it_does_not_answer_for() -> None:
+def test_ses_is_called_once_per_attempt() -> None:
     client = wiring._ses()
     asked: list[str] = []
 
@@ -243,22 +241,22 @@ def test_ses_is_asked_once_since_it_may_have_taken_what_it_does_not_answer_for()
         raise ReadTimeoutError(endpoint_url=request.url)
 
     client.meta.events.register("before-send.sesv2.SendEmail", stay_silent)
-    mail = Mail("asha@example.com", "Tea", Letter("<p>Tea</p>", "Tea"), CORRELATION_ID)
+    mail = Mail("asha@example.com", "Tea", MailBody("<p>Tea</p>", "Tea"), CORRELATION_ID)
     with pytest.raises(ReadTimeoutError):
-        SesPost(client, "shop@supermarket.example", "supermarket-test").send(mail)
+        SesMailSender(client, "shop@supermarket.example", "supermarket-test").send(mail)
     assert len(asked) == 1
     patience = client.meta.config.connect_timeout + client.meta.config.read_timeout
     assert patience * 1000 < SPARE_MILLISECONDS
 
 
-def test_no_mail_is_sent_that_could_not_be_kept_for_the_inbox() -> None:
-    class OnlyWithALink(TemplateLetters):
-        def write(self, kind: str, facts: Mapping[str, Any]) -> Letter:
+def test_no_mail_is_sent_whose_inbox_message_is_invalid() -> None:
+    class OnlyWithALink(JinjaRenderer):
+        def render(self, kind: str, facts: Mapping[str, Any]) -> MailBody:
             if facts["link"] is None:
                 raise UndefinedError("link")
-            return super().write(kind, facts)
+            return super().render(kind, facts)
 
-    desk = Desk(letters=OnlyWithALink("https://shop.example"))
+    desk = Desk(renderer=OnlyWithALink("https://shop.example"))
     with pytest.raises(UndefinedError):
-        desk.tell.reset_password(password_reset_requested(), metadata())
+        desk.tell.send_mail(password_reset_requested(), metadata())
     assert desk.bag.mails == []

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from notification.model import Mail, Message
-from notification.ports import BeingSent, MessagePage, Refused
+from notification.ports import MailRejected, MessagePage, SendInProgress
 from supermarket.clock import Clock, iso
 from supermarket.contracts import (
     Amount,
@@ -312,7 +312,7 @@ def payment_refunded(
 
 
 class Mailbag:
-    """`Post` that keeps what it is given, unless it is out of order or refuses for good."""
+    """`MailSender` that keeps what it is given, unless it is out of order or refuses for good."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
@@ -323,7 +323,7 @@ class Mailbag:
         if self.is_out_of_order:
             raise ConnectionError("no post today")
         if self.refuses:
-            raise Refused("no such address")
+            raise MailRejected("no such address")
         self.mails.append(mail)
 
 
@@ -359,17 +359,17 @@ class InMemoryMessages:
         if message_id in self._settled:
             return False
         if message_id in self._claimed_until and self._clock() <= self._claimed_until[message_id]:
-            raise BeingSent(message_id)
+            raise SendInProgress(message_id)
         self._claimed_until[message_id] = self._clock() + timedelta(seconds=40)
         return True
 
-    def keep(self, message: Message) -> None:
+    def save_sent(self, message: Message) -> None:
         self._settled[message.id] = message
 
-    def drop(self, message_id: str) -> None:
+    def save_skipped(self, message_id: str) -> None:
         self._settled[message_id] = None
 
-    def page_of(self, recipient_id: str, before: str | None, limit: int) -> MessagePage:
+    def list_messages(self, recipient_id: str, before: str | None, limit: int) -> MessagePage:
         found = [one for one in self._of(recipient_id) if before is None or _place(one) < before]
         page = found[:limit]
         return MessagePage(tuple(page), _place(page[-1]) if len(found) > limit else None)
@@ -395,21 +395,21 @@ class InMemoryMessages:
         return sorted(own, key=_place, reverse=True)
 
 
-class InMemoryAllowance:
-    """`Allowance` in a dictionary."""
+class InMemoryRateLimit:
+    """`RateLimit` in a dictionary."""
 
     def __init__(self, clock: Clock, mails_per_hour: int = 50) -> None:
         self._clock = clock
         self._mails_per_hour = mails_per_hour
         self._taken: dict[tuple[str, datetime], int] = {}
 
-    def take(self, address: str) -> None:
+    def acquire(self, address: str) -> None:
         if self._taken.get(self._key(address), 0) >= self._mails_per_hour:
             hour = self._clock().replace(minute=0, second=0, microsecond=0)
             raise RetryLater("too many", hour + timedelta(hours=1) - self._clock())
         self._count(address, 1)
 
-    def give_back(self, address: str) -> None:
+    def release(self, address: str) -> None:
         self._count(address, -1)
 
     def _count(self, address: str, mails: int) -> None:

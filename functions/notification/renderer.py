@@ -1,6 +1,4 @@
-"""Letters written from the templates beside this file; HTML is escaped, and what is missing is an
-error.
-"""
+"""Renders mails from the templates beside this file; escapes HTML, fails on missing values."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -9,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from notification.model import Letter, harmless, inert, localised, one_line
+from notification.model import MailBody, defuse_links, format_money, one_line, safe_title
 from notification.report import charts
 from supermarket.contracts import Amount
 from supermarket.money import Money
@@ -17,8 +15,8 @@ from supermarket.money import Money
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-class TemplateLetters:
-    """`Letters` from `<kind>.html.j2` and `<kind>.txt.j2`; each is compiled once per Lambda."""
+class JinjaRenderer:
+    """`TemplateRenderer` for `<kind>.html.j2` and `<kind>.txt.j2`, compiled once per process."""
 
     def __init__(self, storefront_url: str) -> None:
         self._templates = Environment(
@@ -36,26 +34,26 @@ class TemplateLetters:
             "day": _day,
             "weekday": _weekday,
             "charts": charts,
-            "harmless": harmless,
-            "inert": inert,
+            "safe_title": safe_title,
+            "defuse_links": defuse_links,
         }
         self._templates.globals["storefront"] = storefront_url.rstrip("/")
 
-    def write(self, kind: str, facts: Mapping[str, Any]) -> Letter:
+    def render(self, kind: str, facts: Mapping[str, Any]) -> MailBody:
         html, text = (
             self._templates.get_template(f"{kind}.{form}.j2").render(facts)
             for form in ("html", "txt")
         )
-        return Letter(html, text)
+        return MailBody(html, text)
 
 
 def _on_one_line(value: Any) -> Any:
-    """No name and no title can begin a new line; markup, a subclass of `str`, is left alone."""
+    """Remove line breaks from values; markup, a subclass of `str`, is unchanged."""
     return one_line(value) if type(value) is str else value
 
 
 def _money(amount: Amount | Money) -> str:
-    return localised(amount.money() if isinstance(amount, Amount) else amount)
+    return format_money(amount.money() if isinstance(amount, Amount) else amount)
 
 
 def _moment(moment: datetime) -> str:
