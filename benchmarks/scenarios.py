@@ -1,6 +1,7 @@
 """The invocations that are measured, each with what AWS answers to it."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -125,8 +126,19 @@ def a_shop() -> Iterator[Shop]:
         patch.object(tokens, "LIFETIME", TOKENS_LAST),
         patch.object(payment_wiring, "RazorpayApi", lambda _: shop[0].razorpay),
     ):
+        _forget_services()
         shop.append(Shop())
         yield shop[0]
+        _forget_services()
+
+
+def _forget_services() -> None:
+    """Clear the composition roots, whose services may have been made for another cloud."""
+    for name, module in sys.modules.items():
+        if name.endswith(".wiring"):
+            for factory in vars(module).values():
+                if hasattr(factory, "cache_clear"):
+                    factory.cache_clear()
 
 
 def is_success(answer: Any) -> bool:

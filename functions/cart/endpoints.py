@@ -12,7 +12,7 @@ CUSTOMERS = {Role.USER}
 QUANTITY_ERRORS = (CartLimitReached, OutOfStock, OtherCurrency)
 
 
-@get("/api/cart", roles=CUSTOMERS)
+@get("/api/cart", roles=CUSTOMERS, reads_ahead=(wiring.plan_cart,))
 def get_cart(caller: Caller) -> CartResponse:
     return CartResponse.of(wiring.cart_service().get_cart(caller.user_id))
 

@@ -73,11 +73,14 @@ class DynamoCarts:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
+    @staticmethod
+    def plan_read(user_id: str) -> None:
+        """Read the cart together with the session."""
+        CartRow.plan_read(user_id)
+
     def find(self, user_id: str) -> Cart | None:
-        try:
-            return _cart(CartRow.get(user_id, consistent_read=True))
-        except CartRow.DoesNotExist:
-            return None
+        row = CartRow.find(user_id)
+        return _cart(row) if row else None
 
     def add(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
         if line.quantity > max_quantity:

@@ -5,7 +5,9 @@ from functools import cache
 from cart.gateways import AccountHolders, ShopCatalogue
 from cart.reminders import Reminders
 from cart.service import CartService
+from supermarket.caller import Caller
 from supermarket.clock import utc_now
+from supermarket.request import Request
 
 
 @cache
@@ -14,6 +16,13 @@ def cart_service() -> CartService:
     from product.wiring import product_service
 
     return CartService(DynamoCarts(utc_now), ShopCatalogue(product_service()), utc_now)
+
+
+def plan_cart(_request: Request, caller: Caller) -> None:
+    """Read the caller's cart together with the session."""
+    from cart.repository import DynamoCarts
+
+    DynamoCarts.plan_read(caller.user_id)
 
 
 @cache

@@ -30,6 +30,7 @@ CANCELLED_PAID = "Order cancelled. Your money is being refunded."
     status=201,
     roles=CUSTOMERS,
     uses=(wiring.cart_service,),
+    reads_ahead=(wiring.plan_cart_and_key,),
     errors=(CartEmpty, CartChanged, ItemsUnavailable),
 )
 def create_order(

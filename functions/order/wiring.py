@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from order.model import Charges
 from order.service import OrderService, Terms
+from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
-from supermarket.wiring import audit_trail, idempotency_keys
+from supermarket.request import Request
+from supermarket.wiring import audit_trail, idempotency_keys, plan_key
 
 if TYPE_CHECKING:
     from auth.service import AuthService
@@ -34,6 +36,14 @@ def order_service() -> OrderService:
         clock=utc_now,
         new_id=new_id,
     )
+
+
+def plan_cart_and_key(request: Request, caller: Caller) -> None:
+    """Read what placing an order needs together with the session."""
+    from cart.wiring import plan_cart
+
+    plan_cart(request, caller)
+    plan_key("create_order", request, caller)
 
 
 def cart_service() -> "CartService":

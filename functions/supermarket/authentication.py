@@ -2,6 +2,8 @@
 away.
 """
 
+from collections.abc import Callable
+
 from supermarket.caller import Caller
 from supermarket.config import settings
 from supermarket.errors import Forbidden, Unauthenticated
@@ -13,12 +15,16 @@ TOKEN_COOKIE = "token"  # noqa: S105 - the cookie's name
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
-def authenticate(request: Request) -> Caller:
-    """The caller with an open session; Unauthenticated otherwise, Forbidden for a foreign site."""
+def authenticate(request: Request, *plans: Callable[[Request, Caller], None]) -> Caller:
+    """Return the caller, who has an open session. Raises Unauthenticated, and Forbidden for a
+    request from another site. `plans` name rows that are read together with the session.
+    """
     token = _presented_token(request)
     if token is None:
         raise Unauthenticated(NOT_SIGNED_IN)
     caller = access_tokens().verify(token)
+    for plan in plans:
+        plan(request, caller)
     if not sessions().is_open(caller.session_id, caller.user_id):
         raise Unauthenticated(NOT_SIGNED_IN)
     return caller

@@ -13,6 +13,7 @@ writes the published API description and API Gateway's routes from them.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
@@ -112,6 +113,7 @@ class Response[Content: BaseModel | str]:
 
 
 type Route = Callable[..., BaseModel | Response[Any]]
+type PlanReads = Callable[[Request, Caller], None]
 type Bind = Callable[[Request, Caller | None], Any]
 
 
@@ -131,7 +133,8 @@ class Endpoint:
     errors that its use case raises, besides those that follow from its types; `reads` the body that
     the function itself parses from the `Request`; `media_type` the type of a text response;
     `other_statuses` those that a `Response` may have besides `status`; `uses` factories that are
-    called in the init phase, besides those that the function names.
+    called in the init phase, besides those that the function names; `reads_ahead` plans rows that
+    are read together with the caller's session (`dynamo.read_ahead`).
     """
 
     function: Route
@@ -148,6 +151,7 @@ class Endpoint:
     reads: type[Body] | None = None
     media_type: str = JSON
     uses: tuple[Callable[[], object], ...] = ()
+    reads_ahead: tuple[PlanReads, ...] = ()
 
     def __call__(self, event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         """The Lambda handler."""
@@ -155,7 +159,8 @@ class Endpoint:
         request = Request.from_event(event)
         telemetry.begin(request.id, endpoint=self.name)
         try:
-            response = self._answer(request)
+            with self._reading_ahead():
+                response = self._answer(request)
         except DomainError as error:
             response = self._refusal(request, error)
         except aws_failures():
@@ -199,6 +204,13 @@ class Endpoint:
             response.cookies,
         )
 
+    def _reading_ahead(self) -> AbstractContextManager[None]:
+        if not self.reads_ahead:
+            return nullcontext()
+        from supermarket.dynamo.read_ahead import reading_ahead
+
+        return reading_ahead()
+
     @cached_property
     def parameters(self) -> dict[str, Any]:
         """The function's parameters and their types."""
@@ -241,7 +253,7 @@ class Endpoint:
         return bind
 
     def _caller(self, request: Request) -> Caller:
-        caller = _authenticate()(request)
+        caller = _authenticate()(request, *self.reads_ahead)
         if self.roles is not None:
             caller.require(self.roles)
         return caller
@@ -328,6 +340,7 @@ class Options(TypedDict, total=False):
     reads: type[Body]
     media_type: str
     uses: tuple[Callable[[], object], ...]
+    reads_ahead: tuple[PlanReads, ...]
 
 
 class ErrorView(BaseModel):
@@ -349,7 +362,7 @@ def aws_failures() -> tuple[type[Exception], ...]:
     return BotoCoreError, ClientError, PynamoDBException
 
 
-def _authenticate() -> Callable[[Request], Caller]:
+def _authenticate() -> Callable[..., Caller]:
     # imported late, since an endpoint for everybody needs neither tokens nor sessions
     from supermarket.authentication import authenticate
 

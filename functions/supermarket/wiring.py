@@ -1,15 +1,19 @@
 """Composition root of the kernel: who the caller is, and how cursors are sealed."""
 
+from contextlib import suppress
 from functools import cache
 
 from supermarket.audit import AuditTrail
+from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.cursors import Cursors
 from supermarket.dynamo.audit import DynamoAuditTrail
 from supermarket.dynamo.idempotency import DynamoIdempotencyKeys
 from supermarket.dynamo.sessions import DynamoSessions
-from supermarket.idempotency import IdempotencyKeys
+from supermarket.errors import Invalid
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
+from supermarket.request import Request
 from supermarket.secrets import client, secret
 from supermarket.sessions import Sessions
 from supermarket.tokens import AccessTokens, KeyRing
@@ -44,6 +48,13 @@ def cursors() -> Cursors:
 @cache
 def idempotency_keys() -> IdempotencyKeys:
     return DynamoIdempotencyKeys(utc_now)
+
+
+def plan_key(use_case: str, request: Request, caller: Caller) -> None:
+    """Read the request's idempotency key, if it has one, together with the session."""
+    with suppress(Invalid):  # the endpoint reports it
+        if key := IdempotencyKey.from_request(request, use_case, caller.user_id):
+            DynamoIdempotencyKeys.plan_read(key)
 
 
 @cache

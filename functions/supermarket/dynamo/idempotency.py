@@ -29,12 +29,14 @@ class DynamoIdempotencyKeys:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
+    @staticmethod
+    def plan_read(key: IdempotencyKey) -> None:
+        """Read the key together with the session."""
+        IdempotencyRow.plan_read(key.scope)
+
     def find_result(self, key: IdempotencyKey) -> str | None:
-        try:
-            row = IdempotencyRow.get(key.scope, consistent_read=True)
-        except IdempotencyRow.DoesNotExist:
-            return None
-        if row.expires_at <= self._now():
+        row = IdempotencyRow.find(key.scope)
+        if row is None or row.expires_at <= self._now():
             return None
         if row.fingerprint != key.fingerprint:
             raise RuleViolated(REUSED)

@@ -3,6 +3,7 @@ attribute for dataclasses.
 """
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Self, get_origin
 
@@ -10,12 +11,13 @@ from pydantic import TypeAdapter
 from pynamodb.attributes import Attribute, ListAttribute, MapAttribute
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
-from pynamodb.constants import LIST, MAP
+from pynamodb.constants import BATCH_GET_ITEM, LIST, MAP, REQUEST_ITEMS
 from pynamodb.expressions.operand import Path
 from pynamodb.models import Model
 
 from supermarket.aws import session
 from supermarket.config import table_name
+from supermarket.dynamo import read_ahead
 
 CONNECT_TIMEOUT_SECONDS = 1
 # three attempts end before the Lambda does, so that its caller gets an answer of the platform's
@@ -64,11 +66,28 @@ class Row(Model):
 
     @classmethod
     def find(cls, hash_key: str, range_key: str | None = None) -> Self | None:
-        """Return the row with this key, read strongly consistently; None when there is none."""
+        """Return the row with this key, read strongly consistently, maybe ahead (`read_ahead`); None
+        when there is none.
+        """
+        if range_key is None and (read := read_ahead.take(cls._key(hash_key), _batch_get)):
+            return cls.from_raw_data(read.item) if read.item else None
         try:
             return cls.get(hash_key, range_key, consistent_read=True)
         except cls.DoesNotExist:
             return None
+
+    @classmethod
+    def plan_read(cls, hash_key: str) -> None:
+        """Read the row together with the next one; see `read_ahead`."""
+        read_ahead.plan(cls._key(hash_key))
+
+    @classmethod
+    def _key(cls, hash_key: str) -> read_ahead.Key:
+        return read_ahead.Key(cls.Meta.table_name, cls._hash_key_attribute().attr_name, hash_key)
+
+
+def _batch_get(request: dict[str, Any]) -> dict[str, Any]:
+    return database().dispatch(BATCH_GET_ITEM, {REQUEST_ITEMS: request})
 
 
 class Mapped[Value](Attribute[Value]):

@@ -39,11 +39,8 @@ class DynamoSessions:
             row.update([SignInRow.sessions.delete(set(too_many))])
 
     def is_open(self, session_id: str, user_id: str) -> bool:
-        try:
-            row = SignInRow.get(user_id, consistent_read=True)
-        except SignInRow.DoesNotExist:
-            return False
-        if session_id not in (row.sessions or ()):
+        row = SignInRow.find(user_id)
+        if row is None or session_id not in (row.sessions or ()):
             return False
         return self._clock() < creation_time(session_id) + SESSION_LIFETIME
 
