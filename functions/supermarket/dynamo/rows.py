@@ -3,7 +3,6 @@ attribute for dataclasses.
 """
 
 import os
-from collections.abc import Sequence
 from functools import cache
 from typing import Any, Self, get_origin
 
@@ -66,8 +65,8 @@ class Row(Model):
 
     @classmethod
     def find(cls, hash_key: str, range_key: str | None = None) -> Self | None:
-        """Return the row with this key, read strongly consistently, maybe ahead (`read_ahead`); None
-        when there is none.
+        """Return the row with this key, read strongly consistently; None when there is none. It may
+        have been read ahead.
         """
         if range_key is None and (read := read_ahead.take(cls._key(hash_key), _batch_get)):
             return cls.from_raw_data(read.item) if read.item else None
