@@ -57,15 +57,7 @@ class Account:
             return records.list_page(Refund, page, belongs_to=payment_id)
 
     def create_order(self, wanted: NewOrder) -> Order:
-        order = Order(
-            id=new_id("order"),
-            amount=wanted.amount,
-            currency=wanted.currency,
-            receipt=wanted.receipt,
-            notes=wanted.notes,
-            auto_capture=wanted.auto_capture,
-            created_at=self._now(),
-        )
+        order = Order(**vars(wanted), id=new_id("order"), created_at=self._now())
         with self._records.transaction() as records:
             records.put(order)
         return order
@@ -126,17 +118,14 @@ class Account:
             payment = _get(records, Payment, payment_id)
             if existing := _find_by_key(records, payment, wanted):
                 return existing
+            amount = _refundable(payment, wanted.amount)
             pending = Refund(
+                **{**vars(wanted), "amount": amount},
                 id=new_id("rfnd"),
                 payment_id=payment.id,
-                amount=_refundable(payment, wanted.amount),
                 currency=payment.currency,
-                receipt=wanted.receipt,
-                notes=wanted.notes,
-                speed=wanted.speed,
                 created_at=self._now(),
                 status="pending",
-                idempotency_key=wanted.idempotency_key,
             )
             payment = payment.refunded(pending.amount)
             refund, payment = _settled(pending, payment, self._refund_outcome)

@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 Notes = dict[str, str]
@@ -53,18 +53,11 @@ class Order:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "id": self.id,
+            **_without(asdict(self), "auto_capture"),
             "entity": "order",
-            "amount": self.amount,
-            "amount_paid": self.amount_paid,
             "amount_due": self.amount - self.amount_paid,
-            "currency": self.currency,
-            "receipt": self.receipt,
             "offer_id": None,
-            "status": self.status,
-            "attempts": self.attempts,
             "notes": _notes_json(self.notes),
-            "created_at": self.created_at,
         }
 
 
@@ -117,35 +110,22 @@ class Payment:
         return "partial" if self.refundable else "full"
 
     def to_json(self) -> dict[str, Any]:
+        base = {"base_amount": self.base_amount, "base_currency": _BASE_CURRENCY}
         return {
-            "id": self.id,
+            **asdict(self),
             "entity": "payment",
-            "amount": self.amount,
-            "currency": self.currency,
-            "status": self.status,
-            "order_id": self.order_id,
             "invoice_id": None,
             "international": self.is_international,
-            "amount_refunded": self.amount_refunded,
             "refund_status": self.refund_status,
             "captured": self.status in ("captured", "refunded"),
             "description": None,
             "email": "void@razorpay.com",
             "contact": "+919999999999",
             "notes": [],
-            "fee": self.fee,
-            "tax": self.tax,
-            "created_at": self.created_at,
-            **self._base(),
+            **(base if self.is_international else {}),
             **self._method(),
             **self._failure(),
         }
-
-    def _base(self) -> dict[str, Any]:
-        """Return the fields that only international payments have."""
-        if not self.is_international:
-            return {}
-        return {"base_amount": self.base_amount, "base_currency": _BASE_CURRENCY}
 
     def _method(self) -> dict[str, Any]:
         """Return the method of payment: the UPI addresses of Razorpay's test mode."""
@@ -189,17 +169,15 @@ class Refund:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "id": self.id,
+            **_without(asdict(self), "speed", "idempotency_key"),
             "entity": "refund",
-            "amount": self.amount,
-            "currency": self.currency,
-            "payment_id": self.payment_id,
             "notes": _notes_json(self.notes),
-            "receipt": self.receipt,
             "acquirer_data": {"arn": None},
-            "created_at": self.created_at,
             "batch_id": None,
-            "status": self.status,
             "speed_processed": "normal",
             "speed_requested": self.speed,
         }
+
+
+def _without(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}
