@@ -48,16 +48,16 @@ QUIET_SECONDS = 3
 LISTENER = "seller_dashboard.listeners.event_handlers"
 
 
-def listed(person: Person, things: str, **query: Any) -> list[dict[str, Any]]:
+def listed(person: Person, name: str, **query: Any) -> list[dict[str, Any]]:
     """All pages of a list."""
     found: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     while True:
         answer = person.get(
-            f"/api/seller/dashboard/{things}", params={"limit": 100, **query, **cursor}
+            f"/api/seller/dashboard/{name}", params={"limit": 100, **query, **cursor}
         )
         assert answer.status_code == 200, answer.text
-        found += answer.json()[things]
+        found += answer.json()[name]
         if answer.json()["nextCursor"] is None:
             return found
         cursor = {"cursor": answer.json()["nextCursor"]}
@@ -124,18 +124,18 @@ def test_dashboards_agree_with_the_tables_of_orders_and_payments(
     endpoints: dict[str, Any],
 ) -> None:
     sellers = [Person.register(endpoints, "seller") for _ in range(2)]
-    shelf = [one.sells(stock=40, price=99.5, lowStockThreshold=38) for one in sellers]
-    shelf.append(sellers[0].sells(stock=40, price=33.33))
+    products = [one.sells(stock=40, price=99.5, lowStockThreshold=38) for one in sellers]
+    products.append(sellers[0].sells(stock=40, price=33.33))
     customers = [Person.register(endpoints) for _ in range(4)]
     admin = Person.administer(endpoints)
-    orders = at_once(partial(bought, endpoints, who, shelf) for who in customers)
+    orders = at_once(partial(bought, endpoints, customer, products) for customer in customers)
 
     kept, cancelled, partly, fully = orders
     assert customers[1].post(f"/api/orders/{cancelled}/cancel").status_code == 200
     refund(customers[2], admin, partly, 70.01)
     refund(customers[2], admin, partly, 1.33)
     refund(customers[3], admin, fully, None)
-    customers[0].takes(shelf[0])
+    customers[0].takes(products[0])
     assert customers[0].orders().status_code == 201  # and never paid
 
     ids = {seller.id for seller in sellers}
@@ -153,12 +153,12 @@ def test_dashboards_agree_with_the_tables_of_orders_and_payments(
     eventually(agree, "the dashboards agree with the tables")
     stock = {row["productId"]: row for row in plain(endpoints, "product") if "productId" in row}
     [low] = sellers[1].get("/api/seller/dashboard/metrics").json()["lowStock"]
-    assert low["id"] == shelf[1]["id"]
+    assert low["id"] == products[1]["id"]
     assert low["stock"] == int(stock[low["id"]]["stock"])
 
 
-def bought(endpoints: dict[str, Any], customer: Person, shelf: list[dict[str, Any]]) -> str:
-    for product in shelf:
+def bought(endpoints: dict[str, Any], customer: Person, products: list[dict[str, Any]]) -> str:
+    for product in products:
         customer.takes(product)
     order_id: str = customer.orders().json()["order"]["id"]
     assert customer.pays(endpoints, order_id).status_code == 200

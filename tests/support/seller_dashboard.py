@@ -213,9 +213,9 @@ class InMemorySales:
         known = self._days.get(key, DailyTotals(change.day, change.currency))
         self._days[key] = replace(known + change, version=known.version + 1)
         titles = {line.product_id: line.title for line in sale.lines}
-        minor = change.by_product(MINOR)
-        for product_id, units in change.by_product(UNITS).items():
-            sold = {"units": units, change.currency: minor[product_id]}
+        units, minor = change.by_product(UNITS), change.by_product(MINOR)
+        for product_id in {**units, **minor}:
+            sold = {"units": units[product_id], change.currency: minor[product_id]}
             self._catalogue.sell(sale.seller_id, product_id, titles[product_id], sold)
         numbers = {"orders": change.numbers["orders"], change.currency: change.revenue.minor}
         self._customers[sale.seller_id, sale.customer.id].update(numbers)

@@ -1,4 +1,4 @@
-"""What events say about orders, products and sellers.
+"""The facts in events about orders, products and sellers.
 
 Facts merge: in any order, and however often each arrives, they add up to the same state. Each
 seller's sale is derived from the merged facts of its order.
@@ -370,7 +370,7 @@ class ProductSales:
 
 @dataclass(frozen=True)
 class CustomerSales:
-    """A customer of a seller: the orders that count, and what they brought, net of refunds."""
+    """A customer of a seller: the orders that count, and their revenue, net of refunds."""
 
     customer: Customer
     orders: int

@@ -94,12 +94,12 @@ class DynamoSales:
         day = DayRow(seller, _day_key(change))
         writes.update(day, [DayRow.version.add(1), *_additions(change.numbers)])
         titles = {line.product_id: line.title for line in sale.lines}
-        minor, revenue = change.by_product(MINOR), MINOR + change.currency
-        for product_id, units in change.by_product(UNITS).items():
-            if units or minor[product_id]:
-                added = _additions({"units": units, revenue: minor[product_id]})
-                named = ProductRow.sold_as.set(titles[product_id])
-                writes.update(ProductRow(seller, Key.PRODUCT + product_id), [named, *added])
+        units, minor = change.by_product(UNITS), change.by_product(MINOR)
+        revenue = MINOR + change.currency
+        for product_id in {**units, **minor}:
+            added = _additions({"units": units[product_id], revenue: minor[product_id]})
+            named = ProductRow.sold_as.set(titles[product_id])
+            writes.update(ProductRow(seller, Key.PRODUCT + product_id), [named, *added])
         added = _additions({"orders": change.numbers["orders"], revenue: change.revenue.minor})
         if added:
             writes.update(CustomerRow(seller, Key.CUSTOMER + sale.customer.id), added)

@@ -52,10 +52,10 @@ class DailyTotals:
     def refunded(self) -> Money:
         return Money(self.numbers["refunded"], self.currency)
 
-    def by_product(self, prefix: str) -> dict[str, int]:
+    def by_product(self, prefix: str) -> Counter[str]:
         """Return the numbers whose names begin with UNITS or MINOR, by product id."""
         names = (name for name in self.numbers if name.startswith(prefix))
-        return {name.removeprefix(prefix): self.numbers[name] for name in names}
+        return Counter({name.removeprefix(prefix): self.numbers[name] for name in names})
 
     def __add__(self, other: Self) -> Self:
         numbers = Counter(self.numbers)
@@ -65,7 +65,7 @@ class DailyTotals:
     def __sub__(self, other: Self) -> Self:
         numbers = Counter(self.numbers)
         numbers.subtract(other.numbers)
-        return replace(self, numbers=numbers)
+        return replace(self, numbers=Counter({name: n for name, n in numbers.items() if n}))
 
     def __bool__(self) -> bool:
         return any(self.numbers.values())

@@ -59,11 +59,9 @@ class DailyTotalsCheck:
             return {seller_id: partial(retry_on_conflict, check)}
 
         outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
-        outcomes.update(
-            self._batches.run(
-                f"daily-totals#{day}", batches, tasks, has_time, again=again, saves=is_over
-            )
-        )
+        job = f"daily-totals#{day}"
+        found = self._batches.run(job, batches, tasks, has_time, again=again, saves=is_over)
+        outcomes.update(found)
         return outcomes
 
     def _check(self, seller_id: str, day: date) -> Counter[str]:
@@ -82,7 +80,7 @@ class DailyTotalsCheck:
                 repaired = replace(right, version=known.version)
                 self._sales.replace_totals(seller_id, repaired, transaction)
                 transaction.commit()
-                about = {"seller_id": seller_id, "day": str(day), "drift": repr(drift)}
+                about = {"seller_id": seller_id, "day": str(day), "drift": drift.numbers}
                 telemetry.logger.warning("daily totals repaired", extra=about)
             outcomes["repaired" if drift else "correct"] += 1
         return outcomes

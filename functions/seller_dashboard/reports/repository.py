@@ -96,7 +96,7 @@ class DynamoRebuildLock:
 
 
 def no_rebuild_runs(now: datetime) -> Condition:
-    """Return the condition that nobody holds the lock, or that it has expired."""
+    """Return the condition that no rebuild holds the lock, or that the lock has expired."""
     has_expired = RebuildRow.ends_at <= int(now.timestamp())
     is_free: Condition = RebuildRow.id.does_not_exist() | has_expired
     return is_free

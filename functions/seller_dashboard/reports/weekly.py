@@ -1,7 +1,7 @@
 """Reports each week to each seller once, however many runs there are, also at the same time.
 
-A report is claimed in the transaction that emits it, on condition that nobody has claimed it and
-that no rebuild runs: a report of incomplete numbers could never be sent again.
+A report is claimed in the transaction that emits it, on condition that no other run has
+claimed it and that no rebuild runs: a report of incomplete numbers could not be corrected.
 """
 
 from collections import Counter
@@ -95,7 +95,7 @@ class WeeklyReports:
         return Counter(reported=1)
 
     def _event(self, week: Week, seller: Recipient) -> SalesReportReady | None:
-        """Return None when there is nothing to report; orders that nobody paid are nothing."""
+        """Return None when there is nothing to report; unpaid orders are not reported."""
         days = self._sales.list_daily_totals(seller.user_id, week.with_previous)
         low_stock = self._catalogue.list_low_stock(seller.user_id, LOW_STOCK_LIMIT)
         if not low_stock and not any(day.numbers["orders"] or day.refunded.minor for day in days):
