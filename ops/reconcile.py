@@ -72,7 +72,7 @@ def _reconcile(options: argparse.Namespace) -> "Report":
     from payment import wiring
 
     telemetry.begin(new_id())
-    reconciliation = wiring.reconciliation_at(options.razorpay.rstrip("/"))
+    reconciliation = wiring.reconciliation(options.razorpay.rstrip("/"))
     return reconciliation.reconcile(options.since, options.until, lambda: True, _progress)
 
 

@@ -8,21 +8,26 @@ from payment.model import Payment
 from payment.ports import Ledger, Payments
 from supermarket import telemetry
 from supermarket.audit import AuditTrail
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
 from supermarket.retry import StaleWrite, retry_on_conflict
-from supermarket.transaction import BeginTransaction, Transaction
-
-type AlsoWrite = Callable[[Transaction], None]
+from supermarket.transaction import BeginTransaction
 
 
 class Changes:
     """Commits changes of payments."""
 
     def __init__(
-        self, payments: Payments, ledger: Ledger, audit: AuditTrail, begin: BeginTransaction
+        self,
+        payments: Payments,
+        ledger: Ledger,
+        audit: AuditTrail,
+        idempotency_keys: IdempotencyKeys,
+        begin: BeginTransaction,
     ) -> None:
         self._payments = payments
         self._ledger = ledger
         self._audit = audit
+        self._idempotency_keys = idempotency_keys
         self._begin = begin
 
     def update(
@@ -54,15 +59,16 @@ class Changes:
         after: Payment,
         action: str,
         actor: str,
-        also: AlsoWrite | None = None,
+        key: IdempotencyKey | None = None,
+        result_id: str = "",
     ) -> None:
-        """Commit a new payment or a change of one; `also` adds writes to the transaction.
+        """Commit a new payment or a change of one, with the result of an idempotency key.
 
-        Raises `StaleWrite` when the payment is no longer `before`.
+        Raises `StaleWrite` when the payment is no longer `before`; `KeyInUse`.
         """
         transaction = self._begin()
-        if also is not None:
-            also(transaction)
+        if key is not None:
+            self._idempotency_keys.save_result(key, result_id, transaction)
         if before is None:
             self._payments.add(after, transaction)
         else:
@@ -80,11 +86,13 @@ class Changes:
         for event in events_between(before, after):
             transaction.emit(event)
         transaction.commit()
-        _log(after, action)
+        # from these lines the history of a payment can be explained
+        ids = {"payment_id": after.id, "order_id": after.order_id, "version": after.version}
+        snapshot = audit_snapshot(after)
+        telemetry.logger.info("payment changed", extra={**ids, "action": action, **snapshot})
 
-
-def _log(payment: Payment, action: str) -> None:
-    """Log one line per change, from which the history of a payment can be explained."""
-    ids = {"payment_id": payment.id, "order_id": payment.order_id, "version": payment.version}
-    snapshot = audit_snapshot(payment)
-    telemetry.logger.info("payment changed", extra={**ids, "action": action, **snapshot})
+    def save_result(self, key: IdempotencyKey, result_id: str) -> None:
+        """Save the result of an idempotency key that changed nothing. Raises `KeyInUse`."""
+        transaction = self._begin()
+        self._idempotency_keys.save_result(key, result_id, transaction)
+        transaction.commit()

@@ -28,7 +28,8 @@ def create_payment(
     orderId: str, key: IdempotencyKey | None, caller: Caller
 ) -> CreatePaymentResponse:
     """Open the payment of the caller's order, or return the open one."""
-    return CreatePaymentResponse.of(wiring.payment_service().create(orderId, caller, key))
+    payment = wiring.payment_service().create(orderId, caller, key)
+    return CreatePaymentResponse.of(payment, wiring.razorpay_keys().key_id)
 
 
 @post("/api/payments/verify", uses=CALLS_RAZORPAY)

@@ -90,7 +90,7 @@ def to_refund_progressed(payment: Payment) -> PaymentRefundProgressed:
         order_id=payment.order_id,
         revision=payment.version,
         refunded=Amount.of(payment.refunded),
-        returning=Amount.of(payment.pending_refund),
+        returning=Amount.of(payment.balance.pending),
         progressed_at=payment.updated_at,
     )
 
@@ -105,4 +105,4 @@ def _common(payment: Payment) -> dict[str, Any]:
 
 
 def _refund_totals(payment: Payment) -> tuple[int, int]:
-    return payment.refunded.minor, payment.pending_refund.minor
+    return payment.refunded.minor, payment.balance.pending.minor

@@ -5,13 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from payment.model import (
-    Attempt,
-    PayableOrder,
-    RazorpayOrder,
-    RazorpayRefund,
-    UnreadableRecord,
-)
+from payment.model import Attempt, PayableOrder, RazorpayOrder, RazorpayRefund, UnreadableRecord
 from payment.ports import (
     CancelledOrder,
     ExpiredOrder,
@@ -76,16 +70,12 @@ class RazorpayApi:
             "payment": AUTOMATIC_CAPTURE,
         }
         # without retries, which would create another order
-        response = self._call(lambda api: api.order.create(order))
-        try:
-            id_, minor, currency = response["id"], response["amount"], response["currency"]
-        except (KeyError, TypeError):
-            raise InvalidProviderResponse(INVALID_RESPONSE) from None
-        if not isinstance(id_, str) or (minor, currency) != (price.minor, price.currency.value):
+        created = _convert(to_order, self._call(lambda api: api.order.create(order)))
+        if created.amount != price:
             telemetry.logger.error("Razorpay created another order than requested")
             telemetry.count("PaymentMismatches")
             raise InvalidProviderResponse(INVALID_RESPONSE)
-        return id_
+        return created.id
 
     def get_attempt(self, razorpay_payment_id: str) -> Attempt:
         response = self._read(lambda api: api.payment.fetch(razorpay_payment_id))

@@ -7,7 +7,6 @@ from supermarket.init_phase import prepare
 from supermarket.jobs import Counts, Run, job
 
 SECONDS_PER_PAGE = 60  # a hundred records, each with its own reads, writes and calls
-MILLISECOND = timedelta(milliseconds=1)
 COUNTED = (
     *("checked", "repaired", "drift", "failed", "superseded", "stopped"),
     *("synced", "unsynced", "overdue"),
@@ -22,7 +21,7 @@ def reconcile_payments(run: Run) -> Counts:
         report = reconciliation.catch_up(run.has_time)
     else:
         since = datetime.combine(run.day, time(), UTC)
-        until = since + timedelta(days=1) - MILLISECOND
+        until = since + timedelta(days=1, milliseconds=-1)
         report = reconciliation.reconcile(since, until, run.has_time)
     counts = {name: report.counts[name] for name in COUNTED}
     return {**counts, "finished": report.is_finished}

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
 
 from payment.model import Payment
-from supermarket.money import Currency, Money
+from supermarket.money import Money
 
 
 class Account(StrEnum):
@@ -33,10 +32,10 @@ class Unbalanced(ValueError):
 
 @dataclass(frozen=True)
 class Line:
-    """The change of one account, in minor units; negative when money leaves it."""
+    """The change of one account; negative when money leaves it."""
 
     account: Account
-    minor: int
+    amount: Money
 
 
 @dataclass(frozen=True)
@@ -49,39 +48,31 @@ class Entry:
     payment_id: str
     kind: Kind
     reference: str
-    currency: Currency
     lines: tuple[Line, ...]
     at: datetime
 
     def __post_init__(self) -> None:
-        if len(self.lines) < 2 or sum(line.minor for line in self.lines) != 0:
+        total = sum(line.amount.minor for line in self.lines)
+        currencies = {line.amount.currency for line in self.lines}
+        if len(self.lines) < 2 or len(currencies) > 1 or total != 0:
             raise Unbalanced(f"{self.kind} {self.reference}")
-
-    @classmethod
-    def transfer(
-        cls,
-        payment: Payment,
-        kind: Kind,
-        reference: str,
-        amount: Money,
-        source: Account,
-        target: Account,
-    ) -> Self:
-        """Move `amount` from the source to the target."""
-        lines = (Line(target, amount.minor), Line(source, -amount.minor))
-        return cls(payment.id, kind, reference, amount.currency, lines, payment.updated_at)
 
 
 def entries_between(before: Payment | None, after: Payment) -> Iterator[Entry]:
     """Yield the entries of a change of a payment."""
+
+    def transfer(kind: Kind, id_: str, amount: Money, source: Account, target: Account) -> Entry:
+        lines = (Line(target, amount), Line(source, amount * -1))
+        return Entry(after.id, kind, id_, lines, after.updated_at)
+
     captured = before.attempt_ids if before else frozenset()
     for capture in after.captures:
         id_ = capture.attempt_id
         if id_ not in captured:
             source = Account.SALES if id_ == after.razorpay_payment_id else Account.OWED
-            yield Entry.transfer(after, Kind.CAPTURE, id_, after.price, source, Account.RAZORPAY)
+            yield transfer(Kind.CAPTURE, id_, after.price, source, Account.RAZORPAY)
         if capture.fee and (before is None or before.fee_of(id_) is None):
-            yield Entry.transfer(after, Kind.FEE, id_, capture.fee, Account.RAZORPAY, Account.FEES)
+            yield transfer(Kind.FEE, id_, capture.fee, Account.RAZORPAY, Account.FEES)
     for refund in after.refunds_processed_since(before):
         target = Account.OWED if after.is_duplicate(refund) else Account.SALES
-        yield Entry.transfer(after, Kind.REFUND, refund.id, refund.amount, Account.RAZORPAY, target)
+        yield transfer(Kind.REFUND, refund.id, refund.amount, Account.RAZORPAY, target)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from supermarket.caller import Caller
 from supermarket.clock import iso
-from supermarket.money import Currency, Money
+from supermarket.money import Money
 from supermarket.people import Recipient
 
 MINIMUM_MINOR = 100  # Razorpay's smallest payment: one rupee or dollar
@@ -117,12 +117,6 @@ class ForeignMoney:
     minor: int
     currency: str
 
-    @classmethod
-    def or_money(cls, minor: int, currency: str) -> "Money | ForeignMoney":
-        """Return `Money` if the shop trades in the currency."""
-        known = currency in set(Currency)
-        return Money(minor, Currency(currency)) if known else cls(minor, currency)
-
 
 @dataclass(frozen=True)
 class Attempt:
@@ -157,11 +151,7 @@ class RazorpayOrder:
 
     id: str
     amount: Money | ForeignMoney
-    status: str
-
-    @property
-    def is_paid(self) -> bool:
-        return self.status == "paid"
+    is_paid: bool
 
 
 @dataclass(frozen=True)
@@ -169,6 +159,15 @@ class UnreadableRecord:
     """A record of Razorpay that cannot be parsed, with the id that stands in it."""
 
     id: str
+
+
+def is_signed(message: bytes, signature: str, secret: str) -> bool:
+    """Whether Razorpay, which shares the secret, signed these very bytes; in constant time.
+
+    Nothing is signed with an empty secret.
+    """
+    expected = hmac.new(secret.encode(), message, sha256).hexdigest()
+    return bool(secret) and hmac.compare_digest(expected.encode(), signature.encode())
 
 
 @dataclass(frozen=True)
@@ -180,10 +179,8 @@ class CheckoutSignature:
     signature: str
 
     def is_valid(self, secret: str) -> bool:
-        """Whether Razorpay, which shares the secret, signed these ids; in constant time."""
         message = f"{self.razorpay_order_id}|{self.razorpay_payment_id}"
-        expected = hmac.new(secret.encode(), message.encode(), sha256).hexdigest()
-        return hmac.compare_digest(expected.encode(), self.signature.encode())
+        return is_signed(message.encode(), self.signature, secret)
 
 
 @dataclass(frozen=True)
@@ -222,12 +219,6 @@ class Refund:
     razorpay_refund_id: str | None = None
     rejected_at: datetime | None = None
 
-    @classmethod
-    def requested(
-        cls, id_: str, attempt_id: str, amount: Money, reason: str, by: str, at: datetime
-    ) -> Self:
-        return cls(id_, attempt_id, amount, reason, by, at, at)
-
     @property
     def is_open(self) -> bool:
         """Whether its outcome is not known yet."""
@@ -252,10 +243,6 @@ class Refund:
     def has_failed_at_razorpay(self) -> bool:
         """Whether Razorpay accepted it and could not make it: a person has to find another way."""
         return self.status is RefundStatus.FAILED and self.razorpay_refund_id is not None
-
-    def is_given_up(self, now: datetime) -> bool:
-        """Whether Razorpay has rejected it for so long that sending it again makes no sense."""
-        return self.rejected_at is not None and now - self.rejected_at >= RETRY_REJECTED_FOR
 
     def matches(self, record: RazorpayRefund) -> bool:
         """Whether the record is Razorpay's record of this refund."""
@@ -392,25 +379,12 @@ class Payment:
         return self.balance.refunded
 
     @property
-    def pending_refund(self) -> Money:
-        return self.balance.pending
-
-    @property
     def refundable(self) -> Money:
         return self.balance.remaining
 
     @property
     def open_refunds(self) -> tuple[Refund, ...]:
         return tuple(refund for refund in self.refunds if refund.is_open)
-
-    @property
-    def has_unsent_refund(self) -> bool:
-        return not all(refund.is_sent for refund in self.refunds)
-
-    @property
-    def needs_manual_action(self) -> bool:
-        """Whether a required refund failed for good: sending it again would fail again."""
-        return self.has_cancelled_order and bool(self.refundable.minor)
 
     def balance_of(self, attempt_id: str | None) -> RefundBalance:
         """Return the balance of the money that an attempt took; zero if it took none."""
@@ -439,6 +413,11 @@ class Payment:
         cancelled.
         """
         return self.has_cancelled_order or attempt_id != self.razorpay_payment_id
+
+    def needs_manual_action(self, attempt_id: str) -> bool:
+        """Whether a required refund failed for good: sending it again would fail again."""
+        left = self.balance_of(attempt_id).remaining
+        return self.requires_full_refund(attempt_id) and bool(left.minor)
 
     def is_owned_by(self, caller: Caller) -> bool:
         return self.customer.user_id == caller.user_id
@@ -500,7 +479,7 @@ class Payment:
     ) -> Self:
         """Request a refund of all that is left of an attempt's money."""
         left = self.balance_of(attempt_id).remaining
-        return self.with_refund(Refund.requested(refund_id, attempt_id, left, reason, by, at), at)
+        return self.with_refund(Refund(refund_id, attempt_id, left, reason, by, at, at), at)
 
     def with_cancelled_order(self, failure: Failure, refund_id: str, at: datetime) -> Self:
         """Note that the order of a paid payment is cancelled, and refund what is left."""
@@ -531,8 +510,9 @@ class Payment:
         refund = self.get_refund(refund_id)
         if refund.is_sent:
             return self
-        if self.requires_full_refund(refund.attempt_id) and not refund.is_given_up(at):
-            return self.with_refund(replace(refund, rejected_at=refund.rejected_at or at), at)
+        rejected_at = refund.rejected_at or at
+        if self.requires_full_refund(refund.attempt_id) and at - rejected_at < RETRY_REJECTED_FOR:
+            return self.with_refund(replace(refund, rejected_at=rejected_at), at)
         return self.with_refund(refund.with_status(RefundStatus.FAILED, at), at)
 
     def with_refund_record(self, record: RazorpayRefund, new_refund_id: str, at: datetime) -> Self:
@@ -548,11 +528,10 @@ class Payment:
         for refund in self.refunds:
             if refund.matches(record):
                 return self.with_refund(refund.with_status(record.status, at, record.id), at)
-        reason = "The refund was made at Razorpay."
-        made = Refund.requested(new_refund_id, record.payment_id, amount, reason, RAZORPAY, at)
-        return self.with_refund(
-            replace(made, status=record.status, razorpay_refund_id=record.id), at
-        )
+        by, reason = RAZORPAY, "The refund was made at Razorpay."
+        ids = (new_refund_id, record.payment_id)
+        made = Refund(*ids, amount, reason, by, at, at, record.status, record.id)
+        return self.with_refund(made, at)
 
     def _changed(self, at: datetime, **values: Any) -> Self:
         return replace(self, **values, updated_at=at, version=self.version + 1)

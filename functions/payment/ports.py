@@ -5,22 +5,24 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from payment.ledger import Entry
-from payment.model import Attempt, PayableOrder, Payment, RazorpayRefund
+from payment.model import Attempt, Failure, PayableOrder, Payment, RazorpayRefund
 from supermarket.errors import BadGateway, Conflict, Unavailable
 from supermarket.money import Money
 from supermarket.transaction import Transaction
 
 
 class CancelledOrder(Conflict):
-    """The order is cancelled for good."""
+    """The order is cancelled for good. `failure` is why its payment fails then."""
 
     code = "ORDER_CANCELLED"
+    failure = Failure.ORDER_CANCELLED
 
 
 class ExpiredOrder(CancelledOrder):
     """The order is cancelled because it was not paid in time."""
 
     code = "ORDER_EXPIRED"
+    failure = Failure.ORDER_EXPIRED
 
 
 class ProviderRejected(BadGateway):
@@ -53,9 +55,7 @@ class Payments(Protocol):
     """The table of payments. Reads are strongly consistent."""
 
     def find(self, payment_id: str) -> Payment | None: ...
-
     def find_by_order(self, order_id: str) -> Payment | None: ...
-
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
 
     def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:

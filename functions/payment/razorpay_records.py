@@ -55,13 +55,15 @@ def to_refund(record: Any) -> RazorpayRefund:
 def to_order(record: Any) -> RazorpayOrder:
     """Parse an order of Razorpay. Raises `InvalidRecord`."""
     try:
-        return RazorpayOrder(_text(record["id"]), _amount(record), _text(record["status"]))
-    except (KeyError, TypeError, ValueError):
+        return RazorpayOrder(_text(record["id"]), _amount(record), record.get("status") == "paid")
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise InvalidRecord("order") from None
 
 
 def _amount(record: Any) -> Money | ForeignMoney:
-    return ForeignMoney.or_money(_integer(record["amount"]), _text(record["currency"]))
+    minor, currency = _integer(record["amount"]), _text(record["currency"])
+    known = currency in set(Currency)
+    return Money(minor, Currency(currency)) if known else ForeignMoney(minor, currency)
 
 
 def _attempt_status(record: Any) -> AttemptStatus:

@@ -6,7 +6,7 @@ therefore be sent again, and is made once.
 
 from decimal import Decimal
 
-from payment.changes import AlsoWrite, Changes
+from payment.changes import Changes
 from payment.model import (
     RAZORPAY,
     SHOP,
@@ -26,9 +26,6 @@ from supermarket.money import Money
 from supermarket.retry import StaleWrite, retry_on_conflict
 
 NOT_FOUND = "Payment not found"
-NOT_PAID = "This payment is not paid, so it cannot be refunded"
-NOTHING_LEFT = "This payment is refunded, or its refund is pending"
-REJECTED = "Razorpay rejected the refund. No money was refunded."
 BY_ADMIN = "The shop refunded this payment."
 
 
@@ -69,7 +66,7 @@ class Refunds:
             telemetry.logger.warning("a refund waits to be sent", extra={"refund_id": refund_id})
         refund = payment.get_refund(refund_id)
         if refund.is_rejected:
-            raise BadGateway(REJECTED)
+            raise BadGateway("Razorpay rejected the refund. No money was refunded.")
         return payment, refund
 
     def refund_cancelled_order(self, payment: Payment, failure: Failure) -> None:
@@ -133,25 +130,20 @@ class Refunds:
                 return self._get(payment_id), earlier
             raise
         after = payment.with_refund(refund, self._clock())
-        remember = self._remember(key, refund.id)
-        self._changes.commit(payment, after, "refund requested", by, remember)
+        self._changes.commit(payment, after, "refund requested", by, key, refund.id)
         return after, refund.id
 
     def _new_refund(self, payment: Payment, amount: Decimal | None, by: str) -> Refund:
         attempt_id, left = payment.razorpay_payment_id, payment.refundable
         if attempt_id is None:
-            raise Conflict(NOT_PAID)
+            raise Conflict("This payment is not paid, so it cannot be refunded")
         if not left.minor:
-            raise Conflict(NOTHING_LEFT)
+            raise Conflict("This payment is refunded, or its refund is pending")
         wanted = left if amount is None else Money.of(amount, left.currency)
         if wanted.minor > left.minor:
             raise Conflict(f"At most {left} of this payment can be refunded")
-        return Refund.requested(self._new_id(), attempt_id, wanted, BY_ADMIN, by, self._clock())
-
-    def _remember(self, key: IdempotencyKey | None, refund_id: str) -> AlsoWrite | None:
-        if key is None:
-            return None
-        return lambda transaction: self._idempotency_keys.save_result(key, refund_id, transaction)
+        now = self._clock()
+        return Refund(self._new_id(), attempt_id, wanted, BY_ADMIN, by, now, now)
 
     def _send(self, payment: Payment, refund: Refund) -> Payment:
         """Send a refund that Razorpay does not have; returns the payment after its answer."""
@@ -234,9 +226,9 @@ def _report_rejected(before: Payment, after: Payment, refund_id: str) -> None:
         return
     if after != before:
         _report("Razorpay rejects a required refund", after, refund_id)
-        return
-    ids = {"payment_id": after.id, "refund_id": refund_id}
-    telemetry.logger.warning("Razorpay still rejects a required refund", extra=ids)
+    else:
+        ids = {"payment_id": after.id, "refund_id": refund_id}
+        telemetry.logger.warning("Razorpay still rejects a required refund", extra=ids)
 
 
 def _report_reversed(payment: Payment, record: RazorpayRefund) -> None:

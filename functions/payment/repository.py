@@ -67,13 +67,14 @@ class PaymentRow(Row):
 
     @classmethod
     def of(cls, payment: Payment) -> Self:
-        unsent = UNSENT if payment.has_unsent_refund else SENT
+        is_unsent = any(not refund.is_sent for refund in payment.open_refunds)
+        state = UNSENT if is_unsent else SENT
         return cls(
             _payment_key(payment.id),
             payment_id=payment.id,
             payment=payment,
             updated_at=iso(payment.updated_at),
-            open_refunds=unsent if payment.open_refunds else None,
+            open_refunds=state if payment.open_refunds else None,
             day=payment.created_at.date().isoformat(),
             sort_key=sort_key(payment),
         )
@@ -103,7 +104,7 @@ class DynamoPayments:
             return None
 
     def find_by_order(self, order_id: str) -> Payment | None:
-        return self._find_at(_order_key(order_id))
+        return self._find_at(f"order#{order_id}")
 
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
         return self._find_at(_razorpay_key(razorpay_order_id))
@@ -120,7 +121,7 @@ class DynamoPayments:
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
         writes = DynamoTransaction.of(transaction)
-        for key in (_order_key(payment.order_id), _razorpay_key(payment.razorpay_order_id)):
+        for key in (f"order#{payment.order_id}", _razorpay_key(payment.razorpay_order_id)):
             _point(key, payment, writes)
         writes.put(PaymentRow.of(payment), PaymentRow.pk.does_not_exist(), StaleWrite())
 
@@ -230,10 +231,6 @@ def _point(key: str, payment: Payment, writes: DynamoTransaction) -> None:
 
 def _payment_key(payment_id: str) -> str:
     return f"payment#{payment_id}"
-
-
-def _order_key(order_id: str) -> str:
-    return f"order#{order_id}"
 
 
 def _razorpay_key(razorpay_id: str) -> str:

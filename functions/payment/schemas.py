@@ -1,6 +1,6 @@
 """The request bodies and responses of payment's HTTP Lambdas."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Self
 
@@ -9,8 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from payment.ledger import Account, Entry, Kind
 from payment.model import CheckoutSignature, Payment, PaymentStatus, Refund, RefundStatus
-from payment.service import Checkout
-from supermarket.money import Currency, Money
+from supermarket.money import Currency
 from supermarket.schemas import Body, MoneyView, Timestamp, View
 
 REFUND_MESSAGES = {
@@ -84,16 +83,6 @@ class LedgerEntryView(View):
     lines: list[LedgerLineView]
     at: Timestamp
 
-    @classmethod
-    def of(cls, entry: Entry) -> Self:
-        lines = [
-            LedgerLineView(
-                account=line.account, amount=MoneyView.of(Money(line.minor, entry.currency))
-            )
-            for line in entry.lines
-        ]
-        return cls(kind=entry.kind, reference=entry.reference, lines=lines, at=entry.at)
-
 
 class PaymentView(View):
     """A payment, as its owner sees it."""
@@ -139,9 +128,8 @@ class PaymentWithLedgerResponse(PaymentResponse):
     ledger: list[LedgerEntryView]
 
     @classmethod
-    def with_entries(cls, payment: Payment, entries: Iterable[Entry]) -> Self:
-        ledger = [LedgerEntryView.of(entry) for entry in entries]
-        return cls(payment=PaymentView.of(payment), ledger=ledger)
+    def with_entries(cls, payment: Payment, entries: Sequence[Entry]) -> Self:
+        return cls.model_validate({"payment": payment, "ledger": entries}, from_attributes=True)
 
 
 class VerifyPaymentResponse(View):
@@ -176,10 +164,9 @@ class CreatePaymentResponse(View):
     razorpay: RazorpayCheckoutView
 
     @classmethod
-    def of(cls, checkout: Checkout) -> Self:
-        payment = checkout.payment
+    def of(cls, payment: Payment, key_id: str) -> Self:
         razorpay = RazorpayCheckoutView(
-            key_id=checkout.key_id,
+            key_id=key_id,
             order_id=payment.razorpay_order_id,
             amount=payment.price.minor,
             currency=payment.price.currency,

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 
-from payment.changes import AlsoWrite, Changes
+from payment.changes import Changes
 from payment.ledger import Entry
 from payment.model import (
     MINIMUM_MINOR,
@@ -21,15 +20,7 @@ from payment.model import (
     RazorpayRefund,
     Refund,
 )
-from payment.ports import (
-    CancelledOrder,
-    ExpiredOrder,
-    Ledger,
-    Orders,
-    Payments,
-    Razorpay,
-    RazorpayKeys,
-)
+from payment.ports import CancelledOrder, Ledger, Orders, Payments, Razorpay, RazorpayKeys
 from payment.refunds import NOT_FOUND, Refunds
 from supermarket import telemetry
 from supermarket.caller import Caller
@@ -38,29 +29,14 @@ from supermarket.errors import Conflict, Invalid, NotFound, Unavailable
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
 from supermarket.money import Money
 from supermarket.retry import StaleWrite, retry_on_conflict
-from supermarket.transaction import BeginTransaction
 
 PAID_TWICE = "This order was paid twice, so the second payment is refunded."
-INVALID_SIGNATURE = "The signature of the payment is not valid"
-ATTEMPT_MISMATCH = "Razorpay's record does not match this payment"
-NOT_CAPTURED = "Razorpay has not captured this payment yet. Try again."
-REFUNDED = "This payment was refunded"
-ORDER_CANCELLED = "The order is cancelled, so its payment was not captured"
-ALREADY_PAID = "This order is paid"
 
 
 class AttemptMismatch(Invalid):
     """An attempt belongs to another payment, or has another amount."""
 
     code = "ATTEMPT_MISMATCH"
-
-
-@dataclass(frozen=True)
-class Checkout:
-    """An open payment, and the key id that Razorpay's checkout needs."""
-
-    payment: Payment
-    key_id: str
 
 
 class PaymentService:
@@ -77,7 +53,6 @@ class PaymentService:
         changes: Changes,
         idempotency_keys: IdempotencyKeys,
         keys: Callable[[], RazorpayKeys],
-        begin: BeginTransaction,
         clock: Clock,
         new_id: NewId,
     ) -> None:
@@ -89,26 +64,24 @@ class PaymentService:
         self._changes = changes
         self._idempotency_keys = idempotency_keys
         self._keys = keys
-        self._begin = begin
         self._clock = clock
         self._new_id = new_id
 
-    def create(self, order_id: str, caller: Caller, key: IdempotencyKey | None = None) -> Checkout:
+    def create(self, order_id: str, caller: Caller, key: IdempotencyKey | None = None) -> Payment:
         """Open the payment of the caller's order, or return the open one.
 
         The same key returns the same payment, whatever its state is by then.
         """
         key = key and key.about(order_id)
-        payment = retry_on_conflict(
+        return retry_on_conflict(
             lambda: self._create(order_id, caller, key), on=(StaleWrite, KeyInUse)
         )
-        return Checkout(payment, self._keys().key_id)
 
     def verify(self, signature: CheckoutSignature, caller: Caller) -> Payment:
         """Complete the caller's payment if the signature is valid and Razorpay's record agrees."""
         if not signature.is_valid(self._keys().key_secret):
             telemetry.count("InvalidCheckoutSignatures")
-            raise Invalid(INVALID_SIGNATURE)
+            raise Invalid("The signature of the payment is not valid")
         payment = self._payments.find_by_razorpay_order(signature.razorpay_order_id)
         if payment is None or not payment.is_owned_by(caller):
             raise NotFound(NOT_FOUND)
@@ -120,31 +93,31 @@ class PaymentService:
         if payment.is_paid:
             return self._sync_duplicate_refunds(payment)
         if attempt.status is AttemptStatus.REFUNDED:
-            raise Invalid(REFUNDED)
+            raise Invalid("This payment was refunded")
         if attempt.status is AttemptStatus.FAILED:
             raise Invalid(Failure.DECLINED.reason)
-        raise Unavailable(NOT_CAPTURED)
+        raise Unavailable("Razorpay has not captured this payment yet. Try again.")
 
     def apply_payment_update(
-        self, razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
+        self, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
     ) -> Payment | None:
         """Apply Razorpay's record of an attempt once, without any call to Razorpay.
 
-        Returns None when the Razorpay order is not ours. `refunds` are the known refunds of the
+        Returns None when its Razorpay order is not ours. `refunds` are the known refunds of the
         attempt: one that was refunded before the shop learned of it is applied together with them.
         Raises `AttemptMismatch`.
         """
-        payment = self._payments.find_by_razorpay_order(razorpay_order_id)
+        payment = self._find(attempt)
         if payment is None:
-            ids = {"razorpay_order_id": razorpay_order_id, "razorpay_payment_id": attempt.id}
+            ids = {"razorpay_payment_id": attempt.id}
             telemetry.logger.warning("attempt to pay an unknown order", extra=ids)
             return None
         _check(payment, attempt)
         return self._apply(payment, attempt, refunds)
 
-    def capture(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
+    def capture(self, attempt: Attempt) -> Payment | None:
         """Capture an authorized attempt unless its payment is cancelled, and apply it."""
-        payment = self._payments.find_by_razorpay_order(razorpay_order_id)
+        payment = self._find(attempt)
         if payment is None or payment.is_cancelled:
             return payment
         return self._apply(payment, self._capture_authorized(payment, attempt))
@@ -174,9 +147,9 @@ class PaymentService:
         try:
             return self._orders.confirm(payment.order_id)
         except CancelledOrder as cancelled:
-            if payment.needs_manual_action:
+            if payment.needs_manual_action(payment.captures[0].attempt_id):
                 return False
-            self._refunds.refund_cancelled_order(payment, _failure(cancelled))
+            self._refunds.refund_cancelled_order(payment, cancelled.failure)
             return True
 
     def refund_late_payment(self, payment_id: str) -> None:
@@ -185,8 +158,13 @@ class PaymentService:
         An order that was cancelled while its payment was being opened found no payment to cancel.
         """
         payment = self._payments.find(payment_id)
-        if payment is not None and (cancelled := self._cancellation_of(payment)):
-            self.cancel_payment(payment.order_id, _failure(cancelled))
+        if payment is not None:
+            try:
+                self._orders.get_payable(payment.order_id, payment.customer.user_id)
+            except CancelledOrder as cancelled:
+                self.cancel_payment(payment.order_id, cancelled.failure)
+            except (Conflict, NotFound):
+                pass  # it is not cancelled
         self._refunds.try_sync(payment_id)
 
     def cancel_payment(self, order_id: str, failure: Failure) -> None:
@@ -214,6 +192,10 @@ class PaymentService:
         """Return the ledger entries of a payment, oldest first."""
         return self._ledger.list_by_payment(payment.id)
 
+    def _find(self, attempt: Attempt) -> Payment | None:
+        order_id = attempt.razorpay_order_id
+        return self._payments.find_by_razorpay_order(order_id) if order_id else None
+
     def _create(self, order_id: str, caller: Caller, key: IdempotencyKey | None) -> Payment:
         payment_id = self._idempotency_keys.find_result(key) if key else None
         if payment_id and (payment := self._payments.find(payment_id)):
@@ -221,19 +203,19 @@ class PaymentService:
         order = self._orders.get_payable(order_id, caller.user_id)
         payment = self._payments.find_by_order(order.id)
         if payment is not None and payment.is_paid:
-            raise Conflict(ALREADY_PAID)
+            raise Conflict("This order is paid")
         if payment is not None and payment.is_open:
-            self._remember_open_payment(key, payment)
+            if key is not None:
+                self._changes.save_result(key, payment.id)
             return payment
         opened = payment.reopened(self._clock()) if payment else self._new_payment(order)
-        remember = self._remember(key, opened) if key else None
-        self._changes.commit(payment, opened, "payment opened", caller.user_id, remember)
+        self._changes.commit(payment, opened, "payment opened", caller.user_id, key, opened.id)
         try:
             # an order that was cancelled before its payment was stored could not cancel it; one
             # that is paid or out of time by now keeps it
             self._orders.get_payable(order.id, caller.user_id)
         except CancelledOrder as cancelled:
-            self.cancel_payment(order.id, _failure(cancelled))
+            self.cancel_payment(order.id, cancelled.failure)
             raise
         return opened
 
@@ -245,25 +227,6 @@ class PaymentService:
         razorpay_order_id = self._razorpay.create_order(payment_id, order.id, order.total)
         return Payment.opened(payment_id, order, razorpay_order_id, self._clock())
 
-    def _cancellation_of(self, payment: Payment) -> CancelledOrder | None:
-        """Return how the order of a payment is cancelled; None when it is not."""
-        try:
-            self._orders.get_payable(payment.order_id, payment.customer.user_id)
-        except CancelledOrder as cancelled:
-            return cancelled
-        except (Conflict, NotFound):
-            return None
-        return None
-
-    def _remember(self, key: IdempotencyKey, payment: Payment) -> AlsoWrite:
-        return lambda transaction: self._idempotency_keys.save_result(key, payment.id, transaction)
-
-    def _remember_open_payment(self, key: IdempotencyKey | None, payment: Payment) -> None:
-        if key is not None:
-            transaction = self._begin()
-            self._remember(key, payment)(transaction)
-            transaction.commit()
-
     def _capture_authorized(self, payment: Payment, attempt: Attempt) -> Attempt:
         """Check an attempt and, if it is authorized and needed, capture it.
 
@@ -274,7 +237,7 @@ class PaymentService:
         if attempt.status is not AttemptStatus.AUTHORIZED or payment.is_paid:
             return attempt
         if payment.is_cancelled:
-            raise Conflict(ORDER_CANCELLED)
+            raise Conflict("The order is cancelled, so its payment was not captured")
         captured = self._razorpay.capture(attempt)
         _check(payment, captured)
         return captured
@@ -289,7 +252,11 @@ class PaymentService:
             f"payment {attempt.status}",
             RAZORPAY,
         )
-        _report_duplicates(before, after)
+        for capture in after.duplicate_payments:
+            if capture.attempt_id not in before.attempt_ids:
+                ids = {"payment_id": after.id, "razorpay_payment_id": capture.attempt_id}
+                telemetry.logger.error("an order was paid twice", extra=ids)
+                telemetry.count("DuplicatePayments")
         return after
 
     def _with_attempt(
@@ -334,27 +301,13 @@ class PaymentService:
         return payment
 
 
-def _failure(cancelled: CancelledOrder) -> Failure:
-    expired = isinstance(cancelled, ExpiredOrder)
-    return Failure.ORDER_EXPIRED if expired else Failure.ORDER_CANCELLED
-
-
-def _report_duplicates(before: Payment, after: Payment) -> None:
-    known = before.attempt_ids
-    for capture in after.duplicate_payments:
-        if capture.attempt_id not in known:
-            ids = {"payment_id": after.id, "razorpay_payment_id": capture.attempt_id}
-            telemetry.logger.error("an order was paid twice", extra=ids)
-            telemetry.count("DuplicatePayments")
-
-
 def _check(payment: Payment, attempt: Attempt) -> None:
     """Check that an attempt pays this payment's amount. Raises `AttemptMismatch`."""
     if not payment.matches(attempt):
         ids = {"payment_id": payment.id, "razorpay_payment_id": attempt.id}
         telemetry.logger.error("attempt does not match its payment", extra=ids)
         telemetry.count("PaymentMismatches")
-        raise AttemptMismatch(ATTEMPT_MISMATCH)
+        raise AttemptMismatch("Razorpay's record does not match this payment")
 
 
 def _visible(payment: Payment | None, caller: Caller) -> Payment:

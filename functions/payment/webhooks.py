@@ -1,21 +1,18 @@
 """Receives Razorpay's webhooks, and applies those with a valid signature."""
 
-import hmac
 import json
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any
 
-from payment.model import RazorpayRefund
+from payment.model import RazorpayRefund, is_signed
 from payment.ports import HandledWebhooks
 from payment.razorpay_records import InvalidRecord, to_attempt, to_refund
 from payment.service import AttemptMismatch, PaymentService
 from supermarket import telemetry
 from supermarket.errors import Conflict, Invalid, Unavailable
 
-INVALID_SIGNATURE = "The signature of the webhook is not valid"
 INVALID_WEBHOOK = "The webhook is not valid"
-TRY_AGAIN = "The webhook could not be handled now. Send it again."
 
 PAYMENT_EVENTS = ("payment.authorized", "payment.captured", "payment.failed", "order.paid")
 REFUND_EVENTS = ("refund.created", "refund.processed", "refund.failed")
@@ -40,9 +37,9 @@ class Webhooks:
         It is remembered after it was applied, so that none is lost; applying it twice is harmless.
         Raises `Invalid`; `Unavailable` when Razorpay should send it again.
         """
-        if not is_signed(body, signature, self._secrets()):
+        if not any(is_signed(body, signature, secret) for secret in self._secrets()):
             telemetry.count("InvalidWebhookSignatures")
-            raise Invalid(INVALID_SIGNATURE)
+            raise Invalid("The signature of the webhook is not valid")
         # the id is not signed, so only the id together with the body identifies a webhook
         digest = sha256(body).hexdigest()
         if event_id and self._handled.has(event_id, digest):
@@ -50,7 +47,7 @@ class Webhooks:
         try:
             applied = self._apply(_parse(body))
         except Conflict as conflict:
-            raise Unavailable(TRY_AGAIN) from conflict
+            raise Unavailable("The webhook could not be handled now. Send it again.") from conflict
         if event_id:
             self._handled.add(event_id, digest)
         return applied
@@ -59,33 +56,22 @@ class Webhooks:
         event = webhook.get("event")
         telemetry.logger.info("webhook", extra={"razorpay_event": event})
         if event in PAYMENT_EVENTS:
-            return self._apply_attempt(_entity(webhook, "payment"))
+            return self._apply_attempt(webhook)
         if event not in REFUND_EVENTS:
             return False
         # a refund comes with its attempt, which the shop may not know yet
-        refund = _read(to_refund, _entity(webhook, "refund"))
+        refund = _read(to_refund, webhook, "refund")
         if "payment" in webhook["payload"]:
-            self._apply_attempt(_entity(webhook, "payment"), refund)
+            self._apply_attempt(webhook, refund)
         return bool(self._payments.apply_refund_update(refund))
 
-    def _apply_attempt(self, record: Any, *refunds: RazorpayRefund) -> bool:
-        attempt = _read(to_attempt, record)
-        if attempt.razorpay_order_id is None:
-            return False
+    def _apply_attempt(self, webhook: dict[str, Any], *refunds: RazorpayRefund) -> bool:
+        attempt = _read(to_attempt, webhook, "payment")
         try:
-            return bool(
-                self._payments.apply_payment_update(attempt.razorpay_order_id, attempt, refunds)
-            )
+            return bool(self._payments.apply_payment_update(attempt, refunds))
         except AttemptMismatch:
             # it is logged and counted, and would not match if it were sent again
             return False
-
-
-def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
-    """Whether these very bytes were signed with one of the secrets; in constant time."""
-    sent = signature.encode()
-    expected = [hmac.new(one.encode(), body, sha256).hexdigest() for one in secrets if one]
-    return any(hmac.compare_digest(one.encode(), sent) for one in expected)
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -98,16 +84,9 @@ def _parse(body: bytes) -> dict[str, Any]:
     return webhook
 
 
-def _entity(webhook: dict[str, Any], kind: str) -> Any:
+def _read[R](convert: Callable[[Any], R], webhook: dict[str, Any], kind: str) -> R:
     try:
-        return webhook["payload"][kind]["entity"]
-    except (KeyError, TypeError):
-        raise Invalid(INVALID_WEBHOOK) from None
-
-
-def _read[R](read: Callable[[Any], R], record: Any) -> R:
-    try:
-        return read(record)
-    except InvalidRecord:
-        telemetry.logger.exception("invalid record in a webhook")
+        return convert(webhook["payload"][kind]["entity"])
+    except (InvalidRecord, KeyError, TypeError):
+        telemetry.logger.exception("a webhook has no valid record")
         raise Invalid(INVALID_WEBHOOK) from None

@@ -25,14 +25,17 @@ def payment_service() -> PaymentService:
 
 
 @cache
-def reconciliation() -> Reconciliation:
-    return _reconciliation(_razorpay(), payment_service())
-
-
-def reconciliation_at(base_url: str) -> Reconciliation:
-    """For a command, which runs without the settings of a Lambda."""
+def reconciliation(base_url: str | None = None) -> Reconciliation:
+    """`base_url` is for a command, which runs without the settings of a Lambda."""
     razorpay = _razorpay(base_url)
-    return _reconciliation(razorpay, _service(razorpay))
+    return Reconciliation(
+        payments=DynamoPayments(),
+        records=razorpay,
+        updates=_service(razorpay),
+        store=DynamoDriftStore(),
+        begin=DynamoTransaction,
+        clock=utc_now,
+    )
 
 
 @cache
@@ -77,29 +80,17 @@ def _razorpay(base_url: str | None = None) -> RazorpayApi:
 
 
 def _service(razorpay: RazorpayApi) -> PaymentService:
-    payments, ledger = DynamoPayments(), DynamoLedger()
-    changes = Changes(payments, ledger, audit_trail(), DynamoTransaction)
+    payments, ledger, keys = DynamoPayments(), DynamoLedger(), idempotency_keys()
+    changes = Changes(payments, ledger, audit_trail(), keys, DynamoTransaction)
     return PaymentService(
         payments=payments,
         ledger=ledger,
         orders=OrderServiceOrders(),
         razorpay=razorpay,
-        refunds=Refunds(payments, razorpay, changes, idempotency_keys(), utc_now, new_id),
+        refunds=Refunds(payments, razorpay, changes, keys, utc_now, new_id),
         changes=changes,
-        idempotency_keys=idempotency_keys(),
+        idempotency_keys=keys,
         keys=razorpay_keys,
-        begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,
-    )
-
-
-def _reconciliation(razorpay: RazorpayApi, service: PaymentService) -> Reconciliation:
-    return Reconciliation(
-        payments=DynamoPayments(),
-        records=razorpay,
-        updates=service,
-        store=DynamoDriftStore(),
-        begin=DynamoTransaction,
-        clock=utc_now,
     )

@@ -145,8 +145,9 @@ def the_ledger_agrees_with_razorpay(shop: MoneyShop) -> None:
     """Entries sum to zero in each currency, and each has a record of Razorpay."""
     sums: Counter[str] = Counter()
     for entry in shop.ledger.entries.values():
-        sums[entry.currency] += sum(line.minor for line in entry.lines)
-        moved = sum(line.minor for line in entry.lines if line.account is Account.RAZORPAY)
+        for line in entry.lines:
+            sums[line.amount.currency] += line.amount.minor
+        moved = sum(line.amount.minor for line in entry.lines if line.account is Account.RAZORPAY)
         if entry.kind is Kind.CAPTURE:
             attempt = shop.razorpay.attempts[entry.reference]
             assert (attempt.was_captured, attempt.amount.minor) == (True, moved)
@@ -186,7 +187,8 @@ def the_ledger_is_complete(shop: MoneyShop) -> None:
     held: Counter[str] = Counter()
     for entry in shop.ledger.entries.values():
         for line in entry.lines:
-            held[entry.currency] += line.minor if line.account is Account.RAZORPAY else 0
+            if line.account is Account.RAZORPAY:
+                held[line.amount.currency] += line.amount.minor
     assert held == shop.razorpay.balance()
 
 
@@ -202,7 +204,7 @@ def orders_agree_with_their_payments(shop: MoneyShop) -> None:
         assert not (is_refunded and order.can_be_cancelled)
         known = order.refund_summary
         in_order = (known.refunded.minor, known.pending.minor) if known else (0, 0)
-        in_payment = (payment.refunded.minor, payment.pending_refund.minor) if payment else (0, 0)
+        in_payment = (payment.refunded.minor, payment.balance.pending.minor) if payment else (0, 0)
         assert in_order == in_payment
 
 

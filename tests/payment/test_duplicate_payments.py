@@ -59,7 +59,7 @@ class PaidTwice(Shop):
         )
 
     def reconcile(self, proof: CheckoutSignature) -> None:
-        self.service.apply_payment_update(proof.razorpay_order_id, self.attempt(proof))
+        self.service.apply_payment_update(self.attempt(proof))
 
     def sync_refunds(self) -> None:
         self.service.sync_refunds(self.payment.id)
@@ -124,7 +124,7 @@ def test_a_second_attempt_that_is_only_authorized_is_not_captured(shop: PaidTwic
     shop.verify(shop.first)
     authorized = shop.razorpay.pay(shop.first.razorpay_order_id, AttemptStatus.AUTHORIZED)
     assert shop.verify(authorized).status is PaymentStatus.COMPLETED
-    shop.service.capture(authorized.razorpay_order_id, shop.attempt(authorized))
+    shop.service.capture(shop.attempt(authorized))
     assert shop.razorpay.captures == []
     assert shop.payment.attempt_ids == {shop.first.razorpay_payment_id}
 
@@ -263,7 +263,7 @@ def test_a_payment_that_was_refunded_before_completes_nothing(
     attempt = refunded_attempt(shop, *parts)
     refunds = list(shop.razorpay.refunds.values())
     for _ in range(2):
-        shop.service.apply_payment_update(shop.first.razorpay_order_id, attempt, refunds)
+        shop.service.apply_payment_update(attempt, refunds)
     assert shop.payment.status is PaymentStatus.REFUNDED
     assert shop.outbox.of(PaymentCompleted) == []
     assert len(shop.refunded) == len(parts)
@@ -285,7 +285,7 @@ def test_a_refunded_attempt_changes_nothing_until_all_its_refunds_are_known(
         (foreign,),
         (known, replace(unknown, status=RefundStatus.PENDING)),
     ):
-        shop.service.apply_payment_update(shop.first.razorpay_order_id, attempt, refunds)
+        shop.service.apply_payment_update(attempt, refunds)
         assert shop.payment.status is PaymentStatus.PENDING
     shop.razorpay.attempts[attempt.id] = attempt
     with pytest.raises(Invalid):
@@ -311,7 +311,7 @@ def test_a_duplicate_payment_that_was_refunded_before_is_only_entered_in_the_led
     shop.verify(shop.second)
     attempt = refunded_attempt(shop, PRICE.minor)
     refunds = list(shop.razorpay.refunds.values())
-    shop.service.apply_payment_update(shop.first.razorpay_order_id, attempt, refunds)
+    shop.service.apply_payment_update(attempt, refunds)
     assert shop.payment.status is PaymentStatus.COMPLETED
     assert shop.payments.list_with_open_refunds(10) == []
     (event,) = shop.refunded

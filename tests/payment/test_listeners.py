@@ -86,7 +86,7 @@ def test_a_payment_of_a_cancelled_order_is_refunded_once_whichever_comes_first(
     razorpay.open_known(payment)
     attempt = razorpay.attempts[razorpay.pay(payment.razorpay_order_id).razorpay_payment_id]
     steps: list[Callable[[], object]] = [
-        lambda: wiring.payment_service().apply_payment_update(payment.razorpay_order_id, attempt),
+        lambda: wiring.payment_service().apply_payment_update(attempt),
         lambda: event_handlers(batch(cancelled(payment.order_id, "customer")), None),
     ]
     for step in steps if first == "capture" else steps[::-1]:
@@ -110,7 +110,7 @@ def test_a_refund_that_razorpay_does_not_accept_is_left_to_the_job_and_no_failur
     transaction.commit()
     razorpay.open_known(payment)
     attempt = razorpay.attempts[razorpay.pay(payment.razorpay_order_id).razorpay_payment_id]
-    wiring.payment_service().apply_payment_update(payment.razorpay_order_id, attempt)
+    wiring.payment_service().apply_payment_update(attempt)
     razorpay.is_down = True
     event = batch(cancelled(payment.order_id, "customer"))
     assert event_handlers(event, None) == {"batchItemFailures": []}

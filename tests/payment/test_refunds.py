@@ -84,7 +84,7 @@ def assert_books_agree(shop: Shop) -> None:
     """The ledger, the payment and the events agree."""
     payment, balances = shop.payment, shop.balances()
     for entry in shop.ledger.entries.values():
-        assert sum(line.minor for line in entry.lines) == 0
+        assert sum(line.amount.minor for line in entry.lines) == 0
     captured = payment.price.minor if payment.is_paid else 0
     fee = payment.fee.minor if payment.fee else 0
     assert balances[Account.SALES] == payment.refunded.minor - captured
@@ -464,7 +464,7 @@ def test_a_pending_refund_that_fails_after_the_cancellation_needs_manual_action(
     shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
     shop.service.apply_refund_update(shop.razorpay.set_status(made.id, RefundStatus.FAILED))
     run_everything_that_could_send_it_again(shop)
-    assert shop.payment.needs_manual_action
+    assert shop.payment.needs_manual_action(shop.payment.captures[0].attempt_id)
     assert len(shop.razorpay.refunds) == 1
 
 
@@ -483,7 +483,7 @@ def test_a_required_refund_that_is_rejected_for_days_fails_and_an_admin_can_requ
     assert shop.payment.status is PaymentStatus.COMPLETED
     errors = [r.message for r in caplog.records if r.levelname == "ERROR"]
     assert errors == ["Razorpay rejects a required refund", "a refund failed"]
-    assert shop.payment.needs_manual_action
+    assert shop.payment.needs_manual_action(shop.payment.captures[0].attempt_id)
     shop.razorpay.refund_fails = False
     shop.orders.cancel(shop.order.id)
     run_everything_that_could_send_it_again(shop)
@@ -608,7 +608,7 @@ def test_the_payment_of_a_cancelled_order_is_refunded_once_whichever_comes_first
     proof = shop.pay()
     attempt = shop.razorpay.attempts[proof.razorpay_payment_id]
     steps: list[Callable[[], object]] = [
-        lambda: shop.service.apply_payment_update(proof.razorpay_order_id, attempt),
+        lambda: shop.service.apply_payment_update(attempt),
         lambda: shop.service.cancel_payment(shop.order.id, failure),
     ]
     for step in (steps if first == "capture" else steps[::-1]) * 2:
@@ -740,7 +740,7 @@ def _report_captures(shop: Shop, payment: Payment, fee: Money | None) -> None:
     for attempt in list(shop.razorpay.attempts.values()):
         is_first = shop.payment.razorpay_payment_id in {None, attempt.id}
         if attempt.status is AttemptStatus.CAPTURED and is_first:
-            shop.service.apply_payment_update(payment.razorpay_order_id, replace(attempt, fee=fee))
+            shop.service.apply_payment_update(replace(attempt, fee=fee))
 
 
 def _refund_in_dashboard(shop: Shop, payment: Payment) -> None:

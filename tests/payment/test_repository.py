@@ -155,7 +155,7 @@ def test_a_payment_is_listed_until_its_refund_is_processed(store: Store) -> None
     payment = paid(store)
     assert payments.list_with_open_refunds(10) == []
     part = Money(100, payment.price.currency)
-    refund = Refund.requested(new_id(), "pay_1", part, "why", "admin", LATER)
+    refund = Refund(new_id(), "pay_1", part, "why", "admin", LATER, LATER)
     payment = save(store, payment, payment.with_refund(refund, LATER))
     assert payments.find(payment.id) == payment
     assert payments.list_with_open_refunds(10) == [payment.id]

@@ -269,8 +269,8 @@ class RazorpayWithRecords(FakeRazorpay):
         return [a for a in self.attempts.values() if a.razorpay_order_id == razorpay_order_id]
 
     def _record(self, razorpay_order_id: str) -> RazorpayOrder:
-        status = "paid" if self.is_paid(razorpay_order_id) else "created"
-        return RazorpayOrder(razorpay_order_id, self.orders[razorpay_order_id], status)
+        is_paid = self.is_paid(razorpay_order_id)
+        return RazorpayOrder(razorpay_order_id, self.orders[razorpay_order_id], is_paid)
 
     def _store(self, attempt: Attempt) -> None:
         if attempt.was_captured:
@@ -364,7 +364,7 @@ class MoneyShop:
         if order := _one(list(self.orders.stored.values()), which):
             customer = self._customer_of(order)
             key = self._key(order.id, customer, 0) if how > 1 else None
-            payment = self.payment_service.create(order.id, customer, key).payment
+            payment = self.payment_service.create(order.id, customer, key)
             self._remember(key, payment.id)
 
     def customer_pays(self, which: int, how: int) -> None:
@@ -598,7 +598,7 @@ class MoneyShop:
             clock=self.clock,
             new_id=new_id,
         )
-        changes = Changes(self.payments, self.ledger, self._audit, self._begin)
+        changes = Changes(self.payments, self.ledger, self._audit, self._keys, self._begin)
         self.payment_service = PaymentService(
             payments=self.payments,
             ledger=self.ledger,
@@ -608,7 +608,6 @@ class MoneyShop:
             changes=changes,
             idempotency_keys=self._keys,
             keys=lambda: KEYS,
-            begin=self._begin,
             clock=self.clock,
             new_id=new_id,
         )

@@ -165,8 +165,9 @@ class InMemoryPayments:
     def list_with_open_refunds(self, limit: int) -> list[str]:
         found = [payment for payment in self._by_id.values() if payment.open_refunds]
         oldest = sorted(found, key=lambda payment: payment.updated_at)
-        unsent = [payment.id for payment in oldest if payment.has_unsent_refund]
-        sent = [payment.id for payment in oldest if not payment.has_unsent_refund]
+        has_sent_all = {p.id: all(refund.is_sent for refund in p.refunds) for p in oldest}
+        unsent = [payment_id for payment_id, is_sent in has_sent_all.items() if not is_sent]
+        sent = [payment_id for payment_id, is_sent in has_sent_all.items() if is_sent]
         alternately = itertools.chain.from_iterable(itertools.zip_longest(unsent, sent))
         return [id_ for id_ in alternately if id_ is not None][:limit]
 
@@ -407,7 +408,7 @@ class Shop:
     def a_service(self, begin: BeginTransaction | None = None) -> PaymentService:
         """Make the service; `begin` may return transactions that fail."""
         begin = begin or self.outbox.begin
-        changes = Changes(self.payments, self.ledger, self.audit, begin)
+        changes = Changes(self.payments, self.ledger, self.audit, self.keys, begin)
         refunds = Refunds(self.payments, self.razorpay, changes, self.keys, self.clock, new_id)
         return PaymentService(
             payments=self.payments,
@@ -418,13 +419,12 @@ class Shop:
             changes=changes,
             idempotency_keys=self.keys,
             keys=lambda: KEYS,
-            begin=begin,
             clock=self.clock,
             new_id=new_id,
         )
 
     def create(self) -> Payment:
-        return self.service.create(self.order.id, self.customer).payment
+        return self.service.create(self.order.id, self.customer)
 
     def pay(self, status: AttemptStatus = AttemptStatus.CAPTURED) -> CheckoutSignature:
         return self.razorpay.pay(self.create().razorpay_order_id, status)
@@ -456,9 +456,13 @@ class Shop:
 
     def balances(self, currency: Currency = Currency.INR) -> dict[Account, int]:
         """The balance of each account."""
-        entries = [one for one in self.ledger.entries.values() if one.currency is currency]
-        lines = [line for entry in entries for line in entry.lines]
-        return {a: sum(line.minor for line in lines if line.account is a) for a in Account}
+        lines = [
+            line
+            for entry in self.ledger.entries.values()
+            for line in entry.lines
+            if line.amount.currency is currency
+        ]
+        return {a: sum(line.amount.minor for line in lines if line.account is a) for a in Account}
 
     def events(self) -> list[str]:
         return [type(event).__name__ for event in self.outbox.events]

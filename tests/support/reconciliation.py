@@ -84,9 +84,9 @@ class FakeRazorpayRecords:
         every = (one.record for one in self.refunds)
         return [one for one in every if one.payment_id == razorpay_payment_id]
 
-    def add_order(self, payment: Payment, status: str = "created") -> RazorpayOrder:
+    def add_order(self, payment: Payment, *, is_paid: bool = False) -> RazorpayOrder:
         """Add or replace the order of a payment."""
-        order = RazorpayOrder(payment.razorpay_order_id, payment.price, status)
+        order = RazorpayOrder(payment.razorpay_order_id, payment.price, is_paid)
         self.orders = [one for one in self.orders if one.record.id != order.id]
         self.orders.append(Dated(payment.created_at, order))
         return order
@@ -103,7 +103,7 @@ class FakeRazorpayRecords:
         attempt = Attempt(id_, payment.razorpay_order_id, amount or payment.price, status)
         self.attempts.append(Dated(at, attempt))
         if attempt.was_captured:
-            self.add_order(payment, "paid")
+            self.add_order(payment, is_paid=True)
         return attempt
 
     def _first(self, page: RecordPage) -> list[UnreadableRecord]:
@@ -165,9 +165,9 @@ class FakePaymentUpdates:
     refunds: dict[str, Payment] = field(default_factory=dict)
 
     def apply_payment_update(
-        self, razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
+        self, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
     ) -> Payment | None:
-        payment = self.payments.find_by_razorpay_order(razorpay_order_id)
+        payment = self.payments.find_by_razorpay_order(attempt.razorpay_order_id or "")
         if payment is None:
             return payment
         if attempt.was_captured and payment.is_paid:
@@ -179,9 +179,8 @@ class FakePaymentUpdates:
             return self.payments.store(payment.with_failed_attempt(attempt, self.at))
         return payment
 
-    def capture(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None:
-        captured = replace(attempt, status=AttemptStatus.CAPTURED)
-        return self.apply_payment_update(razorpay_order_id, captured)
+    def capture(self, attempt: Attempt) -> Payment | None:
+        return self.apply_payment_update(replace(attempt, status=AttemptStatus.CAPTURED))
 
     def sync_order(self, payment_id: str) -> bool:
         is_unconfirmed = payment_id in self.unconfirmed

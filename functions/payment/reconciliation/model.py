@@ -102,6 +102,11 @@ class Report:
     checkpoint: Checkpoint | None = None
     unanswered: int = 0
 
+    def note_failure(self, *, unanswered: bool) -> bool:
+        """Count a failed record; returns whether Razorpay did not answer about several in a row."""
+        self.unanswered = self.unanswered + 1 if unanswered else 0
+        return self.unanswered >= MAX_UNANSWERED
+
     @property
     def found(self) -> int:
         return self.counts["drift"] + self.counts["failed"]

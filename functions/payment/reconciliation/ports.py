@@ -4,13 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from payment.model import (
-    Attempt,
-    Payment,
-    RazorpayOrder,
-    RazorpayRefund,
-    UnreadableRecord,
-)
+from payment.model import Attempt, Payment, RazorpayOrder, RazorpayRefund, UnreadableRecord
 from payment.ports import InvalidProviderResponse, ProviderBusy, ProviderRejected
 from payment.reconciliation.model import Checkpoint, Drift, RecordPage
 from supermarket.errors import Conflict, Unavailable
@@ -33,7 +27,6 @@ class ReconciledPayments(Protocol):
     """The shop's payments."""
 
     def find(self, payment_id: str) -> Payment | None: ...
-
     def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
 
     def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> Mapping[str, Payment]:
@@ -65,9 +58,7 @@ class RazorpayRecords(Protocol):
     def list_orders_between(
         self, page: RecordPage
     ) -> Sequence[RazorpayOrder | UnreadableRecord]: ...
-
     def find_order(self, razorpay_order_id: str) -> RazorpayOrder | None: ...
-
     def get_attempt(self, razorpay_payment_id: str) -> Attempt: ...
 
     def list_attempts(self, razorpay_order_id: str) -> Sequence[Attempt]:
@@ -81,15 +72,11 @@ class PaymentUpdates(Protocol):
     """The use cases that apply Razorpay's records (`PaymentService`)."""
 
     def apply_payment_update(
-        self, razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
+        self, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
     ) -> Payment | None: ...
-
     def apply_refund_update(self, record: RazorpayRefund) -> Payment | None: ...
-
-    def capture(self, razorpay_order_id: str, attempt: Attempt) -> Payment | None: ...
-
+    def capture(self, attempt: Attempt) -> Payment | None: ...
     def sync_order(self, payment_id: str) -> bool: ...
-
     def sync_refunds(self, payment_id: str) -> Payment: ...
 
 

@@ -23,13 +23,15 @@ class RefundSync:
         updates: PaymentUpdates,
         drift: DriftReporter,
         clock: Clock,
+        report: Report,
     ) -> None:
         self._payments = payments
         self._updates = updates
         self._drift = drift
         self._clock = clock
+        self._report = report
 
-    def run(self, has_time: HasTime, report: Report) -> None:
+    def run(self, has_time: HasTime) -> None:
         """Synchronise as many payments as there is time for.
 
         Overdue refunds are reported for the others, too: their customers wait for the money.
@@ -38,33 +40,33 @@ class RefundSync:
         for payment_id in self._payments.list_with_open_refunds(PAYMENTS_PER_RUN):
             if not has_time():
                 break
-            is_synced = self._clock() <= ends and report.unanswered < MAX_UNANSWERED
+            is_synced = self._clock() <= ends and self._report.unanswered < MAX_UNANSWERED
             try:
-                self._handle(payment_id, report, is_synced=is_synced)
+                self._handle(payment_id, is_synced=is_synced)
             except Exception as failure:
-                report.unanswered = report.unanswered + 1 if is_unanswered(failure) else 0
-                report.counts["unsynced"] += 1
+                self._report.note_failure(unanswered=is_unanswered(failure))
+                self._report.counts["unsynced"] += 1
                 _log(payment_id, failure)
-        report.unanswered = 0
+        self._report.unanswered = 0
 
-    def _handle(self, payment_id: str, report: Report, *, is_synced: bool) -> None:
+    def _handle(self, payment_id: str, *, is_synced: bool) -> None:
         try:
             if is_synced:
                 # first, so that a payment that cannot be synchronised does not block the others
                 self._payments.touch(payment_id, self._clock())
                 self._updates.sync_refunds(payment_id)
-                report.counts["synced"] += 1
-                report.unanswered = 0
+                self._report.counts["synced"] += 1
+                self._report.unanswered = 0
         finally:
-            self._report_overdue(payment_id, report)
+            self._report_overdue(payment_id)
 
-    def _report_overdue(self, payment_id: str, report: Report) -> None:
+    def _report_overdue(self, payment_id: str) -> None:
         payment, since = self._payments.find(payment_id), self._clock() - OVERDUE_AFTER
         for refund in payment.open_refunds if payment else ():
             if not refund.is_sent and refund.requested_at < since:
                 amount = in_minor_units(refund.amount)
                 details = f"a refund of {amount} is requested, and Razorpay has not accepted it"
-                report.counts["overdue"] += 1
+                self._report.counts["overdue"] += 1
                 self._drift.report("missing_there", refund.id, details, payment)
 
 

@@ -40,11 +40,7 @@ LOOK_BACK = timedelta(days=1)
 # the index of the shop's payments is eventually consistent
 OWN_LOOK_BACK = timedelta(minutes=15)
 
-type OnProgress = Callable[[Report], None]
-
-
-def ignore_progress(_: Report) -> None:
-    """Do nothing with the progress of a run."""
+type OnProgress = Callable[[Report], None] | None
 
 
 class Reconciliation:
@@ -59,24 +55,19 @@ class Reconciliation:
         begin: BeginTransaction,
         clock: Clock,
     ) -> None:
-        drift = DriftReporter(store, begin, clock)
-        self._refund_sync = RefundSync(payments, updates, drift, clock)
-        self._comparison = Comparison(payments, records, updates, drift)
         self._payments = payments
         self._records = records
+        self._updates = updates
         self._store = store
+        self._drift = DriftReporter(store, begin, clock)
         self._clock = clock
 
     def catch_up(self, has_time: HasTime) -> Report:
         """Reconcile everything since the last run, as far as there is time for it."""
-        return self._run(LATEST, self._latest_window, has_time, ignore_progress)
+        return self._run(LATEST, self._latest_window, has_time)
 
     def reconcile(
-        self,
-        since: datetime,
-        until: datetime,
-        has_time: HasTime,
-        on_progress: OnProgress = ignore_progress,
+        self, since: datetime, until: datetime, has_time: HasTime, on_progress: OnProgress = None
     ) -> Report:
         """Reconcile a given window, or continue an unfinished run of the same window."""
         name = f"{iso(since)}/{iso(until)}"
@@ -95,10 +86,11 @@ class Reconciliation:
         name: str,
         window: Callable[[Checkpoint | None], Window],
         has_time: HasTime,
-        on_progress: OnProgress,
+        on_progress: OnProgress = None,
     ) -> Report:
         report = Report()
-        self._refund_sync.run(has_time, report)
+        RefundSync(self._payments, self._updates, self._drift, self._clock, report).run(has_time)
+        comparison = Comparison(self._payments, self._records, self._updates, self._drift, report)
         try:
             checkpoint = self._store.find_checkpoint(name)
             if checkpoint is None or checkpoint.is_finished:
@@ -108,11 +100,12 @@ class Reconciliation:
             report.checkpoint = checkpoint
             while not checkpoint.is_finished and has_time():
                 found = report.found
-                position = self._compare_page(checkpoint, report)
+                position = self._compare_page(checkpoint, comparison)
                 checkpoint = checkpoint.moved(position, report.found - found)
                 self._store.save_checkpoint(checkpoint)
                 report.checkpoint = checkpoint
-                on_progress(report)
+                if on_progress:
+                    on_progress(report)
         except StaleWrite:
             # another run moved the checkpoint, and continues from there
             report.counts["superseded"] += 1
@@ -121,26 +114,17 @@ class Reconciliation:
             report.counts["stopped"] += 1
         return report
 
-    def _compare_page(self, at: Checkpoint, report: Report) -> str:
+    def _compare_page(self, at: Checkpoint, comparison: Comparison) -> str:
         """Compare one page of the present list; returns the position behind it, or ""."""
         if at.phase is Phase.OWN_PAYMENTS:
             own = self._payments.list_created_between(at.own_since, at.until, at.position, PAGE)
-            self._comparison.compare_payments(own, report)
+            comparison.compare_payments(own)
             return sort_key(own[-1]) if own else ""
+        compare = {
+            Phase.ATTEMPTS: comparison.compare_attempts,
+            Phase.REFUNDS: comparison.compare_refunds,
+            Phase.ORDERS: comparison.compare_orders,
+        }[at.phase]
         skip = int(at.position or 0)
-        page = RecordPage(at.since, at.until, skip, PAGE)
-        seen: int
-        match at.phase:
-            case Phase.ATTEMPTS:
-                attempts = self._records.list_attempts_between(page)
-                self._comparison.compare_attempts(attempts, report)
-                seen = len(attempts)
-            case Phase.REFUNDS:
-                refunds = self._records.list_refunds_between(page)
-                self._comparison.compare_refunds(refunds, report)
-                seen = len(refunds)
-            case _:
-                orders = self._records.list_orders_between(page)
-                self._comparison.compare_orders(orders, report)
-                seen = len(orders)
+        seen = compare(RecordPage(at.since, at.until, skip, PAGE))
         return str(skip + seen) if seen == PAGE else ""

@@ -151,7 +151,7 @@ def test_a_paid_payment_with_an_unpaid_order_is_reported(shop: ReconciledShop) -
     attempt = shop.records.add_attempt(payment, OPENED_AT)
     shop.payments.store(payment.completed(attempt, OPENED_AT))
     shop.records.attempts.clear()
-    shop.records.add_order(payment, "attempted")
+    shop.records.add_order(payment)
     shop.run()
     assert shop.drift == [(payment.razorpay_order_id, "different_state")]
 
@@ -254,12 +254,10 @@ def test_a_defect_with_one_record_does_not_stop_the_run(
     bad, good = shop.pay(), shop.pay()
     apply = shop.updates.apply_payment_update
 
-    def fail(
-        razorpay_order_id: str, attempt: Attempt, refunds: Sequence[RazorpayRefund]
-    ) -> Payment | None:
-        if razorpay_order_id == bad.razorpay_order_id:
+    def fail(attempt: Attempt, refunds: Sequence[RazorpayRefund]) -> Payment | None:
+        if attempt.razorpay_order_id == bad.razorpay_order_id:
             raise RuntimeError("a defect")
-        return apply(razorpay_order_id, attempt, refunds)
+        return apply(attempt, refunds)
 
     monkeypatch.setattr(shop.updates, "apply_payment_update", fail)
     report = shop.run()
