@@ -20,6 +20,7 @@ from auth.schemas import (
 from supermarket.authentication import TOKEN_COOKIE, token_holder
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
+from supermarket.errors import Forbidden, Unauthenticated
 from supermarket.http import Response, delete, get, post
 from supermarket.init_phase import prepare
 from supermarket.request import Request
@@ -39,7 +40,7 @@ def register(body: RegisterRequest) -> Response[RegisterResponse]:
     return Response(view, cookies=[_cookie(token)])
 
 
-@post("/api/auth/login")
+@post("/api/auth/login", errors=(Unauthenticated,))
 def login(body: LoginRequest) -> Response[LoginResponse]:
     signed_in = wiring.auth_service().log_in(body.email, body.username, body.password)
     view = LoginResponse(
@@ -51,7 +52,7 @@ def login(body: LoginRequest) -> Response[LoginResponse]:
     return Response(view, cookies=[_cookie(signed_in.token)])
 
 
-@get("/api/auth/logout", also=("POST /api/auth/logout",))
+@get("/api/auth/logout", also=("POST /api/auth/logout",), errors=(Forbidden,))
 def logout(request: Request) -> Response[Message]:
     if holder := token_holder(request):
         wiring.auth_service().sign_out(holder.session_id, holder.user_id)

@@ -14,6 +14,7 @@ from order.schemas import (
 )
 from order.service import CartChanged, CartEmpty, ItemsUnavailable
 from supermarket.caller import Caller, Role
+from supermarket.errors import NotFound
 from supermarket.http import get, patch, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
@@ -31,7 +32,7 @@ CANCELLED_PAID = "Order cancelled. Your money is being refunded."
     roles=CUSTOMERS,
     uses=(wiring.cart_service,),
     reads_ahead=(wiring.plan_cart_and_key,),
-    errors=(CartEmpty, CartChanged, ItemsUnavailable),
+    errors=(CartEmpty, CartChanged, ItemsUnavailable, NotFound),
 )
 def create_order(
     body: PlaceOrderRequest, key: IdempotencyKey | None, caller: Caller

@@ -17,7 +17,7 @@ def check_health() -> HealthResponse:
     return HealthResponse()
 
 
-@get("/readyz")
+@get("/readyz", other_statuses=(HTTPStatus.SERVICE_UNAVAILABLE,))
 def check_readiness() -> Response[ReadinessResponse]:
     dependencies = wiring.readiness().check()
     for down in (found for found in dependencies if not found.ok):

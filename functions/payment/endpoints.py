@@ -1,6 +1,14 @@
 """The HTTP Lambdas of payment."""
 
 from payment import wiring
+from payment.ports import (
+    CancelledOrder,
+    ExpiredOrder,
+    InvalidProviderResponse,
+    ProviderBusy,
+    ProviderRejected,
+    ProviderTimeout,
+)
 from payment.schemas import (
     CreatePaymentResponse,
     PaymentResponse,
@@ -10,7 +18,9 @@ from payment.schemas import (
     VerifyPaymentRequest,
     VerifyPaymentResponse,
 )
+from payment.service import AttemptMismatch
 from supermarket.caller import Caller, Role
+from supermarket.errors import BadGateway, NotFound
 from supermarket.http import ANY_TYPE, Response, get, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
@@ -20,10 +30,22 @@ from supermarket.schemas import Message
 ADMINS = {Role.ADMIN}
 MAX_WEBHOOK_BYTES = 256 * 1024
 ACCEPTED = 202
+RAZORPAY_ERRORS = (
+    BadGateway,
+    InvalidProviderResponse,
+    ProviderBusy,
+    ProviderRejected,
+    ProviderTimeout,
+)
 CALLS_RAZORPAY = (wiring.razorpay_session,)
 
 
-@post("/api/payments/create/{orderId}", status=201, uses=CALLS_RAZORPAY)
+@post(
+    "/api/payments/create/{orderId}",
+    status=201,
+    uses=CALLS_RAZORPAY,
+    errors=(CancelledOrder, ExpiredOrder, *RAZORPAY_ERRORS),
+)
 def create_payment(
     orderId: str, key: IdempotencyKey | None, caller: Caller
 ) -> CreatePaymentResponse:
@@ -32,7 +54,11 @@ def create_payment(
     return CreatePaymentResponse.of(payment, wiring.razorpay_keys().key_id)
 
 
-@post("/api/payments/verify", uses=CALLS_RAZORPAY)
+@post(
+    "/api/payments/verify",
+    uses=CALLS_RAZORPAY,
+    errors=(NotFound, AttemptMismatch, CancelledOrder, ExpiredOrder, *RAZORPAY_ERRORS),
+)
 def verify_payment(body: VerifyPaymentRequest, caller: Caller) -> VerifyPaymentResponse:
     """Complete a payment with the signature of Razorpay's checkout."""
     return VerifyPaymentResponse.of(wiring.payment_service().verify(body.signature(), caller))
@@ -63,7 +89,13 @@ def get_order_payment(orderId: str, caller: Caller) -> PaymentResponse:
     return PaymentResponse.of(wiring.payment_service().get_order_payment(orderId, caller))
 
 
-@post("/api/payments/{paymentId}/refund", roles=ADMINS, uses=CALLS_RAZORPAY)
+@post(
+    "/api/payments/{paymentId}/refund",
+    roles=ADMINS,
+    uses=CALLS_RAZORPAY,
+    errors=RAZORPAY_ERRORS,
+    other_statuses=(ACCEPTED,),
+)
 def refund_payment(
     paymentId: str, body: RefundPaymentRequest, key: IdempotencyKey | None, caller: Caller
 ) -> RefundPaymentResponse | Response[RefundPaymentResponse]:

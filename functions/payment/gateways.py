@@ -12,6 +12,7 @@ from payment.ports import (
     InvalidProviderResponse,
     ProviderBusy,
     ProviderRejected,
+    ProviderTimeout,
 )
 from payment.razorpay_records import InvalidRecord, to_attempt, to_order, to_refund
 from payment.reconciliation.model import RecordPage
@@ -41,12 +42,6 @@ BUSY = "Razorpay cannot do this now. Nothing was changed; try again."
 DOWN = "Razorpay does not answer. Nothing was changed; try again."
 FAILING = "Razorpay has an error. Nothing was changed; try again."
 INVALID_RESPONSE = "Razorpay's response is not valid. Nothing was changed; try again."
-
-
-class ProviderTimeout(Unavailable):
-    """Razorpay did not answer in time; whether it did what was requested is unknown."""
-
-    code = "PROVIDER_TIMEOUT"
 
 
 class RazorpayApi:

@@ -37,6 +37,12 @@ class ProviderBusy(Unavailable):
     code = "PROVIDER_BUSY"
 
 
+class ProviderTimeout(Unavailable):
+    """Razorpay did not answer in time; whether it did what was requested is unknown."""
+
+    code = "PROVIDER_TIMEOUT"
+
+
 class InvalidProviderResponse(BadGateway):
     """Razorpay's response is not what was requested."""
 

@@ -13,6 +13,7 @@ from product.schemas import (
     UpdateProductRequest,
 )
 from supermarket.caller import Caller, Role
+from supermarket.errors import BadGateway
 from supermarket.http import JSON, delete, get, patch, post
 from supermarket.init_phase import prepare
 from supermarket.request import Request
@@ -32,6 +33,7 @@ BRIEFLY = "public, max-age=10"
     accepts=(JSON, FORM),
     max_body=MAX_FORM_BYTES,
     reads=CreateProductRequest,
+    errors=(BadGateway,),
 )
 def create_product(request: Request, caller: Caller) -> ProductChangedResponse:
     """Create a product with up to five pictures."""
@@ -70,6 +72,7 @@ def get_product(productId: str) -> ProductResponse:
     accepts=(JSON, FORM),
     max_body=MAX_FORM_BYTES,
     reads=UpdateProductRequest,
+    errors=(BadGateway,),
 )
 def update_product(productId: str, request: Request, caller: Caller) -> ProductChangedResponse:
     """Change fields of a product, add and remove pictures."""

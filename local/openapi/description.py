@@ -15,6 +15,7 @@ from local.openapi.examples import example
 from local.openapi.routes import Route
 from supermarket.caller import Caller
 from supermarket.errors import (
+    Conflict,
     DomainError,
     Forbidden,
     Invalid,
@@ -35,6 +36,7 @@ from supermarket.http import (
 )
 from supermarket.idempotency import IdempotencyKey, KeyInUse
 from supermarket.request import Request
+from supermarket.retry import StaleWrite
 from supermarket.schemas import Body, Query
 
 FORM = "multipart/form-data"
@@ -178,8 +180,10 @@ class _Operation:
         return {"description": description, "content": {JSON: content}}
 
     def _implied_errors(self) -> Iterator[type[DomainError]]:
-        """Yield the errors that follow from the parameters' types."""
+        """Yield the errors that follow from the method and the parameters' types."""
         yield Unavailable
+        if self._route.method != "GET":
+            yield from (Conflict, StaleWrite)
         if self._needs_session:
             yield from (Unauthenticated, Forbidden)
         for hint in self._endpoint.parameters.values():

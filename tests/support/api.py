@@ -6,9 +6,11 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
+from local.openapi import DESCRIPTION
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.http import JSON, Endpoint
@@ -54,9 +56,35 @@ def call(
         event["headers"].update(bearer(caller))
     answer = endpoint(event, None)
     text = answer["body"]
+    assert_described(endpoint, answer["statusCode"], text)
     return Reply(
         answer["statusCode"], answer["headers"], answer["cookies"], _read(answer["headers"], text)
     )
+
+
+def assert_described(endpoint: Endpoint, status: int, body: str) -> None:
+    """Fail when an endpoint of the platform answers with a status or an error code that the API's
+    description does not have.
+    """
+    operation = _description()["paths"].get(endpoint.path, {}).get(endpoint.method.lower())
+    if operation is None or not _is_deployed(endpoint):
+        return
+    responses = operation["responses"]
+    assert str(status) in responses, f"{endpoint.name}: status {status} is not described: {body}"
+    if status >= 400 and "code" in (answer := json.loads(body)):
+        schema = responses[str(status)]["content"][JSON]["schema"]
+        codes = schema["properties"]["code"]["enum"]
+        assert answer["code"] in codes, f"{endpoint.name}: {answer['code']} is not in {codes}"
+
+
+@cache
+def _description() -> dict[str, Any]:
+    description: dict[str, Any] = json.loads(DESCRIPTION.read_text())
+    return description
+
+
+def _is_deployed(endpoint: Endpoint) -> bool:
+    return endpoint.function.__module__.endswith(".endpoints")
 
 
 def _read(headers: Mapping[str, str], text: str) -> Any:
