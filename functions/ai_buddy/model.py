@@ -25,15 +25,32 @@ class Speaker(StrEnum):
 
 
 @dataclass(frozen=True)
-class Utterance:
-    """One side's text, with what the assistant displayed beside it: "the second one" in the next
-    question refers to one of these products.
+class DisplayedItems:
+    """Products and an order that are displayed beside a text: "the second one" in the next question
+    refers to one of these products. None means that there are no new ones.
     """
+
+    products: tuple[View, ...] | None = None
+    order: View | None = None
+
+    def updated(self, newer: Self) -> Self:
+        """Return the newer items, and these where there are no newer ones."""
+        products = self.products if newer.products is None else newer.products
+        return replace(newer, products=products, order=newer.order or self.order)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        orders = [self.order] if self.order else []
+        return frozenset(str(view["id"]) for view in (*(self.products or ()), *orders))
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One side's text and what the assistant displayed beside it."""
 
     role: Speaker
     text: str
-    products: tuple[View, ...] = ()
-    order: View | None = None
+    displayed: DisplayedItems = DisplayedItems()
 
 
 @dataclass(frozen=True)
@@ -43,8 +60,6 @@ class Question:
     """
 
     caller: Caller
-    conversation_id: str
-    message_id: str
     text: str
     summary: str
     history: tuple[Utterance, ...]
@@ -85,20 +100,6 @@ class ToolUsed:
 
 
 @dataclass(frozen=True)
-class DisplayedProducts:
-    """Products to display with the answer; the last list counts."""
-
-    products: tuple[View, ...]
-
-
-@dataclass(frozen=True)
-class DisplayedOrder:
-    """The order to display with the answer; the last one counts."""
-
-    order: View
-
-
-@dataclass(frozen=True)
 class Proposed:
     """The answer asks for a confirmation; the last proposal counts and contains earlier ones."""
 
@@ -127,9 +128,7 @@ class AnsweredBy:
     model: str
 
 
-type AnswerEvent = (
-    TextDelta | ToolUsed | DisplayedProducts | DisplayedOrder | Proposed | TokensUsed | AnsweredBy
-)
+type AnswerEvent = TextDelta | ToolUsed | DisplayedItems | Proposed | TokensUsed | AnsweredBy
 
 
 @dataclass(frozen=True)
@@ -253,8 +252,7 @@ class Turn:
     client_message_id: str | None = None
     state: TurnState = TurnState.RUNNING
     answer: str = ""
-    products: tuple[View, ...] = ()
-    order: View | None = None
+    displayed: DisplayedItems = DisplayedItems()
     proposal: PendingProposal | None = None
     model: str = ""
     failure: Failure | None = None
@@ -269,19 +267,7 @@ class Turn:
         if self.answer:
             if self.question:
                 yield Utterance(Speaker.USER, self.question)
-            yield Utterance(Speaker.ASSISTANT, self.answer, self.products, self.order)
-
-
-@dataclass(frozen=True)
-class Subscription:
-    """A connection that shows a conversation. Its client has the first `received` characters of
-    the answer to `message_id`.
-    """
-
-    connection_id: str
-    message_id: str = ""
-    received: int = 0
-    session_id: str = ""
+            yield Utterance(Speaker.ASSISTANT, self.answer, self.displayed)
 
 
 @dataclass(frozen=True)

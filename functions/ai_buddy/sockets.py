@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from ai_buddy import wiring
-from ai_buddy.model import Subscription, Turn, TurnState
+from ai_buddy.model import Turn, TurnState
 from ai_buddy.realtime import frames
 from ai_buddy.realtime.connections import ConnectionService
 from ai_buddy.realtime.frames import Frame
@@ -69,8 +69,7 @@ def take_message(frame: MessageRequest, connection: Connection) -> Iterator[Fram
     turn, is_handed_over = begun.turn, True
     try:
         yield frames.started(turn)
-        conversation_id = turn.key.conversation.id
-        wiring.connections().subscribe(connection, conversation_id, Subscription(connection.id))
+        wiring.connections().subscribe(connection, turn.key.conversation.id)
     finally:  # the turn is answered even when its client is gone
         if not begun.is_repeated:
             is_handed_over = _hand_over(turn, caller)
@@ -103,7 +102,8 @@ def show_history(frame: HistoryRequest, connection: Connection) -> Iterator[Fram
     cursor = cursors().encode({"olderThan": next_older} if next_older else None, purpose)
     yield frames.history(key.id if key else None, turns, cursor)
     if key and position is None:  # only now: new text must not arrive before the history
-        wiring.connections().subscribe(connection, key.id, _subscription(connection, running))
+        message_id, draft = (running.id, running.answer) if running else ("", "")
+        wiring.connections().subscribe(connection, key.id, message_id, len(draft))
     if running:  # the answer may have ended before its worker saw the subscription
         yield from frames.ended(service.current_state(running))
 
@@ -138,13 +138,6 @@ def _hand_over(turn: Turn, caller: Caller) -> bool:
         telemetry.logger.exception("worker not started")
         return False
     return True
-
-
-def _subscription(connection: Connection, running: Turn | None) -> Subscription:
-    """A subscription whose client has the draft that the history page shows."""
-    if running is None:
-        return Subscription(connection.id)
-    return Subscription(connection.id, running.id, len(running.answer))
 
 
 def _fit_into_frame(turns: list[Turn]) -> list[Turn]:

@@ -14,11 +14,11 @@ from supermarket.wiring import idempotency_keys, sessions
 if TYPE_CHECKING:
     from langchain_google_genai import ChatGoogleGenerativeAI
 
-    from ai_buddy.agent.tool import MakeTools
     from ai_buddy.conversations.ports import Agent, ProposalExecutor
     from ai_buddy.conversations.repository import DynamoUsage
     from ai_buddy.conversations.turn_worker import TurnWorker
     from ai_buddy.realtime.ports import ConnectionSender
+    from ai_buddy.tools.toolbox import Toolbox
 
 MAX_OUTPUT_TOKENS = 8_192  # of one answer, including the model's thoughts
 
@@ -67,7 +67,7 @@ def turn_worker() -> "TurnWorker":
     return TurnWorker(
         agent=agent(),
         conversations=DynamoConversations(utc_now),
-        subscriptions=DynamoConnections(utc_now),
+        connections=DynamoConnections(utc_now),
         sender=sender(),
         usage=_usage(),
         sessions=sessions(),
@@ -85,7 +85,7 @@ def agent() -> "Agent":
     return LangChainAgent(
         model=_current_model,
         prompt=Prompt.read(),
-        make_tools=_tools(),
+        make_tools=_toolbox().make,
         limits=Limits(known.ai_tool_calls, known.gemini_retries),
         shop=known.storefront_url,
         clock=utc_now,
@@ -94,26 +94,21 @@ def agent() -> "Agent":
 
 @cache
 def executor() -> "ProposalExecutor":
-    from ai_buddy.tools.actions import ConfirmedActions
-    from ai_buddy.tools.gateways import ShopCarts, ShopDesk
+    from ai_buddy.tools.actions import ActionExecutor, ActionPorts
+    from ai_buddy.tools.gateways import ShopActions, ShopCarts, ShopOrders
     from cart.wiring import cart_service
     from order.wiring import order_service
     from product.wiring import product_service
 
-    desk = ShopDesk(order_service(), product_service(), idempotency_keys())
-    return ConfirmedActions(desk, ShopCarts(cart_service()))
+    actions = ShopActions(order_service(), product_service(), idempotency_keys())
+    carts, orders = ShopCarts(cart_service()), ShopOrders(order_service())
+    return ActionExecutor(ActionPorts(actions, carts, orders))
 
 
-def _tools() -> "MakeTools":
+def _toolbox() -> "Toolbox":
     from ai_buddy.agent.policies import Policies
-    from ai_buddy.tools.gateways import (
-        SavedAddresses,
-        SellerBooks,
-        ShopCarts,
-        ShopCatalogue,
-        ShopOrders,
-        charged,
-    )
+    from ai_buddy.tools import gateways
+    from ai_buddy.tools.ports import Shop
     from ai_buddy.tools.toolbox import Toolbox
     from auth.wiring import auth_service
     from cart.wiring import cart_service
@@ -121,15 +116,15 @@ def _tools() -> "MakeTools":
     from product.wiring import product_service
     from seller_dashboard.wiring import dashboard
 
-    return Toolbox(
-        catalogue=ShopCatalogue(product_service()),
-        carts=ShopCarts(cart_service()),
-        orders=ShopOrders(order_service()),
-        addresses=SavedAddresses(auth_service()),
-        books=SellerBooks(dashboard(), product_service(), utc_now),
-        policies=Policies.read(),
-        charged=charged(charges()),
-    ).of
+    shop = Shop(
+        catalogue=gateways.ShopCatalogue(product_service()),
+        carts=gateways.ShopCarts(cart_service()),
+        orders=gateways.ShopOrders(order_service()),
+        addresses=gateways.SavedAddresses(auth_service()),
+        metrics=gateways.SellerMetrics(dashboard(), product_service(), utc_now),
+        charge=gateways.charge(charges()),
+    )
+    return Toolbox(shop, Policies.read())
 
 
 def _current_model() -> "ChatGoogleGenerativeAI":

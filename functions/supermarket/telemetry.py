@@ -1,5 +1,7 @@
 """The logger, the metrics, and the ids that connect a request with its events and mails."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from aws_lambda_powertools.logging import Logger
@@ -30,6 +32,19 @@ def correlation_id() -> str:
 
 def causation_id() -> str | None:
     return _causation_id.get()
+
+
+@contextmanager
+def warn_on_failure(message: str) -> Iterator[None]:
+    """Log an exception of the block as a warning, by its kind and without its text, and go on.
+
+    with warn_on_failure("connections not refreshed"):
+        broadcaster.refresh()
+    """
+    try:
+        yield
+    except Exception as failure:
+        logger.warning(message, extra={"reason": type(failure).__name__})
 
 
 def measure(name: str, value: float, unit: MetricUnit) -> None:

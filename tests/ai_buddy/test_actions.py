@@ -1,11 +1,11 @@
-"""What happens when a person says yes: once, as it was shown, with the shop's own checks."""
+"""Confirmed actions happen once, as they were shown, with the shop's own checks."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from ai_buddy.model import Proposal, Proposed
+from ai_buddy.model import Proposal
 from conftest import FrozenClock
 from supermarket.caller import Role
 from supermarket.clock import new_id
@@ -33,17 +33,17 @@ def ravi(shop: AssistedShop) -> Visitor:
 
 
 def proposal(visitor: Visitor, tool: str, **arguments: Any) -> Proposal:
-    [shown] = visitor.uses(tool, **arguments).shown
-    assert isinstance(shown, Proposed)
-    return shown.proposal
+    proposed = visitor.uses(tool, **arguments).proposal
+    assert proposed
+    return proposed
 
 
 def confirm(visitor: Visitor, wanted: Proposal, key: str = KEY) -> str:
-    return visitor.shop.actions.execute(visitor.caller, wanted, key)
+    return visitor.shop.executor.execute(visitor.caller, wanted, key)
 
 
 def orders_of(visitor: Visitor) -> list[str]:
-    return [order["id"] for order in visitor.uses("list_my_orders").told["orders"]]
+    return [order["id"] for order in visitor.uses("list_my_orders").result["orders"]]
 
 
 def test_a_confirmed_order_is_placed(shop: AssistedShop, asha: Visitor) -> None:
@@ -71,7 +71,7 @@ def test_an_order_confirmed_twice_is_placed_once(shop: AssistedShop, asha: Visit
     assert asha.units_in_cart() == 1
 
 
-def test_a_cart_that_changed_meanwhile_is_not_ordered(shop: AssistedShop, asha: Visitor) -> None:
+def test_a_changed_cart_is_not_ordered(shop: AssistedShop, asha: Visitor) -> None:
     tea = shop.sells("Tea", stock=9)
     asha.takes(tea)
     asha.lives_at()
@@ -83,19 +83,19 @@ def test_a_cart_that_changed_meanwhile_is_not_ordered(shop: AssistedShop, asha: 
     assert orders_of(asha) == []
 
 
-def test_a_cart_that_changes_at_the_very_moment_is_not_ordered(
+def test_a_cart_that_changes_during_the_confirmation_is_not_ordered(
     shop: AssistedShop, asha: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another window may fill it after the confirmation came and before the order is written."""
+    """Another window may fill it after the confirmation and before the order is written."""
     tea, saffron = shop.sells("Tea"), shop.sells("Saffron", price=Money(900_000, Currency.INR))
     asha.takes(tea)
     asha.lives_at()
     wanted = proposal(asha, "propose_order")
     place = shop.orders.place
 
-    def take_saffron_and_place(*how: Any) -> Any:
+    def take_saffron_and_place(*args: Any) -> Any:
         asha.takes(saffron)
-        return place(*how)
+        return place(*args)
 
     monkeypatch.setattr(shop.orders, "place", take_saffron_and_place)
 
@@ -105,7 +105,7 @@ def test_a_cart_that_changes_at_the_very_moment_is_not_ordered(
     assert asha.units_in_cart() == 2
 
 
-def test_a_price_that_rose_meanwhile_is_not_paid(shop: AssistedShop, asha: Visitor) -> None:
+def test_an_order_whose_price_rose_is_not_placed(shop: AssistedShop, asha: Visitor) -> None:
     from decimal import Decimal
 
     from product.model import Changes
@@ -123,9 +123,7 @@ def test_a_price_that_rose_meanwhile_is_not_paid(shop: AssistedShop, asha: Visit
     assert orders_of(asha) == []
 
 
-def test_a_confirmed_cancellation_cancels_and_twice_is_once(
-    shop: AssistedShop, asha: Visitor
-) -> None:
+def test_a_cancellation_confirmed_twice_cancels_once(shop: AssistedShop, asha: Visitor) -> None:
     order = asha.orders(shop.sells("Tea"), paid=True)
     wanted = proposal(asha, "propose_cancellation")
 
@@ -136,9 +134,7 @@ def test_a_confirmed_cancellation_cancels_and_twice_is_once(
     assert asha.status_of(order) == "CANCELLED"
 
 
-def test_an_order_that_was_shipped_meanwhile_is_not_cancelled(
-    shop: AssistedShop, asha: Visitor, ravi: Visitor
-) -> None:
+def test_a_shipped_order_is_not_cancelled(shop: AssistedShop, asha: Visitor, ravi: Visitor) -> None:
     order = asha.orders(shop.sells("Tea", seller=ravi), paid=True)
     wanted = proposal(asha, "propose_cancellation")
     shop.orders.ship(order.id, None, ravi.caller)
@@ -146,7 +142,7 @@ def test_an_order_that_was_shipped_meanwhile_is_not_cancelled(
         confirm(asha, wanted)
 
 
-def test_a_confirmed_address_is_where_the_order_goes(shop: AssistedShop, asha: Visitor) -> None:
+def test_a_confirmed_address_is_changed(shop: AssistedShop, asha: Visitor) -> None:
     order = asha.orders(shop.sells("Tea"))
     wanted = proposal(asha, "propose_address_change", city="Pune", zip="411001")
     assert "Pune, Karnataka 411001" in confirm(asha, wanted)
@@ -154,7 +150,7 @@ def test_a_confirmed_address_is_where_the_order_goes(shop: AssistedShop, asha: V
     assert shop.orders.get_order(order.id, asha.caller).shipping_address.city == "Pune"
 
 
-def test_an_address_that_is_none_is_refused_by_the_shop(shop: AssistedShop, asha: Visitor) -> None:
+def test_the_shop_refuses_an_invalid_address(shop: AssistedShop, asha: Visitor) -> None:
     asha.orders(shop.sells("Tea"))
     with pytest.raises(Invalid):
         confirm(asha, proposal(asha, "propose_address_change", zip="not a zip"))
@@ -168,7 +164,7 @@ def test_a_confirmed_stock_is_set(shop: AssistedShop, ravi: Visitor) -> None:
     assert shop.catalogue.service.get_product(tea.id).stock == 77
 
 
-def test_a_stock_that_is_confirmed_again_does_not_bring_back_what_was_sold(
+def test_a_stock_confirmed_again_does_not_undo_sales(
     shop: AssistedShop, asha: Visitor, ravi: Visitor
 ) -> None:
     tea = shop.sells("Tea", seller=ravi, stock=5)
@@ -181,7 +177,7 @@ def test_a_stock_that_is_confirmed_again_does_not_bring_back_what_was_sold(
     assert confirm(ravi, wanted, "another message") == "The stock is now 9."
 
 
-def test_a_confirmed_shipment_is_marked_audited_and_twice_is_once(
+def test_a_shipment_confirmed_twice_is_marked_and_audited_once(
     shop: AssistedShop, asha: Visitor, ravi: Visitor
 ) -> None:
     order = asha.orders(shop.sells("Tea", seller=ravi), paid=True)
@@ -194,11 +190,11 @@ def test_a_confirmed_shipment_is_marked_audited_and_twice_is_once(
     assert len(shop.audit.entries) == 1
 
 
-# --- whatever stands in a proposal, the shop decides ---
+# --- forged proposals ---
 
 
 def foreign(shop: AssistedShop) -> Mapping[str, tuple[str, dict[str, Any], Role]]:
-    """Proposals about a stranger's affairs, as somebody who forged one would write them."""
+    """Return forged proposals about a stranger's order and product."""
     seller, victim = shop.seller(), shop.customer()
     product = shop.sells("Tea", seller=seller, stock=5)
     order = victim.orders(product, paid=True)
@@ -211,10 +207,10 @@ def foreign(shop: AssistedShop) -> Mapping[str, tuple[str, dict[str, Any], Role]
 
 
 @pytest.mark.parametrize("name", ["cancel_order", "redirect_order", "mark_shipped", "set_stock"])
-def test_a_strangers_affairs_cannot_be_confirmed(shop: AssistedShop, name: str) -> None:
+def test_a_forged_proposal_about_a_stranger_is_refused(shop: AssistedShop, name: str) -> None:
     action, arguments, role = foreign(shop)[name]
     with pytest.raises((NotFound, Forbidden)):
-        shop.actions.execute(a_caller(role), Proposal(action, arguments, ""), KEY)
+        shop.executor.execute(a_caller(role), Proposal(action, arguments, ""), KEY)
 
 
 @pytest.mark.parametrize("name", ["cancel_order", "redirect_order", "mark_shipped", "set_stock"])
@@ -222,10 +218,10 @@ def test_the_wrong_role_cannot_confirm(shop: AssistedShop, name: str) -> None:
     action, arguments, role = foreign(shop)[name]
     other = Role.SELLER if role is Role.USER else Role.USER
     with pytest.raises(Forbidden):
-        shop.actions.execute(a_caller(other), Proposal(action, arguments, ""), KEY)
+        shop.executor.execute(a_caller(other), Proposal(action, arguments, ""), KEY)
 
 
-def test_a_strangers_address_cannot_be_ordered_to(shop: AssistedShop, asha: Visitor) -> None:
+def test_no_order_goes_to_a_strangers_address(shop: AssistedShop, asha: Visitor) -> None:
     stranger = shop.customer()
     stranger.lives_at("13 Secret Lane")
     foreign_id = shop.auth.service.address_book(stranger.caller.user_id).default_id
@@ -259,10 +255,12 @@ def test_a_malformed_proposal_does_nothing(
     made = {name: value() if callable(value) else value for name, value in arguments.items()}
     for role in (Role.USER, Role.SELLER):
         with pytest.raises(DomainError):
-            shop.actions.execute(a_caller(role), Proposal(action, made, ""), KEY)
+            shop.executor.execute(a_caller(role), Proposal(action, made, ""), KEY)
 
 
-def test_proposals_can_be_kept_as_json_and_name_nobody(shop: AssistedShop, asha: Visitor) -> None:
+def test_proposals_can_be_stored_as_json_and_name_no_person(
+    shop: AssistedShop, asha: Visitor
+) -> None:
     import json
 
     asha.takes(shop.sells("Tea"))

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_buddy.model import ConversationKey, Subscription, Turn, TurnKey
+from ai_buddy.model import ConversationKey, Turn, TurnKey
 from ai_buddy.realtime.broadcaster import Broadcaster
-from ai_buddy.realtime.ports import ConnectionGone
+from ai_buddy.realtime.ports import ConnectionGone, OpenConnection
 from supermarket.clock import new_id, utc_now
 
 NAMES = ("a", "b", "c")
@@ -19,11 +19,11 @@ class World:
     """A turn and its connections: which are open, what each received, which of them lag."""
 
     turn: Turn
-    open: dict[str, Subscription] = field(default_factory=dict)
+    open: dict[str, OpenConnection] = field(default_factory=dict)
     received: dict[str, str] = field(default_factory=dict)
     lagging: set[str] = field(default_factory=set)
 
-    def list_subscriptions(self, user_id: str, conversation_id: str) -> list[Subscription]:
+    def list_open(self, user_id: str) -> list[OpenConnection]:
         return list(self.open.values())
 
     def remove(self, connection_id: str, user_id: str) -> None:
@@ -50,7 +50,13 @@ class World:
         """Open a connection whose client read the answer so far from the history."""
         connection_id = f"{name}-{len(self.received)}"
         self.received[connection_id] = self.turn.answer
-        self.open[connection_id] = Subscription(connection_id, self.turn.id, len(self.turn.answer))
+        self.open[connection_id] = OpenConnection(
+            connection_id,
+            session_id="",
+            conversation_id=self.turn.key.conversation.id,
+            message_id=self.turn.id,
+            received=len(self.turn.answer),
+        )
 
     def disconnect(self, name: str) -> None:
         self.open = {key: each for key, each in self.open.items() if not key.startswith(name)}

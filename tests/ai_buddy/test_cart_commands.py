@@ -1,16 +1,16 @@
-"""What a person's words command of the cart: plain commands, and nothing else."""
+"""Commands about the cart in a person's words: plain ones are understood, and nothing else."""
 
 import pytest
 
-from ai_buddy.agent.cart_commands import Change, Command, Titles, commands
+from ai_buddy.agent.cart_commands import CartChange, Command, Titles, parse_commands
 
 LISTED = {
     "p1": "Assam tea, 250 g",
     "p2": "Plain papad",
     "p3": "Papad CALL it please: add a coupon, cash on delivery, do you can i",
 }
-ADD, SET, REMOVE = Change
-type Wanted = tuple[Change, str, int]
+ADD, SET, REMOVE = CartChange
+type Wanted = tuple[CartChange, str, int]
 
 PLAIN: tuple[tuple[str, list[Wanted]], ...] = (
     ("add two of the second", [(ADD, "p2", 2)]),
@@ -48,7 +48,7 @@ PLAIN: tuple[tuple[str, list[Wanted]], ...] = (
     ("पहला वाला हटा दीजिए", [(REMOVE, "p1", 1)]),
     ("पहला वाला ५ कर दो", [(SET, "p1", 5)]),
 )
-OF_THE_ONLY_ONE: tuple[tuple[str, Change, int], ...] = (
+WITHOUT_A_NAME: tuple[tuple[str, CartChange, int], ...] = (
     *(("add it", ADD, 1), ("one more please", ADD, 1), ("add 2 more", ADD, 2), ("दो और", ADD, 2)),
     *(("do aur de do", ADD, 2), ("ek aur daal do", ADD, 1), ("daal do", ADD, 1)),
     *(("make it fifteen", SET, 15), ("only one of it please", SET, 1), ("isko 4 kar do", SET, 4)),
@@ -100,45 +100,47 @@ NO_COMMANDS = (
 
 @pytest.mark.parametrize(("said", "wanted"), PLAIN)
 def test_a_plain_command_is_understood(said: str, wanted: list[Wanted]) -> None:
-    assert [allowed(command) for command in commands(said)] == [[one] for one in wanted]
+    assert [allowed(command) for command in parse_commands(said)] == [[one] for one in wanted]
 
 
-@pytest.mark.parametrize(("said", "change", "quantity"), OF_THE_ONLY_ONE)
-def test_without_a_name_the_only_one_is_meant(said: str, change: Change, quantity: int) -> None:
-    [command] = commands(said)
-    assert command.asks(change, quantity)
-    assert not command.asks(change, 40) or change is REMOVE
-    assert command.means("p2", {"p2": "Plain papad"})
-    assert not any(command.means(each, LISTED) for each in LISTED)
+@pytest.mark.parametrize(("said", "change", "quantity"), WITHOUT_A_NAME)
+def test_a_command_without_a_name_means_the_only_product(
+    said: str, change: CartChange, quantity: int
+) -> None:
+    [command] = parse_commands(said)
+    assert command.matches_action(change, quantity)
+    assert not command.matches_action(change, 40) or change is REMOVE
+    assert command.matches_product("p2", {"p2": "Plain papad"})
+    assert not any(command.matches_product(each, LISTED) for each in LISTED)
 
 
 @pytest.mark.parametrize("said", NO_COMMANDS)
-def test_whatever_else_is_said_changes_no_cart(said: str) -> None:
-    assert not [wanted for command in commands(said) for wanted in allowed(command)]
-    assert not any(allowed(command, {"p3": LISTED["p3"]}) for command in commands(said))
+def test_other_sentences_command_nothing(said: str) -> None:
+    assert not [wanted for command in parse_commands(said) for wanted in allowed(command)]
+    assert not any(allowed(command, {"p3": LISTED["p3"]}) for command in parse_commands(said))
 
 
 @pytest.mark.parametrize("said", ["add the papad", "papad hata do", "remove it", "add two more"])
-def test_what_could_be_more_than_one_thing_is_none(said: str) -> None:
-    [command] = commands(said)
+def test_an_ambiguous_command_allows_no_change(said: str) -> None:
+    [command] = parse_commands(said)
     assert allowed(command) == []
 
 
-def test_one_of_many_is_not_the_whole_item() -> None:
-    [command] = commands("remove one of the first")
-    assert not command.asks(REMOVE, 1)
+def test_a_command_to_remove_one_of_many_removes_no_item() -> None:
+    [command] = parse_commands("remove one of the first")
+    assert not command.matches_action(REMOVE, 1)
 
 
-def test_words_beyond_all_numbers_are_survived() -> None:
-    assert not any(map(allowed, commands(f"add {'9' * 4_000} and ² and {10**20}")))
+def test_huge_and_odd_numbers_command_nothing() -> None:
+    assert not any(map(allowed, parse_commands(f"add {'9' * 4_000} and ² and {10**20}")))
 
 
 def allowed(command: Command, listed: Titles = LISTED) -> list[Wanted]:
-    """Every change, with what is listed, that the command lets happen."""
+    """Return every change of a listed product that the command allows."""
     return [
         (change, each, quantity)
-        for change in Change
+        for change in CartChange
         for each in listed
         for quantity in ((1,) if change is REMOVE else range(1, 100))
-        if command.asks(change, quantity) and command.means(each, listed)
+        if command.matches_action(change, quantity) and command.matches_product(each, listed)
     ]

@@ -17,7 +17,7 @@ from ai_buddy.endpoints import delete_conversation
 from ai_buddy.model import (
     PROPOSAL_LIFETIME,
     REPEAT_PERIOD,
-    DisplayedProducts,
+    DisplayedItems,
     Proposal,
     Proposed,
     Task,
@@ -130,7 +130,7 @@ def test_an_answer_is_started_streamed_sent_whole_and_done(
     started = ask(client, "Rice?")
 
     sockets.run_workers(
-        ScriptedAgent(TextDelta("We have "), TextDelta("two."), DisplayedProducts((RICE,)))
+        ScriptedAgent(TextDelta("We have "), TextDelta("two."), DisplayedItems(products=(RICE,)))
     )
 
     assert client.frames[-2] == {

@@ -15,7 +15,7 @@ from ai_buddy.conversations.repository import ConversationRow, CounterRow, Dynam
 from ai_buddy.conversations.turn_worker import Intervals, TurnReport
 from ai_buddy.model import (
     AnsweredBy,
-    DisplayedOrder,
+    DisplayedItems,
     ModelUnavailable,
     Proposal,
     Proposed,
@@ -257,7 +257,13 @@ def test_tokens_are_counted_by_turn_and_by_person(
 def test_an_answer_names_its_model_and_the_order_it_displays(
     sockets: Sockets, client: Client, task: Task
 ) -> None:
-    answer(sockets, task, AnsweredBy("simulator"), TextDelta("It is"), DisplayedOrder({"id": "01"}))
+    answer(
+        sockets,
+        task,
+        AnsweredBy("simulator"),
+        TextDelta("It is"),
+        DisplayedItems(order={"id": "01"}),
+    )
 
     message = client.frames[-2]
     assert (message["model"], message["order"]) == ("simulator", {"id": "01"})
@@ -362,15 +368,15 @@ def test_an_answer_is_sent_though_connections_cannot_be_refreshed(
     sockets: Sockets, client: Client, task: Task, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = sockets.turn_worker(ScriptedAgent(TextDelta("So "), 0.1, TextDelta("what.")))
-    list_subscriptions, calls = worker._subscriptions.list_subscriptions, []
+    list_open, calls = worker._connections.list_open, []
 
     def fail_after_the_first(*who: Any) -> Any:
         calls.append(who)
         if 1 < len(calls) <= 1 + times:
             raise QueryError("throttled")
-        return list_subscriptions(*who)
+        return list_open(*who)
 
-    monkeypatch.setattr(worker._subscriptions, "list_subscriptions", fail_after_the_first)
+    monkeypatch.setattr(worker._connections, "list_open", fail_after_the_first)
 
     worker.answer(task, 5)
 
@@ -481,7 +487,7 @@ def test_other_connections_get_the_answer_though_a_closed_one_cannot_be_removed(
     gone.send(show_history)
     sockets.sender.gone.add(gone.id)
     worker = sockets.turn_worker(ScriptedAgent(TextDelta("So what.")))
-    monkeypatch.setattr(worker._subscriptions, "remove", lambda *_: 1 / 0)
+    monkeypatch.setattr(worker._connections, "remove", lambda *_: 1 / 0)
 
     worker.answer(task, 5)
 

@@ -1,4 +1,4 @@
-"""The assistant's tools on the shop's real services, with everything below them in memory."""
+"""The assistant's tools on the shop's real services, which store everything in memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,17 +7,19 @@ from decimal import Decimal
 from typing import Any
 
 from ai_buddy.agent.policies import Policies
-from ai_buddy.agent.tool import Outcome, Shown, Tool
-from ai_buddy.tools.actions import ConfirmedActions
+from ai_buddy.agent.tool import Tool, ToolOutcome
+from ai_buddy.model import DisplayedItems
+from ai_buddy.tools.actions import ActionExecutor, ActionPorts
 from ai_buddy.tools.gateways import (
     SavedAddresses,
-    SellerBooks,
+    SellerMetrics,
+    ShopActions,
     ShopCarts,
     ShopCatalogue,
-    ShopDesk,
     ShopOrders,
-    charged,
+    charge,
 )
+from ai_buddy.tools.ports import Shop as ShopPorts
 from ai_buddy.tools.toolbox import Toolbox
 from auth.model import Address
 from cart.gateways import ShopCatalogue as CartCatalogue
@@ -49,7 +51,7 @@ CHARGES = Charges(Decimal(5), {Currency.INR: 4000, Currency.USD: 50})
 
 
 class AssistedShop:
-    """A shop with an assistant: its tools, and what confirmations do."""
+    """A shop with an assistant: its tools and the executor of confirmed actions."""
 
     def __init__(self, clock: Clock) -> None:
         self.catalogue = Shop(clock)
@@ -71,18 +73,18 @@ class AssistedShop:
             new_id=new_id,
         )
         self.projections = Projections()
-        self.toolbox = Toolbox(
+        carts, orders = ShopCarts(self.carts), ShopOrders(self.orders)
+        ports = ShopPorts(
             catalogue=ShopCatalogue(products),
-            carts=ShopCarts(self.carts),
-            orders=ShopOrders(self.orders),
+            carts=carts,
+            orders=orders,
             addresses=SavedAddresses(self.auth.service),
-            books=SellerBooks(self.projections.dashboard, products, clock),
-            policies=POLICIES,
-            charged=charged(CHARGES),
+            metrics=SellerMetrics(self.projections.dashboard, products, clock),
+            charge=charge(CHARGES),
         )
-        self.actions = ConfirmedActions(
-            ShopDesk(self.orders, products, keys), ShopCarts(self.carts)
-        )
+        self.toolbox = Toolbox(ports, POLICIES)
+        actions = ShopActions(self.orders, products, keys)
+        self.executor = ActionExecutor(ActionPorts(actions, carts, orders))
 
     def customer(self) -> "Visitor":
         return Visitor(self, a_caller(Role.USER))
@@ -110,7 +112,7 @@ class AssistedShop:
         return product
 
     def sold(self, seller: "Visitor", **values: Any) -> Sale:
-        """Note a sale in the seller's books."""
+        """Record a sale in the seller's dashboard."""
         sale = a_sale(order_id=new_id(), seller_id=seller.caller.user_id, **values)
         transaction = self.projections.begin()
         self.projections.sales.save(sale, None, transaction)
@@ -121,27 +123,27 @@ class AssistedShop:
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody who is signed in, and the tools that the assistant has for them."""
+    """A signed-in person and the tools that the assistant has for them."""
 
     shop: AssistedShop
     caller: Caller
 
     @property
     def tools(self) -> Mapping[str, Tool]:
-        return self.tools_after(Shown())
+        return self.tools_after(DisplayedItems())
 
-    def tools_after(self, shown: Shown, said: str = "") -> Mapping[str, Tool]:
-        return {tool.name: tool for tool in self.shop.toolbox.of(self.caller, shown, said)}
+    def tools_after(self, displayed: DisplayedItems, text: str = "") -> Mapping[str, Tool]:
+        return {tool.name: tool for tool in self.shop.toolbox.make(self.caller, displayed, text)}
 
-    def uses(self, name: str, *, after: str | None = None, **arguments: Any) -> Outcome:
-        """Run a tool with the model's arguments, about the product that was shown before, `after`
-        words of the person that command just that.
+    def uses(self, name: str, *, after: str | None = None, **arguments: Any) -> ToolOutcome:
+        """Run a tool with the model's arguments, about a product that was displayed before, `after`
+        words of the person, which by default command just that.
         """
         named = arguments.get("product_id")
-        shown = ({"id": named, "title": "It"},) if named else ()
+        displayed = DisplayedItems(products=({"id": named, "title": "It"},) if named else None)
         commanded = COMMANDS.get(name, "").format(arguments.get("quantity", 1))
-        tool = self.tools_after(Shown(shown), commanded if after is None else after)[name]
-        return tool.run(tool.arguments.model_validate(arguments))
+        tool = self.tools_after(displayed, commanded if after is None else after)[name]
+        return tool(**arguments)
 
     def takes(self, product: Product, quantity: int = 1) -> None:
         self.shop.carts.add(self.caller.user_id, product.id, quantity)

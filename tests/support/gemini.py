@@ -1,4 +1,4 @@
-"""The Gemini simulator on a port of its own, and the agent that speaks with it."""
+"""The Gemini simulator on a port of its own, and the agent that calls it."""
 
 import ssl
 import threading
@@ -19,8 +19,7 @@ from ai_buddy.agent.prompt import Prompt
 from ai_buddy.agent.tool import MakeTools
 from ai_buddy.model import (
     AnswerEvent,
-    DisplayedOrder,
-    DisplayedProducts,
+    DisplayedItems,
     Proposed,
     Question,
     Speaker,
@@ -30,7 +29,7 @@ from ai_buddy.model import (
     Utterance,
 )
 from simulators.gemini import create_app
-from supermarket.clock import Clock, new_id
+from supermarket.clock import Clock
 from support.assistant import Visitor
 
 KEY = "the-key-of-all-tests"
@@ -39,7 +38,7 @@ SHOP = "https://shop.example"
 
 @dataclass(frozen=True)
 class Simulator:
-    """Where it is, and what can be ordered of it."""
+    """The simulator's address, and its control commands."""
 
     address: str
 
@@ -120,7 +119,7 @@ def an_agent(model: Any, make_tools: MakeTools, clock: Clock, limits: Limits) ->
 
 @dataclass(frozen=True)
 class Answer:
-    """All that an answer was made of."""
+    """The events of an answer."""
 
     events: Sequence[AnswerEvent]
 
@@ -134,14 +133,16 @@ class Answer:
         return [(one.name, one.status) for one in used if one.status is not ToolStatus.STARTED]
 
     @property
-    def products(self) -> tuple[Any, ...]:
-        shown = [event for event in self.events if isinstance(event, DisplayedProducts)]
-        return shown[-1].products if shown else ()
+    def displayed(self) -> DisplayedItems:
+        displayed = DisplayedItems()
+        for event in self.events:
+            if isinstance(event, DisplayedItems):
+                displayed = displayed.updated(event)
+        return displayed
 
     @property
-    def order(self) -> Any:
-        shown = [event for event in self.events if isinstance(event, DisplayedOrder)]
-        return shown[-1].order if shown else None
+    def products(self) -> tuple[Any, ...]:
+        return self.displayed.products or ()
 
     @property
     def proposal(self) -> Any:
@@ -150,21 +151,21 @@ class Answer:
 
 
 class Talk:
-    """A conversation of one visitor with the agent, remembered as the service would."""
+    """A conversation of one visitor with the agent, with its history."""
 
     def __init__(self, agent: LangChainAgent, visitor: Visitor) -> None:
         self._agent = agent
         self.visitor = visitor
-        self.said: list[Utterance] = []
+        self.history: list[Utterance] = []
 
     def begin(self, text: str) -> Iterator[AnswerEvent]:
-        question = Question(self.visitor.caller, new_id(), new_id(), text, "", tuple(self.said))
+        question = Question(self.visitor.caller, text, "", tuple(self.history))
         return self._agent.answer(question)
 
     def say(self, text: str) -> Answer:
         answer = Answer(list(self.begin(text)))
-        self.said += [
+        self.history += [
             Utterance(Speaker.USER, text),
-            Utterance(Speaker.ASSISTANT, answer.text, answer.products, answer.order),
+            Utterance(Speaker.ASSISTANT, answer.text, answer.displayed),
         ]
         return answer

@@ -162,13 +162,13 @@ class Sockets:
 
     def open_connections(self, user_id: str) -> list[str]:
         """Return the ids of the connections that are stored as open."""
-        return [each.connection_id for each in DynamoConnections(utc_now).list_open(user_id)]
+        return [each.id for each in DynamoConnections(utc_now).list_open(user_id)]
 
     def turn_worker(self, agent: ScriptedAgent, intervals: Intervals = FAST) -> TurnWorker:
         return TurnWorker(
             agent=agent,
             conversations=DynamoConversations(utc_now),
-            subscriptions=DynamoConnections(utc_now),
+            connections=DynamoConnections(utc_now),
             sender=self.sender,
             usage=wiring._usage(),
             sessions=sessions(),

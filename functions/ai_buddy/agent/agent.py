@@ -1,15 +1,14 @@
-"""The agent on LangChain and Gemini: streams its words, calls the tools it is given, and tells the
-model what they refuse. Neither prompts nor answers are ever logged or traced.
+"""The agent on LangChain and Gemini: streams the model's text and runs the tools that it calls.
+Neither prompts nor answers are logged or traced.
 """
 
 import json
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
-from types import TracebackType
-from typing import Any, Literal, Self, cast, override
+from typing import Any, Literal, cast, override
 
 import httpx
 import httpx2
@@ -42,13 +41,22 @@ from langchain_google_genai.chat_models import ChatGoogleGenerativeAIError
 from langgraph.types import Command
 from langsmith import tracing_context
 
-from ai_buddy.agent.output_filter import Guard
-from ai_buddy.agent.prompt import LONGEST_SUMMARY, Prompt
+from ai_buddy.agent.output_filter import OutputFilter
+from ai_buddy.agent.prompt import MAX_SUMMARY, Prompt
 from ai_buddy.agent.sanitise import fenced
-from ai_buddy.agent.tool import SHOWN_BEFORE, MakeTools, Outcome, Shown, Tool, refusal
+from ai_buddy.agent.tool import (
+    SHOWN_BEFORE,
+    MakeTools,
+    Tool,
+    ToolOutcome,
+    last_displayed,
+    refusal_text,
+    to_result,
+)
 from ai_buddy.model import (
     AnsweredBy,
     AnswerEvent,
+    DisplayedItems,
     ModelUnavailable,
     Proposed,
     Question,
@@ -73,16 +81,19 @@ MODEL_FAILURES = (
     httpx2.HTTPError,
     json.JSONDecodeError,
 )
-TALKATIVE = ("google_genai", "langchain_google_genai", "langchain", "httpx", "httpx2", "httpcore")
-SPEAKING = "model"  # the node of the graph that calls the model
-HEARD: list[Literal["messages", "updates", "custom"]] = ["messages", "updates", "custom"]
-LONGEST_SAID = 2_000  # of what one side said, where it is summed up
-STEPS_PER_CALL = 10  # of the graph; the limits below end a turn long before
+NOISY_LOGGERS = (
+    *("google_genai", "langchain_google_genai", "langchain"),
+    *("httpx", "httpx2", "httpcore"),
+)
+MODEL_NODE = "model"  # of the graph
+STREAM_MODES: list[Literal["messages", "updates", "custom"]] = ["messages", "updates", "custom"]
+MAX_SUMMARISED = 2_000  # characters of one utterance
+STEPS_PER_CALL = 10  # of the graph; the limits end a turn long before
 
 SILENT = "The assistant does not answer at the moment. Try again in a little while."
 WORDLESS = "I could not find words for that. Could you ask it in another way?"
 UNKNOWN_TOOL = "unknown"
-TOOL_BROKE = "Something in the shop broke while I was at it. Try again in a little while."
+TOOL_FAILED = "Something in the shop broke while I was at it. Try again in a little while."
 ENDLESS = "I thought about that for too long. Could you ask for less at a time?"
 CUT_SHORT = "(This answer was too long and ends here. Ask for the rest.)"
 CONFUSED = "I got confused over that. Could you ask again, perhaps in other words?"
@@ -91,13 +102,13 @@ type RunTool = Callable[[ToolCallRequest], ToolMessage | Command[Any]]
 type CallModel = Callable[[ModelRequest[Any]], ModelResponse[Any]]
 
 
-class HungUp(Exception):
-    """Nobody listens to the answer any more."""
+class ClientGone(Exception):
+    """The caller has closed the answer."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one turn may take."""
+    """The limits of one turn."""
 
     tool_calls: int
     retries: int = 1
@@ -105,7 +116,7 @@ class Limits:
 
 
 class LangChainAgent:
-    """The service's `Agent`."""
+    """The `Agent` on LangChain."""
 
     def __init__(
         self,
@@ -116,10 +127,10 @@ class LangChainAgent:
         shop: str,
         clock: Clock,
     ) -> None:
-        """`model` is asked for at each turn, so that a rotated key arrives; links may lead to
+        """`model` is called for each turn, so that a rotated key is used; links may lead to
         `shop`.
         """
-        for name in TALKATIVE:
+        for name in NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)
         self._model = model
         self._prompt = prompt
@@ -129,51 +140,50 @@ class LangChainAgent:
         self._clock = clock
 
     def answer(self, question: Question) -> Iterator[AnswerEvent]:
-        shown = Shown.of(question.history)
-        tools = self._make_tools(question.caller, shown, question.text)
-        listener = _Listener()
-        speech = _Speech(self._shop, question, shown)
+        displayed = last_displayed(question.history)
+        tools = self._make_tools(question.caller, displayed, question.text)
+        call = _ModelCall()
+        today = self._clock().date()
         graph = create_agent(
             self._model(),
-            [_for_langchain(tool) for tool in tools],
-            system_prompt=self._system_prompt(question),
-            middleware=self._middleware(listener, frozenset(tool.name for tool in tools)),
+            [_to_langchain(tool) for tool in tools],
+            system_prompt=self._prompt.for_turn(question.caller.role, today, question.summary),
+            middleware=self._middleware(call, frozenset(tool.name for tool in tools)),
         )
-        stream = cast(
-            "Generator[Any]",
-            graph.stream(
-                {"messages": [*_messages(question, shown)]},
-                RunnableConfig(
-                    callbacks=[listener],
-                    recursion_limit=STEPS_PER_CALL * (self._limits.tool_calls + 3),
-                ),
-                stream_mode=HEARD,
-            ),
+        steps = STEPS_PER_CALL * (self._limits.tool_calls + 3)
+        stream = graph.stream(
+            {"messages": [*_messages(question, displayed)]},
+            RunnableConfig(callbacks=[call], recursion_limit=steps),
+            stream_mode=STREAM_MODES,
         )
-        with tracing_context(enabled=False), closing(stream), listener, _model_failures():
+        events = _AnswerEvents(self._shop, question, displayed)
+        with (
+            tracing_context(enabled=False),
+            closing(cast("Any", stream)),
+            closing(call),
+            _model_failures(),
+        ):
             for mode, part in stream:
-                yield from speech.heard(mode, part)
-        yield from speech.end()
+                yield from events.convert(mode, part)
+        yield from events.end()
 
     def summarise(self, summary: str, older: Sequence[Utterance]) -> Summary:
-        said = "\n".join(f"{one.role.value}: {fenced(one.text, LONGEST_SAID)}" for one in older)
-        asked = [
-            SystemMessage(self._prompt.for_memory),
-            HumanMessage(f"Before: {fenced(summary, LONGEST_SUMMARY)}\n{said}"),
+        said = "\n".join(
+            f"{each.role.value}: {fenced(each.text, MAX_SUMMARISED)}" for each in older
+        )
+        messages = [
+            SystemMessage(self._prompt.for_summary),
+            HumanMessage(f"Before: {fenced(summary, MAX_SUMMARY)}\n{said}"),
         ]
         with tracing_context(enabled=False), _model_failures():
-            answer = self._model().invoke(asked)
-        if not answer.text.strip():  # nothing would be remembered from then on
+            answer = self._model().invoke(messages)
+        if not answer.text.strip():  # saved, it would replace everything known so far
             raise _failed("no summary", SILENT)
-        nothing_known = Guard(self._shop, lambda _: False)
-        return Summary(nothing_known.clean(answer.text)[:LONGEST_SUMMARY], _cost(answer))
-
-    def _system_prompt(self, question: Question) -> str:
-        today = self._clock().date()
-        return self._prompt.for_turn(question.caller.role, today, question.summary)
+        text = OutputFilter(self._shop, is_known=lambda _: False).clean(answer.text)
+        return Summary(text[:MAX_SUMMARY], _tokens(answer))
 
     def _middleware(
-        self, listener: "_Listener", names: frozenset[str]
+        self, call: "_ModelCall", names: frozenset[str]
     ) -> Sequence[AgentMiddleware[Any, Any]]:
         limits = self._limits
         return (
@@ -181,52 +191,44 @@ class LangChainAgent:
             ModelCallLimitMiddleware(run_limit=limits.tool_calls + 2, exit_behavior="end"),
             ModelRetryMiddleware(
                 max_retries=limits.retries,
-                retry_on=listener.is_worth_another_try,
+                retry_on=call.can_be_retried,
                 on_failure="error",
                 initial_delay=limits.pause_seconds,
             ),
-            _SecondChance(),
-            _ToolReports(names),
+            _RepeatGarbledCalls(),
+            _RunTools(names),
         )
 
 
-class _Listener(BaseCallbackHandler):
-    """Knows whether the model has begun to speak, and interrupts it when nobody listens."""
+class _ModelCall(BaseCallbackHandler):
+    """Knows whether the model's text has begun, and interrupts it when the answer is closed."""
 
     raise_error = True
 
     def __init__(self) -> None:
-        self._begun = False
-        self._hung_up = False
+        self._has_begun = False
+        self._is_closed = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._hung_up = True
+    def close(self) -> None:
+        self._is_closed = True
 
     @override
     def on_chat_model_start(self, *_: Any, **__: Any) -> None:
-        self._begun = False
+        self._has_begun = False
 
     @override
     def on_llm_new_token(self, *_: Any, **__: Any) -> None:
-        self._begun = True
-        if self._hung_up:
-            raise HungUp
+        self._has_begun = True
+        if self._is_closed:
+            raise ClientGone
 
-    def is_worth_another_try(self, failure: Exception) -> bool:
-        """What may pass by itself, as long as no word of the answer has left."""
-        return isinstance(failure, (ServerError, ModelRateLimitError)) and not self._begun
+    def can_be_retried(self, failure: Exception) -> bool:
+        """Return whether the failure may pass and no text has left."""
+        return isinstance(failure, (ServerError, ModelRateLimitError)) and not self._has_begun
 
 
-class _SecondChance(AgentMiddleware[Any, Any]):
-    """Asks once more when the model garbled its call of a tool, and then gives up."""
+class _RepeatGarbledCalls(AgentMiddleware[Any, Any]):
+    """Calls the model once more when it garbled a tool call, and fails the second time."""
 
     @override
     def wrap_model_call(self, request: ModelRequest[Any], handler: CallModel) -> ModelResponse[Any]:
@@ -237,82 +239,81 @@ class _SecondChance(AgentMiddleware[Any, Any]):
         raise _failed("garbled calls", CONFUSED)
 
 
-class _ToolReports(AgentMiddleware[Any, Any]):
-    """Tells of each tool that it began, what came of it, and how it ended. What the shop refuses is
-    the model's to hear, and ends nothing; a fault of ours ends the answer.
+class _RunTools(AgentMiddleware[Any, Any]):
+    """Runs the tools and streams their progress and outcomes. The model gets a refusal of the shop
+    as the result; a defect ends the answer.
     """
 
     def __init__(self, names: frozenset[str]) -> None:
         super().__init__()
         self._names = names
-        self._one_by_one = Lock()  # tools are run at the same time, and may add to each other's
+        self._one_at_a_time = Lock()  # LangChain runs them in parallel; their proposals add up
 
     @override
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: RunTool
     ) -> ToolMessage | Command[Any]:
-        tell = request.runtime.stream_writer
-        asked = request.tool_call["name"]
-        name = asked if asked in self._names else UNKNOWN_TOOL
-        tell(ToolUsed(name, ToolStatus.STARTED))
-        with self._one_by_one:
-            try:
-                result = self._run(name, request, handler)
-            except ToolFailed:
-                tell(ToolUsed(name, ToolStatus.FAILED))
-                raise
-            outcome = getattr(result, "artifact", None)
-            if isinstance(outcome, Outcome):
-                tell(outcome)
-        tell(ToolUsed(name, ToolStatus.DONE if outcome else ToolStatus.FAILED))
+        send = request.runtime.stream_writer
+        called = request.tool_call["name"]
+        name = called if called in self._names else UNKNOWN_TOOL
+        send(ToolUsed(name, ToolStatus.STARTED))
+        status = ToolStatus.FAILED
+        try:
+            with self._one_at_a_time:
+                result = handler(request)
+                outcome = getattr(result, "artifact", None)
+                if isinstance(outcome, ToolOutcome):
+                    status = ToolStatus.DONE
+                    send(outcome)
+        except DomainError as refusal:
+            content = json.dumps({"error": refusal_text(refusal)}, ensure_ascii=False)
+            return ToolMessage(
+                content, tool_call_id=request.tool_call["id"], name=called, status="error"
+            )
+        except Exception as failure:
+            # without its traceback, whose last line may hold what the person asked for
+            fault = type(failure).__name__
+            telemetry.logger.error("tool failed", extra={"tool": name, "fault": fault})
+            raise ToolFailed(TOOL_FAILED) from None
+        finally:
+            send(ToolUsed(name, status))
         return result
 
-    def _run(
-        self, name: str, request: ToolCallRequest, handler: RunTool
-    ) -> ToolMessage | Command[Any]:
-        try:
-            return handler(request)
-        except DomainError as refused:
-            return _error(request, refusal(refused))
-        except Exception as broken:
-            # no traceback: its last line may hold what the person asked for
-            fault = type(broken).__name__
-            telemetry.logger.error("tool failed", extra={"tool": name, "fault": fault})
-            raise ToolFailed(TOOL_BROKE) from None
 
+class _AnswerEvents:
+    """Converts what the graph streams to the events of an answer, and filters its text."""
 
-class _Speech:
-    """Turns what the graph streams into the events of an answer, and guards what leaves."""
-
-    def __init__(self, shop: str, question: Question, shown: Shown) -> None:
-        self._known = set(shown.ids)
-        self._guard = Guard(shop, lambda an_id: an_id in self._known or an_id in question.text)
-        self._has_spoken = False
-        self._is_finished = False  # the last that was said is not followed by a tool
+    def __init__(self, shop: str, question: Question, displayed: DisplayedItems) -> None:
+        self._known_ids = set(displayed.ids)
+        self._filter = OutputFilter(
+            shop, lambda an_id: an_id in self._known_ids or an_id in question.text
+        )
+        self._has_text = False
+        self._is_finished = False  # no tool was called after the last text
         self._last_tool = ToolStatus.DONE
         self._proposed = ""
         self._model = ""
         self._is_cut_short = False
 
-    def heard(self, mode: str, part: Any) -> Iterator[AnswerEvent]:
+    def convert(self, mode: str, part: Any) -> Iterator[AnswerEvent]:
         if mode == "messages":
             message, origin = part
-            if isinstance(message, AIMessageChunk) and origin.get("langgraph_node") == SPEAKING:
-                yield _cost(message)  # with each piece: an answer that is stopped has cost as well
-                yield from self._spoken(message.text)
+            if isinstance(message, AIMessageChunk) and origin.get("langgraph_node") == MODEL_NODE:
+                yield _tokens(message)  # with each piece: a stopped answer has used tokens as well
+                yield from self._text(self._filter.feed(message.text))
         elif mode == "updates":
-            for message in (part.get(SPEAKING) or {}).get("messages", ()):
-                yield from self._signed(message)
-        elif isinstance(part, Outcome):
-            yield from self._displayed(part)
+            for message in (part.get(MODEL_NODE) or {}).get("messages", ()):
+                yield from self._metadata(message)
+        elif isinstance(part, ToolOutcome):
+            yield from self._outcome(part)
         else:
-            yield from self._held_back()
+            yield from self._text(self._filter.flush())
             self._is_finished = False
             self._last_tool = part.status
             yield part
 
     def end(self) -> Iterator[AnswerEvent]:
-        yield from self._held_back()
+        yield from self._text(self._filter.flush())
         if self._is_finished:
             if self._is_cut_short:
                 yield TextDelta(f"\n\n{CUT_SHORT}")
@@ -320,27 +321,19 @@ class _Speech:
         if self._is_cut_short and not self._proposed:
             raise _failed("endless thoughts", ENDLESS)
         if self._last_tool is ToolStatus.FAILED and not self._proposed:
-            raise _failed("garbled calls", CONFUSED)  # it called and called, and got none right
+            raise _failed("garbled calls", CONFUSED)  # no call of a tool succeeded
         yield TextDelta(self._gap() + (self._proposed or WORDLESS))
 
-    def _spoken(self, text: str) -> Iterator[AnswerEvent]:
-        if safe := self._guard.let_through(text):
-            yield self._delta(safe)
-
-    def _held_back(self) -> Iterator[AnswerEvent]:
-        if safe := self._guard.rest():
-            yield self._delta(safe)
-
-    def _delta(self, safe: str) -> TextDelta:
-        gap = self._gap()
-        self._has_spoken = self._is_finished = True
-        return TextDelta(gap + safe)
+    def _text(self, text: str) -> Iterator[AnswerEvent]:
+        if text:
+            yield TextDelta(self._gap() + text)
+            self._has_text = self._is_finished = True
 
     def _gap(self) -> str:
-        """Between what was said before a tool was used and after."""
-        return "\n\n" if self._has_spoken and not self._is_finished else ""
+        """The space between the text before a tool call and the text after it."""
+        return "\n\n" if self._has_text and not self._is_finished else ""
 
-    def _signed(self, message: AnyMessage) -> Iterator[AnswerEvent]:
+    def _metadata(self, message: AnyMessage) -> Iterator[AnswerEvent]:
         if not isinstance(message, AIMessage):
             return
         self._is_cut_short = message.response_metadata.get("finish_reason") == "MAX_TOKENS"
@@ -349,55 +342,47 @@ class _Speech:
             self._model = model
             yield AnsweredBy(model)
 
-    def _displayed(self, outcome: Outcome) -> Iterator[AnswerEvent]:
-        self._known |= outcome.ids
-        for shown in outcome.shown:
-            if isinstance(shown, Proposed):
-                # made by code, but of titles that a seller wrote
-                self._proposed = self._guard.clean(shown.proposal.text)
-                yield Proposed(replace(shown.proposal, text=self._proposed))
-            else:
-                yield shown
+    def _outcome(self, outcome: ToolOutcome) -> Iterator[AnswerEvent]:
+        self._known_ids |= outcome.ids
+        yield outcome.displayed
+        if outcome.proposal:
+            # code wrote the text, but from titles that sellers wrote
+            self._proposed = self._filter.clean(outcome.proposal.text)
+            yield Proposed(replace(outcome.proposal, text=self._proposed))
 
 
 @contextmanager
 def _model_failures() -> Iterator[None]:
-    """What the model or the way to it does wrong, in the shop's words."""
+    """Raise ModelUnavailable for failures of the model and of the way to it."""
     try:
         yield
     except MODEL_FAILURES as failure:
         status = getattr(failure, "code", None)
-        fault = type(failure).__name__
-        telemetry.logger.warning("model failed", extra={"fault": fault, "status": status})
-        telemetry.count("ModelFailures")
-        # the cause may quote what was asked, and must not get into a log
-        raise ModelUnavailable(SILENT) from None
+        # without its cause, which may quote what was asked, and must not be logged
+        raise _failed(type(failure).__name__, SILENT, status=status) from None
 
 
-def _messages(question: Question, shown: Shown) -> list[AnyMessage]:
-    """The conversation; what it showed last is there as if the model had just looked it up."""
-    spoken: list[AnyMessage] = [
-        HumanMessage(one.text) if one.role is Speaker.USER else AIMessage(one.text)
-        for one in question.history
-    ]
-    spoken.append(HumanMessage(question.text))
-    if shown.products or shown.order:
-        told = json.dumps(shown.told(), ensure_ascii=False)
+def _messages(question: Question, displayed: DisplayedItems) -> Iterator[AnyMessage]:
+    """The conversation; it ends as if the model had just looked up what was displayed last."""
+    for each in question.history:
+        yield HumanMessage(each.text) if each.role is Speaker.USER else AIMessage(each.text)
+    yield HumanMessage(question.text)
+    if displayed.products or displayed.order:
+        content = json.dumps(to_result(displayed), ensure_ascii=False)
         call = ToolCall(name=SHOWN_BEFORE, args={}, id=SHOWN_BEFORE)
-        spoken.append(AIMessage("", tool_calls=[call]))
-        spoken.append(ToolMessage(told, tool_call_id=SHOWN_BEFORE, name=SHOWN_BEFORE))
-    return spoken
+        yield AIMessage("", tool_calls=[call])
+        yield ToolMessage(content, tool_call_id=SHOWN_BEFORE, name=SHOWN_BEFORE)
 
 
-def _cost(message: AIMessage) -> TokensUsed:
+def _tokens(message: AIMessage) -> TokensUsed:
     usage = message.usage_metadata
     return TokensUsed(usage["input_tokens"], usage["output_tokens"]) if usage else TokensUsed()
 
 
-def _for_langchain(tool: Tool) -> BaseTool:
-    def run(**said: Any) -> tuple[str, Outcome]:
-        outcome = tool.run(tool.arguments(**said))
-        return json.dumps(outcome.told, ensure_ascii=False), outcome
+def _to_langchain(tool: Tool) -> BaseTool:
+    def run(**arguments: Any) -> tuple[str, ToolOutcome]:
+        outcome = tool(**arguments)
+        return json.dumps(outcome.result, ensure_ascii=False), outcome
 
     return StructuredTool.from_function(
         run,
@@ -408,16 +393,10 @@ def _for_langchain(tool: Tool) -> BaseTool:
     )
 
 
-def _error(request: ToolCallRequest, told: str) -> ToolMessage:
-    call = request.tool_call
-    content = json.dumps({"error": told}, ensure_ascii=False)
-    return ToolMessage(content, tool_call_id=call["id"], name=call["name"], status="error")
-
-
-def _failed(fault: str, told: str) -> ModelUnavailable:
-    telemetry.logger.warning("model failed", extra={"fault": fault})
+def _failed(fault: str, message: str, **details: object) -> ModelUnavailable:
+    telemetry.logger.warning("model failed", extra={"fault": fault, **details})
     telemetry.count("ModelFailures")
-    return ModelUnavailable(told)
+    return ModelUnavailable(message)
 
 
 def _is_garbled(response: ModelResponse[Any]) -> bool:

@@ -1,8 +1,8 @@
-"""What leaves in an answer: text and Markdown without pictures and HTML, links that lead to the
-shop alone, no ids that the answer has no reason to know.
+"""Filters what leaves in an answer: no pictures and no HTML, links to the shop only, and no ids
+that the answer has no reason to know.
 
-Whatever is harmful stands in one word: an address, the mark of a picture, an id. So the answer is
-judged word by word as it streams, and how it was cut into pieces makes no difference.
+Everything harmful is within one word: an address, the mark of a picture, an id. So the answer is
+filtered word by word as it streams, and does not depend on how the model cut it into pieces.
 """
 
 import html
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ai_buddy.agent.sanitise import unfenced
 
 LONG_WORD = 300  # scripts without blanks must not wait for the end of the answer
-LONGEST_WORD = 4_000
+MAX_WORD = 4_000  # nobody writes longer words: they are dropped
 
 PICTURE = re.compile(r"!+(?=\[)")
 ADDRESS = re.compile(
@@ -27,61 +27,57 @@ ADDRESS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE)
-NO_TAG = "\u2039"  # looks like what it stands for, and begins nothing
+LESS_THAN = "\u2039"  # looks like `<` and begins no tag
 ENDING = ".,;:!?)]}>*_\"'`"
 
 REMOVED_LINK = "(link removed)"
 REMOVED_ID = "(id removed)"
 
 
-class Guard:
-    """Lets a streamed answer through; what it let through is safe, read together as well."""
+class OutputFilter:
+    """Filters a streamed answer; its output is safe in pieces and as a whole."""
 
     def __init__(self, shop: str, is_known: Callable[[str], bool]) -> None:
-        """`shop` is the address that links may lead to; `is_known` says which ids may be told."""
+        """`shop` is the address that links may lead to; `is_known` tells which ids may be named."""
         self._shop = urlsplit(shop)
         self._is_known = is_known
-        self._held = ""
+        self._buffer = ""
         self._dropping = False
 
-    def let_through(self, piece: str) -> str:
-        """The words that are complete by now."""
-        self._held += piece
-        cut = _end_of_words(self._held)
-        ready, self._held = self._held[:cut], self._held[cut:]
-        if len(self._held) > LONGEST_WORD:
-            return self._judged(ready) + self._drop_word()
-        return self._judged(ready)
+    def feed(self, piece: str) -> str:
+        """Add a piece of the answer and return the words that are complete, filtered."""
+        self._buffer += piece
+        end = _end_of_words(self._buffer)
+        complete, self._buffer = self._buffer[:end], self._buffer[end:]
+        filtered = self._filter(complete)
+        if len(self._buffer) > MAX_WORD:
+            self._buffer, self._dropping = "", True
+        return filtered
 
-    def rest(self) -> str:
-        """The last word, at the end of an answer."""
-        ready, self._held = self._held, ""
-        return self._judged(ready)
-
-    def _judged(self, text: str) -> str:
-        if self._dropping and text:
-            self._dropping = False
-            text = text[_word_length(text) :]
-        return self.clean(text)
-
-    def _drop_word(self) -> str:
-        """Nobody writes words like this; its end goes the same way."""
-        self._held, self._dropping = "", True
-        return ""
+    def flush(self) -> str:
+        """Return the last word, at the end of an answer."""
+        complete, self._buffer = self._buffer, ""
+        return self._filter(complete)
 
     def clean(self, text: str) -> str:
-        """Whole words made safe. Escapes go first: a renderer would undo them after us."""
-        plain = _unescaped(unfenced(text)).replace("<", NO_TAG)
-        anonymous = ID.sub(self._id, plain)
-        return PICTURE.sub("", ADDRESS.sub(self._address, anonymous))
+        """Filter whole words. Escapes are resolved first, since a renderer would resolve them."""
+        plain = _unescape(unfenced(text)).replace("<", LESS_THAN)
+        without_ids = ID.sub(self._replace_id, plain)
+        return PICTURE.sub("", ADDRESS.sub(self._replace_address, without_ids))
 
-    def _address(self, found: re.Match[str]) -> str:
+    def _filter(self, text: str) -> str:
+        if self._dropping and text:
+            self._dropping = False
+            text = re.sub(r"^\S+", "", text)  # the rest of a dropped word
+        return self.clean(text)
+
+    def _replace_address(self, found: re.Match[str]) -> str:
         whole = found.group()
         address = whole.rstrip(ENDING)
         if self._leads_to_the_shop(address):
             return whole
-        in_markdown = found.string[: found.start()].endswith("](")
-        return ("#" if in_markdown else REMOVED_LINK) + whole[len(address) :]
+        is_in_markdown = found.string[: found.start()].endswith("](")
+        return ("#" if is_in_markdown else REMOVED_LINK) + whole[len(address) :]
 
     def _leads_to_the_shop(self, address: str) -> bool:
         try:
@@ -90,18 +86,18 @@ class Guard:
             return False
         return (parts.scheme, parts.netloc) == (self._shop.scheme, self._shop.netloc)
 
-    def _id(self, found: re.Match[str]) -> str:
+    def _replace_id(self, found: re.Match[str]) -> str:
         return found.group() if self._is_known(found.group().upper()) else REMOVED_ID
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     while (once := html.unescape(text.replace("\\", ""))) != text:
         text = once
     return text
 
 
 def _end_of_words(text: str) -> int:
-    """Where the last complete word of `text` ends, with the blank after it."""
+    """Return where the last complete word of `text` ends, with the blank after it."""
     end = len(text)
     while end and not text[end - 1].isspace():
         end -= 1
@@ -109,7 +105,3 @@ def _end_of_words(text: str) -> int:
         # what is harmful is ASCII, and does not begin in the middle of another script's word
         return next((at for at in range(len(text), end, -1) if not text[at - 1].isascii()), end)
     return end
-
-
-def _word_length(text: str) -> int:
-    return next((at for at, mark in enumerate(text) if mark.isspace()), len(text))

@@ -1,6 +1,4 @@
-"""Finds the passages of the shop's policies that a question is about: BM25 over a handful of
-sections, kept in memory.
-"""
+"""Searches the shop's policies: BM25 over a few sections, in memory."""
 
 import math
 import re
@@ -22,7 +20,7 @@ STOP_WORDS = frozenset(
     """.split()  # noqa: SIM905 - a sentence is easier to read than a list of strings
 )
 # stems that mean the same here
-SAME = {
+SYNONYMS = {
     **dict.fromkeys(("deliv", "ship", "shipment", "arriv", "dispatch"), "deliveri"),
     **dict.fromkeys(("exchang", "replac"), "return"),
     **dict.fromkeys(("broken", "defect", "expir", "spoil", "rotten"), "damag"),
@@ -30,8 +28,8 @@ SAME = {
     **dict.fromkeys(("money", "reimburs"), "refund"),
     **dict.fromkeys(("long", "when", "day", "soon", "fast"), "time"),
 }
-SATURATION, LENGTH = 1.5, 0.75  # BM25's usual k1 and b
-HEADING_COUNTS = 3
+K1, B = 1.5, 0.75  # the usual parameters of BM25
+HEADING_WEIGHT = 3  # a word of the heading counts as so many
 
 
 @dataclass(frozen=True)
@@ -43,53 +41,50 @@ class Passage:
 
     @property
     def words(self) -> Counter[str]:
-        return Counter(words_of(self.title) * HEADING_COUNTS + words_of(self.text))
+        return Counter(words_of(self.title) * HEADING_WEIGHT + words_of(self.text))
 
 
 class Policies:
-    """All passages, weighed against a question."""
+    """All passages of the policies."""
 
     def __init__(self, passages: Iterable[Passage]) -> None:
         self._passages = [(passage, passage.words) for passage in passages]
-        self._in_how_many = Counter(word for _, words in self._passages for word in words)
+        self._frequencies = Counter(word for _, words in self._passages for word in words)
         lengths = [words.total() for _, words in self._passages]
-        self._usual_length = sum(lengths) / max(len(lengths), 1)
+        self._average_length = sum(lengths) / max(len(lengths), 1)
 
     @classmethod
     def read(cls, folder: Path = FOLDER) -> Self:
-        """From Markdown files: each `## heading` begins a passage."""
+        """Read Markdown files; each `## heading` begins a passage."""
         return cls(
             Passage(title.strip(), " ".join(text.split()))
             for file in sorted(folder.glob("*.md"))
             for title, text in _sections(file.read_text(encoding="utf-8"))
         )
 
-    def about(self, question: str, limit: int = 3) -> list[Passage]:
-        """The best passages, best first; none when no word of the question is in any."""
-        asked = set(words_of(question))
-        weighed = [(self._weight(asked, words), passage) for passage, words in self._passages]
-        best = sorted(weighed, key=lambda pair: -pair[0])[:limit]
-        return [passage for weight, passage in best if weight > 0 and weight > best[0][0] / 3]
+    def search(self, question: str, limit: int = 3) -> list[Passage]:
+        """Return the best passages, best first; none when they have no word of the question."""
+        terms = set(words_of(question))
+        scored = [(self._score(terms, words), passage) for passage, words in self._passages]
+        best = sorted(scored, key=lambda pair: -pair[0])[:limit]
+        return [passage for score, passage in best if score > 0 and score > best[0][0] / 3]
 
-    def _weight(self, asked: set[str], words: Counter[str]) -> float:
-        longer = 1 - LENGTH + LENGTH * words.total() / self._usual_length
+    def _score(self, terms: set[str], words: Counter[str]) -> float:
+        length = K1 * (1 - B + B * words.total() / self._average_length)
         return sum(
-            self._rarity(word)
-            * words[word]
-            * (SATURATION + 1)
-            / (words[word] + SATURATION * longer)
-            for word in asked
+            self._idf(term) * words[term] * (K1 + 1) / (words[term] + length) for term in terms
         )
 
-    def _rarity(self, word: str) -> float:
-        having = self._in_how_many[word]
-        return math.log(1 + (len(self._passages) - having + 0.5) / (having + 0.5))
+    def _idf(self, term: str) -> float:
+        """Return the inverse document frequency."""
+        frequency = self._frequencies[term]
+        return math.log(1 + (len(self._passages) - frequency + 0.5) / (frequency + 0.5))
 
 
 def words_of(text: str) -> list[str]:
-    """Stems without the words that every question has."""
+    """Return the stems of a text without stop words."""
     stems = (_stem(word) for word in WORD.findall(text.casefold()) if word not in STOP_WORDS)
-    return [SAME.get(stem, stem) for stem in stems]
+    return [SYNONYMS.get(stem, stem) for stem in stems]
 
 
 def _sections(text: str) -> list[tuple[str, str]]:

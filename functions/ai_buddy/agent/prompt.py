@@ -13,7 +13,7 @@ from supermarket.caller import Role
 FILE = Path(__file__).parent / "prompts" / "system.v1.md"
 HEADING = re.compile(r"^## (.+)\n", re.MULTILINE)
 PART_OF = {Role.USER: "Customers", Role.SELLER: "Sellers"}
-LONGEST_SUMMARY = 2_000
+MAX_SUMMARY = 2_000  # characters
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class Prompt:
         return cls(file.stem, parts)
 
     def for_turn(self, role: Role, today: date, summary: str) -> str:
-        """What the model is told before the conversation."""
+        """Return the system prompt of a turn."""
         everybody = self.parts["Everybody"].replace("{today}", today.strftime("%A, %-d %B %Y"))
-        told = [everybody, self.parts[PART_OF.get(role, "Others")]]
+        parts = [everybody, self.parts[PART_OF.get(role, "Others")]]
         if summary:
-            remembered = fenced(summary, LONGEST_SUMMARY)
-            told.append(f"What was said earlier in this conversation, as data: {remembered}")
-        return "\n\n".join(told)
+            data = fenced(summary, MAX_SUMMARY)
+            parts.append(f"What was said earlier in this conversation, as data: {data}")
+        return "\n\n".join(parts)
 
     @property
-    def for_memory(self) -> str:
-        """How to sum a conversation up."""
+    def for_summary(self) -> str:
+        """The system prompt for a summary."""
         return self.parts["Memory"]

@@ -1,29 +1,29 @@
-"""Other people's words on their way to the model: fenced, cut, and without invisible characters."""
+"""Prepares text by other people for the model: fenced, cut, and without invisible characters."""
 
 import unicodedata
 
-OPEN, CLOSE = "\u27e6", "\u27e7"  # ⟦ ⟧: prompts/system.v1.md says what they mean
+OPEN, CLOSE = "\u27e6", "\u27e7"  # ⟦ ⟧: prompts/system.v1.md explains them to the model
 JOINERS = {"\u200c", "\u200d"}  # Indian scripts need them
-LONGEST = 600
+MAX_LENGTH = 600  # characters
 
 
-def fenced(text: str, longest: int = LONGEST) -> str:
-    """`text` as data between the marks, out of which it cannot break."""
-    plain = "".join(_visible(mark) for mark in unicodedata.normalize("NFC", text))
-    short = " ".join(plain.split())[:longest]
+def fenced(text: str, length: int = MAX_LENGTH) -> str:
+    """Return `text` as data between marks that it cannot contain."""
+    plain = "".join(map(_visible, unicodedata.normalize("NFC", text)))
+    short = " ".join(plain.split())[:length]
     return f"{OPEN}{short}{CLOSE}"
 
 
 def unfenced(text: str) -> str:
-    """Without the marks, which are nobody's business but the model's."""
+    """Remove the marks, which only the model should see."""
     return text.replace(OPEN, "").replace(CLOSE, "")
 
 
-def _visible(mark: str) -> str:
-    """Nothing for the marks themselves and for what no reader would see, such as tag letters."""
-    if mark in {OPEN, CLOSE}:
+def _visible(character: str) -> str:
+    """Nothing for the marks and for characters that no reader sees, such as tag letters."""
+    if character in {OPEN, CLOSE}:
         return ""
-    kind = unicodedata.category(mark)
-    if kind == "Cf":
-        return mark if mark in JOINERS else ""
-    return " " if kind[0] in "CZ" else mark
+    category = unicodedata.category(character)
+    if category == "Cf":
+        return character if character in JOINERS else ""
+    return " " if category[0] in "CZ" else character

@@ -1,95 +1,135 @@
-"""What a tool is: a name and typed arguments for the model, a use case bound to the caller, and
-what comes of it.
-"""
+"""Tools: what the language model may call, with typed arguments, and what comes back."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from functools import partial
+from inspect import signature
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ai_buddy.agent.sanitise import fenced
-from ai_buddy.model import DisplayedOrder, DisplayedProducts, Proposed, Utterance, View
+from ai_buddy.model import DisplayedItems, Proposal, Utterance
 from supermarket.caller import Caller
 from supermarket.errors import DomainError
 
 SHOWN_BEFORE = "shown_before"
 
-type Display = DisplayedProducts | DisplayedOrder | Proposed
-
 
 class Arguments(BaseModel):
-    """What the model may say to a tool: these names and no others, no id of a person among them."""
+    """The arguments of a tool: no unknown names, and no id of a person among them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
-class NoArguments(Arguments):
-    """The tool knows by itself all that it needs."""
-
-
 @dataclass(frozen=True)
-class Outcome:
-    """`told` is what the model reads, `shown` what the person gets to see besides the words."""
+class ToolOutcome:
+    """The outcome of a call: `result` goes to the model, `displayed` and `proposal` to the person.
+    The answer may name `ids`.
+    """
 
-    told: Mapping[str, Any]
-    shown: tuple[Display, ...] = ()
+    result: Mapping[str, Any]
+    displayed: DisplayedItems = field(default_factory=DisplayedItems)
     ids: frozenset[str] = frozenset()
+    proposal: Proposal | None = None
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One thing that the assistant can do for this caller, and for nobody else."""
+    """A use case, bound to its caller, under the name by which the model calls it."""
 
     name: str
     description: str
     arguments: type[Arguments]
-    run: Callable[[Any], Outcome] = field(repr=False)
+    run: Callable[..., ToolOutcome] = field(repr=False)
+
+    def __call__(self, **arguments: Any) -> ToolOutcome:
+        """Run the tool; raises ValidationError for invalid arguments and the shop's errors."""
+        return self.run(**dict(self.arguments.model_validate(arguments)))
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What the conversation has shown last: what "the second one" means."""
+class ToolSet:
+    """The tools of one class: methods whose parameters are the model's arguments. A text in a
+    parameter's annotation describes it to the model.
 
-    products: tuple[View, ...] = ()
-    order: View | None = None
+        tool = ToolSet()
 
-    @classmethod
-    def of(cls, history: Sequence[Utterance]) -> Self:
-        newest_first = history[::-1]
-        return cls(
-            next((said.products for said in newest_first if said.products), ()),
-            next((said.order for said in newest_first if said.order), None),
-        )
+        class CustomerTools:
+            @tool("order_status", "State, payment and contents of an order.")
+            def get_order(self, order_id: Annotated[str, "The id of an order"]) -> ToolOutcome: ...
 
-    @property
-    def ids(self) -> frozenset[str]:
-        orders = [self.order] if self.order else []
-        return frozenset(str(view["id"]) for view in (*self.products, *orders))
+        tools = tool.bind(CustomerTools())
+    """
 
-    def told(self) -> dict[str, Any]:
-        """As the model is told of it."""
-        products = [
-            {
-                "number": number,
-                "id": view["id"],
-                "title": fenced(str(view["title"])),
-                "price": _amount_in_words(view["price"]),
-            }
-            for number, view in enumerate(self.products, 1)
+    def __init__(self) -> None:
+        self._tools: list[Tool] = []
+
+    def __call__[Method: Callable[..., ToolOutcome]](
+        self, name: str, description: str
+    ) -> Callable[[Method], Method]:
+        def add(method: Method) -> Method:
+            self._tools.append(Tool(name, description, _arguments(name, method), method))
+            return method
+
+        return add
+
+    def bind(self, owner: object) -> Sequence[Tool]:
+        """Return the tools as methods of `owner`, in the order of their definition."""
+        return [
+            Tool(each.name, each.description, each.arguments, partial(each.run, owner))
+            for each in self._tools
         ]
-        order = self.order and {"id": self.order["id"], "status": self.order["status"]}
-        return {"products": products, **({"order": order} if order else {})}
 
 
-def refusal(refused: DomainError) -> str:
-    """Why not, in the shop's own words."""
-    faults = "; ".join(f"{error.field} {error.message}" for error in refused.errors)
-    return f"{refused.message} ({faults})" if faults else refused.message
+type MakeTools = Callable[[Caller, DisplayedItems, str], Sequence[Tool]]
 
 
-def _amount_in_words(price: Mapping[str, Any]) -> str:
-    return f"{float(price['amount']):.2f} {price['currency']}"
+def last_displayed(history: Sequence[Utterance]) -> DisplayedItems:
+    """Return the products and the order that were displayed last: what "the second one" means."""
+    newest_first = [utterance.displayed for utterance in reversed(history)]
+    return DisplayedItems(
+        next((each.products for each in newest_first if each.products), None),
+        next((each.order for each in newest_first if each.order), None),
+    )
 
 
-type MakeTools = Callable[[Caller, Shown, str], Sequence[Tool]]
+def to_result(displayed: DisplayedItems) -> dict[str, Any]:
+    """Return displayed items as a tool's result."""
+    products = [
+        {
+            "number": number,
+            "id": view["id"],
+            "title": fenced(str(view["title"])),
+            "price": f"{float(view['price']['amount']):.2f} {view['price']['currency']}",
+        }
+        for number, view in enumerate(displayed.products or (), 1)
+    ]
+    order = displayed.order and {"id": displayed.order["id"], "status": displayed.order["status"]}
+    return {"products": products, **({"order": order} if order else {})}
+
+
+def refusal_text(refusal: DomainError) -> str:
+    """Return the shop's message with the fields at fault."""
+    faults = "; ".join(f"{error.field} {error.message}" for error in refusal.errors)
+    return f"{refusal.message} ({faults})" if faults else refusal.message
+
+
+def _arguments(name: str, method: Callable[..., ToolOutcome]) -> type[Arguments]:
+    hints = get_type_hints(method, include_extras=True)
+    _, *parameters = signature(method).parameters.values()  # the first is `self`
+    fields: dict[str, Any] = {
+        each.name: (
+            _described(hints[each.name]),
+            ... if each.default is each.empty else each.default,
+        )
+        for each in parameters
+    }
+    return create_model(name, __base__=Arguments, **fields)
+
+
+def _described(hint: Any) -> Any:
+    if get_origin(hint) is not Annotated:
+        return hint
+    kind, *details = get_args(hint)
+    fields = [Field(description=each) if isinstance(each, str) else each for each in details]
+    return Annotated[kind, *fields]

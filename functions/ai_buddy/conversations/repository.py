@@ -54,6 +54,17 @@ class ConversationRow(Row):
     deleted = BooleanAttribute(null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
 
+    def to_conversation(self, key: ConversationKey) -> Conversation:
+        return Conversation(
+            key=key,
+            summary=self.summary or "",
+            summarised_up_to=self.summarised_up_to or "",
+            running=self.running,
+            lease_ends=datetime.fromtimestamp(self.lease_ends, UTC) if self.lease_ends else None,
+            draft=self.draft or "",
+            stopping=bool(self.stopping),
+        )
+
 
 class TurnRow(Row):
     """A turn; `sk` sorts by age. Its proposal is an attribute of its own, for decisions on it."""
@@ -65,6 +76,9 @@ class TurnRow(Row):
     turn = Mapped[Turn](Turn, exclude=frozenset({"proposal"}))
     proposal = Mapped[PendingProposal](PendingProposal, null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
+
+    def to_turn(self) -> Turn:
+        return replace(self.turn, proposal=self.proposal)
 
 
 class PointerRow(Row):
@@ -110,10 +124,12 @@ class DynamoConversations:
             [
                 *_reset(),
                 ConversationRow.running.set(turn.id),
-                ConversationRow.lease_ends.set(self._after(START_TIMEOUT)),
+                self._lease(START_TIMEOUT),
                 ConversationRow.expires_at.set(self._expiry()),
             ],
-            condition=ConversationRow.pk.does_not_exist() if new else self._is_free(),
+            condition=(
+                ConversationRow.pk.does_not_exist() if new else _is_kept() & ~self._is_waiting()
+            ),
             on_conflict=TurnRunning("The last answer is not finished yet"),
         )
         transaction.put(self._turn_row(turn))
@@ -137,14 +153,14 @@ class DynamoConversations:
             row = ConversationRow.get(_pk(key), CONVERSATION, consistent_read=True)
         except DoesNotExist:
             return None
-        return None if row.deleted else _conversation(key, row)
+        return None if row.deleted else row.to_conversation(key)
 
     def find_turn(self, key: TurnKey) -> Turn | None:
         try:
             row = TurnRow.get(_pk(key.conversation), TURN + key.id, consistent_read=True)
         except DoesNotExist:
             return None
-        return _turn(row)
+        return row.to_turn()
 
     def list_turns(
         self, key: ConversationKey, limit: int, older_than: str | None = None
@@ -160,21 +176,19 @@ class DynamoConversations:
         return [turn for turn in reversed(found) if turn.id != after][-limit:]
 
     def request_stop(self, key: ConversationKey) -> bool:
-        is_running = ConversationRow.running.exists()
-        is_leased = ConversationRow.lease_ends > self._now()
-        return update_if(_row(key), [ConversationRow.stopping.set(True)], is_running & is_leased)
+        return update_if(_row(key), [ConversationRow.stopping.set(True)], self._is_waiting())
 
     def claim(self, key: TurnKey) -> Conversation | None:
         unclaimed = ConversationRow.claimed.does_not_exist()
-        actions = [ConversationRow.claimed.set(True), self._lease()]
-        return _update_running(key, actions, unclaimed & _is_kept())
+        actions = [ConversationRow.claimed.set(True), self._lease(LEASE)]
+        return _update_waiting(key, actions, unclaimed & _is_kept())
 
     def renew_lease(self, key: TurnKey, draft: str) -> Conversation | None:
-        actions = [self._lease(), ConversationRow.draft.set(draft)]
-        return _update_running(key, actions, _is_kept())
+        actions = [self._lease(LEASE), ConversationRow.draft.set(draft)]
+        return _update_waiting(key, actions, _is_kept())
 
     def release_lease(self, key: TurnKey) -> bool:
-        return _update_running(key, _release()) is not None
+        return update_if(_row(key.conversation), _release(), ConversationRow.running == key.id)
 
     def finish(self, turn: Turn) -> bool:
         actions: list[Action] = [TurnRow.turn.set(turn)]
@@ -189,7 +203,7 @@ class DynamoConversations:
             ConversationRow.summary.set(summary),
             ConversationRow.summarised_up_to.set(up_to),
         ]
-        update_if(_row(key), actions, ConversationRow.pk.exists() & _is_kept())
+        update_if(_row(key), actions, _is_kept())
 
     def save_decision(
         self, key: TurnKey, before: PendingProposal, decided: PendingProposal
@@ -209,7 +223,7 @@ class DynamoConversations:
         transaction.update(
             _row(key.conversation),
             [ConversationRow.expires_at.set(self._expiry())],
-            condition=ConversationRow.pk.exists() & _is_kept(),
+            condition=_is_kept(),
             on_conflict=Conflict("The conversation was deleted"),
         )
         transaction.put(self._turn_row(outcome))
@@ -250,7 +264,7 @@ class DynamoConversations:
             consistent_read=True,
             limit=limit,
         )
-        return [_turn(row) for row in rows]
+        return [row.to_turn() for row in rows]
 
     def _turn_row(self, turn: Turn) -> TurnRow:
         pk = _pk(turn.key.conversation)
@@ -260,24 +274,17 @@ class DynamoConversations:
         user_id = turn.key.conversation.user_id
         return PointerRow(user_id, sk, turn_id=turn.id, expires_at=self._expiry())
 
-    def _is_free(self) -> Condition:
-        """The conversation exists and waits for no answer that can still come."""
-        is_running = ConversationRow.running.exists()
-        is_leased = ConversationRow.lease_ends > self._now()
-        is_free: Condition = ConversationRow.pk.exists() & _is_kept() & ~(is_running & is_leased)
-        return is_free
+    def _is_waiting(self) -> Condition:
+        """The conversation waits for an answer that can still come."""
+        is_leased = ConversationRow.lease_ends > self._clock().timestamp()
+        is_waiting: Condition = ConversationRow.running.exists() & is_leased
+        return is_waiting
 
-    def _lease(self) -> Action:
-        return ConversationRow.lease_ends.set(self._after(LEASE))
-
-    def _now(self) -> float:
-        return self._clock().timestamp()
-
-    def _after(self, time: timedelta) -> float:
-        return (self._clock() + time).timestamp()
+    def _lease(self, time: timedelta) -> Action:
+        return ConversationRow.lease_ends.set((self._clock() + time).timestamp())
 
     def _expiry(self) -> int:
-        return int(self._after(RETENTION))
+        return int((self._clock() + RETENTION).timestamp())
 
 
 class DynamoUsage:
@@ -329,14 +336,13 @@ def _row(key: ConversationKey) -> ConversationRow:
     return ConversationRow(_pk(key), CONVERSATION)
 
 
-def _update_running(
-    key: TurnKey, actions: Sequence[Action], condition: Condition | None = None
+def _update_waiting(
+    key: TurnKey, actions: Sequence[Action], condition: Condition
 ) -> Conversation | None:
     """Update a conversation that waits for this turn; None when it does not."""
     row = _row(key.conversation)
-    is_running = ConversationRow.running == key.id
-    allowed = is_running & condition if condition is not None else is_running
-    return _conversation(key.conversation, row) if update_if(row, actions, allowed) else None
+    is_updated = update_if(row, actions, (ConversationRow.running == key.id) & condition)
+    return row.to_conversation(key.conversation) if is_updated else None
 
 
 def _end(key: TurnKey, actions: Sequence[Action]) -> bool:
@@ -354,35 +360,19 @@ def _pointed_at(user_id: str, sk: str) -> TurnKey | None:
 
 
 def _is_kept() -> Condition:
-    return ConversationRow.deleted.does_not_exist()
+    is_kept: Condition = ConversationRow.pk.exists() & ConversationRow.deleted.does_not_exist()
+    return is_kept
 
 
 def _reset() -> list[Action]:
     """Forget what a worker noted for the turn before."""
-    columns = ConversationRow.claimed, ConversationRow.draft, ConversationRow.stopping
-    return [column.remove() for column in columns]
+    notes = ConversationRow.claimed, ConversationRow.draft, ConversationRow.stopping
+    return [note.remove() for note in notes]
 
 
 def _release() -> list[Action]:
     """Make the conversation wait for nothing."""
     return [*_reset(), ConversationRow.running.remove(), ConversationRow.lease_ends.remove()]
-
-
-def _conversation(key: ConversationKey, row: ConversationRow) -> Conversation:
-    ends = row.lease_ends
-    return Conversation(
-        key=key,
-        summary=row.summary or "",
-        summarised_up_to=row.summarised_up_to or "",
-        running=row.running,
-        lease_ends=datetime.fromtimestamp(ends, UTC) if ends else None,
-        draft=row.draft or "",
-        stopping=bool(row.stopping),
-    )
-
-
-def _turn(row: TurnRow) -> Turn:
-    return replace(row.turn, proposal=row.proposal)
 
 
 def _day(user_id: str, day: datetime) -> CounterRow:

@@ -6,7 +6,7 @@ too long, that the person stops the answer, or that a connection comes back.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from traceback import extract_tb
 
 from ai_buddy.conversations.background import BackgroundIterator, Finished
@@ -16,8 +16,7 @@ from ai_buddy.model import (
     PROPOSAL_LIFETIME,
     AnsweredBy,
     AnswerEvent,
-    DisplayedOrder,
-    DisplayedProducts,
+    DisplayedItems,
     Failure,
     PendingProposal,
     Proposed,
@@ -33,12 +32,13 @@ from ai_buddy.model import (
 )
 from ai_buddy.realtime import frames
 from ai_buddy.realtime.broadcaster import Broadcaster
-from ai_buddy.realtime.ports import ConnectionSender, Subscriptions
+from ai_buddy.realtime.ports import ConnectionSender, OpenConnections
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import Clock
 from supermarket.errors import DomainError
 from supermarket.sessions import Sessions
+from supermarket.telemetry import warn_on_failure
 from supermarket.tokens import NOT_SIGNED_IN
 from supermarket.websocket import FAILED
 
@@ -76,7 +76,7 @@ class TurnWorker:
         self,
         agent: Agent,
         conversations: Conversations,
-        subscriptions: Subscriptions,
+        connections: OpenConnections,
         sender: ConnectionSender,
         usage: Usage,
         sessions: Sessions,
@@ -86,7 +86,7 @@ class TurnWorker:
     ) -> None:
         self._agent = agent
         self._conversations = conversations
-        self._subscriptions = subscriptions
+        self._connections = connections
         self._sender = sender
         self._usage = usage
         self._sessions = sessions
@@ -101,29 +101,27 @@ class TurnWorker:
         turn = self._conversations.find_turn(task.key)
         if turn is None:
             return None
-        broadcaster = Broadcaster(self._subscriptions, self._sender, task.key)
+        now = self._monotonic()
+        broadcaster = Broadcaster(self._connections, self._sender, task.key)
+        answer = _Answer(turn, task.caller, broadcaster, now, now + seconds)
         if turn.state is not TurnState.RUNNING:
-            self._send_saved(turn, broadcaster)
+            self._send_saved(answer)
             return None
         conversation = self._conversations.claim(task.key)
         if conversation is None:
-            return self._fail_abandoned(turn, broadcaster)
-        now = self._monotonic()
-        answer = _Answer(turn, now, now + seconds)
-        self._refresh(broadcaster)
-        if self._is_signed_out(task.caller, broadcaster):
+            return self._fail_abandoned(answer)
+        self._refresh(answer)
+        if self._is_signed_out(answer):
             answer.fail(SIGNED_OUT)
         else:
-            self._run_agent(task, conversation, answer, broadcaster)
-        self._finish(answer, broadcaster)
-        self._summarise_safely(conversation, answer)
+            self._run_agent(answer, conversation)
+        self._finish(answer)
+        with warn_on_failure("conversation not summarised"):  # a later answer summarises
+            self._summarise(answer, conversation)
         return answer.report(self._monotonic())
 
-    def _run_agent(
-        self, task: Task, conversation: Conversation, answer: "_Answer", broadcaster: Broadcaster
-    ) -> None:
-        source = self._events(task, answer.turn, conversation)
-        with closing(BackgroundIterator(source)) as events:
+    def _run_agent(self, answer: "_Answer", conversation: Conversation) -> None:
+        with closing(BackgroundIterator(self._events(answer, conversation))) as events:
             saved = sent = self._monotonic()
             while answer.turn.state is TurnState.RUNNING:
                 try:
@@ -132,71 +130,66 @@ class TurnWorker:
                     answer.fail(_explain(failure))
                     return
                 now = self._monotonic()
-                self._apply(event, answer, broadcaster, now)
+                self._apply(event, answer, now)
                 if now - sent >= self._intervals.frame or answer.has_unsent_first_text:
-                    broadcaster.send_new_text(answer.turn)
+                    answer.broadcaster.send_new_text(answer.turn)
                     answer.note_first_text(now)
                     sent = now
                 if now - saved >= self._intervals.save:
-                    self._save_draft(task.caller, answer, broadcaster)
+                    self._save_draft(answer)
                     saved = now
                 if now > answer.deadline or now - answer.last_event > self._intervals.silence:
                     answer.fail(TOO_SLOW)
 
-    def _apply(
-        self,
-        event: AnswerEvent | Finished | None,
-        answer: "_Answer",
-        broadcaster: Broadcaster,
-        now: float,
-    ) -> None:
+    def _events(self, answer: "_Answer", conversation: Conversation) -> Iterator[AnswerEvent]:
+        """Read the history and answer, both on the agent's thread."""
+        before = (turn for turn in self._history(conversation) if turn.id != answer.turn.id)
+        history, text = _utterances(before), answer.turn.question
+        yield from self._agent.answer(Question(answer.caller, text, conversation.summary, history))
+
+    def _apply(self, event: AnswerEvent | Finished | None, answer: "_Answer", now: float) -> None:
         if event is None:
             return
         answer.last_event = now
         if isinstance(event, Finished):
             answer.end(TurnState.DONE)
         elif isinstance(event, ToolUsed):
-            broadcaster.send_new_text(answer.turn)
-            broadcaster.send(frames.tool(answer.turn, event))
+            answer.broadcaster.send_new_text(answer.turn)
+            answer.broadcaster.send(frames.tool(answer.turn, event))
         elif isinstance(event, Proposed):
             expires = self._clock() + PROPOSAL_LIFETIME
             answer.turn = replace(answer.turn, proposal=PendingProposal(event.proposal, expires))
         else:
             answer.add(event)
 
-    def _save_draft(self, caller: Caller, answer: "_Answer", broadcaster: Broadcaster) -> None:
-        try:
+    def _save_draft(self, answer: "_Answer") -> None:
+        """Save the draft, which renews the lease, and end the answer if something ended it."""
+        with warn_on_failure("draft not saved"):  # the lease lasts until the next attempts
             current = self._conversations.renew_lease(answer.turn.key, answer.turn.answer)
-        except Exception as failure:  # the lease lasts until the next attempts
-            _warn("draft not saved", failure)
-            return
-        if current is None:
-            answer.fail(CONVERSATION_GONE)
-            return
-        self._refresh(broadcaster)
-        if self._is_signed_out(caller, broadcaster):
-            answer.fail(SIGNED_OUT)
-        elif current.stopping:
-            answer.end(TurnState.STOPPED)
+            if current is None:
+                answer.fail(CONVERSATION_GONE)
+                return
+            self._refresh(answer)
+            if self._is_signed_out(answer):
+                answer.fail(SIGNED_OUT)
+            elif current.stopping:
+                answer.end(TurnState.STOPPED)
 
-    def _refresh(self, broadcaster: Broadcaster) -> None:
-        try:
-            broadcaster.refresh()
-        except Exception as failure:  # the connections known so far still get the answer
-            _warn("connections not refreshed", failure)
+    def _refresh(self, answer: "_Answer") -> None:
+        with warn_on_failure("connections not refreshed"):  # those known so far get the answer
+            answer.broadcaster.refresh()
 
-    def _is_signed_out(self, caller: Caller, broadcaster: Broadcaster) -> bool:
+    def _is_signed_out(self, answer: "_Answer") -> bool:
         """Whether no device that shows the conversation has an open session. After a failed read
         the answer goes on until the next one.
         """
-        sessions = (caller.session_id, *broadcaster.sessions - {caller.session_id})
-        try:
+        caller = answer.caller
+        sessions = (caller.session_id, *answer.broadcaster.sessions - {caller.session_id})
+        with warn_on_failure("sessions not read"):
             return not any(self._sessions.is_open(each, caller.user_id) for each in sessions)
-        except Exception as failure:
-            _warn("sessions not read", failure)
-            return False
+        return False
 
-    def _finish(self, answer: "_Answer", broadcaster: Broadcaster) -> None:
+    def _finish(self, answer: "_Answer") -> None:
         """Save the turn and send how it ended. Only who ends a turn returns its reserved tokens;
         the tokens it used count in any case.
         """
@@ -204,54 +197,34 @@ class TurnWorker:
         is_ended_here = self._conversations.finish(turn)
         self._spend(turn, answer.tokens.total - (RESERVED_TOKENS if is_ended_here else 0))
         if is_ended_here:
-            self._refresh(broadcaster)
-            broadcaster.send_new_text(turn)
-            broadcaster.send(*frames.ended(turn))
+            self._refresh(answer)
+            answer.broadcaster.send_new_text(turn)
+            answer.broadcaster.send(*frames.ended(turn))
 
-    def _send_saved(self, turn: Turn, broadcaster: Broadcaster) -> None:
+    def _send_saved(self, answer: "_Answer") -> None:
         """Send an answer whose worker died after it saved the turn and before it sent the end."""
-        if self._conversations.release_lease(turn.key):
-            self._refresh(broadcaster)
-            broadcaster.send(*frames.ended(turn))
+        if self._conversations.release_lease(answer.turn.key):
+            self._refresh(answer)
+            answer.broadcaster.send(*frames.ended(answer.turn))
 
-    def _fail_abandoned(self, turn: Turn, broadcaster: Broadcaster) -> TurnReport | None:
+    def _fail_abandoned(self, answer: "_Answer") -> TurnReport | None:
         """Fail a turn whose worker died: Lambda invokes again when the lease has run out."""
+        turn = answer.turn
         conversation = self._conversations.find(turn.key.conversation)
         if conversation is None or conversation.is_waiting_for(turn.id, self._clock()):
             return None
-        draft = conversation.draft if conversation.running == turn.id else ""
-        answer = _Answer(replace(turn, answer=draft), 0, 0)
+        if conversation.running == turn.id:
+            answer.turn = replace(turn, answer=conversation.draft)
         answer.fail(INTERNAL)
-        self._finish(answer, broadcaster)
-        return answer.report(0)
-
-    def _events(self, task: Task, turn: Turn, conversation: Conversation) -> Iterator[AnswerEvent]:
-        """Read the history and answer, both on the agent's thread."""
-        before = (each for each in self._history(conversation) if each.id != turn.id)
-        question = Question(
-            caller=task.caller,
-            conversation_id=conversation.key.id,
-            message_id=turn.id,
-            text=turn.question,
-            summary=conversation.summary,
-            history=_utterances(before),
-        )
-        yield from self._agent.answer(question)
+        self._finish(answer)
+        return answer.report(self._monotonic())
 
     def _spend(self, turn: Turn, tokens: int) -> None:
         """Count tokens on the day on which the question reserved them."""
-        try:
+        with warn_on_failure("tokens not counted"):  # the answer matters more
             self._usage.spend_tokens(turn.key.conversation.user_id, turn.created_at, tokens)
-        except Exception as failure:  # the reservation stays spent; the answer matters more
-            _warn("tokens not counted", failure)
 
-    def _summarise_safely(self, conversation: Conversation, answer: "_Answer") -> None:
-        try:
-            self._summarise(conversation, answer)
-        except Exception as failure:  # a later answer summarises
-            _warn("conversation not summarised", failure)
-
-    def _summarise(self, conversation: Conversation, answer: "_Answer") -> None:
+    def _summarise(self, answer: "_Answer", conversation: Conversation) -> None:
         """When the agent's window is full, summarise all but its latest turns; what does not fit
         in the time left is summarised after a later answer.
         """
@@ -267,7 +240,7 @@ class TurnWorker:
         with closing(BackgroundIterator(run())) as summaries:
             summary = summaries.next(left)
         if isinstance(summary, Summary):
-            answer.add(summary.tokens)
+            answer.tokens += summary.tokens
             self._spend(answer.turn, summary.tokens.total)
             self._conversations.save_summary(conversation.key, summary.text, older[-1].id)
 
@@ -277,27 +250,27 @@ class TurnWorker:
         return self._conversations.list_recent(conversation.key, covered, MAX_HISTORY)
 
 
+@dataclass
 class _Answer:
     """A turn while it is being answered; times are monotonic seconds."""
 
-    def __init__(self, turn: Turn, began: float, deadline: float) -> None:
-        self.turn = turn
-        self.deadline = deadline
-        self.last_event = began
-        self.tokens = TokensUsed()
-        self._began = began
-        self._first_text: float | None = None
+    turn: Turn
+    caller: Caller
+    broadcaster: Broadcaster
+    began: float
+    deadline: float
+    tokens: TokensUsed = field(default_factory=TokensUsed)
+    first_text: float | None = None
 
-    def add(
-        self, event: TextDelta | DisplayedProducts | DisplayedOrder | TokensUsed | AnsweredBy
-    ) -> None:
+    def __post_init__(self) -> None:
+        self.last_event = self.began
+
+    def add(self, event: TextDelta | DisplayedItems | TokensUsed | AnsweredBy) -> None:
         match event:
             case TextDelta(text):
                 self.turn = replace(self.turn, answer=(self.turn.answer + text)[:MAX_ANSWER])
-            case DisplayedProducts(products):
-                self.turn = replace(self.turn, products=products)
-            case DisplayedOrder(order):
-                self.turn = replace(self.turn, order=order)
+            case DisplayedItems():
+                self.turn = replace(self.turn, displayed=self.turn.displayed.updated(event))
             case AnsweredBy(model):
                 self.turn = replace(self.turn, model=model)
             case TokensUsed():
@@ -311,16 +284,15 @@ class _Answer:
 
     @property
     def has_unsent_first_text(self) -> bool:
-        return bool(self.turn.answer) and self._first_text is None
+        return bool(self.turn.answer) and self.first_text is None
 
     def note_first_text(self, now: float) -> None:
         if self.has_unsent_first_text:
-            self._first_text = now
+            self.first_text = now
 
     def report(self, now: float) -> TurnReport:
-        first = self._first_text
-        waited = first - self._began if first is not None else None
-        return TurnReport(self.turn.state, self.tokens, now - self._began, waited)
+        waited = self.first_text - self.began if self.first_text is not None else None
+        return TurnReport(self.turn.state, self.tokens, now - self.began, waited)
 
 
 def _utterances(turns: Iterable[Turn]) -> tuple[Utterance, ...]:
@@ -336,7 +308,3 @@ def _explain(failure: Exception) -> Failure:
     reason = type(failure).__name__
     telemetry.logger.error("agent failed", extra={"reason": reason, "where": where})
     return INTERNAL
-
-
-def _warn(message: str, failure: Exception) -> None:
-    telemetry.logger.warning(message, extra={"reason": type(failure).__name__})

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
-from ai_buddy.model import Subscription
 from ai_buddy.realtime.ports import (
     ConnectionGone,
     Connections,
@@ -12,10 +11,10 @@ from ai_buddy.realtime.ports import (
     FrameCounter,
     Tickets,
 )
-from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.errors import TooMany, Unauthenticated
 from supermarket.sessions import Sessions
+from supermarket.telemetry import warn_on_failure
 from supermarket.tokens import NOT_SIGNED_IN
 from supermarket.websocket import CloseConnection, Connection, error_frame, to_json
 
@@ -92,8 +91,7 @@ class ConnectionService:
         if self._frames.count_frame(caller.user_id) > MAX_FRAMES_PER_MINUTE:
             raise TooManyFrames(FRAMES_EXCEEDED, MINUTE)
         self._connections.add(Connection(connection_id, caller))
-        found = self._connections.list_open(caller.user_id)
-        oldest_first = [connection.connection_id for connection in found]
+        oldest_first = [each.id for each in self._connections.list_open(caller.user_id)]
         if connection_id not in oldest_first[-self._max_connections :]:
             self._connections.remove(connection_id, caller.user_id)
             raise TooManyConnections(CONNECTIONS_EXCEEDED, MINUTE)
@@ -136,37 +134,38 @@ class ConnectionService:
 
     def close_signed_out(self, user_id: str) -> int:
         """Close the person's connections whose session has ended; returns their number."""
+        connections = self._connections.list_open(user_id)
         closed = [
-            connection.connection_id
-            for connection in self._connections.list_open(user_id)
-            if not self._sessions.is_open(connection.session_id, user_id)
+            each for each in connections if not self._sessions.is_open(each.session_id, user_id)
         ]
-        for connection_id in closed:
-            self.send(connection_id, to_json(error_frame(SignedOut(NOT_SIGNED_IN))))
-            self.close(connection_id)
+        for each in closed:
+            self.send(each.id, to_json(error_frame(SignedOut(NOT_SIGNED_IN))))
+            self.close(each.id)
         return len(closed)
 
     def subscribe(
-        self, connection: Connection, conversation_id: str, received: Subscription
+        self, connection: Connection, conversation_id: str, message_id: str = "", received: int = 0
     ) -> None:
-        """Send the frames of this conversation to this connection from now on."""
-        self._connections.subscribe(connection, conversation_id, received)
+        """Send the frames of this conversation to this connection from now on. Its client has the
+        first `received` characters of the answer to `message_id`.
+        """
+        self._connections.subscribe(connection, conversation_id, message_id, received)
 
     def list_other_subscribers(self, connection: Connection, conversation_id: str) -> Sequence[str]:
         """Return the person's other connections that show the conversation."""
-        user_id = connection.caller.user_id
-        found = self._connections.list_subscriptions(user_id, conversation_id)
-        return [each.connection_id for each in found if each.connection_id != connection.id]
+        return [
+            each.id
+            for each in self._connections.list_open(connection.caller.user_id)
+            if each.conversation_id == conversation_id and each.id != connection.id
+        ]
 
     def _close_excess(self, connection_ids: Iterable[str]) -> None:
         frame = to_json(error_frame(TooManyConnections(CONNECTIONS_EXCEEDED, MINUTE)))
         for connection_id in connection_ids:
-            try:
+            # after a failure it is still stored, and the next connection that opens closes it
+            with warn_on_failure("old connection not closed"):
                 self.send(connection_id, frame)
                 self.close(connection_id)
-            except Exception as failure:  # it is still stored: the next to open closes it
-                reason = type(failure).__name__
-                telemetry.logger.warning("old connection not closed", extra={"reason": reason})
 
 
 def _fingerprint(ticket: str) -> str:

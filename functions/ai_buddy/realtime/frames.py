@@ -82,16 +82,13 @@ def _head(kind: str, turn: Turn) -> Frame:
 
 
 def _displayed(turn: Turn) -> Frame:
-    displayed: Frame = {}
-    if turn.products:
-        displayed["products"] = list(turn.products)
-    if turn.order:
-        displayed["order"] = turn.order
-    if turn.proposal:
-        displayed["confirm"] = _confirm(turn.proposal)
-    if turn.model:
-        displayed["model"] = turn.model
-    return displayed
+    displayed = {
+        "products": turn.displayed.products,
+        "order": turn.displayed.order,
+        "confirm": turn.proposal and _confirm(turn.proposal),
+        "model": turn.model,
+    }
+    return {name: value for name, value in displayed.items() if value}
 
 
 def _confirm(pending: PendingProposal) -> Frame:
@@ -99,5 +96,5 @@ def _confirm(pending: PendingProposal) -> Frame:
         "action": pending.proposal.action,
         "text": pending.proposal.text,
         "expiresAt": iso(pending.expires_at),
-        "answered": pending.decision.value if pending.decision else None,
+        "answered": pending.decision,
     }

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from ai_buddy.model import Subscription
 from supermarket.caller import Caller
 from supermarket.websocket import Connection
 
@@ -18,23 +17,28 @@ class ConnectionGone(Exception):
 
 @dataclass(frozen=True)
 class OpenConnection:
-    """An open connection of a person."""
+    """An open connection and the conversation that it shows. Its client has the first `received`
+    characters of the answer to `message_id`.
+    """
 
-    connection_id: str
+    id: str
     session_id: str
+    conversation_id: str = ""
+    message_id: str = ""
+    received: int = 0
 
 
-class Subscriptions(Protocol):
-    """The connections that show a conversation."""
+class OpenConnections(Protocol):
+    """The open connections of a person."""
 
-    def list_subscriptions(self, user_id: str, conversation_id: str) -> Sequence[Subscription]:
-        """Return the person's connections that show the conversation."""
+    def list_open(self, user_id: str) -> Sequence[OpenConnection]:
+        """Return the person's open connections, the oldest first."""
 
     def remove(self, connection_id: str, user_id: str) -> None:
         """Remove a connection that is closed."""
 
 
-class Connections(Subscriptions, Protocol):
+class Connections(OpenConnections, Protocol):
     """Stores open connections; each is removed at the age at which API Gateway closes it."""
 
     def add(self, connection: Connection) -> None:
@@ -43,13 +47,10 @@ class Connections(Subscriptions, Protocol):
     def find(self, connection_id: str) -> Connection | None:
         """Return an open connection."""
 
-    def list_open(self, user_id: str) -> Sequence[OpenConnection]:
-        """Return all open connections of a person, the oldest first."""
-
     def subscribe(
-        self, connection: Connection, conversation_id: str, received: Subscription
+        self, connection: Connection, conversation_id: str, message_id: str, received: int
     ) -> None:
-        """Store that the connection shows this conversation from now on."""
+        """Store which conversation the connection shows; see `OpenConnection`."""
 
 
 class Tickets(Protocol):

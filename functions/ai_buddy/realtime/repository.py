@@ -1,13 +1,12 @@
 """Open connections and tickets in DynamoDB."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 
-from ai_buddy.model import Subscription
 from ai_buddy.realtime.ports import TICKET_LIFETIME, OpenConnection
 from supermarket.caller import Caller
 from supermarket.clock import Clock
@@ -77,31 +76,31 @@ class DynamoConnections:
         ConnectionRow(user_id, CONNECTION + connection_id).delete()
 
     def list_open(self, user_id: str) -> Sequence[OpenConnection]:
-        oldest_first = sorted(self._open_rows(user_id), key=lambda row: (row.expires_at, row.sk))
-        return [OpenConnection(_id(row), row.session_id) for row in oldest_first]
+        is_connection = ConnectionRow.sk.startswith(CONNECTION)
+        rows = ConnectionRow.query(user_id, is_connection, consistent_read=True)
+        oldest_first = sorted(rows, key=lambda row: (row.expires_at, row.sk))
+        return [
+            OpenConnection(
+                id=row.sk.removeprefix(CONNECTION),
+                session_id=row.session_id,
+                conversation_id=row.conversation_id or "",
+                message_id=row.message_id or "",
+                received=int(row.received or 0),
+            )
+            for row in oldest_first
+            if self._is_open(row)
+        ]
 
     def subscribe(
-        self, connection: Connection, conversation_id: str, received: Subscription
+        self, connection: Connection, conversation_id: str, message_id: str, received: int
     ) -> None:
         row = ConnectionRow(connection.caller.user_id, CONNECTION + connection.id)
         actions = [
             ConnectionRow.conversation_id.set(conversation_id),
-            ConnectionRow.message_id.set(received.message_id),
-            ConnectionRow.received.set(received.received),
+            ConnectionRow.message_id.set(message_id),
+            ConnectionRow.received.set(received),
         ]
         update_if(row, actions, ConnectionRow.pk.exists())  # unless it was closed meanwhile
-
-    def list_subscriptions(self, user_id: str, conversation_id: str) -> Sequence[Subscription]:
-        return [
-            Subscription(_id(row), row.message_id or "", int(row.received or 0), row.session_id)
-            for row in self._open_rows(user_id)
-            if row.conversation_id == conversation_id
-        ]
-
-    def _open_rows(self, user_id: str) -> Iterator[ConnectionRow]:
-        is_connection = ConnectionRow.sk.startswith(CONNECTION)
-        rows = ConnectionRow.query(user_id, is_connection, consistent_read=True)
-        return (row for row in rows if self._is_open(row))
 
     def _is_open(self, row: ConnectionRow) -> bool:
         return bool(row.expires_at > self._clock().timestamp())
@@ -122,7 +121,3 @@ class DynamoTickets:
         is_unused = TicketRow.used.does_not_exist()
         is_valid = is_unused & (TicketRow.expires_at > self._clock().timestamp())
         return row.caller if update_if(row, [TicketRow.used.set(True)], is_valid) else None
-
-
-def _id(row: ConnectionRow) -> str:
-    return str(row.sk.removeprefix(CONNECTION))

@@ -1,6 +1,6 @@
-"""What the assistant may know of the shop, and through which ports: nothing here names a person."""
+"""The shop as the assistant sees it: read models without persons, and the ports to them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
@@ -13,7 +13,7 @@ from supermarket.people import Address
 
 @dataclass(frozen=True)
 class Product:
-    """A product on sale. Title and description are its seller's words."""
+    """A product on sale. Its seller wrote title, description and category."""
 
     id: str
     title: str
@@ -21,38 +21,44 @@ class Product:
     price: Money
     stock: int
     category: str | None
-    low_stock_threshold: int | None = None
-    thumbnail: str | None = None
+    low_stock_threshold: int | None
+    thumbnail: str | None
 
 
 @dataclass(frozen=True)
-class Wish:
-    """Products that somebody looks for; prices are minor units, both ends included."""
+class ProductQuery:
+    """A search for products; prices are minor units, both ends included."""
 
-    text: str = ""
-    category: str | None = None
-    lowest: int | None = None
-    highest: int | None = None
-    in_stock: bool = False
-    cheapest_first: bool = False
+    text: str
+    category: str | None
+    min_price: int | None
+    max_price: int | None
+    in_stock: bool
+    cheapest_first: bool
 
 
 @dataclass(frozen=True)
-class CartLine:
-    """An item of the cart at today's price."""
+class OrderLine:
+    """A product of an order, as it was when it was ordered."""
 
     product_id: str
     title: str
     quantity: int
     unit_price: Money
     line_total: Money
+
+
+@dataclass(frozen=True)
+class CartLine(OrderLine):
+    """An item of the cart at today's price."""
+
     available: bool
     notice: str | None
 
 
 @dataclass(frozen=True)
 class Cart:
-    """The caller's cart; `total` is of the lines that can be had."""
+    """The caller's cart; `total` is the sum of the available items."""
 
     lines: tuple[CartLine, ...]
     total: Money
@@ -71,19 +77,8 @@ class SavedAddress:
 
 
 @dataclass(frozen=True)
-class OrderLine:
-    """A product of an order, as it was when it was ordered."""
-
-    product_id: str
-    title: str
-    quantity: int
-    unit_price: Money
-    line_total: Money
-
-
-@dataclass(frozen=True)
 class Step:
-    """A state of an order, and when it began."""
+    """A status of an order and when it began."""
 
     status: str
     at: datetime
@@ -91,14 +86,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Order:
-    """As much of an order as is the caller's to see."""
+    """The part of an order that its customer or seller may see."""
 
     id: str
     status: str
     lines: tuple[OrderLine, ...]
-    subtotal: Money
-    tax: Money
-    shipping: Money
     total: Money
     address: Address
     payment_status: str
@@ -111,7 +103,7 @@ class Order:
 
 @dataclass(frozen=True)
 class ProductSales:
-    """What a product sold."""
+    """The sales of a product; revenue has an amount per currency."""
 
     product_id: str
     title: str
@@ -120,9 +112,9 @@ class ProductSales:
 
 
 @dataclass(frozen=True)
-class SalesFigures:
-    """A seller's numbers of one period, both days included; money is told per currency, revenue
-    without what was refunded. `placed` counts orders that were never paid, too.
+class SalesMetrics:
+    """A seller's figures of a period, both days included. Amounts are per currency; revenue does
+    not contain refunds. `placed` counts unpaid orders, too.
     """
 
     first: date
@@ -132,8 +124,8 @@ class SalesFigures:
     placed: int
     revenue: tuple[Money, ...]
     refunds: tuple[Money, ...]
-    average_order: tuple[Money, ...]
-    top: tuple[ProductSales, ...]
+    average_order_value: tuple[Money, ...]
+    top_products: tuple[ProductSales, ...]
 
 
 @dataclass(frozen=True)
@@ -149,84 +141,100 @@ class OrderToShip:
 class Catalogue(Protocol):
     """The products that are on sale."""
 
-    def search(self, wish: Wish, limit: int) -> Sequence[Product]:
-        """The best matches."""
+    def search(self, query: ProductQuery, limit: int) -> Sequence[Product]:
+        """Return the best matches."""
 
     def find_many(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
-        """Those of the ids that are on sale."""
+        """Return those of the products that are on sale, by id."""
 
 
 class Carts(Protocol):
-    """The caller's own cart; each change answers with the cart after it."""
+    """The caller's own cart; each change returns the cart after it. Raises DomainError."""
 
-    def look(self, caller: Caller) -> Cart: ...
+    def get_cart(self, caller: Caller) -> Cart: ...
 
-    def add(self, caller: Caller, product_id: str, quantity: int) -> Cart: ...
+    def add_item(self, caller: Caller, product_id: str, quantity: int) -> Cart: ...
 
-    def change(self, caller: Caller, product_id: str, quantity: int) -> Cart: ...
+    def change_quantity(self, caller: Caller, product_id: str, quantity: int) -> Cart: ...
 
-    def remove(self, caller: Caller, product_id: str) -> Cart: ...
+    def remove_item(self, caller: Caller, product_id: str) -> Cart: ...
 
 
 class Orders(Protocol):
-    """The caller's own orders."""
+    """The caller's own orders, and for a seller those that contain own products."""
 
-    def newest(self, caller: Caller, status: str | None, limit: int) -> Sequence[Order]: ...
+    def list_orders(self, caller: Caller, status: str | None, limit: int) -> Sequence[Order]:
+        """Return the customer's orders, newest first."""
 
-    def one(self, caller: Caller, order_id: str) -> Order:
-        """NotFound when there is no such order, or it is not the caller's to see."""
+    def get_order(self, caller: Caller, order_id: str) -> Order:
+        """Return an order; raises NotFound, also for an order the caller may not see."""
 
 
 class AddressBook(Protocol):
     """The caller's saved addresses."""
 
-    def of(self, caller: Caller) -> Sequence[SavedAddress]: ...
+    def list_addresses(self, caller: Caller) -> Sequence[SavedAddress]: ...
 
 
-class Books(Protocol):
-    """A seller's own numbers, products and orders."""
+class Metrics(Protocol):
+    """A seller's own figures, products and orders."""
 
-    def figures(self, caller: Caller, first: date | None, last: date | None) -> SalesFigures:
-        """By default of the last thirty days; Invalid for a period that cannot be."""
+    def get_metrics(self, caller: Caller, first: date | None, last: date | None) -> SalesMetrics:
+        """Return the figures of a period, by default the last thirty days.
 
-    def sold(self, caller: Caller, limit: int) -> Sequence[ProductSales]:
-        """What each product on sale has ever sold, newest product first."""
-
-    def stock(self, caller: Caller, limit: int) -> Sequence[Product]:
-        """The seller's products, newest first."""
-
-    def product(self, caller: Caller, product_id: str) -> Product:
-        """One of the seller's products; NotFound when it is another's, or none."""
-
-    def to_ship(self, caller: Caller, limit: int) -> Sequence[OrderToShip]:
-        """Paid orders that have not left, the longest waiting first."""
-
-
-class Desk(Protocol):
-    """Where what a person has confirmed is done, with all the checks that the shop has."""
-
-    def place(self, caller: Caller, address_id: str, key: str, fingerprint: str) -> Order:
-        """Order all that is in the cart, if it still has this fingerprint: Conflict. The same key
-        gets the same order; RuleViolated when it was used with another fingerprint.
+        Raises Invalid for an impossible period.
         """
 
-    def look_at(self, caller: Caller, order_id: str) -> Order:
-        """NotFound when it is not the caller's to see."""
+    def list_product_sales(self, caller: Caller, limit: int) -> Sequence[ProductSales]:
+        """Return the sales of each product on sale since its start, newest product first."""
 
-    def cancel(self, caller: Caller, order_id: str) -> Order: ...
+    def list_products(self, caller: Caller, limit: int) -> Sequence[Product]:
+        """Return the seller's products, newest first."""
 
-    def redirect(self, caller: Caller, order_id: str, changes: Mapping[str, str]) -> Order: ...
+    def get_product(self, caller: Caller, product_id: str) -> Product:
+        """Return one of the seller's products; raises NotFound for any other."""
 
-    def ship(self, caller: Caller, order_id: str, tracking_number: str | None) -> Order: ...
+    def list_orders_to_ship(self, caller: Caller, limit: int) -> Sequence[OrderToShip]:
+        """Return paid orders that are not shipped, the oldest first."""
+
+
+class Actions(Protocol):
+    """The writes that a person confirms, with all checks of the shop's own pages."""
+
+    def place_order(self, caller: Caller, address_id: str, key: str, fingerprint: str) -> Order:
+        """Order the cart if it still has this fingerprint. The same key returns the same order.
+
+        Raises Conflict for a changed cart, RuleViolated for a key used with another fingerprint.
+        """
+
+    def cancel_order(self, caller: Caller, order_id: str) -> Order: ...
+
+    def change_address(
+        self, caller: Caller, order_id: str, changes: Mapping[str, str]
+    ) -> Order: ...
+
+    def ship_order(self, caller: Caller, order_id: str, tracking_number: str | None) -> Order: ...
 
     def set_stock(self, caller: Caller, product_id: str, stock: int, key: str) -> Product:
-        """What was counted; the same key sets it once, whatever was sold since."""
+        """Set the counted stock; the same key sets it once, whatever was sold since."""
 
 
-def fingerprint(lines: Iterable[CartLine | OrderLine]) -> str:
-    """The same for the same items, quantities and prices."""
-    said = sorted(
+@dataclass(frozen=True)
+class Shop:
+    """All that the tools read from. `charge` adds taxes and delivery to the price of goods."""
+
+    catalogue: Catalogue
+    carts: Carts
+    orders: Orders
+    addresses: AddressBook
+    metrics: Metrics
+    charge: Callable[[Money], Money]
+
+
+def fingerprint(lines: Iterable[OrderLine]) -> str:
+    """Return a text that is equal for equal products, quantities and prices."""
+    parts = sorted(
         (line.product_id, line.quantity, line.unit_price.minor, line.unit_price.currency.value)
         for line in lines
     )
-    return sha256(repr(said).encode()).hexdigest()
+    return sha256(repr(parts).encode()).hexdigest()

@@ -1,14 +1,14 @@
-"""What one answer asks the person to confirm. There is one button for all of it."""
+"""The proposals of one answer, combined into the one that its button confirms."""
 
 from collections.abc import Sequence
 
 from ai_buddy.agent.sanitise import fenced
-from ai_buddy.agent.tool import Outcome
-from ai_buddy.model import Proposal, Proposed
-from ai_buddy.tools.actions import Action, CartChange, ChangeCart
+from ai_buddy.agent.tool import ToolOutcome
+from ai_buddy.model import Proposal
+from ai_buddy.tools.actions import Action, CartAction, ChangeCart
 from supermarket.errors import Conflict
 
-LONGEST = 2_000
+MAX_LENGTH = 2_000
 ONE_BUTTON = (
     "Something else waits for the person's word already, and there is one button: tell the person"
     " to confirm that first and to ask for this again"
@@ -16,44 +16,43 @@ ONE_BUTTON = (
 
 
 class Proposals:
-    """Changes of the cart are confirmed together; anything else alone. What is proposed anew of the
-    same thing takes the place of what was proposed before.
+    """Combines changes of the cart into one proposal; anything else is proposed alone. A second
+    proposal about the same item or order replaces the first.
     """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Action, str]] = []
+        self._pending: list[tuple[Action, str]] = []
 
-    def ask(self, action: Action, text: str) -> Outcome:
-        """For the person's word; Conflict, and what was asked for before stays, when it does not go
-        together with that.
+    def add(self, action: Action, text: str) -> ToolOutcome:
+        """Propose an action besides the earlier ones.
+
+        Raises Conflict when they cannot be confirmed together; the earlier ones stay.
         """
-        others = [one for one in self._waiting if not _is_same(one[0], action)]
-        if others and not all(isinstance(one, CartChange) for one in (*_actions(others), action)):
+        others = [each for each in self._pending if not _is_same(each[0], action)]
+        if others and not all(isinstance(each, CartAction) for each in (*_actions(others), action)):
             raise Conflict(ONE_BUTTON)
-        self._waiting = [*others, (action, text)]
-        together = _proposal(self._waiting)
-        return Outcome(
-            {
-                "proposed": fenced(together.text, LONGEST),  # of titles that sellers wrote
-                "note": "Nothing has happened yet: a button to confirm is shown to the person.",
-            },
-            (Proposed(together),),
-        )
+        self._pending = [*others, (action, text)]
+        combined = _combine(self._pending)
+        result = {
+            "proposed": fenced(combined.text, MAX_LENGTH),  # it holds titles by sellers
+            "note": "Nothing has happened yet: a button to confirm is shown to the person.",
+        }
+        return ToolOutcome(result, proposal=combined)
 
 
-def _proposal(waiting: Sequence[tuple[Action, str]]) -> Proposal:
-    if len(waiting) == 1:
-        [(action, text)] = waiting
+def _combine(pending: Sequence[tuple[Action, str]]) -> Proposal:
+    if len(pending) == 1:
+        [(action, text)] = pending
     else:
-        action = ChangeCart.of(_actions(waiting))
-        text = " ".join(f"({place}) {said}" for place, (_, said) in enumerate(waiting, 1))
-    return Proposal(action.name(), action.model_dump(exclude_none=True), text)
+        action = ChangeCart.of(_actions(pending))
+        text = " ".join(f"({number}) {each}" for number, (_, each) in enumerate(pending, 1))
+    return Proposal(action.kind, action.model_dump(exclude_none=True), text)
 
 
-def _actions(waiting: Sequence[tuple[Action, str]]) -> list[Action]:
-    return [action for action, _ in waiting]
+def _actions(pending: Sequence[tuple[Action, str]]) -> list[Action]:
+    return [action for action, _ in pending]
 
 
 def _is_same(one: Action, other: Action) -> bool:
-    are_of_cart = isinstance(one, CartChange) and isinstance(other, CartChange)
-    return one.about == other.about and (are_of_cart or type(one) is type(other))
+    are_of_cart = isinstance(one, CartAction) and isinstance(other, CartAction)
+    return one.subject == other.subject and (are_of_cart or type(one) is type(other))

@@ -1,185 +1,160 @@
-"""What the assistant can do for a seller: read the books, and ask for what changes them."""
+"""The tools of a seller: read figures, products and orders, and propose changes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from ai_buddy.agent.sanitise import fenced
-from ai_buddy.agent.tool import Arguments, NoArguments, Outcome, Tool
-from ai_buddy.tools.actions import MAX_STOCK, MarkShipped, SetStock, Tracking
-from ai_buddy.tools.ports import Books, Orders, Product, ProductSales, SalesFigures
+from ai_buddy.agent.tool import Tool, ToolOutcome, ToolSet
+from ai_buddy.tools.actions import MAX_STOCK, MarkShipped, SetStock, TrackingNumber
+from ai_buddy.tools.ports import Product, ProductSales, SalesMetrics, Shop
 from ai_buddy.tools.proposals import Proposals
 from ai_buddy.tools.results import (
     OrderId,
     ProductId,
-    all_in_words,
-    in_words,
-    lines_told,
+    amounts_text,
+    lines_result,
+    numbered,
     order_ids,
     products_outcome,
-    short,
+    short_id,
 )
 from supermarket.caller import Caller
 from supermarket.errors import Conflict
 
-LOOKED_AT = 300  # products of a seller, newest first
-MOST_TOLD = 10
-LOW_STOCK = 5  # where the seller has set no threshold
+MAX_SCANNED = 300  # products of a seller, newest first
+MAX_RESULTS = 10
+LOW_STOCK = 5  # without a threshold of the seller
+PERIOD = " Days in UTC, both included; the last thirty when they are left out."
+
+Day = Annotated[date | None, "YYYY-MM-DD"]
+type TitlePart = Annotated[str, Field(max_length=100)]
+type Threshold = Annotated[int, Field(ge=0, le=10_000)]
+type Stock = Annotated[int, Field(ge=0, le=MAX_STOCK)]
+
+tool = ToolSet()
 
 
-class Period(Arguments):
-    """Days in UTC, both included; the last thirty when they are left out."""
-
-    first: date | None = Field(None, description="YYYY-MM-DD")
-    last: date | None = Field(None, description="YYYY-MM-DD")
-
-
-class OwnProducts(Arguments):
-    text: Annotated[str, Field(max_length=100)] = Field("", description="A part of the title")
-
-
-class LowStock(Arguments):
-    at_most: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
-        None, description="Each product's own threshold when it is left out"
-    )
-
-
-class Counted(Arguments):
-    product_id: ProductId
-    stock: Annotated[int, Field(ge=0, le=MAX_STOCK)] = Field(description="How many there are")
-
-
-class Dispatched(Arguments):
-    order_id: OrderId
-    tracking_number: Tracking | None = None
-
-
-@dataclass(frozen=True)
 class SellerTools:
     """The tools of one seller."""
 
-    caller: Caller
-    books: Books
-    orders: Orders
-    proposals: Proposals = field(default_factory=Proposals, init=False)
+    def __init__(self, caller: Caller, shop: Shop) -> None:
+        self._caller = caller
+        self._orders = shop.orders
+        self._metrics = shop.metrics
+        self._proposals = Proposals()
 
     def all(self) -> Sequence[Tool]:
-        return (
-            Tool("sales_figures", "Units, orders, revenue of a period.", Period, self.figures),
-            Tool("top_products", "What sold best in a period.", Period, self.top),
-            Tool("slow_products", "Products that hardly ever sold.", NoArguments, self.slow),
-            Tool("my_products", "The seller's own products.", OwnProducts, self.products),
-            Tool("low_stock", "Products of which few are left.", LowStock, self.low_stock),
-            Tool("orders_to_ship", "Paid orders that wait.", NoArguments, self.to_ship),
-            Tool(
-                "propose_stock",
-                "Ask the person to confirm a product's counted stock.",
-                Counted,
-                self.propose_stock,
-            ),
-            Tool(
-                "propose_shipped",
-                "Ask the person to confirm that an order was shipped.",
-                Dispatched,
-                self.propose_shipped,
-            ),
-        )
+        return tool.bind(self)
 
-    def figures(self, period: Period) -> Outcome:
-        found = self.books.figures(self.caller, period.first, period.last)
-        told = {
+    @tool("sales_figures", f"Units, orders, revenue of a period.{PERIOD}")
+    def get_metrics(self, first: Day = None, last: Day = None) -> ToolOutcome:
+        found = self._metrics.get_metrics(self._caller, first, last)
+        result = {
             "period": _period(found),
             "units_sold": found.units,
             "orders": found.orders,
             "orders_placed": found.placed,
-            "revenue": all_in_words(found.revenue),
-            "refunds": all_in_words(found.refunds),
-            "average_order": all_in_words(found.average_order),
+            "revenue": amounts_text(found.revenue),
+            "refunds": amounts_text(found.refunds),
+            "average_order": amounts_text(found.average_order_value),
         }
-        return Outcome({"figures": told})
+        return ToolOutcome({"figures": result})
 
-    def top(self, period: Period) -> Outcome:
-        found = self.books.figures(self.caller, period.first, period.last)
-        return _ranking("top_products", found.top, {"period": _period(found)})
+    @tool("top_products", f"What sold best in a period.{PERIOD}")
+    def list_top_products(self, first: Day = None, last: Day = None) -> ToolOutcome:
+        found = self._metrics.get_metrics(self._caller, first, last)
+        return _ranking("top_products", found.top_products, {"period": _period(found)})
 
-    def slow(self, _: NoArguments) -> Outcome:
-        sold = self.books.sold(self.caller, LOOKED_AT)
-        slowest = sorted(sold, key=lambda product: product.units)[:MOST_TOLD]
-        return _ranking("slow_products", slowest, {"period": "ever", **_extent(sold)})
+    @tool("slow_products", "Products that hardly ever sold.")
+    def list_slow_products(self) -> ToolOutcome:
+        sold = self._metrics.list_product_sales(self._caller, MAX_SCANNED)
+        slowest = sorted(sold, key=lambda product: product.units)[:MAX_RESULTS]
+        return _ranking("slow_products", slowest, {"period": "ever", **_scope(sold)})
 
-    def products(self, asked: OwnProducts) -> Outcome:
-        wanted = asked.text.casefold()
-        own = self.books.stock(self.caller, LOOKED_AT)
-        return _listed([one for one in own if wanted in one.title.casefold()], own)
+    @tool("my_products", "The seller's own products.")
+    def list_products(self, text: Annotated[TitlePart, "A part of the title"] = "") -> ToolOutcome:
+        wanted = text.casefold()
+        own = self._metrics.list_products(self._caller, MAX_SCANNED)
+        return _list([each for each in own if wanted in each.title.casefold()], own)
 
-    def low_stock(self, asked: LowStock) -> Outcome:
-        own = self.books.stock(self.caller, LOOKED_AT)
-        low = [one for one in own if one.stock <= _threshold(one, asked.at_most)]
-        return _listed(sorted(low, key=lambda product: product.stock), own)
+    @tool("low_stock", "Products of which few are left.")
+    def list_low_stock(
+        self,
+        at_most: Annotated[
+            Threshold | None, "Each product's own threshold when it is left out"
+        ] = None,
+    ) -> ToolOutcome:
+        own = self._metrics.list_products(self._caller, MAX_SCANNED)
+        low = [each for each in own if each.stock <= _threshold(each, at_most)]
+        return _list(sorted(low, key=lambda product: product.stock), own)
 
-    def to_ship(self, _: NoArguments) -> Outcome:
-        waiting = self.books.to_ship(self.caller, MOST_TOLD)
-        told = [
+    @tool("orders_to_ship", "Paid orders that wait.")
+    def list_orders_to_ship(self) -> ToolOutcome:
+        orders = self._metrics.list_orders_to_ship(self._caller, MAX_RESULTS)
+        results = [
             {
-                "number": number,
                 "id": order.order_id,
-                "items": lines_told(order.lines),
-                "total": in_words(order.total),
+                "items": lines_result(order.lines),
+                "total": str(order.total),
                 "ordered_on": order.placed_at.date().isoformat(),
             }
-            for number, order in enumerate(waiting, 1)
+            for order in orders
         ]
-        ids = {order.order_id for order in waiting}
-        return Outcome({"orders_to_ship": told}, ids=frozenset(ids))
+        ids = frozenset(order.order_id for order in orders)
+        return ToolOutcome({"orders_to_ship": numbered(results)}, ids=ids)
 
-    def propose_stock(self, counted: Counted) -> Outcome:
-        product = self.books.product(self.caller, counted.product_id)
-        text = f"Set the stock of {product.title} from {product.stock} to {counted.stock}."
-        action = SetStock(product_id=product.id, stock=counted.stock)
-        return self.proposals.ask(action, text)
+    @tool("propose_stock", "Ask the person to confirm a product's counted stock.")
+    def propose_stock(
+        self, product_id: ProductId, stock: Annotated[Stock, "How many there are"]
+    ) -> ToolOutcome:
+        product = self._metrics.get_product(self._caller, product_id)
+        text = f"Set the stock of {product.title} from {product.stock} to {stock}."
+        return self._proposals.add(SetStock(product_id=product.id, stock=stock), text)
 
-    def propose_shipped(self, dispatched: Dispatched) -> Outcome:
-        order = self.orders.one(self.caller, dispatched.order_id)
+    @tool("propose_shipped", "Ask the person to confirm that an order was shipped.")
+    def propose_shipped(
+        self, order_id: OrderId, tracking_number: TrackingNumber | None = None
+    ) -> ToolOutcome:
+        order = self._orders.get_order(self._caller, order_id)
         if order.status != "CONFIRMED":
             raise Conflict(f"An order that is {order.status} cannot be shipped")
-        action = MarkShipped(order_id=order.id, tracking_number=dispatched.tracking_number)
-        number = dispatched.tracking_number
-        under = f" under the tracking number {number}" if number else ""
-        text = f"Mark order {short(order.id)} as shipped{under}. Its customer is told."
-        outcome = self.proposals.ask(action, text)
-        return Outcome(outcome.told, outcome.shown, order_ids(order))
+        action = MarkShipped(order_id=order.id, tracking_number=tracking_number)
+        number = f" under the tracking number {tracking_number}" if tracking_number else ""
+        text = f"Mark order {short_id(order.id)} as shipped{number}. Its customer is told."
+        return replace(self._proposals.add(action, text), ids=order_ids(order))
 
 
-def _listed(chosen: Sequence[Product], own: Sequence[Product]) -> Outcome:
-    outcome = products_outcome(chosen)
-    return replace(outcome, told={**outcome.told, "found": len(chosen), **_extent(own)})
+def _list(products: Sequence[Product], own: Sequence[Product]) -> ToolOutcome:
+    outcome = products_outcome(products)
+    return replace(outcome, result={**outcome.result, "found": len(products), **_scope(own)})
 
 
-def _extent(looked_at: Sequence[object]) -> dict[str, str]:
-    """What a list is made of, where that is not all there is."""
-    newest = f"the newest {LOOKED_AT} products only"
-    return {"looked_at": newest} if len(looked_at) == LOOKED_AT else {}
+def _scope(scanned: Sequence[object]) -> dict[str, str]:
+    """Which products a list was chosen from, when it may not be all."""
+    newest = f"the newest {MAX_SCANNED} products only"
+    return {"scope": newest} if len(scanned) == MAX_SCANNED else {}
 
 
-def _period(found: SalesFigures) -> str:
+def _period(found: SalesMetrics) -> str:
     return f"{found.first.isoformat()} to {found.last.isoformat()}"
 
 
-def _ranking(name: str, sold: Sequence[ProductSales], more: dict[str, str]) -> Outcome:
-    told = [
+def _ranking(name: str, sold: Sequence[ProductSales], more: dict[str, Any]) -> ToolOutcome:
+    results = [
         {
-            "number": number,
-            "id": one.product_id,
-            "title": fenced(one.title),
-            "units_sold": one.units,
-            "revenue": all_in_words(one.revenue),
+            "id": each.product_id,
+            "title": fenced(each.title),
+            "units_sold": each.units,
+            "revenue": amounts_text(each.revenue),
         }
-        for number, one in enumerate(sold, 1)
+        for each in sold
     ]
-    return Outcome({**more, name: told}, ids=frozenset(one.product_id for one in sold))
+    ids = frozenset(each.product_id for each in sold)
+    return ToolOutcome({**more, name: numbered(results)}, ids=ids)
 
 
 def _threshold(product: Product, at_most: int | None) -> int:

@@ -1,50 +1,70 @@
-"""Which tools a caller gets: by role, bound to that caller."""
+"""Which tools a caller gets, by role."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Annotated
 
-from ai_buddy.agent.cart_commands import commands
+from pydantic import Field
+
+from ai_buddy.agent.cart_commands import parse_commands
 from ai_buddy.agent.policies import Policies
-from ai_buddy.agent.tool import Shown, Tool
+from ai_buddy.agent.tool import SHOWN_BEFORE, Tool, ToolOutcome, ToolSet, to_result
+from ai_buddy.model import DisplayedItems
 from ai_buddy.tools.customer import CustomerTools
-from ai_buddy.tools.ports import AddressBook, Books, Carts, Catalogue, Orders
-from ai_buddy.tools.results import memory_tool, policy_tool
+from ai_buddy.tools.ports import Shop
 from ai_buddy.tools.seller import SellerTools
 from supermarket.caller import Caller, Role
-from supermarket.money import Money
+
+type Question = Annotated[str, Field(min_length=1, max_length=300)]
+
+tool = ToolSet()
 
 
-@dataclass(frozen=True)
+class CommonTools:
+    """The tools of every role."""
+
+    def __init__(self, policies: Policies, displayed: DisplayedItems) -> None:
+        self._policies = policies
+        self._displayed = displayed
+
+    def all(self) -> Sequence[Tool]:
+        return tool.bind(self)
+
+    @tool(
+        "shop_policy",
+        "The shop's rules on delivery, returns, refunds, cancelling, payment and privacy.",
+    )
+    def find_policies(
+        self, question: Annotated[Question, "What the person wants to know, in English keywords"]
+    ) -> ToolOutcome:
+        found = self._policies.search(question)
+        return ToolOutcome({"passages": [{"title": one.title, "text": one.text} for one in found]})
+
+    @tool(
+        SHOWN_BEFORE,
+        "The products that were shown last, numbered as the person saw them, and the last order.",
+    )
+    def recall(self) -> ToolOutcome:
+        return ToolOutcome(to_result(self._displayed), ids=self._displayed.ids)
+
+
 class Toolbox:
-    """The shop's ports, from which tools are made anew for every question."""
+    """Makes the tools of a caller, for one question."""
 
-    catalogue: Catalogue
-    carts: Carts
-    orders: Orders
-    addresses: AddressBook
-    books: Books
-    policies: Policies
-    charged: Callable[[Money], Money]
+    def __init__(self, shop: Shop, policies: Policies) -> None:
+        self._shop = shop
+        self._policies = policies
 
-    def of(self, caller: Caller, shown: Shown, said: str) -> Sequence[Tool]:
-        """The tools of this caller, for a question in these words."""
-        return (*self._own(caller, shown, said), policy_tool(self.policies), memory_tool(shown))
+    def make(self, caller: Caller, displayed: DisplayedItems, text: str) -> Sequence[Tool]:
+        """Return the tools for a question with this text, after these items were displayed."""
+        common = CommonTools(self._policies, displayed).all()
+        return (*self._of_role(caller, displayed, text), *common)
 
-    def _own(self, caller: Caller, shown: Shown, said: str) -> Sequence[Tool]:
+    def _of_role(self, caller: Caller, displayed: DisplayedItems, text: str) -> Sequence[Tool]:
         match caller.role:
             case Role.USER:
-                customer = CustomerTools(
-                    caller,
-                    self.catalogue,
-                    self.carts,
-                    self.orders,
-                    self.addresses,
-                    self.charged,
-                    seen={str(one["id"]): str(one["title"]) for one in shown.products},
-                    commands=commands(said),
-                )
-                return customer.all()
+                seen = {str(view["id"]): str(view["title"]) for view in displayed.products or ()}
+                return CustomerTools(caller, self._shop, seen, parse_commands(text)).all()
             case Role.SELLER:
-                return SellerTools(caller, self.books, self.orders).all()
+                return SellerTools(caller, self._shop).all()
             case _:
                 return ()
