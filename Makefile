@@ -46,8 +46,15 @@ sam-local: setup ## serve the HTTP API with `sam local start-api` on port 3001 (
 
 # --- checks and tests ----------------------------------------------------------------------------------------------
 
-.PHONY: check lint test validate openapi iam-report bench
-check: lint validate ## the quick part: lint, types, template, contracts, architecture
+# what Python compiles is kept, whatever the environment says: each process of the tests needs it again
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: smoke check lint test validate openapi iam-report bench
+smoke: setup ## three tests that prove the installation, in a few seconds
+	@$(PYTHON) -m pytest -q tests/smoke
+
+check: ## the quick part: lint, types, template, contracts, architecture
+	@$(MAKE) --no-print-directory -j 2 lint validate
 	@$(PYTHON) -m pytest -q tests/architecture tests/contracts
 
 lint: setup
@@ -59,7 +66,8 @@ validate: setup ## let SAM and cfn-lint judge template.yaml
 	@$(SAM) validate --region us-east-1
 	@$(SAM) validate --region us-east-1 --lint
 
-test: lint validate ## everything: checks, unit, contract, architecture and end-to-end tests
+test: ## everything: checks, unit, contract, architecture and end-to-end tests
+	@$(MAKE) --no-print-directory -j 2 lint validate
 	@$(PYTHON) -m pytest -n 3 --dist worksteal
 	@$(PYTHON) -m local iam-report
 
