@@ -71,10 +71,6 @@ class CartLine:
     title: str
     added_at: datetime
 
-    @classmethod
-    def of(cls, product: Product, quantity: int, now: datetime) -> Self:
-        return cls(product.id, quantity, product.price, product.title, now)
-
 
 @dataclass(frozen=True)
 class Cart:

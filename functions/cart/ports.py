@@ -43,8 +43,8 @@ class Carts(Protocol):
         """Remove everything. The commit raises `on_conflict` when the cart has another version."""
 
     def list_pending(self, unchanged_since: datetime) -> Iterator[Sequence[Cart]]:
-        """Yield pages of the carts whose customers may have to be reminded, read consistently;
-        some may have changed since. A cart becomes pending when something is added to it.
+        """Yield pages of the carts with a pending reminder, as they are now: some may have changed
+        since. Adding a product makes the reminder pending.
         """
 
     def clear_reminder(

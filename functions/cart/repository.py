@@ -88,12 +88,13 @@ class DynamoCarts:
         quantity = Path(["quantities", line.product_id])
         is_new = quantity.does_not_exist() & (size(CartRow.quantities) < MAX_ITEMS)
         stays_below = quantity <= max_quantity - line.quantity
-        same_currency = _has_currency_of(line) | (size(CartRow.quantities) == 0)
+        currency = line.price_when_added.currency.value
+        same_currency = (CartRow.currency == currency) | (size(CartRow.quantities) == 0)
         condition = (is_new | stays_below) & same_currency
         actions = [
             quantity.set((quantity | 0) + line.quantity),
             *_line_actions(line),
-            CartRow.pending_reminder.set(_shard(user_id)),
+            CartRow.pending_reminder.set(str(crc32(user_id.encode()) % SHARDS)),
         ]
         cart = self._update(user_id, actions, condition)
         if cart is None and self._create(user_id):
@@ -107,7 +108,7 @@ class DynamoCarts:
         return self._update(
             user_id,
             [quantity.set(line.quantity), *_line_actions(line)],
-            quantity.exists() & _has_currency_of(line),
+            quantity.exists() & (CartRow.currency == line.price_when_added.currency.value),
         )
 
     def remove(self, user_id: str, product_id: str) -> Cart | None:
@@ -178,10 +179,6 @@ class DynamoCarts:
         ]
 
 
-def _has_currency_of(line: CartLine) -> Condition:
-    return CartRow.currency == line.price_when_added.currency.value
-
-
 def _line_actions(line: CartLine) -> list[Action]:
     """Return the actions that store a line, except for its quantity."""
     price, title, added_at = (Path([name, line.product_id]) for name in ITEM_MAPS[1:])
@@ -195,10 +192,6 @@ def _line_actions(line: CartLine) -> list[Action]:
 
 def _empty_actions() -> list[Action]:
     return [*(Path(name).set({}) for name in ITEM_MAPS), CartRow.pending_reminder.remove()]
-
-
-def _shard(user_id: str) -> str:
-    return str(crc32(user_id.encode()) % SHARDS)
 
 
 def _cart(row: CartRow) -> Cart:

@@ -76,7 +76,7 @@ class CartService:
         product = self._catalogue.find_many([product_id]).get(product_id)
         if product is None:
             raise NotFound("Product not found")
-        line = CartLine.of(product, quantity, self._clock())
+        line = CartLine(product.id, quantity, product.price, product.title, self._clock())
 
         def attempt() -> PricedCart:
             cart = write(user_id, line, max_quantity(product.stock))

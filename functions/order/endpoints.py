@@ -12,18 +12,19 @@ from order.schemas import (
     OrderView,
     PlaceOrderRequest,
 )
-from order.service import CartChanged, CartEmpty, ItemsUnavailable
+from order.service import CartEmpty, ItemsUnavailable
 from supermarket.caller import Caller, Role
 from supermarket.errors import NotFound
 from supermarket.http import get, patch, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
+from supermarket.retry import StaleWrite
 from supermarket.wiring import cursors
 
 CUSTOMERS = {Role.USER}
 FULFILLERS = {Role.SELLER, Role.ADMIN}
-CANCELLED = "Order cancelled"
-CANCELLED_PAID = "Order cancelled. Your money is being refunded."
+PLACING_ERRORS = (CartEmpty, ItemsUnavailable, NotFound, StaleWrite)
+CHANGE_ERRORS = (WrongStatus, StaleWrite)
 
 
 @post(
@@ -32,7 +33,7 @@ CANCELLED_PAID = "Order cancelled. Your money is being refunded."
     roles=CUSTOMERS,
     uses=(wiring.cart_service,),
     reads_ahead=(wiring.plan_cart_and_key,),
-    errors=(CartEmpty, CartChanged, ItemsUnavailable, NotFound),
+    errors=PLACING_ERRORS,
 )
 def create_order(
     body: PlaceOrderRequest, key: IdempotencyKey | None, caller: Caller
@@ -61,25 +62,26 @@ def get_order(orderId: str, caller: Caller) -> OrderResponse:
     return OrderResponse(order=OrderView.model_validate(order))
 
 
-@post("/api/orders/{orderId}/cancel", roles=CUSTOMERS, errors=(WrongStatus,))
+@post("/api/orders/{orderId}/cancel", roles=CUSTOMERS, errors=CHANGE_ERRORS)
 def cancel_order(orderId: str, caller: Caller) -> OrderChangeResponse:
     order = wiring.order_service().cancel(orderId, caller.user_id)
-    return OrderChangeResponse.of(order, CANCELLED_PAID if order.is_paid else CANCELLED)
+    refund = ". Your money is being refunded." if order.is_paid else ""
+    return OrderChangeResponse.of(order, f"Order cancelled{refund}")
 
 
-@post("/api/orders/{orderId}/ship", roles=FULFILLERS, errors=(WrongStatus,))
+@post("/api/orders/{orderId}/ship", roles=FULFILLERS, errors=CHANGE_ERRORS)
 def ship_order(orderId: str, body: FulfilmentRequest, caller: Caller) -> OrderChangeResponse:
     order = wiring.order_service().ship(orderId, body.tracking_number, caller)
     return OrderChangeResponse.of(order, "Order shipped")
 
 
-@post("/api/orders/{orderId}/deliver", roles=FULFILLERS, errors=(WrongStatus,))
+@post("/api/orders/{orderId}/deliver", roles=FULFILLERS, errors=CHANGE_ERRORS)
 def deliver_order(orderId: str, body: FulfilmentRequest, caller: Caller) -> OrderChangeResponse:
     order = wiring.order_service().deliver(orderId, body.tracking_number, caller)
     return OrderChangeResponse.of(order, "Order delivered")
 
 
-@patch("/api/orders/{orderId}/address", roles=CUSTOMERS, errors=(WrongStatus,))
+@patch("/api/orders/{orderId}/address", roles=CUSTOMERS, errors=CHANGE_ERRORS)
 def change_order_address(
     orderId: str, body: ChangeAddressRequest, caller: Caller
 ) -> OrderChangeResponse:

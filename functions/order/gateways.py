@@ -6,14 +6,15 @@ Carts and accounts are made on first use, since only placing an order needs them
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from order.ports import Cart, CartItem
+from order.model import OrderLine
+from order.ports import Cart
 from supermarket.errors import DomainError
 from supermarket.people import Address
 from supermarket.transaction import Transaction
 
 if TYPE_CHECKING:
     from auth.service import AuthService
-    from cart.model import PricedLine
+    from cart.model import CartLine, Product
     from cart.service import CartService
 
 
@@ -24,8 +25,10 @@ class ShopCarts:
         self._carts = carts
 
     def get_cart(self, user_id: str) -> Cart:
-        priced = self._carts().get_cart(user_id)
-        return Cart(user_id, priced.cart.version, tuple(map(_item, priced.lines)))
+        cart = self._carts().get_cart(user_id)
+        lines = tuple(_line(each.line, each.product) for each in cart.lines if each.product)
+        problems = tuple(each.problem for each in cart.lines if each.problem)
+        return Cart(user_id, cart.cart.version, lines, problems)
 
     def empty(self, cart: Cart, transaction: Transaction, on_conflict: DomainError) -> None:
         self._carts().empty(cart.user_id, cart.version, transaction, on_conflict)
@@ -42,12 +45,5 @@ class SavedAddresses:
         return Address(saved.street, saved.city, saved.state, saved.zip, saved.country)
 
 
-def _item(priced: "PricedLine") -> CartItem:
-    return CartItem(
-        product_id=priced.line.product_id,
-        title=priced.title,
-        seller_id=priced.product.seller_id if priced.product else "",
-        quantity=priced.line.quantity,
-        unit_price=priced.unit_price,
-        problem=priced.problem,
-    )
+def _line(line: "CartLine", product: "Product") -> OrderLine:
+    return OrderLine(product.id, product.title, product.seller_id, line.quantity, product.price)

@@ -130,12 +130,10 @@ class RefundSummary:
 
 @dataclass(frozen=True)
 class Order:
-    """An order. Its stock is reserved until `reserved_until`, which is None once the order is
-    paid or cancelled.
+    """An order. `reserved_until` is None once it is paid or cancelled.
 
-    `paid_at` and `refunded_at` are when the shop learned of the payment and of its full refund,
-    possibly after the order was cancelled. `is_partial` marks the part of an order that one of
-    its sellers sees.
+    `paid_at` and `refunded_at` are when payment and full refund were recorded, possibly after a
+    cancellation. `is_partial` marks the part of an order that one of its sellers sees.
     """
 
     id: str
@@ -154,9 +152,11 @@ class Order:
     refund_summary: RefundSummary | None = None
     is_partial: bool = False
 
-    def with_status(self, status: OrderStatus, at: datetime, by: Actor) -> Self:
+    def with_status(
+        self, status: OrderStatus, at: datetime, by: Actor, tracking_number: str | None = None
+    ) -> Self:
         """Return the order in its next state. Raises WrongStatus when the table has no such
-        transition.
+        transition. A carrier's number replaces the present one.
         """
         if status not in TRANSITIONS[self.status]:
             raise WrongStatus(f"An order that is {self.status} cannot become {status}")
@@ -165,6 +165,7 @@ class Order:
             status=status,
             timeline=(*self.timeline, TimelineEntry(status, at, by)),
             reserved_until=None,
+            tracking_number=tracking_number or self.tracking_number,
             updated_at=at,
         )
 
@@ -182,15 +183,9 @@ class Order:
             return self
         return replace(self, refund_summary=summary, updated_at=at)
 
-    def with_tracking_number(self, tracking_number: str | None) -> Self:
-        """Return the order with the carrier's number; None keeps the present one."""
-        return replace(self, tracking_number=tracking_number or self.tracking_number)
-
     def with_address_changes(self, changes: Mapping[str, str], at: datetime) -> Self:
-        """Return the order with some fields of its address replaced.
-
-        Raises WrongStatus once it has left the shop or was cancelled, Invalid for a postal code
-        that does not fit the country.
+        """Return the order with some fields of its address replaced. Raises WrongStatus when it is
+        shipped or cancelled, Invalid for a postal code that does not fit the country.
         """
         if self.status not in ADDRESS_CHANGEABLE:
             raise WrongStatus(f"The address of an order that is {self.status} cannot be changed")

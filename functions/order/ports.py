@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from order.model import Order, OrderStatus
+from order.model import Order, OrderLine, OrderStatus
 from supermarket.errors import DomainError, FieldError
 from supermarket.money import Money
 from supermarket.people import Address
@@ -12,24 +12,15 @@ from supermarket.transaction import Transaction
 
 
 @dataclass(frozen=True)
-class CartItem:
-    """A product in a cart at its present price. `problem` is why it cannot be ordered as it is."""
-
-    product_id: str
-    title: str
-    seller_id: str
-    quantity: int
-    unit_price: Money
-    problem: FieldError | None
-
-
-@dataclass(frozen=True)
 class Cart:
-    """A customer's cart; all items have one currency. Every change increases `version`."""
+    """A customer's cart as the lines of an order, all in one currency. `problems` has an error for
+    each line that cannot be ordered as it is. Every change of the cart increases `version`.
+    """
 
     user_id: str
     version: int
-    items: tuple[CartItem, ...]
+    lines: tuple[OrderLine, ...]
+    problems: tuple[FieldError, ...]
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ class Carts(Protocol):
     """The carts of the customers."""
 
     def get_cart(self, user_id: str) -> Cart:
-        """Return the user's cart; without items when there is none."""
+        """Return the user's cart; without lines when there is none."""
 
     def empty(self, cart: Cart, transaction: Transaction, on_conflict: DomainError) -> None:
         """Remove everything from the cart. The commit raises `on_conflict` when the cart has

@@ -90,8 +90,7 @@ class DynamoOrders:
             last = row.order_id
             if status in {None, row.order.status}:
                 orders.append(row.order)
-        has_more = next(rows, None) is not None
-        return OrderPage(tuple(orders), last if has_more else None)
+        return OrderPage(tuple(orders), None if next(rows, None) is None else last)
 
     def list_expired(self, moment: datetime, limit: int) -> list[str]:
         ended = OrderRow.reserved_until <= iso(moment)

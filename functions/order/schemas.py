@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import AliasPath, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AliasPath, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from order.model import Actor, Order, OrderStatus, PaymentStatus
@@ -17,17 +17,12 @@ from supermarket.address_schemas import (
 from supermarket.people import Address
 from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
 
-type TrackingNumber = Annotated[
-    str, StringConstraints(min_length=1, max_length=60, pattern=PRINTABLE)
-]
-type AddressId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-
 
 class PlaceOrderRequest(Body):
     """Where to send the order: an address, or the id of a saved one."""
 
     shipping_address: AddressRequest | None = None
-    address_id: AddressId | None = None
+    address_id: str | None = Field(default=None, min_length=1, max_length=64)
 
     @model_validator(mode="after")
     def _has_one_destination(self) -> Self:
@@ -61,7 +56,9 @@ class ChangeAddressRequest(Body):
 class FulfilmentRequest(Body):
     """The carrier's number of the parcel, if there is one; the body may be missing."""
 
-    tracking_number: TrackingNumber | None = None
+    tracking_number: str | None = Field(
+        default=None, min_length=1, max_length=60, pattern=PRINTABLE
+    )
 
 
 class OrderListQuery(Page):
@@ -137,11 +134,10 @@ class OrderResponse(View):
     order: OrderView
 
 
-class OrderChangeResponse(View):
+class OrderChangeResponse(OrderResponse):
     """An order, and what was done with it."""
 
     message: str
-    order: OrderView
 
     @classmethod
     def of(cls, order: Order, message: str) -> Self:

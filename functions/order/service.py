@@ -16,7 +16,6 @@ from order.model import (
     Actor,
     Charges,
     Order,
-    OrderLine,
     OrderStatus,
     RefundSummary,
     TimelineEntry,
@@ -44,12 +43,6 @@ class CartEmpty(Invalid):
     """There is nothing to order."""
 
     code = "CART_EMPTY"
-
-
-class CartChanged(Conflict):
-    """The cart changed while the order was placed."""
-
-    code = "CART_CHANGED"
 
 
 class ItemsUnavailable(Conflict):
@@ -127,15 +120,13 @@ class OrderService:
         `destination` is an address or the id of a saved one. The same key returns the same order.
         `precondition` is called with the order before it is written and may raise.
         """
-        if key is None:
-            return self._place(caller, destination, None, precondition)
-        if earlier := self._find_result(key):
+        if key and (earlier := self._find_result(key)):
             return earlier
         try:
             return self._place(caller, destination, key, precondition)
         except (Invalid, Conflict):
             # a second copy of the request may have emptied the cart meanwhile
-            if earlier := self._find_result(key):
+            if key and (earlier := self._find_result(key)):
                 return earlier
             raise
 
@@ -183,15 +174,11 @@ class OrderService:
         return self._fulfil(order_id, OrderStatus.DELIVERED, tracking_number, caller)
 
     def list_expired(self, until: datetime, limit: int) -> list[str]:
-        """Return the ids of unpaid orders whose reservation and grace period ended by `until`,
-        oldest first.
-        """
+        """Return the ids of unpaid orders that `expire` cancels at `until`, oldest first."""
         return self._orders.list_expired(until - GRACE, limit)
 
     def expire(self, order_id: str) -> bool:
-        """Cancel an unpaid order and release its stock; returns False when it is not expired or
-        was paid or cancelled at the same time.
-        """
+        """Cancel an order that was not paid in time; returns False when it changed meanwhile."""
         order = self._find(order_id)
         if not order.is_expired(self._clock() - GRACE):
             return False
@@ -232,17 +219,17 @@ class OrderService:
         precondition: Callable[[Order], None],
     ) -> Order:
         cart = self._carts.get_cart(caller.user_id)
-        if not cart.items:
+        if cart.problems:
+            raise ItemsUnavailable(cart.problems)
+        if not cart.lines:
             raise CartEmpty("Your cart is empty")
-        if problems := tuple(item.problem for item in cart.items if item.problem):
-            raise ItemsUnavailable(problems)
         order = self._new_order(caller, cart, destination)
         precondition(order)
         transaction = self._begin()
         if key is not None:
             self._idempotency_keys.save_result(key, order.id, transaction)
         self._orders.add(order, transaction)
-        changed = CartChanged("Your cart changed at the same time. Check it and order again.")
+        changed = StaleWrite("Your cart changed at the same time. Check it and order again.")
         self._carts.empty(cart, transaction, changed)
         for line in order.lines:
             sold = FieldError(f"items.{line.product_id}", "Just sold or changed", "ITEM_CHANGED")
@@ -261,16 +248,12 @@ class OrderService:
         if isinstance(destination, str):
             destination = self._address_book.find(caller.user_id, destination)
         now, terms = self._clock(), self._terms()
-        lines = tuple(
-            OrderLine(item.product_id, item.title, item.seller_id, item.quantity, item.unit_price)
-            for item in cart.items
-        )
         return Order(
             id=self._new_id(),
             customer=Recipient(caller.user_id, caller.email, caller.first_name),
             status=OrderStatus.PENDING,
-            lines=lines,
-            pricing=terms.charges.price_lines(lines, lines[0].unit_price.currency),
+            lines=cart.lines,
+            pricing=terms.charges.price_lines(cart.lines, cart.lines[0].unit_price.currency),
             shipping_address=destination,
             timeline=(TimelineEntry(OrderStatus.PENDING, now, Actor.CUSTOMER),),
             reserved_until=now + terms.reservation,
@@ -304,10 +287,10 @@ class OrderService:
         paid = order.with_payment(now)
         if order.status is OrderStatus.CANCELLED:
             self._save(self._orders.save_payment_info, order, paid)
-            return
-        confirmed = paid.with_status(OrderStatus.CONFIRMED, now, Actor.PAYMENT)
-        event = to_order_confirmed(confirmed)
-        self._save(self._orders.save_transition, order, confirmed, event)
+        else:
+            confirmed = paid.with_status(OrderStatus.CONFIRMED, now, Actor.PAYMENT)
+            event = to_order_confirmed(confirmed)
+            self._save(self._orders.save_transition, order, confirmed, event)
 
     def _mark_refunded(self, order: Order) -> None:
         if order.refunded_at is not None:
@@ -343,7 +326,7 @@ class OrderService:
         if is_shipping and read.is_fully_refunding:
             raise WrongStatus("This order is being refunded in full, so it cannot be shipped")
         by = Actor.ADMIN if caller.is_admin else Actor.SELLER
-        order = read.with_tracking_number(tracking_number).with_status(status, self._clock(), by)
+        order = read.with_status(status, self._clock(), by, tracking_number)
         transaction = self._begin()
         self._orders.save_transition(read, order, transaction)
         self._audit(read, order, caller.user_id, transaction)

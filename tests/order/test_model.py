@@ -200,9 +200,9 @@ def test_the_only_seller_or_an_admin_can_fulfil_an_order() -> None:
 
 
 def test_a_tracking_number_stays_until_it_is_replaced() -> None:
-    order = an_order(NOW).with_tracking_number("DTDC-1")
-    assert order.with_tracking_number(None).tracking_number == "DTDC-1"
-    assert order.with_tracking_number("DTDC-2").tracking_number == "DTDC-2"
+    shipped = confirmed(an_order(NOW)).with_status(S, NOW, Actor.SELLER, "DTDC-1")
+    assert shipped.with_status(D, NOW, Actor.SELLER).tracking_number == "DTDC-1"
+    assert shipped.with_status(D, NOW, Actor.SELLER, "DTDC-2").tracking_number == "DTDC-2"
 
 
 def test_a_reservation_expires_at_its_end() -> None:

@@ -130,9 +130,7 @@ def test_payment_refund_and_tracking_number_are_stored(orders: Orders, clock: Fr
     known = confirmed(order)
     save_transition(orders, order, known)
     clock.advance(timedelta(minutes=1))
-    shipped = known.with_tracking_number("DTDC-4711").with_status(
-        OrderStatus.SHIPPED, clock(), Actor.SELLER
-    )
+    shipped = known.with_status(OrderStatus.SHIPPED, clock(), Actor.SELLER, "DTDC-4711")
     save_transition(orders, known, shipped)
     save_payment_info(orders, shipped, shipped.with_full_refund(clock()))
     assert orders.find(order.id) == shipped.with_full_refund(clock())

@@ -110,10 +110,10 @@ def test_only_the_customer_s_own_saved_addresses_can_be_used(shop: LittleShop) -
 
 
 def test_every_unavailable_item_is_reported_and_nothing_is_reserved(shop: LittleShop) -> None:
-    gone, sold_out, scarce, dearer, fine = (shop.catalogue.sell(stock=5) for _ in range(5))
-    for product in (gone, sold_out, scarce, dearer, fine):
+    removed, sold_out, scarce, dearer, fine = (shop.catalogue.sell(stock=5) for _ in range(5))
+    for product in (removed, sold_out, scarce, dearer, fine):
         shop.carts.add("asha", product.id, 2)
-    shop.catalogue.withdraw(gone)
+    shop.catalogue.withdraw(removed)
     shop.catalogue.restock(sold_out, 0)
     shop.catalogue.restock(scarce, 1)
     shop.catalogue.reprice(dearer, rupees(999))
@@ -121,7 +121,7 @@ def test_every_unavailable_item_is_reported_and_nothing_is_reserved(shop: Little
     with pytest.raises(Conflict) as refused:
         shop.service.place(ASHA, HOME)
     assert {error.field: (error.code, error.message) for error in refused.value.errors} == {
-        f"items.{gone.id}": ("NOT_FOR_SALE", "No longer for sale"),
+        f"items.{removed.id}": ("NOT_FOR_SALE", "No longer for sale"),
         f"items.{sold_out.id}": ("OUT_OF_STOCK", "Sold out"),
         f"items.{scarce.id}": ("OUT_OF_STOCK", "Only 1 left in stock"),
         f"items.{dearer.id}": (
