@@ -44,7 +44,7 @@ def place_and_die(
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_crash_anywhere_in_placing_an_order_leaves_everything_or_nothing(
+def test_a_crash_while_placing_an_order_leaves_everything_or_nothing(
     endpoints: dict[str, Any], moment: str
 ) -> None:
     environment = function_environment(endpoints, HANDLER)

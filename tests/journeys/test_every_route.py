@@ -46,7 +46,7 @@ def test_an_account_has_an_address_book_and_a_session_that_ends(customer: Person
     assert customer.get("/api/auth/me").status_code == 401
 
 
-def test_an_order_can_go_to_an_address_of_the_book(seller: Person, customer: Person) -> None:
+def test_an_order_can_use_a_saved_address(seller: Person, customer: Person) -> None:
     address = customer.post("/api/auth/users/me/address", ADDRESS).json()["address"]
     customer.takes(seller.sells(stock=1))
 
@@ -138,7 +138,7 @@ def test_an_order_is_listed_its_address_changed_and_its_payment_found(
         assert customer.get(path).json()["payment"]["id"] == created["id"]
 
 
-def test_an_order_that_nobody_pays_gives_its_stock_back_when_its_time_is_up(
+def test_an_unpaid_order_releases_its_stock_when_it_expires(
     endpoints: dict[str, Any], seller: Person, customer: Person
 ) -> None:
     product = seller.sells(stock=5)

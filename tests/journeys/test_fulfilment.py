@@ -59,7 +59,7 @@ def test_a_paid_order_is_shipped_and_delivered_by_its_seller(endpoints: dict[str
     )
 
 
-def test_a_seller_of_some_lines_ships_nothing(endpoints: dict[str, Any]) -> None:
+def test_a_seller_of_some_lines_cannot_ship(endpoints: dict[str, Any]) -> None:
     first, second, third = (Person.register(endpoints, "seller") for _ in range(3))
     customer = Person.register(endpoints)
     order = a_paid_order(endpoints, customer, first.sells(stock=1), second.sells(stock=1))
@@ -69,7 +69,7 @@ def test_a_seller_of_some_lines_ships_nothing(endpoints: dict[str, Any]) -> None
     assert customer.order(order["id"])["status"] == "CONFIRMED"
 
 
-def test_a_paid_order_that_is_cancelled_gives_stock_and_money_back(
+def test_a_cancelled_paid_order_releases_its_stock_and_is_refunded(
     endpoints: dict[str, Any],
 ) -> None:
     seller, customer = Person.register(endpoints, "seller"), Person.register(endpoints)
@@ -86,7 +86,7 @@ def test_a_paid_order_that_is_cancelled_gives_stock_and_money_back(
     waits_for_mail(customer, endpoints, "on the way back to you")
 
 
-def test_an_order_whose_money_went_back_before_it_left_is_called_off(
+def test_a_refunded_order_that_was_not_shipped_is_cancelled(
     endpoints: dict[str, Any],
 ) -> None:
     seller, customer = Person.register(endpoints, "seller"), Person.register(endpoints)

@@ -19,7 +19,7 @@ def metrics_of(seller: Person) -> dict[str, Any]:
     return metrics
 
 
-def test_a_purchase_ends_confirmed_with_mails_and_on_the_sellers_dashboards(
+def test_a_purchase_is_confirmed_mailed_and_shown_on_the_dashboards(
     endpoints: dict[str, Any],
 ) -> None:
     first, second, third = (Person.register(endpoints, "seller") for _ in range(3))
@@ -70,7 +70,7 @@ def test_the_request_id_travels_from_the_order_into_its_mail(endpoints: dict[str
     )
 
 
-def test_a_cancelled_order_gives_its_stock_back_and_closes_its_payment(
+def test_a_cancelled_order_releases_its_stock_and_ends_its_payment(
     endpoints: dict[str, Any],
 ) -> None:
     seller, customer = Person.register(endpoints, "seller"), Person.register(endpoints)
@@ -91,7 +91,7 @@ def test_a_cancelled_order_gives_its_stock_back_and_closes_its_payment(
     assert customer.post(f"/api/payments/create/{order['id']}").status_code == 409
 
 
-def test_a_declined_payment_leaves_the_order_pending_and_can_be_tried_again(
+def test_a_declined_payment_leaves_the_order_pending_and_can_be_retried(
     endpoints: dict[str, Any],
 ) -> None:
     seller, customer = Person.register(endpoints, "seller"), Person.register(endpoints)
@@ -106,7 +106,7 @@ def test_a_declined_payment_leaves_the_order_pending_and_can_be_tried_again(
     customer.waits_for_status(order["id"], "CONFIRMED")
 
 
-def test_a_price_that_moved_is_told_and_not_charged(endpoints: dict[str, Any]) -> None:
+def test_a_changed_price_is_reported_and_not_charged(endpoints: dict[str, Any]) -> None:
     seller, customer = Person.register(endpoints, "seller"), Person.register(endpoints)
     product = seller.sells(stock=3, price=10)
     customer.takes(product)

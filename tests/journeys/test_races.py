@@ -1,4 +1,4 @@
-"""Many people at once: nothing is sold twice, and no change is lost."""
+"""Concurrent requests: nothing is sold twice and no change is lost."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from support.shop import PASSWORD, Person, at_once, client, eventually
 pytestmark = pytest.mark.e2e
 
 
-def test_forty_customers_at_once_get_exactly_the_seven_units_there_are(
+def test_forty_customers_at_once_get_exactly_seven_units(
     endpoints: dict[str, Any],
 ) -> None:
     product = Person.register(endpoints, "seller").sells(stock=7)
@@ -65,7 +65,7 @@ def test_one_name_can_be_registered_once_however_many_try(endpoints: dict[str, A
     assert Counter(statuses) == {201: 1, 409: 7}
 
 
-def test_one_idempotency_key_makes_one_order_also_when_it_comes_twice_at_once(
+def test_concurrent_requests_with_one_idempotency_key_create_one_order(
     endpoints: dict[str, Any],
 ) -> None:
     customer = Person.register(endpoints)
