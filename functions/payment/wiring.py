@@ -1,13 +1,11 @@
 """Composition root of payment."""
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from payment.changes import Changes
 from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.ports import RazorpayKeys
-from payment.reconciliation.repository import DynamoDriftStore
-from payment.reconciliation.walker import Reconciliation
 from payment.refunds import Refunds
 from payment.repository import DynamoHandledWebhooks, DynamoLedger, DynamoPayments
 from payment.service import PaymentService
@@ -18,6 +16,9 @@ from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.secrets import secret
 from supermarket.wiring import audit_trail, idempotency_keys
 
+if TYPE_CHECKING:
+    from payment.reconciliation.walker import Reconciliation
+
 
 @cache
 def payment_service() -> PaymentService:
@@ -25,8 +26,11 @@ def payment_service() -> PaymentService:
 
 
 @cache
-def reconciliation(base_url: str | None = None) -> Reconciliation:
+def reconciliation(base_url: str | None = None) -> "Reconciliation":
     """`base_url` is for a command, which runs without the settings of a Lambda."""
+    from payment.reconciliation.repository import DynamoDriftStore
+    from payment.reconciliation.walker import Reconciliation
+
     razorpay = _razorpay(base_url)
     return Reconciliation(
         payments=DynamoPayments(),

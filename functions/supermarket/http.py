@@ -174,9 +174,9 @@ class Endpoint:
 
     def prepare(self) -> None:
         """Make what an invocation needs; see `init_phase`."""
-        make_services(self.function)
         for factory in self.uses:
             factory()
+        make_services(self.function)
         if Caller in self.parameters.values():
             make_services(_authenticate())
         self._binders  # noqa: B018 - a cached property

@@ -2,6 +2,7 @@
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from requests import exceptions
@@ -48,9 +49,9 @@ def test_a_server_is_verified_with_the_context_of_the_session(
 
 def test_the_session_has_the_certificates_of_the_sdk_and_checks_host_names() -> None:
     session = razorpay_session.make_session("https://api.razorpay.com")
-    context = session.get_adapter("https://api.razorpay.com").poolmanager.connection_pool_kw[  # type: ignore[attr-defined]
-        "ssl_context"
-    ]
+    adapter: Any = session.get_adapter("https://api.razorpay.com")
+    adapter._reading.join()
+    context = adapter.poolmanager.connection_pool_kw["ssl_context"]
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert len(context.get_ca_certs()) > 50
