@@ -474,12 +474,10 @@ class Payment:
             return self._changed(at, refunds=refunds)
         return self._transition(status, at, refunds=refunds)
 
-    def with_full_refund(
-        self, attempt_id: str, refund_id: str, reason: str, at: datetime, by: str = SHOP
-    ) -> Self:
+    def with_full_refund(self, attempt_id: str, refund_id: str, reason: str, at: datetime) -> Self:
         """Request a refund of all that is left of an attempt's money."""
         left = self.balance_of(attempt_id).remaining
-        return self.with_refund(Refund(refund_id, attempt_id, left, reason, by, at, at), at)
+        return self.with_refund(Refund(refund_id, attempt_id, left, reason, SHOP, at, at), at)
 
     def with_cancelled_order(self, failure: Failure, refund_id: str, at: datetime) -> Self:
         """Note that the order of a paid payment is cancelled, and refund what is left."""
@@ -521,9 +519,8 @@ class Payment:
         Raises `RefundMismatch` when the record cannot belong to this payment.
         """
         amount = record.amount
-        if not isinstance(amount, Money) or amount.currency is not self.price.currency:
-            raise RefundMismatch(record.id)
-        if record.payment_id not in self.attempt_ids:
+        is_known = record.payment_id in self.attempt_ids
+        if not isinstance(amount, Money) or amount.currency != self.price.currency or not is_known:
             raise RefundMismatch(record.id)
         for refund in self.refunds:
             if refund.matches(record):

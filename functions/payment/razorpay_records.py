@@ -28,7 +28,7 @@ def to_attempt(record: Any) -> Attempt:
     """Parse a payment of Razorpay. Raises `InvalidRecord`."""
     try:
         return Attempt(
-            id=_text(record["id"]),
+            id=_typed(record["id"], str),
             razorpay_order_id=record["order_id"],
             amount=_amount(record),
             status=_attempt_status(record),
@@ -42,8 +42,8 @@ def to_refund(record: Any) -> RazorpayRefund:
     """Parse a refund of Razorpay. Raises `InvalidRecord`."""
     try:
         return RazorpayRefund(
-            id=_text(record["id"]),
-            payment_id=_text(record["payment_id"]),
+            id=_typed(record["id"], str),
+            payment_id=_typed(record["payment_id"], str),
             amount=_amount(record),
             status=REFUND_STATUSES[record["status"]],
             our_id=_note(record, "refund_id"),
@@ -55,13 +55,14 @@ def to_refund(record: Any) -> RazorpayRefund:
 def to_order(record: Any) -> RazorpayOrder:
     """Parse an order of Razorpay. Raises `InvalidRecord`."""
     try:
-        return RazorpayOrder(_text(record["id"]), _amount(record), record.get("status") == "paid")
-    except (AttributeError, KeyError, TypeError, ValueError):
+        is_paid = _typed(record["status"], str) == "paid"
+        return RazorpayOrder(_typed(record["id"], str), _amount(record), is_paid)
+    except (KeyError, TypeError, ValueError):
         raise InvalidRecord("order") from None
 
 
 def _amount(record: Any) -> Money | ForeignMoney:
-    minor, currency = _integer(record["amount"]), _text(record["currency"])
+    minor, currency = _typed(record["amount"], int), _typed(record["currency"], str)
     known = currency in set(Currency)
     return Money(minor, Currency(currency)) if known else ForeignMoney(minor, currency)
 
@@ -76,7 +77,9 @@ def _attempt_status(record: Any) -> AttemptStatus:
 def _fee(record: Any) -> Money | None:
     """Return the fee, which is known after the capture and in the account's currency, rupees."""
     fee, currency = record.get("fee"), record.get("base_currency") or Currency.INR
-    return Money(_integer(fee), Currency(currency)) if fee and currency in set(Currency) else None
+    return (
+        Money(_typed(fee, int), Currency(currency)) if fee and currency in set(Currency) else None
+    )
 
 
 def _note(record: Any, name: str) -> str | None:
@@ -86,13 +89,7 @@ def _note(record: Any, name: str) -> str | None:
     return note if isinstance(note, str) else None
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _integer(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+def _typed[Value](value: Any, kind: type[Value]) -> Value:
+    if type(value) is not kind:  # a bool is an instance of int
         raise TypeError
     return value

@@ -120,7 +120,8 @@ def test_an_order_is_created_with_automatic_capture(
 
     async def create_order(request: Request) -> Response:
         created.append(await request.json())
-        return JSONResponse({"id": "order_1", "amount": PRICE.minor, "currency": PRICE.currency})
+        order = {"id": "order_1", "amount": PRICE.minor, "currency": PRICE.currency}
+        return JSONResponse({**order, "status": "created"})
 
     app = Starlette(routes=[Route("/v1/orders", create_order, methods=["POST"])])
     connect(serve(app, "")).create_order(new_id(), new_id(), PRICE)
@@ -351,7 +352,8 @@ def test_a_read_is_not_repeated_after_a_time_out(
 def test_an_order_with_another_amount_is_not_accepted(
     serve: Serve, connect: Callable[..., RazorpayApi], answer: object
 ) -> None:
-    address = serve(Answers(JSONResponse(answer)).app(), "")
+    response = {"status": "created", **answer} if isinstance(answer, dict) else answer
+    address = serve(Answers(JSONResponse(response)).app(), "")
     with pytest.raises(BadGateway):
         connect(address).create_order("p", "o", PRICE)
 

@@ -236,6 +236,25 @@ def test_an_authorized_attempt_is_captured_once_and_completes_the_payment(shop: 
     assert shop.razorpay.captures == [proof.razorpay_payment_id]
 
 
+@pytest.mark.parametrize(
+    ("status", "records"), [(AttemptStatus.CAPTURED, 1), (AttemptStatus.AUTHORIZED, 2)]
+)
+def test_each_record_of_razorpay_is_checked_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, status: AttemptStatus, records: int
+) -> None:
+    proof = shop.pay(status)
+    checked: list[Attempt] = []
+    matches = Payment.matches
+
+    def check(payment: Payment, attempt: Attempt) -> bool:
+        checked.append(attempt)
+        return matches(payment, attempt)
+
+    monkeypatch.setattr(Payment, "matches", check)
+    shop.verify(proof)
+    assert len(checked) == len(set(checked)) == records
+
+
 def test_an_attempt_that_cannot_be_captured_yet_can_be_verified_later(shop: Shop) -> None:
     proof = shop.pay(AttemptStatus.AUTHORIZED)
     shop.razorpay.capture_fails = True

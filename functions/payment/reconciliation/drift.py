@@ -17,12 +17,10 @@ class DriftReporter:
         self._begin = begin
         self._clock = clock
 
-    def report(
-        self, kind: DriftKind, subject_id: str, details: str, payment: Payment | None
-    ) -> None:
+    def report(self, kind: DriftKind, id_: str, details: str, payment: Payment | None) -> None:
         """Store a drift with its event; nothing happens when it was reported before."""
         drift = Drift(
-            subject_id=subject_id,
+            subject_id=id_,
             kind=kind,
             details=details,
             payment_id=payment.id if payment else None,

@@ -15,6 +15,7 @@ from payment.model import (
     Payment,
     PaymentStatus,
     RazorpayRefund,
+    Refund,
     RefundStatus,
     UnreadableRecord,
 )
@@ -213,7 +214,9 @@ def test_a_required_refund_that_failed_at_razorpay_is_reported(
     payment = shop.add_payment()
     attempt = shop.records.add_attempt(payment, OPENED_AT)
     paid = payment.completed(attempt, OPENED_AT)
-    wanted = paid.with_full_refund(attempt.id, "01JD9F", "why", OPENED_AT, by="an admin")
+    ids = ("01JD9F", attempt.id)
+    refund = Refund(*ids, paid.price, "why", "an admin", OPENED_AT, OPENED_AT)
+    wanted = paid.with_refund(refund, OPENED_AT)
     if failure:
         wanted = wanted.with_cancelled_order(failure, "unused", OPENED_AT)
     record = RazorpayRefund("rfnd_1", attempt.id, wanted.price, RefundStatus.FAILED, "01JD9F")
