@@ -24,7 +24,7 @@ def events_between(before: Payment | None, after: Payment) -> Iterator[Event]:
     if after.status is PaymentStatus.FAILED and status is not PaymentStatus.FAILED:
         yield to_payment_failed(after)
     if after.is_paid and not (before and before.is_paid) and not after.is_refunded:
-        # a payment that was already refunded when the shop learned of it completes no order
+        # a payment that was refunded before its first report completes no order
         yield to_payment_completed(after)
     if after.is_paid and _refund_totals(after) != (_refund_totals(before) if before else (0, 0)):
         yield to_refund_progressed(after)

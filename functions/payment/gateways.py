@@ -34,7 +34,7 @@ TRIES = 3
 FIRST_WAIT_SECONDS = 0.2
 LARGEST_PAGE = 100
 IDEMPOTENCY_HEADER = "X-Refund-Idempotency"
-# bad requests to Razorpay that it accepts later; only the description tells them apart
+# bad requests that Razorpay accepts later, recognised by their description only
 BUSY_DESCRIPTIONS = ("in progress", "enough balance", "insufficient balance")
 
 REJECTED = "Razorpay rejected the request. Nothing was changed."

@@ -202,7 +202,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Refund:
-    """Money of one attempt that goes back to the customer.
+    """Money of one attempt that is returned to the customer.
 
     `requested_by` is the id of an admin, `SHOP` or `RAZORPAY`. `rejected_at` is when Razorpay first
     rejected a refund that is required and therefore stays requested.

@@ -104,7 +104,7 @@ class PaymentService:
         """Apply Razorpay's record of an attempt once, without any call to Razorpay.
 
         Returns None when its Razorpay order is not ours. `refunds` are the known refunds of the
-        attempt: one that was refunded before the shop learned of it is applied together with them.
+        attempt: one that was refunded before its first report is applied together with them.
         Raises `AttemptMismatch`.
         """
         payment = self._find(attempt)
@@ -280,7 +280,7 @@ class PaymentService:
         add = payment.with_duplicate_payment if payment.is_paid else payment.completed
         after = add(attempt, now)
         if attempt.status is AttemptStatus.REFUNDED:
-            # refunded before the shop learned of it: it must never confirm an order, so nothing
+            # refunded before its first report: it must never confirm an order, so nothing
             # changes until the refunds of all of it are known
             known = (attempt.id, attempt.amount.currency)
             for record in refunds:

@@ -1,4 +1,4 @@
-"""Orders that were paid twice, and payments that were refunded before the shop learned of them."""
+"""Orders that were paid twice, and payments that were refunded before their first report."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -246,7 +246,7 @@ def test_in_any_order_of_reports_one_payment_stays_and_the_other_is_refunded_onc
     assert shop.balances()[Account.SALES] == -PRICE.minor
 
 
-# --- refunded before the shop learned of it ------------------------------------------------------
+# --- refunded before the first report -------------------------------------------------------------
 
 
 def refunded_attempt(shop: PaidTwice, *amounts: int) -> Attempt:
