@@ -49,7 +49,7 @@ sam-local: setup ## serve the HTTP API with `sam local start-api` on port 3001 (
 # what Python compiles is kept, whatever the environment says: each process of the tests needs it again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: smoke check lint test validate openapi iam-report bench
+.PHONY: smoke check lint test validate documents openapi iam-report bench
 smoke: setup ## three tests that prove the installation, in a few seconds
 	@$(PYTHON) -m pytest -q tests/smoke
 
@@ -70,6 +70,9 @@ test: ## everything: checks, unit, contract, architecture and end-to-end tests
 	@$(MAKE) --no-print-directory -j 2 lint validate
 	@$(PYTHON) -m pytest -n 3 --dist worksteal
 	@$(PYTHON) -m local iam-report
+
+documents: openapi ## write the documents that tests compare with the code: API, round trips, packages, states
+	@UPDATE_SNAPSHOTS=1 $(PYTHON) -m pytest -q tests/architecture/test_round_trips.py tests/architecture/test_packages.py tests/architecture/test_states.py
 
 openapi: setup ## write the API's description and API Gateway's routes from the endpoints
 	@$(PYTHON) -m local openapi --write

@@ -1,4 +1,4 @@
-"""The documented states are those of the code; run with UPDATE_SNAPSHOTS=1 to write them anew."""
+"""The documented states are those of the code; `make documents` writes them."""
 
 import os
 

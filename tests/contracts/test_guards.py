@@ -112,11 +112,9 @@ def tell_a_second_version(checkout: Path) -> None:
 
 
 def listen_to_the_second_version(checkout: Path) -> None:
-    listeners = checkout / "functions/notification/listeners.py"
-    _replace(listeners, "    CartAbandoned,\n", "    CartAbandoned,\n    CartAbandonedV2,\n")
-    first = "@event_handlers.on(CartAbandoned)\n"
-    second = "@event_handlers.on(CartAbandonedV2)\ndef remind(event, metadata): ...\n\n\n"
-    _replace(listeners, first, second + first)
+    first = "    c.CartAbandoned: MailTemplate("
+    second = '    c.CartAbandonedV2: MailTemplate("cart_abandoned", _customer, lambda _: ""),\n'
+    _replace(checkout / "functions/notification/mails.py", first, second + first)
 
 
 def stop_telling_the_first_version(checkout: Path) -> None:
