@@ -1,4 +1,4 @@
-"""The assistant over a real WebSocket: who gets in, what is said, and what it survives."""
+"""The assistant over a real WebSocket: connections, frames, conversations and failures."""
 
 import json
 import time
@@ -43,7 +43,7 @@ def chat(endpoints: dict[str, Any], customer: Person) -> Iterator[Chat]:
 
 @pytest.fixture(scope="module")
 def shelf(endpoints: dict[str, Any]) -> tuple[Person, list[dict[str, Any]]]:
-    """A seller with three sorts of rice; the last word of their titles is theirs alone."""
+    """A seller with three sorts of rice; only their titles contain the last word."""
     seller, brand = Person.register(endpoints, "seller"), a_word()
     prices = {"aged": 240.0, "brown": 180.0, "royal": 900.0}
     rice = [
@@ -65,12 +65,12 @@ def refused_with(
 
 
 def a_word() -> str:
-    """One that nobody else says."""
+    """Return a word that no other test uses."""
     return f"x{new_id()[-10:].lower()}"
 
 
 def slowly(endpoints: dict[str, Any], seconds: float) -> str:
-    """From now on the model speaks slowly about a word."""
+    """Make the model slow for messages with a new word, and return the word."""
     word = a_word()
     order(endpoints, {"kind": "slow", "seconds": seconds, "about": word, "times": 9})
     return word
@@ -81,22 +81,22 @@ def order(endpoints: dict[str, Any], fault: dict[str, Any]) -> None:
 
 
 def recover(endpoints: dict[str, Any], word: str) -> None:
-    """The model is well again; trouble that other tests ordered stays."""
+    """End the faults for a word; those of other tests stay."""
     simulator = client(endpoints["gemini"])
     simulator.delete("/simulator/faults", params={"about": word}).raise_for_status()
 
 
 def visit_about(endpoints: dict[str, Any], word: str) -> dict[str, Any]:
-    """When the model was asked, spoke and ended, the one time that a fault struck."""
+    """Return the times of the one request to the model that had the fault."""
     logged = client(endpoints["gemini"]).get("/simulator/requests").json()["requests"]
     [request] = [one for one in logged if one["fault"] == word]
     return dict(request)
 
 
-# --- who gets in ----------------------------------------------------------------------------------
+# --- connections ----------------------------------------------------------------------------------
 
 
-def test_only_whoever_is_signed_in_gets_in(endpoints: dict[str, Any], customer: Person) -> None:
+def test_only_a_signed_in_person_can_connect(endpoints: dict[str, Any], customer: Person) -> None:
     assert refused_with(endpoints, None) == 401
     assert refused_with(endpoints, None, Cookie="token=forged") == 401
     assert refused_with(endpoints, customer, Origin="https://evil.example") == 403
@@ -105,7 +105,7 @@ def test_only_whoever_is_signed_in_gets_in(endpoints: dict[str, Any], customer: 
         assert chat.receive() == {"type": "pong"}
 
 
-def test_a_ticket_gets_one_connection_in(endpoints: dict[str, Any], customer: Person) -> None:
+def test_a_ticket_opens_one_connection(endpoints: dict[str, Any], customer: Person) -> None:
     issued = customer.post("/api/ai/ticket")
     assert issued.status_code == 201, issued.text
     query = f"?ticket={issued.json()['ticket']}"
@@ -116,7 +116,7 @@ def test_a_ticket_gets_one_connection_in(endpoints: dict[str, Any], customer: Pe
     assert refused_with(endpoints, None, query) == 401
 
 
-def test_one_connection_too_many_ends_the_oldest(
+def test_one_connection_too_many_closes_the_oldest(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
     with ExitStack() as open_sockets:
@@ -125,7 +125,7 @@ def test_one_connection_too_many_ends_the_oldest(
             chats.append(open_sockets.enter_context(chatting(endpoints, customer)))
             chats[-1].send("ping")
             chats[-1].receive()
-            time.sleep(1)  # they are told apart by the second in which they came
+            time.sleep(1)  # connections are sorted by the second in which they opened
 
         assert chats[0].receive()["code"] == "TOO_MANY_CONNECTIONS"
         with pytest.raises(ConnectionClosed):
@@ -135,7 +135,7 @@ def test_one_connection_too_many_ends_the_oldest(
             assert chat.receive() == {"type": "pong"}
 
 
-def test_signing_out_ends_open_connections(
+def test_signing_out_closes_open_connections(
     endpoints: dict[str, Any], customer: Person, chat: Chat
 ) -> None:
     chat.send("ping")
@@ -149,7 +149,7 @@ def test_signing_out_ends_open_connections(
     assert refused_with(endpoints, customer) == 401
 
 
-# --- what it survives -----------------------------------------------------------------------------
+# --- invalid frames -------------------------------------------------------------------------------
 
 
 NO_FRAMES = (
@@ -169,17 +169,17 @@ NO_MESSAGES: tuple[dict[str, Any], ...] = (
 )
 
 
-def test_nonsense_is_told_so_and_the_connection_stays(chat: Chat) -> None:
-    for nonsense in NO_FRAMES:
-        chat.socket.send(nonsense)
-        assert chat.receive()["type"] == "error", nonsense
+def test_an_invalid_frame_gets_an_error_and_the_connection_stays_open(chat: Chat) -> None:
+    for body in NO_FRAMES:
+        chat.socket.send(body)
+        assert chat.receive()["type"] == "error", body
     for event in ("$connect", "$disconnect"):  # a frame is neither
         chat.send(event)
     chat.send("ping")
     assert chat.receive() == {"type": "pong"}
 
 
-def test_a_message_has_its_own_fields_and_no_others(chat: Chat) -> None:
+def test_a_message_with_invalid_or_unknown_fields_is_refused(chat: Chat) -> None:
     for frame in NO_MESSAGES:
         chat.send("message", **frame)
         assert chat.receive()["code"] == "INVALID", frame
@@ -187,7 +187,7 @@ def test_a_message_has_its_own_fields_and_no_others(chat: Chat) -> None:
     assert chat.receive() == {"type": "pong"}
 
 
-def test_ids_decisions_and_cursors_have_a_form(chat: Chat) -> None:
+def test_invalid_ids_decisions_and_cursors_are_refused(chat: Chat) -> None:
     wrong: list[tuple[str, dict[str, Any]]] = [
         *(("confirm", {"messageId": an_id, "accept": True}) for an_id in NO_IDS),
         *(("confirm", {"messageId": a_message_id(), "accept": yes}) for yes in ("true", 1, None)),
@@ -204,11 +204,11 @@ def test_ids_decisions_and_cursors_have_a_form(chat: Chat) -> None:
 
 
 def a_message_id() -> str:
-    """As the shop makes them, and nobody's."""
+    """Return a well-formed message id that does not exist."""
     return f"{new_id()}-{new_id()}"
 
 
-def test_what_belongs_to_somebody_else_is_unknown(
+def test_another_persons_conversation_and_messages_are_unknown(
     endpoints: dict[str, Any],
     shelf: tuple[Person, list[dict[str, Any]]],
     customer: Person,
@@ -243,7 +243,7 @@ def test_what_belongs_to_somebody_else_is_unknown(
 
 
 @pytest.mark.parametrize(("frame", "code"), [(b"\x00\xff", 1003), ("x" * 200_000, 1009)])
-def test_what_the_gateway_does_not_take_closes_the_connection_with_a_reason(
+def test_binary_and_too_large_frames_close_the_connection_with_a_code(
     chat: Chat, frame: bytes | str, code: int
 ) -> None:
     chat.socket.send(frame)
@@ -254,7 +254,7 @@ def test_what_the_gateway_does_not_take_closes_the_connection_with_a_reason(
     assert ending.value.rcvd.code == code
 
 
-def test_a_flood_ends_its_own_connection_and_hurts_nobody(
+def test_a_flood_closes_its_own_connection_and_affects_no_other(
     endpoints: dict[str, Any], customer: Person, chat: Chat
 ) -> None:
     has_sent(endpoints, customer, frames=200)
@@ -274,7 +274,7 @@ def test_a_flood_ends_its_own_connection_and_hurts_nobody(
 
 
 def answered_after(chat: Chat) -> float:
-    """Seconds."""
+    """Return the seconds until a ping is answered."""
     began = time.monotonic()
     chat.send("ping")
     assert chat.receive() == {"type": "pong"}
@@ -282,7 +282,7 @@ def answered_after(chat: Chat) -> float:
 
 
 def has_sent(endpoints: dict[str, Any], person: Person, frames: int) -> None:
-    """In this minute and the next ones: a slow machine cannot be flooded within one."""
+    """Store counts for several minutes: a slow machine sends too few frames within one."""
     for minute in range(3):
         name = iso(utc_now() + timedelta(minutes=minute))[:16]
         aws(endpoints, "dynamodb").put_item(
@@ -307,7 +307,7 @@ def _flood(chat: Chat) -> None:
 # --- a conversation -------------------------------------------------------------------------------
 
 
-def test_a_conversation_finds_fills_a_cart_and_knows_its_total(
+def test_a_conversation_finds_products_and_fills_the_cart(
     shelf: tuple[Person, list[dict[str, Any]]], customer: Person, chat: Chat
 ) -> None:
     brand = shelf[1][0]["title"].split()[-1]
@@ -320,11 +320,11 @@ def test_a_conversation_finds_fills_a_cart_and_knows_its_total(
     [item] = cart["cart"]["items"]
     assert (item["productId"], item["quantity"]) == (second["id"], 2)
 
-    told = chat.ask("what's in my cart")
-    assert f"{second['price']['amount'] * 2:.2f}" in told["text"].replace(",", "")
+    answer = chat.ask("what's in my cart")
+    assert f"{second['price']['amount'] * 2:.2f}" in answer["text"].replace(",", "")
 
 
-def test_an_answer_streams_and_is_told_whole(chat: Chat) -> None:
+def test_an_answer_is_streamed_and_then_sent_whole(chat: Chat) -> None:
     frames = chat.say("hello")
 
     types = [frame["type"] for frame in frames]
@@ -335,7 +335,7 @@ def test_an_answer_streams_and_is_told_whole(chat: Chat) -> None:
     assert len({frame["messageId"] for frame in frames}) == 1
 
 
-def test_what_cannot_be_undone_waits_for_a_confirmation_and_happens_once(
+def test_a_cancellation_waits_for_a_confirmation_and_happens_once(
     shelf: tuple[Person, list[dict[str, Any]]], customer: Person, chat: Chat
 ) -> None:
     customer.takes(shelf[1][0])
@@ -359,7 +359,7 @@ def test_what_cannot_be_undone_waits_for_a_confirmation_and_happens_once(
     assert texts.count(outcome[0]["text"]) == 1
 
 
-def test_there_is_nothing_to_stop_once_all_is_said_and_no_cursor_can_be_made_up(chat: Chat) -> None:
+def test_a_stop_without_an_answer_and_a_forged_cursor_are_refused(chat: Chat) -> None:
     chat.say("hello")
 
     chat.send("stop")
@@ -368,7 +368,7 @@ def test_there_is_nothing_to_stop_once_all_is_said_and_no_cursor_can_be_made_up(
     assert chat.receive()["code"] == "INVALID"
 
 
-def test_a_client_that_drops_mid_answer_and_comes_back_has_the_whole_answer_once(
+def test_a_client_that_reconnects_during_an_answer_has_the_whole_answer_once(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
     word = a_word()
@@ -380,7 +380,7 @@ def test_a_client_that_drops_mid_answer_and_comes_back_has_the_whole_answer_once
     with chatting(endpoints, customer) as again:
         again.send("history", conversationId=started["conversationId"])
         missed = again.receive()["messages"][-1]
-        time.sleep(1)  # it listens by then: an answer that ends before may be told twice
+        time.sleep(1)  # it is subscribed by then: an answer that ends before may be sent twice
         recover(endpoints, word)
         rest = again.until("done")
         again.send("message", text=f"hello {word}", clientMessageId=word)
@@ -397,7 +397,7 @@ def test_a_client_that_drops_mid_answer_and_comes_back_has_the_whole_answer_once
     assert [each["text"] for each in kept] == [f"hello {word}", message["text"]]
 
 
-def test_whoever_comes_back_while_the_model_speaks_has_the_history_first_and_then_the_rest(
+def test_a_client_that_reconnects_gets_the_history_first_and_then_the_rest(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
     word = slowly(endpoints, seconds=1)
@@ -406,17 +406,17 @@ def test_whoever_comes_back_while_the_model_speaks_has_the_history_first_and_the
         first.send("message", text=f"hello {word}")
         conversation = {"conversationId": first.until("token")[0]["conversationId"]}
 
-        def come_back() -> list[dict[str, Any]]:
+        def reconnect() -> list[dict[str, Any]]:
             chat = open_sockets.enter_context(chatting(endpoints, customer))
             chat.send("history", **conversation)
             shown = chat.until("history")
             is_over = shown[-1]["messages"][-1]["status"] != "running"
             return shown if is_over else shown + chat.until("done")
 
-        came_back = [frames for frames in at_once([come_back] * 4) if len(frames) > 1]
+        reconnected = [frames for frames in at_once([reconnect] * 4) if len(frames) > 1]
 
-    assert came_back, "the model fell silent before anybody was back"
-    for history, *rest in came_back:
+    assert reconnected, "the model ended before a client reconnected"
+    for history, *rest in reconnected:
         assert history["type"] == "history"
         tokens = "".join(frame["text"] for frame in rest if frame["type"] == "token")
         whole = next(frame["text"] for frame in rest if frame["type"] == "message")
@@ -450,24 +450,22 @@ def test_an_answer_can_be_stopped(endpoints: dict[str, Any], chat: Chat) -> None
     ],
     ids=["busy", "broken", "cut", "garbage", "malformed", "made up", "mistyped"],
 )
-def test_a_model_in_trouble_costs_one_answer_and_nobody_elses(
+def test_a_failing_model_fails_one_answer_and_no_other(
     endpoints: dict[str, Any], customer: Person, chat: Chat, trouble: dict[str, Any]
 ) -> None:
     word = a_word()
     order(endpoints, {**trouble, "about": word, "times": 99})
     with chatting(endpoints, Person.register(endpoints)) as other:
-        told = chat.say(f"hello {word}")
+        frames = chat.say(f"hello {word}")
         assert other.say("hello")[-1]["type"] == "done"
 
-    assert (told[-1]["type"], told[-1]["code"]) == ("error", "MODEL_UNAVAILABLE")
-    assert told[-1]["messageId"] == told[0]["messageId"]
+    assert (frames[-1]["type"], frames[-1]["code"]) == ("error", "MODEL_UNAVAILABLE")
+    assert frames[-1]["messageId"] == frames[0]["messageId"]
     recover(endpoints, word)
     assert chat.say("hello")[-1]["type"] == "done"
 
 
-def test_a_model_that_says_nothing_for_a_minute_keeps_nobody_else_waiting(
-    endpoints: dict[str, Any], chat: Chat
-) -> None:
+def test_a_model_that_hangs_delays_no_other_answer(endpoints: dict[str, Any], chat: Chat) -> None:
     word = a_word()
     order(endpoints, {"kind": "hang", "seconds": 600, "about": word, "times": 99})
     chat.send("message", text=f"hello {word}")
@@ -485,7 +483,7 @@ def test_a_model_that_says_nothing_for_a_minute_keeps_nobody_else_waiting(
     assert chat.say("hello")[-1]["type"] == "done"
 
 
-def test_a_tool_that_breaks_ends_one_answer_with_an_error(
+def test_a_failed_tool_ends_one_answer_with_an_error(
     endpoints: dict[str, Any],
     shelf: tuple[Person, list[dict[str, Any]]],
     customer: Person,
@@ -496,20 +494,20 @@ def test_a_tool_that_breaks_ends_one_answer_with_an_error(
         spoilt_cart(endpoints, customer),
         chatting(endpoints, Person.register(endpoints)) as other,
     ):
-        told = chat.say("what is in my cart?")
+        frames = chat.say("what is in my cart?")
         assert other.say("what is in my cart?")[-1]["type"] == "done"
 
-    assert [(f["name"], f["status"]) for f in told if f["type"] == "tool"] == [
+    assert [(f["name"], f["status"]) for f in frames if f["type"] == "tool"] == [
         ("show_cart", "started"),
         ("show_cart", "failed"),
     ]
-    assert (told[-1]["type"], told[-1]["code"]) == ("error", "TOOL_BROKE")
+    assert (frames[-1]["type"], frames[-1]["code"]) == ("error", "TOOL_BROKE")
     assert "1 x Basmati rice" in chat.ask("what is in my cart?")["text"]
 
 
 @contextmanager
 def spoilt_cart(endpoints: dict[str, Any], person: Person) -> Iterator[None]:
-    """For a while it is as no code of ours would write it."""
+    """Store an invalid cart row for a while."""
     dynamodb, name = aws(endpoints, "dynamodb"), table(endpoints, "cart")
     [cart] = [row for row in rows(endpoints, "cart") if row["userId"]["S"] == person.id]
     spoilt = {field: {"S": "spoilt"} for field in cart if field != "userId"}
@@ -520,14 +518,14 @@ def spoilt_cart(endpoints: dict[str, Any], person: Person) -> Iterator[None]:
         dynamodb.put_item(TableName=name, Item=cart)
 
 
-def test_the_first_words_are_not_held_up(endpoints: dict[str, Any], chat: Chat) -> None:
+def test_the_first_text_arrives_at_once(endpoints: dict[str, Any], chat: Chat) -> None:
     chat.say("hello")
-    late = [held_up(endpoints, chat) for _ in range(9)]
-    assert median(late) < 0.3, late
+    delays = [first_text_delay(endpoints, chat) for _ in range(9)]
+    assert median(delays) < 0.3, delays
 
 
-def held_up(endpoints: dict[str, Any], chat: Chat) -> float:
-    """Seconds between the model's first words and their arrival."""
+def first_text_delay(endpoints: dict[str, Any], chat: Chat) -> float:
+    """Return the seconds between the model's first text and its arrival."""
     word = a_word()
     order(endpoints, {"kind": "slow", "seconds": 0.3, "about": word})
     chat.frames.clear()
@@ -539,7 +537,7 @@ def held_up(endpoints: dict[str, Any], chat: Chat) -> float:
     return float(chat.at[first] - visit["first_words_at"])
 
 
-def test_of_many_messages_at_once_one_is_answered_and_a_repeated_one_is_said_once(
+def test_one_of_many_simultaneous_messages_is_answered_and_a_repeated_one_once(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
     with ExitStack() as open_sockets:
@@ -552,9 +550,9 @@ def test_of_many_messages_at_once_one_is_answered_and_a_repeated_one_is_said_onc
             chat.send("message", text=f"hello {slow}", **frame)
             return chat.until("started", "error")[-1]
 
-        told = at_once([partial(first_answer, chat, **conversation) for chat in chats])
-        assert sorted(frame.get("code", "") for frame in told) == ["", *["TURN_RUNNING"] * 4]
-        winner = next(n for n, frame in enumerate(told) if frame["type"] == "started")
+        frames = at_once([partial(first_answer, chat, **conversation) for chat in chats])
+        assert sorted(frame.get("code", "") for frame in frames) == ["", *["TURN_RUNNING"] * 4]
+        winner = next(n for n, frame in enumerate(frames) if frame["type"] == "started")
         chats[winner].until("done")
 
         word = a_word()
@@ -582,10 +580,10 @@ def test_a_confirmation_from_many_sockets_at_once_is_executed_once(
             chat.send("confirm", messageId=asked, accept=True)
             return chat.until("message", "error")[-1]
 
-        told = at_once([partial(confirm, chat) for chat in chats])
+        frames = at_once([partial(confirm, chat) for chat in chats])
 
-    assert {frame.get("code", "DECIDED") for frame in told} == {"DECIDED"}
-    assert len({frame["messageId"] for frame in told if frame["type"] == "message"}) == 1
+    assert {frame.get("code", "DECIDED") for frame in frames} == {"DECIDED"}
+    assert len({frame["messageId"] for frame in frames if frame["type"] == "message"}) == 1
     after = customer.get(f"/api/products/{product['id']}").json()["product"]["stock"]
     assert after == stock
 
@@ -604,7 +602,7 @@ def test_a_deleted_conversation_leaves_nothing_behind(
     assert customer.delete(path).status_code == 404
 
 
-def test_a_conversation_that_is_deleted_while_it_is_answered_stays_deleted(
+def test_a_conversation_that_is_deleted_during_an_answer_stays_deleted(
     endpoints: dict[str, Any], customer: Person, chat: Chat
 ) -> None:
     word = slowly(endpoints, seconds=1)
@@ -618,7 +616,7 @@ def test_a_conversation_that_is_deleted_while_it_is_answered_stays_deleted(
     assert conversation not in json.dumps(rows(endpoints, "conversation"))
 
 
-def test_what_an_unfinished_answer_had_reserved_comes_back_with_the_conversations_end(
+def test_a_deletion_returns_the_reserved_tokens_of_an_unfinished_answer(
     endpoints: dict[str, Any], customer: Person, chat: Chat
 ) -> None:
     chat.say("hello")
@@ -634,12 +632,12 @@ def test_what_an_unfinished_answer_had_reserved_comes_back_with_the_conversation
 
 
 def tokens_of(endpoints: dict[str, Any], person: Person) -> int:
-    """What counts as used, of those that a person has for a day."""
+    """Return the tokens that count as used today."""
     days = rows_of(endpoints, "connection", person.id)
     return sum(int(row["tokens"]["N"]) for row in days if row["sk"]["S"].startswith("day#"))
 
 
-def test_fifty_sockets_are_all_answered_in_order_and_none_mixed(
+def test_fifty_connections_get_their_own_answers_in_order(
     endpoints: dict[str, Any], shelf: tuple[Person, list[dict[str, Any]]]
 ) -> None:
     people = at_once([lambda: Person.register(endpoints) for _ in range(10)])
@@ -663,7 +661,7 @@ def test_fifty_sockets_are_all_answered_in_order_and_none_mixed(
         assert "".join(tokens) == frames[-2]["text"]
 
 
-def test_the_worker_with_all_its_layers_is_far_from_lambdas_limit(
+def test_the_worker_with_all_its_layers_is_far_below_lambdas_size_limit(
     endpoints: dict[str, Any],
 ) -> None:
     cloud = aws(endpoints, "lambda")
