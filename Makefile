@@ -9,10 +9,7 @@ PYTHON := .venv/bin/python
 SAM := SAM_CLI_TELEMETRY=0 SAM_CLI_BETA_BUILD_PERFORMANCE=1 PATH="$(CURDIR)/.venv/bin:$$PATH" .local/sam/bin/sam
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --no-annotate --custom-compile-command 'make lock'
 
-ifeq ($(origin STAGE),undefined) # what the environment says counts for every command
-STAGE := dev
-dlq replay rebuild job unsuppress: STAGE := local
-endif
+STAGE ?= dev
 ARCHITECTURE ?= arm64
 PORT ?= 3000
 
@@ -32,10 +29,8 @@ reload: setup ## put changed code of functions/ live in the running shop
 journey: setup ## buy something from the running shop, step by step
 	@$(PYTHON) -m local journey $(if $(API),--api $(API))
 
-# make itself says AS=as, for the assembler
-chat: WHO = $(if $(filter default,$(origin AS)),,$(AS))
 chat: setup ## talk with the running shop's assistant; AS=<email> PASSWORD=… says who you are
-	@$(PYTHON) -m local chat $(if $(WHO),--as "$(WHO)") $(if $(PASSWORD),--password "$(PASSWORD)")
+	@$(PYTHON) -m local chat
 
 evaluate: setup ## play the assistant's conversations against the running shop; ONLY=… are beginnings of their names
 	@$(PYTHON) -m local evaluate $(ONLY)
@@ -94,36 +89,29 @@ deploy: build ## deploy to AWS; STAGE=prod for another stage than dev, PARAMETER
 	@$(PYTHON) -m deployment $(STAGE) Architecture=$(ARCHITECTURE) $(PARAMETERS)
 
 # --- operating a stage: the local cloud that runs here, or AWS with your own credentials (STAGE=dev) ----------------
+# The commands read STAGE from the environment; without it they work on the local cloud. ARGS=--help explains each.
 
-# the local cloud says by itself where it is and how to get in
-REACH = $(if $(filter local,$(STAGE)),reach=$$($(PYTHON) -m local environment) && eval "$$reach" &&)
-OPERATE = @$(REACH) export STAGE=$(STAGE) AWS_REGION=$${AWS_REGION:-ap-south-1} PYTHONPATH=functions:. && \
-  AWS_DEFAULT_REGION=$$AWS_REGION $(PYTHON) -P -m
+.PHONY: dlq replay rebuild reconcile job admin unsuppress
+dlq: setup ## events that could not be handled: list, or SHOW=… REDRIVE=… DROP=notification; EVENT=… selects by name or id
+	@$(PYTHON) -m ops dlq $(SHOW:%=show %) $(REDRIVE:%=redrive %) $(DROP:%=drop %) $(EVENT:%=--event %) $(YES:%=--yes) $(ARGS)
 
-.PHONY: admin reconcile dlq replay rebuild job unsuppress
-admin: setup ## make an administrator's account: STAGE=dev EMAIL=… USERNAME=… FIRST_NAME=… LAST_NAME=…
-	$(OPERATE) ops.users --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)"
+replay: setup ## send archived events to a projection again: CONSUMER=seller_dashboard FROM=2026-11-01 TO=2026-11-22
+	@$(PYTHON) -m ops replay $(CONSUMER) $(FROM:%=--from %) $(TO:%=--to %) $(ARGS)
 
-reconcile: setup ## hold payments against Razorpay's records: STAGE=dev FROM=2026-11-01 TO=2026-11-02
-	$(OPERATE) ops.reconcile --from "$(FROM)" --to "$(TO)"
+rebuild: setup ## delete the seller dashboard's projections and rebuild them from the archive: YES=1 does not ask
+	@$(PYTHON) -m ops rebuild $(YES:%=--yes) $(ARGS)
 
-CALM = $(if $(filter local,$(STAGE)),--calm 3)
-
-dlq: setup ## events nobody could handle: list, or SHOW=… REDRIVE=… DROP=notification; EVENT=… chooses by name or id
-	$(OPERATE) ops.dead_letters.command $(if $(SHOW),show $(SHOW),$(if $(REDRIVE),redrive $(REDRIVE),$(if $(DROP),drop $(DROP) $(if $(YES),--yes),list))) \
-	  $(if $(EVENT),--event "$(EVENT)")
-
-replay: setup ## let a projection hear the past again: CONSUMER=seller_dashboard FROM=2026-11-01 TO=2026-11-22
-	$(OPERATE) ops.replay.command "$(CONSUMER)" $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)") $(CALM)
-
-rebuild: setup ## drop the seller dashboard's projections and build them anew from the archive: YES=1
-	$(OPERATE) ops.rebuild.command $(CALM) $(if $(filter local,$(STAGE)),--archive-lag 0) $(if $(YES),--yes)
+reconcile: setup ## compare payments with Razorpay's records: STAGE=dev FROM=2026-11-01 TO=2026-11-02
+	@$(PYTHON) -m ops reconcile $(FROM:%=--from %) $(TO:%=--to %) $(ARGS)
 
 job: setup ## run a scheduled job now: JOB=seller_dashboard.check_daily_totals DATE=2026-11-22; without JOB, list them
-	$(OPERATE) ops.jobs $(JOB) $(if $(DATE),--date "$(DATE)")
+	@$(PYTHON) -m ops job $(JOB) $(DATE:%=--date %) $(ARGS)
 
-unsuppress: setup ## let an address that sent mails back or complained have mails again: ADDRESS=asha@example.com
-	$(OPERATE) ops.unsuppress "$(ADDRESS)"
+admin: setup ## create an administrator: STAGE=dev EMAIL=… USERNAME=… FIRST_NAME=… LAST_NAME=…
+	@$(PYTHON) -m ops admin --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)" $(ARGS)
+
+unsuppress: setup ## allow mails to an address that bounced or complained: ADDRESS=asha@example.com
+	@$(PYTHON) -m ops unsuppress $(ADDRESS) $(ARGS)
 
 # --- house-keeping -------------------------------------------------------------------------------------------------
 

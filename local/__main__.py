@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import shlex
 import signal
 import sys
 import time
@@ -133,22 +132,6 @@ def iam_report(arguments: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def environment(_: argparse.Namespace) -> None:
-    """Print the environment of a command that acts upon the local cloud, for a shell's `eval`."""
-    endpoints = _running_endpoints()
-    variables = {
-        "STAGE": endpoints["stage"],
-        "AWS_ENDPOINT_URL": endpoints["aws"],
-        "AWS_REGION": endpoints["region"],
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "RAZORPAY_BASE_URL": endpoints["razorpay"],
-    }
-    for name, value in variables.items():
-        console.print(f"export {name}={shlex.quote(value)}", markup=False)
-    console.print("unset AWS_PROFILE AWS_SESSION_TOKEN")
-
-
 def contracts(arguments: argparse.Namespace) -> int:
     """Compare `events/` with the event classes, or write the generated files."""
     sys.path.insert(0, str(ROOT / "functions"))
@@ -239,7 +222,6 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument("--bcrypt-rounds", type=int, default=10, help="cost of a password hash")
     options.add_argument("--evidence", type=Path, help="file for the data of `iam-report`")
     options.add_argument("--stop-with", type=int, help="stop when the process with this id ends")
-    add("environment", environment, "print the environment for commands that act upon it")
     add("reload", reload, "deploy the changed code to the running local cloud")
     options = add("sam-local", sam_local, "serve the HTTP API with `sam local start-api`")
     options.add_argument("--port", type=int, default=3001)
@@ -249,8 +231,11 @@ def _parser() -> argparse.ArgumentParser:
     options = add("journey", journey, "buy something from the running shop")
     options.add_argument("--api", help="another address of its HTTP API, such as `sam-local`'s")
     options = add("chat", chat, "chat with the assistant of the running shop")
-    options.add_argument("--as", dest="email", help="email; default: the first sample customer")
-    options.add_argument("--password", help="not needed for sample accounts")
+    who, password = os.environ.get("AS"), os.environ.get("PASSWORD")  # as in `make chat AS=…`
+    text = "email (default: $AS, or the first sample customer)"
+    options.add_argument("--as", dest="email", default=who, help=text)
+    text = "not needed for sample accounts (default: $PASSWORD)"
+    options.add_argument("--password", default=password, help=text)
     options = add("evaluate", evaluate, "run the conversations that test the assistant")
     options.add_argument("only", nargs="*", metavar="ID-PREFIX", help="of conversations; else all")
     options = add("contracts", contracts, "compare events/ with the event classes")

@@ -1,1 +1,1 @@
-"""Commands with which a person operates a stage; none of them is in a Lambda."""
+"""Commands that operate a stage: `python -m ops --help`. They run on an operator's machine."""

@@ -1,102 +1,97 @@
-"""What lies between the bus and its consumers, as it is deployed: rules, queues, the archive."""
+"""The deployed rules and queues between the event bus and its consumers."""
 
 import json
 import re
 from collections.abc import Collection, Iterator
-from functools import cache
-from typing import Any
+from dataclasses import dataclass
 
-from botocore.config import Config
-
-from ops.model import Consumer
-from supermarket import aws
+from ops.aws import client
 from supermarket.errors import NotFound
 
-COUNTS = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
+IN_FLIGHT = "ApproximateNumberOfMessagesNotVisible"
+COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed", IN_FLIGHT)
 
 
-@cache
-def client(service: str) -> Any:
-    """Patient, and not as fussy about time as a Lambda."""
-    config = Config(retries={"mode": "standard", "total_max_attempts": 5})
-    return aws.client(service, config)
+@dataclass(frozen=True)
+class Queue:
+    """A queue that a Lambda receives from, and its dead letters (URLs)."""
+
+    name: str
+    url: str
+    dead_letters: str
+
+
+@dataclass(frozen=True)
+class Consumer(Queue):
+    """A domain that receives events through its queue: by one rule (ARN); `undelivered` (URL) has
+    what the rule could not put into the queue.
+    """
+
+    rule: str
+    undelivered: str
+    accepts_replays: bool
+
+
+class BusTopology:
+    """The consumers of a bus: each has a rule whose target has the consumer's name."""
+
+    def __init__(self, bus: str) -> None:
+        self._bus = bus
+
+    def consumers(self) -> list[Consumer]:
+        """List the consumers by name."""
+        return sorted(self._consumers(), key=lambda consumer: consumer.name)
+
+    def consumer(self, name: str) -> Consumer:
+        """Find a consumer. Raises NotFound, which lists the names."""
+        known = {consumer.name: consumer for consumer in self.consumers()}
+        if name not in known:
+            raise NotFound(f"{self._bus} has no consumer {name!r}, only {', '.join(known)}")
+        return known[name]
+
+    def count_waiting(self, consumer: Consumer) -> int:
+        """Count the events in a consumer's queue, with those that are being handled."""
+        return count_messages(consumer.url)
+
+    def _consumers(self) -> Iterator[Consumer]:
+        events = client("events")
+        for page in events.get_paginator("list_rules").paginate(EventBusName=self._bus):
+            for rule in page["Rules"]:
+                pattern = json.loads(rule.get("EventPattern") or "{}")
+                found = events.list_targets_by_rule(EventBusName=self._bus, Rule=rule["Name"])
+                for target in (one for one in found["Targets"] if ":sqs:" in one["Arn"]):
+                    url = queue_url(target["Arn"])
+                    yield Consumer(
+                        name=target["Id"],
+                        url=url,
+                        dead_letters=_dead_letters(url),
+                        rule=rule["Arn"],
+                        undelivered=queue_url(target["DeadLetterConfig"]["Arn"]),
+                        accepts_replays="replay-name" not in pattern,
+                    )
+
+
+def other_queues(stack: str, consumers: Collection[Consumer]) -> Iterator[Queue]:
+    """Yield the queues of a stack that something else than the bus fills."""
+    known = {consumer.url for consumer in consumers}
+    named = re.compile(rf"/{stack}-([A-Z][A-Za-z]*)Queue-\w+$")
+    for page in client("sqs").get_paginator("list_queues").paginate(QueueNamePrefix=f"{stack}-"):
+        for url in page.get("QueueUrls", []):
+            if (found := named.search(url)) and url not in known:
+                name = re.sub(r"(?<!^)(?=[A-Z])", "_", found[1]).lower()
+                yield Queue(name, url, _dead_letters(url))
 
 
 def queue_url(arn: str) -> str:
     return str(client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[1])["QueueUrl"])
 
 
-def count(queue: str) -> int:
-    """Messages in a queue, those in somebody's hands included."""
-    answer = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=list(COUNTS))
-    return sum(int(answer["Attributes"][name]) for name in COUNTS)
+def count_messages(url: str, counts: Collection[str] = COUNTS) -> int:
+    """Count the messages of a queue, by default with those that are in flight."""
+    found = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=list(counts))
+    return sum(int(found["Attributes"][name]) for name in counts)
 
 
-class EventConsumers:
-    """`Consumers` as the bus knows them: each has a rule whose target bears its name."""
-
-    def __init__(self, bus: str) -> None:
-        self._bus = bus
-
-    def all(self) -> list[Consumer]:
-        return sorted(self._found(), key=lambda consumer: consumer.name)
-
-    def named(self, name: str) -> Consumer:
-        known = {consumer.name: consumer for consumer in self.all()}
-        if name not in known:
-            raise NotFound(f"{self._bus} has no consumer {name!r}, only {', '.join(known)}")
-        return known[name]
-
-    def waiting(self, consumer: Consumer) -> int:
-        return count(consumer.queue)
-
-    def _found(self) -> Iterator[Consumer]:
-        for rule in self._rules():
-            pattern = json.loads(rule.get("EventPattern") or "{}")
-            for target in self._targets(rule["Name"]):
-                if ":sqs:" in target["Arn"]:
-                    queue = queue_url(target["Arn"])
-                    yield Consumer(
-                        name=target["Id"],
-                        rule=rule["Arn"],
-                        queue=queue,
-                        dead_letters=_dead_letters(queue),
-                        undelivered=queue_url(target["DeadLetterConfig"]["Arn"]),
-                        takes_replays="replay-name" not in pattern,
-                    )
-
-    def _rules(self) -> Iterator[dict[str, Any]]:
-        more: dict[str, str] = {}
-        while True:
-            answer = client("events").list_rules(EventBusName=self._bus, **more)
-            yield from answer["Rules"]
-            if "NextToken" not in answer:
-                return
-            more = {"NextToken": answer["NextToken"]}
-
-    def _targets(self, rule: str) -> list[dict[str, Any]]:
-        answer = client("events").list_targets_by_rule(EventBusName=self._bus, Rule=rule)
-        targets: list[dict[str, Any]] = answer["Targets"]
-        return targets
-
-
-def other_queues(stack: str, known: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Name, address and dead letters of queues that something else than the bus fills."""
-    named = re.compile(rf"/{stack}-([A-Z][A-Za-z]*)Queue-\w+$")
-    for page in client("sqs").get_paginator("list_queues").paginate(QueueNamePrefix=f"{stack}-"):
-        for url in page.get("QueueUrls", []):
-            if (found := named.search(url)) and url not in known:
-                yield _snake(found[1]), url, _dead_letters(url)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def _dead_letters(queue: str) -> str:
-    answer = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])
-    return queue_url(json.loads(answer["Attributes"]["RedrivePolicy"])["deadLetterTargetArn"])
+def _dead_letters(url: str) -> str:
+    found = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+    return queue_url(json.loads(found["Attributes"]["RedrivePolicy"])["deadLetterTargetArn"])

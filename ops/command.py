@@ -1,56 +1,50 @@
-"""What operations' commands have in common: what they need, and how they end."""
+"""What the commands share: exit codes, options for days, and confirmation."""
 
-import os
+import argparse
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from botocore.exceptions import BotoCoreError, ClientError
+from supermarket.errors import DomainError, Invalid
 
-from supermarket.errors import DomainError
-
-DONE, STOPPED, UNFINISHED = 0, 1, 2
-ENVIRONMENT = ("STAGE", "AWS_REGION")
-WHERE = "STAGE and AWS_REGION say where; AWS_ENDPOINT_URL leads to a local cloud."
+SUCCESS, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
-def end(work: Callable[[], int]) -> int:
-    """The exit code. What stands in the way is told in a line, not in a traceback."""
-    if missing := [name for name in ENVIRONMENT if not os.environ.get(name)]:
-        return failed(f"Set {' and '.join(missing)} in the environment")
-    try:
-        return work()
-    except DomainError as error:
-        return failed(error.message)
-    except (BotoCoreError, ClientError) as error:
-        return failed(f"AWS says: {error}")
-    except KeyboardInterrupt:
-        return failed("\nStopped; what AWS was asked for goes on there")
+def add_days(parser: argparse.ArgumentParser, *, required: bool, default: str = "") -> None:
+    """Add `--from` and `--to`, a range of days in UTC, both included: `options.since` is its first
+    moment, and `options.until` the first moment after it; None without the option.
+    """
+    text = f"in UTC, such as 2026-11-22{default}"
+    for option, dest, day in (("--from", "since", first_day), ("--to", "until", last_day)):
+        parser.add_argument(
+            option, dest=dest, type=day, required=required, metavar="DAY", help=f"a day {text}"
+        )
 
 
-def failed(reason: str) -> int:
-    sys.stderr.write(reason + "\n")
-    return STOPPED
+def check_days(options: argparse.Namespace) -> None:
+    """Raises Invalid when `--to` is before `--from`."""
+    if options.since and options.until and options.since >= options.until:
+        raise Invalid("--to is before --from")
 
 
-def beginning(text: str) -> datetime:
-    """A day's beginning in UTC, or the very moment that is given."""
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=moment.tzinfo or UTC)
+def first_day(text: str) -> datetime:
+    """Parse a day; returns its first moment."""
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
 
 
-def ending(text: str) -> datetime:
-    """A day's end in UTC, which is the next one's beginning, or the very moment that is given."""
-    is_a_day = len(text) == len("2026-11-22")
-    return beginning(text) + timedelta(days=is_a_day)
+def last_day(text: str) -> datetime:
+    """Parse a day; returns the first moment after it."""
+    return first_day(text) + timedelta(days=1)
 
 
-def age(moment: datetime | None, now: datetime) -> str:
-    """For a person: `3 d`, `4 h`, `5 min`, `6 s`."""
-    if moment is None:
-        return "-"
-    seconds = max(0, int((now - moment).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+
+
+def confirm(question: str, options: argparse.Namespace) -> None:
+    """Ask before something irreversible. Raises a DomainError unless the answer is yes."""
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise Invalid("Nothing was done: confirm with --yes (make: YES=1)")
+    if input(f"{question} [y/N] ").strip().lower() != "y":
+        raise DomainError("Nothing was done")

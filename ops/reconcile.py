@@ -1,107 +1,55 @@
-"""Reconciles a range of days by hand: `python -m ops.reconcile --help`."""
+"""Compare the payments of some days with Razorpay's records, and repair them.
+
+What cannot be repaired is reported (exit code 1). A run that stopped continues when the command is
+called again.
+"""
 
 import argparse
-import os
-import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ops.command import FAILED, SUCCESS, add_days, check_days
+from ops.console import output, progress
+from ops.stages import Stage
 from supermarket import telemetry
-from supermarket.clock import iso, new_id
-from supermarket.errors import DomainError
+from supermarket.clock import new_id
+from supermarket.errors import Unavailable
 
 if TYPE_CHECKING:
     from payment.reconciliation.model import Report
 
-RAZORPAY = "https://api.razorpay.com"
-ENVIRONMENT = ("STAGE", "AWS_REGION")
-CLEAN, STOPPED, DRIFT = 0, 1, 2
+LAST_MOMENT = timedelta(milliseconds=1)
+OF_THE_DAYS = ("checked", "repaired", "drift", "failed")
+OF_OPEN_REFUNDS = ("synced", "unsynced", "overdue")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 when both sides agree (by now), 2 when they do not, 1 when it stopped."""
-    options = _parser().parse_args(arguments)
-    if missing := [name for name in ENVIRONMENT if not os.environ.get(name)]:
-        return _failed(f"Set {' and '.join(missing)} in the environment")
-    if options.since >= options.until:
-        return _failed("The range ends before it begins")
-    try:
-        report = _reconcile(options)
-    except DomainError as error:
-        return _failed(error.message)
-    if report.checkpoint is None or not report.is_finished:
-        return _failed("\nStopped on the way; the same command goes on from here")
-    sys.stdout.write(f"\n{_summary(report)}\n{_refunds(report)}\n")
-    # what an earlier run of the same command found before it stopped counts as well
-    return DRIFT if report.checkpoint.found else CLEAN
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m ops.reconcile",
-        description="Hold the shop's payments of some days against Razorpay's records. "
-        "STAGE and AWS_REGION say where; AWS_ENDPOINT_URL leads to a local cloud.",
-    )
-    parser.add_argument("--from", dest="since", required=True, type=_start, help="day, in UTC")
-    parser.add_argument(
-        "--to", dest="until", required=True, type=_end, help="last day, which is included"
-    )
-    parser.add_argument(
-        "--razorpay",
-        default=os.environ.get("RAZORPAY_BASE_URL") or RAZORPAY,
-        help="where Razorpay answers (default: %(default)s)",
-    )
-    return parser
-
-
-def _start(text: str) -> datetime:
-    """A day's beginning, or the very moment that is given."""
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=moment.tzinfo or UTC)
-
-
-def _end(text: str) -> datetime:
-    """A day's last millisecond, or the very moment that is given."""
-    is_a_day = len(text) == len("2026-11-22")
-    return _start(text) + (timedelta(days=1, milliseconds=-1) if is_a_day else timedelta())
-
-
-def _reconcile(options: argparse.Namespace) -> "Report":
-    # the tables' names are read from the environment on import, which was looked at only now
+def run(options: argparse.Namespace, stage: Stage) -> int:
     from payment import wiring
 
+    check_days(options)
     telemetry.begin(new_id())
-    reconciliation = wiring.reconciliation(options.razorpay.rstrip("/"))
-    return reconciliation.reconcile(options.since, options.until, lambda: True, _progress)
+    reconciliation = wiring.reconciliation(stage.razorpay)
+    since, until = options.since, options.until - LAST_MOMENT
+    with progress() as show:
+        report = reconciliation.reconcile(
+            since, until, lambda: True, lambda so_far: show(_progress(so_far))
+        )
+    output.print(_counts(report, OF_THE_DAYS))
+    output.print(f"Open refunds of all days: {_counts(report, OF_OPEN_REFUNDS)}")
+    if report.checkpoint is None or not report.is_finished:
+        raise Unavailable("Stopped before the end: run the same command again to continue")
+    # the checkpoint has the findings of earlier runs of the same command, too
+    return FAILED if report.checkpoint.found else SUCCESS
 
 
-def _progress(report: "Report") -> None:
+def _progress(report: "Report") -> str:
     at = report.checkpoint
-    if at is None:
-        return
-    line = f"{iso(at.since)[:10]} to {iso(at.until)[:10]}  {at.phase:<12}  {_summary(report)}"
-    sys.stdout.write(f"\r{line}" if sys.stdout.isatty() else f"{line}\n")
-    sys.stdout.flush()
+    return f"{at.phase:<12}  {_counts(report, OF_THE_DAYS)}" if at else "starting"
 
 
-def _summary(report: "Report") -> str:
-    counts = report.counts
-    told = ("checked", "repaired", "drift", "failed")
-    return ", ".join(f"{counts[name]} {name}" for name in told)
+def _counts(report: "Report", names: tuple[str, ...]) -> str:
+    return ", ".join(f"{report.counts[name]} {name}" for name in names)
 
 
-def _refunds(report: "Report") -> str:
-    """Of the whole shop, whatever days were asked for."""
-    counts = report.counts
-    told = ("synced", "unsynced", "overdue")
-    return "Open refunds: " + ", ".join(f"{counts[name]} {name}" for name in told)
-
-
-def _failed(reason: str) -> int:
-    sys.stderr.write(reason + "\n")
-    return STOPPED
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_days(parser, required=True)

@@ -1,1 +1,1 @@
-"""Rebuilds of the seller dashboard's projections from the archive."""
+"""Rebuilds of the seller dashboard's projections from the event archive."""

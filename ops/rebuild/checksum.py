@@ -1,10 +1,8 @@
-"""Whether two sets of rows are the same, whatever order they are read in and however their facts
-arrived.
+"""Checksums of rows, to compare two sets of them.
 
-A row counts with its keys and attributes, spelt in one way and hashed; the hashes are added up, so
-that their order does not matter. Left out are the attributes in `VOLATILE`, which tell how the
-facts arrived, and zeros: a sum that came back to nothing is as good as one that never began. So is
-a row of which nothing but its keys is left.
+The order of rows does not matter: their hashes are added. A row is hashed with its keys and
+attributes, except those in `VOLATILE`, which depend on the order of events, and except zeros: a sum
+that has returned to zero equals one that was never started. A row of only its keys is ignored.
 """
 
 import json
@@ -20,33 +18,33 @@ KEYS = frozenset({"pk", "sk"})
 BITS = 256
 
 type Item = Mapping[str, Mapping[str, Any]]
-"""A row in DynamoDB's own typed form."""
+"""A row in DynamoDB's typed form: `{"pk": {"S": "SELLER#…"}, "units": {"N": "5"}}`."""
 
 
 @dataclass(frozen=True)
 class Checksum:
-    """How many rows there are, and the sum of their hashes."""
+    """The number of rows, and the sum of their hashes in hexadecimal."""
 
     rows: int
     digest: str
 
 
 def checksums(rows: Iterable[Item]) -> dict[str, Checksum]:
-    """One per kind of row, so that it shows where two sets differ."""
+    """Compute a checksum for each kind of row."""
     counts: dict[str, int] = defaultdict(int)
     sums: dict[str, int] = defaultdict(int)
     for row in rows:
-        if (told := _told(row)) is not None:
+        if (text := _canonical(row)) is not None:
             kind = _kind(row)
             counts[kind] += 1
-            sums[kind] += int.from_bytes(sha256(told).digest())
+            sums[kind] += int.from_bytes(sha256(text).digest())
     return {
         kind: Checksum(counts[kind], f"{sums[kind] % 2**BITS:0{BITS // 4}x}")
         for kind in sorted(counts)
     }
 
 
-def _told(row: Item) -> bytes | None:
+def _canonical(row: Item) -> bytes | None:
     kept = {
         name: value
         for name, value in row.items()
@@ -62,6 +60,6 @@ def _is_zero(value: Mapping[str, Any]) -> bool:
 
 
 def _kind(row: Item) -> str:
-    """`ORDER`, say: all that stands before the ids, seller's and the day's registers apart."""
-    partition, place = (row[key]["S"].partition("#")[0] for key in ("pk", "sk"))
-    return f"{partition}/{place}"
+    """The keys without ids, such as `SELLER/ORDER` or `DAY/SELLER`."""
+    partition, sort_key = (row[key]["S"].partition("#")[0] for key in ("pk", "sk"))
+    return f"{partition}/{sort_key}"

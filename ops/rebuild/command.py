@@ -1,119 +1,53 @@
-"""Makes a stage's dashboards anew from the archive: `python -m ops.rebuild.command --help`."""
+"""Rebuild the seller dashboard from the event archive, and compare checksums.
+
+Deletes the projections, replays all archived events to their listener, and compares the rows before
+and after. New events wait in the meantime; none is lost.
+"""
 
 import argparse
-import os
-import signal
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from ops.command import FAILED, SUCCESS, add_yes, confirm
+from ops.console import output, print_table, progress
+from ops.rebuild.service import RebuildResult
+from ops.stages import Stage
 
-from supermarket.clock import positive_seconds
-from supermarket.errors import DomainError
-
-if TYPE_CHECKING:
-    from ops.rebuild.service import Outcome
-
-ENVIRONMENT = ("STAGE", "AWS_REGION")
-IDENTICAL, STOPPED, DIFFERENT = 0, 1, 2
 SHOWN_DIGITS = 16
-RUN_IT_AGAIN = (
-    "The dashboards may lack sales until the same command has come to its end: run it again. It "
-    "begins anew, whatever it finds; until then no day is rolled up and no week reported."
-)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 when all came out as it was, 2 when something differs, 1 when it stopped."""
-    options = _parser().parse_args(arguments)
-    if missing := [name for name in ENVIRONMENT if not os.environ.get(name)]:
-        return _failed(f"Set {' and '.join(missing)} in the environment")
-    if not options.yes:
-        return _failed(
-            f"This drops the dashboards of the stage {os.environ['STAGE']} and builds them anew; "
-            "sellers see gaps meanwhile. Say --yes (make rebuild YES=1) if you mean it."
-        )
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does, so that the listener goes on
-        signal.signal(ending, signal.default_int_handler)
-    try:
-        outcome = _rebuild(options)
-    except DomainError as error:
-        return _failed(f"\n{error.message}\n{RUN_IT_AGAIN}")
-    except (BotoCoreError, ClientError) as error:
-        return _failed(f"\nAWS says: {error}\n{RUN_IT_AGAIN}")
-    except KeyboardInterrupt:
-        return _failed(f"\nStopped. {RUN_IT_AGAIN}")
-    sys.stdout.write(f"\n{_report(outcome)}\n")
-    return IDENTICAL if outcome.is_identical else DIFFERENT
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m ops.rebuild.command",
-        description="Drop the sellers' projections, replay every event of the archive to their "
-        "listener, and compare checksums. New events wait meanwhile; none is lost. STAGE and "
-        "AWS_REGION say where; AWS_ENDPOINT_URL leads to a local cloud.",
-    )
-    parser.add_argument("--yes", action="store_true", help="that is what is wanted")
-    parser.add_argument(
-        "--calm",
-        type=positive_seconds,
-        default=60,
-        metavar="SECONDS",
-        help="how long the queue has to be empty at the end, since SQS counts a little late; or, "
-        "20 times as long, nearly empty (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--archive-lag",
-        type=float,
-        default=600,
-        metavar="SECONDS",
-        help="how far the archive may be behind the bus (default: %(default)s, as on AWS)",
-    )
-    return parser
-
-
-def _rebuild(options: argparse.Namespace) -> "Outcome":
-    # the table's name is read from the environment on import, which was looked at only now
+def run(options: argparse.Namespace, stage: Stage) -> int:
     from ops import wiring
 
-    return wiring.rebuilding(options.calm).run(options.archive_lag, _tell)
+    question = f"Delete the dashboards of the stage {stage.name} and rebuild them?"
+    confirm(f"{question} Sellers see gaps in the meantime.", options)
+    rebuild = wiring.projection_rebuild(stage.name, stage.quiet_period_seconds)
+    with progress() as show:
+        result = rebuild.run(stage.archive_lag_seconds, show)
+    kinds = sorted({*result.before, *result.after})
+    print_table(("rows", "before", "after", "", "checksum"), [_row(result, one) for one in kinds])
+    output.print(_verdict(result))
+    return SUCCESS if result.is_identical else FAILED
 
 
-def _tell(progress: str) -> None:
-    sys.stdout.write(f"\r{progress:<70}" if sys.stdout.isatty() else f"{progress}\n")
-    sys.stdout.flush()
+def _row(result: RebuildResult, kind: str) -> tuple[str, ...]:
+    before, after = result.before.get(kind), result.after.get(kind)
+    counts = (str(one.rows if one else 0) for one in (before, after))
+    digest = after.digest[:SHOWN_DIGITS] if after else ""
+    return kind, *counts, "same" if before == after else "DIFFERENT", digest
 
 
-def _report(outcome: "Outcome") -> str:
-    lines = [f"{'rows':<20} {'before':>8} {'after':>8}  checksum"]
-    for kind in sorted({*outcome.before, *outcome.after}):
-        was, now = outcome.before.get(kind), outcome.after.get(kind)
-        told = now.digest[:SHOWN_DIGITS] if now else ""
-        counts = f"{was.rows if was else 0:>8} {now.rows if now else 0:>8}"
-        lines.append(f"{kind:<20} {counts}  {'same' if was == now else 'DIFFERENT':<9} {told}")
-    return "\n".join([*lines, _verdict(outcome)])
-
-
-def _verdict(outcome: "Outcome") -> str:
-    if outcome.is_identical:
+def _verdict(result: RebuildResult) -> str:
+    if result.is_identical:
         return "The projections are identical to those before."
-    if not outcome.was_quiet:
+    if not result.was_quiet:
         return (
-            "The projections differ from those before, but traffic went on all the time: rows that "
-            "it touched must differ. Only a rebuild while all is quiet can tell whether others do."
+            "The projections differ from those before, but there was traffic all the time, which "
+            "changes rows. Only a rebuild without traffic shows whether other rows differ."
         )
     return (
-        "The projections differ from those before. That is as it should be if events came in "
-        "meanwhile, or if what was there before was wrong; else run it again."
+        "The projections differ from those before. That is expected if events came in the "
+        "meantime, or if the projections were wrong before; otherwise run the command again."
     )
 
 
-def _failed(reason: str) -> int:
-    sys.stderr.write(reason + "\n")
-    return STOPPED
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_yes(parser)

@@ -1,6 +1,6 @@
-"""The lease of a rebuild, and the rows that it drops, in DynamoDB."""
+"""The lease of a rebuild, and the rows that it deletes, in DynamoDB."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import batched
 from typing import Any
@@ -18,75 +18,72 @@ from supermarket.dynamo.rows import database
 from supermarket.dynamo.writes import update_if
 from supermarket.errors import Conflict, Unavailable
 
-LEASE_LASTS = timedelta(minutes=5)  # longer than a listener takes to stop or to start
+LEASE_DURATION = timedelta(minutes=5)  # longer than Lambda takes to enable or disable a mapping
 SALES = "sales"
-DELETED_AT_ONCE = 25  # DynamoDB takes no more in a batch
+DELETE_BATCH_SIZE = 25  # DynamoDB's limit
 
 
 class DynamoLease:
-    """`Lease` in DynamoDB."""
+    """`Lease` in DynamoDB; `holder` is the id of this rebuild."""
 
     def __init__(self, clock: Clock, holder: str) -> None:
         self._clock = clock
         self._holder = holder
-        self._said_at = clock()
+        self._renewed_at = clock()
 
-    def take(self) -> None:
-        mine = RebuildRow.holder.set(self._holder)
-        if not self._say([mine], no_rebuild_runs(self._clock())):
-            raise Conflict(
-                "Another rebuild is at work. If it was killed, this one can begin "
-                f"{LEASE_LASTS.total_seconds() / 60:.0f} minutes after that"
-            )
+    def acquire(self) -> None:
+        if not self._update(no_rebuild_runs(self._clock()), RebuildRow.holder.set(self._holder)):
+            minutes = LEASE_DURATION.total_seconds() / 60
+            wait = f"If it was killed, start again in {minutes:.0f} minutes"
+            raise Conflict(f"Another rebuild is running. {wait}")
 
     def renew(self) -> None:
-        if self._clock() - self._said_at >= LEASE_LASTS / 10:
-            self._own_change()
+        if self._clock() - self._renewed_at >= LEASE_DURATION / 10:
+            self._update_own()
 
     def mark_incomplete(self) -> None:
-        self._own_change(RebuildRow.incomplete.set(True))
+        self._update_own(RebuildRow.incomplete.set(True))
 
     def mark_complete(self) -> None:
-        self._own_change(RebuildRow.incomplete.remove())
+        self._update_own(RebuildRow.incomplete.remove())
 
     def release(self) -> None:
-        self._change([RebuildRow.ends_at.set(0)], RebuildRow.holder == self._holder)
+        self._update(RebuildRow.holder == self._holder, duration=timedelta())
 
-    def _own_change(self, *actions: Action) -> None:
-        if not self._say(actions, RebuildRow.holder == self._holder):
-            raise LeaseLost("This rebuild did not go on for so long that another one has begun")
+    def _update_own(self, *actions: Action) -> None:
+        if not self._update(RebuildRow.holder == self._holder, *actions):
+            raise LeaseLost("The lease expired, and another rebuild has begun")
 
-    def _say(self, actions: Sequence[Action], condition: Condition) -> bool:
+    def _update(
+        self, condition: Condition, *actions: Action, duration: timedelta = LEASE_DURATION
+    ) -> bool:
         now = self._clock()
-        goes_on = RebuildRow.ends_at.set(int((now + LEASE_LASTS).timestamp()))
-        if was_heard := self._change([*actions, goes_on], condition):
-            self._said_at = now
-        return was_heard
-
-    def _change(self, actions: Sequence[Action], condition: Condition) -> bool:
+        end = RebuildRow.ends_at.set(int((now + duration).timestamp()))
         try:
-            return update_if(RebuildRow(), actions, condition)
+            is_held = update_if(RebuildRow(), [*actions, end], condition)
         except UpdateError as failure:
-            raise Unavailable(f"The database does not answer: {failure}") from failure
+            raise Unavailable(f"The database does not respond: {failure}") from failure
+        if is_held:
+            self._renewed_at = now
+        return is_held
 
 
 class DynamoProjections:
-    """`Projections`: every row of the table, whatever it is."""
+    """`Projections`: every row of the table."""
 
     def rows(self) -> Iterator[Item]:
         pages = database().client.get_paginator("scan")
         for page in pages.paginate(TableName=table_name(SALES), ConsistentRead=True):
             yield from page["Items"]
 
-    def drop(self) -> Iterator[int]:
+    def truncate(self) -> Iterator[int]:
         client: Any = database().client
-        dropped = 0
+        deleted = 0
         keys = ({"pk": row["pk"], "sk": row["sk"]} for row in self.rows())
-        for some in batched(keys, DELETED_AT_ONCE, strict=False):
-            left = {table_name(SALES): [{"DeleteRequest": {"Key": key}} for key in some]}
+        for batch in batched(keys, DELETE_BATCH_SIZE, strict=False):
+            left = {table_name(SALES): [{"DeleteRequest": {"Key": key}} for key in batch]}
             while left:
-                yield dropped
-                answer = client.batch_write_item(RequestItems=left)
-                left = answer.get("UnprocessedItems")
-            dropped += len(some)
-        yield dropped
+                yield deleted
+                left = client.batch_write_item(RequestItems=left).get("UnprocessedItems")
+            deleted += len(batch)
+        yield deleted

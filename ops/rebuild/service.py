@@ -1,10 +1,4 @@
-"""Makes the projections anew from the archive of events, and tells whether they came out the
-same.
-
-One rebuild is at work at a time, which it says again and again; the scheduled jobs keep away until
-it has ended. Whatever ends it half-way leaves the books marked as incomplete, and the jobs keep
-away from them until another one has come to its end: it begins anew, whatever it finds.
-"""
+"""Rebuilds projections from the event archive, and compares them with what was there before."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -12,88 +6,78 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ops.rebuild.checksum import Checksum, Item, checksums
+from ops.replays import Replays
 from supermarket.errors import Conflict, Unavailable
 
-LOOK_EVERY_SECONDS = 1.0
-REST_SECONDS = 30.0
-PATIENCE_SECONDS = 900.0
+CONSUMER = "seller_dashboard"
+POLL_SECONDS = 1.0
+LEASE_INTERVAL_SECONDS = 30.0
+TIMEOUT_SECONDS = 900.0
 TRAFFIC_SECONDS = 60.0
+RUN_AGAIN = (
+    "The dashboards may lack sales until a rebuild has finished: run the command again. Until "
+    "then no day is rolled up and no week is reported."
+)
 
 type Checksums = dict[str, Checksum]
-type Tell = Callable[[str], None]
+type ShowProgress = Callable[[str], None]
 
 
 class LeaseLost(Conflict):
-    """Another rebuild took this one for dead, and has begun."""
+    """The lease expired, and another rebuild has begun."""
 
     code = "LEASE_LOST"
 
 
 class Projections(Protocol):
-    """The rows that are nobody's own word."""
+    """The rows that a rebuild deletes and restores."""
 
     def rows(self) -> Iterable[Item]:
-        """All of them, as they are at this moment."""
+        """Read all rows, as they are at this moment."""
 
-    def drop(self) -> Iterable[int]:
-        """Delete all of them; tells how many are gone before it deletes any more, so that it can be
-        stopped there.
+    def truncate(self) -> Iterable[int]:
+        """Delete all rows; yields the number of deleted rows before each further deletion, so that
+        the caller can stop it.
         """
 
 
 class Listener(Protocol):
-    """What keeps the projections: a queue and the Lambda that empties it."""
+    """The Lambda that maintains the projections, and its queue."""
 
-    @property
-    def takes_at_once(self) -> int:
-        """As many events as it has in its hands at most."""
+    in_flight_limit: int  # how many events it handles at a time, at most
 
-    def waiting(self) -> int:
-        """Events in the queue."""
+    def count_waiting(self) -> int:
+        """Count the events in the queue, with those in flight."""
 
-    def in_hand(self) -> int:
-        """Events that are being handled."""
+    def count_in_flight(self) -> int: ...
 
     def pause(self) -> None:
-        """Let events wait; returns when none is taken any more."""
+        """Let events wait in the queue; returns when the Lambda receives no more."""
 
     def resume(self) -> None: ...
 
 
-class History(Protocol):
-    """Every event there ever was."""
-
-    def ensure(self) -> None:
-        """A DomainError tells that there is none, or none for the listener."""
-
-    def replay(self, tell: Tell) -> bool:
-        """Let the listener hear all of it again; returns when it has, and whether there was nothing
-        left in its queue then.
-        """
-
-
 class Lease(Protocol):
-    """Says that a rebuild is at work. It runs out by itself soon after the last that it said."""
+    """The right to rebuild; it expires soon after it was last renewed."""
 
-    def take(self) -> None:
-        """Conflict while another rebuild is at work."""
+    def acquire(self) -> None:
+        """Raises Conflict while another rebuild runs."""
 
     def renew(self) -> None:
-        """Say again that this one is at work; to be called often. LeaseLost when it is not."""
+        """Extend the lease; to be called often. Raises LeaseLost when another rebuild has it."""
 
     def mark_incomplete(self) -> None:
-        """The projections lack something from now on, whatever becomes of this rebuild."""
+        """Record that the projections lack rows from now on, whatever happens to this rebuild."""
 
     def mark_complete(self) -> None: ...
 
-    def release(self) -> None:
-        """This one is no longer at work."""
+    def release(self) -> None: ...
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The projections as they were and as they are; and whether the listener had nothing else to
-    do, since otherwise both sums were taken in the middle of it.
+class RebuildResult:
+    """The checksums before and after by kind of row, and whether there was no traffic; traffic
+    changes rows between the two.
     """
 
     before: Checksums
@@ -105,68 +89,85 @@ class Outcome:
         return self.before == self.after
 
 
-class Rebuilding:
-    """Nothing is lost meanwhile: while the projections are being dropped, new events wait in their
-    queue, and those that the archive has not got yet are waited for before.
+class ProjectionRebuild:
+    """Deletes the projections and replays the archive to their listener.
+
+    One rebuild runs at a time. No event is lost: new events wait in the queue during the deletion,
+    which starts when the archive has all earlier ones. A rebuild that is interrupted leaves the
+    projections marked as incomplete; scheduled jobs do not use them until another one has finished.
     """
 
     def __init__(
         self,
         projections: Projections,
         listener: Listener,
-        history: History,
+        replays: Replays,
         lease: Lease,
         pause: Callable[[float], None],
     ) -> None:
         self._projections = projections
         self._listener = listener
-        self._history = history
+        self._replays = replays
         self._lease = lease
         self._pause = pause
 
-    def run(self, archive_lag_seconds: float, tell: Tell) -> Outcome:
-        """`archive_lag_seconds` is how far the archive may be behind the bus."""
-        self._history.ensure()  # what cannot be built anew must not be dropped
-        self._lease.take()
+    def run(self, archive_lag_seconds: float, show: ShowProgress) -> RebuildResult:
+        """Rebuild; `archive_lag_seconds` is how far the archive may be behind the bus.
+
+        Raises Conflict while another rebuild runs, and Unavailable when AWS does not respond or the
+        queue is not drained in time.
+        """
+        self._replays.ensure(CONSUMER)  # before anything is deleted
+        self._lease.acquire()
+
+        def renew_and_show(progress: str) -> None:
+            self._lease.renew()
+            show(progress)
+
         try:
-            return self._rebuild(archive_lag_seconds, self._renewing(tell))
+            return self._rebuild(archive_lag_seconds, renew_and_show)
+        except BaseException as failure:
+            failure.add_note(RUN_AGAIN)
+            raise
         finally:
             self._lease.release()
 
-    def _rebuild(self, archive_lag_seconds: float, tell: Tell) -> Outcome:
-        self._listener.resume()  # an earlier run may have been killed while it paused
-        was_quiet = self._settle(tell)
-        before = self._drop(archive_lag_seconds, tell)
-        was_quiet &= self._history.replay(tell)
+    def _rebuild(self, archive_lag_seconds: float, show: ShowProgress) -> RebuildResult:
+        self._listener.resume()  # an earlier rebuild may have been killed while it was paused
+        was_quiet = self._drain_queue(show)
+        before = self._truncate(archive_lag_seconds, show)
+        for progress in self._replays.run(CONSUMER):
+            show(str(progress))
         self._lease.mark_complete()
-        tell("comparing")
-        return Outcome(before, self._sums(), was_quiet)
+        show("computing checksums")
+        return RebuildResult(before, self._checksums(), was_quiet and progress.is_empty)
 
-    def _drop(self, archive_lag_seconds: float, tell: Tell) -> Checksums:
+    def _truncate(self, archive_lag_seconds: float, show: ShowProgress) -> Checksums:
+        """Delete the rows while the listener is paused; returns the checksums before."""
         try:
             self._lease.renew()
             self._listener.pause()
-            self._wait(self._listener.in_hand, "events are being handled", tell)
+            self._wait_for_events_in_flight(show)
             if archive_lag_seconds:
-                tell(f"waiting {archive_lag_seconds:.0f} s for the archive to have all events")
-                self._rest(archive_lag_seconds)
-            tell("summing up the projections as they are")
-            before = self._sums()
+                show(f"waiting {archive_lag_seconds:.0f} s until the archive has all events")
+                self._wait_seconds(archive_lag_seconds)
+            show("computing checksums of the present projections")
+            before = self._checksums()
             self._lease.mark_incomplete()
-            for dropped in self._projections.drop():
-                tell(f"{dropped} rows dropped")
+            for deleted in self._projections.truncate():
+                show(f"{deleted} rows deleted")
             self._lease.renew()
         except LeaseLost:
-            raise  # the listener is the other one's affair
+            raise  # the other rebuild needs the listener as it is
         except BaseException:
-            with suppress(Unavailable):  # whoever cannot ask takes the listener for its own
+            with suppress(Unavailable):  # without a response, resume: it must not stay paused
                 self._lease.renew()
             self._listener.resume()
             raise
         self._listener.resume()
         return before
 
-    def _sums(self) -> Checksums:
+    def _checksums(self) -> Checksums:
         def rows() -> Iterator[Item]:
             for row in self._projections.rows():
                 self._lease.renew()
@@ -174,41 +175,33 @@ class Rebuilding:
 
         return checksums(rows())
 
-    def _renewing(self, tell: Tell) -> Tell:
-        def renew_and_tell(progress: str) -> None:
-            self._lease.renew()
-            tell(progress)
-
-        return renew_and_tell
-
-    def _rest(self, seconds: float) -> None:
-        while seconds > 0:
-            self._pause(min(seconds, REST_SECONDS))
-            self._lease.renew()
-            seconds -= REST_SECONDS
-
-    def _settle(self, tell: Tell) -> bool:
-        """Wait for what came in before; whether nothing more did."""
+    def _drain_queue(self, show: ShowProgress) -> bool:
+        """Wait until the events in the queue are handled; returns whether no more came."""
         highest, waited = 0, 0.0
-        while left := self._listener.waiting():
+        while left := self._listener.count_waiting():
             highest = max(highest, left)
-            # it is taken, and so is what comes after it
-            is_passing = left < highest and left <= self._listener.takes_at_once
-            if is_passing and waited >= TRAFFIC_SECONDS:
-                tell(f"{left} events wait in the queue: traffic goes on")
+            # the listener handles them, and more than come in the meantime
+            is_flowing = left < highest and left <= self._listener.in_flight_limit
+            if is_flowing and waited >= TRAFFIC_SECONDS:
+                show(f"{left} events in the queue: traffic continues")
                 return False
-            self._look_again(waited, f"{left} events wait in the queue", tell)
-            waited += LOOK_EVERY_SECONDS
+            waited = self._poll_again(waited, f"{left} events in the queue", show)
         return True
 
-    def _wait(self, count: Callable[[], int], what: str, tell: Tell) -> None:
+    def _wait_for_events_in_flight(self, show: ShowProgress) -> None:
         waited = 0.0
-        while left := count():
-            self._look_again(waited, f"{left} {what}", tell)
-            waited += LOOK_EVERY_SECONDS
+        while left := self._listener.count_in_flight():
+            waited = self._poll_again(waited, f"{left} events are being handled", show)
 
-    def _look_again(self, waited: float, what: str, tell: Tell) -> None:
-        if waited >= PATIENCE_SECONDS:
-            raise Unavailable(f"{what}, and it does not end: look at the dead letters")
-        tell(what)
-        self._pause(LOOK_EVERY_SECONDS)
+    def _poll_again(self, waited: float, state: str, show: ShowProgress) -> float:
+        if waited >= TIMEOUT_SECONDS:
+            raise Unavailable(f"{state} after {waited / 60:.0f} minutes: look at the dead letters")
+        show(state)
+        self._pause(POLL_SECONDS)
+        return waited + POLL_SECONDS
+
+    def _wait_seconds(self, seconds: float) -> None:
+        while seconds > 0:
+            self._pause(min(seconds, LEASE_INTERVAL_SECONDS))
+            self._lease.renew()
+            seconds -= LEASE_INTERVAL_SECONDS

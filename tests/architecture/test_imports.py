@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 import pytest
 
 from support.domains import domains
-from support.sources import Source, kernel, lambdas, targets
+from support.sources import Source, kernel, lambdas, project, targets
 
 MODULES = {source.name: source for source in lambdas()}
 ALL = {**MODULES, **{source.name: source for source in kernel()}}
@@ -117,8 +117,10 @@ def test_the_kernel_knows_no_domain(source: Source) -> None:
 
 
 @pytest.mark.parametrize("source", ALL.values(), ids=named)
-def test_what_is_deployed_knows_neither_the_local_cloud_nor_the_tests(source: Source) -> None:
+def test_deployed_code_imports_no_commands_no_local_cloud_and_no_tests(source: Source) -> None:
     assert {one.root for one in source.imports()} & {
+        "ops",
+        "deployment",
         "local",
         "sample",
         "simulators",
@@ -126,6 +128,13 @@ def test_what_is_deployed_knows_neither_the_local_cloud_nor_the_tests(source: So
         "support",
         "moto",
     } == set()
+
+
+def test_commands_import_no_local_cloud_and_no_tests() -> None:
+    imported = {
+        one.root for name in ("ops", "deployment") for s in project(name) for one in s.imports()
+    }
+    assert imported & {"local", "sample", "simulators", "tests", "support", "moto"} == set()
 
 
 def test_no_module_needs_itself() -> None:

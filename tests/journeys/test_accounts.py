@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from support.deployed import function_environment
-from support.shop import PASSWORD, ROOT, Person, at_once, client
+from support.ops import ROOT
+from support.shop import PASSWORD, Person, at_once, client
 
 pytestmark = pytest.mark.e2e
 
@@ -32,7 +33,7 @@ def token_for(endpoints: dict[str, Any], person: Person, purpose: str) -> str:
         env={
             **os.environ,
             **function_environment(endpoints, "auth.endpoints.forgot_password"),
-            "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}",
+            "PYTHONPATH": str(ROOT / "functions"),
         },
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""The command that lets an address have mails again."""
+"""The command that allows mails to an address again."""
 
 from collections.abc import Iterator
 
@@ -8,10 +8,10 @@ from botocore.stub import Stubber
 
 from notification import wiring
 from notification.repository import DynamoSuppressions
-from ops.unsuppress import main
 from supermarket.clock import utc_now
 from supermarket.dynamo import rows
 from support import cloud
+from support.ops import ops
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -28,34 +28,36 @@ def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 
 @pytest.mark.parametrize("is_on_ses_list", [True, False])
-def test_an_address_comes_off_both_lists(ses: Stubber, is_on_ses_list: bool) -> None:
+def test_an_address_is_removed_from_both_lists(ses: Stubber, is_on_ses_list: bool) -> None:
     DynamoSuppressions().add(ADDRESS, "bounce", utc_now())
     if is_on_ses_list:
         ses.add_response(OPERATION, {}, {"EmailAddress": ADDRESS})
     else:
         ses.add_client_error(OPERATION, "NotFoundException")
-    assert main(["Asha@example.com "]) == 0
+    assert ops("unsuppress", "Asha@example.com ") == 0
     assert not DynamoSuppressions().has(ADDRESS)
     ses.assert_no_pending_responses()
 
 
-def test_who_is_on_no_list_is_told(ses: Stubber, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_that_is_not_suppressed_is_reported(
+    ses: Stubber, capsys: pytest.CaptureFixture[str]
+) -> None:
     ses.add_client_error(OPERATION, "NotFoundException")
-    assert main([ADDRESS]) == 0
-    assert capsys.readouterr().out == "asha@example.com is on no list\n"
+    assert ops("unsuppress", ADDRESS) == 0
+    assert capsys.readouterr().out == "asha@example.com is not suppressed\n"
 
 
-def test_while_ses_keeps_it_back_it_stays_on_ours(
+def test_an_address_stays_suppressed_when_ses_fails(
     ses: Stubber, capsys: pytest.CaptureFixture[str]
 ) -> None:
     DynamoSuppressions().add(ADDRESS, "bounce", utc_now())
     ses.add_client_error(OPERATION, "AccessDeniedException")
-    assert main([ADDRESS]) == 1
+    assert ops("unsuppress", ADDRESS) == 1
     assert "AccessDenied" in capsys.readouterr().err
     assert DynamoSuppressions().has(ADDRESS)
 
 
-def test_a_database_that_says_no_is_told_in_a_line(
+def test_a_failure_of_the_database_is_reported_in_a_line(
     ses: Stubber, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(name: str, _arguments: object) -> None:
@@ -63,13 +65,5 @@ def test_a_database_that_says_no_is_told_in_a_line(
 
     ses.add_response(OPERATION, {}, {"EmailAddress": ADDRESS})
     monkeypatch.setattr(rows.database().client, "_make_api_call", refuse)
-    assert main([ADDRESS]) == 1
+    assert ops("unsuppress", ADDRESS) == 1
     assert "ExpiredToken" in capsys.readouterr().err
-
-
-def test_without_a_stage_nothing_is_touched(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("STAGE")
-    assert main([ADDRESS]) == 1
-    assert "STAGE" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from ops import reconcile
 from payment import jobs, wiring
 from payment.gateways import RazorpayApi
 from payment.model import Attempt, AttemptStatus, Failure, Payment, PaymentStatus
@@ -24,6 +24,7 @@ from supermarket.config import settings
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
 from support.api import a_caller
+from support.ops import TEST_STAGE, ops
 from support.payment import KEYS, PRICE, an_order
 
 Serve = Callable[[Starlette, str], str]
@@ -106,6 +107,8 @@ def shop(
     address = serve(app, "/razorpay")
     here = settings().model_copy(update={"razorpay_base_url": address})
     monkeypatch.setattr("payment.wiring.settings", lambda: here)
+    stage = replace(TEST_STAGE, razorpay=address)
+    monkeypatch.setattr("ops.cli.find_stage", lambda *_: stage)
     wiring.reconciliation.cache_clear()
     yield Shop(address)
     wiring.reconciliation.cache_clear()
@@ -226,12 +229,9 @@ def test_the_command_reconciles_a_range_of_days(
     shop.pay(payment)
     today = utc_now().date().isoformat()
     yesterday = (utc_now() - timedelta(days=1)).date().isoformat()
-    arguments = ["--from", yesterday, "--to", today, "--razorpay", shop.address]
-    assert reconcile.main(arguments) == 0
+    assert ops("reconcile", "--from", yesterday, "--to", today) == 0
     assert shop.status(payment) is PaymentStatus.COMPLETED
-    output = capsys.readouterr().out
-    assert f"{yesterday} to {today}" in output
-    assert "1 repaired, 0 drift" in output
+    assert "1 repaired, 0 drift" in capsys.readouterr().out
 
 
 def test_the_exit_code_of_the_command_shows_drift_and_failures(
@@ -239,13 +239,15 @@ def test_the_exit_code_of_the_command_shows_drift_and_failures(
 ) -> None:
     shop.control("pay", orderId=shop.create_order(), outcome="success")
     today = utc_now().date().isoformat()
-    begun = (utc_now() - timedelta(minutes=5)).isoformat()
-    arguments = ["--from", begun, "--to", today, "--razorpay", shop.address]
+    command = ("reconcile", "--from", today, "--to", today)
     shop.control("faults", status=500, times=100, path="/v1/orders")
-    assert reconcile.main(arguments) == reconcile.STOPPED
-    assert "goes on from here" in capsys.readouterr().err
+    assert ops(*command) == 1
+    assert "run the same command again" in capsys.readouterr().err
     shop.control("faults", status=500, times=0, path="/v1/orders")
-    assert reconcile.main(arguments) == reconcile.DRIFT
+    assert ops(*command) == 1
+    captured = capsys.readouterr()
+    assert "1 drift" in captured.out
+    assert "again" not in captured.err
 
 
 def test_an_overdue_refund_outside_of_the_range_is_reported_and_is_no_drift(
@@ -257,19 +259,19 @@ def test_an_overdue_refund_outside_of_the_range_is_reported_and_is_no_drift(
     transaction = DynamoTransaction()
     shop.payments.save(payment, wanted, transaction)
     transaction.commit()
-    arguments = ["--from=2026-11-01", "--to=2026-11-01", "--razorpay", shop.address]
-    assert reconcile.main(arguments) == reconcile.CLEAN
-    output = capsys.readouterr().out
-    assert "0 checked, 0 repaired, 0 drift, 0 failed" in output
-    assert "Open refunds: 0 synced, 1 unsynced, 1 overdue" in output
+    assert ops("reconcile", "--from=2026-11-01", "--to=2026-11-01") == 0
+    printed = capsys.readouterr().out
+    assert "0 checked, 0 repaired, 0 drift, 0 failed" in printed
+    assert "Open refunds of all days: 0 synced, 1 unsynced, 1 overdue" in printed
     assert events()["PaymentDriftFound"] == 1
 
 
-def test_a_range_that_ends_before_it_begins_is_rejected(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert reconcile.main(["--from=2026-11-02", "--to=2026-11-01"]) == reconcile.STOPPED
-    assert "ends before" in capsys.readouterr().err
+@pytest.mark.usefixtures("shop")
+def test_an_invalid_range_by_hand_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ops("reconcile", "--from=2026-11-02", "--to=2026-11-01") == 2
+    assert "--to is before --from" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        ops("reconcile", "--from=yesterday", "--to=2026-11-01")
 
 
 def test_a_range_includes_the_last_second_of_its_last_day(
@@ -280,19 +282,5 @@ def test_a_range_includes_the_last_second_of_its_last_day(
     transaction = DynamoTransaction()
     shop.payments.add(payment, transaction)
     transaction.commit()
-    arguments = ["--from=2026-11-01", "--to=2026-11-01", "--razorpay", shop.address]
-    assert reconcile.main(arguments) == reconcile.DRIFT
+    assert ops("reconcile", "--from=2026-11-01", "--to=2026-11-01") == 1
     assert "1 checked" in capsys.readouterr().out
-
-
-def test_an_invalid_day_is_rejected() -> None:
-    with pytest.raises(SystemExit):
-        reconcile.main(["--from=yesterday", "--to=2026-11-01"])
-
-
-def test_the_command_fails_without_a_stage(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("STAGE")
-    assert reconcile.main(["--from=2026-11-01", "--to=2026-11-01"]) == reconcile.STOPPED
-    assert "STAGE" in capsys.readouterr().err

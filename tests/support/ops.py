@@ -1,75 +1,115 @@
-"""The ports of the operators' commands in memory."""
+"""The operators' commands: their adapters in memory, and how to run them."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-from ops.dead_letters.model import DeadLetter
-from ops.model import Consumer
-from ops.replay.model import Replay, ReplayState
+from ops.bus_topology import BusTopology, Consumer
+from ops.cli import main
+from ops.dlq.service import DeadLetter
+from ops.replays import EventArchive, ReplayProgress
+from ops.stages import Stage
 from supermarket.errors import Unavailable
-from support.outbox import LONG_AGO
+from support.local_cloud import HOME
+
+ROOT = Path(__file__).parents[2]
+LONG_AGO = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+TEST_STAGE = Stage("test", "ap-south-1", "supermarket-test", quiet_period_seconds=1)
 
 
-class InMemoryArchive:
-    """Starts replays, and tells of them what it was given to tell, the last thing for ever."""
+def ops(*words: str) -> int:
+    """Run a command in this process, on the stage of the tests; returns its exit code."""
+    return main(words)
 
-    def __init__(self, *states: ReplayState) -> None:
+
+def run_ops(
+    endpoints: dict[str, Any], *words: str, typed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as an operator does, on the local cloud with these endpoints."""
+    file = Path(os.environ[HOME]) / f"endpoints-{endpoints['aws'].rpartition(':')[2]}.json"
+    file.write_text(json.dumps(endpoints))
+    command, *rest = words
+    return subprocess.run(  # noqa: S603 - our own program
+        [
+            *(sys.executable, "-m", "ops", command, "--stage", "local", "--endpoints", str(file)),
+            *rest,
+        ],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200"},
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class InMemoryArchive(EventArchive):
+    """Starts replays; each poll returns the next of the given states, the last one for ever."""
+
+    def __init__(self, *states: str) -> None:
+        super().__init__("supermarket-test")
         self.started: list[tuple[str, str, datetime | None, datetime]] = []
-        self._states: Iterator[ReplayState] = iter(states)
-        self._state = ReplayState.STARTING
+        self._states = iter(states)
+        self._state = "STARTING"
 
-    def ensure(self) -> None:
-        pass
+    def describe(self) -> Any:
+        return {}
 
     def start(self, name: str, rule: str, since: datetime | None, until: datetime) -> None:
         self.started.append((name, rule, since, until))
 
-    def look(self, name: str) -> Replay:
+    def progress(self, name: str) -> ReplayProgress:
         [(_, _, since, until)] = [one for one in self.started if one[0] == name]
         self._state = next(self._states, self._state)
-        return Replay(name, self._state, since or LONG_AGO, until, reason="as told")
+        return ReplayProgress(name, self._state, since or LONG_AGO, until)
 
 
-class InMemoryConsumers:
-    """Some consumers, and how much waits for them, look after look."""
+class InMemoryTopology(BusTopology):
+    """Some consumers, and the number of waiting events at each poll, 0 at the end."""
 
     def __init__(self, *consumers: Consumer, waiting: Iterable[int] = ()) -> None:
-        self._consumers = {consumer.name: consumer for consumer in consumers}
+        super().__init__("supermarket-test")
+        self._all = list(consumers)
         self._waiting = iter(waiting)
 
-    def named(self, name: str) -> Consumer:
-        return self._consumers[name]
+    def consumers(self) -> list[Consumer]:
+        return self._all
 
-    def waiting(self, consumer: Consumer) -> int:
+    def count_waiting(self, consumer: Consumer) -> int:
         return next(self._waiting, 0)
 
 
-class InMemoryBox:
-    """A letter box; what goes back is in `sent`."""
+class InMemorySource:
+    """`DeadLetterSource` of the consumer `reader`; `sent` has the ids of redriven messages."""
 
-    def __init__(self, *letters: DeadLetter, refusing: Iterable[str] = ()) -> None:
+    def __init__(self, *messages: DeadLetter, failing: Iterable[str] = ()) -> None:
         self.name = "reader"
-        self.letters = {letter.id: letter for letter in letters}
-        self.refusing = set(refusing)
-        self.held: set[str] = set()
+        self.messages = {message.id: message for message in messages}
+        self.failing = set(failing)
+        self.hidden: set[str] = set()
         self.sent: list[str] = []
 
     def count(self) -> int:
-        return len(self.letters)
+        return len(self.messages)
 
-    def take(self) -> Iterator[DeadLetter]:
-        for letter in list(self.letters.values()):
-            self.held.add(letter.id)
-            yield letter
+    def receive(self) -> Iterator[DeadLetter]:
+        for message in list(self.messages.values()):
+            self.hidden.add(message.id)
+            yield message
 
-    def release(self, letters: Iterable[DeadLetter]) -> None:
-        self.held -= {letter.id for letter in letters}
+    def release(self, messages: Iterable[DeadLetter]) -> None:
+        self.hidden -= {message.id for message in messages}
 
-    def send_back(self, letter: DeadLetter) -> None:
-        if letter.id in self.refusing:
-            raise Unavailable("nobody there")
-        self.sent.append(letter.id)
+    def redrive(self, message: DeadLetter) -> None:
+        if message.id in self.failing:
+            raise Unavailable("no response")
+        self.sent.append(message.id)
 
-    def discard(self, letter: DeadLetter) -> None:
-        del self.letters[letter.id]
-        self.held.discard(letter.id)
+    def delete(self, message: DeadLetter) -> None:
+        del self.messages[message.id]
+        self.hidden.discard(message.id)

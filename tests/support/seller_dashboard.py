@@ -336,7 +336,7 @@ class InMemoryRebuildLock:
         conflict = RebuildInProgress("The projections are being rebuilt")
         in_memory(transaction).add(lambda: not self.is_held(), lambda: None, conflict)
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         if self.is_running:
             raise Conflict("Another rebuild is at work")
         self.is_running = True

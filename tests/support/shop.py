@@ -1,25 +1,19 @@
 """The deployed shop as its clients see it: people with a session, and the things they do."""
 
 import atexit
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import Cookie, CookieJar
-from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from supermarket.clock import new_id
-from support.deployed import function_environment
+from support.ops import run_ops
 
-ROOT = Path(__file__).parents[2]
-CREATE_ADMIN = (sys.executable, "-P", "-m", "ops.users")
 PASSWORD = "correct horse battery staple"
 ADDRESS = {
     "street": "12 MG Road",
@@ -106,18 +100,8 @@ class Person:
         username = f"admin-{new_id()[-12:].lower()}"
         admin = cls(client(endpoints["api"]), "", f"{username}@example.com", username)
         names = [f"--email={admin.email}", f"--username={username}"]
-        made = subprocess.run(  # noqa: S603 - our own program
-            [*CREATE_ADMIN, *names, "--first-name=Rhea", "--last-name=Root", "--rounds=4"],
-            input=f"{PASSWORD}\n",
-            env={
-                **os.environ,
-                **function_environment(endpoints, "auth.endpoints.register"),
-                "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        names += ["--first-name=Rhea", "--last-name=Root", "--rounds=4"]
+        made = run_ops(endpoints, "admin", *names, typed=f"{PASSWORD}\n")
         assert made.returncode == 0, made.stderr
         admin.sign_in()
         return admin

@@ -316,12 +316,12 @@ def test_totals_are_not_checked_until_a_rebuild_is_complete(
     checked.sell(a_sale())
     checked.tamper(one_unit_more)
     lease = checked.projections.lease
-    lease.take()
+    lease.acquire()
     assert checked.run(again=False) == {"unfinished": 1}
     lease.mark_incomplete()
     lease.release()
     assert checked.run(again=False) == {"unfinished": 1}, "the rebuild was aborted"
-    lease.take()
+    lease.acquire()
     lease.mark_complete()
     lease.release()
     assert checked.run(again=False) == {"repaired": 1, "sales": 1}
@@ -339,7 +339,7 @@ def test_a_rebuild_that_begins_during_the_check_stops_the_repair(
     )
 
     def all_deleted(*_: object) -> list[Sale]:
-        lease.take()
+        lease.acquire()
         return []
 
     monkeypatch.setattr(checked.projections.sales, "list_sales_of_day", all_deleted)
@@ -356,7 +356,7 @@ def test_a_day_without_sellers_is_not_complete_during_a_rebuild(
     checked.sell(a_sale())
 
     def all_deleted(_: date) -> list[str]:
-        checked.projections.lease.take()
+        checked.projections.lease.acquire()
         return []
 
     monkeypatch.setattr(checked.projections.sales, "list_sellers_of_day", all_deleted)

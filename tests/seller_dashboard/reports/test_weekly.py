@@ -291,7 +291,7 @@ def test_a_seller_whose_sales_a_rebuild_has_deleted_is_visited_again(
     lease = reporting.projections.lease
 
     def deleted(*_: object) -> list[DailyTotals]:
-        lease.take()
+        lease.acquire()
         lease.mark_incomplete()
         return []
 
@@ -309,13 +309,13 @@ def test_no_week_is_reported_during_a_rebuild(
     reporting.add_sellers("s1")
     reporting.sell(MONDAY)
     lease, days = reporting.projections.lease, reporting.projections.sales.list_daily_totals
-    lease.take()
+    lease.acquire()
     assert reporting.run(again=False) == {"unfinished": 1}
     lease.release()
 
     def deleted(*_: object) -> list[DailyTotals]:
         """Begin a rebuild while the seller is visited."""
-        lease.take()
+        lease.acquire()
         lease.mark_incomplete()
         return [*days("s1", WEEK.period)]
 

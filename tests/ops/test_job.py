@@ -1,4 +1,4 @@
-"""Scheduled jobs are found by their handlers and run by hand."""
+"""The command that lists scheduled jobs and runs one."""
 
 import io
 import json
@@ -12,7 +12,8 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from ops import jobs, scheduled_jobs
+from ops import aws, job
+from support.ops import ops
 
 ARN = "arn:aws:lambda:ap-south-1:123456789012:function:"
 
@@ -25,8 +26,9 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stubber]]:
         name: session.create_client(name, region_name="ap-south-1")
         for name in ("lambda", "scheduler")
     }
-    monkeypatch.setattr(scheduled_jobs, "client", clients.__getitem__)
-    monkeypatch.setattr(scheduled_jobs, "_patient_client", lambda: clients["lambda"])
+    for module in (aws, job):
+        monkeypatch.setattr(module, "client", clients.__getitem__)
+    monkeypatch.setattr(job, "invoking_client", lambda: clients["lambda"])
     with ExitStack() as active:
         found = {name: active.enter_context(Stubber(one)) for name, one in clients.items()}
         found["scheduler"].add_response(
@@ -68,48 +70,51 @@ def a_function(name: str, handler: str, stage: str) -> dict[str, Any]:
     }
 
 
-def answer(stub: Stubber, payload: bytes, expected: bytes, **more: str) -> None:
+def respond(stub: Stubber, payload: bytes, expected: bytes, **more: str) -> None:
     body = StreamingBody(io.BytesIO(payload), len(payload))
     given = {"FunctionName": "CheckDailyTotals", "Payload": expected}
     stub.add_response("invoke", {"Payload": body, **more}, given)
 
 
 @pytest.mark.usefixtures("stubs")
-def test_without_a_name_the_stages_jobs_and_their_schedules_are_listed(
+def test_without_a_name_the_jobs_of_the_stage_and_their_schedules_are_listed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert jobs.main([]) == 0
-    assert capsys.readouterr().out == "seller_dashboard.check_daily_totals  cron(0 1 * * ? *)\n"
+    assert ops("job") == 0
+    [_, row] = capsys.readouterr().out.splitlines()
+    assert row.split(None, 1) == ["seller_dashboard.check_daily_totals", "cron(0 1 * * ? *)"]
 
 
-def test_a_job_runs_for_a_date_and_its_report_is_told(
+def test_a_job_runs_for_a_date_and_its_counts_are_printed(
     stubs: dict[str, Stubber], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer(stubs["lambda"], b'{"sellers": 3, "days": 12}', b'{"date": "2026-11-22"}')
-    assert jobs.main(["seller_dashboard.check_daily_totals", "--date", "2026-11-22"]) == 0
-    assert capsys.readouterr().out == "sellers  3\ndays     12\n"
+    respond(stubs["lambda"], b'{"sellers": 3, "days": 12}', b'{"date": "2026-11-22"}')
+    assert ops("job", "seller_dashboard.check_daily_totals", "--date", "2026-11-22") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows == [["count", "value"], ["sellers", "3"], ["days", "12"]]
 
 
-def test_without_a_date_the_job_chooses(stubs: dict[str, Stubber]) -> None:
-    answer(stubs["lambda"], b"null", b"{}")
-    assert jobs.main(["seller_dashboard.check_daily_totals"]) == 0
+def test_without_a_date_a_job_runs_as_its_schedule_does(stubs: dict[str, Stubber]) -> None:
+    respond(stubs["lambda"], b"null", b"{}")
+    assert ops("job", "seller_dashboard.check_daily_totals") == 0
 
 
-def test_a_job_that_fails_is_told(
+def test_the_failure_of_a_job_is_reported(
     stubs: dict[str, Stubber], capsys: pytest.CaptureFixture[str]
 ) -> None:
     fault = json.dumps({"errorType": "ValueError", "errorMessage": "no such day"}).encode()
-    answer(stubs["lambda"], fault, b"{}", FunctionError="Unhandled")
-    assert jobs.main(["seller_dashboard.check_daily_totals"]) == 1
+    respond(stubs["lambda"], fault, b"{}", FunctionError="Unhandled")
+    assert ops("job", "seller_dashboard.check_daily_totals") == 1
     assert "ValueError: no such day" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("stubs")
-def test_an_unknown_job_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    assert jobs.main(["cart.dust"]) == 1
+def test_an_unknown_job_is_reported_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ops("job", "cart.dust") == 1
     assert "only seller_dashboard.check_daily_totals" in capsys.readouterr().err
 
 
-def test_a_date_that_is_none_is_refused() -> None:
-    with pytest.raises(SystemExit):
-        jobs.main(["seller_dashboard.check_daily_totals", "--date", str(datetime.now(UTC))])
+def test_an_invalid_date_is_refused() -> None:
+    with pytest.raises(SystemExit) as end:
+        ops("job", "seller_dashboard.check_daily_totals", "--date", str(datetime.now(UTC)))
+    assert end.value.code == 2

@@ -1,4 +1,4 @@
-"""Projections that are dropped come back the same, and nothing is lost meanwhile."""
+"""Deleted projections come back the same, and no event is lost in the meantime."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import batched, cycle
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from pynamodb.exceptions import UpdateError
 
 from conftest import FrozenClock
-from ops.rebuild import command, repository
+from ops import wiring
+from ops.rebuild import repository
 from ops.rebuild.checksum import Item, checksums
-from ops.rebuild.command import main
 from ops.rebuild.repository import DynamoLease, DynamoProjections
-from ops.rebuild.service import Lease, LeaseLost, Outcome, Rebuilding, Tell
+from ops.rebuild.service import Lease, LeaseLost, ProjectionRebuild, RebuildResult
+from ops.replays import ReplayProgress, Replays
 from seller_dashboard.listeners import event_handlers
 from seller_dashboard.reports.daily_totals import DailyTotalsCheck
 from seller_dashboard.reports.repository import (
@@ -30,6 +31,7 @@ from supermarket.contracts import Event, Metadata
 from supermarket.errors import Conflict, NotFound, Unavailable
 from support.contracts import sample_event
 from support.histories import BEGAN, events_of, random_histories
+from support.ops import ops
 from support.seller_dashboard import InMemoryRebuildLock, Projections, in_dynamodb
 
 
@@ -85,10 +87,14 @@ def test_kinds_of_rows_are_told_apart() -> None:
     ]
 
 
-class InMemoryStage:
-    """A queue, its listener and the rows it keeps: what is heard of is a row."""
+def a_poll(waiting: int = 0) -> ReplayProgress:
+    return ReplayProgress("seller_dashboard-1", "COMPLETED", BEGAN, BEGAN, waiting=waiting)
 
-    takes_at_once = 50
+
+class InMemoryStage:
+    """A queue, its listener and the projections: each handled event is a row."""
+
+    in_flight_limit = 50
 
     def __init__(self, archive: Iterable[str], live: Iterable[str] = ()) -> None:
         self.items: set[str] = set()
@@ -96,13 +102,13 @@ class InMemoryStage:
         self.archive = list(archive)
         self.live = list(live)
         self.is_paused = False
-        self.is_busy = False
+        self.has_traffic = False
         self.has_no_archive = False
         self.lease = InMemoryRebuildLock()
-        self.told: list[str] = []
-        self.hear(self.archive)
+        self.shown: list[str] = []
+        self.receive(self.archive)
 
-    def hear(self, events: Iterable[str]) -> None:
+    def receive(self, events: Iterable[str]) -> None:
         self.queue.extend(events)
         if not self.is_paused:
             self.items.update(self.queue)
@@ -111,17 +117,17 @@ class InMemoryStage:
     def rows(self) -> Iterator[Item]:
         return iter([{"pk": {"S": name}, "sk": {"S": name}} for name in self.items])
 
-    def drop(self) -> Iterator[int]:
-        assert self.is_paused, "somebody may be writing"
+    def truncate(self) -> Iterator[int]:
+        assert self.is_paused, "the listener may be writing"
         self.archive.extend(self.live)
-        self.hear(self.live)
+        self.receive(self.live)
         self.items.clear()
         yield 1
 
-    def waiting(self) -> int:
+    def count_waiting(self) -> int:
         return len(self.queue)
 
-    def in_hand(self) -> int:
+    def count_in_flight(self) -> int:
         return 0
 
     def pause(self) -> None:
@@ -129,22 +135,24 @@ class InMemoryStage:
 
     def resume(self) -> None:
         self.is_paused = False
-        self.hear([])
+        self.receive([])
 
-    def ensure(self) -> None:
+    def ensure(self, _: str) -> None:
         if self.has_no_archive:
             raise NotFound("There is no archive")
 
-    def replay(self, tell: Tell) -> bool:
-        tell("all of it")
-        self.hear(self.archive)
-        return not self.is_busy
+    def run(self, _: str) -> Iterator[ReplayProgress]:
+        self.receive(self.archive)
+        yield a_poll(waiting=1 if self.has_traffic else 0)
 
     def rebuild(self, lag: float = 0, pause: Callable[[float], None] = lambda _: None) -> bool:
-        return self.outcome(lag, pause).is_identical
+        return self.rebuilder(pause).run(lag, self.shown.append).is_identical
 
-    def outcome(self, lag: float = 0, pause: Callable[[float], None] = lambda _: None) -> Outcome:
-        return Rebuilding(self, self, self, self.held(), pause).run(lag, self.told.append)
+    def result(self) -> RebuildResult:
+        return self.rebuilder().run(0, self.shown.append)
+
+    def rebuilder(self, pause: Callable[[float], None] = lambda _: None) -> ProjectionRebuild:
+        return ProjectionRebuild(self, self, cast("Replays", self), self.held(), pause)
 
     def held(self) -> Lease:
         return self.lease
@@ -154,7 +162,7 @@ def test_what_the_archive_holds_comes_back() -> None:
     stage = InMemoryStage(["a", "b"])
     assert stage.rebuild()
     assert stage.items == {"a", "b"}
-    assert "all of it" in stage.told
+    assert "COMPLETED: 100% replayed, 0 events in the queue" in stage.shown
 
 
 def test_what_happens_meanwhile_is_in_the_books_afterwards_and_told() -> None:
@@ -180,7 +188,7 @@ def test_without_an_archive_nothing_is_dropped() -> None:
 def test_a_listener_that_a_killed_run_left_paused_listens_again() -> None:
     stage = InMemoryStage(["a"])
     stage.pause()
-    stage.hear(["b"])
+    stage.receive(["b"])
     stage.archive.append("b")
     assert stage.rebuild()
     assert stage.items == {"a", "b"}
@@ -196,7 +204,7 @@ def test_the_archive_is_waited_for_while_nobody_writes() -> None:
 
 def test_a_queue_that_does_not_empty_stops_it_before_anything_is_dropped() -> None:
     class Poisoned(InMemoryStage):
-        def waiting(self) -> int:
+        def count_waiting(self) -> int:
             return 1
 
     stage = Poisoned(["a"])
@@ -207,7 +215,7 @@ def test_a_queue_that_does_not_empty_stops_it_before_anything_is_dropped() -> No
 
 def test_a_drop_that_fails_leaves_the_listener_at_work() -> None:
     class Broken(InMemoryStage):
-        def drop(self) -> Iterator[int]:
+        def truncate(self) -> Iterator[int]:
             raise Unavailable("DynamoDB is down")
 
     stage = Broken(["a"])
@@ -220,7 +228,7 @@ def test_a_drop_that_fails_leaves_the_listener_at_work() -> None:
 def test_a_rebuild_that_was_broken_off_is_made_good_by_the_next_one() -> None:
     stage = InMemoryStage(["a", "b"])
     with pytest.MonkeyPatch.context() as broken:
-        broken.setattr(stage, "replay", lambda _: 1 / 0)
+        broken.setattr(stage, "run", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             stage.rebuild()
     assert (stage.items, stage.lease.is_held()) == (set(), True)
@@ -243,11 +251,11 @@ def test_whoever_stops_it_while_the_listener_is_being_paused_leaves_it_at_work()
 
 def test_a_second_rebuild_does_not_begin_while_the_first_is_at_work() -> None:
     class Twice(InMemoryStage):
-        def drop(self) -> Iterator[int]:
+        def truncate(self) -> Iterator[int]:
             with pytest.raises(Conflict, match="Another rebuild"):
                 self.rebuild()
             assert self.is_paused, "the second one woke the listener"
-            yield from super().drop()
+            yield from super().truncate()
 
     stage = Twice(["a"])
     assert stage.rebuild()
@@ -255,7 +263,7 @@ def test_a_second_rebuild_does_not_begin_while_the_first_is_at_work() -> None:
 
 def test_a_rebuild_that_was_taken_for_dead_leaves_the_listener_to_the_one_that_began() -> None:
     class Asleep(InMemoryStage):
-        def drop(self) -> Iterator[int]:
+        def truncate(self) -> Iterator[int]:
             self.lease.is_running = False  # it ran out, and another one has paused the listener
             yield 1
             pytest.fail("it goes on dropping")
@@ -270,7 +278,7 @@ def test_a_rebuild_that_was_taken_for_dead_does_not_pause_the_listener_of_the_on
     None
 ):
     class Asleep(InMemoryStage):
-        def waiting(self) -> int:
+        def count_waiting(self) -> int:
             self.lease.is_running = False
             return 0
 
@@ -285,7 +293,7 @@ def test_a_rebuild_that_was_taken_for_dead_wakes_no_listener_that_another_one_ha
     failure: Unavailable | None,
 ) -> None:
     class Asleep(InMemoryStage):
-        def drop(self) -> Iterator[int]:
+        def truncate(self) -> Iterator[int]:
             yield 1
             self.lease.is_running = False
             if failure:
@@ -299,7 +307,7 @@ def test_a_rebuild_that_was_taken_for_dead_wakes_no_listener_that_another_one_ha
 
 def test_who_cannot_ask_whether_it_is_still_at_work_leaves_no_listener_paused() -> None:
     class Down(InMemoryStage):
-        def drop(self) -> Iterator[int]:
+        def truncate(self) -> Iterator[int]:
             yield 1
             monkeypatch.setattr(self.lease, "renew", down)
 
@@ -316,11 +324,11 @@ def test_who_cannot_ask_whether_it_is_still_at_work_leaves_no_listener_paused() 
 def test_rows_are_deleted_only_after_whoever_asks_for_it_was_told_how_many_are_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(repository, "DELETED_AT_ONCE", 1)
+    monkeypatch.setattr(repository, "DELETE_BATCH_SIZE", 1)
     projections = DynamoProjections()
-    hear([sample_event("OrderConfirmed")])
+    handle([sample_event("OrderConfirmed")])
     before = len([*projections.rows()])
-    for dropped in projections.drop():
+    for dropped in projections.truncate():
         assert len([*projections.rows()]) == before - dropped
     assert dropped == before > 1
 
@@ -330,7 +338,7 @@ def test_a_lease_that_could_not_be_renewed_is_renewed_at_the_next_word(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = DynamoLease(clock, "1")
-    lease.take()
+    lease.acquire()
     clock.advance(timedelta(minutes=4))
 
     def down(*_: object, **__: object) -> None:
@@ -347,15 +355,15 @@ def test_a_lease_that_could_not_be_renewed_is_renewed_at_the_next_word(
 
 def test_on_a_stage_that_is_never_quiet_it_goes_on_and_says_so() -> None:
     class Busy(InMemoryStage):
-        def waiting(self) -> int:
+        def count_waiting(self) -> int:
             return next(counts)
 
     counts = cycle([3, 1, 2])
     stage = Busy(["a"])
-    stage.is_busy = True
-    outcome = stage.outcome()
-    assert (outcome.is_identical, outcome.was_quiet) == (True, False)
-    assert "1 events wait in the queue: traffic goes on" in stage.told
+    stage.has_traffic = True
+    result = stage.result()
+    assert (result.is_identical, result.was_quiet) == (True, False)
+    assert "1 events in the queue: traffic continues" in stage.shown
 
 
 @pytest.mark.usefixtures("aws")
@@ -363,16 +371,16 @@ def test_a_lease_is_one_rebuild_s_until_it_is_given_back_or_runs_out(clock: Froz
     rebuilds = DynamoRebuildLock(clock)
     first, second = DynamoLease(clock, "1"), DynamoLease(clock, "2")
     assert not rebuilds.is_held()
-    first.take()
+    first.acquire()
     with pytest.raises(Conflict, match="5 minutes"):
-        second.take()
+        second.acquire()
     clock.advance(timedelta(minutes=4))
     first.renew()
     clock.advance(timedelta(minutes=4))
     assert rebuilds.is_held()
     clock.advance(timedelta(minutes=2))
     assert not rebuilds.is_held(), "it dropped nothing"
-    second.take()
+    second.acquire()
     with pytest.raises(LeaseLost):
         first.renew()
     with pytest.raises(LeaseLost):
@@ -389,14 +397,14 @@ def test_half_made_books_stay_so_until_a_rebuild_ends_and_every_job_raises_an_al
 ) -> None:
     rebuilds = DynamoRebuildLock(clock)
     first, second = DynamoLease(clock, "1"), DynamoLease(clock, "2")
-    first.take()
+    first.acquire()
     first.mark_incomplete()
     assert rebuilds.is_held()
     assert caplog.records == []
     clock.advance(timedelta(days=400))
     assert rebuilds.is_held()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    second.take()
+    second.acquire()
     second.mark_complete()
     second.release()
     assert not rebuilds.is_held()
@@ -406,10 +414,10 @@ class StageWithJobs(InMemoryStage):
     """Rows in DynamoDB, and a job that runs whenever it can."""
 
     def __init__(
-        self, told: Sequence[Event], projections: Projections, roll_up: Callable[[], None]
+        self, events: Sequence[Event], projections: Projections, roll_up: Callable[[], None]
     ) -> None:
         super().__init__([])
-        self.facts = told
+        self.events = events
         self.projections = projections
         self.roll_up = roll_up
 
@@ -420,29 +428,29 @@ class StageWithJobs(InMemoryStage):
         # partition by partition, as DynamoDB has them, those with the sums first
         yield from sorted(DynamoProjections().rows(), key=lambda row: row["pk"]["S"] < "SELLER")
 
-    def drop(self) -> Iterator[int]:
+    def truncate(self) -> Iterator[int]:
         projections = DynamoProjections()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(projections, "rows", self.rows)
-            for dropped in projections.drop():
+            for dropped in projections.truncate():
                 self.roll_up()
                 yield dropped
 
-    def replay(self, tell: Tell) -> bool:
-        for some in batched(self.facts, 7, strict=False):
-            hear(some)
+    def run(self, _: str) -> Iterator[ReplayProgress]:
+        for batch in batched(self.events, 7, strict=False):
+            handle(batch)
             self.roll_up()
-        return True
+        yield a_poll()
 
 
 @pytest.mark.usefixtures("aws")
 def test_a_roll_up_in_the_middle_of_a_rebuild_mends_nothing_and_doubles_nothing(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repository, "DELETED_AT_ONCE", 1)
+    monkeypatch.setattr(repository, "DELETE_BATCH_SIZE", 1)
     histories = random_histories(Random(7), 8, ["meera", "ravi"])
     told = [event for history in histories for event in events_of(history)]
-    hear(told)
+    handle(told)
     projections = in_dynamodb(clock)
     check = DailyTotalsCheck(
         projections.sales,
@@ -463,7 +471,7 @@ def test_a_roll_up_in_the_middle_of_a_rebuild_mends_nothing_and_doubles_nothing(
         assert done["sales"] > 0
 
 
-def hear(events: Iterable[Event]) -> None:
+def handle(events: Iterable[Event]) -> None:
     for event in events:
         about, *_ = vars(event).values()  # whatever comes again is the same event
         metadata = Metadata(
@@ -482,7 +490,7 @@ def test_dropped_rows_in_dynamodb_come_back_the_same_in_another_order() -> None:
     told = [event for history in histories for event in events_of(history)]
     told += [sample_event(name) for name in ("ProductCreated", "StockRanLow", "ProductDeleted")]
     told += [sample_event("UserRegistered", role="seller")]
-    hear(told)
+    handle(told)
     before = checksums(projections.rows())
     assert list(before) == [
         "DAY/SELLER",
@@ -494,31 +502,39 @@ def test_dropped_rows_in_dynamodb_come_back_the_same_in_another_order() -> None:
         "SELLER/PRODUCT",
         "SELLER/PROFILE",
     ]
-    *_, dropped = projections.drop()
+    *_, dropped = projections.truncate()
     assert dropped >= sum(one.rows for one in before.values())
     assert list(projections.rows()) == []
     Random(8).shuffle(told)
-    hear([*told, *told[:30]])
+    handle([*told, *told[:30]])
     assert checksums(projections.rows()) == before
 
 
-def test_the_command_does_nothing_unless_it_is_meant(
+def test_the_command_needs_a_confirmation(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main([]) == 1
+    stage = InMemoryStage(["a"])
+    monkeypatch.setattr(wiring, "projection_rebuild", lambda *_: stage.rebuilder())
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    assert ops("rebuild") == 2
     assert "--yes" in capsys.readouterr().err
-    monkeypatch.delenv("STAGE")
-    assert main(["--yes"]) == 1
-    assert "STAGE" in capsys.readouterr().err
+    assert stage.shown == []
 
 
-@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
-def test_the_command_wants_some_seconds_of_calm(
-    seconds: str, capsys: pytest.CaptureFixture[str]
+def test_the_command_compares_the_rows_before_and_after(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(SystemExit):
-        main(["--yes", f"--calm={seconds}"])
-    assert f"'{seconds}'" in capsys.readouterr().err
+    same, different = InMemoryStage(["a"]), InMemoryStage(["a"], live=["b"])
+    monkeypatch.setattr(wiring, "projection_rebuild", lambda *_: same.rebuilder())
+    assert ops("rebuild", "--yes") == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[1].split()[:4] == ["a/a", "1", "1", "same"]
+    assert "identical" in printed
+    monkeypatch.setattr(wiring, "projection_rebuild", lambda *_: different.rebuilder())
+    assert ops("rebuild", "--yes") == 1
+    assert ["b/b", "0", "1", "DIFFERENT"] in [
+        line.split()[:4] for line in capsys.readouterr().out.splitlines()
+    ]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -526,22 +542,19 @@ def test_a_stopped_command_releases_its_lease_and_says_what_to_do(
     ending: signal.Signals, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Ended(InMemoryStage):
-        def drop(self) -> Iterator[int]:
+        def truncate(self) -> Iterator[int]:
             os.kill(os.getpid(), ending)
             yield 1
 
     stage = Ended(["a"])
-    handlers = {
-        one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    }
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
-    monkeypatch.setattr(command, "_rebuild", lambda _: stage.outcome())
+    # a shell starts background jobs with SIGINT ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(wiring, "projection_rebuild", lambda *_: stage.rebuilder())
     try:
-        assert main(["--yes"]) == 1
+        assert ops("rebuild", "--yes") == 130
     finally:
-        for one, handler in handlers.items():
-            signal.signal(one, handler)
-    assert "run it again" in capsys.readouterr().err
+        signal.signal(signal.SIGINT, before)
+    assert "run the command again" in capsys.readouterr().err
     assert not stage.is_paused
     assert not stage.lease.is_running
     assert stage.lease.is_incomplete

@@ -1,23 +1,24 @@
-"""The listener as it is deployed is switched as Lambda wants it."""
+"""The deployed listener is paused and resumed as Lambda permits it."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from ops.rebuild import listener as listeners
-from ops.rebuild.listener import HANDLER, DeployedListener
+from ops import aws
+from ops.rebuild import gateways
+from ops.rebuild.gateways import HANDLER, DeployedListener
 from supermarket.errors import Unavailable
 
 
 class FakeLambda:
-    """One function with one mapping, whose state is another at every look, the last one for ever;
-    it takes no order while it follows another.
+    """One function with one mapping, which is in the next of the given states at each request, in
+    the last one for ever; an update is accepted in a stable state only.
     """
 
     def __init__(self, states: Iterable[str]) -> None:
         self.states = list(states)
-        self.orders: list[bool] = []
+        self.updates: list[bool] = []
         self.seen = ""
 
     def get_paginator(self, _: str) -> "FakeLambda":
@@ -37,41 +38,40 @@ class FakeLambda:
 
     def update_event_source_mapping(self, *, UUID: str, Enabled: bool) -> None:  # noqa: N803
         assert (UUID, self.seen) in {("m1", "Enabled"), ("m1", "Disabled")}
-        self.orders.append(Enabled)
+        self.updates.append(Enabled)
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
-    monkeypatch.setattr("ops.rebuild.listener.time.sleep", waits.append)
+    monkeypatch.setattr("ops.rebuild.gateways.time.sleep", waits.append)
     return waits
 
 
 def listener(monkeypatch: pytest.MonkeyPatch, *states: str) -> tuple[DeployedListener, FakeLambda]:
-    deployed, fake = DeployedListener("test"), FakeLambda(states)
-    monkeypatch.setattr(deployed, "_lambda", fake)
-    return deployed, fake
+    fake = FakeLambda(states)
+    for module in (aws, gateways):
+        monkeypatch.setattr(module, "client", lambda _: fake)
+    return DeployedListener("test"), fake
 
 
-@pytest.mark.usefixtures("aws")
-def test_a_listener_that_is_still_being_stopped_is_started_when_it_has_stopped(
-    monkeypatch: pytest.MonkeyPatch, looks: list[float]
+def test_a_listener_that_is_being_paused_is_resumed_afterwards(
+    monkeypatch: pytest.MonkeyPatch, pauses: list[float]
 ) -> None:
     deployed, fake = listener(
         monkeypatch, "Disabling", "Disabling", "Disabled", "Enabling", "Enabled"
     )
     deployed.resume()
-    assert fake.orders == [True]
+    assert fake.updates == [True]
     assert fake.states == ["Enabled"]
-    assert len(looks) == 3
+    assert len(pauses) == 3
 
 
-@pytest.mark.usefixtures("aws")
-def test_a_listener_that_never_stops_is_told_as_such(
-    monkeypatch: pytest.MonkeyPatch, looks: list[float]
+def test_a_listener_that_is_never_paused_is_reported(
+    monkeypatch: pytest.MonkeyPatch, pauses: list[float]
 ) -> None:
     deployed, fake = listener(monkeypatch, "Enabled", "Disabling")
-    with pytest.raises(Unavailable, match="m1 is Disabled"):
+    with pytest.raises(Unavailable, match="m1 is not Disabled"):
         deployed.pause()
-    assert fake.orders == [False]
-    assert len(looks) == listeners.LOOKS
+    assert fake.updates == [False]
+    assert len(pauses) == gateways.MAX_POLLS

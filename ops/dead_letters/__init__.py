@@ -1,1 +1,0 @@
-"""Events that no consumer could handle."""

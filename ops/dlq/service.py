@@ -1,0 +1,158 @@
+"""Lists, redrives and drops dead letters."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from typing import Protocol
+
+from supermarket.clock import Clock
+from supermarket.errors import DomainError, NotFound
+
+LIST_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message in a source. `id` is the message's; `event` is the event's name, and `event_id` is
+    its id or `?`; `reason` is what is known of the failure.
+    """
+
+    id: str
+    event: str
+    event_id: str
+    consumer: str
+    received: datetime
+    body: str = field(repr=False)
+    reason: str = ""
+
+    def matches(self, selector: str | None) -> bool:
+        """Whether `selector` is the event's name or id, or the message's id; None matches all."""
+        return selector is None or selector in {self.event, self.event_id, self.id}
+
+
+class DeadLetterSource(Protocol):
+    """A place where messages stay that were not handled or not delivered."""
+
+    name: str
+
+    def count(self) -> int:
+        """Count the messages, approximately."""
+
+    def receive(self) -> Iterator[DeadLetter]:
+        """Yield every message once; it is hidden from others until it is released."""
+
+    def release(self, messages: Iterable[DeadLetter]) -> None:
+        """Make received messages visible again."""
+
+    def redrive(self, message: DeadLetter) -> None:
+        """Send a message to its consumer again. Raises a DomainError when that is impossible."""
+
+    def delete(self, message: DeadLetter) -> None:
+        """Delete a received message."""
+
+
+@dataclass
+class Outcome:
+    """How many messages were handled, and why others were kept, by message id."""
+
+    done: int = 0
+    kept: dict[str, str] = field(default_factory=dict)
+
+
+type FailureReasons = Callable[[str, datetime], Mapping[str, str]]
+"""The reasons of a consumer's failures since a moment, by event id or message id."""
+
+type OnProgress = Callable[[Outcome], None]
+
+
+class DeadLetters:
+    """The dead letters of all sources. No message is lost: it is sent before it is deleted."""
+
+    def __init__(
+        self, sources: Iterable[DeadLetterSource], reasons: FailureReasons, clock: Clock
+    ) -> None:
+        self._sources = {source.name: source for source in sources}
+        self._reasons = reasons
+        self._clock = clock
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """The names of the sources."""
+        return list(self._sources)
+
+    def count(self, source: str) -> int:
+        """Count the messages of a source, approximately."""
+        return self._source(source).count()
+
+    def find(self, source: str, selector: str | None = None) -> list[DeadLetter]:
+        """Find messages with their reasons, oldest first: those that match `selector`, or the first
+        ones of a source.
+        """
+        messages = [one for one in self._peek(source, selector) if one.matches(selector)]
+        messages.sort(key=lambda message: message.received)
+        if not messages:
+            return []
+        reasons = self._reasons(source, messages[0].received)
+        return [
+            replace(one, reason=reasons.get(one.event_id) or reasons.get(one.id) or one.reason)
+            for one in messages
+        ]
+
+    def redrive(self, source: str, selector: str | None, on_progress: OnProgress) -> Outcome:
+        """Send messages to their consumers again, and delete them here."""
+        found = self._source(source)
+
+        def redrive(message: DeadLetter) -> None:
+            found.redrive(message)
+            found.delete(message)
+
+        return self._handle(found, selector, redrive, on_progress)
+
+    def drop(self, source: str, selector: str | None, on_progress: OnProgress) -> Outcome:
+        """Delete messages for good."""
+        found = self._source(source)
+        return self._handle(found, selector, found.delete, on_progress)
+
+    def _handle(
+        self,
+        source: DeadLetterSource,
+        selector: str | None,
+        action: Callable[[DeadLetter], None],
+        on_progress: OnProgress,
+    ) -> Outcome:
+        began = self._clock()
+        outcome = Outcome()
+        received: list[DeadLetter] = []
+        try:
+            for message in source.receive():
+                received.append(message)
+                # a message that arrived later may be one that failed again: handle it once only
+                if message.received >= began or not message.matches(selector):
+                    continue
+                try:
+                    action(message)
+                except DomainError as error:
+                    outcome.kept[message.id] = error.message
+                else:
+                    received.pop()
+                    outcome.done += 1
+                on_progress(outcome)
+        finally:
+            source.release(received)
+        return outcome
+
+    def _peek(self, name: str, selector: str | None) -> list[DeadLetter]:
+        """Receive and release messages: the first ones, or all if one has to be selected."""
+        source = self._source(name)
+        messages: list[DeadLetter] = []
+        try:
+            messages.extend(islice(source.receive(), None if selector else LIST_LIMIT))
+        finally:
+            source.release(messages)
+        return messages
+
+    def _source(self, name: str) -> DeadLetterSource:
+        if name not in self._sources:
+            raise NotFound(f"There is no source {name!r}, only {', '.join(self._sources)}")
+        return self._sources[name]

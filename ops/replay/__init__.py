@@ -1,1 +1,0 @@
-"""Replays of archived events to one consumer."""
