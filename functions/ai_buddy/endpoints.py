@@ -1,6 +1,7 @@
 """The HTTP Lambdas of the assistant: what a socket cannot do."""
 
 from ai_buddy import wiring
+from ai_buddy.conversations.model import UnknownConversation
 from ai_buddy.realtime.ports import TICKET_LIFETIME
 from ai_buddy.schemas import TicketResponse
 from supermarket.caller import Caller
@@ -15,7 +16,7 @@ def create_ticket(caller: Caller) -> TicketResponse:
     return TicketResponse(ticket=ticket, expires_in=TICKET_LIFETIME.seconds)
 
 
-@delete("/api/ai/conversations/{conversationId}")
+@delete("/api/ai/conversations/{conversationId}", errors=(UnknownConversation,))
 def delete_conversation(conversationId: str, caller: Caller) -> Message:
     wiring.conversations().delete(caller, conversationId)
     return Message(message="The conversation is deleted")

@@ -2,6 +2,7 @@
 
 import math
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,22 +13,9 @@ from typing import Any, Self
 FOLDER = Path(__file__).parent / "shop_policies"
 SECTION = re.compile(r"^## +(.+)$", re.MULTILINE)
 WORD = re.compile(r"[a-z0-9]+")
-STOP_WORDS = frozenset(
-    """
-    a an and any are as at be by can could do does for from get got has have how i if in is it its
-    me my of on or our should take than that the their there they this to was we what
-    where which will with would you your
-    """.split()  # noqa: SIM905 - a sentence is easier to read than a list of strings
-)
-# stems that mean the same here
-SYNONYMS = {
-    **dict.fromkeys(("deliv", "ship", "shipment", "arriv", "dispatch"), "deliveri"),
-    **dict.fromkeys(("exchang", "replac"), "return"),
-    **dict.fromkeys(("broken", "defect", "expir", "spoil", "rotten"), "damag"),
-    **dict.fromkeys(("fee", "charg", "price", "much"), "cost"),
-    **dict.fromkeys(("money", "reimburs"), "refund"),
-    **dict.fromkeys(("long", "when", "day", "soon", "fast"), "time"),
-}
+WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+STOP_WORDS = frozenset(WORDS["stop_words"].split())
+SYNONYMS = {stem: same for same, stems in WORDS["synonyms"].items() for stem in stems.split()}
 K1, B = 1.5, 0.75  # the usual parameters of BM25
 HEADING_WEIGHT = 3  # a word of the heading counts as so many
 

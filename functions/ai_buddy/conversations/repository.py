@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
@@ -149,18 +148,12 @@ class DynamoConversations:
         return key.conversation if key else None
 
     def find(self, key: ConversationKey) -> Conversation | None:
-        try:
-            row = ConversationRow.get(_pk(key), CONVERSATION, consistent_read=True)
-        except DoesNotExist:
-            return None
-        return None if row.deleted else row.to_conversation(key)
+        row = ConversationRow.find(_pk(key), CONVERSATION)
+        return row.to_conversation(key) if row and not row.deleted else None
 
     def find_turn(self, key: TurnKey) -> Turn | None:
-        try:
-            row = TurnRow.get(_pk(key.conversation), TURN + key.id, consistent_read=True)
-        except DoesNotExist:
-            return None
-        return row.to_turn()
+        row = TurnRow.find(_pk(key.conversation), TURN + key.id)
+        return row.to_turn() if row else None
 
     def list_turns(
         self, key: ConversationKey, limit: int, older_than: str | None = None
@@ -352,11 +345,8 @@ def _end(key: TurnKey, actions: Sequence[Action]) -> bool:
 
 
 def _pointed_at(user_id: str, sk: str) -> TurnKey | None:
-    try:
-        row = PointerRow.get(user_id, sk, consistent_read=True)
-    except DoesNotExist:
-        return None
-    return TurnKey.of(user_id, row.turn_id)
+    row = PointerRow.find(user_id, sk)
+    return TurnKey.of(user_id, row.turn_id) if row else None
 
 
 def _is_kept() -> Condition:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist
 
 from ai_buddy.realtime.ports import TICKET_LIFETIME, OpenConnection
 from supermarket.caller import Caller
@@ -64,12 +63,8 @@ class DynamoConnections:
         transaction.commit()
 
     def find(self, connection_id: str) -> Connection | None:
-        key = CONNECTION + connection_id
-        try:
-            row = ConnectionRow.get(key, CONNECTION, consistent_read=True)
-        except DoesNotExist:
-            return None
-        return Connection(connection_id, row.caller) if self._is_open(row) else None
+        row = ConnectionRow.find(CONNECTION + connection_id, CONNECTION)
+        return Connection(connection_id, row.caller) if row and self._is_open(row) else None
 
     def remove(self, connection_id: str, user_id: str) -> None:
         ConnectionRow(CONNECTION + connection_id, CONNECTION).delete()
