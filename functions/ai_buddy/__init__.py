@@ -1,3 +1,3 @@
-"""AI-Buddy: a shop assistant that talks over a socket, acts for whoever is signed in, and proposes
-what cannot be undone.
+"""AI-Buddy: a shop assistant over a WebSocket. It acts for the signed-in person, and proposes what
+cannot be undone.
 """

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ai_buddy.agent.sanitise import unfenced
 
 LONG_WORD = 300  # scripts without blanks must not wait for the end of the answer
-MAX_WORD = 4_000  # nobody writes longer words: they are dropped
+MAX_WORD = 4_000  # longer words are dropped
 
 PICTURE = re.compile(r"!+(?=\[)")
 ADDRESS = re.compile(
