@@ -1,5 +1,5 @@
-"""Deploys a stage to AWS: knows whether it is there, what it has to be told, and asks for that."""
+"""Deploys a stage to AWS: checks whether its stack exists and asks for missing parameters."""
 
 
 class Refused(Exception):
-    """There is nothing to deploy like this; the message says why, and names no secret."""
+    """The deployment cannot start; the message gives the reason and contains no secret."""

@@ -1,4 +1,4 @@
-"""Deploys what `sam build` has built: `python -m deployment --help`; `make deploy` does both."""
+"""Deploys the output of `sam build`: `python -m deployment --help`; `make deploy` does both."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from typing import NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployment import Refused, sam
-from deployment.parameters import completed, known, said
+from deployment.parameters import add_required, parse_given, read_template
 from deployment.stack import DeployedStack, target
 
 FAILED = 1
@@ -22,45 +22,50 @@ def main(
     find: Callable[[str], DeployedStack] = lambda stage: DeployedStack(target(stage)),
     deploy: Deploy = sam.deploy,
 ) -> int:
-    """The exit code, which is SAM's own once it was called; 1 with a reason before that."""
+    """Deploy a stage; returns the exit code of the SAM CLI, or 1 when SAM was not called."""
     options = _parser().parse_args(arguments)
     try:
-        return deploy(options.stage, values(options.stage, options.parameters, find(options.stage)))
+        stack = find(options.stage)
+        return deploy(options.stage, parameter_values(options.stage, options.parameters, stack))
     except Refused as refusal:
         return _failed(str(refusal))
     except (BotoCoreError, ClientError) as error:
-        return _failed(f"AWS says: {error}")
+        return _failed(f"AWS returned an error: {error}")
     except (KeyboardInterrupt, EOFError):
-        return _failed("\nStopped; what AWS was asked for goes on there")
+        return _failed("\nStopped; operations that AWS has already started continue there")
 
 
-def values(stage: str, words: Sequence[str], stack: DeployedStack) -> dict[str, str]:
-    """What the template's parameters get: all that is said; of what is not said, a stage that is
-    there keeps what it has, and for a new one somebody is asked.
+def parameter_values(
+    stage: str, assignments: Sequence[str], stack: DeployedStack
+) -> dict[str, str]:
+    """Values for the template's parameters.
+
+    Parameters that are not given keep their values on an existing stack; for a new stack, the
+    required ones are asked for.
     """
-    parameters = known()
-    chosen = said(parameters, os.environ, words)
-    is_first = _is_first(stack)
+    parameters = read_template()
+    values = parse_given(parameters, os.environ, assignments)
+    is_first = _is_first_deployment(stack)
     if is_first:
         sys.stdout.write(f"The first deployment of {stage}; the next one protects its tables.\n")
-        chosen = completed(parameters, chosen, sys.stdin.isatty())
-    # what fails the first time must be able to take everything away again
+        values = add_required(parameters, values, is_interactive=sys.stdin.isatty())
+    # CloudFormation must be able to delete the tables when the first deployment fails
     protection = "false" if is_first else "true"
-    return {"DeletionProtection": protection, **chosen, "Stage": stage}
+    return {"DeletionProtection": protection, **values, "Stage": stage}
 
 
-def _is_first(stack: DeployedStack) -> bool:
-    if stack.is_the_rest_of_a_failure():
-        _remove(stack)
-    return not stack.is_there()
+def _is_first_deployment(stack: DeployedStack) -> bool:
+    if stack.is_failed_creation():
+        _remove_failed(stack)
+    return not stack.exists()
 
 
-def _remove(stack: DeployedStack) -> None:
-    where = stack.where
-    reason = f"{where.stack} is what a first deployment left that failed, and has to go"
+def _remove_failed(stack: DeployedStack) -> None:
+    name, region = stack.target.stack, stack.target.region
+    reason = f"The first deployment of {name} failed, and its stack must be deleted"
     if not sys.stdin.isatty():
-        command = f"aws cloudformation delete-stack --stack-name {where.stack}"
-        raise Refused(f"{reason}: {command} --region {where.region}")
+        command = f"aws cloudformation delete-stack --stack-name {name} --region {region}"
+        raise Refused(f"{reason}: {command}")
     if input(f"{reason}. Delete it now? [y/N] ").strip().lower() != "y":
         raise Refused("Nothing was deployed")
     stack.remove()
@@ -74,12 +79,13 @@ def _failed(reason: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m deployment",
-        description="Deploy what was built to AWS. Parameters of the template are taken from here "
-        "and from environment variables of the same names, which is the place for secrets. What a "
-        "stage that is there is not told stays as it is; a new one asks.",
+        description="Deploy the build to AWS. Template parameters are read from the arguments and "
+        "from environment variables of the same names; secrets only from the environment. "
+        "Parameters that are not given keep their values on an existing stage; a new stage asks "
+        "for the required ones.",
     )
-    parser.add_argument("stage", help="dev, prod, or another one that samconfig.toml knows")
-    parser.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="AlarmEmail=… and such")
+    parser.add_argument("stage", help="dev, prod or another stage of samconfig.toml")
+    parser.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="e.g. AlarmEmail=…")
     return parser
 
 
@@ -88,6 +94,9 @@ def _stop(*_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    for number in (signal.SIGTERM, signal.SIGHUP):  # what was written down goes away then, too
+    for number in (
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # exit normally, so the parameter file is deleted
         signal.signal(number, _stop)
     sys.exit(main())

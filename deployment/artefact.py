@@ -1,6 +1,6 @@
 """The functions' code as it is deployed: one folder for all of them, with bytecode.
 
-`python -m deployment.artefact FOLDER` finishes what `sam build` has built in FOLDER.
+`python -m deployment.artefact FOLDER` adds bytecode to the output of `sam build` in FOLDER.
 """
 
 import subprocess
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
-TASK_ROOT = "/var/task"  # where Lambda puts the folder
+TASK_ROOT = "/var/task"  # where Lambda mounts the code
 
-# SAM's switches: build functions of equal code into one folder, and upload a folder once
+# SAM features: build functions with the same code into one folder, and upload each folder once
 SAM_SWITCHES = {
     "SAM_CLI_BETA_BUILD_PERFORMANCE": "1",
     "SAM_CLI_BETA_PACKAGE_PERFORMANCE": "1",
@@ -29,16 +29,16 @@ def code_folders(build: Path) -> set[Path]:
 
 
 def compile_code(build: Path) -> None:
-    """Write bytecode, or each cold start would compile: the code is read-only in Lambda.
+    """Write bytecode: the code is read-only in Lambda, so each cold start would compile it again.
 
-    Equal code gives equal bytes wherever and whenever it is compiled: a file names its source as it
-    lies in Lambda, and holds the source's hash instead of its time.
+    The bytecode does not depend on where or when it is compiled: it contains the source's path in
+    Lambda, and the source's hash instead of its modification time.
     """
     for folder in code_folders(build):
         command = [sys.executable, "-m", "compileall", "-q", "-j", "0"]
         paths = ["-s", str(folder), "-p", TASK_ROOT]
-        how = ["--invalidation-mode", "unchecked-hash", *paths, str(folder)]
-        subprocess.run([*command, *how], check=True)  # noqa: S603 - our own folder
+        options = ["--invalidation-mode", "unchecked-hash", *paths, str(folder)]
+        subprocess.run([*command, *options], check=True)  # noqa: S603 - our own folder
 
 
 if __name__ == "__main__":

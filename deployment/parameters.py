@@ -1,4 +1,4 @@
-"""The template's parameters: what may be said of them, and what a new stage has to be told."""
+"""Reads the template's parameters, validates given values and asks for missing ones."""
 
 import getpass
 import re
@@ -16,18 +16,18 @@ from deployment import Refused
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
-# their defaults are the local cloud's
-DIFFERENT_ON_AWS = {
+# required on AWS: their defaults are only valid in the local cloud
+REQUIRED_ON_AWS = {
     *("StorefrontUrl", "AllowedOrigins", "MailSender", "AlarmEmail", "ImageKitUrlEndpoint"),
 }
 
-# the SAM CLI would take the quotes off, and the backslashes out
-ALTERED = re.compile(r"""(["'])(.*\1)?|.*\\[ "'].*""")
+# values that the SAM CLI would change: it removes surrounding quotes and backslashes
+CHANGED_BY_SAM = re.compile(r"""(["'])(.*\1)?|.*\\[ "'].*""")
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One of the template's; `default` is None when it has none."""
+    """A parameter of the template; `default` is None when it has none."""
 
     name: str
     description: str
@@ -37,91 +37,104 @@ class Parameter:
 
     @classmethod
     def of(cls, name: str, declared: Mapping[str, Any]) -> "Parameter":
+        """Create a parameter from its declaration in the template."""
         default = str(declared["Default"]) if "Default" in declared else None
-        anything = ".*" if default == "" else ".+"
-        pattern = declared.get("AllowedPattern", anything)
+        default_pattern = ".*" if default == "" else ".+"
+        pattern = declared.get("AllowedPattern", default_pattern)
         description = declared.get("Description", "")
         return cls(name, description, default, pattern, bool(declared.get("NoEcho")))
 
     @property
-    def must_be_told(self) -> bool:
-        return self.default is None or self.name in DIFFERENT_ON_AWS
+    def is_required(self) -> bool:
+        """Whether a new stage on AWS needs a value for it."""
+        return self.default is None or self.name in REQUIRED_ON_AWS
 
-    def may_be(self, value: str) -> bool:
-        return bool(re.fullmatch(self.pattern, value)) and not ALTERED.fullmatch(value)
+    def accepts(self, value: str) -> bool:
+        """Whether the value matches the pattern and SAM passes it on unchanged."""
+        return bool(re.fullmatch(self.pattern, value)) and not CHANGED_BY_SAM.fullmatch(value)
 
 
 Parameters = Mapping[str, Parameter]
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads past `!Ref` and the like, of which parameters have none."""
+    """Ignores tags such as `!Ref`, which parameters do not contain."""
 
 
 _Loader.add_multi_constructor("!", lambda *_: None)
 
 
 @cache
-def known() -> Parameters:
-    """By their names, in the template's order."""
+def read_template() -> Parameters:
+    """Read the template's parameters, by name and in the template's order."""
     template = yaml.load(TEMPLATE.read_text(), _Loader)  # noqa: S506 - a SafeLoader
-    return {name: Parameter.of(name, it) for name, it in template["Parameters"].items()}
+    return {name: Parameter.of(name, declared) for name, declared in template["Parameters"].items()}
 
 
-def said(
-    parameters: Parameters, environment: Mapping[str, str], words: Iterable[str]
+def parse_given(
+    parameters: Parameters, environment: Mapping[str, str], assignments: Iterable[str]
 ) -> dict[str, str]:
-    """From variables of the parameters' names and from words such as `TaxPercent=5`, which win.
-    A variable that is empty says nothing, a word such as `AlarmEmail=` does. A secret is no word:
-    those end up in the shell's history and in the list of processes.
+    """Parse values from environment variables and from assignments such as `TaxPercent=5`.
+
+    An assignment overrides the variable of the same name. An empty variable is ignored; an empty
+    assignment such as `AlarmEmail=` sets an empty value. Secrets are only accepted from the
+    environment, because arguments appear in the shell's history and in the list of processes.
+
+    Raises `Refused` for an unknown parameter, an invalid value or a secret in an assignment.
     """
-    found = {name: environment[name] for name in parameters if environment.get(name)}
-    for word in words:
-        name, is_one, value = word.partition("=")
-        if not is_one:
-            raise Refused("A parameter is said as NAME=VALUE")
+    values = {name: environment[name] for name in parameters if environment.get(name)}
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        if not separator:
+            raise Refused("Parameters must have the form NAME=VALUE")
         if name not in parameters:
             raise Refused(f"The template has no parameter {name}")
         if parameters[name].is_secret and value:
-            raise Refused(f"{name} is a secret: say it in the environment variable of that name")
-        found[name] = value
-    for name, value in found.items():
-        if not parameters[name].may_be(value):
-            raise Refused(f"{name} cannot be what was said")
-    return found
+            raise Refused(f"{name} is a secret: set it as an environment variable")
+        values[name] = value
+    for name, value in values.items():
+        if not parameters[name].accepts(value):
+            raise Refused(f"{name} has an invalid value")
+    return values
 
 
-def completed(parameters: Parameters, chosen: Mapping[str, str], is_asked: bool) -> dict[str, str]:
-    """With all that a new stage has to be told; without somebody to ask, it must have been said."""
-    told, missing = dict(chosen), []
+def add_required(
+    parameters: Parameters, given: Mapping[str, str], *, is_interactive: bool
+) -> dict[str, str]:
+    """Add the required parameters that are not given: ask the operator, or use a suggestion.
+
+    Raises `Refused` when parameters are missing and there is no terminal to ask at.
+    """
+    values, missing = dict(given), []
     for parameter in parameters.values():
-        if not parameter.must_be_told or parameter.name in told:
+        if not parameter.is_required or parameter.name in values:
             continue
-        suggestion = _suggestion(parameter, told)
-        if is_asked:
-            told[parameter.name] = _answer(parameter, suggestion)
-        elif parameter.may_be(suggestion):
-            told[parameter.name] = suggestion
+        suggestion = _suggestion(parameter, values)
+        if is_interactive:
+            values[parameter.name] = _ask(parameter, suggestion)
+        elif parameter.accepts(suggestion):
+            values[parameter.name] = suggestion
         else:
             missing.append(parameter.name)
     if missing:
-        raise Refused(f"Nobody is here to be asked: set {', '.join(missing)} in the environment")
-    return told
+        raise Refused(f"Missing parameters: set {', '.join(missing)} in the environment")
+    return values
 
 
-def _suggestion(parameter: Parameter, told: Mapping[str, str]) -> str:
-    if parameter.name != "AllowedOrigins" or "StorefrontUrl" not in told:
+def _suggestion(parameter: Parameter, values: Mapping[str, str]) -> str:
+    """The storefront's origin for `AllowedOrigins`; empty for every other parameter."""
+    if parameter.name != "AllowedOrigins" or "StorefrontUrl" not in values:
         return ""
-    storefront = urlsplit(told["StorefrontUrl"])
+    storefront = urlsplit(values["StorefrontUrl"])
     return f"{storefront.scheme}://{storefront.netloc}"
 
 
-def _answer(parameter: Parameter, suggestion: str) -> str:
-    listen = getpass.getpass if parameter.is_secret else input
-    what = f" ({parameter.description})" if parameter.description else ""
-    otherwise = f" [{suggestion}]" if suggestion else ""
+def _ask(parameter: Parameter, suggestion: str) -> str:
+    prompt = getpass.getpass if parameter.is_secret else input
+    description = f" ({parameter.description})" if parameter.description else ""
+    default = f" [{suggestion}]" if suggestion else ""
     while True:
-        answer = listen(f"{parameter.name}{what}{otherwise}: ").strip() or suggestion
-        if parameter.may_be(answer):
+        answer = prompt(f"{parameter.name}{description}{default}: ").strip() or suggestion
+        if parameter.accepts(answer):
             return answer
-        sys.stderr.write(f"{parameter.name} cannot be that\n")
+        sys.stderr.write(f"{parameter.name} has an invalid value; enter another one\n")

@@ -1,4 +1,4 @@
-"""The SAM CLI, which is told secrets by a file that nobody else can read."""
+"""Runs the SAM CLI, and passes secrets in a file that only the owner can read."""
 
 import json
 import os
@@ -15,8 +15,8 @@ SAM = ROOT / ".local" / "sam" / "bin" / "sam"
 
 
 def deploy(stage: str, parameters: dict[str, str]) -> int:
-    """`sam deploy` as a section of `samconfig.toml` says; its exit code."""
-    with written_down(parameters) as file:
+    """Run `sam deploy` with the stage's section of `samconfig.toml`; returns its exit code."""
+    with parameter_file(parameters) as file:
         options = ["--config-env", stage, "--parameter-overrides", f"file://{file}"]
         variables = {**os.environ, "SAM_CLI_TELEMETRY": "0", **SAM_SWITCHES}
         command = [str(SAM), "deploy", *options]
@@ -24,11 +24,12 @@ def deploy(stage: str, parameters: dict[str, str]) -> int:
 
 
 @contextmanager
-def written_down(parameters: dict[str, str]) -> Iterator[Path]:
-    """A file for `--parameter-overrides`, there for as long as it is used and for its owner alone:
-    everybody can read the arguments of a process.
+def parameter_file(parameters: dict[str, str]) -> Iterator[Path]:
+    """Write a file for `--parameter-overrides` that only the owner can read; deleted at the end.
+
+    Parameters are not passed as arguments, because every user can read a process's arguments.
     """
     with NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
-        json.dump(parameters, file, ensure_ascii=False)  # which is YAML, too
+        json.dump(parameters, file, ensure_ascii=False)  # JSON is valid YAML
         file.flush()
         yield Path(file.name)

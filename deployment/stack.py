@@ -1,4 +1,4 @@
-"""The stack of a stage, as CloudFormation knows it."""
+"""Reads the state of a stage's stack from CloudFormation."""
 
 import tomllib
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from deployment import Refused
 
 SAMCONFIG = Path(__file__).parents[1] / "samconfig.toml"
 
-ONLY_PLANNED = "REVIEW_IN_PROGRESS"  # there is a change set, and nobody has carried it out
-TAKEN_BACK = "ROLLBACK_COMPLETE"  # it failed when it was made, and cannot become anything
+REVIEW_IN_PROGRESS = "REVIEW_IN_PROGRESS"  # a change set exists and was never executed
+ROLLBACK_COMPLETE = "ROLLBACK_COMPLETE"  # creation failed; the stack can only be deleted
 
 
 @dataclass(frozen=True)
 class Target:
-    """Which stack, and where; what the SAM CLI reads as well."""
+    """Name, region and AWS profile of a stack, as in `samconfig.toml`."""
 
     stack: str
     region: str
@@ -26,49 +26,53 @@ class Target:
 
 
 def target(stage: str) -> Target:
-    """What `samconfig.toml` says of a stage."""
+    """Read a stage's target from `samconfig.toml`. Raises `Refused` for an unknown stage."""
     section = tomllib.loads(SAMCONFIG.read_text()).get(stage, {})
     try:
-        told = {**section["global"]["parameters"], **section["deploy"]["parameters"]}
+        settings = {**section["global"]["parameters"], **section["deploy"]["parameters"]}
     except KeyError:
-        raise Refused(f"samconfig.toml does not say how {stage} is deployed: see dev") from None
-    return Target(told["stack_name"], told["region"], told.get("profile"))
+        raise Refused(
+            f"samconfig.toml has no deployment settings for {stage}; copy those of dev"
+        ) from None
+    return Target(settings["stack_name"], settings["region"], settings.get("profile"))
 
 
 class DeployedStack:
-    """A stage's stack, whether it is there or not."""
+    """A stage's stack, which may not exist yet."""
 
-    def __init__(self, where: Target, client: Any = None) -> None:
-        self.where = where
-        self._client = client or _client(where)
+    def __init__(self, target: Target, client: Any = None) -> None:
+        self.target = target
+        self._client = client or _client(target)
 
-    def is_there(self) -> bool:
-        return self._status() not in {None, ONLY_PLANNED}
+    def exists(self) -> bool:
+        """Whether the stack was created; a stack with only a change set does not count."""
+        return self._status() not in {None, REVIEW_IN_PROGRESS}
 
-    def is_the_rest_of_a_failure(self) -> bool:
-        return self._status() == TAKEN_BACK
+    def is_failed_creation(self) -> bool:
+        """Whether the stack was rolled back when it was created and must be deleted."""
+        return self._status() == ROLLBACK_COMPLETE
 
     def remove(self) -> None:
-        """Returns when it is gone."""
-        self._client.delete_stack(StackName=self.where.stack)
-        self._client.get_waiter("stack_delete_complete").wait(StackName=self.where.stack)
+        """Delete the stack and wait until it no longer exists."""
+        self._client.delete_stack(StackName=self.target.stack)
+        self._client.get_waiter("stack_delete_complete").wait(StackName=self.target.stack)
 
     def _status(self) -> str | None:
         try:
-            [stack] = self._client.describe_stacks(StackName=self.where.stack)["Stacks"]
+            [stack] = self._client.describe_stacks(StackName=self.target.stack)["Stacks"]
         except ClientError as failure:
-            if _is_about_its_absence(failure):
+            if _is_stack_missing(failure):
                 return None
             raise
         return str(stack["StackStatus"])
 
 
-def _is_about_its_absence(failure: ClientError) -> bool:
-    """CloudFormation has no code of its own for that."""
+def _is_stack_missing(failure: ClientError) -> bool:
+    """CloudFormation reports a missing stack as ValidationError; only the message differs."""
     error = failure.response["Error"]
     return error["Code"] == "ValidationError" and "does not exist" in error["Message"]
 
 
-def _client(where: Target) -> Any:
-    session: Any = botocore.session.Session(profile=where.profile)
-    return session.create_client("cloudformation", region_name=where.region)
+def _client(target: Target) -> Any:
+    session: Any = botocore.session.Session(profile=target.profile)
+    return session.create_client("cloudformation", region_name=target.region)

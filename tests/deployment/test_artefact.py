@@ -1,4 +1,4 @@
-"""The functions' code as it is deployed: one folder, and equal bytes wherever it is built."""
+"""The deployed code: one folder for all functions, with reproducible bytecode."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ from local.stack import sam_environment
 from support.domains import FUNCTIONS, KERNEL, ROOT
 from support.template import functions, template
 
-SOME = ("GetCart", "CreateOrder", "RunTurn")
-GROUPED_BY = ("CodeUri", "Runtime", "Architectures", "PackageType")  # SAM's notion of equal code
+SELECTED = ("GetCart", "CreateOrder", "RunTurn")
+GROUPED_BY = ("CodeUri", "Runtime", "Architectures", "PackageType")  # SAM groups functions by these
 
 
-def a_build(folder: Path, *names: str) -> Path:
-    """A build of functions whose code is the kernel, each in a folder of its own."""
+def create_build(folder: Path, *names: str) -> Path:
+    """Create a build of functions that contain the kernel, each in its own folder."""
     kind = "AWS::Serverless::Function"
     resources = {name: {"Type": kind, "Properties": {"CodeUri": name}} for name in names}
     for name in names:
@@ -30,7 +30,7 @@ def a_build(folder: Path, *names: str) -> Path:
 
 
 def checksum(folder: Path) -> str:
-    """Equal for equal files of equal names, as the SAM CLI compares what it uploads."""
+    """The checksum of a folder's file names and contents, as the SAM CLI compares uploads."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     parts = [f"{file.relative_to(folder)} {_digest(file)}" for file in files]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -40,17 +40,17 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_equal_code_has_one_checksum_wherever_it_is_compiled(tmp_path: Path) -> None:
-    build = a_build(tmp_path, "Here", "There")
-    os.utime(build / "There" / "supermarket" / "errors.py", (0, 0))
+def test_equal_code_has_the_same_checksum_in_every_folder(tmp_path: Path) -> None:
+    build = create_build(tmp_path, "First", "Second")
+    os.utime(build / "Second" / "supermarket" / "errors.py", (0, 0))
 
     compile_code(build)
 
     assert len({checksum(folder) for folder in code_folders(build)}) == 1
 
 
-def test_every_module_has_bytecode_that_names_its_place_in_lambda(tmp_path: Path) -> None:
-    build = a_build(tmp_path, "Here")
+def test_every_module_has_bytecode_with_its_path_in_lambda(tmp_path: Path) -> None:
+    build = create_build(tmp_path, "First")
     compile_code(build)
 
     compiled = list(build.rglob("*.pyc"))
@@ -61,13 +61,13 @@ def test_every_module_has_bytecode_that_names_its_place_in_lambda(tmp_path: Path
         assert code.co_filename.startswith("/var/task/supermarket/")
 
 
-def test_no_function_is_built_apart() -> None:
-    apart = {
+def test_no_function_is_built_separately() -> None:
+    separate = {
         name: own.keys() & set(GROUPED_BY)
         for name, own in functions().items()
         if own.keys() & set(GROUPED_BY)
     }
-    assert not apart
+    assert not separate
     assert not {
         name: resource["Metadata"]
         for name, resource in template()["Resources"].items()
@@ -87,7 +87,7 @@ def test_sam_builds_all_functions_into_one_folder(tmp_path: Path) -> None:
                 "Type": "AWS::Serverless::Function",
                 "Properties": {"Handler": functions()[name]["Handler"]},
             }
-            for name in SOME
+            for name in SELECTED
         },
     }
     del plain["Globals"]["Function"]["LoggingConfig"]
@@ -101,7 +101,7 @@ def test_sam_builds_all_functions_into_one_folder(tmp_path: Path) -> None:
     assert (folder / "cart" / "endpoints.py").is_file()
 
 
-def test_make_and_the_local_cloud_build_alike() -> None:
+def test_make_and_the_local_cloud_build_with_the_same_switches() -> None:
     line = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "SAM :=" in line)
     switch, value = next(iter(SAM_SWITCHES.items()))
     assert f"{switch}={value}" in line

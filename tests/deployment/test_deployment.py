@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from deployment.__main__ import main
-from deployment.parameters import known
+from deployment.parameters import read_template
 from deployment.stack import DeployedStack, Target
 
 FIRST = {
@@ -25,7 +25,7 @@ FIRST = {
 
 
 class CloudFormation:
-    """One that has the stack in some state, or refuses to say."""
+    """A fake CloudFormation whose stack has the given state, or that raises the given error."""
 
     def __init__(self, state: str | Exception | None) -> None:
         self._state = state
@@ -35,7 +35,7 @@ class CloudFormation:
         if isinstance(self._state, Exception):
             raise self._state
         if self._state is None:
-            raise refusal("ValidationError", f"Stack with id {StackName} does not exist")
+            raise client_error("ValidationError", f"Stack with id {StackName} does not exist")
         return {"Stacks": [{"StackStatus": self._state}]}
 
     def delete_stack(self, StackName: str) -> None:  # noqa: N803
@@ -49,21 +49,21 @@ class CloudFormation:
 
 
 class Runner:
-    """Takes the place of the SAM CLI, and remembers what it was told."""
+    """Runs the command with a fake SAM CLI that records its stage and parameters."""
 
     def __init__(self, state: str | Exception | None, exit_code: int = 0) -> None:
         self.cloud = CloudFormation(state)
-        self.told: list[tuple[str, dict[str, str]]] = []
+        self.deployments: list[tuple[str, dict[str, str]]] = []
         self._exit_code = exit_code
 
-    def make(self, *arguments: str) -> int:
+    def run(self, *arguments: str) -> int:
         return main(arguments, self._find, self._deploy)
 
     def _find(self, stage: str) -> DeployedStack:
         return DeployedStack(Target(f"supermarket-{stage}", "ap-south-1"), self.cloud)
 
     def _deploy(self, stage: str, parameters: dict[str, str]) -> int:
-        self.told.append((stage, parameters))
+        self.deployments.append((stage, parameters))
         return self._exit_code
 
 
@@ -72,137 +72,139 @@ class Terminal(io.StringIO):
         return True
 
 
-def refusal(code: str, message: str) -> ClientError:
+def client_error(code: str, message: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "DescribeStacks")
 
 
 @pytest.fixture(autouse=True)
-def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Nobody sits there, and the environment says nothing."""
-    for name in known():
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Standard input is not a terminal, and no parameter is in the environment."""
+    for name in read_template():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.stdin", io.StringIO())
     return monkeypatch
 
 
 @pytest.fixture
-def pipeline(machine: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A machine whose environment says all that a new stage has to be told."""
+def all_parameters(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment has all required parameters."""
     for name, value in FIRST.items():
-        machine.setenv(name, value)
-    return machine
+        environment.setenv(name, value)
+    return environment
 
 
 @pytest.fixture(autouse=True)
-def told(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    """Whatever a test does, no secret is printed."""
+def output(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """The captured output, which must never contain a secret."""
     yield capsys
     assert "hush" not in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("state", [None, "REVIEW_IN_PROGRESS"])
-def test_a_first_deployment_can_be_taken_back(
-    state: str | None, pipeline: pytest.MonkeyPatch
+def test_the_first_deployment_disables_deletion_protection(
+    state: str | None, all_parameters: pytest.MonkeyPatch
 ) -> None:
     runner = Runner(state)
-    assert runner.make("dev", "Architecture=arm64") == 0
+    assert runner.run("dev", "Architecture=arm64") == 0
     own = {"Stage": "dev", "DeletionProtection": "false", "Architecture": "arm64"}
     rest = {"AllowedOrigins": "https://shop.example", "AlarmEmail": ""}
-    assert runner.told == [("dev", {**FIRST, **own, **rest})]
+    assert runner.deployments == [("dev", {**FIRST, **own, **rest})]
 
 
 @pytest.mark.parametrize("state", ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_FAILED"])
-def test_every_later_deployment_protects_and_asks_for_nothing(state: str) -> None:
+def test_later_deployments_enable_deletion_protection_and_ask_for_nothing(state: str) -> None:
     runner = Runner(state)
-    assert runner.make("prod", "Architecture=arm64", "AlarmEmail=me@shop.example") == 0
+    assert runner.run("prod", "Architecture=arm64", "AlarmEmail=me@shop.example") == 0
     own = {"Stage": "prod", "DeletionProtection": "true", "Architecture": "arm64"}
-    assert runner.told == [("prod", {**own, "AlarmEmail": "me@shop.example"})]
+    assert runner.deployments == [("prod", {**own, "AlarmEmail": "me@shop.example"})]
 
 
-def test_whoever_wants_to_remove_a_stage_can_say_so() -> None:
+def test_an_argument_can_disable_deletion_protection() -> None:
     runner = Runner("UPDATE_COMPLETE")
-    runner.make("dev", "DeletionProtection=false")
-    assert runner.told[0][1]["DeletionProtection"] == "false"
+    runner.run("dev", "DeletionProtection=false")
+    assert runner.deployments[0][1]["DeletionProtection"] == "false"
 
 
-def test_a_secret_is_rotated_through_the_environment(machine: pytest.MonkeyPatch) -> None:
-    machine.setenv("RazorpayWebhookSecret", "hush new")
-    machine.setenv("RazorpayPreviousWebhookSecret", "hush old")
+def test_secrets_are_rotated_through_the_environment(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("RazorpayWebhookSecret", "hush new")
+    environment.setenv("RazorpayPreviousWebhookSecret", "hush old")
     runner = Runner("UPDATE_COMPLETE")
-    assert runner.make("dev") == 0
-    assert runner.told[0][1]["RazorpayPreviousWebhookSecret"] == "hush old"
-    assert runner.told[0][1]["RazorpayWebhookSecret"] == "hush new"
+    assert runner.run("dev") == 0
+    assert runner.deployments[0][1]["RazorpayPreviousWebhookSecret"] == "hush old"
+    assert runner.deployments[0][1]["RazorpayWebhookSecret"] == "hush new"
 
 
-def test_a_first_deployment_without_anybody_to_ask_says_what_is_missing(
-    pipeline: pytest.MonkeyPatch, told: pytest.CaptureFixture[str]
+def test_a_first_deployment_without_a_terminal_reports_missing_parameters(
+    all_parameters: pytest.MonkeyPatch, output: pytest.CaptureFixture[str]
 ) -> None:
-    pipeline.delenv("GeminiApiKey")
+    all_parameters.delenv("GeminiApiKey")
     runner = Runner(None)
-    assert runner.make("dev") == 1
-    assert "GeminiApiKey" in told.readouterr().err
-    assert runner.told == []
+    assert runner.run("dev") == 1
+    assert "GeminiApiKey" in output.readouterr().err
+    assert runner.deployments == []
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "error",
     [
-        refusal("AccessDenied", "not authorized"),
-        refusal("ExpiredToken", "expired"),
-        refusal("ValidationError", "a name that cannot be"),
+        client_error("AccessDenied", "not authorized"),
+        client_error("ExpiredToken", "expired"),
+        client_error("ValidationError", "invalid stack name"),
         NoCredentialsError(),
     ],
 )
-def test_what_aws_refuses_is_shown_and_stops_it(
-    trouble: Exception, pipeline: pytest.MonkeyPatch, told: pytest.CaptureFixture[str]
+def test_an_error_from_aws_is_shown_and_stops_the_deployment(
+    error: Exception, all_parameters: pytest.MonkeyPatch, output: pytest.CaptureFixture[str]
 ) -> None:
-    runner = Runner(trouble)
-    assert runner.make("dev") == 1
-    assert str(trouble) in told.readouterr().err
-    assert runner.told == []
+    runner = Runner(error)
+    assert runner.run("dev") == 1
+    assert str(error) in output.readouterr().err
+    assert runner.deployments == []
 
 
-def test_the_rest_of_a_failure_is_removed_by_a_person_only(
-    pipeline: pytest.MonkeyPatch, told: pytest.CaptureFixture[str]
+def test_a_failed_first_stack_is_not_deleted_without_a_terminal(
+    all_parameters: pytest.MonkeyPatch, output: pytest.CaptureFixture[str]
 ) -> None:
     runner = Runner("ROLLBACK_COMPLETE")
-    assert runner.make("dev") == 1
-    assert "delete-stack --stack-name supermarket-dev --region ap-south-1" in told.readouterr().err
-    assert (runner.told, runner.cloud.deleted) == ([], [])
+    assert runner.run("dev") == 1
+    assert (
+        "delete-stack --stack-name supermarket-dev --region ap-south-1" in output.readouterr().err
+    )
+    assert (runner.deployments, runner.cloud.deleted) == ([], [])
 
 
 @pytest.mark.parametrize(("answer", "deployed"), [("y", True), ("", False), ("n", False)])
-def test_the_rest_of_a_failure_is_removed_with_consent(
-    answer: str, deployed: bool, pipeline: pytest.MonkeyPatch
+def test_a_failed_first_stack_is_deleted_only_after_confirmation(
+    answer: str, deployed: bool, all_parameters: pytest.MonkeyPatch
 ) -> None:
-    pipeline.setenv("AlarmEmail", "me@shop.example")
-    pipeline.setenv("AllowedOrigins", "https://shop.example")
-    pipeline.setattr("sys.stdin", Terminal())
-    pipeline.setattr("builtins.input", lambda _: answer)
+    all_parameters.setenv("AlarmEmail", "me@shop.example")
+    all_parameters.setenv("AllowedOrigins", "https://shop.example")
+    all_parameters.setattr("sys.stdin", Terminal())
+    all_parameters.setattr("builtins.input", lambda _: answer)
     runner = Runner("ROLLBACK_COMPLETE")
-    assert runner.make("dev") == (0 if deployed else 1)
-    assert bool(runner.told) is deployed
+    assert runner.run("dev") == (0 if deployed else 1)
+    assert bool(runner.deployments) is deployed
     assert runner.cloud.deleted == (["supermarket-dev"] if deployed else [])
-    assert not deployed or runner.told[0][1]["DeletionProtection"] == "false"
+    assert not deployed or runner.deployments[0][1]["DeletionProtection"] == "false"
 
 
-def test_sams_failure_is_ours() -> None:
-    assert Runner("UPDATE_COMPLETE", exit_code=4).make("dev") == 4
+def test_the_exit_code_of_sam_is_returned() -> None:
+    assert Runner("UPDATE_COMPLETE", exit_code=4).run("dev") == 4
 
 
-def test_a_typing_mistake_changes_nothing(told: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_parameter_stops_the_deployment(output: pytest.CaptureFixture[str]) -> None:
     runner = Runner("UPDATE_COMPLETE")
-    assert runner.make("dev", "AlarmMail=me@shop.example") == 1
-    assert "AlarmMail" in told.readouterr().err
-    assert runner.told == []
+    assert runner.run("dev", "AlarmMail=me@shop.example") == 1
+    assert "AlarmMail" in output.readouterr().err
+    assert runner.deployments == []
 
 
-def test_whoever_stops_at_a_question_has_deployed_nothing(machine: pytest.MonkeyPatch) -> None:
-    def go_away(_: str) -> str:
+def test_end_of_input_at_a_question_stops_the_deployment(environment: pytest.MonkeyPatch) -> None:
+    def end_input(_: str) -> str:
         raise EOFError
 
-    machine.setattr("sys.stdin", Terminal())
-    machine.setattr("builtins.input", go_away)
+    environment.setattr("sys.stdin", Terminal())
+    environment.setattr("builtins.input", end_input)
     runner = Runner(None)
-    assert runner.make("dev") == 1
-    assert runner.told == []
+    assert runner.run("dev") == 1
+    assert runner.deployments == []

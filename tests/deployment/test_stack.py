@@ -1,4 +1,4 @@
-"""Whether a stage is there, as CloudFormation tells it."""
+"""The state of a stage's stack in CloudFormation."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from botocore.stub import Stubber
 from deployment import Refused
 from deployment.stack import DeployedStack, Target, target
 
-WHERE = Target("supermarket-dev", "ap-south-1")
-NAMED = {"StackName": "supermarket-dev"}
+TARGET = Target("supermarket-dev", "ap-south-1")
+STACK_NAME = {"StackName": "supermarket-dev"}
 
 
 def cloud() -> tuple[DeployedStack, Stubber]:
     client: Any = botocore.session.get_session().create_client("cloudformation", "ap-south-1")
-    return DeployedStack(WHERE, client), Stubber(client)
+    return DeployedStack(TARGET, client), Stubber(client)
 
 
 def described(status: str) -> dict[str, Any]:
@@ -26,33 +26,33 @@ def described(status: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("status", "is_there", "is_the_rest_of_a_failure"),
+    ("status", "exists", "is_failed_creation"),
     [
         ("CREATE_COMPLETE", True, False),
         ("UPDATE_COMPLETE", True, False),
         ("UPDATE_ROLLBACK_COMPLETE", True, False),
-        ("CREATE_IN_PROGRESS", True, False),  # CloudFormation will say that it has to wait
+        ("CREATE_IN_PROGRESS", True, False),  # CloudFormation rejects the update itself
         ("REVIEW_IN_PROGRESS", False, False),
         ("ROLLBACK_COMPLETE", True, True),
     ],
 )
-def test_a_stage_is_there_once_it_was_made(
-    status: str, is_there: bool, is_the_rest_of_a_failure: bool
+def test_a_stack_exists_after_its_creation_has_started(
+    status: str, exists: bool, is_failed_creation: bool
 ) -> None:
     stack, stub = cloud()
     for _ in range(2):
-        stub.add_response("describe_stacks", described(status), NAMED)
+        stub.add_response("describe_stacks", described(status), STACK_NAME)
     with stub:
-        assert stack.is_there() is is_there
-        assert stack.is_the_rest_of_a_failure() is is_the_rest_of_a_failure
+        assert stack.exists() is exists
+        assert stack.is_failed_creation() is is_failed_creation
 
 
-def test_only_that_it_does_not_exist_means_that_it_is_not_there() -> None:
+def test_a_stack_that_cloudformation_does_not_know_does_not_exist() -> None:
     stack, stub = cloud()
     absent = "Stack with id supermarket-dev does not exist"
     stub.add_client_error("describe_stacks", "ValidationError", absent)
     with stub:
-        assert not stack.is_there()
+        assert not stack.exists()
 
 
 @pytest.mark.parametrize(
@@ -63,28 +63,28 @@ def test_only_that_it_does_not_exist_means_that_it_is_not_there() -> None:
         ("ValidationError", "1 validation error detected"),
     ],
 )
-def test_whoever_may_not_look_is_told_so(code: str, message: str) -> None:
+def test_other_errors_of_cloudformation_are_raised(code: str, message: str) -> None:
     stack, stub = cloud()
     stub.add_client_error("describe_stacks", code, message)
     with stub, pytest.raises(ClientError, match=message):
-        stack.is_there()
+        stack.exists()
 
 
-def test_what_is_removed_is_gone_afterwards() -> None:
+def test_removing_waits_until_the_stack_is_deleted() -> None:
     stack, stub = cloud()
-    stub.add_response("delete_stack", {}, NAMED)
-    stub.add_response("describe_stacks", described("DELETE_COMPLETE"), NAMED)
+    stub.add_response("delete_stack", {}, STACK_NAME)
+    stub.add_response("describe_stacks", described("DELETE_COMPLETE"), STACK_NAME)
     with stub:
         stack.remove()
     stub.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_samconfig_says_where_a_stage_is(stage: str) -> None:
+def test_samconfig_gives_the_stack_and_region_of_a_stage(stage: str) -> None:
     assert target(stage) == Target(f"supermarket-{stage}", "ap-south-1")
 
 
 @pytest.mark.parametrize("stage", ["local", "sam-local", "staging"])
-def test_a_stage_that_is_not_for_aws_or_unknown_is_refused(stage: str) -> None:
+def test_a_stage_that_is_local_or_unknown_is_refused(stage: str) -> None:
     with pytest.raises(Refused, match=stage):
         target(stage)
