@@ -20,7 +20,7 @@ CONNECT_SECONDS = 1
 READ_SECONDS = 3
 FIRST_SERVER_ERROR = 500
 
-NO_USER = "nobody"
+NO_USER = "unknown"
 
 # no retry changes these; every other error may be gone the next time
 FINAL_ENTRY_ERRORS = {"InvalidArgument", "MalformedDetail", "NotAuthorizedForSourceException"}
