@@ -67,7 +67,7 @@ def named(source: Source) -> str:
 
 
 @pytest.mark.parametrize("source", pure_modules(), ids=named)
-def test_models_and_services_know_no_infrastructure(source: Source) -> None:
+def test_models_and_services_import_no_infrastructure(source: Source) -> None:
     allowed = (sys.stdlib_module_names - IMPURE_STDLIB) | PURE_LIBRARIES
     strangers = {
         one.module
@@ -81,12 +81,12 @@ def test_models_and_services_know_no_infrastructure(source: Source) -> None:
 
 
 @pytest.mark.parametrize("source", pure_modules(), ids=named)
-def test_models_and_services_are_given_time_and_ids(source: Source) -> None:
+def test_models_and_services_get_time_and_ids_as_arguments(source: Source) -> None:
     assert source.calls() & FETCHED == set()
 
 
 @pytest.mark.parametrize("source", [s for s in lambdas() if s.room in ROOMS], ids=named)
-def test_inside_a_domain_arrows_point_towards_the_model(source: Source) -> None:
+def test_dependencies_inside_a_domain_point_towards_the_model(source: Source) -> None:
     own = {ALL[name].room for name in targets(source, set(MODULES)) if name in MODULES}
     foreign = {
         ALL[name].room
@@ -97,7 +97,7 @@ def test_inside_a_domain_arrows_point_towards_the_model(source: Source) -> None:
 
 
 @pytest.mark.parametrize("source", lambdas(), ids=named)
-def test_a_domain_meets_another_one_only_through_its_service(source: Source) -> None:
+def test_a_domain_uses_another_domain_only_through_its_service(source: Source) -> None:
     met = {name for name in targets(source, set(MODULES)) if ALL[name].domain != source.domain}
     if source.room in {"gateways", "wiring"}:
         # `from auth import wiring` names the package, too
@@ -112,7 +112,7 @@ def test_no_module_is_imported_by_a_computed_name() -> None:
 
 
 @pytest.mark.parametrize("source", kernel(), ids=named)
-def test_the_kernel_knows_no_domain(source: Source) -> None:
+def test_the_kernel_imports_no_domain(source: Source) -> None:
     assert {one.root for one in source.imports()} & set(domains()) == set()
 
 
@@ -137,14 +137,14 @@ def test_commands_import_no_local_cloud_and_no_tests() -> None:
     assert imported & {"local", "sample", "simulators", "tests", "support", "moto"} == set()
 
 
-def test_no_module_needs_itself() -> None:
+def test_modules_have_no_import_cycles() -> None:
     graph = {name: targets(source, set(ALL)) for name, source in ALL.items()}
     # a package is imported with each of its modules
     packages = {name for name, source in ALL.items() if source.room == "__init__"}
     _assert_acyclic({name: found - packages for name, found in graph.items()})
 
 
-def test_no_sub_package_needs_itself_through_others() -> None:
+def test_sub_packages_have_no_import_cycles() -> None:
     """A domain's own rooms may import its sub-packages and be imported by them."""
     graph: dict[str, set[str]] = defaultdict(set)
     for source in lambdas():
@@ -155,7 +155,7 @@ def test_no_sub_package_needs_itself_through_others() -> None:
     )
 
 
-def test_no_domain_needs_itself_through_others() -> None:
+def test_domains_have_no_import_cycles() -> None:
     graph: dict[str, set[str]] = {domain: set() for domain in domains()}
     for source in lambdas():
         graph[source.domain] |= {ALL[t].domain for t in targets(source, set(MODULES))}
@@ -170,12 +170,12 @@ def _assert_acyclic(graph: dict[str, set[str]]) -> None:
 
 
 @pytest.mark.parametrize("source", lambdas(), ids=named)
-def test_pynamodb_is_spoken_in_repositories_only(source: Source) -> None:
+def test_only_repositories_import_pynamodb(source: Source) -> None:
     if source.room not in STORAGE:
         assert "pynamodb" not in {one.root for one in source.imports()}
 
 
-def test_rows_live_in_repositories() -> None:
+def test_rows_are_defined_in_repositories() -> None:
     for source in lambdas():
         rows = {node.name for node in source.classes() if node.name.endswith("Row")}
         assert not rows or source.room in STORAGE, source.name

@@ -14,7 +14,7 @@ def pins(file: str) -> dict[str, str]:
     return dict(PIN.findall((LAYERS / file).read_text()))
 
 
-def test_the_language_models_packages_are_the_workers_alone() -> None:
+def test_only_the_worker_has_the_packages_of_the_language_model() -> None:
     attached = {
         name for name, own in functions().items() if {"Ref": "AiLayer"} in own.get("Layers", [])
     }

@@ -50,7 +50,7 @@ def test_each_lambda_loads_the_packages_that_the_docs_list() -> None:
 
 
 @pytest.mark.parametrize("name", ["ConnectSocket", "DisconnectSocket", "CloseConnections"])
-def test_what_opens_and_ends_connections_starts_with_no_more_than_an_http_function(
+def test_connection_functions_load_no_more_packages_than_an_http_function(
     name: str,
 ) -> None:
     own, http = loaded()[name], loaded()["GetCart"]
@@ -59,7 +59,7 @@ def test_what_opens_and_ends_connections_starts_with_no_more_than_an_http_functi
     assert own.modules < http.modules + 10
 
 
-def test_every_module_with_handlers_prepares_them() -> None:
+def test_every_module_with_handlers_calls_prepare() -> None:
     for handler in {one["Handler"].rpartition(".")[0] for one in functions().values()}:
         text = (ROOT / "functions" / f"{handler.replace('.', '/')}.py").read_text()
         assert text.endswith("\n\nprepare(__name__)\n"), handler

@@ -36,7 +36,7 @@ def test_the_layer_has_the_data_of_every_aws_service_that_is_called_and_of_no_ot
     assert called | {"dynamodb"} == set(pruning()["SERVICES"])
 
 
-def test_documentation_is_pruned_but_not_what_is_called_so() -> None:
+def test_documentation_is_pruned_but_not_data_named_documentation() -> None:
     model = {
         "documentation": "<p>What it is</p>",
         "shapes": [{"members": {"documentation": {"shape": "Text", "documentation": "A text"}}}],
@@ -45,7 +45,7 @@ def test_documentation_is_pruned_but_not_what_is_called_so() -> None:
     assert pruning()["without_documentation"](model) == pruned
 
 
-def test_a_client_of_pruned_data_is_made_and_has_its_endpoint(tmp_path: Path) -> None:
+def test_a_client_with_pruned_data_has_its_endpoint(tmp_path: Path) -> None:
     installed = Path(botocore.__file__).parent
     packages = tmp_path / "python"
     shutil.copytree(installed / "data", packages / "botocore" / "data")

@@ -282,7 +282,7 @@ def test_every_route_makes_the_round_trips_that_the_docs_list(ledger: Ledger) ->
     assert DOCUMENT.read_text() == text, "write docs/round-trips.md: make documents"
 
 
-def test_every_route_is_counted_or_says_why_not(ledger: Ledger) -> None:
+def test_every_route_is_counted_or_excluded_with_a_reason(ledger: Ledger) -> None:
     listed = documented().keys() - ledger.calls.keys()
     known = {endpoint.routes[0] for endpoint in all_endpoints().values()}
     forgotten = known - ledger.calls.keys() - listed
@@ -297,7 +297,7 @@ def test_no_request_path_scans(ledger: Ledger) -> None:
     assert not scans
 
 
-def test_a_search_reads_a_bounded_number_of_times(aws: None) -> None:
+def test_a_search_makes_a_bounded_number_of_reads(aws: None) -> None:
     seller, ledger = a_caller(Role.SELLER), Ledger()
     for number in range(12):
         body = {"title": f"Rice of kind {number}", "priceAmount": 10, "stock": 1}

@@ -60,11 +60,11 @@ def test_no_lock_file_with_addresses_is_kept() -> None:
     assert not [path for path in FILES if path.name in {"uv.lock", "poetry.lock", "Pipfile.lock"}]
 
 
-def test_no_module_or_package_has_a_name_without_meaning() -> None:
+def test_no_module_or_package_has_a_generic_name() -> None:
     assert [relative(path) for path in PYTHON if {path.stem, path.parent.name} & DRAWERS] == []
 
 
-def test_no_class_has_a_name_without_meaning() -> None:
+def test_no_class_has_a_generic_name() -> None:
     found = [
         f"{relative(path)}: {node.name}"
         for path in PYTHON

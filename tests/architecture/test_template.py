@@ -63,14 +63,14 @@ def test_a_function_can_be_imported_and_called(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_is_called_the_same_in_template_and_code(name: str) -> None:
+def test_a_function_has_the_same_name_in_template_and_code(name: str) -> None:
     domain, room, function = FUNCTIONS[name]["Handler"].split(".")
     assert domain in domains()
     assert name == (pascal(domain) if room == "listeners" else "") + pascal(function)
 
 
 @pytest.mark.parametrize("name", routes_of_functions())
-def test_a_function_has_the_routes_that_its_endpoint_says(name: str) -> None:
+def test_a_function_has_the_routes_of_its_endpoint(name: str) -> None:
     assert routes_of_functions()[name] == set(handler_of(name).routes)
 
 
@@ -95,7 +95,7 @@ def test_every_action_of_the_socket_is_deployed_under_its_name() -> None:
     assert api["RouteSelectionExpression"] == "$request.body.action"
 
 
-def test_whoever_waits_for_a_worker_finds_it_by_its_name() -> None:
+def test_the_turn_worker_has_the_configured_name() -> None:
     worker = FUNCTIONS["RunTurn"]
     named = worker["FunctionName"]["Fn::Sub"].replace("${Stage}", settings().stage)
     assert named == settings().turn_worker
@@ -104,7 +104,7 @@ def test_whoever_waits_for_a_worker_finds_it_by_its_name() -> None:
     assert attempts["MaximumEventAgeInSeconds"] > 2 * worker["Timeout"] + 60
 
 
-def test_what_an_attack_may_cost_has_a_limit() -> None:
+def test_costly_routes_have_a_request_limit() -> None:
     """The routes that keep a processor busy, or send mails, to whoever asks."""
     [http] = resources("AWS::Serverless::HttpApi").values()
     [socket] = resources("AWS::Serverless::WebSocketApi").values()
@@ -144,7 +144,7 @@ def test_razorpays_secrets_can_be_rotated_by_a_deployment() -> None:
     assert template()["Parameters"]["RazorpayPreviousWebhookSecret"]["Default"] == ""
 
 
-def test_what_is_secret_is_never_shown_and_fits_into_json() -> None:
+def test_secret_parameters_are_hidden_and_safe_in_json() -> None:
     parameters = template()["Parameters"].items()
     secrets = {name for name, parameter in parameters if parameter.get("NoEcho")}
     assert secrets == {name for name, _ in parameters if name.endswith(("Key", "Secret", "KeyId"))}
@@ -152,7 +152,7 @@ def test_what_is_secret_is_never_shown_and_fits_into_json() -> None:
         assert not re.fullmatch(template()["Parameters"][name]["AllowedPattern"], 'a"b'), name
 
 
-def test_all_functions_are_logged_and_traced_alike() -> None:
+def test_all_functions_have_the_same_logging_and_tracing() -> None:
     common = template()["Globals"]["Function"]
     assert common["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": "Logs"}}
     assert common["Tracing"] == "Active"
@@ -167,12 +167,12 @@ def test_a_table_is_billed_by_use_and_can_be_restored(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_table_bears_the_stage_in_its_name(name: str) -> None:
+def test_a_table_name_contains_the_stage(name: str) -> None:
     table = name.removesuffix("Table").lower()
     assert TABLES[name]["TableName"] == {"Fn::Sub": f"supermarket-${{Stage}}-{table}"}
 
 
-def test_whoever_deploys_to_aws_may_nest_a_stack_in_a_template_that_sam_expands() -> None:
+def test_deployments_may_expand_nested_stacks() -> None:
     settings_of_sam = tomllib.loads(TEMPLATE.with_name("samconfig.toml").read_text())
     assert template()["Resources"]["EventSchemas"]["Type"] == "AWS::CloudFormation::Stack"
     for stage in ("dev", "prod"):
@@ -180,7 +180,7 @@ def test_whoever_deploys_to_aws_may_nest_a_stack_in_a_template_that_sam_expands(
         assert "CAPABILITY_AUTO_EXPAND" in capabilities, stage
 
 
-def test_two_stages_in_one_account_name_nothing_alike() -> None:
+def test_resource_names_contain_the_stage() -> None:
     alike = {
         (resource["Type"], key)
         for resource in transformed()["Resources"].values()
@@ -190,7 +190,7 @@ def test_two_stages_in_one_account_name_nothing_alike() -> None:
     assert alike == NAMED_WITHOUT_STAGE.keys()
 
 
-def test_what_holds_money_or_people_outlives_its_stack_unless_that_never_came_to_be() -> None:
+def test_tables_with_money_or_personal_data_are_retained_except_on_failed_creation() -> None:
     kept = {
         name
         for name in TABLES
@@ -204,13 +204,13 @@ def test_what_holds_money_or_people_outlives_its_stack_unless_that_never_came_to
     assert policies == {None, "RetainExceptOnCreate"}
 
 
-def test_the_archive_outlives_its_stack_unless_that_never_came_to_be() -> None:
+def test_the_archive_is_retained_except_on_failed_creation() -> None:
     archive = template()["Resources"]["BusArchive"]
     assert archive["DeletionPolicy"] == "RetainExceptOnCreate"
     assert archive["UpdateReplacePolicy"] == "Retain"
 
 
-def test_a_table_is_protected_unless_somebody_says_otherwise() -> None:
+def test_deletion_protection_is_on_by_default() -> None:
     protection = template()["Parameters"]["DeletionProtection"]
     assert (protection["Default"], protection["AllowedValues"]) == ("true", ["true", "false"])
     protected = template()["Conditions"]["IsProtected"]
@@ -225,7 +225,7 @@ def test_a_rule_retries_and_keeps_what_it_cannot_deliver(name: str) -> None:
         assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
 
 
-def test_the_bus_may_write_to_every_queue_that_it_needs() -> None:
+def test_the_bus_may_write_to_all_its_target_queues() -> None:
     policy = resources("AWS::SQS::QueuePolicy")["QueuesTakeEvents"]
     targets = [target for rule in RULES.values() for target in rule["Targets"]]
     needed = {_id(t["Arn"]) for t in targets} | {_id(t["DeadLetterConfig"]["Arn"]) for t in targets}
@@ -233,7 +233,7 @@ def test_the_bus_may_write_to_every_queue_that_it_needs() -> None:
 
 
 @pytest.mark.parametrize("name", QUEUES)
-def test_a_queue_has_dead_letters_or_is_for_dead_letters(name: str) -> None:
+def test_a_queue_has_a_dead_letter_queue_or_is_one(name: str) -> None:
     redrive = QUEUES[name].get("RedrivePolicy")
     if redrive is None:
         assert name in _dead_letter_queues()
@@ -242,7 +242,7 @@ def test_a_queue_has_dead_letters_or_is_for_dead_letters(name: str) -> None:
         assert redrive["maxReceiveCount"] >= 3
 
 
-def test_a_queue_hides_a_batch_long_enough_to_work_on_it() -> None:
+def test_a_visibility_timeout_is_six_times_the_lambda_timeout() -> None:
     timeout = template()["Globals"]["Function"]["Timeout"]
     for name, event in _events("SQS"):
         queue = QUEUES[_id(event["Queue"])]
@@ -257,7 +257,7 @@ def test_batches_report_their_failures_one_by_one() -> None:
         assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
 
 
-def test_a_stream_gives_up_in_the_end_and_says_where() -> None:
+def test_a_stream_has_a_retry_limit_and_a_failure_destination() -> None:
     for name, event in _events("DynamoDB"):
         by_attempts = event["MaximumRetryAttempts"] > 0
         by_age = 0 < event.get("MaximumRecordAgeInSeconds", -1) < STREAM_KEEPS_SECONDS
@@ -265,9 +265,7 @@ def test_a_stream_gives_up_in_the_end_and_says_where() -> None:
         assert event["DestinationConfig"]["OnFailure"]["Type"] == "SQS", name
 
 
-def test_no_stream_gives_up_early_on_what_nobody_else_makes_good_nor_holds_it_up_for_hours() -> (
-    None
-):
+def test_a_stream_without_a_sweep_retries_by_age_and_not_by_attempts() -> None:
     tried_for = {"WatchStock": 3600, "CloseConnections": 900}
     swept = {"RelayOutbox"}
     for name, event in _events("DynamoDB"):
@@ -279,7 +277,7 @@ def test_no_stream_gives_up_early_on_what_nobody_else_makes_good_nor_holds_it_up
             assert event["MaximumRecordAgeInSeconds"] == tried_for[name], name
 
 
-def test_somebody_is_told_of_every_dead_letter() -> None:
+def test_every_dead_letter_queue_has_an_alarm() -> None:
     watched = {
         _id(alarm["Dimensions"][0]["Value"]): alarm
         for alarm in resources("AWS::CloudWatch::Alarm").values()
@@ -291,7 +289,7 @@ def test_somebody_is_told_of_every_dead_letter() -> None:
         assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 0)
 
 
-def test_somebody_is_told_when_events_wait_for_a_consumer_for_long() -> None:
+def test_every_event_queue_has_an_alarm_for_old_messages() -> None:
     watched = {
         _id(alarm["Dimensions"][0]["Value"]): alarm
         for alarm in resources("AWS::CloudWatch::Alarm").values()
@@ -303,7 +301,7 @@ def test_somebody_is_told_when_events_wait_for_a_consumer_for_long() -> None:
         assert (alarm["Statistic"], alarm["AlarmActions"]) == ("Maximum", [{"Ref": "Alarms"}])
 
 
-def test_alarms_on_our_own_metrics_know_their_dimension() -> None:
+def test_alarms_on_our_own_metrics_have_their_dimension() -> None:
     service = template()["Globals"]["Function"]["Environment"]["Variables"][
         "POWERTOOLS_SERVICE_NAME"
     ]
@@ -314,7 +312,7 @@ def test_alarms_on_our_own_metrics_know_their_dimension() -> None:
         assert alarm["Dimensions"] == [{"Name": "service", "Value": service}]
 
 
-def test_somebody_is_told_when_a_function_or_a_job_fails() -> None:
+def test_logged_errors_have_an_alarm() -> None:
     [errors] = resources("AWS::Logs::MetricFilter").values()
     [counted] = errors["MetricTransformations"]
     assert errors["LogGroupName"] == template()["Globals"]["Function"]["LoggingConfig"]["LogGroup"]
@@ -328,7 +326,7 @@ def test_somebody_is_told_when_a_function_or_a_job_fails() -> None:
     assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
 
 
-def test_a_schedule_does_not_pile_up() -> None:
+def test_a_delayed_schedule_event_expires_within_an_hour() -> None:
     for name, event in _events("ScheduleV2"):
         assert event["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 3600, name
 
@@ -357,9 +355,9 @@ def test_scans_are_allowed_only_with_a_reason() -> None:
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
-def test_what_is_only_ever_added_to_is_put_and_read_and_nothing_else(table: str) -> None:
+def test_append_only_tables_allow_only_puts_and_reads(table: str) -> None:
     """A put could replace a row, and IAM has no condition against that: the code has one, held by
-    `test_an_entry_is_never_replaced` and `test_what_was_written_down_is_never_replaced`.
+    `test_an_entry_is_never_replaced` and `test_an_audit_entry_is_never_replaced`.
     """
     allowed = {
         action
@@ -371,7 +369,7 @@ def test_what_is_only_ever_added_to_is_put_and_read_and_nothing_else(table: str)
     assert allowed <= {"dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:Query"}
 
 
-def test_whoever_asks_who_is_calling_may_find_out() -> None:
+def test_functions_that_authenticate_may_read_sessions_and_signing_keys() -> None:
     for name in routes_of_functions():
         endpoint = handler_of(name)
         asks = any("Caller" in str(hint) for hint in endpoint.function.__annotations__.values())

@@ -31,7 +31,7 @@ def at(document: Any, pointer: str) -> Any:
     return document
 
 
-def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+def test_every_reference_of_the_asyncapi_document_resolves() -> None:
     found = references({**DOCUMENT, "components": {"messages": {}}})
     assert found
     for pointer in found:
@@ -40,7 +40,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
         assert (EVENTS_FOLDER / message["payload"]["$ref"]).exists()
 
 
-def test_operations_name_messages_of_their_own_channel() -> None:
+def test_operations_reference_messages_of_their_own_channel() -> None:
     for operation in DOCUMENT["operations"].values():
         assert operation["action"] in {"send", "receive"}
         assert operation["messages"]
@@ -48,7 +48,7 @@ def test_operations_name_messages_of_their_own_channel() -> None:
             assert message["$ref"].startswith(f"{operation['channel']['$ref']}/messages/")
 
 
-def test_every_domain_sends_what_it_produces_and_receives_what_it_reacts_to() -> None:
+def test_the_operations_of_a_domain_match_its_events_and_handlers() -> None:
     operations = DOCUMENT["operations"]
     for domain, known in listeners().items():
         received = {
@@ -89,14 +89,14 @@ def test_a_registered_schema_describes_what_event_bridge_delivers(event: type[Ev
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
-def test_a_registered_schema_uses_the_words_of_openapi_3_0_only(event: type[Event]) -> None:
+def test_a_registered_schema_uses_only_keywords_of_openapi_3_0(event: type[Event]) -> None:
     text = STACK["Resources"][event.__name__]["Properties"]["Content"]
     for unknown in ('"$defs"', '"const"', '"null"', '"prefixItems"', '"examples"'):
         assert unknown not in text
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
-def test_a_sample_keeps_its_registered_schema(event: type[Event]) -> None:
+def test_a_sample_matches_its_registered_schema(event: type[Event]) -> None:
     content = json.loads(STACK["Resources"][event.__name__]["Properties"]["Content"])
     # Draft 4 is what OpenAPI 3.0 builds on; it only lacks the word for null
     Draft4Validator({**content, "$ref": "#/components/schemas/AWSEvent"}).validate(

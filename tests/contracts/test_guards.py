@@ -29,10 +29,10 @@ FILES = ("template.yaml", "pyproject.toml")
 # the tests that find the faults
 SCHEMAS, ROUTING = "tests/contracts/test_schemas.py", "tests/contracts/test_routing.py"
 COMPATIBLE = f"{SCHEMAS}::test_no_published_version_is_broken"
-SAMPLE = f"{SCHEMAS}::test_a_sample_keeps_the_schema"
-TOLD = f"{ROUTING}::test_every_event_is_told_by_its_producer_or_has_a_newer_version_that_is"
-KNOWN = f"{ROUTING}::test_whoever_knows_a_version_that_is_no_longer_told_knows_one_that_is"
-RULE = f"{ROUTING}::test_a_rule_lets_exactly_those_events_through_that_its_listener_reacts_to"
+SAMPLE = f"{SCHEMAS}::test_a_sample_matches_its_schema"
+TOLD = f"{ROUTING}::test_every_event_is_emitted_or_has_a_newer_version_that_is_emitted"
+KNOWN = f"{ROUTING}::test_a_listener_of_a_deprecated_version_handles_a_current_version"
+RULE = f"{ROUTING}::test_a_rule_matches_exactly_the_events_that_its_listener_handles"
 
 
 def rename_a_field(checkout: Path) -> None:
@@ -175,7 +175,7 @@ def checkout(published: Path) -> Iterator[Path]:
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
-def test_a_fault_is_found_and_explained(
+def test_a_fault_is_detected_with_an_explanation(
     checkout: Path, fault: Callable[[Path], None], guard: str, told: list[str]
 ) -> None:
     fault(checkout)
@@ -185,7 +185,7 @@ def test_a_fault_is_found_and_explained(
         assert words in outcome.stdout
 
 
-def test_a_second_version_is_published_in_the_steps_that_are_written_down(checkout: Path) -> None:
+def test_the_documented_steps_publish_a_second_version(checkout: Path) -> None:
     """`events/README.md` says them: each is a deployment, so the tests pass after each."""
     steps = (
         [tell_a_second_version],
@@ -201,7 +201,7 @@ def test_a_second_version_is_published_in_the_steps_that_are_written_down(checko
     assert "1, deprecated | cart" in (checkout / "events/README.md").read_text()
 
 
-def test_the_older_version_is_told_for_as_long_as_somebody_knows_no_other(checkout: Path) -> None:
+def test_a_version_is_emitted_while_a_listener_handles_no_other(checkout: Path) -> None:
     for change in (
         tell_a_second_version,
         stop_telling_the_first_version,
@@ -213,7 +213,7 @@ def test_the_older_version_is_told_for_as_long_as_somebody_knows_no_other(checko
     assert "give it a reaction to the newer version before the older is given up" in outcome.stdout
 
 
-def test_a_hook_asks_git_for_the_checkout_that_it_looks_at(
+def test_a_git_hook_reads_the_history_of_its_own_checkout(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_DIR", str(checkout / ".git"))
@@ -221,7 +221,7 @@ def test_a_hook_asks_git_for_the_checkout_that_it_looks_at(
     assert "OrderPlaced.v1.schema.json" in names
 
 
-def test_whoever_writes_contracts_is_told_when_git_remembers_nothing(checkout: Path) -> None:
+def test_writing_contracts_without_git_history_prints_a_warning(checkout: Path) -> None:
     (checkout / ".git").rename(hidden := checkout.with_name("git"))
     outcome = run_module(checkout, *WRITE)
     hidden.rename(checkout / ".git")

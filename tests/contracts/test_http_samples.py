@@ -32,7 +32,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
-def test_a_sample_bears_the_name_of_the_function_it_is_for(path: Path) -> None:
+def test_a_sample_has_the_name_of_its_function(path: Path) -> None:
     route = load(path)["routeKey"]
     routes = routes_of_functions()[path.stem]
     assert (f"ANY {route}" if route == "$default" else route) in routes

@@ -41,7 +41,7 @@ CONSUMERS = sorted(listeners())
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
-def test_a_rule_lets_exactly_those_events_through_that_its_listener_reacts_to(
+def test_a_rule_matches_exactly_the_events_that_its_listener_handles(
     consumer: str,
 ) -> None:
     let_through = {
@@ -55,7 +55,7 @@ def test_a_rule_lets_exactly_those_events_through_that_its_listener_reacts_to(
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
-def test_a_rule_lets_no_stranger_through(consumer: str) -> None:
+def test_a_rule_does_not_match_another_source(consumer: str) -> None:
     for name in listeners()[consumer].handlers:
         assert not lets_through(consumer, {**sample(name), "source": "somebody.else"})
 
@@ -72,12 +72,12 @@ def test_a_replayed_event_reaches_projections_only(consumer: str) -> None:
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
-def test_a_target_bears_the_name_of_its_consumer(consumer: str) -> None:
+def test_a_target_has_the_name_of_its_consumer(consumer: str) -> None:
     assert [target["Id"] for target in rule_of(consumer)["Targets"]] == [consumer]
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
-def test_reactions_are_named_by_what_they_do_and_know_their_domain(consumer: str) -> None:
+def test_handlers_are_named_after_their_effect_and_not_their_event(consumer: str) -> None:
     known = listeners()[consumer]
     assert known.consumer == consumer
     for name, (event, reaction) in known.handlers.items():
@@ -98,7 +98,7 @@ def test_every_event_has_a_consumer_or_is_public() -> None:
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_every_event_is_told_by_its_producer_or_has_a_newer_version_that_is(name: str) -> None:
+def test_every_event_is_emitted_or_has_a_newer_version_that_is_emitted(name: str) -> None:
     event = EVENTS[name]
     if not event.DEPRECATED:
         assert name in told_by(producer(event)), (
@@ -112,7 +112,7 @@ def test_every_event_is_told_by_its_producer_or_has_a_newer_version_that_is(name
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
-def test_whoever_knows_a_version_that_is_no_longer_told_knows_one_that_is(consumer: str) -> None:
+def test_a_listener_of_a_deprecated_version_handles_a_current_version(consumer: str) -> None:
     events = [event for event, _ in listeners()[consumer].handlers.values()]
     told = {event.NAME for event in events if not event.DEPRECATED}
     deaf = {event.__name__ for event in events if event.NAME not in told}
@@ -133,7 +133,7 @@ def told_by(domain: str) -> set[str]:
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
-def test_a_listener_takes_the_samples_of_its_events(
+def test_a_listener_handles_the_samples_of_its_events(
     consumer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = listeners()[consumer]

@@ -43,7 +43,7 @@ def test_no_published_version_is_broken() -> None:
     assert not faults, advice(faults)
 
 
-def test_git_remembers_what_was_published() -> None:
+def test_published_schemas_are_read_from_git() -> None:
     try:
         names = {name for name, _ in committed(EVENTS_FOLDER / "contracts")}
     except NoHistory as why:
@@ -51,7 +51,7 @@ def test_git_remembers_what_was_published() -> None:
     assert file_name(EVENTS["OrderPlaced"]) in names
 
 
-def test_without_git_the_files_that_are_here_are_what_was_published(
+def test_without_git_the_schema_files_are_the_published_schemas(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(EVENTS_FOLDER / "contracts", tmp_path / "contracts")
@@ -63,7 +63,7 @@ def test_without_git_the_files_that_are_here_are_what_was_published(
     assert "contracts/OrderPlaced.v1.schema.json: data.heldUntil is gone" in broken()
 
 
-def test_what_is_made_from_the_classes_is_up_to_date() -> None:
+def test_generated_contract_files_are_up_to_date() -> None:
     assert outdated() == [], "make it anew: python -m local contracts --write"
 
 
@@ -72,7 +72,7 @@ def test_every_event_has_one_sample() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_sample_is_what_event_bridge_hands_on(name: str) -> None:
+def test_a_sample_has_the_shape_of_an_event_bridge_event(name: str) -> None:
     event = sample(name)
     assert (event["detail-type"], event["source"]) == (EVENTS[name].NAME, EVENTS[name].SOURCE)
     assert event.keys() == {
@@ -82,7 +82,7 @@ def test_a_sample_is_what_event_bridge_hands_on(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_sample_keeps_the_schema(name: str) -> None:
+def test_a_sample_matches_its_schema(name: str) -> None:
     faults = [
         f"{'.'.join(map(str, fault.absolute_path))}: {fault.message}"
         for fault in validator(name).iter_errors(sample(name)["detail"])
@@ -91,7 +91,7 @@ def test_a_sample_keeps_the_schema(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_sample_goes_through_its_class_unchanged(name: str) -> None:
+def test_a_sample_is_read_and_written_unchanged_by_its_class(name: str) -> None:
     detail = sample(name)["detail"]
     envelope = Envelope.model_validate(detail)
     assert envelope.metadata.version == EVENTS[name].VERSION
@@ -100,7 +100,7 @@ def test_a_sample_goes_through_its_class_unchanged(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_schema_refuses_an_event_that_lacks_something(name: str) -> None:
+def test_a_schema_refuses_an_event_without_a_required_field(name: str) -> None:
     detail = sample(name)["detail"]
     required = [field.alias for field in EVENTS[name].model_fields.values() if field.is_required()]
     for field in required:
@@ -111,7 +111,7 @@ def test_a_schema_refuses_an_event_that_lacks_something(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_producer_may_add_a_field_without_breaking_anybody(name: str) -> None:
+def test_an_additional_field_is_compatible(name: str) -> None:
     detail = sample(name)["detail"]
     detail["data"]["somethingNew"] = {"deep": 1}
     validator(name).validate(detail)
@@ -124,7 +124,7 @@ def test_an_event_carries_no_secret(name: str) -> None:
     assert [field for field in fields if SECRETS.search(field)] == []
 
 
-def test_writing_leaves_files_alone_that_are_not_its_own(
+def test_writing_does_not_change_other_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "events"

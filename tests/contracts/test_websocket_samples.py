@@ -26,7 +26,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
-def test_a_sample_bears_the_name_of_the_function_behind_its_route(path: Path) -> None:
+def test_a_sample_has_the_name_of_the_function_of_its_route(path: Path) -> None:
     [api] = resources("AWS::Serverless::WebSocketApi").values()
     route = api["Routes"][load(path)["requestContext"]["routeKey"]]
     assert route["FunctionArn"] == {"Fn::GetAtt": f"{path.stem}.Arn"}

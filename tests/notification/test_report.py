@@ -27,7 +27,7 @@ def a_week(*minors: int, before: int = 0) -> SalesReportReady:
 
 
 @given(st.lists(st.integers(-(10**9), 10**9), min_size=7, max_size=7))
-def test_a_longer_bar_is_a_day_with_more_revenue(minors: list[int]) -> None:
+def test_the_length_of_a_bar_grows_with_revenue(minors: list[int]) -> None:
     (chart,) = charts(a_week(*minors))
     assert [bar.amount.minor for bar in chart.bars] == minors
     assert all(0 <= bar.percent <= 100 for bar in chart.bars)

@@ -22,7 +22,7 @@ def record(clock: FrozenClock, *ids: str) -> DynamoTransaction:
     return transaction
 
 
-def test_an_action_is_kept_whole_and_with_its_request(clock: FrozenClock) -> None:
+def test_an_audit_entry_is_stored_with_all_fields_and_its_request(clock: FrozenClock) -> None:
     telemetry.begin("request-1", "event-1")
     record(clock, "a1").commit()
     (row,) = AuditRow.query(SUBJECT)
@@ -31,17 +31,17 @@ def test_an_action_is_kept_whole_and_with_its_request(clock: FrozenClock) -> Non
     assert (row.correlation_id, row.causation_id) == ("request-1", "event-1")
 
 
-def test_an_action_is_kept_only_if_it_happens(clock: FrozenClock) -> None:
+def test_an_audit_entry_is_stored_only_when_the_transaction_commits(clock: FrozenClock) -> None:
     record(clock, "a1")
     assert not list(AuditRow.query(SUBJECT))
 
 
-def test_two_actions_of_one_moment_are_both_kept(clock: FrozenClock) -> None:
+def test_two_audit_entries_of_the_same_moment_are_both_stored(clock: FrozenClock) -> None:
     record(clock, "a1", "a2").commit()
     assert [row.sk[-2:] for row in AuditRow.query(SUBJECT)] == ["a1", "a2"]
 
 
-def test_what_was_written_down_is_never_replaced(clock: FrozenClock) -> None:
+def test_an_audit_entry_is_never_replaced(clock: FrozenClock) -> None:
     record(clock, "a1").commit()
     with pytest.raises(RuntimeError):
         record(clock, "a1").commit()

@@ -54,7 +54,7 @@ def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ("MAILS_PER_RECIPIENT_PER_HOUR", "0"),
     ],
 )
-def test_what_is_missing_or_makes_no_sense_is_named(
+def test_the_error_names_a_missing_or_invalid_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:
     if value is None:
@@ -65,7 +65,7 @@ def test_what_is_missing_or_makes_no_sense_is_named(
         settings()
 
 
-def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_error_names_all_invalid_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MAIL_SENDER")
     monkeypatch.setenv("TAX_PERCENT", "much")
     with pytest.raises(ConfigurationError, match="MAIL_SENDER") as told:

@@ -28,21 +28,21 @@ def _all_events(base: type[Event] = Event) -> set[type[Event]]:
     } - ABSTRACT
 
 
-def test_every_event_is_in_the_table_under_its_own_name() -> None:
+def test_every_event_class_is_registered_under_its_name() -> None:
     kernel = {event for event in _all_events() if event.__module__ == Event.__module__}
     assert set(EVENTS.values()) == kernel
     assert all(name == event.__name__ for name, event in EVENTS.items())
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
-def test_every_event_says_whose_fact_it_is_and_what_it_is_about(event: type[Event]) -> None:
+def test_every_event_has_a_source_a_version_and_a_subject(event: type[Event]) -> None:
     assert event.SOURCE.startswith("supermarket.")
     assert event.VERSION >= 1
     assert event.__doc__
     assert next(iter(event.model_fields)).endswith("_id")
 
 
-def test_an_event_is_camel_case_outside_and_survives_the_way() -> None:
+def test_an_event_is_serialised_in_camel_case_and_read_back_unchanged() -> None:
     event = UserRegistered(
         user_id="u1",
         username="asha",
@@ -66,7 +66,7 @@ def test_an_event_cannot_be_changed() -> None:
         recipient.email = "other@example.com"  # type: ignore[misc] # the assignment under test
 
 
-def test_money_travels_as_a_whole_number_of_minor_units() -> None:
+def test_an_amount_is_serialised_as_an_integer_of_minor_units() -> None:
     money = Money(49950, Currency.INR)
     amount = Amount.of(money)
     assert json.loads(amount.model_dump_json()) == {"minor": 49950, "currency": "INR"}
@@ -77,7 +77,7 @@ def test_money_travels_as_a_whole_number_of_minor_units() -> None:
         Amount.model_validate({"minor": 1, "currency": "EUR"})
 
 
-def test_moments_travel_in_utc_with_milliseconds() -> None:
+def test_a_moment_is_serialised_in_utc_with_milliseconds() -> None:
     india = timezone(timedelta(hours=5, minutes=30))
     moment = datetime(2026, 11, 22, 15, 0, 0, 7000, tzinfo=india)
     metadata = Metadata(event_id="e1", version=1, occurred_at=moment, correlation_id="r1")
@@ -86,6 +86,6 @@ def test_moments_travel_in_utc_with_milliseconds() -> None:
     assert Metadata.model_validate(sent).occurred_at == moment.astimezone(UTC)
 
 
-def test_an_order_without_lines_is_no_fact() -> None:
+def test_an_order_event_needs_lines() -> None:
     with pytest.raises(ValidationError, match="lines"):
         OrderCancelled.model_validate({"orderId": "o1", "lines": []})

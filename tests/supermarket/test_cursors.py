@@ -28,7 +28,9 @@ def sealed(position: dict[str, Any], purpose: str = "list") -> str:
 
 
 @given(POSITIONS, st.text(max_size=30))
-def test_a_cursor_opens_to_what_was_sealed(position: dict[str, Any], purpose: str) -> None:
+def test_decoding_a_cursor_returns_the_encoded_position(
+    position: dict[str, Any], purpose: str
+) -> None:
     assert CURSORS.decode(sealed(position, purpose), purpose) == position
 
 
@@ -51,7 +53,7 @@ def test_a_cursor_with_any_one_character_changed_is_refused(
 
 
 @given(POSITIONS, st.data())
-def test_a_cursor_that_was_cut_or_extended_is_refused(
+def test_a_truncated_or_extended_cursor_is_refused(
     position: dict[str, Any], data: st.DataObject
 ) -> None:
     cursor = sealed(position)
@@ -63,19 +65,19 @@ def test_a_cursor_that_was_cut_or_extended_is_refused(
 
 
 @given(st.text(max_size=60))
-def test_made_up_text_is_refused(text: str) -> None:
+def test_arbitrary_text_is_refused_as_a_cursor(text: str) -> None:
     with pytest.raises(Invalid):
         CURSORS.decode(text, "list")
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_a_cursor_of_one_list_does_not_open_another(purpose: str, other: str) -> None:
+def test_a_cursor_of_one_list_is_refused_by_another_list(purpose: str, other: str) -> None:
     assume(purpose != other)
     with pytest.raises(Invalid):
         CURSORS.decode(sealed({"a": 1}, purpose), other)
 
 
-def test_a_purpose_cannot_be_stretched_into_the_position() -> None:
+def test_the_purpose_cannot_be_extended_into_the_position() -> None:
     cursor = sealed({"a": 1}, purpose='list\0{"evil":1}')
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     stretched = raw[:16] + b'{"evil":1}\0' + json.dumps({"a": 1}, separators=(",", ":")).encode()
@@ -83,7 +85,7 @@ def test_a_purpose_cannot_be_stretched_into_the_position() -> None:
         CURSORS.decode(base64.urlsafe_b64encode(stretched).decode().rstrip("="), "list")
 
 
-def test_a_cursor_that_was_sealed_with_an_older_key_still_opens() -> None:
+def test_a_cursor_sealed_with_an_older_key_is_accepted() -> None:
     older = Cursors(lambda: {**KEYS, "active": "k1"}).encode({"a": 1}, "list")
     assert CURSORS.decode(older, "list") == {"a": 1}
 
@@ -93,7 +95,7 @@ def test_a_cursor_of_a_foreign_key_is_refused() -> None:
         CURSORS.decode(Cursors(lambda: OTHER_KEYS).encode({"a": 1}, "list"), "list")
 
 
-def test_the_name_of_the_active_key_is_no_key() -> None:
+def test_the_name_of_the_active_key_is_not_used_as_a_key() -> None:
     forged = Cursors(lambda: {"active": "k", "k": KEYS["active"]}).encode({"a": 1}, "list")
     with pytest.raises(Invalid):
         CURSORS.decode(forged, "list")

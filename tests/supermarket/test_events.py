@@ -87,13 +87,13 @@ def record(detail: Any, message_id: str = "m1", name: str = "UserRegistered") ->
     }
 
 
-def test_an_event_reaches_its_reaction_typed_and_with_its_metadata(greeter: Greeter) -> None:
+def test_a_handler_is_called_with_the_typed_event_and_its_metadata(greeter: Greeter) -> None:
     assert greeter.receive(record(registered("Asha", event_id="e7"))) == []
     ((name, metadata),) = greeter.greeted
     assert (name, metadata.event_id) == ("Asha", "e7")
 
 
-def test_one_failure_holds_nobody_else_up(greeter: Greeter) -> None:
+def test_a_failed_event_does_not_stop_the_rest_of_its_batch(greeter: Greeter) -> None:
     failed = greeter.receive(
         record(registered("Asha"), "m1"),
         record(registered("Trouble"), "m2"),
@@ -113,7 +113,9 @@ class RunningOut:
         return next(self._left)
 
 
-def test_no_event_is_begun_that_lambda_would_break_off(greeter: Greeter, log: io.StringIO) -> None:
+def test_no_event_is_started_without_enough_remaining_time(
+    greeter: Greeter, log: io.StringIO
+) -> None:
     batch = [record(registered(name), name) for name in ("Asha", "Ravi", "Mira")]
     context = RunningOut(9_000, SPARE_MILLISECONDS, SPARE_MILLISECONDS - 1)
     answer = greeter.handlers({"Records": batch}, context)
@@ -123,17 +125,17 @@ def test_no_event_is_begun_that_lambda_would_break_off(greeter: Greeter, log: io
     assert (line["message"], line["level"]) == ("event postponed", "WARNING")
 
 
-def test_a_batch_of_failures_only_is_delivered_again_piece_by_piece(greeter: Greeter) -> None:
+def test_when_all_messages_fail_each_is_reported(greeter: Greeter) -> None:
     trouble = [record(registered("Trouble"), message_id) for message_id in ("m1", "m2")]
     assert greeter.receive(*trouble) == ["m1", "m2"]
 
 
-def test_one_batch_leaves_nothing_behind_for_the_next(greeter: Greeter) -> None:
+def test_failures_of_one_batch_are_not_reported_in_the_next(greeter: Greeter) -> None:
     assert greeter.receive(record(registered("Trouble"), "m1")) == ["m1"]
     assert greeter.receive(record(registered("Asha"), "m2")) == []
 
 
-def test_an_event_without_a_reaction_goes_back_to_the_queue(greeter: Greeter) -> None:
+def test_an_event_without_a_handler_returns_to_the_queue(greeter: Greeter) -> None:
     unknown = record(registered("Asha"), "m1", name="UserVanished")
     assert greeter.receive(unknown, record(registered("Ravi"), "m2")) == ["m1"]
     assert [name for name, _ in greeter.greeted] == ["Ravi"]
@@ -149,18 +151,18 @@ def test_an_event_without_a_reaction_goes_back_to_the_queue(greeter: Greeter) ->
         {**registered("Asha"), "metadata": {"eventId": "e1"}},
     ],
 )
-def test_an_event_that_breaks_its_contract_goes_back_to_the_queue(
+def test_an_event_that_violates_its_schema_returns_to_the_queue(
     greeter: Greeter, detail: Any
 ) -> None:
     assert greeter.receive(record(detail, "m1")) == ["m1"]
     assert greeter.greeted == []
 
 
-def test_a_message_that_is_no_json_goes_back_to_the_queue(greeter: Greeter) -> None:
+def test_a_message_that_is_not_json_returns_to_the_queue(greeter: Greeter) -> None:
     assert greeter.receive(record(None, "m1") | {"body": "{"}) == ["m1"]
 
 
-def test_fields_that_a_producer_added_do_no_harm(greeter: Greeter) -> None:
+def test_fields_added_by_a_producer_are_ignored(greeter: Greeter) -> None:
     event = registered("Asha")
     event["data"]["favouriteTea"] = "Assam"
     event["metadata"]["region"] = "south"
@@ -175,7 +177,7 @@ def test_fields_that_a_producer_added_do_no_harm(greeter: Greeter) -> None:
         (json.dumps({"detail-type": "UserRegistered", "detail": {"data": {}}}), "metadata"),
     ],
 )
-def test_a_message_that_cannot_be_read_is_told_and_counted_like_every_failure(
+def test_an_unreadable_message_is_logged_and_counted_as_a_failure(
     greeter: Greeter,
     log: io.StringIO,
     capsys: pytest.CaptureFixture[str],
@@ -190,7 +192,7 @@ def test_a_message_that_cannot_be_read_is_told_and_counted_like_every_failure(
     assert "EventsFailed" in capsys.readouterr().out
 
 
-def test_the_log_tells_what_is_wrong_with_an_event_and_not_what_it_says(
+def test_the_log_names_the_invalid_field_without_its_value(
     greeter: Greeter, log: io.StringIO
 ) -> None:
     event = registered("Asha")
@@ -200,14 +202,16 @@ def test_the_log_tells_what_is_wrong_with_an_event_and_not_what_it_says(
     assert "asha@example.com" not in log.getvalue()
 
 
-def test_what_a_reaction_causes_carries_the_ids_of_its_event(greeter: Greeter) -> None:
+def test_a_handler_runs_with_the_correlation_and_causation_ids_of_its_event(
+    greeter: Greeter,
+) -> None:
     greeter.receive(
         record(registered("Asha", event_id="e1")), record(registered("Ravi", event_id="e2"))
     )
     assert greeter.ids_in_effect == [("request of Asha", "e1"), ("request of Ravi", "e2")]
 
 
-def test_the_log_tells_which_request_which_event_and_what_went_wrong(
+def test_the_log_contains_the_request_the_event_and_the_error(
     greeter: Greeter, log: io.StringIO
 ) -> None:
     greeter.receive(record(registered("Asha"), "m1"), record(registered("Trouble"), "m2"))
@@ -218,7 +222,7 @@ def test_the_log_tells_which_request_which_event_and_what_went_wrong(
     assert "cannot greet" in bad["exception"]
 
 
-def test_a_failure_is_counted(greeter: Greeter, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_event_is_counted(greeter: Greeter, capsys: pytest.CaptureFixture[str]) -> None:
     greeter.receive(record(registered("Trouble")))
     lines = [line for line in capsys.readouterr().out.splitlines() if "EventsFailed" in line]
     (metric,) = (json.loads(line) for line in lines)
@@ -226,7 +230,7 @@ def test_a_failure_is_counted(greeter: Greeter, capsys: pytest.CaptureFixture[st
     assert (metric["consumer"], metric["event"]) == ("greeter", "UserRegistered")
 
 
-def test_a_domain_reacts_to_an_event_once() -> None:
+def test_a_second_handler_of_an_event_is_refused() -> None:
     event_handlers = EventHandlers("greeter")
 
     def greet(event: UserRegistered, metadata: Metadata) -> None: ...
@@ -236,12 +240,12 @@ def test_a_domain_reacts_to_an_event_once() -> None:
         event_handlers.on(UserRegistered)(greet)
 
 
-def test_an_envelope_reads_back_what_the_outbox_wrote() -> None:
+def test_an_envelope_is_serialised_and_read_back_unchanged() -> None:
     envelope = Envelope.model_validate(registered("Asha"))
     assert Envelope.model_validate_json(envelope.model_dump_json()) == envelope
 
 
-def test_a_second_version_is_an_event_of_its_own_with_the_same_name(greeter: Greeter) -> None:
+def test_a_second_version_has_its_own_handler_and_the_same_name(greeter: Greeter) -> None:
     class UserRegisteredV2(UserRegistered):
         """An account was created."""
 
@@ -256,7 +260,7 @@ def test_a_second_version_is_an_event_of_its_own_with_the_same_name(greeter: Gre
     assert [event.first_name for event in welcomed] == ["Bela"]
 
 
-def test_a_version_newer_than_those_known_here_is_left_to_its_older_twin(
+def test_a_version_newer_than_the_known_ones_is_skipped(
     greeter: Greeter,
 ) -> None:
     unknown = registered("Asha")
@@ -265,7 +269,7 @@ def test_a_version_newer_than_those_known_here_is_left_to_its_older_twin(
     assert greeter.greeted == []
 
 
-def test_a_version_that_was_given_up_goes_back_to_the_queue_and_is_told(log: io.StringIO) -> None:
+def test_a_version_without_a_handler_returns_to_the_queue_and_is_logged(log: io.StringIO) -> None:
     class UserRegisteredV2(UserRegistered):
         """An account was created."""
 
@@ -277,7 +281,7 @@ def test_a_version_that_was_given_up_goes_back_to_the_queue_and_is_told(log: io.
 
 
 @pytest.mark.usefixtures("aws")
-def test_two_versions_of_a_fact_are_two_rows_of_the_outbox_with_one_id() -> None:
+def test_two_versions_of_an_event_are_two_outbox_rows_with_the_same_id() -> None:
     class UserRegisteredV2(UserRegistered):
         """An account was created."""
 
@@ -320,7 +324,7 @@ def asleep(wait: timedelta | None) -> EventHandlers:
 @pytest.mark.parametrize(
     ("wait", "seconds"), [(timedelta(minutes=15), 15 * 60 + 1), (timedelta(days=2), 11 * 60 * 60)]
 )
-def test_what_can_be_done_only_later_is_hidden_until_then_and_no_failure(
+def test_a_postponed_message_is_hidden_for_its_wait_and_not_logged_as_a_failure(
     hidden: list[tuple[str, int]], log: io.StringIO, wait: timedelta, seconds: int
 ) -> None:
     answer = asleep(wait)({"Records": [record(registered("Asha"), "m1")]}, None)
@@ -330,7 +334,7 @@ def test_what_can_be_done_only_later_is_hidden_until_then_and_no_failure(
     assert (line["message"], line["reason"]) == ("event postponed", "asleep")
 
 
-def test_what_nobody_knows_the_end_of_is_tried_less_and_less_often(
+def test_a_postponed_message_without_a_wait_is_retried_with_growing_delays(
     hidden: list[tuple[str, int]],
 ) -> None:
     event_handlers = asleep(None)
@@ -350,7 +354,7 @@ RETRYING = [
 
 
 @pytest.mark.parametrize("policy", RETRYING, ids=lambda policy: policy["deadLetterTargetArn"])
-def test_what_waits_is_tried_for_more_than_a_day_before_it_is_a_dead_letter(
+def test_a_message_is_retried_for_more_than_a_day_before_it_is_a_dead_letter(
     monkeypatch: pytest.MonkeyPatch, policy: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda shortest, _: shortest)

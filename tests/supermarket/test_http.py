@@ -55,7 +55,7 @@ def test_every_response_carries_the_request_id_and_the_security_headers() -> Non
 
 
 @pytest.mark.parametrize("insane", ["x", "a b c d e f g", "<script>alert</script>", "i" * 129])
-def test_an_insane_request_id_is_replaced(insane: str) -> None:
+def test_an_invalid_request_id_is_replaced(insane: str) -> None:
     reply = call(get_wish, path={"wishId": "w"}, headers={"x-request-id": insane})
     assert reply.headers["x-request-id"].startswith("request-")
 
@@ -74,7 +74,7 @@ def test_an_insane_request_id_is_replaced(insane: str) -> None:
         (None, "body"),
     ],
 )
-def test_invalid_bodies_are_400_with_the_field_at_fault(body: Any, field: str) -> None:
+def test_invalid_bodies_are_400_with_the_invalid_field(body: Any, field: str) -> None:
     reply = call(make_wish, raw=json.dumps(body).encode(), caller=a_caller())
     assert reply.status == 400
     assert [error["field"] for error in reply.body["errors"]] == [field]
@@ -88,13 +88,13 @@ def test_malformed_json_is_400(raw: bytes) -> None:
     assert call(make_wish, raw=raw, caller=a_caller()).status == 400
 
 
-def test_submitted_values_are_never_echoed() -> None:
+def test_submitted_values_are_not_in_the_response() -> None:
     reply = call(make_wish, body={"wishedFor": 12345678, "count": "s3cret"}, caller=a_caller())
     assert "12345678" not in json.dumps(reply.body)
     assert "s3cret" not in json.dumps(reply.body)
 
 
-def test_a_huge_body_is_413_and_another_media_type_415() -> None:
+def test_a_body_over_the_limit_is_413_and_another_media_type_is_415() -> None:
     caller = a_caller()
     assert call(make_wish, raw=b" " * 70_000, caller=caller).status == 413
     reply = call(make_wish, raw=b"<a/>", headers={"content-type": "text/xml"}, caller=caller)
@@ -110,13 +110,13 @@ def test_a_domain_error_has_the_status_of_the_table_and_its_fields() -> None:
     ]
 
 
-def test_an_unexpected_error_is_500_and_tells_nothing() -> None:
+def test_an_unexpected_error_is_500_without_details() -> None:
     reply = call(make_wish, body={"wishedFor": "crash"}, caller=a_caller())
     assert reply.status == 500
     assert "secret" not in json.dumps(reply.body)
 
 
-def test_a_database_that_does_not_answer_is_503_and_invites_to_try_again() -> None:
+def test_a_database_timeout_is_503_with_retry_after() -> None:
     @get("/api/slow")
     def slow() -> Message:
         raise GetError("no answer", ReadTimeoutError(endpoint_url="http://database"))
@@ -126,7 +126,7 @@ def test_a_database_that_does_not_answer_is_503_and_invites_to_try_again() -> No
     assert "database" not in json.dumps(reply.body)
 
 
-def test_strangers_get_401_before_anything_else_is_looked_at() -> None:
+def test_anonymous_requests_get_401_before_the_body_is_parsed() -> None:
     assert call(make_wish, raw=b"{").status == 401
 
 
@@ -155,7 +155,7 @@ def test_an_ended_session_is_refused_at_once() -> None:
         ({"sec-fetch-site": "same-origin"}, 201),
     ],
 )
-def test_a_cookie_changes_nothing_on_behalf_of_another_site(
+def test_a_write_with_a_cookie_from_another_site_is_403(
     headers: dict[str, str], status: int
 ) -> None:
     token = bearer(a_caller())["authorization"].removeprefix("Bearer ")
@@ -163,7 +163,7 @@ def test_a_cookie_changes_nothing_on_behalf_of_another_site(
     assert reply.status == status
 
 
-def test_cookies_may_come_as_a_list_or_as_the_header_and_foreign_ones_do_no_harm() -> None:
+def test_cookies_are_read_from_the_list_or_the_header_and_other_cookies_are_ignored() -> None:
     token = bearer(a_caller())["authorization"].removeprefix("Bearer ")
     wish = {"wishedFor": "tea"}
     for cookies in (["broken[=1", f"token={token}"], [f"token={token}", "a=b"]):
@@ -171,7 +171,7 @@ def test_cookies_may_come_as_a_list_or_as_the_header_and_foreign_ones_do_no_harm
         assert call(make_wish, body=wish, headers={"cookie": "; ".join(cookies)}).status == 201
 
 
-def test_what_asks_for_no_caller_looks_at_no_token() -> None:
+def test_an_endpoint_without_a_caller_does_not_verify_the_token() -> None:
     stale = {"authorization": "Bearer nonsense"}
     assert call(get_wish, path={"wishId": "w"}).body["message"] == "w 20"
     assert call(get_wish, path={"wishId": "w"}, headers=stale).body["message"] == "w 20"
@@ -189,7 +189,7 @@ def test_a_body_that_is_not_base64_is_read_as_text() -> None:
     assert "चाय" in json.loads(make_wish(event, None)["body"])["message"]
 
 
-def test_the_request_itself_can_be_asked_for() -> None:
+def test_an_endpoint_can_take_the_request_itself() -> None:
     @post("/api/echo", accepts=("text/plain",))
     def echo(request: Request) -> Message:
         return Message(message=request.body.decode())
@@ -198,7 +198,7 @@ def test_the_request_itself_can_be_asked_for() -> None:
     assert reply.body["message"] == "as it came"
 
 
-def test_a_path_that_is_too_long_to_name_anything_leads_nowhere() -> None:
+def test_a_path_parameter_over_128_characters_is_404() -> None:
     assert call(get_wish, path={"wishId": "w" * 128}).status == 200
     assert call(get_wish, path={"wishId": "w" * 129}).status == 404
 
@@ -207,7 +207,7 @@ WITH_IDS = {name: one for name, one in endpoints().items() if "{" in one.path}
 
 
 @pytest.mark.parametrize("endpoint", WITH_IDS.values(), ids=WITH_IDS)
-def test_no_route_asks_dynamodb_for_what_is_too_long_for_a_key(endpoint: Endpoint) -> None:
+def test_no_route_sends_a_key_over_the_limit_to_dynamodb(endpoint: Endpoint) -> None:
     name = re.findall(r"{(\w+)}", endpoint.path)[0]
     caller = a_caller(max(endpoint.roles or {Role.USER}))
     asked: list[str] = []

@@ -37,24 +37,24 @@ def store(request: pytest.FixtureRequest, clock: FrozenClock) -> Store:
     return Store(DynamoIdempotencyKeys(clock), DynamoTransaction)
 
 
-def test_a_key_leads_to_its_result(store: Store) -> None:
+def test_a_used_key_returns_its_result(store: Store) -> None:
     assert store.keys.find_result(KEY) is None
     store.save_result(KEY, "o1")
     assert store.keys.find_result(KEY) == "o1"
 
 
-def test_a_key_is_taken_only_when_its_transaction_commits(store: Store) -> None:
+def test_a_key_is_saved_only_when_its_transaction_commits(store: Store) -> None:
     store.keys.save_result(KEY, "o1", store.begin())
     assert store.keys.find_result(KEY) is None
 
 
-def test_a_key_with_another_body_is_against_the_rules(store: Store) -> None:
+def test_a_key_with_another_body_violates_a_rule(store: Store) -> None:
     store.save_result(KEY, "o1")
     with pytest.raises(RuleViolated):
         store.keys.find_result(IdempotencyKey.of("place", "u1", "key-1", b'{"a":1}'))
 
 
-def test_a_key_that_was_used_for_something_else_is_against_the_rules(store: Store) -> None:
+def test_a_key_that_was_used_for_another_subject_violates_a_rule(store: Store) -> None:
     store.save_result(KEY.about("o1"), "p1")
     assert store.keys.find_result(KEY.about("o1")) == "p1"
     for other in (KEY, KEY.about("o2")):
@@ -62,7 +62,7 @@ def test_a_key_that_was_used_for_something_else_is_against_the_rules(store: Stor
             store.keys.find_result(other)
 
 
-def test_of_two_uses_at_once_one_wins(store: Store) -> None:
+def test_of_two_concurrent_uses_one_succeeds(store: Store) -> None:
     store.save_result(KEY, "o1")
     with pytest.raises(KeyInUse):
         store.save_result(KEY, "o2")
@@ -77,16 +77,16 @@ def test_of_two_uses_at_once_one_wins(store: Store) -> None:
         IdempotencyKey.of("place", "u1", "key-2", b"{}"),
     ],
 )
-def test_a_key_is_its_users_and_its_use_cases_own(store: Store, other: IdempotencyKey) -> None:
+def test_keys_of_other_users_and_use_cases_are_different_keys(
+    store: Store, other: IdempotencyKey
+) -> None:
     store.save_result(KEY, "o1")
     assert store.keys.find_result(other) is None
     store.save_result(other, "o2")
     assert store.keys.find_result(other) == "o2"
 
 
-def test_a_key_is_forgotten_after_a_day_and_may_be_used_anew(
-    store: Store, clock: FrozenClock
-) -> None:
+def test_a_key_expires_after_a_day_and_can_be_used_again(store: Store, clock: FrozenClock) -> None:
     store.save_result(KEY, "o1")
     clock.advance(RETENTION - timedelta(seconds=1))
     assert store.keys.find_result(KEY) == "o1"
@@ -100,7 +100,7 @@ def a_request(headers: dict[str, str], body: bytes = b"{}") -> Request:
     return Request("request-1", "POST", "/", {}, {}, headers, {}, body)
 
 
-def test_a_request_brings_its_key_along_with_its_body() -> None:
+def test_the_key_of_a_request_includes_its_body() -> None:
     key = IdempotencyKey.from_request(a_request({"idempotency-key": "key-1"}), "place", "u1")
     assert key == KEY
 
@@ -115,14 +115,14 @@ def test_a_malformed_key_is_invalid(key: str) -> None:
         IdempotencyKey.from_request(a_request({"idempotency-key": key}), "place", "u1")
 
 
-def test_a_body_that_is_only_written_differently_is_the_same_body() -> None:
+def test_json_bodies_with_the_same_value_are_the_same_body() -> None:
     first = IdempotencyKey.of("place", "u1", "key-1", b'{"a": 1, "b": [2]}')
     assert first == IdempotencyKey.of("place", "u1", "key-1", b'{"b":[2],"a":1}')
     assert first != IdempotencyKey.of("place", "u1", "key-1", b'{"a": 1, "b": [3]}')
     assert first != IdempotencyKey.of("place", "u1", "key-1", b"")
 
 
-def test_a_body_that_no_parser_takes_is_compared_as_it_came() -> None:
+def test_a_body_that_is_not_json_is_compared_byte_by_byte() -> None:
     deep = b"[" * 60_000
     assert IdempotencyKey.of("place", "u1", "k", deep) == IdempotencyKey.of(
         "place", "u1", "k", deep

@@ -82,17 +82,21 @@ def _this_module() -> ModuleType:
     return module
 
 
-def test_a_handlers_factories_are_called_those_of_its_helpers_too(
+def test_the_factories_of_a_handler_and_of_its_helpers_are_called(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert prepare(monkeypatch, "plain") == ["basket", "till"]
 
 
-def test_an_endpoint_makes_only_what_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_factories_that_an_endpoint_uses_are_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert prepare(monkeypatch, "list_baskets") == ["basket"]
 
 
-def test_other_modules_and_other_processes_make_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_factory_is_called_for_other_modules_or_outside_lambda(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert prepare(monkeypatch, "plain", module="other") == []
     monkeypatch.delenv("_HANDLER")
     init_phase.prepare(__name__)
@@ -107,7 +111,7 @@ def test_an_endpoint_without_services_makes_no_client(monkeypatch: pytest.Monkey
     assert prepare(monkeypatch, "do_nothing") == []
 
 
-def test_a_failure_is_logged_and_left_to_the_first_invocation(
+def test_a_failure_in_the_init_phase_is_logged_and_not_raised(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     prepare(monkeypatch, "break_down")
@@ -116,7 +120,7 @@ def test_a_failure_is_logged_and_left_to_the_first_invocation(
     assert isinstance(break_down, Endpoint)
 
 
-def test_the_garbage_collector_pauses_for_the_init_phase_only(
+def test_garbage_collection_is_enabled_after_the_init_phase(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gc.disable()

@@ -27,7 +27,7 @@ def started(runs: list[Run], event: dict[str, Any], seconds: int = 60) -> Run:
     return runs[-1]
 
 
-def test_the_clock_starts_a_job_for_what_happened_until_now(runs: list[Run]) -> None:
+def test_a_scheduled_run_covers_the_time_until_now(runs: list[Run]) -> None:
     run = started(runs, {"source": "aws.scheduler", "detail-type": "Scheduled Event"})
     assert (run.day, run.until, run.today) == (None, NOON, date(2026, 11, 22))
 
@@ -41,7 +41,7 @@ def test_the_clock_starts_a_job_for_what_happened_until_now(runs: list[Run]) -> 
         ("2026-11-25", NOON),
     ],
 )
-def test_a_date_starts_it_for_what_happened_until_its_end(
+def test_a_run_for_a_date_covers_the_time_until_the_end_of_that_day(
     runs: list[Run], day: str, until: datetime
 ) -> None:
     run = started(runs, {"date": day})
@@ -49,25 +49,25 @@ def test_a_date_starts_it_for_what_happened_until_its_end(
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-02-30", ""])
-def test_what_is_no_date_is_refused(runs: list[Run], day: str) -> None:
+def test_an_invalid_date_is_refused(runs: list[Run], day: str) -> None:
     with pytest.raises(ValueError, match=r"date|isoformat|day"):
         started(runs, {"date": day})
     assert runs == []
 
 
-def test_time_is_over_when_no_page_fits_in(runs: list[Run]) -> None:
+def test_a_run_has_time_while_more_than_the_spare_seconds_are_left(runs: list[Run]) -> None:
     assert started(runs, {}, seconds=31).has_time()
     assert not started(runs, {}, seconds=30).has_time()
 
 
-def test_every_run_is_a_story_of_its_own(runs: list[Run]) -> None:
+def test_every_run_has_its_own_correlation_id(runs: list[Run]) -> None:
     started(runs, {})
     first = telemetry.correlation_id()
     started(runs, {})
     assert first != telemetry.correlation_id()
 
 
-def test_what_was_counted_becomes_metrics(
+def test_the_counts_of_a_run_become_metrics(
     runs: list[Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
     started(runs, {})

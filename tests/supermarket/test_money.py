@@ -17,13 +17,13 @@ INR, USD = Currency.INR, Currency.USD
 
 
 @given(MINORS)
-def test_an_amount_survives_the_way_out_and_back_in(minor: int) -> None:
+def test_formatting_and_parsing_an_amount_returns_the_same_amount(minor: int) -> None:
     money = Money(minor, INR)
     assert Money.of(money.amount, INR) == money
 
 
 @given(st.integers(-(10**12), 10**12))
-def test_an_amount_survives_the_way_over_the_wire(minor: int) -> None:
+def test_serialising_and_reading_an_amount_returns_the_same_amount(minor: int) -> None:
     text = MoneyView.of(Money(minor, USD)).model_dump_json()
     sent = json.loads(text, parse_float=Decimal, parse_int=Decimal)
     assert Money.of(sent["amount"], Currency(sent["currency"])) == Money(minor, USD)
@@ -35,18 +35,18 @@ def test_a_total_is_the_sum_of_its_minor_units(minors: list[int]) -> None:
 
 
 @given(MINORS, st.integers(0, 99))
-def test_a_multiple_is_the_same_as_adding_up(minor: int, times: int) -> None:
+def test_multiplying_equals_repeated_addition(minor: int, times: int) -> None:
     money = Money(minor, INR)
     assert money * times == Money.total([money] * times, INR)
 
 
 @given(MINORS, MINORS)
-def test_what_was_added_can_be_taken_away(one: int, other: int) -> None:
+def test_subtracting_an_added_amount_returns_the_first_amount(one: int, other: int) -> None:
     assert Money(one, INR) + Money(other, INR) - Money(other, INR) == Money(one, INR)
 
 
 @given(st.integers(0, 10**15), RATES)
-def test_a_percentage_is_the_nearest_minor_unit_and_a_half_goes_up(
+def test_a_percentage_is_rounded_to_the_nearest_minor_unit_and_half_up(
     minor: int, rate: Decimal
 ) -> None:
     exact = Fraction(minor) * Fraction(rate) / 100
@@ -66,7 +66,7 @@ def test_a_tenth_and_two_tenths_are_three_tenths() -> None:
 
 
 @pytest.mark.parametrize("amount", ["1", "1.0", "1.00", "1.000", "1E+0", "0.1E+1"])
-def test_one_is_one_however_it_is_written(amount: str) -> None:
+def test_different_notations_of_one_unit_are_the_same_amount(amount: str) -> None:
     assert Money.of(Decimal(amount), INR) == Money(100, INR)
 
 
@@ -76,7 +76,7 @@ def test_an_amount_finer_than_a_minor_unit_is_refused(amount: str) -> None:
         Money.of(Decimal(amount), INR)
 
 
-def test_two_currencies_never_meet_in_one_sum() -> None:
+def test_amounts_of_two_currencies_cannot_be_added() -> None:
     with pytest.raises(CurrencyMismatch):
         Money(1, INR) + Money(1, USD)
     with pytest.raises(CurrencyMismatch):

@@ -17,7 +17,7 @@ from supermarket.postal_codes import is_postal_code
         ("Netherlands", "1012 AB"),
     ],
 )
-def test_postal_codes_of_their_country(country: str, code: str) -> None:
+def test_valid_postal_codes_are_accepted(country: str, code: str) -> None:
     assert is_postal_code(code, country)
 
 
@@ -38,5 +38,5 @@ def test_postal_codes_of_their_country(country: str, code: str) -> None:
         ("GB", "SW1A 1AA SW1A 1AA"),
     ],
 )
-def test_postal_codes_that_cannot_be_of_their_country(country: str, code: str) -> None:
+def test_invalid_postal_codes_are_refused(country: str, code: str) -> None:
     assert not is_postal_code(code, country)

@@ -45,7 +45,7 @@ def result() -> str | None:
     return row.result_id if row else None
 
 
-def test_planned_rows_come_with_the_first_that_is_read() -> None:
+def test_planned_rows_are_read_together_with_the_first_row() -> None:
     with calls() as made, reading_ahead():
         IdempotencyRow.plan_read(KEY)
         signed_in, key = SignInRow.find("asha"), IdempotencyRow.find(KEY)
@@ -56,7 +56,7 @@ def test_planned_rows_come_with_the_first_that_is_read() -> None:
     assert made == ["BatchGetItem"]
 
 
-def test_a_row_that_does_not_exist_is_known_not_to() -> None:
+def test_a_planned_row_that_does_not_exist_is_not_read_again() -> None:
     with calls() as made, reading_ahead():
         IdempotencyRow.plan_read("another")
         assert SignInRow.find("nobody") is None
@@ -64,7 +64,7 @@ def test_a_row_that_does_not_exist_is_known_not_to() -> None:
     assert made == ["BatchGetItem"]
 
 
-def test_a_row_that_is_read_again_is_read_anew() -> None:
+def test_the_second_read_of_a_planned_row_reads_the_table() -> None:
     with reading_ahead():
         IdempotencyRow.plan_read(KEY)
         SignInRow.find("asha")
@@ -73,7 +73,7 @@ def test_a_row_that_is_read_again_is_read_anew() -> None:
         assert result() == "changed"
 
 
-def test_nothing_is_kept_after_the_block() -> None:
+def test_no_row_is_remembered_after_the_block() -> None:
     with reading_ahead():
         IdempotencyRow.plan_read(KEY)
         SignInRow.find("asha")
@@ -81,7 +81,7 @@ def test_nothing_is_kept_after_the_block() -> None:
     assert result() == "changed"
 
 
-def test_without_a_plan_or_a_block_each_row_is_read_by_itself() -> None:
+def test_without_a_plan_or_a_block_each_row_is_read_in_its_own_call() -> None:
     IdempotencyRow.plan_read(KEY)
     with calls() as made:
         IdempotencyRow.find(KEY)
@@ -90,14 +90,14 @@ def test_without_a_plan_or_a_block_each_row_is_read_by_itself() -> None:
     assert made == ["GetItem", "GetItem"]
 
 
-def test_other_ways_to_read_are_not_answered_from_the_plan() -> None:
+def test_other_reads_do_not_use_the_planned_rows() -> None:
     with calls() as made, reading_ahead():
         IdempotencyRow.plan_read(KEY)
         SignInRow.get("asha")
     assert made == ["GetItem"]
 
 
-def test_what_dynamodb_does_not_process_is_asked_for_again(
+def test_unprocessed_keys_are_requested_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("supermarket.dynamo.read_ahead.wait", lambda _: None)
@@ -122,7 +122,7 @@ def test_what_dynamodb_does_not_process_is_asked_for_again(
     assert all(request["tables"]["ConsistentRead"] for request in requests)
 
 
-def test_what_dynamodb_never_processes_is_left_to_the_repository(
+def test_a_key_that_is_never_processed_is_left_to_the_repository(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("supermarket.dynamo.read_ahead.wait", lambda _: None)

@@ -108,7 +108,7 @@ def test_a_write_whose_condition_fails_is_reported_as_false(row: ThingRow) -> No
     assert not try_write(lambda: ThingRow("t2", thing=THING).save(condition=is_new))
 
 
-def test_any_other_failure_of_a_write_is_raised(aws: None) -> None:
+def test_any_other_write_error_is_raised(aws: None) -> None:
     with pytest.raises(PutError) as failure:
         try_write(lambda: ThingRow("", thing=THING).save())
     assert error_code(failure.value) == "ValidationException"

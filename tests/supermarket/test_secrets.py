@@ -8,7 +8,7 @@ from support.cloud import RAZORPAY_KEYS
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_command_that_knows_the_stage_alone_finds_its_secrets(
+def test_a_command_finds_its_secrets_with_the_stage_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("STOREFRONT_URL")

@@ -45,7 +45,7 @@ def doors(request: pytest.FixtureRequest, clock: FrozenClock) -> Doors:
     return Doors(DynamoSessions(clock), DynamoTransaction, clock)
 
 
-def test_a_session_is_open_from_its_beginning_to_its_end(doors: Doors) -> None:
+def test_a_session_is_open_until_it_is_ended(doors: Doors) -> None:
     assert not doors.sessions.is_open(str(ULID()), "u1")
     session = doors.opened("u1")
     assert doors.sessions.is_open(session, "u1")
@@ -60,7 +60,7 @@ def test_a_session_is_open_for_its_owner_only(doors: Doors) -> None:
     assert not doors.sessions.is_open(session, "u2")
 
 
-def test_a_session_ends_by_itself_also_while_a_later_one_goes_on(
+def test_a_session_expires_while_a_later_session_stays_open(
     doors: Doors, clock: FrozenClock
 ) -> None:
     session = doors.opened("u1")
@@ -76,20 +76,20 @@ def test_ending_a_session_leaves_the_others_open(doors: Doors) -> None:
     assert doors.open_ones("u1", [first, second]) == [second]
 
 
-def test_ending_a_session_that_is_not_there_is_no_error(doors: Doors) -> None:
+def test_ending_an_unknown_session_is_not_an_error(doors: Doors) -> None:
     session = doors.opened("u1")
     for user_id in ("u1", "u1", "u2"):
         doors.sessions.end(session, user_id)
     assert not doors.sessions.is_open(session, "u1")
 
 
-def test_nobody_ends_somebody_elses_session(doors: Doors) -> None:
+def test_a_user_cannot_end_the_session_of_another_user(doors: Doors) -> None:
     session = doors.opened("u1")
     doors.sessions.end(session, "u2")
     assert doors.sessions.is_open(session, "u1")
 
 
-def test_all_sessions_of_a_person_end_at_once_and_nobody_elses(doors: Doors) -> None:
+def test_ending_all_sessions_of_a_user_leaves_other_users_signed_in(doors: Doors) -> None:
     mine, theirs = [doors.opened("u1") for _ in range(3)], doors.opened("u2")
     transaction = doors.begin()
     doors.sessions.end_all("u1", transaction)
@@ -101,7 +101,7 @@ def test_all_sessions_of_a_person_end_at_once_and_nobody_elses(doors: Doors) -> 
     assert doors.open_ones("u1", [*mine, again]) == [again]
 
 
-def test_all_sessions_but_one_end(doors: Doors) -> None:
+def test_all_sessions_except_one_can_be_ended(doors: Doors) -> None:
     mine = [doors.opened("u1") for _ in range(3)]
     transaction = doors.begin()
     doors.sessions.end_others(mine[1], "u1", transaction)
@@ -109,7 +109,7 @@ def test_all_sessions_but_one_end(doors: Doors) -> None:
     assert doors.open_ones("u1", mine) == [mine[1]]
 
 
-def test_a_session_that_has_ended_does_not_come_back_when_the_others_end(doors: Doors) -> None:
+def test_an_ended_session_stays_ended_when_the_other_sessions_end(doors: Doors) -> None:
     first, second = doors.opened("u1"), doors.opened("u1")
     doors.sessions.end(first, "u1")
     transaction = doors.begin()
@@ -119,13 +119,13 @@ def test_a_session_that_has_ended_does_not_come_back_when_the_others_end(doors: 
     assert doors.open_ones("u1", [first, second]) == [second]
 
 
-def test_of_too_many_sessions_the_oldest_ends(doors: Doors) -> None:
+def test_the_oldest_session_ends_when_there_are_too_many(doors: Doors) -> None:
     mine = [doors.opened("u1") for _ in range(MAX_SESSIONS + 2)]
     assert doors.open_ones("u1", mine) == mine[2:]
 
 
 @pytest.mark.usefixtures("aws")
-def test_what_is_known_of_a_person_fits_one_unit_of_reading(clock: FrozenClock) -> None:
+def test_the_sessions_of_a_user_fit_in_one_read_unit(clock: FrozenClock) -> None:
     doors = Doors(DynamoSessions(clock), DynamoTransaction, clock)
     user_id = str(ULID())
     for _ in range(MAX_SESSIONS):
@@ -134,7 +134,7 @@ def test_what_is_known_of_a_person_fits_one_unit_of_reading(clock: FrozenClock) 
 
 
 @pytest.mark.usefixtures("aws")
-def test_dynamodb_is_told_when_to_forget_a_persons_last_session(clock: FrozenClock) -> None:
+def test_the_row_expires_with_the_users_last_session(clock: FrozenClock) -> None:
     doors = Doors(DynamoSessions(clock), DynamoTransaction, clock)
     doors.opened("u1")
     clock.advance(timedelta(days=10))

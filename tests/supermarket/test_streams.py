@@ -31,7 +31,7 @@ def test_changes_that_failed_are_reported_for_retry() -> None:
     }
 
 
-def test_a_batch_of_which_every_change_failed_is_an_error() -> None:
+def test_a_batch_in_which_every_change_fails_is_an_error() -> None:
     with pytest.raises(BatchFailed, match="all 2 changes"):
         fail_odd_numbers({"Records": [record("1"), record("3")]}, None)
 

@@ -9,7 +9,7 @@ from supermarket import telemetry
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)")
 
 
-def test_a_line_tells_its_level_and_its_time_as_lambda_takes_them() -> None:
+def test_a_log_line_has_its_level_and_timestamp_in_the_format_of_lambda() -> None:
     """Lambda lets the level of a JSON line be only beside a time that it can read."""
     said = {"msg": "it broke", "levelno": logging.ERROR, "levelname": "ERROR"}
     line = json.loads(telemetry.logger.registered_formatter.format(logging.makeLogRecord(said)))

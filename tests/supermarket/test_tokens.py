@@ -62,13 +62,11 @@ def refuses(tokens: AccessTokens, token: str) -> None:
         tokens.verify_allowing_expired(token)
 
 
-def test_a_token_tells_whose_it_is(tokens: AccessTokens) -> None:
+def test_a_token_contains_its_caller(tokens: AccessTokens) -> None:
     assert tokens.verify(tokens.issue(SELLER)) == SELLER
 
 
-def test_a_token_is_good_until_the_last_moment_of_its_life(
-    tokens: AccessTokens, clock: FrozenClock
-) -> None:
+def test_a_token_is_valid_until_it_expires(tokens: AccessTokens, clock: FrozenClock) -> None:
     token = tokens.issue(SELLER)
     clock.advance(LIFETIME - timedelta(milliseconds=1))
     assert tokens.verify(token) == SELLER
@@ -77,7 +75,7 @@ def test_a_token_is_good_until_the_last_moment_of_its_life(
         tokens.verify(token)
 
 
-def test_a_token_that_ran_out_still_tells_whose_it_was(
+def test_the_caller_of_an_expired_token_can_be_read(
     tokens: AccessTokens, clock: FrozenClock
 ) -> None:
     token = tokens.issue(SELLER)
@@ -85,7 +83,9 @@ def test_a_token_that_ran_out_still_tells_whose_it_was(
     assert tokens.verify_allowing_expired(token) == SELLER
 
 
-def test_a_forgery_by_the_rules_is_a_token(tokens: AccessTokens, clock: FrozenClock) -> None:
+def test_a_token_built_with_the_right_key_and_claims_is_accepted(
+    tokens: AccessTokens, clock: FrozenClock
+) -> None:
     # or else the refusals below would prove nothing
     assert tokens.verify(forged(claims_at(clock))) == SELLER
 
@@ -136,7 +136,7 @@ def test_a_key_that_is_not_in_the_ring_is_refused(
 
 
 @pytest.mark.parametrize("kid", [1, True, ["k1"], {"k": 1}, None])
-def test_a_key_id_that_is_no_text_is_refused(
+def test_a_key_id_that_is_not_text_is_refused(
     tokens: AccessTokens, clock: FrozenClock, kid: object
 ) -> None:
     unsigned = f"{part({'alg': 'HS256', 'kid': kid})}.{part(claims_at(clock))}"
@@ -154,18 +154,18 @@ def test_a_key_id_that_is_no_text_is_refused(
         *({claim: None} for claim in ("iss", "aud", "exp", "iat", "sub", "sid", "role", "email")),
     ],
 )
-def test_claims_that_are_missing_or_not_ours_are_refused(
+def test_missing_or_foreign_claims_are_refused(
     tokens: AccessTokens, clock: FrozenClock, changes: Claims
 ) -> None:
     refuses(tokens, forged(claims_at(clock, **changes)))
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "nonsense", "💥", "a" * 10_000, "\0"])
-def test_what_is_no_token_at_all_is_refused(tokens: AccessTokens, token: str) -> None:
+def test_text_that_is_not_a_token_is_refused(tokens: AccessTokens, token: str) -> None:
     refuses(tokens, token)
 
 
-def test_a_rotation_signs_with_the_new_key_and_still_trusts_the_old_one(
+def test_after_a_rotation_the_new_key_signs_and_the_old_key_still_verifies(
     clock: FrozenClock,
 ) -> None:
     ring = dict(KEYS)
@@ -183,7 +183,7 @@ def test_a_rotation_signs_with_the_new_key_and_still_trusts_the_old_one(
 
 
 @pytest.mark.parametrize("method", ["verify", "verify_allowing_expired"])
-def test_a_refusal_tells_nothing_of_its_reason(
+def test_all_refused_tokens_get_the_same_message(
     tokens: AccessTokens, clock: FrozenClock, method: str
 ) -> None:
     verify: Callable[[str], Caller] = getattr(tokens, method)

@@ -116,7 +116,7 @@ def cancelled(*reasons: str) -> ApiCall:
 # --- all or nothing ---------------------------------------------------------------------------
 
 
-def test_everything_happens_when_nothing_is_refused() -> None:
+def test_all_writes_happen_when_all_conditions_hold() -> None:
     ThingRow("old").save()
     work = DynamoTransaction()
     work.put(ThingRow("new"), ThingRow.id.does_not_exist(), refusal("new"))
@@ -131,7 +131,7 @@ def test_everything_happens_when_nothing_is_refused() -> None:
 
 
 @pytest.mark.parametrize("refused_kind", KINDS)
-def test_nothing_happens_when_one_write_is_refused(refused_kind: str) -> None:
+def test_no_write_happens_when_one_condition_fails(refused_kind: str) -> None:
     work = DynamoTransaction()
     for kind in KINDS:
         add(work, kind, kind, holds=kind != refused_kind)
@@ -161,7 +161,7 @@ def test_the_outbox_gets_a_row_only_when_the_transaction_commits() -> None:
     assert metadata.occurred_at == from_iso(row.occurred_at)
 
 
-def test_every_event_has_an_id_of_its_own() -> None:
+def test_every_emitted_event_has_its_own_id() -> None:
     work = DynamoTransaction()
     work.emit(REGISTERED)
     work.emit(REGISTERED)
@@ -176,7 +176,7 @@ WRITES = st.lists(st.tuples(st.sampled_from(KINDS), st.booleans()), min_size=1, 
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(WRITES)
-def test_of_every_mix_of_writes_the_refused_ones_are_told_in_the_order_they_were_added(
+def test_failed_conditions_are_reported_in_the_order_of_the_writes(
     monkeypatch: pytest.MonkeyPatch, writes: list[tuple[str, bool]]
 ) -> None:
     doomed = {f"{place}" for place, (_, holds) in enumerate(writes) if not holds}
@@ -213,7 +213,7 @@ def _refusals(work: DynamoTransaction) -> list[str]:
     return []
 
 
-def test_the_order_of_refusals_is_the_same_in_memory() -> None:
+def test_failed_conditions_are_reported_in_the_same_order_in_memory() -> None:
     in_memory = InMemoryTransaction(InMemoryOutbox().events)
     real = DynamoTransaction()
     for kind, name in (("update", "first"), ("put", "second"), ("delete", "third")):
@@ -227,7 +227,7 @@ def test_the_order_of_refusals_is_the_same_in_memory() -> None:
     assert told[0] == told[1]
 
 
-def test_the_first_refusal_decides_what_kind_of_error_it_is() -> None:
+def test_the_first_failed_condition_determines_the_error_class() -> None:
     work = DynamoTransaction()
     work.update(
         ThingRow("a"), [ThingRow.changes.set(1)], ThingRow.id.exists(), refusal("a", Invalid)
@@ -238,7 +238,7 @@ def test_the_first_refusal_decides_what_kind_of_error_it_is() -> None:
     assert [error.field for error in refused.value.errors] == ["a", "b"]
 
 
-def test_a_refusal_nobody_expected_is_a_defect_and_no_domain_error() -> None:
+def test_a_failed_condition_without_on_conflict_is_an_error() -> None:
     work = DynamoTransaction()
     work.put(ThingRow("a"), ThingRow.id.exists())
     with pytest.raises(RuntimeError, match="without `on_conflict`"):
@@ -251,7 +251,7 @@ def test_a_refusal_nobody_expected_is_a_defect_and_no_domain_error() -> None:
 @pytest.mark.parametrize(
     "reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]
 )
-def test_a_collision_is_tried_again_until_it_works(
+def test_a_transaction_conflict_is_retried_until_it_succeeds(
     api_calls: list[ApiCall], waits: list[float], reason: str
 ) -> None:
     api_calls.extend([cancelled("None", reason), cancelled(reason, reason)])
@@ -264,7 +264,9 @@ def test_a_collision_is_tried_again_until_it_works(
     assert len(waits) == 2
 
 
-def test_the_waits_grow_but_are_drawn_by_lot(api_calls: list[ApiCall], waits: list[float]) -> None:
+def test_the_waits_between_attempts_grow_and_are_random(
+    api_calls: list[ApiCall], waits: list[float]
+) -> None:
     api_calls.extend([cancelled("TransactionConflict")] * (ATTEMPTS - 1))
     work = DynamoTransaction()
     work.put(ThingRow("new"))
@@ -273,7 +275,7 @@ def test_the_waits_grow_but_are_drawn_by_lot(api_calls: list[ApiCall], waits: li
     assert len(set(waits)) == len(waits)
 
 
-def test_endless_collisions_end_in_a_conflict_and_change_nothing(
+def test_too_many_transaction_conflicts_raise_conflict_and_change_nothing(
     api_calls: list[ApiCall], waits: list[float]
 ) -> None:
     api_calls.extend([cancelled("TransactionConflict", "None")] * ATTEMPTS)
@@ -286,7 +288,7 @@ def test_endless_collisions_end_in_a_conflict_and_change_nothing(
     assert list(OutboxRow.scan()) == []
 
 
-def test_a_refusal_beside_a_collision_is_final(
+def test_a_failed_condition_beside_a_transaction_conflict_is_not_retried(
     api_calls: list[ApiCall], waits: list[float]
 ) -> None:
     api_calls.append(cancelled("TransactionConflict", "ConditionalCheckFailed"))
@@ -298,7 +300,7 @@ def test_a_refusal_beside_a_collision_is_final(
     assert waits == []
 
 
-def test_a_write_that_can_never_succeed_is_a_defect(
+def test_an_invalid_write_is_raised_without_a_retry(
     api_calls: list[ApiCall], waits: list[float]
 ) -> None:
     api_calls.append(cancelled("ValidationError"))
@@ -312,7 +314,7 @@ def test_a_write_that_can_never_succeed_is_a_defect(
 @pytest.mark.parametrize(
     "code", ["InternalServerError", "ThrottlingException", "RequestLimitExceeded"]
 )
-def test_a_database_that_fails_is_unavailable_and_its_reason_logged(
+def test_a_database_error_raises_unavailable_and_is_logged(
     api_calls: list[ApiCall], code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     api_calls.append(failing(code))
@@ -323,7 +325,7 @@ def test_a_database_that_fails_is_unavailable_and_its_reason_logged(
     assert code in caplog.records[-1].problem  # type: ignore[attr-defined]
 
 
-def test_a_database_that_does_not_answer_is_unavailable(api_calls: list[ApiCall]) -> None:
+def test_a_database_timeout_raises_unavailable(api_calls: list[ApiCall]) -> None:
     def time_out(operation: str, arguments: dict[str, Any]) -> Any:
         raise ReadTimeoutError(endpoint_url="https://dynamodb.example")
 
@@ -334,14 +336,14 @@ def test_a_database_that_does_not_answer_is_unavailable(api_calls: list[ApiCall]
         work.commit()
 
 
-def test_a_repository_takes_part_in_transactions_of_its_own_kind_only() -> None:
+def test_a_repository_accepts_only_transactions_of_its_own_class() -> None:
     work = DynamoTransaction()
     assert DynamoTransaction.of(work) is work
     with pytest.raises(TypeError):
         DynamoTransaction.of(InMemoryOutbox().begin())
 
 
-def test_a_request_that_is_sent_again_after_a_time_out_is_done_once() -> None:
+def test_a_transaction_has_a_client_request_token() -> None:
     sent: list[bytes] = []
     events = rows.database().client.meta.events
 

@@ -77,7 +77,7 @@ def send(greet: SocketAction, body: str = '{"action": "greet", "name": "Asha"}')
     assert greet({"requestContext": context(), "body": body}, None) == {"statusCode": 200}
 
 
-def test_frames_go_out_one_by_one(board: Board) -> None:
+def test_the_frames_of_an_action_are_sent(board: Board) -> None:
     send(greeting(board))
 
     assert board.sent == [{"type": "hello", "name": "Asha", "to": "c-1"}]
@@ -93,7 +93,7 @@ def test_frames_go_out_one_by_one(board: Board) -> None:
         (ZeroDivisionError("inner detail"), "INTERNAL"),
     ],
 )
-def test_what_goes_wrong_is_told_after_what_went_well_and_the_connection_stays(
+def test_an_error_frame_follows_the_sent_frames_and_the_connection_stays_open(
     board: Board, failure: Exception, code: str
 ) -> None:
     send(greeting(board, failure))
@@ -105,7 +105,7 @@ def test_what_goes_wrong_is_told_after_what_went_well_and_the_connection_stays(
     assert board.closed == []
 
 
-def test_an_error_that_hangs_up_says_why_first() -> None:
+def test_an_error_frame_is_sent_before_the_connection_is_closed() -> None:
     stranger = Board()
 
     send(greeting(stranger))
@@ -116,7 +116,7 @@ def test_an_error_that_hangs_up_says_why_first() -> None:
     assert stranger.closed == ["c-1"]
 
 
-def test_nothing_can_be_told_while_nothing_can_be_sent(board: Board) -> None:
+def test_a_failure_to_send_an_error_frame_is_not_raised(board: Board) -> None:
     board.broken = True
 
     send(greeting(board))
@@ -124,7 +124,7 @@ def test_nothing_can_be_told_while_nothing_can_be_sent(board: Board) -> None:
     assert board.sent == []
 
 
-def test_an_error_names_the_fields_at_fault_and_the_time_to_wait() -> None:
+def test_an_error_frame_contains_the_invalid_fields_and_the_time_to_wait() -> None:
     fields = error_frame(Invalid("no", (FieldError("text", "too long"),)))
     wait = error_frame(TooMany("slowly", 12))
 
@@ -149,7 +149,7 @@ def test_a_handshake_is_answered_with_a_status(failure: Exception | None, status
     assert open_up({**event, "headers": None}, None) == {"statusCode": status}
 
 
-def test_a_farewell_is_no_frame() -> None:
+def test_a_disconnect_handler_ignores_other_events() -> None:
     heard: list[str] = []
 
     @DisconnectHandler
