@@ -1,6 +1,5 @@
 """Clocks, ids and times as text. Services receive a `Clock` and a `NewId` from their wiring."""
 
-import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -44,11 +43,3 @@ def iso(moment: datetime) -> str:
 def from_iso(text: str) -> datetime:
     """Parse a time that `iso` formatted."""
     return datetime.fromisoformat(text)
-
-
-def positive_seconds(text: str) -> float:
-    """What a command's option says; ValueError for what is no time at all, or never ends."""
-    seconds = float(text)
-    if not 0 < seconds < math.inf:
-        raise ValueError(f"{text} is no length of time")
-    return seconds
