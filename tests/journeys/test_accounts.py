@@ -1,4 +1,4 @@
-"""Links in mails, end to end: an address is proved, a forgotten password replaced, once."""
+"""Links in mails, end to end: they verify an address and reset a password, once each."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ print(getattr(token_links(), purpose)(user_id))
 
 
 def token_for(endpoints: dict[str, Any], person: Person, purpose: str) -> str:
-    """What the mail for this purpose would hold, made as it is made for the mail."""
+    """Return the token that the mail for this purpose would contain, from the same code."""
     minted = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-P", "-c", MINT, purpose, person.id],
         env={
@@ -57,14 +57,14 @@ def is_signed_in(person: Person, token: str) -> bool:
     return person.http.get("/api/auth/me", headers=headers).status_code == 200
 
 
-def test_an_address_is_proved_by_the_link_that_was_mailed_to_it(endpoints: dict[str, Any]) -> None:
+def test_the_link_in_a_mail_verifies_the_address(endpoints: dict[str, Any]) -> None:
     person = Person.register(endpoints)
     assert not person.get("/api/auth/me").json()["user"]["emailVerified"]
-    asked = {"email": person.email}
-    assert person.http.post("/api/auth/email/resend", json=asked).status_code == 202
+    body = {"email": person.email}
+    assert person.http.post("/api/auth/email/resend", json=body).status_code == 202
     token = token_for(endpoints, person, "email_verification")
 
-    for _ in range(2):  # whoever clicks twice is not told off
+    for _ in range(2):  # a second click is no error
         verified = person.http.post("/api/auth/email/verify", json={"token": token})
         assert verified.status_code == 200, verified.text
 
@@ -73,9 +73,9 @@ def test_an_address_is_proved_by_the_link_that_was_mailed_to_it(endpoints: dict[
     assert reset(endpoints, token, NEW_PASSWORD).status_code == 400
 
 
-def test_a_forgotten_password_is_replaced_and_every_session_ends(endpoints: dict[str, Any]) -> None:
+def test_a_password_reset_ends_every_session(endpoints: dict[str, Any]) -> None:
     person, other = Person.register(endpoints), Person.register(endpoints)
-    elsewhere = log_in(person, PASSWORD).json()["accessToken"]
+    second_session = log_in(person, PASSWORD).json()["accessToken"]
     forgot = partial(person.http.post, "/api/auth/password/forgot")
     known, unknown = (
         forgot(json={"email": email}) for email in (person.email, f"no.{person.email}")
@@ -83,12 +83,12 @@ def test_a_forgotten_password_is_replaced_and_every_session_ends(endpoints: dict
     assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
     assert known.status_code == 202
 
-    done = reset(endpoints, token_for(endpoints, person, "password_reset"), NEW_PASSWORD)
+    replaced = reset(endpoints, token_for(endpoints, person, "password_reset"), NEW_PASSWORD)
 
-    assert done.status_code == 200, done.text
+    assert replaced.status_code == 200, replaced.text
     assert person.get("/api/auth/me").status_code == 401
     assert person.get("/api/cart").status_code == 401
-    assert not is_signed_in(person, elsewhere)
+    assert not is_signed_in(person, second_session)
     assert other.get("/api/auth/me").status_code == 200
     assert log_in(person, PASSWORD).status_code == 401
     again = log_in(person, NEW_PASSWORD)
@@ -96,7 +96,9 @@ def test_a_forgotten_password_is_replaced_and_every_session_ends(endpoints: dict
     assert is_signed_in(person, again.json()["accessToken"])
 
 
-def test_of_many_resets_with_one_link_at_once_one_wins(endpoints: dict[str, Any]) -> None:
+def test_only_one_of_many_concurrent_resets_with_one_link_succeeds(
+    endpoints: dict[str, Any],
+) -> None:
     person = Person.register(endpoints)
     token = token_for(endpoints, person, "password_reset")
     passwords = [f"the password of number {number}" for number in range(6)]
@@ -105,12 +107,12 @@ def test_of_many_resets_with_one_link_at_once_one_wins(endpoints: dict[str, Any]
 
     assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 5}
     winner = passwords[[answer.status_code for answer in answers].index(200)]
-    fitting = [password for password in passwords if log_in(person, password).is_success]
-    assert fitting == [winner]
+    accepted = [password for password in passwords if log_in(person, password).is_success]
+    assert accepted == [winner]
     assert reset(endpoints, token, NEW_PASSWORD).status_code == 400
 
 
-def test_whoever_signs_in_with_the_old_password_during_a_reset_is_out_afterwards(
+def test_a_reset_ends_sessions_that_begin_with_the_old_password_during_it(
     endpoints: dict[str, Any],
 ) -> None:
     person = Person.register(endpoints)
@@ -124,7 +126,9 @@ def test_whoever_signs_in_with_the_old_password_during_a_reset_is_out_afterwards
     assert not [each for each in signed_in if is_signed_in(person, each)]
 
 
-def test_many_sign_ins_at_once_are_all_kept_and_end_together(endpoints: dict[str, Any]) -> None:
+def test_concurrent_sign_ins_all_get_sessions_and_a_password_change_ends_them(
+    endpoints: dict[str, Any],
+) -> None:
     person = Person.register(endpoints)
     answers = at_once([partial(log_in, person, PASSWORD)] * 12)
     tokens = [answer.json()["accessToken"] for answer in answers]

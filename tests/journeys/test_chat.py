@@ -69,14 +69,14 @@ def a_word() -> str:
     return f"x{new_id()[-10:].lower()}"
 
 
-def slowly(endpoints: dict[str, Any], seconds: float) -> str:
+def slow_word(endpoints: dict[str, Any], seconds: float) -> str:
     """Make the model slow for messages with a new word, and return the word."""
     word = a_word()
-    order(endpoints, {"kind": "slow", "seconds": seconds, "about": word, "times": 9})
+    set_fault(endpoints, {"kind": "slow", "seconds": seconds, "about": word, "times": 9})
     return word
 
 
-def order(endpoints: dict[str, Any], fault: dict[str, Any]) -> None:
+def set_fault(endpoints: dict[str, Any], fault: dict[str, Any]) -> None:
     client(endpoints["gemini"]).post("/simulator/faults", json=fault).raise_for_status()
 
 
@@ -86,7 +86,7 @@ def recover(endpoints: dict[str, Any], word: str) -> None:
     simulator.delete("/simulator/faults", params={"about": word}).raise_for_status()
 
 
-def visit_about(endpoints: dict[str, Any], word: str) -> dict[str, Any]:
+def model_request_about(endpoints: dict[str, Any], word: str) -> dict[str, Any]:
     """Return the times of the one request to the model that had the fault."""
     logged = client(endpoints["gemini"]).get("/simulator/requests").json()["requests"]
     [request] = [one for one in logged if one["fault"] == word]
@@ -257,7 +257,7 @@ def test_binary_and_too_large_frames_close_the_connection_with_a_code(
 def test_a_flood_closes_its_own_connection_and_affects_no_other(
     endpoints: dict[str, Any], customer: Person, chat: Chat
 ) -> None:
-    has_sent(endpoints, customer, frames=200)
+    store_frame_counts(endpoints, customer, frames=200)
     with chatting(endpoints, Person.register(endpoints)) as other, ThreadPoolExecutor(1) as pool:
         other.send("ping")
         other.receive()
@@ -281,7 +281,7 @@ def answered_after(chat: Chat) -> float:
     return time.monotonic() - began
 
 
-def has_sent(endpoints: dict[str, Any], person: Person, frames: int) -> None:
+def store_frame_counts(endpoints: dict[str, Any], person: Person, frames: int) -> None:
     """Store counts for several minutes: a slow machine sends too few frames within one."""
     for minute in range(3):
         name = iso(utc_now() + timedelta(minutes=minute))[:16]
@@ -372,7 +372,7 @@ def test_a_client_that_reconnects_during_an_answer_has_the_whole_answer_once(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
     word = a_word()
-    order(endpoints, {"kind": "stall", "about": word})
+    set_fault(endpoints, {"kind": "stall", "about": word})
     with chatting(endpoints, customer) as first:
         first.send("message", text=f"hello {word}", clientMessageId=word)
         started = first.until("token")[0]
@@ -380,7 +380,7 @@ def test_a_client_that_reconnects_during_an_answer_has_the_whole_answer_once(
     with chatting(endpoints, customer) as again:
         again.send("history", conversationId=started["conversationId"])
         missed = again.receive()["messages"][-1]
-        time.sleep(1)  # it is subscribed by then: an answer that ends before may be sent twice
+        time.sleep(1)  # until it is subscribed: an answer that ends before may be sent twice
         recover(endpoints, word)
         rest = again.until("done")
         again.send("message", text=f"hello {word}", clientMessageId=word)
@@ -400,7 +400,7 @@ def test_a_client_that_reconnects_during_an_answer_has_the_whole_answer_once(
 def test_a_client_that_reconnects_gets_the_history_first_and_then_the_rest(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
-    word = slowly(endpoints, seconds=1)
+    word = slow_word(endpoints, seconds=1)
     with ExitStack() as open_sockets:
         first = open_sockets.enter_context(chatting(endpoints, customer))
         first.send("message", text=f"hello {word}")
@@ -424,14 +424,14 @@ def test_a_client_that_reconnects_gets_the_history_first_and_then_the_rest(
 
 
 def test_an_answer_can_be_stopped(endpoints: dict[str, Any], chat: Chat) -> None:
-    word = slowly(endpoints, seconds=10)
+    word = slow_word(endpoints, seconds=10)
     chat.send("message", text=f"hello {word}")
     chat.until("token")
 
     chat.send("stop")
 
     assert chat.until("done")[-1]["status"] == "stopped"
-    assert visit_about(endpoints, word)["finished_at"] is None
+    assert model_request_about(endpoints, word)["finished_at"] is None
     recover(endpoints, word)
     chat.conversation = chat.frames[0]["conversationId"]
     assert chat.say("hello")[-1]["status"] == "done"
@@ -454,7 +454,7 @@ def test_a_failing_model_fails_one_answer_and_no_other(
     endpoints: dict[str, Any], customer: Person, chat: Chat, trouble: dict[str, Any]
 ) -> None:
     word = a_word()
-    order(endpoints, {**trouble, "about": word, "times": 99})
+    set_fault(endpoints, {**trouble, "about": word, "times": 99})
     with chatting(endpoints, Person.register(endpoints)) as other:
         frames = chat.say(f"hello {word}")
         assert other.say("hello")[-1]["type"] == "done"
@@ -467,7 +467,7 @@ def test_a_failing_model_fails_one_answer_and_no_other(
 
 def test_a_model_that_hangs_delays_no_other_answer(endpoints: dict[str, Any], chat: Chat) -> None:
     word = a_word()
-    order(endpoints, {"kind": "hang", "seconds": 600, "about": word, "times": 99})
+    set_fault(endpoints, {"kind": "hang", "seconds": 600, "about": word, "times": 99})
     chat.send("message", text=f"hello {word}")
     with chatting(endpoints, Person.register(endpoints)) as other:
         for _ in range(3):
@@ -491,7 +491,7 @@ def test_a_failed_tool_ends_one_answer_with_an_error(
 ) -> None:
     customer.takes(shelf[1][0])
     with (
-        spoilt_cart(endpoints, customer),
+        invalid_cart(endpoints, customer),
         chatting(endpoints, Person.register(endpoints)) as other,
     ):
         frames = chat.say("what is in my cart?")
@@ -506,12 +506,12 @@ def test_a_failed_tool_ends_one_answer_with_an_error(
 
 
 @contextmanager
-def spoilt_cart(endpoints: dict[str, Any], person: Person) -> Iterator[None]:
+def invalid_cart(endpoints: dict[str, Any], person: Person) -> Iterator[None]:
     """Store an invalid cart row for a while."""
     dynamodb, name = aws(endpoints, "dynamodb"), table(endpoints, "cart")
     [cart] = [row for row in rows(endpoints, "cart") if row["userId"]["S"] == person.id]
-    spoilt = {field: {"S": "spoilt"} for field in cart if field != "userId"}
-    dynamodb.put_item(TableName=name, Item={**cart, **spoilt})
+    invalid = {field: {"S": "spoilt"} for field in cart if field != "userId"}
+    dynamodb.put_item(TableName=name, Item={**cart, **invalid})
     try:
         yield
     finally:
@@ -527,14 +527,14 @@ def test_the_first_text_arrives_at_once(endpoints: dict[str, Any], chat: Chat) -
 def first_text_delay(endpoints: dict[str, Any], chat: Chat) -> float:
     """Return the seconds between the model's first text and its arrival."""
     word = a_word()
-    order(endpoints, {"kind": "slow", "seconds": 0.3, "about": word})
+    set_fault(endpoints, {"kind": "slow", "seconds": 0.3, "about": word})
     chat.frames.clear()
     chat.at.clear()
     chat.say(f"hello {word}")
     first = next(n for n, frame in enumerate(chat.frames) if frame["type"] == "token")
-    visit = visit_about(endpoints, word)
-    assert chat.at[first] < visit["finished_at"]
-    return float(chat.at[first] - visit["first_words_at"])
+    request = model_request_about(endpoints, word)
+    assert chat.at[first] < request["finished_at"]
+    return float(chat.at[first] - request["first_words_at"])
 
 
 def test_one_of_many_simultaneous_messages_is_answered_and_a_repeated_one_once(
@@ -544,7 +544,7 @@ def test_one_of_many_simultaneous_messages_is_answered_and_a_repeated_one_once(
         chats = [open_sockets.enter_context(chatting(endpoints, customer)) for _ in range(5)]
         conversation = {"conversationId": chats[0].say("hello")[0]["conversationId"]}
 
-        slow = slowly(endpoints, seconds=2)
+        slow = slow_word(endpoints, seconds=2)
 
         def first_answer(chat: Chat, **frame: str) -> dict[str, Any]:
             chat.send("message", text=f"hello {slow}", **frame)
@@ -605,7 +605,7 @@ def test_a_deleted_conversation_leaves_nothing_behind(
 def test_a_conversation_that_is_deleted_during_an_answer_stays_deleted(
     endpoints: dict[str, Any], customer: Person, chat: Chat
 ) -> None:
-    word = slowly(endpoints, seconds=1)
+    word = slow_word(endpoints, seconds=1)
     chat.send("message", text=f"hello {word}")
     conversation = chat.until("token")[0]["conversationId"]
 
@@ -644,7 +644,7 @@ def test_fifty_connections_get_their_own_answers_in_order(
     words = [a_word() for _ in range(SOCKETS)]
     for word in words:
         text = f"I heard you say {word}, and nothing but {word}, and I will remember it: {word}."
-        order(endpoints, {"kind": "script", "text": text, "about": word})
+        set_fault(endpoints, {"kind": "script", "text": text, "about": word})
 
     def talk(number: int) -> list[dict[str, Any]]:
         with chatting(endpoints, people[number % len(people)]) as chat:

@@ -1,6 +1,4 @@
-"""Processes that die halfway, and a bus that does not take events: nothing is half-done, nothing
-lost.
-"""
+"""Killed processes and a bus that rejects events: no change is partial, and no event is lost."""
 
 import json
 from collections.abc import Iterator
@@ -27,11 +25,12 @@ pytestmark = pytest.mark.e2e
 HANDLER = "order.endpoints.create_order"
 
 
-def place_and_die(
+def place_and_kill(
     environment: dict[str, str], customer: Person, key: str, call: int, moment: str
 ) -> bool:
-    """Place an order in a process that is killed at a DynamoDB call; False when it outlived
-    that.
+    """Place an order in a process that is killed at a DynamoDB call.
+
+    Returns False when the process ended before that call.
     """
     event = api_event(
         create_order,
@@ -44,7 +43,7 @@ def place_and_die(
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_crash_while_placing_an_order_leaves_everything_or_nothing(
+def test_a_crash_while_placing_an_order_leaves_all_changes_or_none(
     endpoints: dict[str, Any], moment: str
 ) -> None:
     environment = function_environment(endpoints, HANDLER)
@@ -55,17 +54,17 @@ def test_a_crash_while_placing_an_order_leaves_everything_or_nothing(
         product = seller.sells(stock=10)
         customer.takes(product, 3)
 
-        died = place_and_die(environment, customer, "key-of-a-crash", call, moment)
-        if not died:
+        was_killed = place_and_kill(environment, customer, "key-of-a-crash", call, moment)
+        if not was_killed:
             break
-        left = what_is_left(customer, product)
+        left = state_of(customer, product)
         assert left in (NOTHING, EVERYTHING), f"{moment} call {call}: {left}"
         seen.add(left)
 
         again = customer.orders(key="key-of-a-crash")
         assert again.status_code == 201, again.text
-        assert what_is_left(customer, product) == EVERYTHING
-    assert call > 4, "the crash never came: the calls are not counted"
+        assert state_of(customer, product) == EVERYTHING
+    assert call > 4, "no process was killed: the calls are not counted"
     assert NOTHING in seen
     assert (EVERYTHING in seen) == (moment == "after")
 
@@ -74,23 +73,23 @@ NOTHING = (10, 1, 0)
 EVERYTHING = (7, 0, 1)
 
 
-def what_is_left(customer: Person, product: dict[str, Any]) -> tuple[int, int, int]:
-    """Units in stock, lines in the cart, orders: as anybody can see them."""
+def state_of(customer: Person, product: dict[str, Any]) -> tuple[int, int, int]:
+    """Return the units in stock, the lines in the cart and the orders, as the API shows them."""
     stock = customer.get(f"/api/products/{product['id']}").json()["product"]["stock"]
     lines = customer.get("/api/cart").json()["cart"]["items"]
     orders = customer.get("/api/orders/me").json()["orders"]
     return stock, len(lines), len(orders)
 
 
-def test_an_event_that_the_bus_refused_is_sent_later(endpoints: dict[str, Any]) -> None:
+def test_an_event_that_the_bus_rejected_is_sent_later(endpoints: dict[str, Any]) -> None:
     with alone_with_the_relay(), closed_bus(endpoints):
         customer = Person.register(endpoints)
         [event] = [row for row in rows(endpoints, "outbox") if customer.id in row["detail"]["S"]]
         event_id = event["eventId"]["S"]
-        eventually(lambda: is_refused(endpoints, event_id), "the log tells of the refusal")
+        eventually(lambda: is_rejected(endpoints, event_id), "the log reports the rejection")
         assert customer.mails(endpoints) == []
 
-    wait_in_vain_for_the_stream(endpoints)
+    make_events_older_than_the_stream_retries(endpoints)
     sweep(endpoints)
     eventually(lambda: customer.mails(endpoints), "the welcome mail, once the bus takes events")
     eventually(lambda: not rows(endpoints, "outbox"), "an empty outbox")
@@ -99,7 +98,7 @@ def test_an_event_that_the_bus_refused_is_sent_later(endpoints: dict[str, Any]) 
 
 @contextmanager
 def closed_bus(endpoints: dict[str, Any]) -> Iterator[None]:
-    """It refuses the relay for a while, which may do all else that it may."""
+    """Deny the relay `PutEvents` for a while; its other permissions stay."""
     iam = aws(endpoints, "iam")
     role = next(
         role["RoleName"]
@@ -117,8 +116,8 @@ def closed_bus(endpoints: dict[str, Any]) -> Iterator[None]:
         iam.delete_role_policy(**closed)
 
 
-def is_refused(endpoints: dict[str, Any], event_id: str) -> bool:
-    """Whether the relay was told that it may not send this event."""
+def is_rejected(endpoints: dict[str, Any], event_id: str) -> bool:
+    """Whether the bus denied the relay permission to send this event."""
     pages = aws(endpoints, "logs").get_paginator("filter_log_events")
     found = pages.paginate(
         logGroupName=endpoints["outputs"]["LogGroup"],
@@ -127,8 +126,8 @@ def is_refused(endpoints: dict[str, Any], event_id: str) -> bool:
     return any(page["events"] for page in found)
 
 
-def wait_in_vain_for_the_stream(endpoints: dict[str, Any]) -> None:
-    """Let the waiting events look as old as those that the stream has given up on."""
+def make_events_older_than_the_stream_retries(endpoints: dict[str, Any]) -> None:
+    """Make the waiting events so old that the stream no longer retries them."""
     dynamodb = aws(endpoints, "dynamodb")
     for row in rows(endpoints, "outbox"):
         # the relay tries again, too, and may be faster

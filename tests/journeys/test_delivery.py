@@ -1,5 +1,5 @@
-"""Events over the deployed shop when something goes wrong: nothing is missing, nothing happens
-twice, and what could not be handled waits for an operator.
+"""Events in the deployed shop when something fails: no event is lost or has two effects, and an
+event that could not be handled waits for an operator.
 """
 
 import json
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 45  # other tests may keep the queues busy
 
 
 def run(endpoints: dict[str, Any], *program: str, event: Any = None) -> Any:
-    """One of the platform's programs, in a process of its own, against the local cloud."""
+    """Run a Python program with the relay's environment in a process of its own."""
     return subprocess.run(  # noqa: S603
         [sys.executable, "-P", *program],
         input=json.dumps(event),
@@ -58,7 +58,7 @@ def stream_batch(events: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def test_a_relay_killed_mid_batch_over_a_failing_bus_loses_and_doubles_nothing(
+def test_a_killed_relay_and_a_failing_bus_lose_no_event_and_repeat_no_effect(
     endpoints: dict[str, Any],
 ) -> None:
     with no_relay(endpoints):
@@ -71,21 +71,21 @@ def test_a_relay_killed_mid_batch_over_a_failing_bus_loses_and_doubles_nothing(
         batch = stream_batch(rows(endpoints, "outbox"))
         assert len(batch["Records"]) >= 12
         for call, moment in ((1, "after"), (2, "after"), (3, "before")):
-            died = run(endpoints, failing_bus.__file__, str(call), moment, event=batch)
-            assert died.returncode == failing_bus.KILLED, died.stderr
-            assert rows(endpoints, "outbox"), "the relay was done before it could die"
+            killed = run(endpoints, failing_bus.__file__, str(call), moment, event=batch)
+            assert killed.returncode == failing_bus.KILLED, killed.stderr
+            assert rows(endpoints, "outbox"), "the relay finished before it was killed"
         survived = run(endpoints, failing_bus.__file__, "0", "never", event=batch)
         assert survived.returncode == 0, survived.stderr
         refused = json.loads(survived.stdout.splitlines()[-1])["batchItemFailures"]
         assert 0 < len(refused) < len(batch["Records"])
 
-    people = (seller, *customers)  # two facts about each are in the batch
+    people = (seller, *customers)  # the batch contains two events about each person
     eventually(
         lambda: all(len(person.mails(endpoints)) >= 2 for person in people),
         "a mail for each event",
     )
     eventually(lambda: len(sold_by(seller)) >= len(customers), "all orders in the dashboard")
-    let_it_settle(endpoints)
+    wait_until_queues_are_empty(endpoints)
     for person in people:
         subjects = Counter(mail["subject"] for mail in person.mails(endpoints))
         assert set(subjects.values()) == {1}, f"a mail came twice: {subjects}"
@@ -98,8 +98,8 @@ def sold_by(seller: Person) -> list[dict[str, Any]]:
     return orders
 
 
-def let_it_settle(endpoints: dict[str, Any]) -> None:
-    """Until the outbox and the queues have been empty for a while: nothing comes after that."""
+def wait_until_queues_are_empty(endpoints: dict[str, Any]) -> None:
+    """Wait until outbox and queues have been empty for some seconds, or patience ends."""
     quiet_since = time.monotonic()
     deadline = quiet_since + PATIENCE_SECONDS
     while time.monotonic() - quiet_since < CALM_SECONDS and time.monotonic() < deadline:
@@ -109,7 +109,7 @@ def let_it_settle(endpoints: dict[str, Any]) -> None:
 
 
 def queues(endpoints: dict[str, Any]) -> list[str]:
-    """The consumers' queues."""
+    """Return the URLs of the consumers' queues."""
     sqs, events = aws(endpoints, "sqs"), aws(endpoints, "events")
     bus = endpoints["outputs"]["BusName"]
     targets = [
@@ -128,8 +128,8 @@ def waiting(endpoints: dict[str, Any], queue: str) -> int:
 
 
 @contextmanager
-def impatient_queue(endpoints: dict[str, Any], name: str) -> Iterator[None]:
-    """Its retries follow each other quickly; their number stays what the template says."""
+def fast_retries(endpoints: dict[str, Any], name: str) -> Iterator[None]:
+    """Shorten the time between retries of a queue; their number stays as in the template."""
     sqs = aws(endpoints, "sqs")
     [queue] = [url for url in queues(endpoints) if f"-{name}-" in url]
     before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])
@@ -140,8 +140,8 @@ def impatient_queue(endpoints: dict[str, Any], name: str) -> Iterator[None]:
         sqs.set_queue_attributes(QueueUrl=queue, Attributes=before["Attributes"])
 
 
-def all_the_money_went_back(endpoints: dict[str, Any], customer: Person, order_id: str) -> str:
-    """Tell it as payment would, by the outbox; the event's id."""
+def save_full_refund(endpoints: dict[str, Any], customer: Person, order_id: str) -> str:
+    """Save the event of a full refund in the outbox, as payment does; returns the event's id."""
     event = sample("PaymentRefunded")
     event_id, now = new_id(), iso(utc_now())
     event["detail"]["metadata"] |= {"eventId": event_id, "occurredAt": now}
@@ -165,7 +165,7 @@ def all_the_money_went_back(endpoints: dict[str, Any], customer: Person, order_i
     return event_id
 
 
-def test_a_poisoned_event_is_set_aside_and_handled_when_its_fault_is_mended(
+def test_an_event_that_fails_becomes_a_dead_letter_and_is_handled_after_a_redrive(
     endpoints: dict[str, Any],
 ) -> None:
     seller, unlucky, other = (Person.register(endpoints, r) for r in ("seller", "user", "user"))
@@ -178,9 +178,9 @@ def test_a_poisoned_event_is_set_aside_and_handled_when_its_fault_is_mended(
     key = {"orderId": {"S": placed[unlucky.id]}}
     lost = dynamodb.delete_item(TableName=orders, Key=key, ReturnValues="ALL_OLD")["Attributes"]
 
-    with impatient_queue(endpoints, "OrderQueue"):
-        poison = all_the_money_went_back(endpoints, unlucky, placed[unlucky.id])
-        all_the_money_went_back(endpoints, other, placed[other.id])
+    with fast_retries(endpoints, "OrderQueue"):
+        poison = save_full_refund(endpoints, unlucky, placed[unlucky.id])
+        save_full_refund(endpoints, other, placed[other.id])
         other.waits_for_status(placed[other.id], "CANCELLED")
         eventually(lambda: poison in dlq(endpoints, "show", "order"), "a dead letter of the poison")
     shown = dlq(endpoints, "show", "order", "--event", poison)
@@ -197,19 +197,20 @@ def test_a_poisoned_event_is_set_aside_and_handled_when_its_fault_is_mended(
 
 
 def dlq(endpoints: dict[str, Any], *words: str) -> str:
-    """The output of `make dlq`."""
+    """Return the output of `make dlq`."""
     done = run_ops(endpoints, "dlq", *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_a_replay_is_heard_by_the_projection_and_by_nobody_else(endpoints: dict[str, Any]) -> None:
+def test_a_replay_reaches_only_the_projection(endpoints: dict[str, Any]) -> None:
     seller = Person.register(endpoints, "seller")
     product = {"title": "Blue ink", "priceAmount": 99, "stock": 3}
     request = seller.post("/api/products", product).headers["x-request-id"]
-    heard_once = {"notification": 1, "seller_dashboard": 1}
+    handled_once = {"notification": 1, "seller_dashboard": 1}
     eventually(
-        lambda: event_handlers(endpoints, request) == heard_once, "event_handlers to the product"
+        lambda: count_handled(endpoints, request) == handled_once,
+        "every consumer handled the event",
     )
     mails = len(seller.mails(endpoints))
 
@@ -218,7 +219,7 @@ def test_a_replay_is_heard_by_the_projection_and_by_nobody_else(endpoints: dict[
     assert done.returncode == 0, done.stderr
     assert "100% replayed" in done.stderr
     assert "has handled the events" in done.stdout
-    assert event_handlers(endpoints, request) == {"notification": 1, "seller_dashboard": 2}
+    assert count_handled(endpoints, request) == {"notification": 1, "seller_dashboard": 2}
     assert len(seller.mails(endpoints)) == mails
 
     refused = run_ops(endpoints, "replay", "notification")
@@ -226,8 +227,8 @@ def test_a_replay_is_heard_by_the_projection_and_by_nobody_else(endpoints: dict[
     assert "accepts no replays" in refused.stderr
 
 
-def event_handlers(endpoints: dict[str, Any], request: str) -> Counter[str]:
-    """How often each consumer has reacted to the one event of a request, as the logs tell."""
+def count_handled(endpoints: dict[str, Any], request: str) -> Counter[str]:
+    """Count in the logs how often each consumer handled the event of a request."""
     pages = aws(endpoints, "logs").get_paginator("filter_log_events")
     found = pages.paginate(
         logGroupName=endpoints["outputs"]["LogGroup"], filterPattern=f'"event handled" "{request}"'
@@ -236,7 +237,7 @@ def event_handlers(endpoints: dict[str, Any], request: str) -> Counter[str]:
     return Counter(line["consumer"] for line in lines)
 
 
-def test_jobs_are_listed_and_run_by_hand(endpoints: dict[str, Any]) -> None:
+def test_an_operator_lists_and_runs_jobs(endpoints: dict[str, Any]) -> None:
     listed = run_ops(endpoints, "job")
     assert listed.returncode == 0, listed.stderr
     jobs = dict(line.split(None, 1) for line in listed.stdout.splitlines())

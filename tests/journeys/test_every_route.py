@@ -1,4 +1,4 @@
-"""Every function of the template does its work once, under its own policy and no other."""
+"""Every function of the template runs once with its own policy."""
 
 import io
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def picture(colour: str) -> bytes:
     return content.getvalue()
 
 
-def test_an_account_has_an_address_book_and_a_session_that_ends(customer: Person) -> None:
+def test_a_user_manages_addresses_and_logs_out(customer: Person) -> None:
     assert customer.get("/api/auth/me").json()["user"]["email"] == customer.email
 
     added = customer.post("/api/auth/users/me/addresses", ADDRESS)
@@ -56,7 +56,7 @@ def test_an_order_can_use_a_saved_address(seller: Person, customer: Person) -> N
     assert placed.json()["order"]["shippingAddress"]["city"] == ADDRESS["city"]
 
 
-def test_a_product_gets_pictures_loses_one_and_goes_with_the_other(
+def test_removed_pictures_and_pictures_of_a_deleted_product_are_gone(
     endpoints: dict[str, Any], seller: Person
 ) -> None:
     fields = {"title": "Gold ink", "priceAmount": "349.50", "stock": "3", "category": "inks"}
@@ -76,14 +76,14 @@ def test_a_product_gets_pictures_loses_one_and_goes_with_the_other(
     assert seller.get(f"/api/products/{product['id']}").status_code == 404
 
 
-def test_a_product_is_found_by_every_way_there_is(seller: Person) -> None:
+def test_a_product_is_found_by_every_filter_and_sort_order(seller: Person) -> None:
     product = seller.sells(
         stock=3, price=77, category="rare spices", description="Kashmiri saffron"
     )
     renamed = seller.patch(f"/api/products/{product['id']}", {"title": "Mongra saffron, 1 g"})
     assert renamed.status_code == 200, renamed.text
 
-    ways: tuple[dict[str, Any], ...] = (
+    queries: tuple[dict[str, Any], ...] = (
         {"sort": "newest"},
         {"sort": "price", "minprice": 77, "maxprice": 77},
         {"sort": "-price", "minprice": 77, "maxprice": 77},
@@ -92,14 +92,14 @@ def test_a_product_is_found_by_every_way_there_is(seller: Person) -> None:
         {"q": "kashmiri saff"},
         {"q": "mongra"},
     )
-    for way in ways:
-        found = _pages(seller, "/api/products", way)
-        assert product["id"] in {each["id"] for each in found}, way
+    for query in queries:
+        found = _pages(seller, "/api/products", query)
+        assert product["id"] in {each["id"] for each in found}, query
     own = _pages(seller, "/api/products/seller", {})
     assert product["id"] in {each["id"] for each in own}
 
 
-def test_stock_is_counted_and_moved(seller: Person) -> None:
+def test_a_seller_sets_and_changes_the_stock(seller: Person) -> None:
     product = seller.sells(stock=5)
     stock = f"/api/products/{product['id']}/stock"
 
@@ -107,7 +107,7 @@ def test_stock_is_counted_and_moved(seller: Person) -> None:
     assert seller.patch(stock, {"add": -4}).json()["product"]["stock"] == 5
 
 
-def test_a_cart_is_filled_changed_and_cleared(seller: Person, customer: Person) -> None:
+def test_a_customer_fills_changes_and_clears_the_cart(seller: Person, customer: Person) -> None:
     rice, dal = seller.sells(stock=5), seller.sells(stock=5)
     customer.takes(rice)
     customer.takes(dal)
@@ -124,7 +124,7 @@ def test_a_cart_is_filled_changed_and_cleared(seller: Person, customer: Person) 
     assert customer.get("/api/cart").json()["cart"]["items"] == []
 
 
-def test_an_order_is_listed_its_address_changed_and_its_payment_found(
+def test_a_customer_lists_an_order_changes_its_address_and_reads_its_payment(
     seller: Person, customer: Person
 ) -> None:
     customer.takes(seller.sells(stock=5))

@@ -1,4 +1,4 @@
-"""What comes after the payment, end to end: shipping, delivering, and money that goes back."""
+"""Orders after the payment, end to end: shipping, delivery and refunds."""
 
 import json
 from typing import Any
@@ -92,17 +92,17 @@ def test_a_refunded_order_that_was_not_shipped_is_cancelled(
     seller, customer = Person.register(endpoints, "seller"), Person.register(endpoints)
     product = seller.sells(stock=1)
     order = a_paid_order(endpoints, customer, product)
-    fact = sample("PaymentRefunded")
-    fact["detail"]["metadata"]["eventId"] = new_id()
-    fact["detail"]["data"] |= {"orderId": order["id"], "fully": True}
+    event = sample("PaymentRefunded")
+    event["detail"]["metadata"]["eventId"] = new_id()
+    event["detail"]["data"] |= {"orderId": order["id"], "fully": True}
     client = aws(endpoints, "events")
     client.put_events(
         Entries=[
             {
                 "EventBusName": endpoints["outputs"]["BusName"],
-                "Source": fact["source"],
-                "DetailType": fact["detail-type"],
-                "Detail": json.dumps(fact["detail"]),
+                "Source": event["source"],
+                "DetailType": event["detail-type"],
+                "Detail": json.dumps(event["detail"]),
             }
         ]
     )

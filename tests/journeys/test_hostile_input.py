@@ -26,7 +26,7 @@ OPEN = PUBLIC | {
     "POST /api/auth/password/reset",
     "POST /api/auth/email/verify",
     "POST /api/auth/email/resend",
-    "POST /api/payments/webhook",  # its signature is its sign-in
+    "POST /api/payments/webhook",  # authenticated by its signature
 }
 FOR_ADMINS = {"POST /api/payments/{paymentId}/refund"}
 WITH_BODY = {
@@ -96,9 +96,9 @@ def assert_refused(answer: httpx.Response, *statuses: int) -> None:
 
 
 @pytest.mark.parametrize("route", sorted(set(all_routes()) - OPEN))
-def test_strangers_are_turned_away_everywhere(endpoints: dict[str, Any], route: str) -> None:
-    stranger = Person(client(endpoints["api"]), "", "", "")
-    assert_refused(send(stranger, route, json={}), 401)
+def test_requests_without_a_session_are_refused(endpoints: dict[str, Any], route: str) -> None:
+    visitor = Person(client(endpoints["api"]), "", "", "")
+    assert_refused(send(visitor, route, json={}), 401)
 
 
 @pytest.mark.parametrize("route", sorted(WITH_BODY))
@@ -142,7 +142,7 @@ def test_unknown_and_malformed_ids_are_not_found(people: dict[str, Person], rout
         assert_refused(person.send(method, target, json=bodies.get(route)), 404)
 
 
-def test_other_peoples_orders_payments_and_addresses_are_not_there(
+def test_orders_payments_and_addresses_of_other_users_are_not_found(
     endpoints: dict[str, Any],
 ) -> None:
     seller, owner, thief = (Person.register(endpoints, role) for role in ("seller", "user", "user"))
@@ -170,7 +170,7 @@ def test_other_peoples_orders_payments_and_addresses_are_not_there(
     assert owner.order(order["id"])["shippingAddress"]["street"] == ADDRESS["street"]
 
 
-def test_another_sellers_product_cannot_be_touched(endpoints: dict[str, Any]) -> None:
+def test_a_seller_cannot_change_a_product_of_another_seller(endpoints: dict[str, Any]) -> None:
     owner, rival = (Person.register(endpoints, "seller") for _ in range(2))
     product = owner.sells(stock=2)
     path = f"/api/products/{product['id']}"
@@ -181,7 +181,7 @@ def test_another_sellers_product_cannot_be_touched(endpoints: dict[str, Any]) ->
     assert (unchanged["stock"], unchanged["price"]) == (2, product["price"])
 
 
-def test_roles_open_their_own_doors_only(people: dict[str, Person]) -> None:
+def test_each_role_is_limited_to_its_own_routes(people: dict[str, Person]) -> None:
     product = {"title": "Not mine to sell", "priceAmount": 1}
     assert_refused(people["user"].post("/api/products", product), 403)
     assert_refused(people["user"].get("/api/seller/dashboard/metrics"), 403)
@@ -193,7 +193,7 @@ def test_roles_open_their_own_doors_only(people: dict[str, Person]) -> None:
     assert_refused(people["user"].post(f"/api/orders/{new_id()}/deliver"), 403)
 
 
-def test_nobody_registers_as_an_admin(endpoints: dict[str, Any]) -> None:
+def test_a_registration_as_admin_is_refused(endpoints: dict[str, Any]) -> None:
     account = {
         "username": f"boss-{new_id()[-8:]}",
         "email": f"{new_id()}@example.com",
@@ -244,7 +244,7 @@ def test_forged_tokens_are_refused(endpoints: dict[str, Any], people: dict[str, 
         assert answer.status_code == 401, f"{what}: {answer.text}"
 
 
-def test_a_logout_is_final_at_once(endpoints: dict[str, Any]) -> None:
+def test_a_logout_takes_effect_at_once(endpoints: dict[str, Any]) -> None:
     person = Person.register(endpoints)
     assert person.get("/api/auth/me").status_code == 200
     assert person.post("/api/auth/logout").status_code == 200
@@ -254,7 +254,7 @@ def test_a_logout_is_final_at_once(endpoints: dict[str, Any]) -> None:
     assert person.get("/api/auth/me").status_code == 200
 
 
-def test_unknown_routes_and_methods_answer_in_the_contracts_shape(
+def test_unknown_routes_and_methods_get_the_contracts_error(
     endpoints: dict[str, Any],
 ) -> None:
     http = client(endpoints["api"])
@@ -286,7 +286,7 @@ def test_bad_queries_are_400(endpoints: dict[str, Any], query: str) -> None:
     assert_refused(client(endpoints["api"]).get(f"/api/products?{query}"), 400)
 
 
-def test_a_cursor_is_good_for_its_own_list_and_unchanged_only(
+def test_a_changed_cursor_or_one_of_another_list_is_refused(
     endpoints: dict[str, Any],
 ) -> None:
     def page(**query: Any) -> httpx.Response:
@@ -302,7 +302,7 @@ def test_a_cursor_is_good_for_its_own_list_and_unchanged_only(
     assert_refused(page(sort="price", cursor=cursor), 400)
 
 
-def test_browsers_may_call_from_the_shops_own_origin_only(endpoints: dict[str, Any]) -> None:
+def test_cors_allows_the_shops_own_origin_only(endpoints: dict[str, Any]) -> None:
     def preflight(origin: str) -> httpx.Response:
         headers = {"origin": origin, "access-control-request-method": "POST"}
         return client(endpoints["api"]).request("OPTIONS", "/api/cart/items", headers=headers)

@@ -44,7 +44,7 @@ def assert_one_mail(person: Person, endpoints: dict[str, Any], subject: str) -> 
     assert mails(person, endpoints, subject) == 1
 
 
-def changed(
+def update_row(
     endpoints: dict[str, Any], name: str, key: dict[str, str], update: str, **values: Any
 ) -> None:
     """Change a row in DynamoDB directly."""
@@ -61,14 +61,14 @@ def sold_today(seller: Person) -> int:
     return sales
 
 
-def sells_one(endpoints: dict[str, Any], seller: Person, customer: Person) -> None:
+def sell_one(endpoints: dict[str, Any], seller: Person, customer: Person) -> None:
     customer.takes(seller.sells(stock=1, price=120.5))
     order: dict[str, Any] = customer.orders().json()["order"]
     assert customer.pays(endpoints, order["id"]).status_code == 200
     eventually(lambda: sold_today(seller) == 1, "the sale in the seller's numbers")
 
 
-def sold_on(day: date, endpoints: dict[str, Any], seller: Person, **changes: Any) -> None:
+def copy_totals_to(day: date, endpoints: dict[str, Any], seller: Person, **changes: Any) -> None:
     """Copy the seller's totals of today to another day."""
     own = f"SELLER#{seller.id}"
     key = f"DAY#{datetime.now(UTC).date()}"
@@ -123,7 +123,7 @@ def test_an_abandoned_cart_gets_one_reminder_from_two_runs_at_the_same_time(
     def abandon() -> None:
         a_day_ago = {"S": iso(utc_now() - timedelta(hours=25))}
         key = {"userId": customer.id}
-        changed(endpoints, "cart", key, "SET updatedAt = :then", then=a_day_ago)
+        update_row(endpoints, "cart", key, "SET updatedAt = :then", then=a_day_ago)
 
     abandon()
     reports = at_once([lambda: run_job(endpoints, REMINDERS)] * 2)
@@ -147,8 +147,8 @@ def test_an_abandoned_cart_gets_one_reminder_from_two_runs_at_the_same_time(
 def test_a_week_is_reported_once_by_two_runs_at_the_same_time(
     endpoints: dict[str, Any], seller: Person, customer: Person
 ) -> None:
-    sells_one(endpoints, seller, customer)
-    sold_on(A_WEDNESDAY, endpoints, seller)
+    sell_one(endpoints, seller, customer)
+    copy_totals_to(A_WEDNESDAY, endpoints, seller)
     at_once([lambda: run_job(endpoints, WEEKLY, THE_WEEK_AFTER)] * 2)
     assert run_job(endpoints, WEEKLY, THE_WEEK_AFTER)["reported"] == 0
     assert_one_mail(seller, endpoints, REPORTED)
@@ -161,15 +161,15 @@ def test_a_seller_whose_report_failed_gets_it_from_a_later_run(
     today = datetime.now(UTC).date()
     last_wednesday = today - timedelta(days=today.weekday() + 5)
     for each in (broken, intact):
-        sells_one(endpoints, each, customer)
-        sold_on(last_wednesday, endpoints, each)
-    sold_on(last_wednesday, endpoints, broken, units={"S": "many"})
+        sell_one(endpoints, each, customer)
+        copy_totals_to(last_wednesday, endpoints, each)
+    copy_totals_to(last_wednesday, endpoints, broken, units={"S": "many"})
     delete_checkpoint_of_week(last_wednesday, endpoints)
     assert run_job(endpoints, WEEKLY)["failed"] == 1
     assert_one_mail(intact, endpoints, REPORTED)
     assert mails(broken, endpoints, REPORTED) == 0
 
-    sold_on(last_wednesday, endpoints, broken)
+    copy_totals_to(last_wednesday, endpoints, broken)
     again = run_job(endpoints, WEEKLY)
     assert (again["reported"], again["already_reported"], again["failed"]) == (1, 0, 0)
     assert_one_mail(broken, endpoints, REPORTED)
@@ -179,11 +179,11 @@ def test_a_seller_whose_report_failed_gets_it_from_a_later_run(
 def test_daily_totals_that_were_tampered_with_are_repaired(
     endpoints: dict[str, Any], seller: Person, customer: Person
 ) -> None:
-    sells_one(endpoints, seller, customer)
+    sell_one(endpoints, seller, customer)
     right = seller.get(METRICS).json()
     today = datetime.now(UTC).date()
     key = {"pk": f"SELLER#{seller.id}", "sk": f"DAY#{today}#INR"}
-    changed(endpoints, "sales", key, "SET units = :many, minor = :many", many={"N": "777"})
+    update_row(endpoints, "sales", key, "SET units = :many, minor = :many", many={"N": "777"})
     assert sold_today(seller) == 777
     reports = at_once([lambda: run_job(endpoints, DAILY_TOTALS, today)] * 2)
     assert sum(report["repaired"] for report in reports) >= 1
@@ -198,7 +198,7 @@ def test_a_second_run_skips_a_day_that_is_complete(endpoints: dict[str, Any]) ->
     assert runs[1]["sales"] == 0
 
 
-def test_a_deleted_product_with_leftovers_is_purged_after_a_month(
+def test_a_deleted_product_is_purged_with_its_pictures_and_search_entries_after_a_month(
     endpoints: dict[str, Any], seller: Person
 ) -> None:
     content = io.BytesIO()
@@ -217,8 +217,8 @@ def test_a_deleted_product_with_leftovers_is_purged_after_a_month(
         found = rows(endpoints, "product")
         return any(row["productId"]["S"] == product["id"] for row in found)
 
-    def was_withdrawn(days_ago: int) -> None:
-        changed(
+    def set_withdrawn(days_ago: int) -> None:
+        update_row(
             endpoints,
             "product",
             {"productId": product["id"]},
@@ -227,10 +227,10 @@ def test_a_deleted_product_with_leftovers_is_purged_after_a_month(
             shelf={"S": "products"},
         )
 
-    was_withdrawn(days_ago=29)
+    set_withdrawn(days_ago=29)
     run_job(endpoints, PURGE)
     assert (is_there(), entries() > 0) == (True, True)
-    was_withdrawn(days_ago=31)
+    set_withdrawn(days_ago=31)
     reports = at_once([lambda: run_job(endpoints, PURGE)] * 2)
     assert sum(report["purged"] for report in reports) == 1
     assert sum(report["failed"] for report in reports) == 0

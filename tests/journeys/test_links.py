@@ -1,4 +1,4 @@
-"""Every link that `make run` prints, and every link on the pages behind them, leads somewhere."""
+"""Every link that `make run` prints, and every link on the pages behind them, works."""
 
 import base64
 from collections import deque
@@ -60,7 +60,7 @@ def seller_with_pictured_product(endpoints: dict[str, Any]) -> tuple[Person, dic
 
 
 def links_of_a_purchase(endpoints: dict[str, Any]) -> Iterator[str]:
-    """Buy a product; yield what scripts of the pages link to, and the links in all mails."""
+    """Buy a product; yield the links that scripts of the pages make, and those in all mails."""
     api = endpoints["api"]
     seller, product = seller_with_pictured_product(endpoints)
     yield from (f"{api}/products/{product['id']}", f"{api}/api/products/{product['id']}")

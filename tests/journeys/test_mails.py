@@ -1,4 +1,4 @@
-"""Mails end to end: each once, an inbox to read them in, and addresses that get none any more."""
+"""Mails end to end: each is sent once and shown in the inbox; suppressed addresses get none."""
 
 import json
 import random
@@ -23,34 +23,34 @@ PLENTY = "1000000"
 
 
 def queue_url(endpoints: dict[str, Any], name: str) -> str:
-    """Of a queue of the template."""
+    """Return the URL of a queue of the template."""
     described = aws(endpoints, "cloudformation").describe_stack_resource(
         StackName=STACK, LogicalResourceId=name
     )
     return str(described["StackResourceDetail"]["PhysicalResourceId"])
 
 
-def fact_about(person: Person, name: str) -> dict[str, Any]:
-    """The sample of an event, as if it had happened to this person."""
+def event_about(person: Person, name: str) -> dict[str, Any]:
+    """Return the sample of an event with this person as its customer, seller or user."""
     event = sample(name)
     event["detail"]["metadata"]["eventId"] = new_id()
     data = event["detail"]["data"]
-    whom = {"userId": person.id, "email": person.email, "firstName": "Asha"}
+    recipient = {"userId": person.id, "email": person.email, "firstName": "Asha"}
     for part in (data.get("customer"), data.get("seller"), data if "email" in data else None):
         if isinstance(part, dict):
-            part.update(whom)
+            part.update(recipient)
     return event
 
 
 def deliver(endpoints: dict[str, Any], *events: dict[str, Any]) -> None:
-    """Put events where EventBridge would put them."""
+    """Put events into the queue of notification, as EventBridge does."""
     url, sqs = queue_url(endpoints, "NotificationQueue"), aws(endpoints, "sqs")
     for event in events:
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
 
 
-def told_of(endpoints: dict[str, Any], *events: dict[str, Any]) -> Counter[str]:
-    """What the log says notification did about these events, and how often."""
+def log_entries_of(endpoints: dict[str, Any], *events: dict[str, Any]) -> Counter[str]:
+    """Count the log entries of notification about these events, by message."""
     pages = aws(endpoints, "logs").get_paginator("filter_log_events")
     found = pages.paginate(
         logGroupName=endpoints["outputs"]["LogGroup"], filterPattern='"notification"'
@@ -74,8 +74,8 @@ def waits_for_mails(person: Person, endpoints: dict[str, Any], number: int) -> l
 
 
 def give_feedback(endpoints: dict[str, Any], mail: dict[str, Any], path: str) -> None:
-    told = client(endpoints["mailbox"]).post(f"/api/messages/{mail['id']}/{path}")
-    assert told.status_code == 202, told.text
+    answer = client(endpoints["mailbox"]).post(f"/api/messages/{mail['id']}/{path}")
+    assert answer.status_code == 202, answer.text
     url, sqs = queue_url(endpoints, "MailFeedbackQueue"), aws(endpoints, "sqs")
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
@@ -83,7 +83,7 @@ def give_feedback(endpoints: dict[str, Any], mail: dict[str, Any], path: str) ->
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
         return all(found[count] == "0" for count in counts)
 
-    eventually(is_empty, "the shop has heard of it")
+    eventually(is_empty, "the feedback is handled")
 
 
 def suppressed(endpoints: dict[str, Any]) -> set[str]:
@@ -91,22 +91,22 @@ def suppressed(endpoints: dict[str, Any]) -> set[str]:
     return {key.removeprefix("SUPPRESSED#") for key in keys if key.startswith("SUPPRESSED#")}
 
 
-def test_every_event_that_comes_three_times_in_any_order_is_one_mail(
+def test_an_event_that_is_delivered_three_times_is_one_mail(
     endpoints: dict[str, Any],
 ) -> None:
     person = Person.register(endpoints)
     waits_for_mails(person, endpoints, 1)
-    events = [fact_about(person, name) for name in event_handlers.handlers]
+    events = [event_about(person, name) for name in event_handlers.handlers]
     deliveries = events * 3
     random.Random(SEED).shuffle(deliveries)
 
     deliver(endpoints, *deliveries)
     waits_for_mails(person, endpoints, 1 + len(events))
-    # a delivery that met another one of the same event comes again much later, and is counted here
+    # a delivery during another one of the same event is retried much later, and counted here
     ends = ("event handled", "event failed")
     eventually(
-        lambda: sum(told_of(endpoints, *events)[end] for end in ends) >= len(deliveries),
-        "every delivery was looked at",
+        lambda: sum(log_entries_of(endpoints, *events)[end] for end in ends) >= len(deliveries),
+        "every delivery is handled",
     )
 
     mails = person.mails(endpoints)
@@ -119,7 +119,7 @@ def test_every_event_that_comes_three_times_in_any_order_is_one_mail(
 def test_an_inbox_is_read_page_by_page_and_marked(endpoints: dict[str, Any]) -> None:
     person, other = Person.register(endpoints), Person.register(endpoints)
     names = ("OrderPlaced", "PaymentInitiated", "PaymentCompleted", "OrderConfirmed")
-    deliver(endpoints, *(fact_about(person, name) for name in names))
+    deliver(endpoints, *(event_about(person, name) for name in names))
     eventually(lambda: inbox(person)["unread"] == 5, "five unread messages")
 
     first = inbox(person, limit=3)
@@ -139,10 +139,10 @@ def test_an_inbox_is_read_page_by_page_and_marked(endpoints: dict[str, Any]) -> 
     after = inbox(person)
     assert after["unread"] == 0
     assert all(one["read"] for one in after["notifications"])
-    eventually(lambda: inbox(other)["unread"] == 1, "the other one's welcome")
+    eventually(lambda: inbox(other)["unread"] == 1, "the welcome message of the other person")
 
 
-def test_a_secret_link_works_and_stands_in_the_mail_alone(endpoints: dict[str, Any]) -> None:
+def test_a_secret_link_works_and_is_in_the_mail_only(endpoints: dict[str, Any]) -> None:
     person = Person.register(endpoints)
     (welcome,) = waits_for_mails(person, endpoints, 1)
     assert person.post("/api/auth/password/forgot", {"email": person.email}).is_success
@@ -159,7 +159,7 @@ def test_a_secret_link_works_and_stands_in_the_mail_alone(endpoints: dict[str, A
 
 
 @pytest.mark.parametrize("path", ["bounce", "complaint"])
-def test_an_address_that_takes_no_mail_gets_none_and_its_inbox_still_tells(
+def test_a_suppressed_address_gets_no_mail_but_a_message_in_the_inbox(
     endpoints: dict[str, Any], path: str
 ) -> None:
     person = Person.register(endpoints)
@@ -168,7 +168,7 @@ def test_an_address_that_takes_no_mail_gets_none_and_its_inbox_still_tells(
     give_feedback(endpoints, welcome, path)
     assert person.email in suppressed(endpoints)
 
-    deliver(endpoints, fact_about(person, "OrderShipped"))
+    deliver(endpoints, event_about(person, "OrderShipped"))
     eventually(lambda: inbox(person)["unread"] == 2, "the message in the inbox")
     assert person.mails(endpoints) == [welcome]
 
@@ -179,17 +179,17 @@ def test_an_address_whose_mailbox_was_full_gets_the_next_mail(endpoints: dict[st
     give_feedback(endpoints, welcome, "bounce?type=Transient")
     give_feedback(endpoints, welcome, "complaint?type=not-spam")
     assert person.email not in suppressed(endpoints)
-    deliver(endpoints, fact_about(person, "OrderShipped"))
+    deliver(endpoints, event_about(person, "OrderShipped"))
     waits_for_mails(person, endpoints, 2)
 
 
-def test_what_is_over_the_limit_of_an_hour_is_kept_back_and_not_lost(
+def test_a_mail_over_the_hourly_limit_is_postponed_and_not_lost(
     endpoints: dict[str, Any],
 ) -> None:
     person = Person.register(endpoints)
     waits_for_mails(person, endpoints, 1)
     now = datetime.now(UTC)
-    for hour in (now.hour, (now.hour + 1) % 24):  # the clock may strike meanwhile
+    for hour in (now.hour, (now.hour + 1) % 24):  # the hour may change during the test
         aws(endpoints, "dynamodb").put_item(
             TableName=table(endpoints, "notification"),
             Item={
@@ -199,13 +199,15 @@ def test_what_is_over_the_limit_of_an_hour_is_kept_back_and_not_lost(
             },
         )
 
-    shipped = fact_about(person, "OrderShipped")
+    shipped = event_about(person, "OrderShipped")
     deliver(endpoints, shipped)
-    eventually(lambda: told_of(endpoints, shipped)["event postponed"], "the mail is put off")
+    eventually(
+        lambda: log_entries_of(endpoints, shipped)["event postponed"], "the mail is postponed"
+    )
     hidden = "ApproximateNumberOfMessagesNotVisible"
     queue = aws(endpoints, "sqs").get_queue_attributes(
         QueueUrl=queue_url(endpoints, "NotificationQueue"), AttributeNames=[hidden]
     )
     assert int(queue["Attributes"][hidden]) >= 1
     assert len(person.mails(endpoints)) == inbox(person)["unread"] == 1
-    assert told_of(endpoints, shipped) == {"event postponed": 1}
+    assert log_entries_of(endpoints, shipped) == {"event postponed": 1}

@@ -59,7 +59,7 @@ def test_a_purchase_is_confirmed_mailed_and_shown_on_the_dashboards(
     assert third.get(f"/api/orders/{order['id']}").status_code == 404
 
 
-def test_the_request_id_travels_from_the_order_into_its_mail(endpoints: dict[str, Any]) -> None:
+def test_the_mail_of_an_order_contains_the_request_id(endpoints: dict[str, Any]) -> None:
     seller, customer = Person.register(endpoints, "seller"), Person.register(endpoints)
     customer.takes(seller.sells(stock=1))
     customer.headers["x-request-id"] = "a-request-to-follow-1"

@@ -49,7 +49,9 @@ def test_two_hundred_concurrent_cart_changes_are_all_kept(endpoints: dict[str, A
     assert cart["totals"]["totalQuantity"] == 200
 
 
-def test_one_name_can_be_registered_once_however_many_try(endpoints: dict[str, Any]) -> None:
+def test_only_one_of_many_concurrent_registrations_gets_a_username(
+    endpoints: dict[str, Any],
+) -> None:
     name = f"race-{new_id()[-10:].lower()}"
 
     def register(number: int) -> int:
@@ -85,7 +87,7 @@ def test_concurrent_requests_with_one_idempotency_key_create_one_order(
     assert other.status_code == 422
 
 
-def test_a_payment_verified_many_times_at_once_has_one_effect(endpoints: dict[str, Any]) -> None:
+def test_concurrent_verifications_of_one_payment_have_one_effect(endpoints: dict[str, Any]) -> None:
     seller, customer = Person.register(endpoints, "seller"), Person.register(endpoints)
     customer.takes(seller.sells(stock=1))
     order = customer.orders().json()["order"]
