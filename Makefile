@@ -1,11 +1,11 @@
-# One-line doors to the project's commands; `make help` lists them. Everything they need they set up by themselves.
+# Short commands for the project; `make help` lists them. They install what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# A uv that does not run (a pyenv shim of another Python, say) counts as absent.
+# A uv that does not run (for example a pyenv shim for another Python) is ignored.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .local/tools/bin/uv)
 PYTHON := .venv/bin/python
-# functions of equal code are built into one folder (deployment/artefact.py)
+# build all functions that share code into one folder (deployment/artefact.py)
 SAM := SAM_CLI_TELEMETRY=0 SAM_CLI_BETA_BUILD_PERFORMANCE=1 PATH="$(CURDIR)/.venv/bin:$$PATH" .local/sam/bin/sam
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --no-annotate --custom-compile-command 'make lock'
 
@@ -14,25 +14,25 @@ ARCHITECTURE ?= arm64
 PORT ?= 3000
 
 .PHONY: help
-help: ## this list
+help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# --- the shop on this machine --------------------------------------------------------------------------------------
+# --- the local shop ------------------------------------------------------------------------------------------------
 
 .PHONY: run reload journey chat evaluate sam-local
-run: setup ## start the whole shop here; PORT=4000 chooses the port, KEEP=1 keeps the last run's data
+run: setup ## start the whole shop on this machine; PORT=4000 sets the port, KEEP=1 keeps the data of the last run
 	@$(PYTHON) -m local run --port $(PORT) $(if $(KEEP),--keep)
 
-reload: setup ## put changed code of functions/ live in the running shop
+reload: setup ## load changed code of functions/ into the running shop
 	@$(PYTHON) -m local reload
 
 journey: setup ## buy something from the running shop, step by step
 	@$(PYTHON) -m local journey $(if $(API),--api $(API))
 
-chat: setup ## talk with the running shop's assistant; AS=<email> PASSWORD=… says who you are
+chat: setup ## chat with the running shop's assistant; AS=<email> PASSWORD=… signs in as a user
 	@$(PYTHON) -m local chat
 
-evaluate: setup ## play the assistant's conversations against the running shop; ONLY=… are beginnings of their names
+evaluate: setup ## play the assistant's conversations against the running shop; ONLY=… selects by the beginning of the name
 	@$(PYTHON) -m local evaluate $(ONLY)
 
 sam-local: PORT = 3001
@@ -41,14 +41,14 @@ sam-local: setup ## serve the HTTP API with `sam local start-api` on port 3001 (
 
 # --- checks and tests ----------------------------------------------------------------------------------------------
 
-# what Python compiles is kept, whatever the environment says: each process of the tests needs it again
+# always write bytecode: every test process reuses it
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: smoke check lint test validate documents openapi iam-report bench
-smoke: setup ## three tests that prove the installation, in a few seconds
+smoke: setup ## check the installation with three tests, in a few seconds
 	@$(PYTHON) -m pytest -q tests/smoke
 
-check: ## the quick part: lint, types, template, contracts, architecture
+check: ## run the fast checks: lint, types, template, contracts, architecture
 	@$(MAKE) --no-print-directory -j 2 lint validate
 	@$(PYTHON) -m pytest -q tests/architecture tests/contracts
 
@@ -57,11 +57,11 @@ lint: setup
 	@$(PYTHON) -m ruff format --check --quiet .
 	@$(PYTHON) -m mypy
 
-validate: setup ## let SAM and cfn-lint judge template.yaml
+validate: setup ## validate template.yaml with SAM and cfn-lint
 	@$(SAM) validate --region us-east-1
 	@$(SAM) validate --region us-east-1 --lint
 
-test: ## everything: checks, unit, contract, architecture and end-to-end tests
+test: ## run all checks and all tests: unit, contract, architecture and end-to-end
 	@$(MAKE) --no-print-directory -j 2 lint validate
 	@$(PYTHON) -m pytest -n 3 --dist worksteal
 	@$(PYTHON) -m local iam-report
@@ -75,30 +75,30 @@ openapi: setup ## write the API's description and API Gateway's routes from the 
 iam-report: setup ## compare each function's policy with the calls it made in the last end-to-end tests
 	@$(PYTHON) -m local iam-report
 
-bench: setup ## measure cold starts beside a bare boto3 handler; writes docs/benchmarks.md
+bench: setup ## compare cold starts with a bare boto3 handler; writes docs/benchmarks.md
 	@PYTHONPATH=functions:tests:. $(PYTHON) -P -m benchmarks $(BENCH_ARGS)
 
 # --- AWS -----------------------------------------------------------------------------------------------------------
 
 .PHONY: build deploy
-build: setup ## build functions and layers for AWS; ARCHITECTURE=x86_64 for the other processor
+build: setup ## build functions and layers for AWS; ARCHITECTURE=x86_64 builds for x86 instead of arm64
 	@ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --config-env $(STAGE) --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(PYTHON) -m deployment.artefact .aws-sam/build
 
-deploy: build ## deploy to AWS; STAGE=prod for another stage than dev, PARAMETERS="AlarmEmail=… TaxPercent=…" to change some
+deploy: build ## deploy to AWS; STAGE=prod selects another stage, PARAMETERS="AlarmEmail=… TaxPercent=…" sets parameters
 	@$(PYTHON) -m deployment $(STAGE) Architecture=$(ARCHITECTURE) $(PARAMETERS)
 
-# --- operating a stage: the local cloud that runs here, or AWS with your own credentials (STAGE=dev) ----------------
-# The commands read STAGE from the environment; without it they work on the local cloud. ARGS=--help explains each.
+# --- operating a stage: the running local cloud, or AWS with your own credentials (STAGE=dev) ----------------------
+# The commands read STAGE from the environment; without it they use the local cloud. ARGS=--help explains each.
 
 .PHONY: dlq replay rebuild reconcile job admin unsuppress
-dlq: setup ## events that could not be handled: list, or SHOW=… REDRIVE=… DROP=notification; EVENT=… selects by name or id
+dlq: setup ## list events that could not be handled, or SHOW=… REDRIVE=… DROP=notification; EVENT=… selects by name or id
 	@$(PYTHON) -m ops dlq $(SHOW:%=show %) $(REDRIVE:%=redrive %) $(DROP:%=drop %) $(EVENT:%=--event %) $(YES:%=--yes) $(ARGS)
 
 replay: setup ## send archived events to a projection again: CONSUMER=seller_dashboard FROM=2026-11-01 TO=2026-11-22
 	@$(PYTHON) -m ops replay $(CONSUMER) $(FROM:%=--from %) $(TO:%=--to %) $(ARGS)
 
-rebuild: setup ## delete the seller dashboard's projections and rebuild them from the archive: YES=1 does not ask
+rebuild: setup ## delete the seller dashboard's projections and rebuild them from the archive: YES=1 skips the confirmation
 	@$(PYTHON) -m ops rebuild $(YES:%=--yes) $(ARGS)
 
 reconcile: setup ## compare payments with Razorpay's records: STAGE=dev FROM=2026-11-01 TO=2026-11-02
@@ -113,20 +113,20 @@ admin: setup ## create an administrator: STAGE=dev EMAIL=… USERNAME=… FIRST_
 unsuppress: setup ## allow mails to an address that bounced or complained: ADDRESS=asha@example.com
 	@$(PYTHON) -m ops unsuppress $(ADDRESS) $(ARGS)
 
-# --- house-keeping -------------------------------------------------------------------------------------------------
+# --- housekeeping --------------------------------------------------------------------------------------------------
 
 .PHONY: clean
-clean: ## forget builds, snapshots and data of the local cloud (the environments stay)
+clean: ## delete builds, snapshots and data of the local cloud (not the environments)
 	rm -rf .aws-sam .local/build .local/run .local/test .local/snapshots .local/layers .local/endpoints.json
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --- environments: three, because the SAM CLI, the emulator and the functions pin different AWS SDKs ---------------
 
 .PHONY: setup
-setup: .venv/ready .local/sam/ready .local/emulator/ready ## make the environments (the other commands do it by themselves)
+setup: .venv/ready .local/sam/ready .local/emulator/ready ## create the Python environments (the other commands do this when needed)
 
 .local/tools/bin/uv:
-	@echo "· uv is not here: fetching it into .local/tools"
+	@echo "· uv was not found: installing it into .local/tools"
 	@python3 -m pip install --quiet --target .local/tools uv 2>/dev/null \
 	  || (python3 -m venv .local/tools && .local/tools/bin/pip install --quiet uv)
 
@@ -140,7 +140,7 @@ setup: .venv/ready .local/sam/ready .local/emulator/ready ## make the environmen
 	@touch $@
 
 .PHONY: lock
-lock: | $(filter .local/%,$(UV)) ## compile requirements/*.in anew; UPGRADE=1 takes newer versions
+lock: | $(filter .local/%,$(UV)) ## compile requirements/*.in into lock files; UPGRADE=1 updates versions
 	$(COMPILE) $(if $(UPGRADE),--upgrade) layers/dependencies/requirements.in layers/ai/requirements.in -o layers/constraints.txt
 	$(COMPILE) --generate-hashes -c layers/constraints.txt layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	$(COMPILE) --generate-hashes -c layers/constraints.txt layers/ai/requirements.in -o layers/ai/requirements.txt \

@@ -100,7 +100,7 @@ def test_the_turn_worker_has_the_configured_name() -> None:
     named = worker["FunctionName"]["Fn::Sub"].replace("${Stage}", settings().stage)
     assert named == settings().turn_worker
     attempts = worker["EventInvokeConfig"]
-    assert attempts["MaximumRetryAttempts"] == 1  # it tells that the first died
+    assert attempts["MaximumRetryAttempts"] == 1  # it reports that the first attempt failed
     assert attempts["MaximumEventAgeInSeconds"] > 2 * worker["Timeout"] + 60
 
 
