@@ -1,5 +1,5 @@
-"""Random histories of the shop, with steps interrupted and concurrent: no money and no stock is
-lost, and nothing happens twice.
+"""Random histories of the shop with interrupted and concurrent steps: no money and no stock is
+lost, and no step has two effects.
 """
 
 from collections import Counter
@@ -48,7 +48,7 @@ FEWEST, MOST = 12, 40
 
 
 def a_step(number: int, interruption: Interruption | None = None) -> Step:
-    """Take the three numbers of a step from one: a draw takes hypothesis as long as a step."""
+    """Split one number into the three of a step: each draw of hypothesis is as slow as a step."""
     return Step(number >> 5, number >> 2 & 7, number & 3, interruption)
 
 
@@ -64,7 +64,7 @@ FAILURES: dict[str, tuple[st.SearchStrategy[tuple[Step, ...]], st.SearchStrategy
 
 
 @pytest.mark.parametrize("failures", FAILURES)
-def test_no_money_and_no_stock_is_lost_and_nothing_happens_twice(failures: str) -> None:
+def test_no_money_and_no_stock_is_lost_and_no_step_has_two_effects(failures: str) -> None:
     interrupted = st.none() | st.builds(Interruption, st.integers(0, 5), *FAILURES[failures])
     step = st.builds(a_step, numbers, interrupted)
 
@@ -82,7 +82,7 @@ def test_no_money_and_no_stock_is_lost_and_nothing_happens_twice(failures: str) 
 
 
 def run(shop: MoneyShop, history: list[Step], *, webhooks_arrive: bool) -> None:
-    """Do all steps; then everything arrives, except for the webhooks in some histories."""
+    """Do all steps, then deliver everything, except for the webhooks in some histories."""
     for step in history:
         shop.do(step)
         check_after_each_step(shop)
@@ -95,8 +95,8 @@ def run(shop: MoneyShop, history: list[Step], *, webhooks_arrive: bool) -> None:
 
 def check_after_each_step(shop: MoneyShop) -> None:
     stock_is_conserved(shop)
-    nothing_happens_twice(shop)
-    nothing_is_sent_unpaid(shop)
+    every_effect_happens_once(shop)
+    only_paid_orders_are_shipped(shop)
     the_ledger_agrees_with_razorpay(shop)
     only_cancelled_orders_are_refunded_automatically(shop)
 
@@ -116,7 +116,7 @@ def stock_is_conserved(shop: MoneyShop) -> None:
         assert shop.products.stock_of(product.id) + held[product.id] == STOCK
 
 
-def nothing_happens_twice(shop: MoneyShop) -> None:
+def every_effect_happens_once(shop: MoneyShop) -> None:
     emitted = Counter(
         (type(event), getattr(event, ONCE[type(event)]))
         for event in shop.events
@@ -132,7 +132,7 @@ def nothing_happens_twice(shop: MoneyShop) -> None:
         assert shop.razorpay.refunded(attempt) <= attempt.amount.minor
 
 
-def nothing_is_sent_unpaid(shop: MoneyShop) -> None:
+def only_paid_orders_are_shipped(shop: MoneyShop) -> None:
     for order in shop.orders.stored.values():
         if order.status in PAID_FOR:
             payment = shop.payments.find_by_order(order.id)

@@ -1,4 +1,4 @@
-"""Commands in this process work on the stage of the tests, with AWS in memory."""
+"""Run the commands in this process on the stage of the tests, with AWS in memory."""
 
 from collections.abc import Iterator
 

@@ -24,7 +24,7 @@ ARGUMENTS = [
 
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The password comes from standard input."""
+    """Provide the password on standard input."""
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
     return monkeypatch
 
@@ -41,10 +41,10 @@ def test_a_new_admin_can_log_in(
 
 
 def test_the_creation_of_an_admin_is_audited(typed: pytest.MonkeyPatch) -> None:
-    somebody = register_somebody()
+    other_user = register_somebody()
     assert ops(*ARGUMENTS) == 0
     (row,) = AuditRow.scan()
-    assert row.pk != f"user#{somebody['id']}"
+    assert row.pk != f"user#{other_user['id']}"
     assert (row.action, row.actor, row.before) == ("admin created", "operator", {})
     assert row.after == {"username": "root", "role": "admin"}
 
@@ -52,7 +52,7 @@ def test_the_creation_of_an_admin_is_audited(typed: pytest.MonkeyPatch) -> None:
 def test_a_taken_username_is_refused(
     typed: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    register_somebody(username="Root", password="somebody else's")
+    register_somebody(username="Root", password="another password")
     assert ops(*ARGUMENTS) == 1
     assert "taken" in capsys.readouterr().err
     body = {"username": "root", "password": PASSWORD}

@@ -1,4 +1,4 @@
-"""Deleted projections come back the same, and no event is lost in the meantime."""
+"""A rebuild restores the deleted projections, and no event is lost in the meantime."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ ITEMS = st.lists(
 
 
 @given(ITEMS, st.randoms(use_true_random=False))
-def test_the_order_of_rows_and_attributes_does_not_matter(
+def test_checksums_do_not_depend_on_the_order_of_rows_and_attributes(
     items: list[dict[str, Any]], random: Random
 ) -> None:
     shuffled = [dict(sorted(item.items(), reverse=True)) for item in items]
@@ -57,7 +57,7 @@ def test_the_order_of_rows_and_attributes_does_not_matter(
 
 
 @given(ITEMS, st.data())
-def test_one_row_more_or_less_or_other_is_told(
+def test_checksums_change_when_a_row_is_added_deleted_or_changed(
     items: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     items = [*items, an_item(-1, units={"N": "5"})]
@@ -69,15 +69,15 @@ def test_one_row_more_or_less_or_other_is_told(
     assert checksums([*items, items[changed]]) != checksums(items)
 
 
-def test_how_the_facts_arrived_does_not_matter() -> None:
-    told = an_item(units={"N": "5"})
-    assert checksums([told | {"version": {"N": "9"}, "soldAs": {"S": "Tea"}}]) == checksums([told])
-    assert checksums([told | {"minor#p1": {"N": "0"}}]) == checksums([told])
+def test_checksums_ignore_versions_titles_and_zero_sums() -> None:
+    item = an_item(units={"N": "5"})
+    assert checksums([item | {"version": {"N": "9"}, "soldAs": {"S": "Tea"}}]) == checksums([item])
+    assert checksums([item | {"minor#p1": {"N": "0"}}]) == checksums([item])
     assert checksums([an_item(2, units={"N": "0"})]) == {}
     assert checksums([an_item(2)])["SELLER/DAY"].rows == 1
 
 
-def test_kinds_of_rows_are_told_apart() -> None:
+def test_each_kind_of_row_has_its_own_checksum() -> None:
     sale = {"pk": {"S": "SELLER#s1"}, "sk": {"S": "ORDER#1"}}
     order = {"pk": {"S": "ORDER#1"}, "sk": {"S": "ORDER"}}
     assert list(checksums([sale, order, an_item()])) == [
@@ -158,26 +158,26 @@ class InMemoryStage:
         return self.lease
 
 
-def test_what_the_archive_holds_comes_back() -> None:
+def test_a_rebuild_restores_the_events_of_the_archive() -> None:
     stage = InMemoryStage(["a", "b"])
     assert stage.rebuild()
     assert stage.items == {"a", "b"}
     assert "COMPLETED: 100% replayed, 0 events in the queue" in stage.shown
 
 
-def test_what_happens_meanwhile_is_in_the_books_afterwards_and_told() -> None:
+def test_events_during_a_rebuild_are_handled_and_reported_as_a_difference() -> None:
     stage = InMemoryStage(["a"], live=["b"])
     assert not stage.rebuild()
     assert stage.items == {"a", "b"}
 
 
-def test_what_the_archive_lacks_is_told() -> None:
+def test_events_that_the_archive_lacks_are_reported_as_a_difference() -> None:
     stage = InMemoryStage(["a", "b"])
     stage.archive.remove("b")
     assert not stage.rebuild()
 
 
-def test_without_an_archive_nothing_is_dropped() -> None:
+def test_without_an_archive_no_projection_is_deleted() -> None:
     stage = InMemoryStage(["a"])
     stage.has_no_archive = True
     with pytest.raises(NotFound):
@@ -185,7 +185,7 @@ def test_without_an_archive_nothing_is_dropped() -> None:
     assert stage.items == {"a"}
 
 
-def test_a_listener_that_a_killed_run_left_paused_listens_again() -> None:
+def test_a_rebuild_resumes_a_listener_that_a_killed_rebuild_left_paused() -> None:
     stage = InMemoryStage(["a"])
     stage.pause()
     stage.receive(["b"])
@@ -194,7 +194,7 @@ def test_a_listener_that_a_killed_run_left_paused_listens_again() -> None:
     assert stage.items == {"a", "b"}
 
 
-def test_the_archive_is_waited_for_while_nobody_writes() -> None:
+def test_a_rebuild_waits_for_the_archive_while_the_listener_is_paused() -> None:
     stage = InMemoryStage(["a"])
     waits: list[tuple[float, bool]] = []
     assert stage.rebuild(600, lambda seconds: waits.append((seconds, stage.is_paused)))
@@ -202,7 +202,7 @@ def test_the_archive_is_waited_for_while_nobody_writes() -> None:
     assert all(is_paused for _, is_paused in waits)
 
 
-def test_a_queue_that_does_not_empty_stops_it_before_anything_is_dropped() -> None:
+def test_a_queue_that_does_not_empty_stops_the_rebuild_before_the_deletion() -> None:
     class Poisoned(InMemoryStage):
         def count_waiting(self) -> int:
             return 1
@@ -213,7 +213,7 @@ def test_a_queue_that_does_not_empty_stops_it_before_anything_is_dropped() -> No
     assert (stage.items, stage.is_paused) == ({"a"}, False)
 
 
-def test_a_drop_that_fails_leaves_the_listener_at_work() -> None:
+def test_a_failed_deletion_resumes_the_listener() -> None:
     class Broken(InMemoryStage):
         def truncate(self) -> Iterator[int]:
             raise Unavailable("DynamoDB is down")
@@ -222,10 +222,10 @@ def test_a_drop_that_fails_leaves_the_listener_at_work() -> None:
     with pytest.raises(Unavailable):
         stage.rebuild()
     assert not stage.is_paused
-    assert stage.lease.is_held(), "what is left of the projections is nothing to report"
+    assert stage.lease.is_held(), "the projections are incomplete"
 
 
-def test_a_rebuild_that_was_broken_off_is_made_good_by_the_next_one() -> None:
+def test_the_next_rebuild_completes_one_that_failed() -> None:
     stage = InMemoryStage(["a", "b"])
     with pytest.MonkeyPatch.context() as broken:
         broken.setattr(stage, "run", lambda _: 1 / 0)
@@ -236,37 +236,37 @@ def test_a_rebuild_that_was_broken_off_is_made_good_by_the_next_one() -> None:
     assert (stage.items, stage.lease.is_held()) == ({"a", "b"}, False)
 
 
-def test_whoever_stops_it_while_the_listener_is_being_paused_leaves_it_at_work() -> None:
+def test_an_interruption_while_the_listener_is_being_paused_resumes_it() -> None:
     class Stopped(InMemoryStage):
         def pause(self) -> None:
-            self.is_paused = True  # Lambda was told, and takes its time
+            self.is_paused = True  # Lambda has the request, and needs time
             raise KeyboardInterrupt
 
     stage = Stopped(["a"])
     with pytest.raises(KeyboardInterrupt):
         stage.rebuild()
     assert not stage.is_paused
-    assert not stage.lease.is_held(), "nothing was dropped yet"
+    assert not stage.lease.is_held(), "nothing was deleted yet"
 
 
-def test_a_second_rebuild_does_not_begin_while_the_first_is_at_work() -> None:
+def test_a_second_rebuild_is_refused_while_the_first_is_running() -> None:
     class Twice(InMemoryStage):
         def truncate(self) -> Iterator[int]:
             with pytest.raises(Conflict, match="Another rebuild"):
                 self.rebuild()
-            assert self.is_paused, "the second one woke the listener"
+            assert self.is_paused, "the second rebuild resumed the listener"
             yield from super().truncate()
 
     stage = Twice(["a"])
     assert stage.rebuild()
 
 
-def test_a_rebuild_that_was_taken_for_dead_leaves_the_listener_to_the_one_that_began() -> None:
+def test_a_rebuild_that_lost_its_lease_stops_and_leaves_the_listener_paused() -> None:
     class Asleep(InMemoryStage):
         def truncate(self) -> Iterator[int]:
-            self.lease.is_running = False  # it ran out, and another one has paused the listener
+            self.lease.is_running = False  # it expired, and another rebuild has paused the listener
             yield 1
-            pytest.fail("it goes on dropping")
+            pytest.fail("it continues to delete")
 
     stage = Asleep(["a"])
     with pytest.raises(LeaseLost):
@@ -274,9 +274,7 @@ def test_a_rebuild_that_was_taken_for_dead_leaves_the_listener_to_the_one_that_b
     assert stage.is_paused
 
 
-def test_a_rebuild_that_was_taken_for_dead_does_not_pause_the_listener_of_the_one_that_began() -> (
-    None
-):
+def test_a_rebuild_that_lost_its_lease_before_the_pause_changes_nothing() -> None:
     class Asleep(InMemoryStage):
         def count_waiting(self) -> int:
             self.lease.is_running = False
@@ -289,7 +287,7 @@ def test_a_rebuild_that_was_taken_for_dead_does_not_pause_the_listener_of_the_on
 
 
 @pytest.mark.parametrize("failure", [None, Unavailable("DynamoDB is down")])
-def test_a_rebuild_that_was_taken_for_dead_wakes_no_listener_that_another_one_has_paused(
+def test_a_rebuild_that_lost_its_lease_does_not_resume_the_listener(
     failure: Unavailable | None,
 ) -> None:
     class Asleep(InMemoryStage):
@@ -305,7 +303,7 @@ def test_a_rebuild_that_was_taken_for_dead_wakes_no_listener_that_another_one_ha
     assert stage.is_paused
 
 
-def test_who_cannot_ask_whether_it_is_still_at_work_leaves_no_listener_paused() -> None:
+def test_a_rebuild_that_cannot_renew_its_lease_resumes_the_listener() -> None:
     class Down(InMemoryStage):
         def truncate(self) -> Iterator[int]:
             yield 1
@@ -321,7 +319,7 @@ def test_who_cannot_ask_whether_it_is_still_at_work_leaves_no_listener_paused() 
 
 
 @pytest.mark.usefixtures("aws")
-def test_rows_are_deleted_only_after_whoever_asks_for_it_was_told_how_many_are_gone(
+def test_deleted_rows_are_counted_before_the_next_batch_is_deleted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(repository, "DELETE_BATCH_SIZE", 1)
@@ -334,7 +332,7 @@ def test_rows_are_deleted_only_after_whoever_asks_for_it_was_told_how_many_are_g
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_lease_that_could_not_be_renewed_is_renewed_at_the_next_word(
+def test_a_lease_can_be_renewed_after_a_failed_renewal(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = DynamoLease(clock, "1")
@@ -353,7 +351,7 @@ def test_a_lease_that_could_not_be_renewed_is_renewed_at_the_next_word(
     assert DynamoRebuildLock(clock).is_held()
 
 
-def test_on_a_stage_that_is_never_quiet_it_goes_on_and_says_so() -> None:
+def test_a_rebuild_on_a_stage_with_constant_traffic_completes_and_reports_the_traffic() -> None:
     class Busy(InMemoryStage):
         def count_waiting(self) -> int:
             return next(counts)
@@ -367,7 +365,7 @@ def test_on_a_stage_that_is_never_quiet_it_goes_on_and_says_so() -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_lease_is_one_rebuild_s_until_it_is_given_back_or_runs_out(clock: FrozenClock) -> None:
+def test_a_lease_belongs_to_one_rebuild_until_it_is_released_or_expires(clock: FrozenClock) -> None:
     rebuilds = DynamoRebuildLock(clock)
     first, second = DynamoLease(clock, "1"), DynamoLease(clock, "2")
     assert not rebuilds.is_held()
@@ -379,20 +377,20 @@ def test_a_lease_is_one_rebuild_s_until_it_is_given_back_or_runs_out(clock: Froz
     clock.advance(timedelta(minutes=4))
     assert rebuilds.is_held()
     clock.advance(timedelta(minutes=2))
-    assert not rebuilds.is_held(), "it dropped nothing"
+    assert not rebuilds.is_held(), "the first rebuild deleted nothing"
     second.acquire()
     with pytest.raises(LeaseLost):
         first.renew()
     with pytest.raises(LeaseLost):
         first.mark_incomplete()
     first.release()
-    assert rebuilds.is_held(), "that of the second one is still held"
+    assert rebuilds.is_held(), "the second rebuild still holds its lease"
     second.release()
     assert not rebuilds.is_held()
 
 
 @pytest.mark.usefixtures("aws")
-def test_half_made_books_stay_so_until_a_rebuild_ends_and_every_job_raises_an_alarm(
+def test_incomplete_projections_stay_locked_and_logged_as_an_error_until_a_rebuild_ends(
     clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     rebuilds = DynamoRebuildLock(clock)
@@ -411,7 +409,7 @@ def test_half_made_books_stay_so_until_a_rebuild_ends_and_every_job_raises_an_al
 
 
 class StageWithJobs(InMemoryStage):
-    """Rows in DynamoDB, and a job that runs whenever it can."""
+    """Rows in DynamoDB, and a job that runs after each batch."""
 
     def __init__(
         self, events: Sequence[Event], projections: Projections, roll_up: Callable[[], None]
@@ -425,7 +423,7 @@ class StageWithJobs(InMemoryStage):
         return self.projections.lease
 
     def rows(self) -> Iterator[Item]:
-        # partition by partition, as DynamoDB has them, those with the sums first
+        # partition by partition, as DynamoDB returns them, those with the sums first
         yield from sorted(DynamoProjections().rows(), key=lambda row: row["pk"]["S"] < "SELLER")
 
     def truncate(self) -> Iterator[int]:
@@ -444,13 +442,13 @@ class StageWithJobs(InMemoryStage):
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_roll_up_in_the_middle_of_a_rebuild_mends_nothing_and_doubles_nothing(
+def test_a_roll_up_during_a_rebuild_changes_no_totals(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repository, "DELETE_BATCH_SIZE", 1)
     histories = random_histories(Random(7), 8, ["meera", "ravi"])
-    told = [event for history in histories for event in events_of(history)]
-    handle(told)
+    archived = [event for history in histories for event in events_of(history)]
+    handle(archived)
     projections = in_dynamodb(clock)
     check = DailyTotalsCheck(
         projections.sales,
@@ -464,7 +462,7 @@ def test_a_roll_up_in_the_middle_of_a_rebuild_mends_nothing_and_doubles_nothing(
         for day in days:
             assert +check.run(day, lambda: True) == {"unfinished": 1}
 
-    assert StageWithJobs(told, projections, roll_up).rebuild()
+    assert StageWithJobs(archived, projections, roll_up).rebuild()
     for day in days:
         done = check.run(day, lambda: True)
         assert (done["repaired"], done["unfinished"]) == (0, 0)
@@ -473,7 +471,7 @@ def test_a_roll_up_in_the_middle_of_a_rebuild_mends_nothing_and_doubles_nothing(
 
 def handle(events: Iterable[Event]) -> None:
     for event in events:
-        about, *_ = vars(event).values()  # whatever comes again is the same event
+        about, *_ = vars(event).values()  # a repeated event has the same id
         metadata = Metadata(
             event_id=f"e-{about}",
             version=1,
@@ -484,13 +482,13 @@ def handle(events: Iterable[Event]) -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_dropped_rows_in_dynamodb_come_back_the_same_in_another_order() -> None:
+def test_deleted_rows_are_restored_by_the_same_events_in_another_order() -> None:
     projections = DynamoProjections()
     histories = random_histories(Random(7), 8, ["meera", "ravi"])
-    told = [event for history in histories for event in events_of(history)]
-    told += [sample_event(name) for name in ("ProductCreated", "StockRanLow", "ProductDeleted")]
-    told += [sample_event("UserRegistered", role="seller")]
-    handle(told)
+    archived = [event for history in histories for event in events_of(history)]
+    archived += [sample_event(name) for name in ("ProductCreated", "StockRanLow", "ProductDeleted")]
+    archived += [sample_event("UserRegistered", role="seller")]
+    handle(archived)
     before = checksums(projections.rows())
     assert list(before) == [
         "DAY/SELLER",
@@ -505,8 +503,8 @@ def test_dropped_rows_in_dynamodb_come_back_the_same_in_another_order() -> None:
     *_, dropped = projections.truncate()
     assert dropped >= sum(one.rows for one in before.values())
     assert list(projections.rows()) == []
-    Random(8).shuffle(told)
-    handle([*told, *told[:30]])
+    Random(8).shuffle(archived)
+    handle([*archived, *archived[:30]])
     assert checksums(projections.rows()) == before
 
 

@@ -59,13 +59,13 @@ def test_a_queue_with_traffic_is_drained_when_it_was_nearly_empty_for_long_enoug
     assert len(polls) == len(backlog) + 20 * 2
 
 
-def test_a_replay_whose_events_are_not_getting_fewer_fails() -> None:
+def test_a_replay_with_a_queue_that_does_not_shrink_fails() -> None:
     endless = chain(range(9000, 5000, -1), repeat(5001))
     with pytest.raises(Unavailable, match="the 5001 events in the queue are not getting fewer"):
         list(replays(InMemoryArchive(COMPLETED), endless, quiet_period=60).run("reader"))
 
 
-def test_a_queue_that_becomes_shorter_is_waited_for_though_it_was_shorter_before() -> None:
+def test_a_queue_that_grew_and_shrinks_again_is_not_stalled() -> None:
     rush = chain([51], range(5000, 0, -1))
     *_, last = replays(InMemoryArchive(COMPLETED), rush, quiet_period=60).run("reader")
     assert last.is_empty
@@ -109,7 +109,7 @@ def test_a_consumer_that_acts_on_events_gets_no_replay() -> None:
     assert archive.started == []
 
 
-def test_a_check_for_a_replay_starts_none() -> None:
+def test_a_check_before_a_replay_starts_no_replay() -> None:
     archive = InMemoryArchive()
     with pytest.raises(RuleViolated, match="repeat its actions"):
         replays(archive).ensure("actor")
@@ -117,7 +117,7 @@ def test_a_check_for_a_replay_starts_none() -> None:
     assert archive.started == []
 
 
-def test_a_replay_does_not_reach_into_the_future() -> None:
+def test_a_replay_ends_at_the_current_time() -> None:
     archive = InMemoryArchive(COMPLETED)
     list(replays(archive).run("reader", YESTERDAY, NOON + timedelta(hours=12)))
     assert archive.started == [("reader-1", "rule", YESTERDAY, NOON)]

@@ -1,4 +1,4 @@
-"""A stage is found where it was deployed to, or where the local cloud runs."""
+"""Stages are found in samconfig.toml and in the file of the local cloud."""
 
 import json
 import os
@@ -42,7 +42,9 @@ def _samconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "find_stage", find_stage)
 
 
-def test_a_stage_on_aws_is_where_it_is_deployed_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_on_aws_has_the_region_and_profile_of_samconfig(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of another account")
     stage = find_stage("dev")
@@ -80,7 +82,7 @@ def endpoints(tmp_path: Path, aws: str) -> Path:
     return file
 
 
-def test_the_local_stage_is_where_the_local_cloud_runs(
+def test_the_local_stage_has_the_endpoints_of_the_local_cloud(
     tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     health = Route("/_ministack/health", lambda _: PlainTextResponse("ok"))
