@@ -27,7 +27,7 @@ pytestmark = pytest.mark.e2e
 
 SOCKETS = 50
 MEGABYTE = 1024 * 1024
-MOST_OF_THE_WORKER = 200 * MEGABYTE  # unzipped; Lambda takes 250
+MAX_WORKER_SIZE = 200 * MEGABYTE  # unzipped; Lambda's limit is 250
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_ticket_opens_one_connection(endpoints: dict[str, Any], customer: Pers
     assert refused_with(endpoints, None, query) == 401
 
 
-def test_one_connection_too_many_closes_the_oldest(
+def test_a_connection_above_the_limit_closes_the_oldest(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
     with ExitStack() as open_sockets:
@@ -537,7 +537,7 @@ def first_text_delay(endpoints: dict[str, Any], chat: Chat) -> float:
     return float(chat.at[first] - request["first_words_at"])
 
 
-def test_one_of_many_simultaneous_messages_is_answered_and_a_repeated_one_once(
+def test_one_of_many_concurrent_messages_is_answered_and_a_repeated_message_once(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
     with ExitStack() as open_sockets:
@@ -673,7 +673,7 @@ def test_the_worker_with_all_its_layers_is_far_below_lambdas_size_limit(
     sizes = [unzipped(each["Location"]) for each in (worker["Code"], *contents)]
 
     assert min(sizes) > 0
-    assert sum(sizes) < MOST_OF_THE_WORKER, [size // MEGABYTE for size in sizes]
+    assert sum(sizes) < MAX_WORKER_SIZE, [size // MEGABYTE for size in sizes]
 
 
 def unzipped(location: str) -> int:

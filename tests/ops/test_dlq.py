@@ -57,7 +57,7 @@ def test_redriven_messages_are_deleted_and_all_others_stay(
     assert source.hidden == set()
 
 
-def test_a_redrive_that_dies_between_sending_and_deleting_keeps_the_message() -> None:
+def test_a_redrive_that_fails_between_sending_and_deleting_keeps_the_message() -> None:
     class Dying(InMemorySource):
         def delete(self, message: DeadLetter) -> None:
             raise ConnectionError("the process is killed")
