@@ -1,8 +1,8 @@
-"""Measures cold starts beside a bare boto3 handler and writes docs/benchmarks.md: `make bench`.
+"""Compares cold starts with a bare boto3 handler and writes docs/benchmarks.md: `make bench`.
 
-Every measurement is a fresh process that runs the Lambda runtime interface client, from its start
-to its first answer. The cases take turns in random order, so that other load meets all of them
-alike; the result is the ratio to the bare handler of the same round, not a time.
+Every measurement starts a new process with the Lambda runtime interface client and ends at its
+first response. The cases run in random order, so that other load affects all of them equally. The
+result is the ratio to the bare handler of the same round, not a time.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from rich.progress import track
 import conftest  # noqa: F401 - sets the functions' variables
 from benchmarks import packages
 from benchmarks.cases import Build, Case, bare_cases
-from benchmarks.processor import Limit, prefer, throttle
+from benchmarks.processor import Limit, raise_priority, throttle
 from benchmarks.report import SHARE, THROTTLED, UNTHROTTLED, Measured, report
 from benchmarks.runtime import InvocationFailed, Times, run
-from benchmarks.scenarios import Scenario, a_shop, is_success
+from benchmarks.scenarios import Scenario, is_success, shop_in_moto
 from benchmarks.web_api import CERTIFICATE, WebApi, make_certificate
 from local import stack
 
@@ -37,7 +37,7 @@ BUILT = stack.BUILD / "artifacts"
 
 @dataclass(frozen=True)
 class Mode:
-    """How cases run: against which server, and limited or not in their invocations."""
+    """A way to run cases: the server, and the processor limit of the invocations if any."""
 
     name: str
     api: WebApi
@@ -48,18 +48,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument(
-        "--against", type=Path, action="append", default=[], help="another build to measure beside"
+        "--against", type=Path, action="append", default=[], help="another build to compare with"
     )
-    parser.add_argument("--only", default="", help="a part of the scenarios' names, such as cart")
+    parser.add_argument(
+        "--only", default="", help="run only scenarios whose names contain this, such as cart"
+    )
     arguments = parser.parse_args()
     console = Console()
     with console.status("Building"):
         stack.build(stack.BUILD / "bench.log")
-    prefer(os.getpid())
+    raise_priority(os.getpid())
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         make_certificate(scratch)
-        with console.status("Recording AWS's answers"):
+        with console.status("Recording AWS's responses"):
             cases = _cases(arguments.against, arguments.only, scratch)
         with _modes(scratch) as (modes, limited_by):
             measured = _measure(cases, modes, arguments.rounds, scratch, console)
@@ -84,10 +86,10 @@ def _cases(against: Sequence[Path], only: str, scratch: Path) -> list[Case]:
 
 
 def _scenarios() -> list[Scenario]:
-    """Those of a shop in moto, whose logs and metrics nobody needs."""
+    """Record the scenarios of a shop in moto, without its logs and metrics."""
     logging.disable()
     try:
-        with redirect_stdout(StringIO()), a_shop() as shop:
+        with redirect_stdout(StringIO()), shop_in_moto() as shop:
             return list(shop.scenarios())
     finally:
         logging.disable(logging.NOTSET)
@@ -95,7 +97,7 @@ def _scenarios() -> list[Scenario]:
 
 @contextmanager
 def _modes(scratch: Path) -> Iterator[tuple[list[Mode], str]]:
-    """The two ways to run, and how the second one is limited."""
+    """Start both servers; yields the two modes, and how the second one is limited."""
     plain, secure = WebApi(None), WebApi(scratch)
     with throttle(SHARE) as (limit, limited_by), plain.serving(), secure.serving():
         yield [Mode(UNTHROTTLED, plain, None), Mode(THROTTLED, secure, limit)], limited_by
@@ -104,12 +106,12 @@ def _modes(scratch: Path) -> Iterator[tuple[list[Mode], str]]:
 def _measure(
     cases: Sequence[Case], modes: Sequence[Mode], rounds: int, scratch: Path, console: Console
 ) -> Measured:
-    """Times of every round; a first one, which warms the disk's cache, does not count."""
+    """Measure every case in every round; an extra first round only warms the disk's cache."""
     measured: Measured = defaultdict(list)
     for number in track(range(rounds + 1), "Starting processes", console=console, transient=True):
-        turns = [(mode, case) for mode in modes for case in cases]
-        random.shuffle(turns)
-        for mode, case in turns:
+        runs = [(mode, case) for mode in modes for case in cases]
+        random.shuffle(runs)
+        for mode, case in runs:
             times = _run(case, mode, scratch)
             if number:
                 measured[mode.name, case.name].append(times)
@@ -122,7 +124,7 @@ def _run(case: Case, mode: Mode, scratch: Path) -> Times:
     times = run(program, case.event, scratch / "log", limit=mode.limit, check=is_success)
     if mode.api.unknown or mode.api.unused:
         raise InvocationFailed(
-            f"{case.name} calls AWS otherwise than recorded: "
+            f"{case.name} does not make the recorded AWS calls: "
             f"unknown {mode.api.unknown}, unused {mode.api.unused}"
         )
     return times

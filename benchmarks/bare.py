@@ -1,4 +1,4 @@
-"""The handler that the Lambdas are compared with: one boto3 client, one GetItem."""
+"""The handler that Lambdas are compared with: one boto3 client and one GetItem."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ client = boto3.client("dynamodb")
 
 
 def handler(_event: object, _context: object) -> dict[str, Any]:
-    client.get_item(TableName="supermarket-test-signin", Key={"userId": {"S": "somebody"}})
+    client.get_item(TableName="supermarket-test-signin", Key={"userId": {"S": "user-1"}})
     return {"statusCode": 200}

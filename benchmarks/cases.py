@@ -1,4 +1,4 @@
-"""What is measured: the scenarios on a build's folders, and bare boto3 handlers beside them."""
+"""The measured cases: the scenarios on a build, and bare boto3 handlers for comparison."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from benchmarks.runtime import Program
 from benchmarks.scenarios import Scenario
 
 BARE, BARE_ON_LAYER = "bare boto3", "bare boto3 on our layer"
-LAYER = "/opt"  # where a layer lies in Lambda
+LAYER = "/opt"  # where Lambda mounts layers
 BARE_ANSWERS: Recording = {"DynamoDB_20120810.GetItem": [Response(b"{}")]}
 ACCOUNT = {
     "AWS_REGION": "ap-south-1",
@@ -29,7 +29,7 @@ ACCOUNT = {
 
 @dataclass(frozen=True)
 class Case:
-    """A handler to start, what it is invoked with, and what AWS answers."""
+    """A handler to start, its event, and the responses that AWS gives."""
 
     name: str
     handler: str
@@ -38,10 +38,10 @@ class Case:
     code: Path
     packages: tuple[Path, ...]
     variables: Mapping[str, str]
-    authorities: Path  # those that its AWS clients trust
+    authorities: Path  # root certificates that its AWS clients trust
 
     def program(self, url: str, certificate: Path) -> Program:
-        """The process to start when all web APIs are at `url` and prove it with `certificate`."""
+        """The process to start, with all web APIs at `url` and `certificate` as a trusted one."""
         bundle = certificate.with_name("authorities.pem")
         bundle.write_bytes(self.authorities.read_bytes() + certificate.read_bytes())
         urls = dict.fromkeys(("AWS_ENDPOINT_URL", "CONNECTIONS_URL", "RAZORPAY_BASE_URL"), url)
@@ -60,17 +60,18 @@ class Build:
 
     @classmethod
     def read(cls, folder: Path) -> "Build":
+        """Read a build's folders and environment variables from its template."""
         template = yaml.safe_load((folder / "template.yaml").read_text())
         resources = template["Resources"]
         layer = folder / resources["DependenciesLayer"]["Properties"]["ContentUri"]
-        wanted = template["Globals"]["Function"]["Environment"]["Variables"]
-        bundle = wanted.get("AWS_CA_BUNDLE", certifi.where())
+        declared = template["Globals"]["Function"]["Environment"]["Variables"]
+        bundle = declared.get("AWS_CA_BUNDLE", certifi.where())
         return cls(
             code=folder / resources["GetCart"]["Properties"]["CodeUri"],
             layer=layer,
             variables={
                 name: os.environ.get(name, value)
-                for name, value in wanted.items()
+                for name, value in declared.items()
                 if name in os.environ or isinstance(value, str)
             },
             authorities=Path(bundle.replace(LAYER, str(layer), 1)),
@@ -79,7 +80,7 @@ class Build:
     def cases(
         self, scenarios: Sequence[Scenario], packages: Sequence[Path], suffix: str = ""
     ) -> Iterator[Case]:
-        """The scenarios on this build, with packages that come before those of its layer."""
+        """Create a case per scenario; `packages` come before those of the layer."""
         for scenario in scenarios:
             yield Case(
                 name=scenario.name + suffix,
@@ -94,7 +95,7 @@ class Build:
 
 
 def bare_cases(build: Build, client: Path, folder: Path) -> Iterator[Case]:
-    """The bare handler with boto3 as it is installed, and with what the project makes of it."""
+    """Create the bare handler's cases: with the installed boto3, and with the project's layer."""
     code = packages.copy_file(Path(bare.__file__), folder / "bare")
     boto3 = packages.copy_packages(packages.BOTO3, folder / "boto3")
     botocore = packages.copy_packages(packages.BOTOCORE, folder / "botocore")

@@ -1,5 +1,5 @@
-"""Folders of code as they lie in Lambda: with bytecode that is not checked against its source, and
-with nothing else beside it.
+"""Copies packages and modules into folders as in Lambda: with unchecked bytecode and no other
+code.
 """
 
 import compileall

@@ -1,6 +1,4 @@
-"""How much of a processor a process gets: more than other load on the machine, or a share of one,
-as Lambda limits an invocation by its memory.
-"""
+"""Raises the priority of a process, or limits it to a share of a processor as Lambda does."""
 
 import os
 import signal
@@ -15,20 +13,20 @@ HIGHEST_PRIORITY = -20
 CGROUPS = Path("/sys/fs/cgroup")
 
 type Limit = Callable[[int], None]
-"""Limits the process of this id from now on until it ends."""
+"""Limits the process with this id until it ends."""
 
 
-def prefer(pid: int) -> None:
-    """Let other load on the machine wait for a process, if this process may do so."""
+def raise_priority(pid: int) -> None:
+    """Give a process priority over other load on the machine, if this is permitted."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, HIGHEST_PRIORITY)
-        # a priority counts among the processes of one session only; this is the session's own
+        # priorities only compare processes of one session; this sets the session's priority
         Path(f"/proc/{pid}/autogroup").write_text(str(HIGHEST_PRIORITY))
 
 
 @contextmanager
 def throttle(share: float) -> Iterator[tuple[Limit, str]]:
-    """A way to limit processes to `share` of one processor, and its description."""
+    """Yield a function that limits a process to `share` of a processor, and its description."""
     if group := _make_cgroup(share):
         try:
             yield (lambda pid: _join(group, pid)), f"cgroup quota ({group.parent})"
@@ -39,9 +37,7 @@ def throttle(share: float) -> Iterator[tuple[Limit, str]]:
 
 
 def _make_cgroup(share: float) -> Path | None:
-    """A cgroup with the quota, which comes before other load; None where this process may not
-    make one.
-    """
+    """Create a cgroup with the quota and a high weight; None where this is not permitted."""
     period, quota = round(PERIOD_SECONDS * 1e6), round(PERIOD_SECONDS * share * 1e6)
     name = f"supermarket-bench-{os.getpid()}"
     first, second = CGROUPS / "cpu" / name, CGROUPS / name
@@ -68,7 +64,7 @@ def _join(group: Path, pid: int) -> None:
 
 
 def _remove(group: Path) -> None:
-    """A cgroup can be removed shortly after its last process has ended."""
+    """Remove the cgroup; retries, because this works only after its last process has ended."""
     for _ in range(50):
         try:
             group.rmdir()
@@ -79,7 +75,7 @@ def _remove(group: Path) -> None:
 
 
 def _stop_and_continue(pid: int, share: float) -> None:
-    """The process runs for `share` of every period; a thread of ours holds it up for the rest."""
+    """Let the process run for `share` of every period; a thread stops it for the rest."""
 
     def alternate() -> None:
         pause = Event()

@@ -1,5 +1,6 @@
-"""Records what AWS answers to an invocation. moto stands in for AWS, so the project's own
-repositories have written every row that is read back.
+"""Records the AWS responses of an invocation.
+
+moto replaces AWS, and the project's own repositories wrote all the items that it returns.
 """
 
 from collections import defaultdict
@@ -15,7 +16,7 @@ from botocore.compat import HTTPHeaders
 from botocore.endpoint import Endpoint
 from urllib3 import HTTPResponse
 
-# moto would start a container for a function, and knows no open connections
+# services that are not called: moto would start a container, or knows no open connections
 ACCEPTED = {"lambda": 202, "apigatewaymanagementapi": 200}
 
 
@@ -29,12 +30,12 @@ class Response:
 
 
 type Recording = dict[str, list[Response]]
-"""Responses in the order of the requests, by `X-Amz-Target` or by method and path."""
+"""Responses in the order of the requests, by `X-Amz-Target`, or by method and path."""
 
 
 @contextmanager
 def recording() -> Iterator[Recording]:
-    """Collects the response of every AWS call that is made inside the block."""
+    """Collect the response of every AWS call inside the block."""
     collected: Recording = defaultdict(list)
     send: Callable[..., tuple[AWSResponse, dict[str, Any]]] = Endpoint.make_request
 

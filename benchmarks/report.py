@@ -1,4 +1,4 @@
-"""The measurements as a document."""
+"""Writes the measurements as a Markdown document."""
 
 import os
 import platform
@@ -9,23 +9,23 @@ from benchmarks.cases import BARE, BARE_ON_LAYER
 from benchmarks.runtime import Times
 
 UNTHROTTLED, THROTTLED = "unthrottled", "throttled"
-SHARE = 0.29  # of a processor: 512 MB of the 1,769 MB that have a whole one
+SHARE = 0.29  # of a processor: 512 MB of the 1,769 MB that give a whole one
 TEXT = """\
 # Cold starts
 
 Written by `make bench` ({rounds} rounds on {processors} processors, {machine}, Python {python}).
 Each measurement is a fresh process that runs the Lambda runtime interface client with the built
-code and layer, from its start to its first answer. The cases take turns in random order.
+code and layer, from its start to its first response. The cases run in random order.
 **Only the ratios count**: each is the median of the ratios to `{bare}` in the same round.
 
-AWS and Razorpay are a server on loopback. It answers what moto answered to the same invocation;
-every case makes exactly the recorded calls.
+A server on loopback replaces AWS and Razorpay. It replays the responses that moto gave to the same
+invocation; every case makes exactly the recorded calls.
 
-`{bare}` makes its client at import and one `GetItem` in its handler, with boto3 and certifi as
-they are installed. `{on_layer}` is the same handler on our layer: pruned data, and no root
-certificates but Amazon's.
+`{bare}` creates its client at import and calls `GetItem` once in its handler, with the installed
+boto3 and certifi. `{on_layer}` is the same handler on our layer, which has pruned data and
+only Amazon's root certificates.
 
-The aim is at most 1.5 unthrottled and 1.4 at 512 MB. `POST /api/payments/verify` also imports
+The target is at most 1.5 unthrottled and 1.4 at 512 MB. `POST /api/payments/verify` also imports
 Razorpay's SDK with requests, about 25 ms of its init phase.
 
 ## Unthrottled, plain HTTP
@@ -34,8 +34,8 @@ Razorpay's SDK with requests, about 25 ms of its init phase.
 
 ## 512 MB, TLS
 
-The init phase has a whole processor, as in Lambda. The invocations have {share} of one, which is
-what 512 MB get ({limited_by}).
+The init phase has a whole processor, as in Lambda. The invocations have {share} of one, as
+with 512 MB of memory ({limited_by}).
 
 {throttled}
 """
@@ -44,10 +44,11 @@ HEAD = """\
 |---|---|---|---|---|---|"""
 
 type Measured = dict[tuple[str, str], list[Times]]
-"""Times of every round, by mode and case."""
+"""The times of every round, by mode and case."""
 
 
 def report(measured: Measured, rounds: int, limited_by: str) -> str:
+    """Return the document `docs/benchmarks.md`."""
     return TEXT.format(
         rounds=rounds,
         processors=os.cpu_count(),

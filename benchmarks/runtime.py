@@ -1,6 +1,4 @@
-"""Runs a handler as Lambda does: the runtime interface client in a fresh process, which asks a
-runtime API on loopback for its invocations.
-"""
+"""Runs a handler as Lambda does: a new process with the runtime interface client."""
 
 import json
 import subprocess
@@ -15,21 +13,21 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
-from benchmarks.processor import prefer
+from benchmarks.processor import raise_priority
 
 INVOCATION = "/2018-06-01/runtime/invocation/"
 TIMEOUT_SECONDS = 60
-# the environment that runs this has more packages than a Lambda
+# not the virtual environment, which has more packages than a Lambda
 PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 class InvocationFailed(RuntimeError):
-    """The process ended, failed or gave another answer than it should; the message ends its log."""
+    """The process ended, failed or gave a wrong response; the message has the end of its log."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of a fresh process: until it asks for work, and of its first two invocations."""
+    """Seconds of a new process: its init phase, and its first two invocations."""
 
     init: float
     first: float
@@ -37,13 +35,13 @@ class Times:
 
     @property
     def total(self) -> float:
-        """From process start to the first answer."""
+        """Seconds from process start to the first response."""
         return self.init + self.first
 
 
 @dataclass(frozen=True)
 class Program:
-    """What a fresh process runs: a handler, the folders of its code, and its environment."""
+    """A program to start: a handler, the folders of its code and packages, and its environment."""
 
     handler: str
     code: Path
@@ -59,8 +57,10 @@ def run(
     limit: Callable[[int], None] | None = None,
     check: Callable[[Any], bool],
 ) -> Times:
-    """Start the program and invoke it twice. `limit` is called with the process's id when its init
-    phase is over.
+    """Start the program and invoke it twice.
+
+    `limit` is called with the process's id after its init phase. Raises `InvocationFailed` when
+    the process ends, times out, or gives a response that `check` rejects.
     """
     api = _RuntimeApi(("127.0.0.1", 0), _Handler)
     api.event = json.dumps(event).encode()
@@ -83,7 +83,7 @@ def run(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        prefer(process.pid)
+        raise_priority(process.pid)
         try:
             return _measure(api, process, began, limit, check, log)
         finally:
@@ -103,12 +103,12 @@ def _measure(
 ) -> Times:
     def report_end() -> None:
         process.wait()
-        api.happened.put(("ended", b""))
+        api.received.put(("ended", b""))
 
     def wait_for(expected: str) -> tuple[float, bytes]:
         with suppress(Exception):
-            what, body = api.happened.get(timeout=TIMEOUT_SECONDS)
-            if what == expected:
+            kind, body = api.received.get(timeout=TIMEOUT_SECONDS)
+            if kind == expected:
                 return time.perf_counter(), body
         raise InvocationFailed(log.read_text(errors="replace")[-3000:])
 
@@ -129,16 +129,16 @@ def _measure(
 
 
 class _RuntimeApi(ThreadingHTTPServer):
-    """Reports what the process asks for, and holds its `next` until it is released."""
+    """Queues the requests of the process, and holds each `next` until it is released."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.event = b""
-        self.happened: Queue[tuple[str, bytes]] = Queue()
+        self.received: Queue[tuple[str, bytes]] = Queue()
         self.released: Queue[None] = Queue()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """The process is killed while it waits for its third invocation."""
+        """Ignore errors: the process is killed while it waits for its third invocation."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _RuntimeApi
 
     def do_GET(self) -> None:
-        self.server.happened.put(("next", b""))
+        self.server.received.put(("next", b""))
         self.server.released.get()
         self.send_response(200)
         self.send_header("Lambda-Runtime-Aws-Request-Id", "00000000-0000-0000-0000-000000000000")
@@ -164,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(202)
         self.send_header("content-length", "0")
         self.end_headers()
-        self.server.happened.put((self.path.rpartition("/")[2], body))
+        self.server.received.put((self.path.rpartition("/")[2], body))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Nothing."""
+        """Log nothing."""

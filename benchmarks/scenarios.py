@@ -1,4 +1,4 @@
-"""The invocations that are measured, each with what AWS answers to it."""
+"""The measured invocations, each with the AWS responses that it gets."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ from support.payment import FakeRazorpay, attempt_record
 from support.sockets import event as socket_event
 from support.sockets import handshake
 
-PRODUCTS = 24  # more than a page: its cursor needs the signing keys
+PRODUCTS = 24  # more than a page, because the cursor needs the signing keys
 PRODUCTS_IN_CART = 3
 TOKENS_LAST = timedelta(hours=3)  # longer than any measurement
 ADDRESS = {
@@ -63,7 +63,7 @@ class Shop:
             self._add_to_cart(self.customer, product_id)
 
     def scenarios(self) -> Iterator[Scenario]:
-        """Invoke each handler once, and record it."""
+        """Invoke each handler once and record its AWS responses."""
         yield _endpoint(outbox.check_health)
         yield _endpoint(cart.get_cart, headers=bearer(self.customer))
         headers = {**bearer(self.customer), "idempotency-key": new_id()}
@@ -118,8 +118,8 @@ class Shop:
 
 
 @contextmanager
-def a_shop() -> Iterator[Shop]:
-    """A shop in moto, whose Razorpay is in memory, too."""
+def shop_in_moto() -> Iterator[Shop]:
+    """Open a shop in moto, with a Razorpay in memory."""
     shop: list[Shop] = []
     with (
         aws_in_memory(),
@@ -133,7 +133,7 @@ def a_shop() -> Iterator[Shop]:
 
 
 def _forget_services() -> None:
-    """Clear the composition roots, whose services may have been made for another cloud."""
+    """Clear the composition roots, whose services may belong to another moto instance."""
     for name, module in sys.modules.items():
         if name.endswith(".wiring"):
             for factory in vars(module).values():
@@ -142,7 +142,7 @@ def _forget_services() -> None:
 
 
 def is_success(answer: Any) -> bool:
-    """Whether the answer of a handler, of whichever kind, says that all went well."""
+    """Whether the response of an HTTP, socket or event handler reports success."""
     return int(answer.get("statusCode", 200)) < 300 and not answer.get("batchItemFailures")
 
 
@@ -155,9 +155,9 @@ def _endpoint(endpoint: Endpoint, **options: Any) -> Scenario:
 def _recorded(
     name: str, handler: str, invoke: Callable[[dict[str, Any], None], Any], event: dict[str, Any]
 ) -> Scenario:
-    forget_secrets()  # a fresh process asks for them
+    forget_secrets()  # a new process reads them
     with recording() as responses:
         answer = invoke(event, None)
     if not is_success(answer):
-        raise RuntimeError(f"{name} answers {answer}")
+        raise RuntimeError(f"{name} failed: {answer}")
     return Scenario(name, handler, event, responses)

@@ -1,4 +1,4 @@
-"""A loopback server that answers with recorded responses, over HTTP and over TLS."""
+"""A loopback server that replays recorded responses, over HTTP or TLS."""
 
 import ipaddress
 import ssl
@@ -27,7 +27,7 @@ KEY, CERTIFICATE = "server.key", "server.pem"
 
 
 class WebApi:
-    """Plays recorded responses; each key's responses come in order and begin again at the end."""
+    """Replays recorded responses; those of a key in order, and again from the first."""
 
     def __init__(self, certificate_folder: Path | None) -> None:
         self._server = _Server((ADDRESS, 0), _Handler)
@@ -37,7 +37,7 @@ class WebApi:
             scheme = "https"
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate_folder / CERTIFICATE, certificate_folder / KEY)
-            # the handshake belongs to the connection's own thread
+            # each connection's thread makes the handshake
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -47,12 +47,12 @@ class WebApi:
         self.unknown: list[str] = []
 
     def load(self, recording: Recording) -> None:
-        """Answer with another recording from now on."""
+        """Replace the recording, and reset the counts."""
         self._recording, self._played, self.unknown = recording, {}, []
 
     @property
     def unused(self) -> set[str]:
-        """Recorded requests that nobody has made as often as they were recorded."""
+        """Requests that were made less often than recorded."""
         return {
             key
             for key, responses in self._recording.items()
@@ -84,7 +84,7 @@ class _Server(ThreadingHTTPServer):
     play: Any
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that is killed with its connections open is no error."""
+        """Ignore errors: clients are killed with open connections."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST  # noqa: N815 - the base class's name
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Nothing: the requests are counted instead."""
+        """Log nothing."""
 
 
 def make_certificate(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A process gets a share of a processor."""
+"""Limits a process to a share of a processor."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ print(time.perf_counter() - began)
 
 
 def seconds_of_a_tenth(share: float) -> float:
-    """How long a process with this share of a processor takes to use 0.1 seconds of it."""
+    """The seconds in which a process with this share uses 0.1 seconds of processor time."""
     with (
         processor.throttle(share) as (limit, _),
         subprocess.Popen(  # noqa: S603 - our own program
@@ -33,7 +33,7 @@ def test_a_throttled_process_takes_longer() -> None:
     assert seconds_of_a_tenth(0.25) > 0.3
 
 
-def test_a_process_is_stopped_and_continued_where_no_cgroup_can_be_made(
+def test_a_process_is_stopped_and_continued_when_no_cgroup_can_be_created(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(processor, "_make_cgroup", lambda _: None)

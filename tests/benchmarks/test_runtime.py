@@ -1,4 +1,4 @@
-"""The benchmark's own parts: the runtime API, the recorded answers, the processor's share."""
+"""The benchmark's runtime API and its server of recorded responses."""
 
 import site
 import ssl
@@ -18,7 +18,7 @@ HANDLER = """
 import time
 time.sleep(0.2)
 def handler(event, context):
-    return {"heard": event["say"]}
+    return {"echo": event["text"]}
 def broken(event, context):
     raise ValueError("broken on purpose")
 """
@@ -29,14 +29,14 @@ def program(folder: Path, handler: str) -> Program:
     return Program(f"sample.{handler}", folder, (Path(site.getsitepackages()[0]),), {})
 
 
-def test_a_handler_is_timed_from_its_import_to_its_answers(tmp_path: Path) -> None:
+def test_a_run_measures_the_init_phase_and_two_invocations(tmp_path: Path) -> None:
     limited: list[int] = []
     times = run(
         program(tmp_path, "handler"),
-        {"say": "hello"},
+        {"text": "hello"},
         tmp_path / "log",
         limit=limited.append,
-        check=lambda answer: bool(answer == {"heard": "hello"}),
+        check=lambda answer: bool(answer == {"echo": "hello"}),
     )
     assert times.init > 0.2
     assert 0 < times.first < times.init
@@ -44,14 +44,14 @@ def test_a_handler_is_timed_from_its_import_to_its_answers(tmp_path: Path) -> No
     assert len(limited) == 1
 
 
-def test_a_handler_that_fails_or_answers_otherwise_is_not_timed(tmp_path: Path) -> None:
+def test_a_run_raises_when_the_handler_fails_or_gives_a_wrong_response(tmp_path: Path) -> None:
     with pytest.raises(InvocationFailed, match="broken on purpose"):
         run(program(tmp_path, "broken"), {}, tmp_path / "log", check=lambda _: True)
-    with pytest.raises(InvocationFailed, match="heard"):
-        run(program(tmp_path, "handler"), {"say": 1}, tmp_path / "log", check=lambda _: False)
+    with pytest.raises(InvocationFailed, match="echo"):
+        run(program(tmp_path, "handler"), {"text": 1}, tmp_path / "log", check=lambda _: False)
 
 
-def test_recorded_answers_are_played_in_order_over_tls_and_counted(tmp_path: Path) -> None:
+def test_recorded_responses_are_replayed_in_order_over_tls_and_counted(tmp_path: Path) -> None:
     make_certificate(tmp_path)
     api = WebApi(tmp_path)
     trust = ssl.create_default_context(cafile=str(tmp_path / CERTIFICATE))

@@ -1,4 +1,4 @@
-"""What the benchmark measures: invocations that succeed, and their ratio to a bare handler."""
+"""The benchmark's scenarios succeed, and its report shows their ratio to a bare handler."""
 
 from collections.abc import Sequence
 
@@ -7,25 +7,25 @@ import pytest
 from benchmarks.cases import BARE
 from benchmarks.report import THROTTLED, UNTHROTTLED, report
 from benchmarks.runtime import Times
-from benchmarks.scenarios import Scenario, a_shop, is_success
+from benchmarks.scenarios import Scenario, is_success, shop_in_moto
 
 DATABASE = "DynamoDB_20120810."
 
 
 @pytest.fixture(scope="module")
 def scenarios() -> dict[str, Scenario]:
-    with a_shop() as shop:
+    with shop_in_moto() as shop:
         return {scenario.name: scenario for scenario in shop.scenarios()}
 
 
-def test_the_six_lambdas_of_the_targets_are_measured(scenarios: dict[str, Scenario]) -> None:
+def test_the_six_lambdas_with_targets_are_measured(scenarios: dict[str, Scenario]) -> None:
     assert scenarios.keys() >= {
         *("GET /api/cart", "POST /api/orders", "GET /api/products", "POST /api/payments/verify"),
         *("socket message", "dashboard listener"),
     }
 
 
-def test_what_aws_answers_is_recorded(scenarios: dict[str, Scenario]) -> None:
+def test_aws_responses_are_recorded(scenarios: dict[str, Scenario]) -> None:
     assert not scenarios["GET /healthz"].responses
     order = scenarios["POST /api/orders"].responses
     assert order.keys() >= {f"{DATABASE}TransactWriteItems", "secretsmanager.GetSecretValue"}
@@ -45,11 +45,11 @@ def test_what_aws_answers_is_recorded(scenarios: dict[str, Scenario]) -> None:
         ({"batchItemFailures": [{"itemIdentifier": "1"}]}, False),
     ],
 )
-def test_success_is_seen_in_answers_of_every_kind(answer: object, success: bool) -> None:
+def test_success_is_detected_in_responses_of_every_kind(answer: object, success: bool) -> None:
     assert is_success(answer) is success
 
 
-def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
+def test_the_ratio_is_the_median_of_the_ratios_of_all_rounds() -> None:
     def times(*seconds: float) -> Sequence[Times]:
         return [Times(0.5 * one, 0.5 * one, 0.1) for one in seconds]
 
