@@ -1,1 +1,1 @@
-"""Notification: the mails that tell people what happened, each of them sent once."""
+"""Notification: sends mails about events, each of them once, and keeps an inbox."""

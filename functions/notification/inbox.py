@@ -7,7 +7,7 @@ from notification.ports import Inbox, MessagePage
 from supermarket.clock import Clock
 from supermarket.errors import NotFound
 
-# a higher count would cost more reads and tell a client no more
+# a higher count would cost more reads without a use for clients
 MAX_UNREAD = 100
 
 

@@ -86,7 +86,7 @@ def _has_link(text: str) -> bool:
 
 
 def _normalised(text: str) -> str:
-    """As mail programs may see it: in plain renderer, and without those that nobody sees."""
+    """Return the text as mail programs may read it: NFKC, without invisible characters."""
     plain = unicodedata.normalize("NFKC", text)
     return "".join(one for one in plain if unicodedata.category(one) != "Cf")
 

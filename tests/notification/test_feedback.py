@@ -1,4 +1,4 @@
-"""What SES tells of mails that came back, and which addresses get no mail any more."""
+"""Feedback of SES on bounces and complaints, and the suppression of addresses."""
 
 import io
 import json
@@ -30,20 +30,20 @@ MAIL = Mail(
 
 
 @pytest.fixture(autouse=True)
-def _anew() -> Iterator[None]:
+def _clear_cache() -> Iterator[None]:
     wiring.feedback.cache_clear()
     yield
     wiring.feedback.cache_clear()
 
 
-def deliver(*told: Any) -> list[str]:
+def deliver(*reports: Any) -> list[str]:
     records = [
         {
             "messageId": f"{number}-{new_id()}",
             "body": one if isinstance(one, str) else json.dumps(one),
             "eventSource": "aws:sqs",
         }
-        for number, one in enumerate(told)
+        for number, one in enumerate(reports)
     ]
     answer = suppress_addresses({"Records": records}, None)
     return [failure["itemIdentifier"][0] for failure in answer["batchItemFailures"]]
@@ -82,22 +82,22 @@ def test_a_not_spam_report_does_not_suppress() -> None:
 
 
 def test_a_mail_suppressed_by_ses_does_not_suppress_the_address() -> None:
-    told = bounce(MAIL)
-    told["bounce"]["bounceSubType"] = "OnAccountSuppressionList"
-    assert deliver(told) == []
+    report = bounce(MAIL)
+    report["bounce"]["bounceSubType"] = "OnAccountSuppressionList"
+    assert deliver(report) == []
     assert not is_suppressed()
 
 
 def test_an_address_may_come_with_a_name() -> None:
-    told = bounce(MAIL)
-    told["bounce"]["bouncedRecipients"][0]["emailAddress"] = "Asha Rao <asha@example.com>"
-    assert deliver(told) == []
+    report = bounce(MAIL)
+    report["bounce"]["bouncedRecipients"][0]["emailAddress"] = "Asha Rao <asha@example.com>"
+    assert deliver(report) == []
     assert is_suppressed()
 
 
 def test_other_reports_change_nothing() -> None:
-    told = {"eventType": "Delivery", "mail": bounce(MAIL)["mail"], "delivery": {}}
-    assert deliver(told) == []
+    report = {"eventType": "Delivery", "mail": bounce(MAIL)["mail"], "delivery": {}}
+    assert deliver(report) == []
     assert not is_suppressed()
 
 

@@ -1,4 +1,4 @@
-"""Five hundred orders, every fact of them three times in random order: one mail for each fact."""
+"""Five hundred orders, each event delivered three times in random order: one mail per event."""
 
 from collections import Counter
 from random import Random
@@ -26,29 +26,29 @@ from support.notification import (
 ORDERS, BATCH, MANY = 500, 10, 10_000
 
 
-def told() -> dict[str, dict[str, Any]]:
-    """Every fact that notification reacts to, by its event's id, as EventBridge hands it on."""
-    lives = random_histories(Random(4), ORDERS, ["seller-1", "seller-2"])
-    heard = [
-        (life, fact)
-        for life in lives
-        for fact in events_of(life)
-        if fact.NAME in event_handlers.handlers
+def events_by_id() -> dict[str, dict[str, Any]]:
+    """Return the events that notification handles, by id, as EventBridge delivers them."""
+    histories = random_histories(Random(4), ORDERS, ["seller-1", "seller-2"])
+    events = [
+        (history, event)
+        for history in histories
+        for event in events_of(history)
+        if event.NAME in event_handlers.handlers
     ]
     return {
         f"event-{number}": {
-            "detail-type": fact.NAME,
+            "detail-type": event.NAME,
             "detail": Envelope(
                 metadata=Metadata(
                     event_id=f"event-{number}",
-                    version=fact.VERSION,
-                    occurred_at=life.placed_at,
+                    version=event.VERSION,
+                    occurred_at=history.placed_at,
                     correlation_id=f"event-{number}",
                 ),
-                data=fact.model_dump(mode="json"),
+                data=event.model_dump(mode="json"),
             ).model_dump(mode="json"),
         }
-        for number, (life, fact) in enumerate(heard)
+        for number, (history, event) in enumerate(events)
     }
 
 
@@ -66,7 +66,7 @@ def test_every_event_of_five_hundred_orders_is_mailed_once_however_often_it_is_d
     )
     service = NotificationService(sender, NumberedLinks())
     monkeypatch.setattr(wiring, "notification_service", lambda: service)
-    events = told()
+    events = events_by_id()
     deliveries = [*events.values()] * 3
     Random(5).shuffle(deliveries)
     for first in range(0, len(deliveries), BATCH):

@@ -221,7 +221,7 @@ def test_a_temporary_error_is_not_a_permanent_rejection(
 
 @pytest.fixture
 def hidden(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What the queue was told to hide."""
+    """The calls that hide a message in its queue."""
     calls: list[dict[str, Any]] = []
     sqs = cloud.client("sqs")
     monkeypatch.setattr(sqs, "change_message_visibility", lambda **call: calls.append(call))
@@ -287,8 +287,8 @@ def test_secrets_are_in_no_log_and_no_table(
     takes(ses)
     refuses(ses)
     takes(ses)
-    told = [user_registered(), password_reset_requested(), email_verification_requested()]
-    deliver(*(record(event) for event in told))
+    sent = [user_registered(), password_reset_requested(), email_verification_requested()]
+    deliver(*(record(event) for event in sent))
     assert len(minter.minted) == 3
     kept = json.dumps(cloud.client("dynamodb").scan(TableName="supermarket-test-notification"))
     said = "".join(capsys.readouterr()) + caplog.text
@@ -313,5 +313,5 @@ def test_the_link_points_to_the_storefront_with_auths_token(
 
 def test_auths_token_links_satisfy_the_port() -> None:
     minter: TokenLinks = token_links()
-    assert minter.email_verification("nobody") is None
-    assert minter.password_reset("nobody") is None
+    assert minter.email_verification("unknown") is None
+    assert minter.password_reset("unknown") is None

@@ -1,6 +1,6 @@
-"""Every mail as it is sent: what it says, word for word, and that nobody can make it say more.
+"""The text of every mail, compared with snapshots, and its safety against hostile values.
 
-The snapshots are the mails themselves; run with UPDATE_SNAPSHOTS=1 to take new ones, and look.
+Run with UPDATE_SNAPSHOTS=1 to write new snapshots, and review them.
 """
 
 import os
@@ -54,40 +54,44 @@ HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(1)> {{ 7*7 }} &
 type Send = Callable[[NotificationService], None]
 
 MAILS: dict[str, Send] = {
-    "welcome": lambda tell: tell.send_mail(user_registered(), metadata()),
-    "welcome_seller": lambda tell: tell.send_mail(user_registered(role="seller"), metadata()),
-    "welcome_proven": lambda tell: tell.send_mail(user_registered(), metadata()),
-    "email_verification": lambda tell: tell.send_mail(email_verification_requested(), metadata()),
-    "password_reset": lambda tell: tell.send_mail(password_reset_requested(), metadata()),
-    "product_created": lambda tell: tell.send_mail(product_created(), metadata()),
-    "stock_ran_low": lambda tell: tell.send_mail(stock_ran_low(), metadata()),
-    "stock_ran_low_sold_out": lambda tell: tell.send_mail(stock_ran_low(stock=0), metadata()),
-    "sales_report": lambda tell: tell.send_mail(sales_report(), metadata()),
-    "sales_report_quiet": lambda tell: tell.send_mail(quiet_week(), metadata()),
-    "cart_abandoned": lambda tell: tell.send_mail(cart_abandoned(), metadata()),
-    "order_placed": lambda tell: tell.send_mail(order_placed(), metadata()),
-    "order_confirmed": lambda tell: tell.send_mail(order_confirmed(), metadata()),
-    "payment_initiated": lambda tell: tell.send_mail(payment_initiated(), metadata()),
-    "payment_completed": lambda tell: tell.send_mail(payment_completed(), metadata()),
-    "payment_completed_too_late": lambda tell: tell.send_mail(
+    "welcome": lambda service: service.send_mail(user_registered(), metadata()),
+    "welcome_seller": lambda service: service.send_mail(user_registered(role="seller"), metadata()),
+    "welcome_proven": lambda service: service.send_mail(user_registered(), metadata()),
+    "email_verification": lambda service: service.send_mail(
+        email_verification_requested(), metadata()
+    ),
+    "password_reset": lambda service: service.send_mail(password_reset_requested(), metadata()),
+    "product_created": lambda service: service.send_mail(product_created(), metadata()),
+    "stock_ran_low": lambda service: service.send_mail(stock_ran_low(), metadata()),
+    "stock_ran_low_sold_out": lambda service: service.send_mail(stock_ran_low(stock=0), metadata()),
+    "sales_report": lambda service: service.send_mail(sales_report(), metadata()),
+    "sales_report_quiet": lambda service: service.send_mail(quiet_week(), metadata()),
+    "cart_abandoned": lambda service: service.send_mail(cart_abandoned(), metadata()),
+    "order_placed": lambda service: service.send_mail(order_placed(), metadata()),
+    "order_confirmed": lambda service: service.send_mail(order_confirmed(), metadata()),
+    "payment_initiated": lambda service: service.send_mail(payment_initiated(), metadata()),
+    "payment_completed": lambda service: service.send_mail(payment_completed(), metadata()),
+    "payment_completed_too_late": lambda service: service.send_mail(
         payment_completed(goes_back=True), metadata()
     ),
-    "payment_failed": lambda tell: tell.send_mail(payment_failed(), metadata()),
-    "payment_failed_called_off": lambda tell: tell.send_mail(
+    "payment_failed": lambda service: service.send_mail(payment_failed(), metadata()),
+    "payment_failed_called_off": lambda service: service.send_mail(
         payment_failed(reason="The order was not paid in time, so it was cancelled."), metadata()
     ),
-    "order_cancelled": lambda tell: tell.send_mail(order_cancelled(), metadata()),
-    "order_cancelled_expiry": lambda tell: tell.send_mail(
+    "order_cancelled": lambda service: service.send_mail(order_cancelled(), metadata()),
+    "order_cancelled_expiry": lambda service: service.send_mail(
         order_cancelled("expiry", was_paid=False), metadata()
     ),
-    "order_cancelled_admin": lambda tell: tell.send_mail(order_cancelled("admin"), metadata()),
-    "order_shipped": lambda tell: tell.send_mail(order_shipped(), metadata()),
-    "order_shipped_untracked": lambda tell: tell.send_mail(
+    "order_cancelled_admin": lambda service: service.send_mail(
+        order_cancelled("admin"), metadata()
+    ),
+    "order_shipped": lambda service: service.send_mail(order_shipped(), metadata()),
+    "order_shipped_untracked": lambda service: service.send_mail(
         order_shipped(tracking_number=None), metadata()
     ),
-    "order_delivered": lambda tell: tell.send_mail(order_delivered(), metadata()),
-    "payment_refunded": lambda tell: tell.send_mail(payment_refunded(), metadata()),
-    "payment_refunded_in_part": lambda tell: tell.send_mail(
+    "order_delivered": lambda service: service.send_mail(order_delivered(), metadata()),
+    "payment_refunded": lambda service: service.send_mail(payment_refunded(), metadata()),
+    "payment_refunded_in_part": lambda service: service.send_mail(
         payment_refunded(reason="One of the tins was damaged.", fully=False), metadata()
     ),
 }
@@ -102,50 +106,52 @@ def hostile_metadata() -> Metadata:
 
 
 HOSTILE_MAILS: dict[str, Send] = {
-    "welcome": lambda tell: tell.send_mail(
+    "welcome": lambda service: service.send_mail(
         user_registered(HOSTILE, username=HOSTILE), hostile_metadata()
     ),
-    "email_verification": lambda tell: tell.send_mail(
+    "email_verification": lambda service: service.send_mail(
         email_verification_requested(HOSTILE), hostile_metadata()
     ),
-    "password_reset": lambda tell: tell.send_mail(
+    "password_reset": lambda service: service.send_mail(
         password_reset_requested(HOSTILE), hostile_metadata()
     ),
-    "product_created": lambda tell: tell.send_mail(
+    "product_created": lambda service: service.send_mail(
         product_created(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "stock_ran_low": lambda tell: tell.send_mail(
+    "stock_ran_low": lambda service: service.send_mail(
         stock_ran_low(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "sales_report": lambda tell: tell.send_mail(sales_report(HOSTILE, HOSTILE), hostile_metadata()),
-    "cart_abandoned": lambda tell: tell.send_mail(
+    "sales_report": lambda service: service.send_mail(
+        sales_report(HOSTILE, HOSTILE), hostile_metadata()
+    ),
+    "cart_abandoned": lambda service: service.send_mail(
         cart_abandoned(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "order_confirmed": lambda tell: tell.send_mail(
+    "order_confirmed": lambda service: service.send_mail(
         order_confirmed(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "order_placed": lambda tell: tell.send_mail(
+    "order_placed": lambda service: service.send_mail(
         order_placed(HOSTILE, HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "payment_initiated": lambda tell: tell.send_mail(
+    "payment_initiated": lambda service: service.send_mail(
         payment_initiated(HOSTILE), hostile_metadata()
     ),
-    "payment_completed": lambda tell: tell.send_mail(
+    "payment_completed": lambda service: service.send_mail(
         payment_completed(HOSTILE), hostile_metadata()
     ),
-    "payment_failed": lambda tell: tell.send_mail(
+    "payment_failed": lambda service: service.send_mail(
         payment_failed(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "order_cancelled": lambda tell: tell.send_mail(
+    "order_cancelled": lambda service: service.send_mail(
         order_cancelled(title=HOSTILE, name=HOSTILE), hostile_metadata()
     ),
-    "order_shipped": lambda tell: tell.send_mail(
+    "order_shipped": lambda service: service.send_mail(
         order_shipped(HOSTILE, HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "order_delivered": lambda tell: tell.send_mail(
+    "order_delivered": lambda service: service.send_mail(
         order_delivered(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "payment_refunded": lambda tell: tell.send_mail(
+    "payment_refunded": lambda service: service.send_mail(
         payment_refunded(HOSTILE, HOSTILE), hostile_metadata()
     ),
 }
@@ -199,11 +205,11 @@ def test_every_mail_equals_its_snapshot(name: str) -> None:
         "html": mail.body.html,
         "txt": f"To: {mail.to}\nSubject: {mail.subject}\n\n{mail.body.text}\n",
     }
-    for kind, said in parts.items():
+    for kind, content in parts.items():
         snapshot = SNAPSHOTS / f"{name}.{kind}"
         if os.environ.get("UPDATE_SNAPSHOTS"):
-            snapshot.write_text(said)
-        assert said == snapshot.read_text()
+            snapshot.write_text(content)
+        assert content == snapshot.read_text()
 
 
 @pytest.mark.parametrize("path", sorted(SNAPSHOTS.iterdir()), ids=lambda path: path.name)
@@ -260,7 +266,7 @@ def test_a_title_is_shown_unchanged(name: str) -> None:
 
 def test_a_title_cannot_break_the_subject_or_start_a_line() -> None:
     title = "Tea\r\nBcc: everybody\n\nClick here " + "x" * 500
-    mail = sent(lambda tell: tell.send_mail(product_created(title), metadata()))
+    mail = sent(lambda service: service.send_mail(product_created(title), metadata()))
     assert mail.subject.startswith("On sale: Tea Bcc: everybody Click")
     assert len(mail.subject) == MAX_SUBJECT
     assert not re.search(r"^\s*(Bcc|Click)", mail.body.text, re.MULTILINE)
@@ -268,29 +274,33 @@ def test_a_title_cannot_break_the_subject_or_start_a_line() -> None:
 
 def test_a_title_that_looks_like_a_link_is_not_sent_to_an_unverified_address() -> None:
     title = "You won! Claim at https://evil.example/now"
-    mail = sent(lambda tell: tell.send_mail(product_created(title), metadata()))
+    mail = sent(lambda service: service.send_mail(product_created(title), metadata()))
     assert mail.subject == "On sale: your product"
     assert "evil" not in mail.body.text + mail.body.html
 
 
 LINK = "https://evil.example/now"
-DOMAIN = "your-gift:evil.example"  # a username, or the id of a request, may be as much
+DOMAIN = "your-gift:evil.example"  # also a valid username and request id
 
 
 @pytest.mark.parametrize(
     "send",
     [
-        lambda tell: tell.send_mail(order_placed(LINK, LINK), metadata()),
-        lambda tell: tell.send_mail(order_confirmed(LINK), metadata()),
-        lambda tell: tell.send_mail(order_cancelled(title=LINK), metadata()),
-        lambda tell: tell.send_mail(order_shipped(LINK, tracking_number=LINK), metadata()),
-        lambda tell: tell.send_mail(order_delivered(LINK, tracking_number=LINK), metadata()),
-        lambda tell: tell.send_mail(
+        lambda service: service.send_mail(order_placed(LINK, LINK), metadata()),
+        lambda service: service.send_mail(order_confirmed(LINK), metadata()),
+        lambda service: service.send_mail(order_cancelled(title=LINK), metadata()),
+        lambda service: service.send_mail(order_shipped(LINK, tracking_number=LINK), metadata()),
+        lambda service: service.send_mail(order_delivered(LINK, tracking_number=LINK), metadata()),
+        lambda service: service.send_mail(
             product_created().model_copy(update={"category": LINK}), metadata()
         ),
-        lambda tell: tell.send_mail(user_registered(username=DOMAIN), metadata()),
-        lambda tell: tell.send_mail(user_registered(role="seller", username=DOMAIN), metadata()),
-        lambda tell: tell.send_mail(password_reset_requested(), metadata(correlation_id=DOMAIN)),
+        lambda service: service.send_mail(user_registered(username=DOMAIN), metadata()),
+        lambda service: service.send_mail(
+            user_registered(role="seller", username=DOMAIN), metadata()
+        ),
+        lambda service: service.send_mail(
+            password_reset_requested(), metadata(correlation_id=DOMAIN)
+        ),
     ],
 )
 def test_no_mail_contains_a_link_written_by_a_user(send: Send) -> None:
@@ -310,10 +320,10 @@ def test_a_mail_says_how_long_its_link_is_valid(name: str) -> None:
 def test_every_template_fails_without_its_values() -> None:
     renderer = JinjaRenderer(STOREFRONT)
     names = {path.name.split(".")[0] for path in TEMPLATES.iterdir()} - {"layout", "parts"}
-    told = set(MAILS)
+    expected = set(MAILS)
     for variant in VARIANTS:
-        told = {name.removesuffix(variant) for name in told}
-    assert names == told
+        expected = {name.removesuffix(variant) for name in expected}
+    assert names == expected
     for name in names:
         for facts in ({"link": None}, {"link": None, "event": None}):
             with pytest.raises(UndefinedError):

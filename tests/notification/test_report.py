@@ -1,4 +1,4 @@
-"""A week's chart: bars that tell the truth, and a comparison in words."""
+"""The chart of a week: proportional bars, and a comparison in words."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A mail is sent once, to those who can be reached, and not more often than people can bear."""
+"""A mail is sent once, not to suppressed addresses, and within the limit per hour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ MAILS_PER_HOUR = 3
 
 @dataclass
 class Desk:
-    """The whole of notification in memory."""
+    """The notification service with in-memory adapters."""
 
     clock: FrozenClock = field(default_factory=FrozenClock)
     bag: Mailbag = field(default_factory=Mailbag)
@@ -60,13 +60,13 @@ class Desk:
             suppressions=self.suppressions,
             clock=self.clock,
         )
-        self.tell = NotificationService(sender, self.links)
+        self.service = NotificationService(sender, self.links)
 
     @property
     def inbox(self) -> tuple[Message, ...]:
         return self.messages.list_messages("u1", None, 100).messages
 
-    def after_the_queue_waited(self) -> None:
+    def wait_for_redelivery(self) -> None:
         self.clock.advance(timedelta(seconds=60))
 
 
@@ -76,14 +76,14 @@ def desk() -> Desk:
 
 
 def test_a_mail_is_sent_to_its_recipient(desk: Desk) -> None:
-    desk.tell.send_mail(order_placed(), metadata())
+    desk.service.send_mail(order_placed(), metadata())
     (mail,) = desk.bag.mails
     assert (mail.to, mail.correlation_id) == ("asha@example.com", CORRELATION_ID)
     assert mail.subject == "We have your order over ₹1,23,220.44"
 
 
 def test_a_sent_mail_is_in_its_recipients_inbox_only(desk: Desk) -> None:
-    desk.tell.send_mail(order_placed(), metadata())
+    desk.service.send_mail(order_placed(), metadata())
     (message,) = desk.inbox
     (mail,) = desk.bag.mails
     assert (message.kind, message.subject, message.text, message.read) == (
@@ -97,35 +97,35 @@ def test_a_sent_mail_is_in_its_recipients_inbox_only(desk: Desk) -> None:
 
 def test_a_repeated_event_sends_nothing(desk: Desk) -> None:
     for _ in range(3):
-        desk.tell.send_mail(order_placed(), metadata("event-1"))
-    desk.tell.send_mail(order_placed(), metadata("event-2"))
+        desk.service.send_mail(order_placed(), metadata("event-1"))
+    desk.service.send_mail(order_placed(), metadata("event-2"))
     assert len(desk.bag.mails) == len(desk.inbox) == 2
 
 
 def test_two_kinds_of_mail_with_one_event_id_are_two_mails(desk: Desk) -> None:
-    desk.tell.send_mail(order_placed(), metadata("event-1"))
-    desk.tell.send_mail(payment_completed(), metadata("event-1"))
+    desk.service.send_mail(order_placed(), metadata("event-1"))
+    desk.service.send_mail(payment_completed(), metadata("event-1"))
     assert len(desk.bag.mails) == 2
 
 
 def test_a_failed_mail_is_sent_when_the_event_is_repeated(desk: Desk) -> None:
     desk.bag.is_out_of_order = True
     with pytest.raises(ConnectionError):
-        desk.tell.send_mail(order_placed(), metadata())
+        desk.service.send_mail(order_placed(), metadata())
     assert desk.inbox == ()
     desk.bag.is_out_of_order = False
-    desk.after_the_queue_waited()
-    desk.tell.send_mail(order_placed(), metadata())
+    desk.wait_for_redelivery()
+    desk.service.send_mail(order_placed(), metadata())
     assert len(desk.bag.mails) == len(desk.inbox) == 1
 
 
 def test_a_claimed_mail_is_not_sent_by_another_invocation(desk: Desk) -> None:
     assert desk.messages.claim("event-1.order_placed")
     with pytest.raises(SendInProgress):
-        desk.tell.send_mail(order_placed(), metadata("event-1"))
+        desk.service.send_mail(order_placed(), metadata("event-1"))
     assert desk.bag.mails == []
-    desk.after_the_queue_waited()  # whoever had it must have died
-    desk.tell.send_mail(order_placed(), metadata("event-1"))
+    desk.wait_for_redelivery()  # longer than the claim of an invocation that ended
+    desk.service.send_mail(order_placed(), metadata("event-1"))
     assert len(desk.bag.mails) == 1
 
 
@@ -133,29 +133,29 @@ def test_a_refused_mail_is_not_counted_as_sent(desk: Desk) -> None:
     desk.bag.refuses = True
     for _ in range(MAILS_PER_HOUR + 1):
         with pytest.raises(MailRejected):
-            desk.tell.send_mail(order_placed(), metadata())
-        desk.after_the_queue_waited()
+            desk.service.send_mail(order_placed(), metadata())
+        desk.wait_for_redelivery()
     assert desk.inbox == ()
 
 
 def test_a_mail_over_the_limit_is_sent_in_the_next_hour(desk: Desk) -> None:
     desk.clock.advance(timedelta(minutes=45))
     for number in range(MAILS_PER_HOUR):
-        desk.tell.send_mail(order_placed(), metadata(f"event-{number}"))
+        desk.service.send_mail(order_placed(), metadata(f"event-{number}"))
     with pytest.raises(RetryLater) as early:
-        desk.tell.send_mail(order_placed(), metadata("one-more"))
+        desk.service.send_mail(order_placed(), metadata("one-more"))
     assert early.value.wait == timedelta(minutes=15)
     assert len(desk.bag.mails) == len(desk.inbox) == MAILS_PER_HOUR
     desk.clock.advance(early.value.wait)
-    desk.tell.send_mail(order_placed(), metadata("one-more"))
+    desk.service.send_mail(order_placed(), metadata("one-more"))
     assert len(desk.bag.mails) == MAILS_PER_HOUR + 1
 
 
 def test_password_resets_are_limited_and_waiting_ones_have_no_link(desk: Desk) -> None:
     for number in range(MAILS_PER_HOUR):
-        desk.tell.send_mail(password_reset_requested(), metadata(f"event-{number}"))
+        desk.service.send_mail(password_reset_requested(), metadata(f"event-{number}"))
     with pytest.raises(RetryLater):
-        desk.tell.send_mail(password_reset_requested(), metadata("one-more"))
+        desk.service.send_mail(password_reset_requested(), metadata("one-more"))
     assert len(desk.links.minted) == MAILS_PER_HOUR
 
 
@@ -168,21 +168,21 @@ def test_each_mail_is_sent_once_in_any_order_of_events(
     for event_id in order:
         desk.bag.is_out_of_order = data.draw(st.booleans())
         try:
-            desk.tell.send_mail(order_placed(), metadata(event_id))
+            desk.service.send_mail(order_placed(), metadata(event_id))
         except (ConnectionError, RetryLater, SendInProgress):
-            desk.after_the_queue_waited()
+            desk.wait_for_redelivery()
     desk.bag.is_out_of_order = False
     for event_id in waiting:  # the queue brings what was not handled
         desk.clock.advance(timedelta(hours=1))
-        desk.tell.send_mail(order_placed(), metadata(event_id))
+        desk.service.send_mail(order_placed(), metadata(event_id))
     assert len(desk.bag.mails) == len(desk.inbox) == len(waiting)
 
 
 def test_a_suppressed_address_gets_no_mail_and_no_link_but_an_inbox_message(desk: Desk) -> None:
     desk.suppressions.add("ASHA@example.com", "bounce", desk.clock())
-    desk.tell.send_mail(order_placed(), metadata("event-1"))
-    desk.tell.send_mail(password_reset_requested(), metadata("event-2"))
-    desk.tell.send_mail(order_placed(), metadata("event-1"))
+    desk.service.send_mail(order_placed(), metadata("event-1"))
+    desk.service.send_mail(password_reset_requested(), metadata("event-2"))
+    desk.service.send_mail(order_placed(), metadata("event-1"))
     assert desk.bag.mails == []
     assert desk.links.minted == []
     texts = {message.kind: message.text for message in desk.inbox}
@@ -191,16 +191,16 @@ def test_a_suppressed_address_gets_no_mail_and_no_link_but_an_inbox_message(desk
 
 
 def test_a_secret_link_is_in_the_mail_only(desk: Desk) -> None:
-    desk.tell.send_mail(user_registered(), metadata("event-1"))
-    desk.tell.send_mail(email_verification_requested(), metadata("event-2"))
-    desk.tell.send_mail(password_reset_requested(), metadata("event-3"))
+    desk.service.send_mail(user_registered(), metadata("event-1"))
+    desk.service.send_mail(email_verification_requested(), metadata("event-2"))
+    desk.service.send_mail(password_reset_requested(), metadata("event-3"))
     for mail, link in zip(desk.bag.mails, desk.links.minted, strict=True):
         assert link in mail.body.text
         assert link in mail.body.html
         assert "secret" not in repr(mail)
     assert len(desk.inbox) == 3
-    told = [one.text for one in desk.inbox if one.kind != "welcome"]
-    assert all("The link is in the mail itself." in text for text in told)
+    texts = [one.text for one in desk.inbox if one.kind != "welcome"]
+    assert all("The link is in the mail itself." in text for text in texts)
     assert "secret" not in repr(desk.inbox)
     assert "token" not in repr(desk.inbox)
 
@@ -208,25 +208,25 @@ def test_a_secret_link_is_in_the_mail_only(desk: Desk) -> None:
 def test_a_mail_without_its_required_link_is_not_sent(desk: Desk) -> None:
     desk.links.are_needed = False
     for _ in range(2):
-        desk.tell.send_mail(email_verification_requested(), metadata("event-1"))
-        desk.tell.send_mail(password_reset_requested(), metadata("event-2"))
+        desk.service.send_mail(email_verification_requested(), metadata("event-1"))
+        desk.service.send_mail(password_reset_requested(), metadata("event-2"))
     assert desk.bag.mails == []
     assert desk.inbox == ()
 
 
 def test_the_welcome_mail_is_sent_with_or_without_a_link(desk: Desk) -> None:
     desk.links.are_needed = False
-    desk.tell.send_mail(user_registered(), metadata())
+    desk.service.send_mail(user_registered(), metadata())
     assert "token" not in desk.bag.mails[0].body.html
 
 
 def test_a_retried_mail_has_a_new_link(desk: Desk) -> None:
     desk.bag.is_out_of_order = True
     with pytest.raises(ConnectionError):
-        desk.tell.send_mail(password_reset_requested(), metadata())
+        desk.service.send_mail(password_reset_requested(), metadata())
     desk.bag.is_out_of_order = False
-    desk.after_the_queue_waited()
-    desk.tell.send_mail(password_reset_requested(), metadata())
+    desk.wait_for_redelivery()
+    desk.service.send_mail(password_reset_requested(), metadata())
     (mail,) = desk.bag.mails
     assert desk.links.minted[-1] in mail.body.text
 
@@ -234,19 +234,19 @@ def test_a_retried_mail_has_a_new_link(desk: Desk) -> None:
 @pytest.mark.usefixtures("aws")
 def test_ses_is_called_once_per_attempt() -> None:
     client = wiring._ses()
-    asked: list[str] = []
+    requested: list[str] = []
 
-    def stay_silent(request: AWSPreparedRequest, **_: Any) -> None:
-        asked.append(request.url)
+    def time_out(request: AWSPreparedRequest, **_: Any) -> None:
+        requested.append(request.url)
         raise ReadTimeoutError(endpoint_url=request.url)
 
-    client.meta.events.register("before-send.sesv2.SendEmail", stay_silent)
+    client.meta.events.register("before-send.sesv2.SendEmail", time_out)
     mail = Mail("asha@example.com", "Tea", MailBody("<p>Tea</p>", "Tea"), CORRELATION_ID)
     with pytest.raises(ReadTimeoutError):
         SesMailSender(client, "shop@supermarket.example", "supermarket-test").send(mail)
-    assert len(asked) == 1
-    patience = client.meta.config.connect_timeout + client.meta.config.read_timeout
-    assert patience * 1000 < SPARE_MILLISECONDS
+    assert len(requested) == 1
+    timeout = client.meta.config.connect_timeout + client.meta.config.read_timeout
+    assert timeout * 1000 < SPARE_MILLISECONDS
 
 
 def test_no_mail_is_sent_whose_inbox_message_is_invalid() -> None:
@@ -258,5 +258,5 @@ def test_no_mail_is_sent_whose_inbox_message_is_invalid() -> None:
 
     desk = Desk(renderer=OnlyWithALink("https://shop.example"))
     with pytest.raises(UndefinedError):
-        desk.tell.send_mail(password_reset_requested(), metadata())
+        desk.service.send_mail(password_reset_requested(), metadata())
     assert desk.bag.mails == []

@@ -1,4 +1,4 @@
-"""The audit trail in DynamoDB: who did what, what it was and what it is, and by which request."""
+"""The audit trail in DynamoDB: actor, action, state before and after, and request."""
 
 import pytest
 

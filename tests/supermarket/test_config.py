@@ -1,4 +1,4 @@
-"""Configuration: typed, read once, and loud about what is missing."""
+"""Configuration: typed, read once, and validated."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -17,7 +17,7 @@ from support.template import template
 
 
 @pytest.fixture(autouse=True)
-def _read_anew() -> Iterator[None]:
+def _clear_settings() -> Iterator[None]:
     settings.cache_clear()
     yield
     settings.cache_clear()
@@ -68,9 +68,9 @@ def test_the_error_names_a_missing_or_invalid_variable(
 def test_one_error_names_all_invalid_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MAIL_SENDER")
     monkeypatch.setenv("TAX_PERCENT", "much")
-    with pytest.raises(ConfigurationError, match="MAIL_SENDER") as told:
+    with pytest.raises(ConfigurationError, match="MAIL_SENDER") as raised:
         settings()
-    assert "TAX_PERCENT" in str(told.value)
+    assert "TAX_PERCENT" in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Cursors: they lead back to where they were sealed, and nothing else opens."""
+"""Cursors: decoding returns the encoded position; any other text is refused."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from supermarket.cursors import Cursors
 from supermarket.errors import Invalid
 
 KEYS = {"active": "k2", "k1": "an older key that still opens", "k2": "the key that seals now"}
-OTHER_KEYS = {"active": "k2", "k2": "a key of somebody else"}
+OTHER_KEYS = {"active": "k2", "k2": "a key of another installation"}
 CURSORS = Cursors(lambda: KEYS)
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/= é"

@@ -1,4 +1,4 @@
-"""The listening edge: batches from a queue, one reaction per event, partial failures."""
+"""Event handlers: batches from a queue, one handler per event, partial failures."""
 
 import io
 import json
@@ -28,7 +28,7 @@ REGISTERED = UserRegistered(
 
 
 class Greeter:
-    """EventHandlers that remember whom they greeted, and choke on one name."""
+    """Event handlers that record the greeted names and fail for one name."""
 
     def __init__(self) -> None:
         self.handlers = EventHandlers("greeter")
@@ -43,7 +43,7 @@ class Greeter:
             self.ids_in_effect.append((telemetry.correlation_id(), telemetry.causation_id()))
 
     def receive(self, *records: dict[str, Any]) -> list[str]:
-        """The ids of the messages that the queue is to deliver again."""
+        """Handle a batch and return the ids of the messages to retry."""
         answer = self.handlers({"Records": list(records)}, None)
         return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
 
@@ -73,7 +73,7 @@ def registered(name: str, event_id: str = "e1") -> dict[str, Any]:
 
 
 def record(detail: Any, message_id: str = "m1", name: str = "UserRegistered") -> dict[str, Any]:
-    """A message as EventBridge puts it into an SQS queue."""
+    """Return a message as EventBridge sends it to an SQS queue."""
     body = {"detail-type": name, "source": "supermarket.auth", "detail": detail}
     return {
         "messageId": message_id,
@@ -103,8 +103,8 @@ def test_a_failed_event_does_not_stop_the_rest_of_its_batch(greeter: Greeter) ->
     assert [name for name, _ in greeter.greeted] == ["Asha", "Ravi"]
 
 
-class RunningOut:
-    """A Lambda's context with little time left, and less at every look."""
+class DecreasingTime:
+    """A Lambda context whose remaining time decreases with every call."""
 
     def __init__(self, *milliseconds: int) -> None:
         self._left = iter(milliseconds)
@@ -117,7 +117,7 @@ def test_no_event_is_started_without_enough_remaining_time(
     greeter: Greeter, log: io.StringIO
 ) -> None:
     batch = [record(registered(name), name) for name in ("Asha", "Ravi", "Mira")]
-    context = RunningOut(9_000, SPARE_MILLISECONDS, SPARE_MILLISECONDS - 1)
+    context = DecreasingTime(9_000, SPARE_MILLISECONDS, SPARE_MILLISECONDS - 1)
     answer = greeter.handlers({"Records": batch}, context)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "Mira"}]}
     assert [name for name, _ in greeter.greeted] == ["Asha", "Ravi"]
@@ -289,8 +289,8 @@ def test_two_versions_of_an_event_are_two_outbox_rows_with_the_same_id() -> None
     transaction.emit(REGISTERED, "fact-1")
     transaction.emit(UserRegisteredV2(**REGISTERED.model_dump()), "fact-1")
     transaction.commit()
-    told = [json.loads(row.detail)["metadata"] for row in OutboxRow.scan()]
-    assert sorted((one["eventId"], one["version"]) for one in told) == [
+    sent = [json.loads(row.detail)["metadata"] for row in OutboxRow.scan()]
+    assert sorted((one["eventId"], one["version"]) for one in sent) == [
         ("fact-1", 1),
         ("fact-1", 2),
     ]
@@ -298,7 +298,7 @@ def test_two_versions_of_an_event_are_two_outbox_rows_with_the_same_id() -> None
 
 @pytest.fixture
 def hidden(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """The receipts of messages that a queue was to hide, and for how many seconds."""
+    """The receipt handles of hidden messages, with the seconds."""
     calls: list[tuple[str, int]] = []
     sqs = cloud.client("sqs")
 
@@ -310,8 +310,8 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return calls
 
 
-def asleep(wait: timedelta | None) -> EventHandlers:
-    """EventHandlers that can never act yet."""
+def postponing(wait: timedelta | None) -> EventHandlers:
+    """Return event handlers that always raise RetryLater."""
     event_handlers = EventHandlers("greeter")
 
     @event_handlers.on(UserRegistered)
@@ -327,7 +327,7 @@ def asleep(wait: timedelta | None) -> EventHandlers:
 def test_a_postponed_message_is_hidden_for_its_wait_and_not_logged_as_a_failure(
     hidden: list[tuple[str, int]], log: io.StringIO, wait: timedelta, seconds: int
 ) -> None:
-    answer = asleep(wait)({"Records": [record(registered("Asha"), "m1")]}, None)
+    answer = postponing(wait)({"Records": [record(registered("Asha"), "m1")]}, None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
     assert hidden == [("r", seconds)]
     (line,) = (json.loads(line) for line in log.getvalue().splitlines())
@@ -337,7 +337,7 @@ def test_a_postponed_message_is_hidden_for_its_wait_and_not_logged_as_a_failure(
 def test_a_postponed_message_without_a_wait_is_retried_with_growing_delays(
     hidden: list[tuple[str, int]],
 ) -> None:
-    event_handlers = asleep(None)
+    event_handlers = postponing(None)
     for attempt in ("1", "2", "20"):
         message = record(registered("Asha")) | {"attributes": {"ApproximateReceiveCount": attempt}}
         event_handlers({"Records": [message]}, None)

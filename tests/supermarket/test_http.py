@@ -1,4 +1,4 @@
-"""The HTTP edge, driven through Lambda events."""
+"""HTTP endpoints, called with the events of API Gateway."""
 
 import json
 import re
@@ -30,7 +30,7 @@ class Wish(Body):
 @post("/api/wishes", status=201, roles={Role.USER})
 def make_wish(body: Wish, caller: Caller) -> Message:
     if body.wished_for == "conflict":
-        raise Conflict("Taken", (FieldError("wishedFor", "somebody has it"),))
+        raise Conflict("Taken", (FieldError("wishedFor", "already wished for"),))
     if body.wished_for == "crash":
         raise ZeroDivisionError("secret detail")
     return Message(message=f"{caller.first_name}: {body.count} {body.wished_for}")
@@ -54,9 +54,9 @@ def test_every_response_carries_the_request_id_and_the_security_headers() -> Non
     assert reply.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("insane", ["x", "a b c d e f g", "<script>alert</script>", "i" * 129])
-def test_an_invalid_request_id_is_replaced(insane: str) -> None:
-    reply = call(get_wish, path={"wishId": "w"}, headers={"x-request-id": insane})
+@pytest.mark.parametrize("request_id", ["x", "a b c d e f g", "<script>alert</script>", "i" * 129])
+def test_an_invalid_request_id_is_replaced(request_id: str) -> None:
+    reply = call(get_wish, path={"wishId": "w"}, headers={"x-request-id": request_id})
     assert reply.headers["x-request-id"].startswith("request-")
 
 
@@ -106,7 +106,7 @@ def test_a_domain_error_has_the_status_of_the_table_and_its_fields() -> None:
     assert reply.status == 409
     assert reply.body["code"] == "CONFLICT"
     assert reply.body["errors"] == [
-        {"field": "wishedFor", "message": "somebody has it", "code": "INVALID"}
+        {"field": "wishedFor", "message": "already wished for", "code": "INVALID"}
     ]
 
 
@@ -194,8 +194,8 @@ def test_an_endpoint_can_take_the_request_itself() -> None:
     def echo(request: Request) -> Message:
         return Message(message=request.body.decode())
 
-    reply = call(echo, raw=b"as it came", headers={"content-type": "text/plain; charset=utf-8"})
-    assert reply.body["message"] == "as it came"
+    reply = call(echo, raw=b"raw text", headers={"content-type": "text/plain; charset=utf-8"})
+    assert reply.body["message"] == "raw text"
 
 
 def test_a_path_parameter_over_128_characters_is_404() -> None:
@@ -210,17 +210,17 @@ WITH_IDS = {name: one for name, one in endpoints().items() if "{" in one.path}
 def test_no_route_sends_a_key_over_the_limit_to_dynamodb(endpoint: Endpoint) -> None:
     name = re.findall(r"{(\w+)}", endpoint.path)[0]
     caller = a_caller(max(endpoint.roles or {Role.USER}))
-    asked: list[str] = []
+    requests: list[str] = []
 
-    def note(params: Any, **_: Any) -> None:
-        asked.append(str(params))
+    def record(params: Any, **_: Any) -> None:
+        requests.append(str(params))
 
     bus = database().client.meta.events
-    bus.register("before-parameter-build.dynamodb", note)
+    bus.register("before-parameter-build.dynamodb", record)
     try:
         reply = call(endpoint, caller=caller, path={name: "w" * 3000})
     finally:
-        bus.unregister("before-parameter-build.dynamodb", note)
+        bus.unregister("before-parameter-build.dynamodb", record)
     assert reply.status in {400, 404}
-    assert asked
-    assert "w" * 3000 not in "".join(asked)
+    assert requests
+    assert "w" * 3000 not in "".join(requests)

@@ -1,4 +1,4 @@
-"""Idempotency keys, in memory and in DynamoDB alike."""
+"""Idempotency keys, tested with the in-memory and the DynamoDB adapter."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a Lambda makes before its first invocation."""
+"""Clients and services that a Lambda makes before its first invocation."""
 
 import gc
 import sys
@@ -69,7 +69,7 @@ def fresh() -> Iterator[None]:
 
 
 def prepare(monkeypatch: pytest.MonkeyPatch, handler: str, module: str = __name__) -> list[str]:
-    """What is made for the handler of this name."""
+    """Run the init phase for a handler and return what it made."""
     monkeypatch.setenv("_HANDLER", f"{__name__}.{handler}")
     monkeypatch.setitem(sys.modules, __name__, _this_module())
     init_phase.prepare(module)

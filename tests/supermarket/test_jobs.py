@@ -1,4 +1,4 @@
-"""Scheduled Lambdas: the day they run for, the time they have, what they report."""
+"""Scheduled Lambdas: their day, their remaining time and their counts."""
 
 from datetime import UTC, date, datetime
 from typing import Any

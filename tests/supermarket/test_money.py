@@ -1,4 +1,4 @@
-"""Money: no sum, share or view of it may gain or lose a minor unit."""
+"""Money: arithmetic, rounding and formatting without losing a minor unit."""
 
 import json
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What passes for a postal code."""
+"""Validation of postal codes."""
 
 import pytest
 

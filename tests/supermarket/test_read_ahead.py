@@ -1,4 +1,4 @@
-"""Rows of several tables, read in the call that reads the first of them."""
+"""Rows of several tables, read in one call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,14 +23,14 @@ def calls() -> Iterator[list[str]]:
     made: list[str] = []
     events = database().client.meta.events
 
-    def note(model: Any, **_: Any) -> None:
+    def record(model: Any, **_: Any) -> None:
         made.append(model.name)
 
-    events.register("before-call.dynamodb", note)
+    events.register("before-call.dynamodb", record)
     try:
         yield made
     finally:
-        events.unregister("before-call.dynamodb", note)
+        events.unregister("before-call.dynamodb", record)
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def stored(aws: None) -> None:
 
 
 def result() -> str | None:
-    """The stored key's result, read anew or ahead."""
+    """The stored key's result, read from the table or ahead."""
     row = IdempotencyRow.find(KEY)
     return row.result_id if row else None
 
@@ -59,7 +59,7 @@ def test_planned_rows_are_read_together_with_the_first_row() -> None:
 def test_a_planned_row_that_does_not_exist_is_not_read_again() -> None:
     with calls() as made, reading_ahead():
         IdempotencyRow.plan_read("another")
-        assert SignInRow.find("nobody") is None
+        assert SignInRow.find("unknown") is None
         assert IdempotencyRow.find("another") is None
     assert made == ["BatchGetItem"]
 

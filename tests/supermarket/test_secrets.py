@@ -1,4 +1,4 @@
-"""Secrets by name, for Lambdas and for commands that know no more than the stage."""
+"""Secrets by name, for Lambdas and for commands that have only the stage."""
 
 import pytest
 

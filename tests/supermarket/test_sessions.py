@@ -1,4 +1,4 @@
-"""Sessions, in memory and in DynamoDB alike."""
+"""Sessions, tested with the in-memory and the DynamoDB adapter."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,125 +19,125 @@ A_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
-class Doors:
-    """Sessions, and what it takes to open and to end several of them."""
+class SignIns:
+    """Sessions with a clock and transactions, and helpers for several sessions."""
 
     sessions: Sessions
     begin: Callable[[], Transaction]
     clock: FrozenClock
 
-    def opened(self, user_id: str) -> str:
-        """The id of a new session; ids sort by time, so it passes."""
+    def open(self, user_id: str) -> str:
+        """Open a session and return its id. Advances the clock, because ids sort by time."""
         self.clock.advance(A_MILLISECOND)
         session_id = str(ULID.from_datetime(self.clock()))
         self.sessions.open(session_id, user_id)
         return session_id
 
-    def open_ones(self, user_id: str, session_ids: list[str]) -> list[str]:
+    def list_open(self, user_id: str, session_ids: list[str]) -> list[str]:
         return [each for each in session_ids if self.sessions.is_open(each, user_id)]
 
 
 @pytest.fixture(params=["in memory", "DynamoDB"])
-def doors(request: pytest.FixtureRequest, clock: FrozenClock) -> Doors:
+def sign_ins(request: pytest.FixtureRequest, clock: FrozenClock) -> SignIns:
     if request.param == "in memory":
-        return Doors(InMemorySessions(clock), InMemoryOutbox().begin, clock)
+        return SignIns(InMemorySessions(clock), InMemoryOutbox().begin, clock)
     request.getfixturevalue("aws")
-    return Doors(DynamoSessions(clock), DynamoTransaction, clock)
+    return SignIns(DynamoSessions(clock), DynamoTransaction, clock)
 
 
-def test_a_session_is_open_until_it_is_ended(doors: Doors) -> None:
-    assert not doors.sessions.is_open(str(ULID()), "u1")
-    session = doors.opened("u1")
-    assert doors.sessions.is_open(session, "u1")
-    doors.sessions.end(session, "u1")
-    assert not doors.sessions.is_open(session, "u1")
+def test_a_session_is_open_until_it_is_ended(sign_ins: SignIns) -> None:
+    assert not sign_ins.sessions.is_open(str(ULID()), "u1")
+    session = sign_ins.open("u1")
+    assert sign_ins.sessions.is_open(session, "u1")
+    sign_ins.sessions.end(session, "u1")
+    assert not sign_ins.sessions.is_open(session, "u1")
 
 
-def test_a_session_is_open_for_its_owner_only(doors: Doors) -> None:
-    session = doors.opened("u1")
-    assert not doors.sessions.is_open(session, "u2")
-    doors.opened("u2")
-    assert not doors.sessions.is_open(session, "u2")
+def test_a_session_is_open_for_its_owner_only(sign_ins: SignIns) -> None:
+    session = sign_ins.open("u1")
+    assert not sign_ins.sessions.is_open(session, "u2")
+    sign_ins.open("u2")
+    assert not sign_ins.sessions.is_open(session, "u2")
 
 
 def test_a_session_expires_while_a_later_session_stays_open(
-    doors: Doors, clock: FrozenClock
+    sign_ins: SignIns, clock: FrozenClock
 ) -> None:
-    session = doors.opened("u1")
+    session = sign_ins.open("u1")
     clock.advance(SESSION_LIFETIME - A_MILLISECOND)
-    assert doors.sessions.is_open(session, "u1")
-    later = doors.opened("u1")
-    assert doors.open_ones("u1", [session, later]) == [later]
+    assert sign_ins.sessions.is_open(session, "u1")
+    later = sign_ins.open("u1")
+    assert sign_ins.list_open("u1", [session, later]) == [later]
 
 
-def test_ending_a_session_leaves_the_others_open(doors: Doors) -> None:
-    first, second = doors.opened("u1"), doors.opened("u1")
-    doors.sessions.end(first, "u1")
-    assert doors.open_ones("u1", [first, second]) == [second]
+def test_ending_a_session_leaves_the_others_open(sign_ins: SignIns) -> None:
+    first, second = sign_ins.open("u1"), sign_ins.open("u1")
+    sign_ins.sessions.end(first, "u1")
+    assert sign_ins.list_open("u1", [first, second]) == [second]
 
 
-def test_ending_an_unknown_session_is_not_an_error(doors: Doors) -> None:
-    session = doors.opened("u1")
+def test_ending_an_unknown_session_is_not_an_error(sign_ins: SignIns) -> None:
+    session = sign_ins.open("u1")
     for user_id in ("u1", "u1", "u2"):
-        doors.sessions.end(session, user_id)
-    assert not doors.sessions.is_open(session, "u1")
+        sign_ins.sessions.end(session, user_id)
+    assert not sign_ins.sessions.is_open(session, "u1")
 
 
-def test_a_user_cannot_end_the_session_of_another_user(doors: Doors) -> None:
-    session = doors.opened("u1")
-    doors.sessions.end(session, "u2")
-    assert doors.sessions.is_open(session, "u1")
+def test_a_user_cannot_end_the_session_of_another_user(sign_ins: SignIns) -> None:
+    session = sign_ins.open("u1")
+    sign_ins.sessions.end(session, "u2")
+    assert sign_ins.sessions.is_open(session, "u1")
 
 
-def test_ending_all_sessions_of_a_user_leaves_other_users_signed_in(doors: Doors) -> None:
-    mine, theirs = [doors.opened("u1") for _ in range(3)], doors.opened("u2")
-    transaction = doors.begin()
-    doors.sessions.end_all("u1", transaction)
-    assert doors.open_ones("u1", mine) == mine
+def test_ending_all_sessions_of_a_user_leaves_other_users_signed_in(sign_ins: SignIns) -> None:
+    mine, theirs = [sign_ins.open("u1") for _ in range(3)], sign_ins.open("u2")
+    transaction = sign_ins.begin()
+    sign_ins.sessions.end_all("u1", transaction)
+    assert sign_ins.list_open("u1", mine) == mine
     transaction.commit()
-    assert doors.open_ones("u1", mine) == []
-    assert doors.sessions.is_open(theirs, "u2")
-    again = doors.opened("u1")
-    assert doors.open_ones("u1", [*mine, again]) == [again]
+    assert sign_ins.list_open("u1", mine) == []
+    assert sign_ins.sessions.is_open(theirs, "u2")
+    again = sign_ins.open("u1")
+    assert sign_ins.list_open("u1", [*mine, again]) == [again]
 
 
-def test_all_sessions_except_one_can_be_ended(doors: Doors) -> None:
-    mine = [doors.opened("u1") for _ in range(3)]
-    transaction = doors.begin()
-    doors.sessions.end_others(mine[1], "u1", transaction)
+def test_all_sessions_except_one_can_be_ended(sign_ins: SignIns) -> None:
+    mine = [sign_ins.open("u1") for _ in range(3)]
+    transaction = sign_ins.begin()
+    sign_ins.sessions.end_others(mine[1], "u1", transaction)
     transaction.commit()
-    assert doors.open_ones("u1", mine) == [mine[1]]
+    assert sign_ins.list_open("u1", mine) == [mine[1]]
 
 
-def test_an_ended_session_stays_ended_when_the_other_sessions_end(doors: Doors) -> None:
-    first, second = doors.opened("u1"), doors.opened("u1")
-    doors.sessions.end(first, "u1")
-    transaction = doors.begin()
-    doors.sessions.end_others(first, "u1", transaction)
+def test_an_ended_session_stays_ended_when_the_other_sessions_end(sign_ins: SignIns) -> None:
+    first, second = sign_ins.open("u1"), sign_ins.open("u1")
+    sign_ins.sessions.end(first, "u1")
+    transaction = sign_ins.begin()
+    sign_ins.sessions.end_others(first, "u1", transaction)
     with pytest.raises(Unauthenticated):
         transaction.commit()
-    assert doors.open_ones("u1", [first, second]) == [second]
+    assert sign_ins.list_open("u1", [first, second]) == [second]
 
 
-def test_the_oldest_session_ends_when_there_are_too_many(doors: Doors) -> None:
-    mine = [doors.opened("u1") for _ in range(MAX_SESSIONS + 2)]
-    assert doors.open_ones("u1", mine) == mine[2:]
+def test_the_oldest_session_ends_when_there_are_too_many(sign_ins: SignIns) -> None:
+    mine = [sign_ins.open("u1") for _ in range(MAX_SESSIONS + 2)]
+    assert sign_ins.list_open("u1", mine) == mine[2:]
 
 
 @pytest.mark.usefixtures("aws")
 def test_the_sessions_of_a_user_fit_in_one_read_unit(clock: FrozenClock) -> None:
-    doors = Doors(DynamoSessions(clock), DynamoTransaction, clock)
+    sign_ins = SignIns(DynamoSessions(clock), DynamoTransaction, clock)
     user_id = str(ULID())
     for _ in range(MAX_SESSIONS):
-        doors.opened(user_id)
+        sign_ins.open(user_id)
     assert len(str(SignInRow.get(user_id).serialize())) < 4096
 
 
 @pytest.mark.usefixtures("aws")
 def test_the_row_expires_with_the_users_last_session(clock: FrozenClock) -> None:
-    doors = Doors(DynamoSessions(clock), DynamoTransaction, clock)
-    doors.opened("u1")
+    sign_ins = SignIns(DynamoSessions(clock), DynamoTransaction, clock)
+    sign_ins.open("u1")
     clock.advance(timedelta(days=10))
-    doors.opened("u1")
+    sign_ins.open("u1")
     last = clock() + SESSION_LIFETIME
     assert SignInRow.get("u1").expires_at == int(last.timestamp())

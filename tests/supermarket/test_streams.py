@@ -1,4 +1,4 @@
-"""The stream edge: batches in, the changes to retry out."""
+"""Handlers of DynamoDB streams: a batch in, the changes to retry out."""
 
 from collections.abc import Collection, Sequence
 from typing import Any

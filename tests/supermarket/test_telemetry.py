@@ -1,4 +1,4 @@
-"""What a line of the log looks like to Lambda."""
+"""The format of log lines."""
 
 import json
 import logging
@@ -10,8 +10,8 @@ RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)")
 
 
 def test_a_log_line_has_its_level_and_timestamp_in_the_format_of_lambda() -> None:
-    """Lambda lets the level of a JSON line be only beside a time that it can read."""
-    said = {"msg": "it broke", "levelno": logging.ERROR, "levelname": "ERROR"}
-    line = json.loads(telemetry.logger.registered_formatter.format(logging.makeLogRecord(said)))
+    """Lambda keeps the level of a JSON line only if it can parse the timestamp."""
+    fields = {"msg": "it broke", "levelno": logging.ERROR, "levelname": "ERROR"}
+    line = json.loads(telemetry.logger.registered_formatter.format(logging.makeLogRecord(fields)))
     assert (line["level"], line["message"]) == ("ERROR", "it broke")
     assert RFC_3339.fullmatch(line["timestamp"])

@@ -1,4 +1,4 @@
-"""Access tokens: whose they are, and everything that must not pass for one."""
+"""Access tokens: the caller that they contain, and the tokens that are refused."""
 
 import base64
 import json
@@ -18,8 +18,8 @@ from supermarket.errors import Unauthenticated
 from supermarket.tokens import AUDIENCE, LIFETIME, AccessTokens
 
 ISSUER = "supermarket-test"
-KEY = "a key that is long enough for hs256, or so they say"
-OTHER_KEY = "another key that is long enough for hs256, is it not"
+KEY = "a key that is long enough for hs256, for these tests"
+OTHER_KEY = "another key that is long enough for hs256 as well"
 KEYS = {"active": "k1", "k1": KEY}
 SELLER = Caller("u1", "s1", Role.SELLER, "asha@example.com", "Asha")
 
@@ -86,7 +86,7 @@ def test_the_caller_of_an_expired_token_can_be_read(
 def test_a_token_built_with_the_right_key_and_claims_is_accepted(
     tokens: AccessTokens, clock: FrozenClock
 ) -> None:
-    # or else the refusals below would prove nothing
+    # proves that the helper builds valid tokens, so that the tests below refuse for their reason
     assert tokens.verify(forged(claims_at(clock))) == SELLER
 
 
@@ -96,7 +96,7 @@ def test_a_token_with_any_one_character_changed_is_refused(
     tokens: AccessTokens, data: st.DataObject
 ) -> None:
     token = tokens.issue(SELLER)
-    # the last character of a base64 text has bits that say nothing
+    # the last character of a base64 text has unused bits
     place = data.draw(st.sampled_from([i for i in range(len(token) - 1) if token[i] != "."]))
     character = data.draw(st.sampled_from("ABCabc019-_.!é"))
     assume(character != token[place])
@@ -128,7 +128,7 @@ def test_a_key_that_is_not_in_the_ring_is_refused(
     tokens: AccessTokens, clock: FrozenClock, kid: str | None
 ) -> None:
     header = {"alg": "HS256", "typ": "JWT"} | ({} if kid is None else {"kid": kid})
-    # signed with what a careless look-up of "active" would find
+    # signed with the value that a look-up of "active" would return
     unsigned = f"{part(header)}.{part(claims_at(clock))}"
     for key in (KEY, "k1"):
         signature = jwt.get_algorithm_by_name("HS256").sign(unsigned.encode(), key.encode())
@@ -187,9 +187,9 @@ def test_all_refused_tokens_get_the_same_message(
     tokens: AccessTokens, clock: FrozenClock, method: str
 ) -> None:
     verify: Callable[[str], Caller] = getattr(tokens, method)
-    told = set()
+    messages = set()
     for token in ("x", forged(claims_at(clock, iss="x")), forged(claims_at(clock), OTHER_KEY)):
         with pytest.raises(Unauthenticated) as refused:
             verify(token)
-        told.add(refused.value.message)
-    assert len(told) == 1
+        messages.add(refused.value.message)
+    assert len(messages) == 1

@@ -1,4 +1,4 @@
-"""The transaction on DynamoDB: all or nothing, refusals in the shop's words, patience."""
+"""DynamoDB transactions: all or nothing, failed conditions as domain errors, retries."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,7 +39,7 @@ type ApiCall = Callable[[str, dict[str, Any]], Any]
 
 
 class ThingRow(Row):
-    """Something to write, in a table that has the key it needs."""
+    """A row for tests, stored in the table of idempotency keys."""
 
     Meta = table("idempotency")
 
@@ -60,7 +60,7 @@ def refusal(name: str, kind: type[DomainError] = Conflict) -> DomainError:
 
 
 def add(work: DynamoTransaction, kind: str, name: str, *, holds: bool) -> None:
-    """One write of a kind, under a condition that holds for a thing that is not there, or not."""
+    """Add a write of a kind, with a condition that holds or fails for a missing row."""
     row = ThingRow(name)
     condition = ThingRow.id.does_not_exist() if holds else ThingRow.id.exists()
     on_conflict = refusal(name)
@@ -76,7 +76,7 @@ def add(work: DynamoTransaction, kind: str, name: str, *, holds: bool) -> None:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was waited between attempts, without the waiting."""
+    """The waits between attempts in seconds, recorded instead of waited."""
     seconds: list[float] = []
     monkeypatch.setattr("supermarket.dynamo.writes.time.sleep", seconds.append)
     return seconds
@@ -84,7 +84,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def api_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ApiCall]]:
-    """What DynamoDB does instead of the next calls, one each; after that it is itself again."""
+    """Replacements of the next DynamoDB calls, one each; later calls are real."""
     client = rows.database().client
     real = client._make_api_call
     instead: list[ApiCall] = []
@@ -98,7 +98,7 @@ def api_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ApiCall]]:
 
 
 def failing(code: str, reasons: list[str] | None = None) -> ApiCall:
-    """A call that fails, for each write with the reason at its place."""
+    """Return a call that fails with an error code and the reasons of the writes."""
 
     def fail(operation: str, arguments: dict[str, Any]) -> Any:
         response: dict[str, Any] = {"Error": {"Code": code, "Message": code}}
@@ -169,7 +169,7 @@ def test_every_emitted_event_has_its_own_id() -> None:
     assert len({row.event_id for row in OutboxRow.scan()}) == 2
 
 
-# --- refusals ---------------------------------------------------------------------------------
+# --- failed conditions ------------------------------------------------------------------------
 
 WRITES = st.lists(st.tuples(st.sampled_from(KINDS), st.booleans()), min_size=1, max_size=12)
 
@@ -179,24 +179,24 @@ WRITES = st.lists(st.tuples(st.sampled_from(KINDS), st.booleans()), min_size=1, 
 def test_failed_conditions_are_reported_in_the_order_of_the_writes(
     monkeypatch: pytest.MonkeyPatch, writes: list[tuple[str, bool]]
 ) -> None:
-    doomed = {f"{place}" for place, (_, holds) in enumerate(writes) if not holds}
+    failed = {f"{place}" for place, (_, holds) in enumerate(writes) if not holds}
     work = DynamoTransaction()
     for place, (kind, holds) in enumerate(writes):
         add(work, kind, f"{place}", holds=holds)
 
-    def judge(operation: str, arguments: dict[str, Any]) -> Any:
-        """Refuses the doomed, by the place at which they were really sent."""
+    def fail_conditions(operation: str, arguments: dict[str, Any]) -> Any:
+        """Fail the writes in `failed`, at the places at which they are sent."""
         names = [_sent_name(item) for item in arguments["TransactItems"]]
         assert sorted(names) == sorted(f"{place}" for place in range(len(writes)))
-        if not doomed:
+        if not failed:
             return {}
-        reasons = ["ConditionalCheckFailed" if name in doomed else "None" for name in names]
+        reasons = ["ConditionalCheckFailed" if name in failed else "None" for name in names]
         return cancelled(*reasons)(operation, arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(rows.database().client, "_make_api_call", judge)
-        told = _refusals(work)
-    assert told == sorted(doomed, key=int)
+        patch.setattr(rows.database().client, "_make_api_call", fail_conditions)
+        reported = _failed_fields(work)
+    assert reported == sorted(failed, key=int)
 
 
 def _sent_name(item: dict[str, Any]) -> str:
@@ -204,12 +204,12 @@ def _sent_name(item: dict[str, Any]) -> str:
     return str((write.get("Key") or write["Item"])["id"]["S"])
 
 
-def _refusals(work: DynamoTransaction) -> list[str]:
+def _failed_fields(work: DynamoTransaction) -> list[str]:
     try:
         work.commit()
     except Conflict as refused:
-        told = [error.field for error in refused.errors]
-        return told if refused.message == f"{told[0]} is refused" else [refused.message]
+        fields = [error.field for error in refused.errors]
+        return fields if refused.message == f"{fields[0]} is refused" else [refused.message]
     return []
 
 
@@ -219,12 +219,12 @@ def test_failed_conditions_are_reported_in_the_same_order_in_memory() -> None:
     for kind, name in (("update", "first"), ("put", "second"), ("delete", "third")):
         add(real, kind, name, holds=False)
         in_memory.add(lambda: False, lambda: None, refusal(name))
-    told = []
+    errors = []
     for work in (in_memory, real):
         with pytest.raises(Conflict) as refused:
             work.commit()
-        told.append((refused.value.message, refused.value.errors))
-    assert told[0] == told[1]
+        errors.append((refused.value.message, refused.value.errors))
+    assert errors[0] == errors[1]
 
 
 def test_the_first_failed_condition_determines_the_error_class() -> None:
@@ -245,7 +245,7 @@ def test_a_failed_condition_without_on_conflict_is_an_error() -> None:
         work.commit()
 
 
-# --- patience ---------------------------------------------------------------------------------
+# --- retries ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The socket edge, with actions and a connection_registry of the test's own."""
+"""The adapter of socket actions, with actions and a registry defined here."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Greet(Body):
 
 
 class Board:
-    """A connection_registry that keeps what is sent."""
+    """A `ConnectionRegistry` that records the frames."""
 
     def __init__(self, caller: Caller | None = None) -> None:
         self.caller = caller
@@ -98,10 +98,10 @@ def test_an_error_frame_follows_the_sent_frames_and_the_connection_stays_open(
 ) -> None:
     send(greeting(board, failure))
 
-    hello, told = board.sent
+    hello, error = board.sent
     assert hello["type"] == "hello"
-    assert (told["type"], told["code"]) == ("error", code)
-    assert "inner detail" not in told["message"]
+    assert (error["type"], error["code"]) == ("error", code)
+    assert "inner detail" not in error["message"]
     assert board.closed == []
 
 
@@ -150,13 +150,13 @@ def test_a_handshake_is_answered_with_a_status(failure: Exception | None, status
 
 
 def test_a_disconnect_handler_ignores_other_events() -> None:
-    heard: list[str] = []
+    closed: list[str] = []
 
     @DisconnectHandler
-    def said(connection_id: str) -> None:
-        heard.append(connection_id)
+    def close(connection_id: str) -> None:
+        closed.append(connection_id)
 
     for kind in ("MESSAGE", "DISCONNECT"):
-        said({"requestContext": context(kind)}, None)
+        close({"requestContext": context(kind)}, None)
 
-    assert heard == ["c-1"]
+    assert closed == ["c-1"]
