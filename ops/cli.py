@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from types import ModuleType
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from pynamodb.exceptions import PynamoDBException
@@ -18,7 +18,7 @@ from ops.command import FAILED, INTERRUPTED, USAGE
 from ops.console import errors
 from ops.dlq import command as dlq
 from ops.rebuild import command as rebuild
-from ops.stages import ENDPOINTS, LOCAL, Stage, find_stage
+from ops.stages import ENDPOINTS, LOCAL, find_stage
 from supermarket.errors import DomainError, Invalid
 
 EXIT_CODES = (
@@ -27,15 +27,8 @@ EXIT_CODES = (
 )
 
 
-class Command(Protocol):
-    """A module that is a command. Its docstring is the help; `run` returns the exit code."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
-
-    def run(self, options: argparse.Namespace, stage: Stage) -> int: ...
-
-
-COMMANDS: dict[str, Command] = {
+# the docstring of a module is the help of its command, and `run` returns the exit code
+COMMANDS: dict[str, ModuleType] = {
     "dlq": dlq,
     "replay": replay,
     "rebuild": rebuild,
@@ -49,12 +42,11 @@ COMMANDS: dict[str, Command] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code. A failure is reported on standard error."""
     options = _parser().parse_args(arguments)
-    command: Command = options.command
     try:
         with _interrupt_on_termination():
             stage = find_stage(options.stage, options.endpoints)
             with stage.selected():
-                return command.run(options, stage)
+                return int(options.run(options, stage))
     except (DomainError, Refused, BotoCoreError, ClientError, PynamoDBException) as failure:
         reason, notes = _reason(failure), getattr(failure, "__notes__", [])
         code = USAGE if isinstance(failure, Invalid | Refused) else FAILED
@@ -98,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         text = inspect.getdoc(command) or ""
         summary = text.partition("\n")[0]
         added = commands.add_parser(name, help=summary, description=text, epilog=EXIT_CODES)
-        added.set_defaults(command=command)
+        added.set_defaults(run=command.run)
         added.add_argument(
             "--stage",
             default=os.environ.get("STAGE") or LOCAL,

@@ -148,10 +148,13 @@ class Replays:
     quiet_period_seconds: float
     pause: Callable[[float], None] = time.sleep
 
-    def ensure(self, consumer: str) -> None:
-        """Raises a DomainError when there can be no replay to this consumer."""
-        self._consumer(consumer)
+    def ensure(self, name: str) -> Consumer:
+        """Find a consumer. Raises a DomainError when there can be no replay to it."""
+        consumer = self.topology.consumer(name)
+        if not consumer.accepts_replays:
+            raise RuleViolated(f"{name} accepts no replays: it would repeat its actions")
         self.archive.describe()
+        return consumer
 
     def run(
         self, consumer: str, since: datetime | None = None, until: datetime | None = None
@@ -162,7 +165,7 @@ class Replays:
         Raises Unavailable when the replay fails, or when the queue does not become shorter for half
         an hour.
         """
-        receiver = self._consumer(consumer)
+        receiver = self.ensure(consumer)
         now = self.clock()
         until = min(until or now, now)
         if since and since >= until:
@@ -180,9 +183,3 @@ class Replays:
             if detector.is_stalled:
                 stalled = f"the {poll.waiting} events in the queue are not getting fewer"
                 raise Unavailable(f"{name} is completed, but {stalled}: look at the dead letters")
-
-    def _consumer(self, name: str) -> Consumer:
-        consumer = self.topology.consumer(name)
-        if not consumer.accepts_replays:
-            raise RuleViolated(f"{name} accepts no replays: it would repeat its actions")
-        return consumer

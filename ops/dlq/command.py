@@ -32,11 +32,10 @@ def run(options: argparse.Namespace, stage: Stage) -> int:
 
 
 def _list(dead_letters: DeadLetters) -> int:
-    """The oldest event of a full source is the oldest of its first ones."""
-    rows = []
-    for source in dead_letters.sources:
-        oldest = min((one.received for one in dead_letters.find(source)), default=None)
-        rows.append((source, str(dead_letters.count(source)), _age(oldest)))
+    rows = [
+        (source, str(dead_letters.count(source)), _age(dead_letters.oldest(source)))
+        for source in dead_letters.sources
+    ]
     print_table(("source", "events", "oldest"), rows)
     return SUCCESS
 

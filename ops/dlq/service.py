@@ -85,11 +85,18 @@ class DeadLetters:
         """Count the messages of a source, approximately."""
         return self._source(source).count()
 
+    def oldest(self, source: str) -> datetime | None:
+        """Return when the oldest message was received: of a full source, among the first ones."""
+        found = self._source(source)
+        messages = _peek(found, LIST_LIMIT) if found.count() else []
+        return min((message.received for message in messages), default=None)
+
     def find(self, source: str, selector: str | None = None) -> list[DeadLetter]:
         """Find messages with their reasons, oldest first: those that match `selector`, or the first
         ones of a source.
         """
-        messages = [one for one in self._peek(source, selector) if one.matches(selector)]
+        limit = LIST_LIMIT if selector is None else None
+        messages = [one for one in _peek(self._source(source), limit) if one.matches(selector)]
         messages.sort(key=lambda message: message.received)
         if not messages:
             return []
@@ -142,17 +149,17 @@ class DeadLetters:
             source.release(received)
         return outcome
 
-    def _peek(self, name: str, selector: str | None) -> list[DeadLetter]:
-        """Receive and release messages: the first ones, or all if one has to be selected."""
-        source = self._source(name)
-        messages: list[DeadLetter] = []
-        try:
-            messages.extend(islice(source.receive(), None if selector else LIST_LIMIT))
-        finally:
-            source.release(messages)
-        return messages
-
     def _source(self, name: str) -> DeadLetterSource:
         if name not in self._sources:
             raise NotFound(f"There is no source {name!r}, only {', '.join(self._sources)}")
         return self._sources[name]
+
+
+def _peek(source: DeadLetterSource, limit: int | None) -> list[DeadLetter]:
+    """Receive messages, up to a limit, and release them."""
+    messages: list[DeadLetter] = []
+    try:
+        messages.extend(islice(source.receive(), limit))
+    finally:
+        source.release(messages)
+    return messages

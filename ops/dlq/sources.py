@@ -46,7 +46,7 @@ class SqsSource:
     def __init__(self, name: str, url: str) -> None:
         self.name = name
         self._url = url
-        self._receipts: dict[str, str] = {}
+        self._receipts: dict[str, str] = {}  # the last of each message: SQS accepts no others
 
     def count(self) -> int:
         return count_messages(self._url)
@@ -73,15 +73,13 @@ class SqsSource:
         for message in messages:
             with suppress(sqs.exceptions.MessageNotInflight):  # its visibility timeout is over
                 sqs.change_message_visibility(
-                    QueueUrl=self._url, ReceiptHandle=self._receipt(message), VisibilityTimeout=0
+                    QueueUrl=self._url,
+                    ReceiptHandle=self._receipts[message.id],
+                    VisibilityTimeout=0,
                 )
 
     def delete(self, message: DeadLetter) -> None:
-        client("sqs").delete_message(QueueUrl=self._url, ReceiptHandle=self._receipt(message))
-
-    def _receipt(self, message: DeadLetter) -> str:
-        """The last receipt handle: SQS need not accept those before it."""
-        return self._receipts[message.id]
+        client("sqs").delete_message(QueueUrl=self._url, ReceiptHandle=self._receipts[message.id])
 
     def _receive(self) -> list[dict[str, Any]]:
         response = client("sqs").receive_message(
@@ -140,16 +138,16 @@ class UndeliveredQueue(SqsSource):
         client("sqs").send_message(QueueUrl=queue, MessageBody=message.body)
 
     def _dead_letter(self, message: Mapping[str, Any]) -> DeadLetter:
-        letter = super()._dead_letter(message)
-        if letter.event == STREAM_FAILURE:
-            return _stream_failure(letter)
+        dead_letter = super()._dead_letter(message)
+        if dead_letter.event == STREAM_FAILURE:
+            return _stream_failure(dead_letter)
         attributes = {
             name: str(attribute.get("StringValue", ""))
             for name, attribute in message.get("MessageAttributes", {}).items()
         }
         reasons = (attributes.get("ERROR_CODE"), attributes.get("ERROR_MESSAGE"))
         consumer = self._consumer(attributes.get("TARGET_ARN", ""))
-        return replace(letter, consumer=consumer, reason=": ".join(filter(None, reasons)))
+        return replace(dead_letter, consumer=consumer, reason=": ".join(filter(None, reasons)))
 
     def _consumer(self, target: str) -> str:
         """The consumer of a target (ARN of a queue); the target itself if it has none."""
@@ -211,12 +209,12 @@ def _parse(body: str) -> tuple[str, str, str]:
         return str(message.get("detail-type", UNKNOWN)), UNKNOWN, "not an event of the shop"
 
 
-def _stream_failure(letter: DeadLetter) -> DeadLetter:
+def _stream_failure(message: DeadLetter) -> DeadLetter:
     """Lambda reports where the records are in the stream, and not what is in them."""
-    body = json_object(letter.body)
+    body = json_object(message.body)
     batch = body[STREAM_BATCH]
     table = batch["streamArn"].split("/")[1]
-    records = replace(letter, event=f"{batch['batchSize']} records of a stream")
+    records = replace(message, event=f"{batch['batchSize']} records of a stream")
     if table == table_name(OUTBOX):
         return replace(records, consumer=OUTBOX, reason=SWEPT)
     function = body["requestContext"]["functionArn"].split(":function:")[1]

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -339,6 +340,27 @@ def test_an_event_that_can_never_be_sent_stays_in_the_outbox_until_it_is_dropped
 
 
 # --- the command ---------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("bus")
+def test_the_list_receives_nothing_from_empty_sources_and_reads_no_logs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put("NotificationDeadLetters", sample("OrderPlaced"))
+    received: list[str] = []
+    receive = sources.SqsSource.receive
+
+    def recorded(source: sources.SqsSource) -> Iterator[DeadLetter]:
+        received.append(source.name)
+        return receive(source)
+
+    def read_logs(*_: object) -> dict[str, str]:
+        pytest.fail("the list needs no reasons")
+
+    monkeypatch.setattr(sources.SqsSource, "receive", recorded)
+    monkeypatch.setattr("ops.dlq.failure_log.FailureLog.__call__", read_logs)
+    assert ops("dlq") == 0
+    assert received == ["notification"]
 
 
 @pytest.mark.usefixtures("bus")
