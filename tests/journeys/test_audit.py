@@ -30,7 +30,7 @@ def test_changes_of_an_admin_to_a_sellers_product_are_audited(
     actions = [action for action, _ in audit_records(endpoints, subject)]
     assert actions == ["product changed", "product restocked", "product withdrawn"]
     assert {actor for _, actor in audit_records(endpoints, subject)} == {me}
-    assert audit_records(endpoints, f"user#{me}") == [("admin made", "operator")]
+    assert audit_records(endpoints, f"user#{me}") == [("admin created", "operator")]
 
 
 def test_the_cancellation_of_a_paid_order_is_audited_with_its_actor(
