@@ -1,5 +1,5 @@
-"""Who sent a request: the token is verified, the session is looked up, a foreign site is turned
-away.
+"""Authentication of requests: verifies the token, checks the session, and refuses requests from
+other sites.
 """
 
 from collections.abc import Callable
@@ -31,8 +31,8 @@ def authenticate(request: Request, *plans: Callable[[Request, Caller], None]) ->
 
 
 def token_holder(request: Request) -> Caller | None:
-    """Whoever the token was issued to, even if it is out of date and the session over; good for
-    signing out only, which nobody should have to sign in for.
+    """Return the caller of the token, even if it has expired or the session has ended. For signing
+    out only, which must work without an open session.
     """
     token = _presented_token(request)
     try:
@@ -48,8 +48,8 @@ def _presented_token(request: Request) -> str | None:
 
 
 def _refuse_foreign_site(request: Request) -> None:
-    """A browser sends the cookie along whichever site made it ask; only our own may change
-    things.
+    """Raise Forbidden for a write from another site: browsers send the cookie with requests of any
+    site.
     """
     if request.method in SAFE_METHODS:
         return
@@ -57,7 +57,7 @@ def _refuse_foreign_site(request: Request) -> None:
     if origin is None:
         foreign = request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}
     else:
-        # compared as text: an Origin can be anything, also what no parser takes
+        # compared as text: an Origin can be any text, also one that is not a URL
         own = origin.partition("://")[2] == request.headers.get("host")
         foreign = not own and origin not in settings().origins
     if foreign:

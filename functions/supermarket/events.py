@@ -1,4 +1,4 @@
-"""The listening edge: a domain's event handlers become one Lambda that reads a queue."""
+"""The adapter of event queues: a domain's event handlers become one Lambda that reads a queue."""
 
 import json
 import random
@@ -14,13 +14,13 @@ from supermarket.init_phase import make_services
 from supermarket.queues import Message, handle_batch
 
 UNREAD = "unread"
-SPARE_MILLISECONDS = 5_000  # what one event may take
+SPARE_MILLISECONDS = 5_000  # the time that one event may take
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=2)
-LONGEST_WAIT_SECONDS = 11 * 60 * 60  # SQS hides a message for twelve hours at most, all in all
+LONGEST_WAIT_SECONDS = 11 * 60 * 60  # SQS hides a message for twelve hours at most in total
 
 type EventHandler = Callable[[Any, Metadata], None]
 
-# SystemRandom: copies of a process that continue from one snapshot must not wait in step
+# SystemRandom: processes restored from one snapshot must not have the same random numbers
 _random = random.SystemRandom()
 
 
@@ -129,7 +129,7 @@ def _require_time_left(lambda_context: Any) -> None:
 
 
 def _extend_visibility(message: Message, wait: timedelta) -> None:
-    """Hide the message for the wait, which then uses up one receive instead of twenty."""
+    """Hide the message for the wait, so that it uses up one receive instead of twenty."""
     seconds = min(int(wait.total_seconds()) + 1, LONGEST_WAIT_SECONDS)
     _sqs().change_message_visibility(
         QueueUrl=message.queue_url,

@@ -1,4 +1,4 @@
-"""Makes in Lambda's init phase what the first invocation would make.
+"""Makes clients and services in Lambda's init phase instead of in the first invocation.
 
 The init phase has a whole processor; an invocation with 512 MB has 0.29 of one. A module of
 handlers ends with `prepare(__name__)`, which makes the clients and services of the one handler that
@@ -21,7 +21,7 @@ WIRING = "wiring"
 
 @runtime_checkable
 class Preparable(Protocol):
-    """A handler that knows what to make."""
+    """A handler that makes its own clients and services."""
 
     def prepare(self) -> None:
         """Make what an invocation needs, without a call."""
@@ -30,7 +30,7 @@ class Preparable(Protocol):
 def prepare(module: str) -> None:
     """Make what this Lambda's handler uses, if the handler is in `module`.
 
-    A failure is only logged: the first invocation meets it again and answers with an error.
+    A failure is only logged: it occurs again in the first invocation, which answers with an error.
     """
     name, _, attribute = os.environ.get(HANDLER, "").rpartition(".")
     if name != module:
@@ -44,7 +44,7 @@ def prepare(module: str) -> None:
     except Exception:
         telemetry.logger.exception("init phase failed")
     finally:
-        gc.freeze()  # what is there now stays, and is not examined again
+        gc.freeze()  # the objects of the init phase stay; later collections skip them
         gc.enable()
 
 

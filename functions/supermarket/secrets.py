@@ -1,5 +1,5 @@
-"""Secrets by name from Secrets Manager, remembered for five minutes so that a rotation arrives
-by itself.
+"""Secrets by name from Secrets Manager, cached for five minutes, so that a rotation takes effect
+without a deployment.
 """
 
 import json
@@ -16,7 +16,7 @@ _remembered: dict[str, tuple[float, dict[str, str]]] = {}
 
 
 def secret(name: str) -> dict[str, str]:
-    """The JSON object kept under `supermarket/<stage>/<name>`."""
+    """Return the JSON object of the secret `supermarket/<stage>/<name>`."""
     fetched_at, value = _remembered.get(name, (float("-inf"), {}))
     if time.monotonic() - fetched_at > REMEMBERED_FOR_SECONDS:
         answer = client().get_secret_value(SecretId=secret_name(name))

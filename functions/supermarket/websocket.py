@@ -1,4 +1,4 @@
-"""The socket edge: a typed function becomes the Lambda of an action.
+"""The adapter of WebSocket actions: a typed function becomes the Lambda of an action.
 
     @action("message", connection_registry)
     def take_message(frame: SendMessage, connection: Connection) -> Iterator[Frame]: ...
@@ -50,7 +50,7 @@ class Connection:
 
 
 class ConnectionRegistry(Protocol):
-    """Keeps the open connections."""
+    """Stores the open connections."""
 
     def authorize(self, connection_id: str) -> Connection:
         """Return the connection of a frame; raises CloseConnection when it may not send frames."""
@@ -220,7 +220,7 @@ def _parsed[Model: Body](model: type[Model], event: Mapping[str, Any]) -> Model:
 
 
 def _refuse_foreign_origin(request: Request) -> None:
-    """A browser sends the session cookie for any site, and names the site in `Origin`."""
+    """Raise Forbidden for another origin: browsers send the session cookie for any site."""
     origin = request.headers.get("origin")
     if origin is not None and origin not in settings().origins:
         raise Forbidden("Connections from this origin are not allowed")

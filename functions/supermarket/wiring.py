@@ -1,4 +1,4 @@
-"""Composition root of the kernel: who the caller is, and how cursors are sealed."""
+"""Composition root of the kernel: sessions, tokens, cursors, idempotency keys, audit trail."""
 
 from contextlib import suppress
 from functools import cache
@@ -20,7 +20,7 @@ from supermarket.tokens import AccessTokens, KeyRing
 
 
 def signing_keys() -> dict[str, str]:
-    """`{"active": "k1", "k1": "..."}`, asked for anew every few minutes."""
+    """Return the signing keys, `{"active": "k1", "k1": "..."}`; fetched every five minutes."""
     return secret("signing-keys")
 
 

@@ -1,4 +1,4 @@
-"""Arrows point one way: who may import whom, read from the sources."""
+"""Allowed imports between modules, read from the sources."""
 
 import ast
 import sys
@@ -13,8 +13,8 @@ from support.sources import Source, kernel, lambdas, project, targets
 MODULES = {source.name: source for source in lambdas()}
 ALL = {**MODULES, **{source.name: source for source in kernel()}}
 
-# entry points -> wiring -> service -> model; repository and gateways hang on wiring and fulfil the
-# service's ports
+# entry points -> wiring -> service -> model; wiring uses repository and gateways, which implement
+# the service's ports
 ROOMS = {
     "model": {"model"},
     "service": {"model"},
@@ -41,7 +41,7 @@ PURE_KERNEL = {
         *("people", "postal_codes", "retry", "sessions", "telemetry", "transaction"),
     )
 }
-PURE_LIBRARIES = {"snowballstemmer"}  # words in, stems out
+PURE_LIBRARIES = {"snowballstemmer"}  # reduces words to their stems
 FETCHED = {
     *("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time"),
     *("utc_now", "new_id", "clock.utc_now", "clock.new_id"),
@@ -49,7 +49,7 @@ FETCHED = {
 
 
 def pure_modules() -> list[Source]:
-    """Models and services, and whatever modules of their domain they stand on."""
+    """Models and services, with all modules of their domain that they import."""
     rooms = {"model", "service", "walker", "reminders", "purge"}
     rooms |= {"projector", "metrics", "csv_exports", "weekly", "daily_totals"}
     found = {name for name, source in MODULES.items() if source.room in rooms}
@@ -69,7 +69,7 @@ def named(source: Source) -> str:
 @pytest.mark.parametrize("source", pure_modules(), ids=named)
 def test_models_and_services_import_no_infrastructure(source: Source) -> None:
     allowed = (sys.stdlib_module_names - IMPURE_STDLIB) | PURE_LIBRARIES
-    strangers = {
+    forbidden = {
         one.module
         for one in source.imports()
         if one.root not in allowed
@@ -77,7 +77,7 @@ def test_models_and_services_import_no_infrastructure(source: Source) -> None:
         and one.module not in PURE_KERNEL
         and f"{one.module}.{one.name}" not in PURE_KERNEL
     }
-    assert strangers == set()
+    assert forbidden == set()
 
 
 @pytest.mark.parametrize("source", pure_modules(), ids=named)
@@ -145,7 +145,7 @@ def test_modules_have_no_import_cycles() -> None:
 
 
 def test_sub_packages_have_no_import_cycles() -> None:
-    """A domain's own rooms may import its sub-packages and be imported by them."""
+    """Modules of a domain may import its sub-packages and be imported by them."""
     graph: dict[str, set[str]] = defaultdict(set)
     for source in lambdas():
         met = {ALL[target].package for target in targets(source, set(MODULES))}
@@ -184,7 +184,7 @@ def test_rows_are_defined_in_repositories() -> None:
 
 
 def test_rows_never_leave_their_repository() -> None:
-    """What others import from a repository neither takes nor returns one."""
+    """Public methods of a repository neither take nor return rows."""
     for source in (s for s in lambdas() if s.room == "repository"):
         imported = _imported_from(source)
         for adapter in (node for node in source.classes() if node.name in imported):

@@ -1,4 +1,4 @@
-"""What each layer holds, and who has it."""
+"""The packages of each layer, and the functions that use it."""
 
 import re
 

@@ -13,7 +13,7 @@ from support.template import functions
 
 DOCUMENT = ROOT / "docs" / "packages.md"
 PIN = re.compile(r"^([\w.-]+)==", re.MULTILINE)
-WORKER = "RunTurn"  # alone has the layer of the language model
+WORKER = "RunTurn"  # the only one with the layer of the language model
 
 
 @cache
@@ -31,7 +31,7 @@ def distributions(layer: str) -> list[str]:
 
 
 def rows() -> set[str]:
-    """The table's rows: the Lambdas that load the same packages are in one."""
+    """The rows of the table, one for each set of packages."""
     together: dict[frozenset[str], list[str]] = defaultdict(list)
     for name, those in loaded().items():
         together[those.packages].append(name)

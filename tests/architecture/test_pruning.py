@@ -1,4 +1,4 @@
-"""What the layer's build takes out of the packages, and what it leaves."""
+"""The files that the build of the layer removes from the packages, and those it keeps."""
 
 import re
 import runpy

@@ -1,6 +1,4 @@
-"""What each route costs: its DynamoDB calls are counted here and must be those that the docs
-list.
-"""
+"""The DynamoDB calls of each route, compared with those in the docs."""
 
 import os
 import re
@@ -60,7 +58,7 @@ ADDRESS = {
 
 
 class Ledger:
-    """The DynamoDB calls of each route, as they were counted."""
+    """Counts the DynamoDB calls of each route."""
 
     def __init__(self) -> None:
         self.calls: dict[str, Counter[str]] = {}
@@ -245,7 +243,7 @@ def dashboard(ledger: Ledger, seller: Caller) -> None:
 
 
 def inbox(ledger: Ledger, customer: Caller) -> None:
-    """A message that is listed, read by itself, and another that is read with all."""
+    """List messages, mark one as read, then mark all as read."""
     for number in range(2):
         message_id = f"{new_id()}.order_placed"
         details = ("order_placed", f"Order {number}", "Hello", utc_now())

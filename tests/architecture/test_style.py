@@ -15,8 +15,8 @@ TEXT = {
 # folders in which people and machines keep their checkouts
 MACHINE_PATH = re.compile(r"(?<![\w.}])/(?:work|root|home/\w+|Users/\w+|tmp/lab)/")
 DOWNLOAD_ADDRESS = re.compile(r"--(?:extra-)?index-url|/simple/?\b|uv\.lock\b.*=")
-DRAWERS = {"utils", "util", "helpers", "helper", "misc", "common"}
-EMPTY_NAMES = re.compile(r"(?:Manager|Helper|Utils?|Impl)$")
+GENERIC_NAMES = {"utils", "util", "helpers", "helper", "misc", "common"}
+GENERIC_CLASS_NAMES = re.compile(r"(?:Manager|Helper|Utils?|Impl)$")
 STATEMENTS_OF_AN_ENDPOINT = 8
 
 FILES = sorted(files())
@@ -61,7 +61,9 @@ def test_no_lock_file_with_addresses_is_kept() -> None:
 
 
 def test_no_module_or_package_has_a_generic_name() -> None:
-    assert [relative(path) for path in PYTHON if {path.stem, path.parent.name} & DRAWERS] == []
+    assert [
+        relative(path) for path in PYTHON if {path.stem, path.parent.name} & GENERIC_NAMES
+    ] == []
 
 
 def test_no_class_has_a_generic_name() -> None:
@@ -69,13 +71,13 @@ def test_no_class_has_a_generic_name() -> None:
         f"{relative(path)}: {node.name}"
         for path in PYTHON
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.ClassDef) and EMPTY_NAMES.search(node.name)
+        if isinstance(node, ast.ClassDef) and GENERIC_CLASS_NAMES.search(node.name)
     ]
     assert found == []
 
 
 def test_an_endpoint_parses_calls_one_use_case_and_answers() -> None:
-    """Three to six lines are the aim; more than eight statements belong into a use case."""
+    """Three to six lines are the aim; code beyond eight statements belongs to a use case."""
     endpoints = [
         (path, node)
         for path in (ROOT / "functions").glob("*/endpoints.py")

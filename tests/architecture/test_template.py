@@ -1,4 +1,4 @@
-"""The template and the code say the same, and every resource is run as all of them are."""
+"""The template matches the code, and all resources follow the same rules."""
 
 import json
 import re
@@ -38,11 +38,14 @@ ANY_RESOURCE = {
         "ses:SendEmail",
     ): "the sender may be verified as address or as domain",
 }
-SCANS = {"ResendUnsentEvents": "the outbox holds only what is unsent"}
+SCANS = {"ResendUnsentEvents": "the outbox contains only unsent events"}
 NAMED_WITHOUT_STAGE = {
-    ("AWS::CloudWatch::Alarm", "MetricName"): "what is watched, not what it is called",
-    ("AWS::ApiGatewayV2::Stage", "StageName"): "of one API, which has an id of its own",
-    ("AWS::Lambda::LayerVersion", "LayerName"): "each version is new, and only its own stage's",
+    ("AWS::CloudWatch::Alarm", "MetricName"): "the name of the watched metric",
+    ("AWS::ApiGatewayV2::Stage", "StageName"): "unique within its API",
+    (
+        "AWS::Lambda::LayerVersion",
+        "LayerName",
+    ): "each version has its own ARN and belongs to one stage",
 }
 STREAM_KEEPS_SECONDS = 24 * 60 * 60
 TIMES_THE_TIMEOUT = 6  # AWS's advice for the visibility timeout of a queue that a Lambda reads
@@ -105,7 +108,7 @@ def test_the_turn_worker_has_the_configured_name() -> None:
 
 
 def test_costly_routes_have_a_request_limit() -> None:
-    """The routes that keep a processor busy, or send mails, to whoever asks."""
+    """The public routes that hash passwords or send mails."""
     [http] = resources("AWS::Serverless::HttpApi").values()
     [socket] = resources("AWS::Serverless::WebSocketApi").values()
     everything = {
@@ -266,15 +269,15 @@ def test_a_stream_has_a_retry_limit_and_a_failure_destination() -> None:
 
 
 def test_a_stream_without_a_sweep_retries_by_age_and_not_by_attempts() -> None:
-    tried_for = {"WatchStock": 3600, "CloseConnections": 900}
+    retry_seconds = {"WatchStock": 3600, "CloseConnections": 900}
     swept = {"RelayOutbox"}
     for name, event in _events("DynamoDB"):
         assert event["BisectBatchOnFunctionError"], name
         if name in swept:
             assert event["MaximumRetryAttempts"] > 0, name
-        else:  # attempts say nothing about time: they follow each other as fast as they fail
+        else:  # attempts do not limit the time: each follows the failure of the last one at once
             assert event["MaximumRetryAttempts"] == -1, name
-            assert event["MaximumRecordAgeInSeconds"] == tried_for[name], name
+            assert event["MaximumRecordAgeInSeconds"] == retry_seconds[name], name
 
 
 def test_every_dead_letter_queue_has_an_alarm() -> None:
@@ -356,7 +359,7 @@ def test_scans_are_allowed_only_with_a_reason() -> None:
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
 def test_append_only_tables_allow_only_puts_and_reads(table: str) -> None:
-    """A put could replace a row, and IAM has no condition against that: the code has one, held by
+    """A put could replace a row, and IAM has no condition against that: the code has one, tested by
     `test_an_entry_is_never_replaced` and `test_an_audit_entry_is_never_replaced`.
     """
     allowed = {
@@ -372,9 +375,11 @@ def test_append_only_tables_allow_only_puts_and_reads(table: str) -> None:
 def test_functions_that_authenticate_may_read_sessions_and_signing_keys() -> None:
     for name in routes_of_functions():
         endpoint = handler_of(name)
-        asks = any("Caller" in str(hint) for hint in endpoint.function.__annotations__.values())
+        authenticates = any(
+            "Caller" in str(hint) for hint in endpoint.function.__annotations__.values()
+        )
         signed_in = {"Ref": "SignedIn"} in FUNCTIONS[name].get("Policies", [])
-        if asks:
+        if authenticates:
             assert signed_in or _reads_the_session_ahead(name), name
 
 
@@ -417,18 +422,18 @@ def _dead_letter_queues() -> set[str]:
 
 
 def _hashes_passwords(name: str) -> bool:
-    """As much memory as comes with a whole processor, in auth."""
+    """Whether it is a function of auth with the memory of a whole processor."""
     function = FUNCTIONS[name]
     return bool(function["Handler"].startswith("auth.") and function.get("MemorySize", 0) >= 1769)
 
 
 def _is_reference(value: Any) -> bool:
-    """To another resource, which has a name of its own."""
+    """Whether the value refers to another resource."""
     return isinstance(value, dict) and not value.keys().isdisjoint({"Ref", "Fn::GetAtt"})
 
 
 def _id(arn: dict[str, str]) -> str:
-    """`!GetAtt OrderQueue.Arn` is of `OrderQueue`."""
+    """Return the resource of an ARN: `OrderQueue` for `!GetAtt OrderQueue.Arn`."""
     return arn["Fn::GetAtt"].partition(".")[0]
 
 

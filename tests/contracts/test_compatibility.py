@@ -1,4 +1,4 @@
-"""What may change about a published version, and what may not."""
+"""Compatible and breaking changes of a published version."""
 
 from copy import deepcopy
 from typing import Any
@@ -81,7 +81,7 @@ def test_a_new_enum_value_is_breaking() -> None:
 
 def test_changed_descriptions_are_compatible() -> None:
     proposed, part = changed("OrderPlaced")
-    part["description"] = "Said better."
+    part["description"] = "A better description."
     part["properties"]["total"]["description"] = "Tax and shipping included."
     assert breaks(PUBLISHED, proposed) == []
 

@@ -1,4 +1,4 @@
-"""The documents that are made from the event classes, for people and for tools."""
+"""The documents that are generated from the event classes."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def references(part: Any) -> list[str]:
 
 
 def at(document: Any, pointer: str) -> Any:
-    """What a reference such as `#/channels/bus` points to."""
+    """Resolve a reference such as `#/channels/bus`."""
     for name in pointer.removeprefix("#/").split("/"):
         document = document[name]
     return document
@@ -98,7 +98,7 @@ def test_a_registered_schema_uses_only_keywords_of_openapi_3_0(event: type[Event
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
 def test_a_sample_matches_its_registered_schema(event: type[Event]) -> None:
     content = json.loads(STACK["Resources"][event.__name__]["Properties"]["Content"])
-    # Draft 4 is what OpenAPI 3.0 builds on; it only lacks the word for null
+    # Draft 4 is what OpenAPI 3.0 builds on; it only lacks a keyword for null
     Draft4Validator({**content, "$ref": "#/components/schemas/AWSEvent"}).validate(
         _without_nulls(sample(event.__name__))
     )

@@ -1,4 +1,4 @@
-"""The guards bite: a checkout with one fault in it fails, and is told what to do."""
+"""The contract tests themselves: a checkout with a fault fails with an explanation."""
 
 import json
 import os
@@ -30,8 +30,8 @@ FILES = ("template.yaml", "pyproject.toml")
 SCHEMAS, ROUTING = "tests/contracts/test_schemas.py", "tests/contracts/test_routing.py"
 COMPATIBLE = f"{SCHEMAS}::test_no_published_version_is_broken"
 SAMPLE = f"{SCHEMAS}::test_a_sample_matches_its_schema"
-TOLD = f"{ROUTING}::test_every_event_is_emitted_or_has_a_newer_version_that_is_emitted"
-KNOWN = f"{ROUTING}::test_a_listener_of_a_deprecated_version_handles_a_current_version"
+EMITTED = f"{ROUTING}::test_every_event_is_emitted_or_has_a_newer_version_that_is_emitted"
+CURRENT = f"{ROUTING}::test_a_listener_of_a_deprecated_version_handles_a_current_version"
 RULE = f"{ROUTING}::test_a_rule_matches_exactly_the_events_that_its_listener_handles"
 
 
@@ -43,7 +43,7 @@ def rename_a_field(checkout: Path) -> None:
     )
 
 
-def rename_a_field_and_whatever_tells_of_it(checkout: Path) -> None:
+def rename_a_field_and_regenerate_its_files(checkout: Path) -> None:
     rename_a_field(checkout)
     for path in (checkout / "events").rglob("*PaymentCompleted*"):
         path.write_text(path.read_text().replace("razorpayPaymentId", "paidAs"))
@@ -85,12 +85,12 @@ def only_mention_an_event(checkout: Path) -> None:
     )
 
 
-def give_up_the_only_version(checkout: Path) -> None:
-    stop_telling_the_first_version(checkout)
+def deprecate_the_only_version(checkout: Path) -> None:
+    deprecate_the_first_version(checkout)
     _replace(checkout / "functions/cart/events.py", "return CartAbandoned(", "return Nothing(")
 
 
-def tell_a_second_version(checkout: Path) -> None:
+def emit_a_second_version(checkout: Path) -> None:
     contracts = checkout / "functions/supermarket/contracts.py"
     first, following = "class CartAbandoned(Event):", "class OrderPlaced(Event):"
     whole = contracts.read_text()
@@ -111,13 +111,13 @@ def tell_a_second_version(checkout: Path) -> None:
     _replace(checkout / "functions/cart/reminders.py", emitted, both)
 
 
-def listen_to_the_second_version(checkout: Path) -> None:
+def handle_the_second_version(checkout: Path) -> None:
     first = "    c.CartAbandoned: MailTemplate("
     second = '    c.CartAbandonedV2: MailTemplate("cart_abandoned", _customer, lambda _: ""),\n'
     _replace(checkout / "functions/notification/mails.py", first, second + first)
 
 
-def stop_telling_the_first_version(checkout: Path) -> None:
+def deprecate_the_first_version(checkout: Path) -> None:
     source = '    SOURCE = "supermarket.cart"\n'
     contracts = checkout / "functions/supermarket/contracts.py"
     _replace(contracts, source, f"{source}    DEPRECATED = True\n")
@@ -138,35 +138,35 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in FILES:
         shutil.copy2(ROOT / file, checkout / file)
     (checkout / ".gitignore").write_text("__pycache__\n")
-    someone = ("-c", "user.name=Asha", "-c", "user.email=asha@example.com")
+    author = ("-c", "user.name=Asha", "-c", "user.email=asha@example.com")
     _git(checkout, "init", "--quiet")
     _git(checkout, "add", ".")
-    _git(checkout, *someone, "commit", "--quiet", "--no-gpg-sign", "--message=Published")
+    _git(checkout, *author, "commit", "--quiet", "--no-gpg-sign", "--message=Published")
     return checkout
 
 
 @pytest.fixture
 def checkout(published: Path) -> Iterator[Path]:
-    """The copy; whatever a test changes in it is undone."""
+    """The copy; changes of a test are reverted after it."""
     yield published
     _git(published, "checkout", "--quiet", ".")
     _git(published, "clean", "--quiet", "--force", "-d")
 
 
 @pytest.mark.parametrize(
-    ("fault", "guard", "told"),
+    ("fault", "guard", "messages"),
     [
         (rename_a_field, COMPATIBLE, ["data.razorpayPaymentId is gone", "OrderPlacedV2"]),
-        (rename_a_field_and_whatever_tells_of_it, COMPATIBLE, ["data.razorpayPaymentId is gone"]),
+        (rename_a_field_and_regenerate_its_files, COMPATIBLE, ["data.razorpayPaymentId is gone"]),
         (rename_a_field_and_remove_its_schema, COMPATIBLE, ["data.razorpayPaymentId is gone"]),
         (give_an_event_another_source, COMPATIBLE, ["supermarket.cart to supermarket.basket"]),
         (
             break_a_sample,
             SAMPLE,
-            ["mend events/samples/eventbridge/OrderPlaced.json", "data.lines.0.quantity"],
+            ["correct events/samples/eventbridge/OrderPlaced.json", "data.lines.0.quantity"],
         ),
-        (only_mention_an_event, TOLD, ["hears nothing: emit it"]),
-        (give_up_the_only_version, TOLD, ["nothing newer takes its place"]),
+        (only_mention_an_event, EMITTED, ["no code emits it"]),
+        (deprecate_the_only_version, EMITTED, ["no newer version replaces it"]),
         (
             misspell_a_rule,
             RULE,
@@ -176,21 +176,21 @@ def checkout(published: Path) -> Iterator[Path]:
     ids=lambda value: value.__name__ if callable(value) else "",
 )
 def test_a_fault_is_detected_with_an_explanation(
-    checkout: Path, fault: Callable[[Path], None], guard: str, told: list[str]
+    checkout: Path, fault: Callable[[Path], None], guard: str, messages: list[str]
 ) -> None:
     fault(checkout)
     outcome = run_tests(checkout, guard)
     assert outcome.returncode == 1, outcome.stdout
-    for words in told:
-        assert words in outcome.stdout
+    for message in messages:
+        assert message in outcome.stdout
 
 
 def test_the_documented_steps_publish_a_second_version(checkout: Path) -> None:
-    """`events/README.md` says them: each is a deployment, so the tests pass after each."""
+    """The steps of `events/README.md`: each is a deployment, so the tests pass after each."""
     steps = (
-        [tell_a_second_version],
-        [listen_to_the_second_version],
-        [stop_telling_the_first_version, emit_the_second_version_alone],
+        [emit_a_second_version],
+        [handle_the_second_version],
+        [deprecate_the_first_version, emit_the_second_version_alone],
     )
     for step in steps:
         for change in step:
@@ -203,14 +203,14 @@ def test_the_documented_steps_publish_a_second_version(checkout: Path) -> None:
 
 def test_a_version_is_emitted_while_a_listener_handles_no_other(checkout: Path) -> None:
     for change in (
-        tell_a_second_version,
-        stop_telling_the_first_version,
+        emit_a_second_version,
+        deprecate_the_first_version,
         emit_the_second_version_alone,
     ):
         change(checkout)
-    outcome = run_tests(checkout, KNOWN)
+    outcome = run_tests(checkout, CURRENT)
     assert outcome.returncode == 1, outcome.stdout
-    assert "give it a reaction to the newer version before the older is given up" in outcome.stdout
+    assert "add a handler of the newer version before the older one is deprecated" in outcome.stdout
 
 
 def test_a_git_hook_reads_the_history_of_its_own_checkout(

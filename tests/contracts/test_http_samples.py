@@ -1,4 +1,4 @@
-"""The sample requests are for functions that exist, and are answered as requests are."""
+"""The sample requests name existing functions, and these answer them."""
 
 import json
 from importlib import import_module
@@ -13,7 +13,7 @@ from support.template import functions, routes_of_functions
 SAMPLES = sorted((EVENTS_FOLDER / "samples" / "http").glob("*.json"))
 EXPECTED = {
     "CheckHealth": 200,
-    "CheckReadiness": 503,  # nobody plays Razorpay and ImageKit in this test
+    "CheckReadiness": 503,  # Razorpay and ImageKit are not simulated in this test
     "RefuseUnknownRoute": 404,
     "Register": 201,
     "Login": 401,
@@ -21,7 +21,7 @@ EXPECTED = {
     "GetProduct": 404,
     "GetCart": 401,
     "CreateOrder": 401,
-    "ReceiveWebhook": 200,  # signed with the secret of the tests, and about nothing that we know
+    "ReceiveWebhook": 200,  # signed with the secret of the tests, about an unknown payment
     "RefundPayment": 401,
 }
 

@@ -1,4 +1,4 @@
-"""Who hears of what: the rules of the template, the listeners and the catalogue agree."""
+"""Routing of events: the rules of the template, the listeners and the catalogue agree."""
 
 import ast
 import json
@@ -32,7 +32,7 @@ def rule_of(consumer: str) -> dict[str, Any]:
     return rules[0]
 
 
-def lets_through(consumer: str, event: Any) -> bool:
+def is_matched(consumer: str, event: Any) -> bool:
     pattern = EventPattern.load(json.dumps(rule_of(consumer)["EventPattern"]))
     return bool(pattern.matches_event(event))
 
@@ -44,31 +44,29 @@ CONSUMERS = sorted(listeners())
 def test_a_rule_matches_exactly_the_events_that_its_listener_handles(
     consumer: str,
 ) -> None:
-    let_through = {
-        event.NAME for name, event in EVENTS.items() if lets_through(consumer, sample(name))
-    }
-    reacts_to = {event.NAME for event, _ in listeners()[consumer].handlers.values()}
-    assert let_through == reacts_to, (
+    matched = {event.NAME for name, event in EVENTS.items() if is_matched(consumer, sample(name))}
+    handled_names = {event.NAME for event, _ in listeners()[consumer].handlers.values()}
+    assert matched == handled_names, (
         f"the pattern of {consumer}'s rule in template.yaml and its listeners.py differ in "
-        f"{sorted(let_through ^ reacts_to)}"
+        f"{sorted(matched ^ handled_names)}"
     )
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
 def test_a_rule_does_not_match_another_source(consumer: str) -> None:
     for name in listeners()[consumer].handlers:
-        assert not lets_through(consumer, {**sample(name), "source": "somebody.else"})
+        assert not is_matched(consumer, {**sample(name), "source": "another.source"})
 
 
 PROJECTIONS = {"seller_dashboard"}
-"""Consumers that only remember what they hear: whoever acts on it must not hear a replay."""
+"""Consumers that only build a read model: no other consumer may receive a replay."""
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
 def test_a_replayed_event_reaches_projections_only(consumer: str) -> None:
     for name in listeners()[consumer].handlers:
         replayed = {**sample(name), "replay-name": "a-replay"}
-        assert lets_through(consumer, replayed) == (consumer in PROJECTIONS)
+        assert is_matched(consumer, replayed) == (consumer in PROJECTIONS)
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
@@ -90,38 +88,38 @@ def test_every_rule_has_a_listener() -> None:
 
 
 def test_every_event_has_a_consumer_or_is_public() -> None:
-    """Of whatever version: one that is newer than those that a listener knows is left alone."""
+    """Any version counts: a listener skips versions that are newer than those it handles."""
     event_handlers = [pair for known in listeners().values() for pair in known.handlers.values()]
-    heard = {event.NAME for event, _ in event_handlers}
-    unheard = {one for one in EVENTS.values() if one.NAME not in heard and not one.PUBLIC}
-    assert not unheard, "give each a reaction and its place in a rule, or PUBLIC = True"
+    handled = {event.NAME for event, _ in event_handlers}
+    unhandled = {one for one in EVENTS.values() if one.NAME not in handled and not one.PUBLIC}
+    assert not unhandled, "add a handler and a rule for each, or PUBLIC = True"
 
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_every_event_is_emitted_or_has_a_newer_version_that_is_emitted(name: str) -> None:
     event = EVENTS[name]
     if not event.DEPRECATED:
-        assert name in told_by(producer(event)), (
-            "whoever listens to it, and leaves its newer version alone, hears nothing: emit it, or "
-            "say DEPRECATED = True once every listener has a reaction to the newer version"
+        assert name in emitted_by(producer(event)), (
+            "no code emits it, and its listeners skip newer versions: emit it, or "
+            "set DEPRECATED = True once every listener handles the newer version"
         )
         return
-    assert name not in told_by(producer(event)), "it is told: take DEPRECATED = True away"
+    assert name not in emitted_by(producer(event)), "it is emitted: remove DEPRECATED = True"
     newer = {one for one in EVENTS.values() if one.NAME == event.NAME and not one.DEPRECATED}
-    assert any(one.VERSION > event.VERSION for one in newer), "nothing newer takes its place"
+    assert any(one.VERSION > event.VERSION for one in newer), "no newer version replaces it"
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
 def test_a_listener_of_a_deprecated_version_handles_a_current_version(consumer: str) -> None:
     events = [event for event, _ in listeners()[consumer].handlers.values()]
-    told = {event.NAME for event in events if not event.DEPRECATED}
-    deaf = {event.__name__ for event in events if event.NAME not in told}
-    assert not deaf, "give it a reaction to the newer version before the older is given up"
+    current = {event.NAME for event in events if not event.DEPRECATED}
+    outdated = {event.__name__ for event in events if event.NAME not in current}
+    assert not outdated, "add a handler of the newer version before the older one is deprecated"
 
 
 @cache
-def told_by(domain: str) -> set[str]:
-    """The classes that its code calls, or hands to a call, wherever it does not listen."""
+def emitted_by(domain: str) -> set[str]:
+    """The classes that a domain's code calls or passes to a call, outside of its listeners."""
     sources = [path for path in (FUNCTIONS / domain).rglob("*.py") if path.name != "listeners.py"]
     return {
         ast.unparse(part).removeprefix("contracts.").removesuffix(".of")

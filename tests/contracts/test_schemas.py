@@ -1,4 +1,4 @@
-"""The written contracts are the classes, and the samples keep both."""
+"""The published schemas, the event classes and the samples agree."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def test_published_schemas_are_read_from_git() -> None:
     try:
         names = {name for name, _ in committed(EVENTS_FOLDER / "contracts")}
     except NoHistory as why:
-        pytest.skip(f"what was published can only be told by the files that are here: {why}")
+        pytest.skip(f"the published schemas are known only from these files: {why}")
     assert file_name(EVENTS["OrderPlaced"]) in names
 
 
@@ -64,7 +64,7 @@ def test_without_git_the_schema_files_are_the_published_schemas(
 
 
 def test_generated_contract_files_are_up_to_date() -> None:
-    assert outdated() == [], "make it anew: python -m local contracts --write"
+    assert outdated() == [], "write them: python -m local contracts --write"
 
 
 def test_every_event_has_one_sample() -> None:
@@ -87,7 +87,7 @@ def test_a_sample_matches_its_schema(name: str) -> None:
         f"{'.'.join(map(str, fault.absolute_path))}: {fault.message}"
         for fault in validator(name).iter_errors(sample(name)["detail"])
     ]
-    assert not faults, f"mend events/samples/eventbridge/{name}.json, or its class: {faults}"
+    assert not faults, f"correct events/samples/eventbridge/{name}.json, or its class: {faults}"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""The sample frames are for functions that exist, and are answered as frames are."""
+"""The sample frames name existing functions, and these answer them."""
 
 import json
 from importlib import import_module
@@ -13,7 +13,7 @@ from support.template import functions, resources
 
 SAMPLES = sorted((EVENTS_FOLDER / "samples" / "websocket").glob("*.json"))
 EXPECTED = {
-    "ConnectSocket": 403,  # the samples' page is not one of the tests' shop
+    "ConnectSocket": 403,  # the origin of the samples is not allowed in the tests
     "DisconnectSocket": 200,
     "RefuseUnknownAction": 200,
     "TakeMessage": 200,
@@ -42,6 +42,6 @@ def test_a_sample_is_answered(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     answer = getattr(import_module(module), name)(event, None)
 
     assert answer == {"statusCode": EXPECTED[path.stem]}
-    told = sockets.sender.sent[event["requestContext"]["connectionId"]]
+    frames = sockets.sender.sent[event["requestContext"]["connectionId"]]
     is_frame = event["requestContext"]["eventType"] == "MESSAGE"
-    assert [frame["code"] for frame in told] == (["SIGNED_OUT"] if is_frame else [])
+    assert [frame["code"] for frame in frames] == (["SIGNED_OUT"] if is_frame else [])

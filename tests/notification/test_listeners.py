@@ -204,7 +204,7 @@ def test_a_permanent_rejection_is_logged_and_becomes_a_dead_letter(
     event = record(order_placed())
     assert deliver(event) == [event["messageId"]]
     assert "SES rejects this mail: MessageRejected" in caplog.text
-    assert '"MailsRefused"' in capsys.readouterr().out
+    assert '"MailsRejected"' in capsys.readouterr().out
     assert inbox_of("u1") == []
 
 

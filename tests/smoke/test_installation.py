@@ -1,4 +1,4 @@
-"""Three tests that prove an installation in a few seconds: `make smoke` runs nothing else."""
+"""Three tests that check an installation in a few seconds; `make smoke` runs them."""
 
 from importlib import import_module
 

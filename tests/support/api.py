@@ -19,7 +19,7 @@ from supermarket.wiring import access_tokens, sessions
 
 @dataclass(frozen=True)
 class Reply:
-    """What an endpoint answered, read as a client would."""
+    """The response of an endpoint."""
 
     status: int
     headers: Mapping[str, str]
@@ -28,7 +28,7 @@ class Reply:
 
 
 def a_caller(role: Role = Role.USER, user_id: str | None = None) -> Caller:
-    """A person who has never been seen before."""
+    """Return a new caller."""
     user_id = user_id or new_id()
     return Caller(user_id, new_id(), role, f"{user_id.lower()}@example.com", "Asha")
 

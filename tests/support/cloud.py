@@ -17,7 +17,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 from supermarket import secrets
 from supermarket.dynamo.rows import database
-from support.quick_moto import spare_work
+from support.quick_moto import speed_up
 from support.template import resources
 
 STAGE = "test"
@@ -43,7 +43,7 @@ def aws_in_memory() -> Iterator[None]:
     """
     tables, stored = _tables_and_secrets()
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
-        spare_work(patch)
+        speed_up(patch)
         forget_secrets()
         dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables = deepcopy(tables)
         secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets = deepcopy(stored)
@@ -124,18 +124,18 @@ def queue_url(name: str) -> str:
 
 
 def queue_arn(attribute: str) -> str:
-    """Of a queue of the template, as `OrderQueue` or `OrderQueue.Arn`."""
+    """Return the ARN of a queue of the template, given as `OrderQueue` or `OrderQueue.Arn`."""
     return f"arn:aws:sqs:ap-south-1:123456789012:{attribute.removesuffix('.Arn')}"
 
 
 def forget_secrets() -> None:
-    """The clients live on from test to test (making them is slow), what they fetched does not."""
+    """Clear the cached secrets; clients are kept between tests, because making them is slow."""
     secrets._remembered.clear()
 
 
 @contextmanager
 def held_by_a_transaction(operation: str, times: int) -> Iterator[None]:
-    """Lets DynamoDB answer so many calls as it does while a transaction has the row in hand."""
+    """Make the first `times` calls of an operation fail with a transaction conflict."""
     refusals = iter(range(times))
     connected, call = database().client, database().client._make_api_call
     busy: Any = {
@@ -150,4 +150,4 @@ def held_by_a_transaction(operation: str, times: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connected, "_make_api_call", answer)
         yield
-    assert next(refusals, None) is None, "nobody tried as often"
+    assert next(refusals, None) is None, "the operation was called fewer times"

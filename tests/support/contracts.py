@@ -1,4 +1,4 @@
-"""The events' samples, for tests and as ready-made facts."""
+"""The samples of the events."""
 
 import json
 from pathlib import Path
@@ -11,18 +11,18 @@ SAMPLES = EVENTS_FOLDER / "samples" / "eventbridge"
 
 
 def sample(name: str) -> dict[str, Any]:
-    """The sample of an event, as EventBridge hands it on."""
+    """The sample of an event, as EventBridge delivers it."""
     loaded: dict[str, Any] = json.loads((SAMPLES / f"{name}.json").read_text())
     return loaded
 
 
 def sample_event(name: str, **changes: Any) -> Event:
-    """The sample's data as its class; `changes` bear the names on the wire."""
+    """The sample's data as its class; `changes` have the names on the wire."""
     return EVENTS[name].model_validate({**sample(name)["detail"]["data"], **changes})
 
 
 def sqs_batch(*events: dict[str, Any]) -> dict[str, Any]:
-    """Events as a listener's queue hands them over."""
+    """Return a batch of a listener's queue with these events."""
     return {
         "Records": [
             {

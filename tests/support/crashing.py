@@ -22,7 +22,7 @@ IMPORT_PATH = f"{ROOT / 'functions'}:{ROOT / 'layers' / 'shared'}"
 def answer_unless_killed(
     environment: dict[str, str], handler: str, event: dict[str, Any], call: int, moment: str
 ) -> dict[str, Any] | None:
-    """What the invocation answered if it outlived the call; None if it was killed there."""
+    """Return the result of the invocation, or None if it was killed at the call."""
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-P", __file__, handler, str(call), moment],
         input=json.dumps(event),

@@ -1,4 +1,4 @@
-"""Behind the scenes of the deployed shop: its AWS, as the owner of the account sees it."""
+"""The AWS resources of the deployed shop, with the credentials of the account's owner."""
 
 import json
 import os
@@ -18,7 +18,7 @@ RELAY = "outbox.streams.relay_outbox"
 
 
 def aws(endpoints: dict[str, Any], service: str) -> Any:
-    """A client with the account's own credentials, which no policy holds back."""
+    """Return a client with the account's credentials, which no policy restricts."""
     return _client(service, endpoints["region"], endpoints["aws"])
 
 
@@ -64,7 +64,7 @@ def rows_of(endpoints: dict[str, Any], name: str, pk: str) -> list[dict[str, Any
 
 
 def let_reservation_run_out(endpoints: dict[str, Any], order_id: str) -> None:
-    """The order's time is over, if it still waits for its payment."""
+    """Let the reservation of an unpaid order expire."""
     dynamodb = aws(endpoints, "dynamodb")
     with suppress(dynamodb.exceptions.ConditionalCheckFailedException):
         dynamodb.update_item(
@@ -77,7 +77,7 @@ def let_reservation_run_out(endpoints: dict[str, Any], order_id: str) -> None:
 
 
 def lose_news_of_payment(endpoints: dict[str, Any], order_id: str) -> None:
-    """The order is as it would be if the event of its payment had never reached it."""
+    """Set a paid order back to the state before the event of its payment."""
     aws(endpoints, "dynamodb").update_item(
         TableName=table(endpoints, "order"),
         Key={"orderId": {"S": order_id}},
@@ -90,14 +90,14 @@ def lose_news_of_payment(endpoints: dict[str, Any], order_id: str) -> None:
 
 @contextmanager
 def alone_with_the_relay() -> Iterator[None]:
-    """Tests that hinder the relay of events do so one after the other, in whatever process."""
+    """Let one test at a time stop the relay of events, across all processes."""
     with locked(Path(os.environ[HOME]) / "relaying"):
         yield
 
 
 @contextmanager
 def no_relay(endpoints: dict[str, Any]) -> Iterator[None]:
-    """The stream of the outbox reaches nobody for a while."""
+    """Disable the stream of the outbox inside the block."""
     lambdas = aws(endpoints, "lambda")
     found = lambdas.list_event_source_mappings(FunctionName=function(endpoints, RELAY))
     [stream] = found["EventSourceMappings"]
@@ -110,19 +110,19 @@ def no_relay(endpoints: dict[str, Any]) -> Iterator[None]:
 
 
 def run_job(endpoints: dict[str, Any], handler: str, day: date | None = None) -> dict[str, Any]:
-    """Run a scheduled Lambda now, for a day if one is named; what it says of its work."""
+    """Run a scheduled Lambda, optionally for a day, and return its report."""
     payload = json.dumps({"date": str(day)} if day else {}).encode()
     answer = aws(endpoints, "lambda").invoke(
         FunctionName=function(endpoints, handler), Payload=payload
     )
-    said = answer["Payload"].read()
-    assert "FunctionError" not in answer, said
-    report: dict[str, Any] = json.loads(said)
+    result = answer["Payload"].read()
+    assert "FunctionError" not in answer, result
+    report: dict[str, Any] = json.loads(result)
     return report
 
 
 def sweep(endpoints: dict[str, Any]) -> None:
-    """Send now what the stream of the outbox should have brought by now."""
+    """Run the job that resends the unsent events of the outbox."""
     answer = aws(endpoints, "lambda").invoke(
         FunctionName=function(endpoints, "outbox.jobs.resend_unsent_events"), Payload=b"{}"
     )
@@ -137,7 +137,7 @@ def function(endpoints: dict[str, Any], handler: str) -> str:
 
 
 def function_environment(endpoints: dict[str, Any], handler: str) -> dict[str, str]:
-    """What a Lambda finds in its environment, to run its code as a process here."""
+    """Return the environment variables of a Lambda, to run its code in a local process."""
     name = function(endpoints, handler)
     deployed = aws(endpoints, "lambda").get_function_configuration(FunctionName=name)
     return {

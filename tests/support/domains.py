@@ -1,4 +1,4 @@
-"""The domains as they lie in `functions/`, for tests that look at all of them."""
+"""The domains in `functions/`, for tests of all of them."""
 
 from importlib import import_module
 from pathlib import Path
@@ -12,19 +12,19 @@ KERNEL = FUNCTIONS / "supermarket"
 
 
 def domains() -> list[str]:
-    """Their names."""
+    """Return the names of the domains."""
     return sorted(
         path.parent.name for path in FUNCTIONS.glob("*/__init__.py") if path.parent != KERNEL
     )
 
 
 def with_room(room: str) -> list[str]:
-    """The domains that have, say, a `listeners.py`."""
+    """Return the domains that have a module of this name, such as `listeners`."""
     return [domain for domain in domains() if (FUNCTIONS / domain / f"{room}.py").exists()]
 
 
 def listeners() -> dict[str, EventHandlers]:
-    """The event_handlers of every domain that listens."""
+    """Return the event handlers of every domain that has some."""
     return {
         domain: import_module(f"{domain}.listeners").event_handlers
         for domain in with_room("listeners")

@@ -1,6 +1,4 @@
-"""The kernel's ports in memory; they run the same tests as the DynamoDB ones, so they cannot
-lie.
-"""
+"""In-memory adapters of the kernel's ports; they pass the same tests as the DynamoDB adapters."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -30,7 +28,7 @@ class InMemoryTransaction:
         effect: Callable[[], None],
         on_conflict: DomainError | None = None,
     ) -> None:
-        """A write that happens if `holds()`, and refuses the whole with `on_conflict` otherwise."""
+        """Add a write; the transaction raises `on_conflict` unless `holds()`."""
         self._writes.append((holds, effect, on_conflict))
 
     def emit(self, event: Event, event_id: str | None = None) -> None:
@@ -41,7 +39,7 @@ class InMemoryTransaction:
         if refusals:
             first = refusals[0]
             if first is None:
-                raise RuntimeError("a write was refused that nobody expected to be")
+                raise RuntimeError("a condition failed without `on_conflict`")
             errors = chain.from_iterable(error.errors for error in refusals if error)
             first.errors = tuple(errors)
             raise first
@@ -50,13 +48,13 @@ class InMemoryTransaction:
 
 
 def in_memory(transaction: Transaction) -> InMemoryTransaction:
-    """The in-memory side of a transaction that came through a service."""
+    """Return the transaction of a service as an `InMemoryTransaction`."""
     assert isinstance(transaction, InMemoryTransaction)
     return transaction
 
 
 class InMemoryOutbox:
-    """Begins transactions, and keeps the events of those that committed."""
+    """Begins transactions, and records the events of committed ones."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []

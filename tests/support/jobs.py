@@ -1,11 +1,11 @@
-"""What scheduled Lambdas are started with."""
+"""The context of scheduled Lambdas."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class AContext:
-    """As much of Lambda's context as a job looks at."""
+    """The part of Lambda's context that a job uses."""
 
     seconds: float = 300
 

@@ -1,9 +1,9 @@
-"""What each Lambda has loaded before its first invocation, found out in processes of its own.
+"""The modules that each Lambda has loaded before its first invocation, one process for each.
 
 As a program it takes handlers and, as JSON, the distributions that their layers have; others cannot
 be imported. It prints `[handler, third-party packages, number of modules]` for each. A process is
 forked for each module, which imports it, and from that one for each of its handlers. The program
-fails when an init phase fails or calls anybody.
+fails when an init phase fails or opens a connection.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Spares moto work that has no effect on its answers: most of the time of a test with many rows."""
+"""Faster implementations of parts of moto, with the same results."""
 
 from copy import deepcopy
 from typing import Any
@@ -11,7 +11,7 @@ from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
 
 
-def spare_work(patch: pytest.MonkeyPatch) -> None:
+def speed_up(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(SERVICE_SPECIFIC_SERIALIZERS, "dynamodb", {"json": DynamoSerializer})
     patch.setattr(models.DynamoDBBackend, "transact_write_items", transact_write_items)
     patch.setattr(Table, "all_items", all_items)

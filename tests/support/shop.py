@@ -1,4 +1,4 @@
-"""The deployed shop as its clients see it: people with a session, and the things they do."""
+"""Clients of the deployed shop: users with a session, and their requests."""
 
 import atexit
 import time
@@ -22,18 +22,18 @@ ADDRESS = {
     "zip": "560001",
     "country": "IN",
 }
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 def eventually[T](look: Callable[[], T | None], what: str) -> T:
-    """What `look` finally sees; events take their time, but not for ever."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Call `look` until it returns a true value, and return that; fails after a minute."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     pause = 0.05
     while True:
         if seen := look():
             return seen
         if time.monotonic() > deadline:
-            raise AssertionError(f"never came to pass: {what}")
+            raise AssertionError(f"did not happen in time: {what}")
         time.sleep(pause)
         pause = min(1.3 * pause, 0.3)
 
@@ -46,10 +46,10 @@ def at_once[T](tasks: Iterable[Callable[[], T]]) -> list[T]:
 
 
 class NoCookies(CookieJar):
-    """Keeps nothing: many people share one client, and each brings a Bearer token."""
+    """Stores no cookies: users share one client, and each sends a Bearer token."""
 
     def set_cookie(self, cookie: Cookie) -> None:
-        """Leave it."""
+        """Ignore the cookie."""
 
 
 @cache
@@ -67,7 +67,7 @@ def client(address: str) -> httpx.Client:
 
 @dataclass
 class Person:
-    """Somebody with an account, signed in with a Bearer token."""
+    """A user with an account, signed in with a Bearer token."""
 
     http: httpx.Client
     id: str
@@ -78,7 +78,7 @@ class Person:
 
     @classmethod
     def register(cls, endpoints: dict[str, Any], role: str = "user") -> Self:
-        """A new account with a name nobody had before, and a session of its own."""
+        """Register an account with a new name and sign in."""
         http = client(endpoints["api"])
         username = f"{role}-{new_id()[-12:].lower()}"
         account = {
@@ -96,7 +96,7 @@ class Person:
 
     @classmethod
     def administer(cls, endpoints: dict[str, Any]) -> Self:
-        """A new administrator, made by the command that operators have."""
+        """Create an administrator with the operators' command and sign in."""
         username = f"admin-{new_id()[-12:].lower()}"
         admin = cls(client(endpoints["api"]), "", f"{username}@example.com", username)
         names = [f"--email={admin.email}", f"--username={username}"]
@@ -113,7 +113,7 @@ class Person:
         self.headers["authorization"] = f"Bearer {self.token}"
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """A request in this person's name."""
+        """Send a request as this user."""
         headers = {**self.headers, **options.pop("headers", {})}
         return self.http.request(method, path, headers=headers, **options)
 
@@ -148,7 +148,7 @@ class Person:
         return self.post("/api/orders", {"shippingAddress": ADDRESS}, headers=headers)
 
     def pays(self, endpoints: dict[str, Any], order_id: str) -> httpx.Response:
-        """Pay an order at Razorpay and bring the proof."""
+        """Pay an order at Razorpay and verify the payment."""
         return self.post("/api/payments/verify", self.payment_proof(endpoints, order_id))
 
     def payment_proof(
@@ -159,7 +159,7 @@ class Person:
         *,
         webhook: bool = False,
     ) -> dict[str, str]:
-        """What Razorpay's checkout hands to the browser at the end; its webhook only if asked."""
+        """Pay an order and return the fields that Razorpay's checkout returns to the browser."""
         created = self.post(f"/api/payments/create/{order_id}")
         assert created.status_code == 201, created.text
         razorpay_order = created.json()["razorpay"]["orderId"]

@@ -1,4 +1,4 @@
-"""The project's Python as syntax trees, and who imports whom."""
+"""The syntax trees of the project's modules, and their imports."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.domains import FUNCTIONS, KERNEL, ROOT
 
-MADE_BY_TOOLS = {"__pycache__", "node_modules"}
+GENERATED = {"__pycache__", "node_modules"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Source:
         return self.name if self.room == "__init__" else self.name.rpartition(".")[0]
 
     def imports(self) -> tuple[Import, ...]:
-        """All of them, also those inside functions."""
+        """Return all imports, also those inside functions."""
         return _imports(self)
 
     def calls(self) -> frozenset[str]:
@@ -109,15 +109,15 @@ def targets(source: Source, known: set[str]) -> set[str]:
 
 
 def files() -> Iterator[Path]:
-    """Every file of the project that a person wrote; nothing that tools made."""
+    """Yield the files of the project, without generated ones."""
     for folder, folders, names in ROOT.walk():
-        folders[:] = [name for name in folders if name == ".ci" or not _is_made(name)]
+        folders[:] = [name for name in folders if name == ".ci" or not _is_generated(name)]
         # a link to a folder is among the names, and so is the `.git` of a worktree
         yield from (path for name in names if (path := folder / name).is_file() and name != ".git")
 
 
-def _is_made(folder: str) -> bool:
-    return folder.startswith(".") or folder in MADE_BY_TOOLS
+def _is_generated(folder: str) -> bool:
+    return folder.startswith(".") or folder in GENERATED
 
 
 def _source(path: Path, base: Path) -> Source:

@@ -32,7 +32,7 @@ refunded in full cannot be shipped; `refunds` has the amounts.
 
 @dataclass(frozen=True)
 class Life[State: StrEnum]:
-    """One thing's table of states, and what makes it go each step."""
+    """A table of states, with the cause of each transition."""
 
     title: str
     begins: str
@@ -94,7 +94,7 @@ LIVES: tuple[Life[Any], ...] = (
 
 
 def document() -> str:
-    """What docs/states.md has to say."""
+    """Return the content of docs/states.md."""
     return "\n".join([INTRODUCTION, *map(_chapter, LIVES)])
 
 

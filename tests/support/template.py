@@ -1,4 +1,4 @@
-"""The template as data, for tests that hold the code against it."""
+"""The template as data."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ print(json.dumps(transform(template, parameters, policies)))
 
 
 class _Loader(yaml.CSafeLoader):
-    """Reads `!Ref Api` as `{"Ref": "Api"}`, and the other short forms alike."""
+    """Reads `!Ref Api` as `{"Ref": "Api"}`, and the other short forms in the same way."""
 
 
 def _short_form(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def template() -> dict[str, Any]:
 
 @cache
 def transformed() -> dict[str, Any]:
-    """What SAM makes of the template for CloudFormation: with all that nobody wrote down."""
+    """Return the CloudFormation template that SAM generates, with its implicit resources."""
     made = subprocess.run(  # noqa: S603 - our own program
         [PYTHON, "-c", TRANSFORM, str(TEMPLATE)],
         capture_output=True,

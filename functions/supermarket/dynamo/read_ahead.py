@@ -6,8 +6,8 @@
         CartRow.find(user_id)  # no call
 
 An endpoint opens the block (`reads_ahead`), a repository plans the rows that it is going to read by
-the caller's id, and the check of the session is the first read. A planned row is handed out once:
-whoever reads it again wants to know what has changed.
+the caller's id, and the check of the session is the first read. A planned row is returned once: a
+second read of it reads the table.
 """
 
 from collections import defaultdict
