@@ -1,4 +1,4 @@
-"""Notification's event Lambda with its real memory in DynamoDB and its real SES client, on moto."""
+"""The event Lambda of notification, with DynamoDB on moto and a stubbed SES client."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ EVENTS: dict[str, Callable[[], Event]] = {
 
 @pytest.fixture(autouse=True)
 def ses(monkeypatch: pytest.MonkeyPatch, clock: FrozenClock) -> Iterator[Stubber]:
-    """SES as its own service model knows it: a parameter it would refuse is refused here."""
+    """A stubbed SES client, which validates parameters with the service model."""
     client = cloud.client("sesv2")
     monkeypatch.setattr(wiring, "_ses", lambda: client)
     monkeypatch.setattr(wiring, "utc_now", clock)
@@ -81,7 +81,7 @@ def forget() -> None:
 
 
 class NumberedTokens:
-    """`TokenLinks` with a sign in its tokens that an address cannot have as it is."""
+    """`TokenLinks` whose tokens contain a character that must be escaped in a URL."""
 
     def __init__(self) -> None:
         self.minted: list[str] = []
@@ -291,11 +291,11 @@ def test_secrets_are_in_no_log_and_no_table(
     deliver(*(record(event) for event in sent))
     assert len(minter.minted) == 3
     kept = json.dumps(cloud.client("dynamodb").scan(TableName="supermarket-test-notification"))
-    said = "".join(capsys.readouterr()) + caplog.text
+    output = "".join(capsys.readouterr()) + caplog.text
     for token in minter.minted:
         assert token not in kept
-        assert token not in said
-    assert "asha@" not in said
+        assert token not in output
+    assert "asha@" not in output
 
 
 def test_the_link_points_to_the_storefront_with_auths_token(

@@ -1,4 +1,4 @@
-"""Amounts as people write them, and words that cannot break a mail."""
+"""Formatting of amounts, and texts that are safe in a mail."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What was sent to whom, in DynamoDB and in memory alike."""
+"""Messages, limits and suppressions, with the DynamoDB and the in-memory adapters."""
 
 from datetime import timedelta
 from typing import Any

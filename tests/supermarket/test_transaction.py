@@ -55,7 +55,7 @@ def exists(thing_id: str) -> bool:
     return True
 
 
-def refusal(name: str, kind: type[DomainError] = Conflict) -> DomainError:
+def error_of(name: str, kind: type[DomainError] = Conflict) -> DomainError:
     return kind(f"{name} is refused", (FieldError(name, "refused"),))
 
 
@@ -63,7 +63,7 @@ def add(work: DynamoTransaction, kind: str, name: str, *, holds: bool) -> None:
     """Add a write of a kind, with a condition that holds or fails for a missing row."""
     row = ThingRow(name)
     condition = ThingRow.id.does_not_exist() if holds else ThingRow.id.exists()
-    on_conflict = refusal(name)
+    on_conflict = error_of(name)
     if kind == "check":
         work.condition_check(row, condition, on_conflict)
     elif kind == "delete":
@@ -119,10 +119,10 @@ def cancelled(*reasons: str) -> ApiCall:
 def test_all_writes_happen_when_all_conditions_hold() -> None:
     ThingRow("old").save()
     work = DynamoTransaction()
-    work.put(ThingRow("new"), ThingRow.id.does_not_exist(), refusal("new"))
+    work.put(ThingRow("new"), ThingRow.id.does_not_exist(), error_of("new"))
     work.update(ThingRow("counted"), [ThingRow.changes.add(2)])
     work.delete(ThingRow("old"), ThingRow.id.exists())
-    work.condition_check(ThingRow("free"), ThingRow.id.does_not_exist(), refusal("free"))
+    work.condition_check(ThingRow("free"), ThingRow.id.does_not_exist(), error_of("free"))
     work.commit()
     assert not exists("free")
     assert exists("new")
@@ -218,7 +218,7 @@ def test_failed_conditions_are_reported_in_the_same_order_in_memory() -> None:
     real = DynamoTransaction()
     for kind, name in (("update", "first"), ("put", "second"), ("delete", "third")):
         add(real, kind, name, holds=False)
-        in_memory.add(lambda: False, lambda: None, refusal(name))
+        in_memory.add(lambda: False, lambda: None, error_of(name))
     errors = []
     for work in (in_memory, real):
         with pytest.raises(Conflict) as refused:
@@ -230,9 +230,9 @@ def test_failed_conditions_are_reported_in_the_same_order_in_memory() -> None:
 def test_the_first_failed_condition_determines_the_error_class() -> None:
     work = DynamoTransaction()
     work.update(
-        ThingRow("a"), [ThingRow.changes.set(1)], ThingRow.id.exists(), refusal("a", Invalid)
+        ThingRow("a"), [ThingRow.changes.set(1)], ThingRow.id.exists(), error_of("a", Invalid)
     )
-    work.put(ThingRow("b"), ThingRow.id.exists(), refusal("b", NotFound))
+    work.put(ThingRow("b"), ThingRow.id.exists(), error_of("b", NotFound))
     with pytest.raises(Invalid) as refused:
         work.commit()
     assert [error.field for error in refused.value.errors] == ["a", "b"]

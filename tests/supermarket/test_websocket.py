@@ -31,7 +31,7 @@ class Greet(Body):
     name: str
 
 
-class Board:
+class RecordingRegistry:
     """A `ConnectionRegistry` that records the frames."""
 
     def __init__(self, caller: Caller | None = None) -> None:
@@ -42,7 +42,7 @@ class Board:
 
     def authorize(self, connection_id: str) -> Connection:
         if self.caller is None:
-            raise CloseConnection("Who are you?")
+            raise CloseConnection("Not signed in")
         return Connection(connection_id, self.caller)
 
     def send(self, connection_id: str, frame: str) -> None:
@@ -55,12 +55,12 @@ class Board:
 
 
 @pytest.fixture
-def board() -> Board:
-    return Board(a_caller())
+def registry() -> RecordingRegistry:
+    return RecordingRegistry(a_caller())
 
 
-def greeting(board: Board, failure: Exception | None = None) -> SocketAction:
-    @action("greet", lambda: board)
+def greeting(registry: RecordingRegistry, failure: Exception | None = None) -> SocketAction:
+    @action("greet", lambda: registry)
     def greet(frame: Greet, connection: Connection) -> Iterator[Frame]:
         yield {"type": "hello", "name": frame.name, "to": connection.id}
         if failure:
@@ -77,10 +77,10 @@ def send(greet: SocketAction, body: str = '{"action": "greet", "name": "Asha"}')
     assert greet({"requestContext": context(), "body": body}, None) == {"statusCode": 200}
 
 
-def test_the_frames_of_an_action_are_sent(board: Board) -> None:
-    send(greeting(board))
+def test_the_frames_of_an_action_are_sent(registry: RecordingRegistry) -> None:
+    send(greeting(registry))
 
-    assert board.sent == [{"type": "hello", "name": "Asha", "to": "c-1"}]
+    assert registry.sent == [{"type": "hello", "name": "Asha", "to": "c-1"}]
 
 
 @pytest.mark.parametrize(
@@ -94,39 +94,39 @@ def test_the_frames_of_an_action_are_sent(board: Board) -> None:
     ],
 )
 def test_an_error_frame_follows_the_sent_frames_and_the_connection_stays_open(
-    board: Board, failure: Exception, code: str
+    registry: RecordingRegistry, failure: Exception, code: str
 ) -> None:
-    send(greeting(board, failure))
+    send(greeting(registry, failure))
 
-    hello, error = board.sent
+    hello, error = registry.sent
     assert hello["type"] == "hello"
     assert (error["type"], error["code"]) == ("error", code)
     assert "inner detail" not in error["message"]
-    assert board.closed == []
+    assert registry.closed == []
 
 
 def test_an_error_frame_is_sent_before_the_connection_is_closed() -> None:
-    stranger = Board()
+    anonymous = RecordingRegistry()
 
-    send(greeting(stranger))
+    send(greeting(anonymous))
 
-    assert stranger.sent == [
-        {"type": "error", "code": "CONNECTION_CLOSED", "message": "Who are you?"}
+    assert anonymous.sent == [
+        {"type": "error", "code": "CONNECTION_CLOSED", "message": "Not signed in"}
     ]
-    assert stranger.closed == ["c-1"]
+    assert anonymous.closed == ["c-1"]
 
 
-def test_a_failure_to_send_an_error_frame_is_not_raised(board: Board) -> None:
-    board.broken = True
+def test_a_failure_to_send_an_error_frame_is_not_raised(registry: RecordingRegistry) -> None:
+    registry.broken = True
 
-    send(greeting(board))
+    send(greeting(registry))
 
-    assert board.sent == []
+    assert registry.sent == []
 
 
 def test_an_error_frame_contains_the_invalid_fields_and_the_time_to_wait() -> None:
     fields = error_frame(Invalid("no", (FieldError("text", "too long"),)))
-    wait = error_frame(TooMany("slowly", 12))
+    wait = error_frame(TooMany("too many", 12))
 
     assert fields["errors"] == [{"field": "text", "message": "too long"}]
     assert wait["retryAfter"] == 12
@@ -135,7 +135,12 @@ def test_an_error_frame_contains_the_invalid_fields_and_the_time_to_wait() -> No
 
 @pytest.mark.parametrize(
     ("failure", "status"),
-    [(None, 200), (Unauthenticated("who?"), 401), (TooMany("full", 1), 429), (THROTTLED, 503)],
+    [
+        (None, 200),
+        (Unauthenticated("not signed in"), 401),
+        (TooMany("full", 1), 429),
+        (THROTTLED, 503),
+    ],
 )
 def test_a_handshake_is_answered_with_a_status(failure: Exception | None, status: int) -> None:
     @ConnectHandler

@@ -220,7 +220,7 @@ def _nothing() -> None:
 
 
 def a_registration(**changes: Any) -> Registration:
-    """Somebody who wants an account, and has never been seen before."""
+    """Return the data of a new account."""
     name = f"u{new_id()}"
     fresh = Registration(
         name, f"{name.lower()}@example.com", PASSWORD, FullName("Asha", "Rao"), Role.USER

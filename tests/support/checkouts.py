@@ -1,7 +1,7 @@
 """Runs tests and commands of a copied checkout, each in a process of its own.
 
-The processes are forked from one that has imported the libraries already: that takes longer than
-most of these tests.
+The processes are forked from one that has imported the libraries already, because importing them
+takes longer than most of these tests.
 """
 
 import multiprocessing
@@ -22,7 +22,7 @@ LIBRARIES = [
     *("pydantic", "pynamodb.models", "jwt", "ulid", "bcrypt", "requests", "simplejson"),
     *("aws_lambda_powertools.logging", "aws_lambda_powertools.metrics"),
 ]
-# without plugins and the AWS of `conftest.py`, which no guard needs
+# without plugins and the AWS of `conftest.py`, which these tests do not need
 LEAN = ("-q", "--disable-plugin-autoload", "--noconftest", "-p", "no:cacheprovider")
 
 FORKS = multiprocessing.get_context("forkserver")

@@ -136,18 +136,18 @@ def forget_secrets() -> None:
 @contextmanager
 def held_by_a_transaction(operation: str, times: int) -> Iterator[None]:
     """Make the first `times` calls of an operation fail with a transaction conflict."""
-    refusals = iter(range(times))
+    failures = iter(range(times))
     connected, call = database().client, database().client._make_api_call
     busy: Any = {
         "Error": {"Code": "TransactionConflictException", "Message": "Transaction is ongoing"}
     }
 
     def answer(name: str, arguments: dict[str, Any]) -> Any:
-        if name == operation and next(refusals, None) is not None:
+        if name == operation and next(failures, None) is not None:
             raise ClientError(busy, name)
         return call(name, arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connected, "_make_api_call", answer)
         yield
-    assert next(refusals, None) is None, "the operation was called fewer times"
+    assert next(failures, None) is None, "the operation was called fewer times"

@@ -18,25 +18,25 @@ THROTTLED = {"ErrorCode": "ThrottlingException", "ErrorMessage": "too much at on
 
 
 class FailingBus:
-    """An EventBridge client whose process dies in one of its calls."""
+    """An EventBridge client that ends the process in one of its calls."""
 
     def __init__(self, client: Any, call: int, moment: str) -> None:
         self._client = client
-        self._death = (call, moment)
+        self._exit_at = (call, moment)
         self._calls = count(1)
         self._entries = count()
 
     def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
         call = next(self._calls)
-        self._die((call, "before"))
+        self._exit((call, "before"))
         taken = [next(self._entries) % 2 == 0 for _ in Entries]
         sent = [entry for entry, is_taken in zip(Entries, taken, strict=True) if is_taken]
         results = iter(self._client.put_events(Entries=sent)["Entries"] if sent else [])
-        self._die((call, "after"))
+        self._exit((call, "after"))
         return {"Entries": [next(results) if is_taken else THROTTLED for is_taken in taken]}
 
-    def _die(self, now: tuple[int, str]) -> None:
-        if now == self._death:
+    def _exit(self, position: tuple[int, str]) -> None:
+        if position == self._exit_at:
             os._exit(KILLED)
 
 

@@ -274,7 +274,7 @@ class RazorpayWithRecords(FakeRazorpay):
 
     def _store(self, attempt: Attempt) -> None:
         if attempt.was_captured:
-            # Razorpay charges rupees, whatever the customer paid in
+            # Razorpay charges rupees, also when the customer paid in another currency
             price = Money(attempt.amount.minor, Currency.INR)
             attempt = replace(attempt, fee=price.percent(FEE_PERCENT))
         self.attempts[attempt.id] = attempt

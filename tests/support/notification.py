@@ -1,4 +1,4 @@
-"""Notification's ports in memory, and one event of every kind that people get a mail about."""
+"""In-memory adapters of notification's ports, and one event for each kind of mail."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -110,7 +110,7 @@ WEEK = (61_298_00, 0, 94_510_00, 1_23_456_78, 99, -250_00, 83_000_00)
 
 
 def sales_report(title: str = TEA, name: str = "Asha") -> SalesReportReady:
-    """A good week in rupees, a little in dollars, and one day that gave back more than it took."""
+    """A week with revenue in rupees and dollars, and one day with negative revenue."""
     dollars = Amount(minor=12_50, currency=Currency.USD)
     days = [
         SalesOfDay(
@@ -312,7 +312,7 @@ def payment_refunded(
 
 
 class Mailbag:
-    """`MailSender` that keeps what it is given, unless it is out of order or refuses for good."""
+    """`MailSender` that records mails, unless it is out of order or rejects them."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
@@ -328,7 +328,7 @@ class Mailbag:
 
 
 class NumberedLinks:
-    """`Links` that differ each time, unless there is nothing to link to."""
+    """`Links` that are new each time, or None if they are not needed."""
 
     def __init__(self) -> None:
         self.minted: list[str] = []

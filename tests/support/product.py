@@ -22,7 +22,7 @@ SELLER = Seller("01JDSELLER0000000000000000", "ravi@example.com", "Ravi")
 
 
 def a_product(**values: Any) -> Product:
-    """A product like any other, but for what a test says of it."""
+    """Return a product with default values, except for the given fields."""
     moment = datetime(2026, 11, 22, 12, 0, 0, 123000, tzinfo=UTC)
     usual: dict[str, Any] = {
         "id": new_id(),

@@ -20,8 +20,8 @@ INTRODUCTION = f"""# States
 Generated from the tables of transitions in `order/model.py` and `payment/model.py`. A test fails
 while this file differs from them; `UPDATE_SNAPSHOTS=1 pytest tests/architecture/test_states.py`
 writes it. Transitions that are not listed are refused for everyone. Each transition is a
-conditional write on the state that was read: of two at once one succeeds, and the other one is
-retried or answered with a conflict.
+conditional write on the state that was read: of two concurrent transitions one succeeds, and the
+other is retried or answered with a conflict.
 
 The address of an order can be changed while it is {" or ".join(sorted(ADDRESS_CHANGEABLE))}. The
 `payment.status` of an order is PENDING, COMPLETED, FAILED (cancelled before it was paid),
@@ -31,20 +31,20 @@ refunded in full cannot be shipped; `refunds` has the amounts.
 
 
 @dataclass(frozen=True)
-class Life[State: StrEnum]:
+class StateTable[State: StrEnum]:
     """A table of states, with the cause of each transition."""
 
     title: str
-    begins: str
-    table: Mapping[State, Set[State]]
+    start: str
+    transitions: Mapping[State, Set[State]]
     steps: Mapping[tuple[State, State], str]
 
 
 PLACED, CONFIRMED, SHIPPED, DELIVERED, CANCELLED = OrderStatus
 P, R = PaymentStatus, RefundStatus
 
-LIVES: tuple[Life[Any], ...] = (
-    Life(
+STATE_TABLES: tuple[StateTable[Any], ...] = (
+    StateTable(
         "Order",
         "a customer places it; its stock is reserved",
         ORDER_TRANSITIONS,
@@ -53,26 +53,29 @@ LIVES: tuple[Life[Any], ...] = (
             (PLACED, CANCELLED): "its customer cancels it, its reservation expires, or its "
             "payment is refunded in full",
             (CONFIRMED, SHIPPED): "its only seller or an admin ships it",
-            (CONFIRMED, CANCELLED): "its customer calls it off, or an admin refunded all of it",
-            (SHIPPED, DELIVERED): "the one seller of all of it, or an admin, says it arrived",
+            (
+                CONFIRMED,
+                CANCELLED,
+            ): "its customer cancels it, or an admin refunds its payment in full",
+            (SHIPPED, DELIVERED): "its only seller or an admin reports that it was delivered",
         },
     ),
-    Life(
+    StateTable(
         "Payment",
         "the customer opens it; a Razorpay order exists",
         PAYMENT_TRANSITIONS,
         {
-            (P.PENDING, P.COMPLETED): "Razorpay's record says that the money was captured",
+            (P.PENDING, P.COMPLETED): "Razorpay's record shows that the money was captured",
             (P.PENDING, P.FAILED): "an attempt was declined, or its order is cancelled",
             (P.FAILED, P.PENDING): "the customer opens it again",
-            (P.FAILED, P.COMPLETED): "Razorpay's record says that money was captured after all",
+            (P.FAILED, P.COMPLETED): "Razorpay's record shows that money was captured after all",
             (P.COMPLETED, P.REFUND_PENDING): "a refund of all or a part of it is requested",
-            (P.COMPLETED, P.REFUNDED): "Razorpay's records say that all of it is refunded",
+            (P.COMPLETED, P.REFUNDED): "Razorpay's records show that all of it is refunded",
             (P.REFUND_PENDING, P.COMPLETED): "a part of it is refunded, or the refund failed",
-            (P.REFUND_PENDING, P.REFUNDED): "Razorpay's records say that all of it is refunded",
+            (P.REFUND_PENDING, P.REFUNDED): "Razorpay's records show that all of it is refunded",
         },
     ),
-    Life(
+    StateTable(
         "Refund",
         "an admin or the cancellation of a paid order requests it",
         REFUND_TRANSITIONS,
@@ -95,26 +98,36 @@ LIVES: tuple[Life[Any], ...] = (
 
 def document() -> str:
     """Return the content of docs/states.md."""
-    return "\n".join([INTRODUCTION, *map(_chapter, LIVES)])
+    return "\n".join([INTRODUCTION, *map(_chapter, STATE_TABLES)])
 
 
-def _chapter[State: StrEnum](life: Life[State]) -> str:
-    pairs = [(before, after) for before in life.table for after in sorted(life.table[before])]
-    if set(pairs) != set(life.steps):
-        raise ValueError(f"{life.title}: {sorted(set(pairs) ^ set(life.steps))} are not explained")
-    first = next(iter(life.table))
+def _chapter[State: StrEnum](table: StateTable[State]) -> str:
+    pairs = [
+        (before, after)
+        for before in table.transitions
+        for after in sorted(table.transitions[before])
+    ]
+    if set(pairs) != set(table.steps):
+        raise ValueError(
+            f"{table.title}: {sorted(set(pairs) ^ set(table.steps))} have no explanation"
+        )
+    first = next(iter(table.transitions))
     diagram = [
         "```mermaid",
         "stateDiagram-v2",
         f"    [*] --> {first}",
         *(f"    {before} --> {after}" for before, after in pairs),
-        *(f"    {state} --> [*]" for state, reachable in life.table.items() if not reachable),
+        *(
+            f"    {state} --> [*]"
+            for state, reachable in table.transitions.items()
+            if not reachable
+        ),
         "```",
     ]
     rows = [
         "| from | to | when |",
         "|---|---|---|",
-        f"| | {first} | {life.begins} |",
-        *(f"| {before} | {after} | {life.steps[before, after]} |" for before, after in pairs),
+        f"| | {first} | {table.start} |",
+        *(f"| {before} | {after} | {table.steps[before, after]} |" for before, after in pairs),
     ]
-    return "\n".join([f"## {life.title}", "", *diagram, "", *rows, ""])
+    return "\n".join([f"## {table.title}", "", *diagram, "", *rows, ""])
