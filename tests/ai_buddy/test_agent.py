@@ -227,7 +227,7 @@ def test_a_failed_tool_ends_its_answer_alone_and_is_logged_without_text(
         {"name": "propose_stock", "args": {"product_id": "x", "stock": 0}},
         {"name": "add_to_cart", "args": {}},
         {"name": "add_to_cart", "args": {"product_id": {"$gt": ""}, "quantity": []}},
-        {"name": "search_products", "args": {"user_id": "somebody"}},
+        {"name": "search_products", "args": {"user_id": "another"}},
         {"name": "", "args": {}},
     ],
 )

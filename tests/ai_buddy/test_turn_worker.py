@@ -220,9 +220,9 @@ def test_a_closed_connection_is_removed_and_the_answer_saved(
 ) -> None:
     sockets.sender.gone.add(client.id)
 
-    answer(sockets, task, TextDelta("Anybody?"))
+    answer(sockets, task, TextDelta("Hello?"))
 
-    assert saved(task).answer == "Anybody?"
+    assert saved(task).answer == "Hello?"
     assert sockets.open_connections(client.caller.user_id) == []
 
 

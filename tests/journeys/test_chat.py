@@ -643,7 +643,7 @@ def test_fifty_connections_get_their_own_answers_in_order(
     people = at_once([lambda: Person.register(endpoints) for _ in range(10)])
     words = [a_word() for _ in range(SOCKETS)]
     for word in words:
-        text = f"I heard you say {word}, and nothing but {word}, and I will remember it: {word}."
+        text = f"You said {word}, and nothing but {word}, and I will remember it: {word}."
         set_fault(endpoints, {"kind": "script", "text": text, "about": word})
 
     def talk(number: int) -> list[dict[str, Any]]:

@@ -124,7 +124,7 @@ class SellerTools:
             raise Conflict(f"An order that is {order.status} cannot be shipped")
         action = MarkShipped(order_id=order.id, tracking_number=tracking_number)
         number = f" under the tracking number {tracking_number}" if tracking_number else ""
-        text = f"Mark order {short_id(order.id)} as shipped{number}. Its customer is told."
+        text = f"Mark order {short_id(order.id)} as shipped{number}. Its customer is notified."
         return replace(self._proposals.add(action, text), ids=order_ids(order))
 
 
