@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
+from pydantic import TypeAdapter
 
+from order.model import Order
+from payment.model import Payment, RefundStatus
 from supermarket.clock import iso, new_id
 from supermarket.contracts import Envelope, Metadata
-from supermarket.money import Currency
-from supermarket.people import Address
 from support.deployed import aws, rows
 from support.histories import (
     DAYS,
@@ -44,6 +45,7 @@ ROOT = Path(__file__).parents[2]
 ORDERS = 500
 PATIENCE_SECONDS = 900
 QUIET_SECONDS = 3
+ORDER, PAYMENT = TypeAdapter(Order), TypeAdapter(Payment)
 LISTENER = "seller_dashboard.listeners.event_handlers"
 
 
@@ -92,30 +94,39 @@ def plain(endpoints: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
 
 def read_histories(endpoints: dict[str, Any], sellers: set[str]) -> list[OrderHistory]:
     """Read the orders of some sellers from the tables of orders and payments."""
-    payments = {row["orderId"]: row for row in plain(endpoints, "payment") if "orderId" in row}
+    payments = [PAYMENT.validate_python(row["payment"]) for row in rows_with(endpoints, "payment")]
+    by_order = {payment.order_id: payment for payment in payments}
+    orders = [ORDER.validate_python(row["order"]) for row in rows_with(endpoints, "order")]
     return [
-        to_history(order, payments.get(order["orderId"]))
-        for order in plain(endpoints, "order")
-        if {line["sellerId"] for line in order.get("lines", [])} & sellers
+        to_history(order, by_order.get(order.id))
+        for order in orders
+        if {line.seller_id for line in order.lines} & sellers
     ]
 
 
-def to_history(order: dict[str, Any], payment: dict[str, Any] | None) -> OrderHistory:
-    refunds = (payment or {}).get("refunds") or []
+def rows_with(endpoints: dict[str, Any], attribute: str) -> list[dict[str, Any]]:
+    """Return the rows of the table of that name that have such an attribute."""
+    return [row for row in plain(endpoints, attribute) if attribute in row]
+
+
+def to_history(order: Order, payment: Payment | None) -> OrderHistory:
+    refunds = payment.refunds if payment else ()
     return OrderHistory(
-        id=order["orderId"],
-        customer=order["customerId"],
-        currency=Currency(order["currency"]),
+        id=order.id,
+        customer=order.customer.user_id,
+        currency=order.pricing.total.currency,
         lines=tuple(
-            Line(line["sellerId"], line["productId"], int(line["quantity"]), int(line["unitPrice"]))
-            for line in order["lines"]
+            Line(line.seller_id, line.product_id, line.quantity, line.unit_price.minor)
+            for line in order.lines
         ),
-        fees=int(order["tax"] + order["shipping"]),
-        placed_at=datetime.fromisoformat(order["createdAt"]),
-        address=Address(**order["shippingAddress"]),
-        status=order["status"],
-        payment=payment["status"] if payment else None,
-        refunds=tuple(int(one["minor"]) for one in refunds if one["status"] == "PROCESSED"),
+        fees=(order.pricing.tax + order.pricing.shipping).minor,
+        placed_at=order.created_at,
+        address=order.shipping_address,
+        status=order.status.value,
+        payment=payment.status.value if payment else None,
+        refunds=tuple(
+            refund.amount.minor for refund in refunds if refund.status is RefundStatus.PROCESSED
+        ),
     )
 
 

@@ -27,6 +27,9 @@ OPEN = PUBLIC | {
     "POST /api/auth/email/verify",
     "POST /api/auth/email/resend",
     "POST /api/payments/webhook",  # authenticated by its signature
+    "GET /api/openapi.json",
+    "GET /api/docs",
+    "GET /api/docs/{file}",
 }
 FOR_ADMINS = {"POST /api/payments/{paymentId}/refund"}
 WITH_BODY = {

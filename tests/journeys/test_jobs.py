@@ -163,7 +163,7 @@ def test_a_seller_whose_report_failed_gets_it_from_a_later_run(
     for each in (broken, intact):
         sell_one(endpoints, each, customer)
         copy_totals_to(last_wednesday, endpoints, each)
-    copy_totals_to(last_wednesday, endpoints, broken, units={"S": "many"})
+    copy_totals_to(last_wednesday, endpoints, broken, version={"S": "many"})
     delete_checkpoint_of_week(last_wednesday, endpoints)
     assert run_job(endpoints, WEEKLY)["failed"] == 1
     assert_one_mail(intact, endpoints, REPORTED)

@@ -193,7 +193,7 @@ def test_a_mail_over_the_hourly_limit_is_postponed_and_not_lost(
         aws(endpoints, "dynamodb").put_item(
             TableName=table(endpoints, "notification"),
             Item={
-                "pk": {"S": f"ALLOWANCE#{now:%Y-%m-%d}T{hour:02}#{person.email}"},
+                "pk": {"S": f"LIMIT#{now:%Y-%m-%d}T{hour:02}#{person.email}"},
                 "mails": {"N": PLENTY},
                 "expiresAt": {"N": str(int(now.timestamp()) + 7200)},
             },
