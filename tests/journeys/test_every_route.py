@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from support.deployed import aws, table
+from support.deployed import let_reservation_run_out
 from support.shop import ADDRESS, Person, client, eventually
 
 pytestmark = pytest.mark.e2e
 
-LONG_AGO = "2020-01-01T00:00:00.000Z"
 PAGE = 5  # small, so that lists are longer than one page
 
 
@@ -144,12 +143,7 @@ def test_an_unpaid_order_releases_its_stock_when_it_expires(
     product = seller.sells(stock=5)
     customer.takes(product, 2)
     order = customer.orders().json()["order"]
-    aws(endpoints, "dynamodb").update_item(
-        TableName=table(endpoints, "order"),
-        Key={"orderId": {"S": order["id"]}},
-        UpdateExpression="SET reservedUntil = :then",
-        ExpressionAttributeValues={":then": {"S": LONG_AGO}},
-    )
+    let_reservation_run_out(endpoints, order["id"])
 
     eventually(lambda: customer.order(order["id"])["status"] == "CANCELLED", "it is cancelled")
 

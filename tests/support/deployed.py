@@ -70,8 +70,9 @@ def let_reservation_run_out(endpoints: dict[str, Any], order_id: str) -> None:
         dynamodb.update_item(
             TableName=table(endpoints, "order"),
             Key={"orderId": {"S": order_id}},
-            UpdateExpression="SET reservedUntil = :long_ago",
+            UpdateExpression="SET reservedUntil = :long_ago, #order.reserved_until = :long_ago",
             ConditionExpression="attribute_exists(reservedUntil)",
+            ExpressionAttributeNames={"#order": "order"},
             ExpressionAttributeValues={":long_ago": {"S": "2026-01-01T00:00:00.000Z"}},
         )
 
@@ -81,9 +82,11 @@ def lose_news_of_payment(endpoints: dict[str, Any], order_id: str) -> None:
     aws(endpoints, "dynamodb").update_item(
         TableName=table(endpoints, "order"),
         Key={"orderId": {"S": order_id}},
-        UpdateExpression="SET #status = :pending REMOVE paidAt, timeline[1]",
-        ConditionExpression="#status = :confirmed",
-        ExpressionAttributeNames={"#status": "status"},
+        UpdateExpression=(
+            "SET #order.#status = :pending REMOVE #order.paid_at, #order.timeline[1]"
+        ),
+        ConditionExpression="#order.#status = :confirmed",
+        ExpressionAttributeNames={"#order": "order", "#status": "status"},
         ExpressionAttributeValues={":pending": {"S": "PENDING"}, ":confirmed": {"S": "CONFIRMED"}},
     )
 
