@@ -78,7 +78,7 @@ def test_readiness_lists_the_dependencies(endpoints: dict[str, Any]) -> None:
 def test_unknown_routes_and_methods_are_404_and_405(endpoints: dict[str, Any]) -> None:
     visitor = Person.register(endpoints)
     nowhere = visitor.get("/api/no-such-thing")
-    assert (nowhere.status_code, nowhere.json().keys()) == (404, {"message", "requestId"})
+    assert (nowhere.status_code, nowhere.json().keys()) == (404, {"message", "code", "requestId"})
     wrong = visitor.patch("/api/cart", {})
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "DELETE, GET")
 
