@@ -124,7 +124,7 @@ class ProductService:
         _, after = self._revise(
             product_id,
             caller,
-            "product with_stock",
+            "product restocked",
             lambda product: product.with_stock(change.apply(product.stock), self.clock()),
             write,
         )

@@ -372,7 +372,7 @@ def test_only_the_owner_and_admins_change_a_product(seller: Caller) -> None:
     written = [(row.action, row.actor) for row in AuditRow.query(f"product#{product['id']}")]
     assert written == [
         ("product changed", admin.user_id),
-        ("product with_stock", admin.user_id),
+        ("product restocked", admin.user_id),
         ("product withdrawn", admin.user_id),
     ]
 

@@ -198,7 +198,7 @@ def test_changes_by_an_admin_are_audited(shop: Shop, seller: Caller) -> None:
     subject = f"product#{product.id}"
     assert shop.audit.entries == [
         Audited(subject, "product changed", admin.user_id, put_on_sale, changed),
-        Audited(subject, "product with_stock", admin.user_id, changed, with_stock),
+        Audited(subject, "product restocked", admin.user_id, changed, with_stock),
         Audited(subject, "product withdrawn", admin.user_id, with_stock, {}),
     ]
 
