@@ -79,12 +79,10 @@ def turn_worker() -> "TurnWorker":
 @cache
 def agent() -> "Agent":
     from ai_buddy.agent.agent import LangChainAgent, Limits
-    from ai_buddy.agent.prompt import Prompt
 
     known = settings()
     return LangChainAgent(
         model=_current_model,
-        prompt=Prompt.read(),
         make_tools=_toolbox().make,
         limits=Limits(known.ai_tool_calls, known.gemini_retries),
         shop=known.storefront_url,
@@ -94,21 +92,19 @@ def agent() -> "Agent":
 
 @cache
 def executor() -> "ProposalExecutor":
-    from ai_buddy.tools.actions import ActionExecutor, ActionPorts
-    from ai_buddy.tools.gateways import ShopActions, ShopCarts, ShopOrders
+    from ai_buddy.tools.actions import ActionExecutor
+    from ai_buddy.tools.gateways import WritableShop
     from cart.wiring import cart_service
     from order.wiring import order_service
     from product.wiring import product_service
 
-    actions = ShopActions(order_service(), product_service(), idempotency_keys())
-    carts, orders = ShopCarts(cart_service()), ShopOrders(order_service())
-    return ActionExecutor(ActionPorts(actions, carts, orders))
+    shop = WritableShop(product_service(), cart_service(), order_service(), idempotency_keys())
+    return ActionExecutor(shop)
 
 
 def _toolbox() -> "Toolbox":
     from ai_buddy.agent.policies import Policies
-    from ai_buddy.tools import gateways
-    from ai_buddy.tools.ports import Shop
+    from ai_buddy.tools.gateways import Checkout, SellerMetrics, Shop
     from ai_buddy.tools.toolbox import Toolbox
     from auth.wiring import auth_service
     from cart.wiring import cart_service
@@ -116,15 +112,12 @@ def _toolbox() -> "Toolbox":
     from product.wiring import product_service
     from seller_dashboard.wiring import dashboard
 
-    shop = Shop(
-        catalogue=gateways.ShopCatalogue(product_service()),
-        carts=gateways.ShopCarts(cart_service()),
-        orders=gateways.ShopOrders(order_service()),
-        addresses=gateways.SavedAddresses(auth_service()),
-        metrics=gateways.SellerMetrics(dashboard(), product_service(), utc_now),
-        charge=gateways.charge(charges()),
+    return Toolbox(
+        shop=Shop(product_service(), cart_service(), order_service()),
+        checkout=Checkout(auth_service(), charges()),
+        metrics=SellerMetrics(dashboard(), product_service(), utc_now),
+        policies=Policies(),
     )
-    return Toolbox(shop, Policies.read())
 
 
 def _current_model() -> "ChatGoogleGenerativeAI":

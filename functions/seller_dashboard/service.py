@@ -16,8 +16,10 @@ from seller_dashboard.projections.model import (
 )
 from seller_dashboard.reports import csv_exports
 from seller_dashboard.reports.csv_exports import CsvFile
-from seller_dashboard.reports.metrics import LOW_STOCK_LIMIT, Metrics, compute_metrics
+from seller_dashboard.reports.metrics import LOW_STOCK_LIMIT, Metrics, TopProduct, compute_metrics
 from supermarket.errors import NotFound
+
+__all__ = ["Dashboard", "Metrics", "Page", "TopProduct"]
 
 
 @dataclass(frozen=True)

@@ -673,7 +673,7 @@ def test_a_question_finds_its_policy(asha: Visitor, question: str, title: str) -
 
 
 def test_an_unrelated_question_finds_no_policy() -> None:
-    assert Policies.read().search("xyzzy plugh") == []
+    assert Policies().search("xyzzy plugh") == []
 
 
 def test_shown_before_returns_the_last_list(shop: AssistedShop, asha: Visitor) -> None:

@@ -9,17 +9,9 @@ from typing import Any
 from ai_buddy.agent.policies import Policies
 from ai_buddy.agent.tool import Tool, ToolOutcome
 from ai_buddy.model import DisplayedItems
-from ai_buddy.tools.actions import ActionExecutor, ActionPorts
-from ai_buddy.tools.gateways import (
-    SavedAddresses,
-    SellerMetrics,
-    ShopActions,
-    ShopCarts,
-    ShopCatalogue,
-    ShopOrders,
-    charge,
-)
-from ai_buddy.tools.ports import Shop as ShopPorts
+from ai_buddy.tools.actions import ActionExecutor
+from ai_buddy.tools.gateways import Checkout, SellerMetrics, WritableShop
+from ai_buddy.tools.gateways import Shop as ReadableShop
 from ai_buddy.tools.toolbox import Toolbox
 from auth.model import Address
 from cart.gateways import ShopCatalogue as CartCatalogue
@@ -41,7 +33,7 @@ from support.order import InMemoryOrders
 from support.product import Shop, a_product
 from support.seller_dashboard import Projections, a_sale
 
-POLICIES = Policies.read()
+POLICIES = Policies()
 COMMANDS = {
     "add_to_cart": "add {} of it",
     "change_cart_quantity": "make it {}",
@@ -73,18 +65,13 @@ class AssistedShop:
             new_id=new_id,
         )
         self.projections = Projections()
-        carts, orders = ShopCarts(self.carts), ShopOrders(self.orders)
-        ports = ShopPorts(
-            catalogue=ShopCatalogue(products),
-            carts=carts,
-            orders=orders,
-            addresses=SavedAddresses(self.auth.service),
-            metrics=SellerMetrics(self.projections.dashboard, products, clock),
-            charge=charge(CHARGES),
+        self.toolbox = Toolbox(
+            ReadableShop(products, self.carts, self.orders),
+            Checkout(self.auth.service, CHARGES),
+            SellerMetrics(self.projections.dashboard, products, clock),
+            POLICIES,
         )
-        self.toolbox = Toolbox(ports, POLICIES)
-        actions = ShopActions(self.orders, products, keys)
-        self.executor = ActionExecutor(ActionPorts(actions, carts, orders))
+        self.executor = ActionExecutor(WritableShop(products, self.carts, self.orders, keys))
 
     def customer(self) -> "Visitor":
         return Visitor(self, a_caller(Role.USER))

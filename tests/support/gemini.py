@@ -15,7 +15,6 @@ from langchain_google_genai import ChatGoogleGenerativeAI
 from pydantic import SecretStr
 
 from ai_buddy.agent.agent import LangChainAgent, Limits
-from ai_buddy.agent.prompt import Prompt
 from ai_buddy.agent.tool import MakeTools
 from ai_buddy.model import (
     AnswerEvent,
@@ -114,7 +113,7 @@ def gemini(address: str, *, key: str = KEY, timeout: float = 5.0) -> Iterator[An
 
 
 def an_agent(model: Any, make_tools: MakeTools, clock: Clock, limits: Limits) -> LangChainAgent:
-    return LangChainAgent(lambda: model, Prompt.read(), make_tools, limits, SHOP, clock)
+    return LangChainAgent(lambda: model, make_tools, limits, SHOP, clock)
 
 
 @dataclass(frozen=True)

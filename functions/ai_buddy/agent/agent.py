@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any, Literal, cast, override
+from typing import Any, cast, override
 
 import httpx
 import httpx2
@@ -42,7 +42,7 @@ from langgraph.types import Command
 from langsmith import tracing_context
 
 from ai_buddy.agent.output_filter import OutputFilter
-from ai_buddy.agent.prompt import MAX_SUMMARY, Prompt
+from ai_buddy.agent.prompt import MAX_SUMMARY, SUMMARY_PROMPT, turn_prompt
 from ai_buddy.agent.sanitise import fenced
 from ai_buddy.agent.tool import (
     SHOWN_BEFORE,
@@ -86,7 +86,6 @@ NOISY_LOGGERS = (
     *("httpx", "httpx2", "httpcore"),
 )
 MODEL_NODE = "model"  # of the graph
-STREAM_MODES: list[Literal["messages", "updates", "custom"]] = ["messages", "updates", "custom"]
 MAX_SUMMARISED = 2_000  # characters of one utterance
 STEPS_PER_CALL = 10  # of the graph; the limits end a turn long before
 
@@ -121,7 +120,6 @@ class LangChainAgent:
     def __init__(
         self,
         model: Callable[[], BaseChatModel],
-        prompt: Prompt,
         make_tools: MakeTools,
         limits: Limits,
         shop: str,
@@ -133,7 +131,6 @@ class LangChainAgent:
         for name in NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)
         self._model = model
-        self._prompt = prompt
         self._make_tools = make_tools
         self._limits = limits
         self._shop = shop
@@ -143,18 +140,17 @@ class LangChainAgent:
         displayed = last_displayed(question.history)
         tools = self._make_tools(question.caller, displayed, question.text)
         call = _ModelCall()
-        today = self._clock().date()
         graph = create_agent(
             self._model(),
             [_to_langchain(tool) for tool in tools],
-            system_prompt=self._prompt.for_turn(question.caller.role, today, question.summary),
+            system_prompt=turn_prompt(question.caller.role, self._clock().date(), question.summary),
             middleware=self._middleware(call, frozenset(tool.name for tool in tools)),
         )
         steps = STEPS_PER_CALL * (self._limits.tool_calls + 3)
         stream = graph.stream(
             {"messages": [*_messages(question, displayed)]},
             RunnableConfig(callbacks=[call], recursion_limit=steps),
-            stream_mode=STREAM_MODES,
+            stream_mode=["messages", "updates", "custom"],
         )
         events = _AnswerEvents(self._shop, question, displayed)
         with (
@@ -168,11 +164,9 @@ class LangChainAgent:
         yield from events.end()
 
     def summarise(self, summary: str, older: Sequence[Utterance]) -> Summary:
-        said = "\n".join(
-            f"{each.role.value}: {fenced(each.text, MAX_SUMMARISED)}" for each in older
-        )
+        said = "\n".join(f"{each.role}: {fenced(each.text, MAX_SUMMARISED)}" for each in older)
         messages = [
-            SystemMessage(self._prompt.for_summary),
+            SystemMessage(SUMMARY_PROMPT),
             HumanMessage(f"Before: {fenced(summary, MAX_SUMMARY)}\n{said}"),
         ]
         with tracing_context(enabled=False), _model_failures():

@@ -4,11 +4,11 @@ import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Self
+
+import snowballstemmer
 
 FOLDER = Path(__file__).parent / "shop_policies"
 SECTION = re.compile(r"^## +(.+)$", re.MULTILINE)
@@ -16,8 +16,10 @@ WORD = re.compile(r"[a-z0-9]+")
 WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 STOP_WORDS = frozenset(WORDS["stop_words"].split())
 SYNONYMS = {stem: same for same, stems in WORDS["synonyms"].items() for stem in stems.split()}
+STEMMER = snowballstemmer.stemmer("english")
 K1, B = 1.5, 0.75  # the usual parameters of BM25
 HEADING_WEIGHT = 3  # a word of the heading counts as so many
+MAX_PASSAGES = 3
 
 
 @dataclass(frozen=True)
@@ -27,34 +29,24 @@ class Passage:
     title: str
     text: str
 
-    @property
-    def words(self) -> Counter[str]:
-        return Counter(words_of(self.title) * HEADING_WEIGHT + words_of(self.text))
-
 
 class Policies:
-    """All passages of the policies."""
+    """The passages of all policies: in their Markdown files, each `## heading` begins one."""
 
-    def __init__(self, passages: Iterable[Passage]) -> None:
-        self._passages = [(passage, passage.words) for passage in passages]
+    def __init__(self) -> None:
+        self._passages = [
+            (passage, Counter(words_of(passage.title) * HEADING_WEIGHT + words_of(passage.text)))
+            for passage in _read_passages()
+        ]
         self._frequencies = Counter(word for _, words in self._passages for word in words)
         lengths = [words.total() for _, words in self._passages]
-        self._average_length = sum(lengths) / max(len(lengths), 1)
+        self._average_length = sum(lengths) / len(lengths)
 
-    @classmethod
-    def read(cls, folder: Path = FOLDER) -> Self:
-        """Read Markdown files; each `## heading` begins a passage."""
-        return cls(
-            Passage(title.strip(), " ".join(text.split()))
-            for file in sorted(folder.glob("*.md"))
-            for title, text in _sections(file.read_text(encoding="utf-8"))
-        )
-
-    def search(self, question: str, limit: int = 3) -> list[Passage]:
+    def search(self, question: str) -> list[Passage]:
         """Return the best passages, best first; none when they have no word of the question."""
         terms = set(words_of(question))
         scored = [(self._score(terms, words), passage) for passage, words in self._passages]
-        best = sorted(scored, key=lambda pair: -pair[0])[:limit]
+        best = sorted(scored, key=lambda pair: -pair[0])[:MAX_PASSAGES]
         return [passage for score, passage in best if score > 0 and score > best[0][0] / 3]
 
     def _score(self, terms: set[str], words: Counter[str]) -> float:
@@ -71,21 +63,12 @@ class Policies:
 
 def words_of(text: str) -> list[str]:
     """Return the stems of a text without stop words."""
-    stems = (_stem(word) for word in WORD.findall(text.casefold()) if word not in STOP_WORDS)
-    return [SYNONYMS.get(stem, stem) for stem in stems]
+    words = [word for word in WORD.findall(text.casefold()) if word not in STOP_WORDS]
+    return [SYNONYMS.get(stem, stem) for stem in STEMMER.stemWords(words)]
 
 
-def _sections(text: str) -> list[tuple[str, str]]:
-    parts = SECTION.split(text)
-    return list(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def _stem(word: str) -> str:
-    return str(_stemmer().stemWord(word))
-
-
-@cache
-def _stemmer() -> Any:
-    import snowballstemmer
-
-    return snowballstemmer.stemmer("english")
+def _read_passages() -> Iterator[Passage]:
+    for file in sorted(FOLDER.glob("*.md")):
+        _, *parts = SECTION.split(file.read_text(encoding="utf-8"))
+        for title, text in zip(parts[::2], parts[1::2], strict=True):
+            yield Passage(title.strip(), " ".join(text.split()))

@@ -1,7 +1,7 @@
 """Tools: what the language model may call, with typed arguments, and what comes back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -14,6 +14,7 @@ from supermarket.caller import Caller
 from supermarket.errors import DomainError
 
 SHOWN_BEFORE = "shown_before"
+MARK = "_tool"  # the attribute of a method that is a tool
 
 
 class Arguments(BaseModel):
@@ -48,37 +49,30 @@ class Tool:
         return self.run(**dict(self.arguments.model_validate(arguments)))
 
 
-class ToolSet:
-    """The tools of one class: methods whose parameters are the model's arguments. A text in a
-    parameter's annotation describes it to the model.
-
-        tool = ToolSet()
+def tool[Method: Callable[..., ToolOutcome]](
+    name: str, description: str
+) -> Callable[[Method], Method]:
+    """Make a method a tool: its parameters are the model's arguments, and a text in a parameter's
+    annotation describes it to the model.
 
         class CustomerTools:
             @tool("order_status", "State, payment and contents of an order.")
             def get_order(self, order_id: Annotated[str, "The id of an order"]) -> ToolOutcome: ...
 
-        tools = tool.bind(CustomerTools())
+        tools = bind_tools(CustomerTools())
     """
 
-    def __init__(self) -> None:
-        self._tools: list[Tool] = []
+    def mark(method: Method) -> Method:
+        setattr(method, MARK, Tool(name, description, _arguments(name, method), method))
+        return method
 
-    def __call__[Method: Callable[..., ToolOutcome]](
-        self, name: str, description: str
-    ) -> Callable[[Method], Method]:
-        def add(method: Method) -> Method:
-            self._tools.append(Tool(name, description, _arguments(name, method), method))
-            return method
+    return mark
 
-        return add
 
-    def bind(self, owner: object) -> Sequence[Tool]:
-        """Return the tools as methods of `owner`, in the order of their definition."""
-        return [
-            Tool(each.name, each.description, each.arguments, partial(each.run, owner))
-            for each in self._tools
-        ]
+def bind_tools(owner: object) -> Sequence[Tool]:
+    """Return the tools of an object, in the order of their definition."""
+    marked = [getattr(method, MARK, None) for method in vars(type(owner)).values()]
+    return [replace(each, run=partial(each.run, owner)) for each in marked if each]
 
 
 type MakeTools = Callable[[Caller, DisplayedItems, str], Sequence[Tool]]
@@ -117,17 +111,15 @@ def refusal_text(refusal: DomainError) -> str:
 def _arguments(name: str, method: Callable[..., ToolOutcome]) -> type[Arguments]:
     hints = get_type_hints(method, include_extras=True)
     _, *parameters = signature(method).parameters.values()  # the first is `self`
-    fields: dict[str, Any] = {
-        each.name: (
-            _described(hints[each.name]),
-            ... if each.default is each.empty else each.default,
-        )
-        for each in parameters
-    }
+    fields: dict[str, Any] = {}
+    for each in parameters:
+        default = ... if each.default is each.empty else each.default
+        fields[each.name] = (_described(hints[each.name]), default)
     return create_model(name, __base__=Arguments, **fields)
 
 
 def _described(hint: Any) -> Any:
+    """Make a text in an annotation the description of its field."""
     if get_origin(hint) is not Annotated:
         return hint
     kind, *details = get_args(hint)

@@ -1,16 +1,16 @@
 """The tools of a customer: search products, change the cart, read orders, propose the rest."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
 from ai_buddy.agent.cart_commands import CartChange, Command, Titles
 from ai_buddy.agent.sanitise import MAX_LENGTH, fenced
-from ai_buddy.agent.tool import Tool, ToolOutcome, ToolSet
+from ai_buddy.agent.tool import ToolOutcome, tool
 from ai_buddy.tools.actions import (
     CancelOrder,
     Country,
@@ -21,7 +21,17 @@ from ai_buddy.tools.actions import (
     TakeFromCart,
     Zip,
 )
-from ai_buddy.tools.ports import Cart, Order, OrderLine, Product, ProductQuery, SavedAddress, Shop
+from ai_buddy.tools.gateways import (
+    ADDRESS_CHANGEABLE,
+    Cart,
+    Checkout,
+    Filters,
+    Order,
+    OrderStatus,
+    Product,
+    Shop,
+    category_key,
+)
 from ai_buddy.tools.proposals import Proposals
 from ai_buddy.tools.results import (
     MAX_PRODUCTS,
@@ -39,6 +49,7 @@ from ai_buddy.tools.results import (
 )
 from supermarket.caller import Caller
 from supermarket.errors import Conflict, Invalid, NotFound
+from supermarket.money import Currency
 
 MAX_ORDERS = 5
 MAX_NAMED_LINES = 5
@@ -53,18 +64,6 @@ type Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 type AddressNumber = Annotated[int, Field(ge=1, le=20)]
 NewestOrderId = Annotated[OrderId | None, "The newest order when it is left out"]
 
-tool = ToolSet()
-
-
-class OrderStatus(StrEnum):
-    """The states of an order."""
-
-    PENDING = "PENDING"
-    CONFIRMED = "CONFIRMED"
-    SHIPPED = "SHIPPED"
-    DELIVERED = "DELIVERED"
-    CANCELLED = "CANCELLED"
-
 
 class CustomerTools:
     """The tools of one customer, for one question.
@@ -76,18 +75,21 @@ class CustomerTools:
     """
 
     def __init__(
-        self, caller: Caller, shop: Shop, seen: Titles, commands: Sequence[Command]
+        self,
+        caller: Caller,
+        shop: Shop,
+        checkout: Checkout,
+        seen: Titles,
+        commands: Sequence[Command],
     ) -> None:
         self._caller = caller
         self._shop = shop
+        self._checkout = checkout
         self._seen = seen
         self._commands = list(commands)  # that were not carried out yet
         self._proposals = Proposals()
         self._has_read = False  # what sellers wrote, for this question
         self._changed: set[str] = set()  # products in the cart, at once
-
-    def all(self) -> Sequence[Tool]:
-        return tool.bind(self)
 
     @tool(
         "search_products",
@@ -105,11 +107,14 @@ class CustomerTools:
         cheapest_first: bool = False,
     ) -> ToolOutcome:
         lowest, highest = _minor(min_price), _minor(max_price)
-        query = ProductQuery(text, category or None, lowest, highest, in_stock, cheapest_first)
-        found = self._shop.catalogue.search(query, MAX_PRODUCTS)
-        if not found and query.text and query.category:
+        compares_prices = cheapest_first or (lowest, highest) != (None, None)
+        currency = Currency.INR if compares_prices else None
+        filters = Filters(category_key(category or None), currency, lowest, highest, in_stock)
+        search = partial(self._shop.search, text, limit=MAX_PRODUCTS, cheapest_first=cheapest_first)
+        found = search(filters)
+        if not found and text and category:
             # sellers name the categories, and the model's guess at one must hide nothing
-            found = self._shop.catalogue.search(replace(query, category=None), MAX_PRODUCTS)
+            found = search(replace(filters, category=None))
         return self._list(found)
 
     @tool("product_details", "All about one product.")
@@ -122,7 +127,7 @@ class CustomerTools:
     def compare(
         self, product_ids: Annotated[list[ProductId], Field(min_length=2, max_length=5)]
     ) -> ToolOutcome:
-        found = self._shop.catalogue.find_many(product_ids)
+        found = self._shop.find_products(product_ids)
         products = [found[each] for each in dict.fromkeys(product_ids) if each in found]
         if len(products) < 2:
             raise NotFound(NOT_ON_SALE)
@@ -132,7 +137,7 @@ class CustomerTools:
 
     @tool("show_cart", "What is in the cart, and its total.")
     def show_cart(self) -> ToolOutcome:
-        return cart_outcome(self._cart())
+        return cart_outcome(self._shop.get_cart(self._caller))
 
     @tool("add_to_cart", "Put more of a product in the cart.")
     def add_item(
@@ -140,8 +145,8 @@ class CustomerTools:
     ) -> ToolOutcome:
         if not self._is_commanded(CartChange.ADD, product_id, quantity):
             return self._propose_quantity(product_id, quantity, is_addition=True)
-        cart = self._shop.carts.add_item(self._caller, product_id, quantity)
-        return cart_outcome(cart, f"added {quantity} of {_title(cart, product_id)}")
+        cart = self._shop.add_item(self._caller, product_id, quantity)
+        return cart_outcome(cart, f"added {quantity} of {fenced(_titles(cart)[product_id])}")
 
     @tool("change_cart_quantity", "Set how many of an item.")
     def change_quantity(
@@ -149,24 +154,24 @@ class CustomerTools:
     ) -> ToolOutcome:
         if not self._is_commanded(CartChange.SET, product_id, quantity):
             return self._propose_quantity(product_id, quantity, is_addition=False)
-        cart = self._shop.carts.change_quantity(self._caller, product_id, quantity)
-        return cart_outcome(cart, f"now {quantity} of {_title(cart, product_id)}")
+        cart = self._shop.change_quantity(self._caller, product_id, quantity)
+        return cart_outcome(cart, f"now {quantity} of {fenced(_titles(cart)[product_id])}")
 
     @tool("remove_from_cart", "Take an item out of the cart.")
     def remove_item(self, product_id: ProductId) -> ToolOutcome:
         if self._is_commanded(CartChange.REMOVE, product_id, 0):
-            return cart_outcome(self._shop.carts.remove_item(self._caller, product_id), "removed")
-        line = self._cart().line(product_id)
-        if line is None:
+            return cart_outcome(self._shop.remove_item(self._caller, product_id), "removed")
+        titles = _titles(self._shop.get_cart(self._caller))
+        if product_id not in titles:
             raise NotFound(NOT_IN_CART)
-        text = f"Take {line.title} out of your cart."
-        return self._proposals.add(TakeFromCart(product_id=line.product_id), text)
+        text = f"Take {titles[product_id]} out of your cart."
+        return self._proposals.add(TakeFromCart(product_id=product_id), text)
 
     @tool("list_my_orders", "The newest orders.")
     def list_orders(
         self, status: Annotated[OrderStatus | None, "Only the orders in this state"] = None
     ) -> ToolOutcome:
-        orders = self._shop.orders.list_orders(self._caller, status, MAX_ORDERS)
+        orders = self._shop.list_orders(self._caller, status, MAX_ORDERS)
         self._has_read |= bool(orders)
         ids = frozenset().union(*map(order_ids, orders))
         return ToolOutcome({"orders": numbered([*map(order_result, orders)])}, ids=ids)
@@ -174,23 +179,14 @@ class CustomerTools:
     @tool("order_status", "State, payment and contents of an order.")
     def get_order(self, order_id: NewestOrderId = None) -> ToolOutcome:
         order = self._order(order_id)
-        result = {
-            **order_result(order),
-            "delivered_to": fenced(str(order.address)),
-            "tracking_number": _tracking_number(order),
-            "can_be_cancelled": order.can_be_cancelled,
-        }
-        return order_outcome("order", result, order)
+        address = fenced(str(order.shipping_address))
+        more = {"delivered_to": address, "can_be_cancelled": order.can_be_cancelled}
+        return order_outcome("order", order_result(order) | more, order)
 
     @tool("track_order", "Where an order is by now.")
     def track_order(self, order_id: NewestOrderId = None) -> ToolOutcome:
         order = self._order(order_id)
-        result = {
-            "id": order.id,
-            "status": order.status,
-            "timeline": timeline_view(order),
-            "tracking_number": _tracking_number(order),
-        }
+        result = {"id": order.id, "status": order.status, "timeline": timeline_view(order)}
         return order_outcome("tracking", result, order)
 
     @tool("propose_order", "Ask the person to confirm that all in the cart is ordered.")
@@ -200,24 +196,24 @@ class CustomerTools:
             AddressNumber | None, "Number of a saved address; the default one when it is left out"
         ] = None,
     ) -> ToolOutcome:
-        cart = self._cart()
+        cart = self._shop.get_cart(self._caller)
         _require_orderable(cart)
-        address = self._saved_address(address_number)
-        text = (
-            f"Order {_list_lines(cart.lines)} for {self._shop.charge(cart.total)}, taxes and"
-            f" delivery included, to {address.address}."
-        )
-        return self._proposals.add(PlaceOrder.of(cart, address), text)
+        address_id, address = self._checkout.find_address(self._caller, address_number)
+        contents = _list_items((each.line.quantity, each.title) for each in cart.lines)
+        total = self._checkout.charge(cart.price)
+        text = f"Order {contents} for {total}, taxes and delivery included, to {address}."
+        return self._proposals.add(PlaceOrder.of(cart, address_id), text)
 
     @tool("propose_cancellation", "Ask the person to confirm that an order is cancelled.")
     def propose_cancellation(self, order_id: NewestOrderId = None) -> ToolOutcome:
         order = self._order(order_id)
         if not order.can_be_cancelled:
             raise Conflict(f"An order that is {order.status} cannot be cancelled")
-        contents = f"{_list_lines(order.lines)} ({order.total})"
-        text = f"Cancel your order {short_id(order.id)} of {contents}."
+        contents = _list_items((line.quantity, line.title) for line in order.lines)
+        total = order.pricing.total
+        text = f"Cancel your order {short_id(order.id)} of {contents} ({total})."
         if order.payment_status == "COMPLETED":
-            text += f" The {order.total} you paid will be refunded."
+            text += f" The {total} you paid will be refunded."
         return self._proposals.add(CancelOrder(order_id=order.id), text)
 
     @tool(
@@ -239,7 +235,7 @@ class CustomerTools:
         if not changes:
             raise Invalid("Say which part of the address changes")
         order = self._order(order_id)
-        if not order.address_is_open:
+        if order.status not in ADDRESS_CHANGEABLE:
             raise Conflict(f"The address of an order that is {order.status} cannot be changed")
         address = ", ".join(f"{name}: {value}" for name, value in changes.items())
         text = f"Change the delivery address of your order {short_id(order.id)} to {address}."
@@ -262,7 +258,7 @@ class CustomerTools:
         """The lists that a command may refer to; the cart where it speaks of an item in there."""
         yield self._seen
         if command.is_more or command.change is not CartChange.ADD:
-            yield {line.product_id: line.title for line in self._cart().lines}
+            yield _titles(self._shop.get_cart(self._caller))
 
     def _list(self, products: Sequence[Product]) -> ToolOutcome:
         self._has_read |= bool(products)
@@ -272,44 +268,31 @@ class CustomerTools:
         self, product_id: str, quantity: int, *, is_addition: bool
     ) -> ToolOutcome:
         product = self._product(product_id)
-        line = self._cart().line(product_id)
-        if line is None and not is_addition:
+        present = self._shop.get_cart(self._caller).cart.quantity_of(product_id)
+        if not present and not is_addition:
             raise NotFound(NOT_IN_CART)
-        total = quantity + (line.quantity if line and is_addition else 0)
+        total = quantity + (present if is_addition else 0)
         available = min(product.stock, MAX_QUANTITY)
         if total > available:
             raise Conflict(f"Only {available} can be had")
         text = f"Put {total} x {product.title} in your cart, at {product.price} each."
         return self._proposals.add(PutInCart(product_id=product.id, quantity=total), text)
 
-    def _cart(self) -> Cart:
-        return self._shop.carts.get_cart(self._caller)
-
     def _product(self, product_id: str) -> Product:
-        product = self._shop.catalogue.find_many([product_id]).get(product_id)
+        product = self._shop.find_products([product_id]).get(product_id)
         if product is None:
             raise NotFound(NOT_ON_SALE)
         return product
 
     def _order(self, order_id: str | None) -> Order:
         if order_id is not None:
-            order = self._shop.orders.get_order(self._caller, order_id)
-        elif newest := self._shop.orders.list_orders(self._caller, None, 1):
+            order = self._shop.get_order(self._caller, order_id)
+        elif newest := self._shop.list_orders(self._caller, None, 1):
             [order] = newest
         else:
             raise NotFound("There are no orders yet")
         self._has_read = True
         return order
-
-    def _saved_address(self, number: int | None) -> SavedAddress:
-        saved = self._shop.addresses.list_addresses(self._caller)
-        if not saved:
-            raise Conflict("There is no saved address; one must be added in the account first")
-        if number is None:
-            return next((each for each in saved if each.is_default), saved[0])
-        if number > len(saved):
-            raise NotFound(f"There are only {len(saved)} saved addresses")
-        return saved[number - 1]
 
 
 def _require_orderable(cart: Cart) -> None:
@@ -320,19 +303,15 @@ def _require_orderable(cart: Cart) -> None:
             raise Conflict(f"{fenced(line.title)}: {line.notice or 'cannot be had'}")
 
 
-def _list_lines(lines: Sequence[OrderLine]) -> str:
-    named = ", ".join(f"{line.quantity} x {line.title}" for line in lines[:MAX_NAMED_LINES])
-    others = len(lines) - MAX_NAMED_LINES
-    return f"{named} and {others} more" if others > 0 else named
+def _list_items(items: Iterable[tuple[int, str]]) -> str:
+    named = [f"{quantity} x {title}" for quantity, title in items]
+    others = len(named) - MAX_NAMED_LINES
+    listed = ", ".join(named[:MAX_NAMED_LINES])
+    return f"{listed} and {others} more" if others > 0 else listed
 
 
-def _title(cart: Cart, product_id: str) -> str:
-    line = cart.line(product_id)
-    return fenced(line.title) if line else "it"
-
-
-def _tracking_number(order: Order) -> str | None:
-    return order.tracking_number and fenced(order.tracking_number, 60)
+def _titles(cart: Cart) -> Titles:
+    return {each.line.product_id: each.title for each in cart.lines}
 
 
 def _minor(rupees: float | None) -> int | None:

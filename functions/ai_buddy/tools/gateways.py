@@ -1,29 +1,31 @@
-"""The shop's other domains behind the assistant's ports."""
+"""The shop's other domains: what the tools read, and what a confirmed action changes. The tools see
+other domains' models under the names below, and use other domains' services only through here.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from hashlib import sha256
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import cart.model as carts
 import order.model as orders
 import product.model as products
-from ai_buddy.tools import ports
+import seller_dashboard.projections.model as sales
+import seller_dashboard.service as reports
 from auth.service import AuthService
 from cart.service import CartService
 from order.service import OrderService
 from product.service import ProductService
-from seller_dashboard.projections.model import Period, Sale, SaleStatus, Slice
-from seller_dashboard.service import Dashboard
 from supermarket.caller import Caller
 from supermarket.clock import Clock
 from supermarket.errors import Conflict, NotFound
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
-from supermarket.money import Currency, Money
+from supermarket.money import Money
 from supermarket.people import Address
 
 PAGE = 100
@@ -31,247 +33,207 @@ MAX_PAGES = 3
 
 CART_CHANGED = "Your cart is not what it was when you were asked. Have a look, and ask again."
 
+ADDRESS_CHANGEABLE = orders.ADDRESS_CHANGEABLE
+OrderStatus = orders.OrderStatus
+Filters = products.Filters
+category_key = products.category_key
 
-class ShopCatalogue:
-    """`Catalogue` over the product domain."""
-
-    def __init__(self, service: ProductService) -> None:
-        self._service = service
-
-    def search(self, query: ports.ProductQuery, limit: int) -> Sequence[ports.Product]:
-        return _list_products(self._service, _selection(query), page_size=limit, limit=limit)
-
-    def find_many(self, product_ids: Sequence[str]) -> Mapping[str, ports.Product]:
-        found = self._service.find_many(product_ids)
-        return {product_id: _product(product) for product_id, product in found.items()}
+type Cart = carts.PricedCart
+type Order = orders.Order
+type OrderLine = orders.OrderLine | sales.SaleLine
+type Product = products.Product
+type ProductSales = sales.ProductSales | reports.TopProduct
 
 
-class ShopCarts:
-    """`Carts` over the cart domain."""
+@dataclass(frozen=True)
+class Shop:
+    """The catalogue, the caller's own cart, and the caller's own orders: for a seller those that
+    contain own products. The methods raise the shop's errors.
+    """
 
-    def __init__(self, service: CartService) -> None:
-        self._service = service
+    catalogue: ProductService
+    carts: CartService
+    orders: OrderService
 
-    def get_cart(self, caller: Caller) -> ports.Cart:
-        return _cart(self._service.get_cart(caller.user_id))
+    def search(
+        self, text: str, filters: Filters, limit: int, *, cheapest_first: bool
+    ) -> Sequence[Product]:
+        """Return the best matches."""
+        sort = products.Sort.RELEVANCE if text else products.Sort.NEWEST
+        sort = products.Sort.CHEAPEST if cheapest_first else sort
+        selection = products.Selection(filters, sort, text)
+        return _list_products(self.catalogue, selection, page_size=limit, limit=limit)
 
-    def add_item(self, caller: Caller, product_id: str, quantity: int) -> ports.Cart:
-        return _cart(self._service.add(caller.user_id, product_id, quantity))
+    def find_products(self, product_ids: Sequence[str]) -> Mapping[str, Product]:
+        """Return those of the products that are on sale, by id."""
+        return self.catalogue.find_many(product_ids)
 
-    def change_quantity(self, caller: Caller, product_id: str, quantity: int) -> ports.Cart:
-        return _cart(self._service.change(caller.user_id, product_id, quantity))
+    def get_cart(self, caller: Caller) -> Cart:
+        return self.carts.get_cart(caller.user_id)
 
-    def remove_item(self, caller: Caller, product_id: str) -> ports.Cart:
-        return _cart(self._service.remove(caller.user_id, product_id))
+    def add_item(self, caller: Caller, product_id: str, quantity: int) -> Cart:
+        return self.carts.add(caller.user_id, product_id, quantity)
 
+    def change_quantity(self, caller: Caller, product_id: str, quantity: int) -> Cart:
+        return self.carts.change(caller.user_id, product_id, quantity)
 
-class ShopOrders:
-    """`Orders` over the order domain."""
+    def remove_item(self, caller: Caller, product_id: str) -> Cart:
+        return self.carts.remove(caller.user_id, product_id)
 
-    def __init__(self, service: OrderService) -> None:
-        self._service = service
+    def list_orders(
+        self, caller: Caller, status: OrderStatus | None, limit: int
+    ) -> Sequence[Order]:
+        """Return the customer's orders, newest first."""
+        return self.orders.list_orders(caller.user_id, status, None, limit).orders
 
-    def list_orders(self, caller: Caller, status: str | None, limit: int) -> Sequence[ports.Order]:
-        wanted = orders.OrderStatus(status) if status else None
-        page = self._service.list_orders(caller.user_id, wanted, None, limit)
-        return [_order(order) for order in page.orders]
-
-    def get_order(self, caller: Caller, order_id: str) -> ports.Order:
-        return _order(self._service.get_order(order_id, caller))
-
-
-class SavedAddresses:
-    """`AddressBook` over the auth domain."""
-
-    def __init__(self, accounts: AuthService) -> None:
-        self._accounts = accounts
-
-    def list_addresses(self, caller: Caller) -> Sequence[ports.SavedAddress]:
-        book = self._accounts.address_book(caller.user_id)
-        return [
-            ports.SavedAddress(saved.id, _copy(Address, saved), saved.id == book.default_id)
-            for saved in book.addresses
-        ]
+    def get_order(self, caller: Caller, order_id: str) -> Order:
+        """Return an order; raises NotFound, also for an order the caller may not see."""
+        return self.orders.get_order(order_id, caller)
 
 
+@dataclass(frozen=True)
+class WritableShop(Shop):
+    """Adds the writes that a person confirms, with all checks of the shop's own pages."""
+
+    keys: IdempotencyKeys
+
+    def place_order(self, caller: Caller, address_id: str, key: str, cart: str) -> Order:
+        """Order the cart if it still has this fingerprint. The same key returns the same order.
+
+        Raises Conflict for a changed cart, RuleViolated for a key used with another fingerprint.
+        """
+
+        def require_same_cart(order: Order) -> None:
+            lines = ((each.product_id, each.quantity, each.unit_price) for each in order.lines)
+            if fingerprint(lines) != cart:
+                raise Conflict(CART_CHANGED)
+
+        own = IdempotencyKey.of("confirm_order", caller.user_id, key, json.dumps(cart).encode())
+        return self.orders.place(caller, address_id, own, require_same_cart)
+
+    def cancel_order(self, caller: Caller, order_id: str) -> Order:
+        return self.orders.cancel(order_id, caller.user_id)
+
+    def change_address(self, caller: Caller, order_id: str, changes: Mapping[str, str]) -> Order:
+        return self.orders.change_address(order_id, caller.user_id, changes)
+
+    def ship_order(self, caller: Caller, order_id: str, tracking_number: str | None) -> Order:
+        return self.orders.ship(order_id, tracking_number, caller)
+
+    def set_stock(self, caller: Caller, product_id: str, stock: int, key: str) -> Product:
+        """Set the counted stock; the same key sets it once, whatever was sold since."""
+        body = json.dumps([product_id, stock]).encode()
+        own = IdempotencyKey.of("confirm_stock", caller.user_id, key, body)
+        if self.keys.find_result(own) is None:
+            change = products.StockChange(counted=stock)
+            also = partial(self.keys.save_result, own, product_id)
+            # in use: the same decision is being executed at this moment
+            with suppress(KeyInUse):
+                return self.catalogue.change_stock(product_id, change, caller, also)
+        return self.catalogue.get_product(product_id)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """Where the caller's next order may go, and what it costs."""
+
+    accounts: AuthService
+    charges: orders.Charges
+
+    def find_address(self, caller: Caller, number: int | None) -> tuple[str, Address]:
+        """Return the id of a saved address and the address: by its number from 1, or the default.
+
+        Raises Conflict when no address is saved, NotFound for a number that is too high.
+        """
+        book = self.accounts.address_book(caller.user_id)
+        saved = book.addresses
+        if not saved:
+            raise Conflict("There is no saved address; one must be added in the account first")
+        if number is None:
+            found = next((each for each in saved if each.id == book.default_id), saved[0])
+        elif number > len(saved):
+            raise NotFound(f"There are only {len(saved)} saved addresses")
+        else:
+            found = saved[number - 1]
+        address = Address(found.street, found.city, found.state, found.zip, found.country)
+        return found.id, address
+
+    def charge(self, goods: Money) -> Money:
+        """Add taxes and delivery to the price of goods, as an order does."""
+        return self.charges.price(goods).total
+
+
+@dataclass(frozen=True)
 class SellerMetrics:
-    """`Metrics` over the seller dashboard and the product domain."""
+    """A seller's own figures, products and sales."""
 
-    def __init__(self, dashboard: Dashboard, service: ProductService, clock: Clock) -> None:
-        self._dashboard = dashboard
-        self._products = service
-        self._clock = clock
+    dashboard: reports.Dashboard
+    catalogue: ProductService
+    clock: Clock
 
     def get_metrics(
         self, caller: Caller, first: date | None, last: date | None
-    ) -> ports.SalesMetrics:
-        period = Period.of(first, last, today=self._clock().date())
-        found = self._dashboard.get_metrics(caller.user_id, period)
-        top = tuple(_copy(ports.ProductSales, product) for product in found.top_products)
-        return _copy(
-            ports.SalesMetrics, found, first=period.first, last=period.last, top_products=top
+    ) -> tuple[str, reports.Metrics]:
+        """Return a period as text, by default the last thirty days, and its figures.
+
+        Raises Invalid for an impossible period.
+        """
+        period = sales.Period.of(first, last, today=self.clock().date())
+        found = self.dashboard.get_metrics(caller.user_id, period)
+        return f"{period.first.isoformat()} to {period.last.isoformat()}", found
+
+    def list_product_sales(self, caller: Caller, limit: int) -> Sequence[ProductSales]:
+        """Return the sales of each product on sale since its start, newest product first."""
+        pages = _read_pages(
+            lambda after: self.dashboard.list_products(caller.user_id, sales.Slice(PAGE, after))
         )
+        on_sale = (each for page in pages for each in page.items if each.on_sale)
+        return list(islice(on_sale, limit))
 
-    def list_product_sales(self, caller: Caller, limit: int) -> Sequence[ports.ProductSales]:
-        def read_page(after: str | None) -> tuple[Sequence[ports.ProductSales], str | None]:
-            page = self._dashboard.list_products(caller.user_id, Slice(PAGE, after))
-            return [
-                _copy(ports.ProductSales, each) for each in page.items if each.on_sale
-            ], page.next
+    def list_products(self, caller: Caller, limit: int) -> Sequence[Product]:
+        """Return the seller's products, newest first."""
+        own = products.Selection(Filters(seller_id=caller.user_id))
+        return _list_products(self.catalogue, own, page_size=PAGE, limit=limit)
 
-        return list(islice(_read_pages(read_page), limit))
-
-    def list_products(self, caller: Caller, limit: int) -> Sequence[ports.Product]:
-        own = products.Selection(products.Filters(seller_id=caller.user_id))
-        return _list_products(self._products, own, page_size=PAGE, limit=limit)
-
-    def get_product(self, caller: Caller, product_id: str) -> ports.Product:
-        found = self._products.find_many([product_id]).get(product_id)
+    def get_product(self, caller: Caller, product_id: str) -> Product:
+        """Return one of the seller's products; raises NotFound for any other."""
+        found = self.catalogue.find_many([product_id]).get(product_id)
         if found is None or found.seller.user_id != caller.user_id:
             raise NotFound("There is no such product of yours")
-        return _product(found)
+        return found
 
-    def list_orders_to_ship(self, caller: Caller, limit: int) -> Sequence[ports.OrderToShip]:
-        def read_page(after: str | None) -> tuple[Sequence[Sale], str | None]:
-            page = self._dashboard.list_orders(
-                caller.user_id,
-                Period.between(None, None),
-                SaleStatus.CONFIRMED,
-                Slice(PAGE, after),
-            )
-            return page.items, page.next
-
-        sales = sorted(_read_pages(read_page), key=lambda sale: sale.sort_key)
-        return [
-            _copy(ports.OrderToShip, sale, lines=_order_lines(sale.lines)) for sale in sales[:limit]
-        ]
+    def list_orders_to_ship(self, caller: Caller, limit: int) -> Sequence[sales.Sale]:
+        """Return paid orders that are not shipped, the oldest first."""
+        always, paid = sales.Period.between(None, None), sales.SaleStatus.CONFIRMED
+        read = partial(self.dashboard.list_orders, caller.user_id, always, paid)
+        pages = _read_pages(lambda after: read(sales.Slice(PAGE, after)))
+        return sorted((s for page in pages for s in page.items), key=lambda s: s.sort_key)[:limit]
 
 
-class ShopActions:
-    """`Actions`: the use cases of the shop's own pages, with their checks."""
-
-    def __init__(
-        self, order_service: OrderService, product_service: ProductService, keys: IdempotencyKeys
-    ) -> None:
-        self._orders = order_service
-        self._products = product_service
-        self._keys = keys
-
-    def place_order(
-        self, caller: Caller, address_id: str, key: str, fingerprint: str
-    ) -> ports.Order:
-        def require_same_cart(order: orders.Order) -> None:
-            if ports.fingerprint(_order_lines(order.lines)) != fingerprint:
-                raise Conflict(CART_CHANGED)
-
-        own = _idempotency_key("confirm_order", caller, key, {"cart": fingerprint})
-        return _order(self._orders.place(caller, address_id, own, require_same_cart))
-
-    def cancel_order(self, caller: Caller, order_id: str) -> ports.Order:
-        return _order(self._orders.cancel(order_id, caller.user_id))
-
-    def change_address(
-        self, caller: Caller, order_id: str, changes: Mapping[str, str]
-    ) -> ports.Order:
-        return _order(self._orders.change_address(order_id, caller.user_id, changes))
-
-    def ship_order(self, caller: Caller, order_id: str, tracking_number: str | None) -> ports.Order:
-        return _order(self._orders.ship(order_id, tracking_number, caller))
-
-    def set_stock(self, caller: Caller, product_id: str, stock: int, key: str) -> ports.Product:
-        body = {"product": product_id, "stock": stock}
-        own = _idempotency_key("confirm_stock", caller, key, body)
-        if self._keys.find_result(own) is None:
-            change = products.StockChange(counted=stock)
-            also = partial(self._keys.save_result, own, product_id)
-            # in use: the same decision is being executed at this moment
-            with suppress(KeyInUse):
-                return _product(self._products.change_stock(product_id, change, caller, also))
-        return _product(self._products.get_product(product_id))
-
-
-def charge(charges: orders.Charges) -> Callable[[Money], Money]:
-    """Return what computes the total of goods with taxes and delivery, as an order does."""
-    return lambda goods: charges.price(goods).total
-
-
-def _idempotency_key(
-    use_case: str, caller: Caller, key: str, body: Mapping[str, object]
-) -> IdempotencyKey:
-    return IdempotencyKey.of(use_case, caller.user_id, key, json.dumps(body).encode())
-
-
-def _selection(query: ports.ProductQuery) -> products.Selection:
-    prices = (query.min_price, query.max_price)
-    compares_prices = query.cheapest_first or prices != (None, None)
-    filters = products.Filters(
-        category=products.category_key(query.category),
-        currency=Currency.INR if compares_prices else None,
-        lowest=query.min_price,
-        highest=query.max_price,
-        in_stock=query.in_stock,
-    )
-    if query.cheapest_first:
-        sort = products.Sort.CHEAPEST
-    else:
-        sort = products.Sort.RELEVANCE if query.text else products.Sort.NEWEST
-    return products.Selection(filters, sort, query.text)
+def fingerprint(lines: Iterable[tuple[str, int, Money]]) -> str:
+    """Return a text that is equal for equal product ids, quantities and unit prices."""
+    parts = sorted((product_id, quantity, str(price)) for product_id, quantity, price in lines)
+    return sha256(repr(parts).encode()).hexdigest()
 
 
 def _list_products(
-    service: ProductService, selection: products.Selection, page_size: int, limit: int
-) -> Sequence[ports.Product]:
-    def read_page(
-        after: products.Position | None,
-    ) -> tuple[Sequence[products.Product], products.Position | None]:
-        page = service.list_products(selection, after, page_size)
-        return page.products, page.next
-
-    return [_product(product) for product in islice(_read_pages(read_page), limit)]
+    catalogue: ProductService, selection: products.Selection, page_size: int, limit: int
+) -> Sequence[Product]:
+    pages = _read_pages(lambda after: catalogue.list_products(selection, after, page_size))
+    return list(islice((product for page in pages for product in page.products), limit))
 
 
-def _read_pages[Item, Position](
-    read_page: Callable[[Position | None], tuple[Iterable[Item], Position | None]],
-) -> Iterator[Item]:
-    """Yield the items of at most MAX_PAGES pages, each read when it is needed."""
-    position: Position | None = None
+class _Page(Protocol):
+    @property
+    def next(self) -> Any: ...
+
+
+def _read_pages[Page: _Page](read_page: Callable[[Any], Page]) -> Iterator[Page]:
+    """Yield at most MAX_PAGES pages, each read when it is needed."""
+    position = None
     for _ in range(MAX_PAGES):
-        items, position = read_page(position)
-        yield from items
+        page = read_page(position)
+        yield page
+        position = page.next
         if position is None:
             return
-
-
-def _copy[Kind](kind: type[Kind], source: object, **others: Any) -> Kind:
-    """Make a dataclass from the attributes of the same names and from `others`."""
-    names = {field.name for field in fields(kind)} - others.keys()  # type: ignore[arg-type] # a dataclass
-    return kind(**{name: getattr(source, name) for name in names}, **others)
-
-
-def _product(product: products.Product) -> ports.Product:
-    thumbnail = product.images[0].thumbnail if product.images else None
-    return _copy(ports.Product, product, thumbnail=thumbnail)
-
-
-def _cart(priced: carts.PricedCart) -> ports.Cart:
-    lines = tuple(
-        _copy(ports.CartLine, each, product_id=each.line.product_id, quantity=each.line.quantity)
-        for each in priced.lines
-    )
-    return ports.Cart(lines, priced.price)
-
-
-def _order(order: orders.Order) -> ports.Order:
-    return _copy(
-        ports.Order,
-        order,
-        lines=_order_lines(order.lines),
-        total=order.pricing.total,
-        address=order.shipping_address,
-        timeline=tuple(_copy(ports.Step, step) for step in order.timeline),
-        address_is_open=order.status in orders.ADDRESS_CHANGEABLE,
-    )
-
-
-def _order_lines(lines: Iterable[object]) -> tuple[ports.OrderLine, ...]:
-    return tuple(_copy(ports.OrderLine, line) for line in lines)

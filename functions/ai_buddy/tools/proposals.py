@@ -1,7 +1,5 @@
 """The proposals of one answer, combined into the one that its button confirms."""
 
-from collections.abc import Sequence
-
 from ai_buddy.agent.sanitise import fenced
 from ai_buddy.agent.tool import ToolOutcome
 from ai_buddy.model import Proposal
@@ -29,28 +27,19 @@ class Proposals:
         Raises Conflict when they cannot be confirmed together; the earlier ones stay.
         """
         others = [each for each in self._pending if not _is_same(each[0], action)]
-        if others and not all(isinstance(each, CartAction) for each in (*_actions(others), action)):
+        pending = [*others, (action, text)]
+        if others and not all(isinstance(each, CartAction) for each, _ in pending):
             raise Conflict(ONE_BUTTON)
-        self._pending = [*others, (action, text)]
-        combined = _combine(self._pending)
+        self._pending = pending
+        if others:
+            action = ChangeCart.of(each for each, _ in pending)
+            text = " ".join(f"({number}) {each}" for number, (_, each) in enumerate(pending, 1))
         result = {
-            "proposed": fenced(combined.text, MAX_LENGTH),  # it holds titles by sellers
+            "proposed": fenced(text, MAX_LENGTH),  # it holds titles by sellers
             "note": "Nothing has happened yet: a button to confirm is shown to the person.",
         }
-        return ToolOutcome(result, proposal=combined)
-
-
-def _combine(pending: Sequence[tuple[Action, str]]) -> Proposal:
-    if len(pending) == 1:
-        [(action, text)] = pending
-    else:
-        action = ChangeCart.of(_actions(pending))
-        text = " ".join(f"({number}) {each}" for number, (_, each) in enumerate(pending, 1))
-    return Proposal(action.kind, action.model_dump(exclude_none=True), text)
-
-
-def _actions(pending: Sequence[tuple[Action, str]]) -> list[Action]:
-    return [action for action, _ in pending]
+        arguments = action.model_dump(exclude_none=True)
+        return ToolOutcome(result, proposal=Proposal(action.kind, arguments, text))
 
 
 def _is_same(one: Action, other: Action) -> bool:

@@ -8,7 +8,7 @@ from pydantic import Field
 from ai_buddy.agent.sanitise import fenced
 from ai_buddy.agent.tool import ToolOutcome
 from ai_buddy.model import DisplayedItems
-from ai_buddy.tools.ports import Cart, Order, OrderLine, Product
+from ai_buddy.tools.gateways import Cart, Order, OrderLine, Product
 from supermarket.clock import iso
 from supermarket.money import Currency, Money
 
@@ -24,7 +24,7 @@ def products_outcome(products: Sequence[Product]) -> ToolOutcome:
     """A list of products, numbered as the person sees it."""
     listed = products[:MAX_PRODUCTS]
     result = numbered([product_result(product, SHORT_DESCRIPTION) for product in listed])
-    displayed = DisplayedItems(products=tuple(map(product_view, listed)))
+    displayed = DisplayedItems(products=tuple(map(_product_view, listed)))
     ids = frozenset(product.id for product in listed)
     return ToolOutcome({"products": result}, displayed, ids)
 
@@ -40,39 +40,40 @@ def product_result(product: Product, length: int) -> dict[str, Any]:
     }
 
 
-def product_view(product: Product) -> dict[str, Any]:
+def _product_view(product: Product) -> dict[str, Any]:
     return {
         "id": product.id,
         "title": product.title,
-        "price": money_view(product.price),
+        "price": _money_view(product.price),
         "stock": product.stock,
         "category": product.category,
-        "image": product.thumbnail,
+        "image": product.images[0].thumbnail if product.images else None,
     }
 
 
 def cart_outcome(cart: Cart, done: str | None = None) -> ToolOutcome:
     items = [
         {
-            "product_id": line.product_id,
-            "title": fenced(line.title),
-            "quantity": line.quantity,
-            "unit_price": str(line.unit_price),
-            "line_total": str(line.line_total),
-            **({} if line.available else {"available": False}),
-            **({"notice": line.notice} if line.notice else {}),
+            "product_id": each.line.product_id,
+            "title": fenced(each.title),
+            "quantity": each.line.quantity,
+            "unit_price": str(each.unit_price),
+            "line_total": str(each.line_total),
+            **({} if each.available else {"available": False}),
+            **({"notice": each.notice} if each.notice else {}),
         }
-        for line in cart.lines
+        for each in cart.lines
     ]
-    result = {"cart": {"items": numbered(items), "total": str(cart.total)}}
-    ids = frozenset(line.product_id for line in cart.lines)
+    result = {"cart": {"items": numbered(items), "total": str(cart.price)}}
+    ids = frozenset(each.line.product_id for each in cart.lines)
     return ToolOutcome({"done": done, **result} if done else result, ids=ids)
 
 
 def order_outcome(name: str, result: dict[str, Any], order: Order) -> ToolOutcome:
     """A result about one order, which is displayed."""
-    displayed = DisplayedItems(order=order_view(order))
-    return ToolOutcome({name: result}, displayed, order_ids(order))
+    number = order.tracking_number and fenced(order.tracking_number, 60)
+    displayed = DisplayedItems(order=_order_view(order))
+    return ToolOutcome({name: {**result, "tracking_number": number}}, displayed, order_ids(order))
 
 
 def order_result(order: Order) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def order_result(order: Order) -> dict[str, Any]:
         "status": order.status,
         "payment": order.payment_status,
         "ordered_on": order.created_at.date().isoformat(),
-        "total": str(order.total),
+        "total": str(order.pricing.total),
         "items": lines_result(order.lines),
     }
 
@@ -94,7 +95,7 @@ def timeline_view(order: Order) -> list[dict[str, str]]:
     return [{"status": step.status, "at": iso(step.at)} for step in order.timeline]
 
 
-def order_view(order: Order) -> dict[str, Any]:
+def _order_view(order: Order) -> dict[str, Any]:
     return {
         "id": order.id,
         "status": order.status,
@@ -103,12 +104,12 @@ def order_view(order: Order) -> dict[str, Any]:
                 "product": line.product_id,
                 "title": line.title,
                 "quantity": line.quantity,
-                "unitPrice": money_view(line.unit_price),
-                "lineTotal": money_view(line.line_total),
+                "unitPrice": _money_view(line.unit_price),
+                "lineTotal": _money_view(line.line_total),
             }
             for line in order.lines
         ],
-        "totalPrice": money_view(order.total),
+        "totalPrice": _money_view(order.pricing.total),
         "payment": {"status": order.payment_status},
         "trackingNumber": order.tracking_number,
         "timeline": timeline_view(order),
@@ -124,7 +125,7 @@ def numbered(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"number": number, **result} for number, result in enumerate(results, 1)]
 
 
-def money_view(money: Money) -> dict[str, Any]:
+def _money_view(money: Money) -> dict[str, Any]:
     return {"amount": float(money.amount), "currency": money.currency.value}
 
 

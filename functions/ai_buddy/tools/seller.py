@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ai_buddy.agent.sanitise import fenced
-from ai_buddy.agent.tool import Tool, ToolOutcome, ToolSet
+from ai_buddy.agent.tool import ToolOutcome, tool
 from ai_buddy.tools.actions import MAX_STOCK, MarkShipped, SetStock, TrackingNumber
-from ai_buddy.tools.ports import Product, ProductSales, SalesMetrics, Shop
+from ai_buddy.tools.gateways import OrderStatus, Product, ProductSales, SellerMetrics, Shop
 from ai_buddy.tools.proposals import Proposals
 from ai_buddy.tools.results import (
     OrderId,
@@ -35,26 +35,21 @@ type TitlePart = Annotated[str, Field(max_length=100)]
 type Threshold = Annotated[int, Field(ge=0, le=10_000)]
 type Stock = Annotated[int, Field(ge=0, le=MAX_STOCK)]
 
-tool = ToolSet()
-
 
 class SellerTools:
     """The tools of one seller."""
 
-    def __init__(self, caller: Caller, shop: Shop) -> None:
+    def __init__(self, caller: Caller, shop: Shop, metrics: SellerMetrics) -> None:
         self._caller = caller
-        self._orders = shop.orders
-        self._metrics = shop.metrics
+        self._shop = shop
+        self._metrics = metrics
         self._proposals = Proposals()
-
-    def all(self) -> Sequence[Tool]:
-        return tool.bind(self)
 
     @tool("sales_figures", f"Units, orders, revenue of a period.{PERIOD}")
     def get_metrics(self, first: Day = None, last: Day = None) -> ToolOutcome:
-        found = self._metrics.get_metrics(self._caller, first, last)
+        period, found = self._metrics.get_metrics(self._caller, first, last)
         result = {
-            "period": _period(found),
+            "period": period,
             "units_sold": found.units,
             "orders": found.orders,
             "orders_placed": found.placed,
@@ -66,8 +61,8 @@ class SellerTools:
 
     @tool("top_products", f"What sold best in a period.{PERIOD}")
     def list_top_products(self, first: Day = None, last: Day = None) -> ToolOutcome:
-        found = self._metrics.get_metrics(self._caller, first, last)
-        return _ranking("top_products", found.top_products, {"period": _period(found)})
+        period, found = self._metrics.get_metrics(self._caller, first, last)
+        return _ranking("top_products", found.top_products, {"period": period})
 
     @tool("slow_products", "Products that hardly ever sold.")
     def list_slow_products(self) -> ToolOutcome:
@@ -100,7 +95,7 @@ class SellerTools:
                 "id": order.order_id,
                 "items": lines_result(order.lines),
                 "total": str(order.total),
-                "ordered_on": order.placed_at.date().isoformat(),
+                "ordered_on": order.day.isoformat(),
             }
             for order in orders
         ]
@@ -119,8 +114,8 @@ class SellerTools:
     def propose_shipped(
         self, order_id: OrderId, tracking_number: TrackingNumber | None = None
     ) -> ToolOutcome:
-        order = self._orders.get_order(self._caller, order_id)
-        if order.status != "CONFIRMED":
+        order = self._shop.get_order(self._caller, order_id)
+        if order.status is not OrderStatus.CONFIRMED:
             raise Conflict(f"An order that is {order.status} cannot be shipped")
         action = MarkShipped(order_id=order.id, tracking_number=tracking_number)
         number = f" under the tracking number {tracking_number}" if tracking_number else ""
@@ -137,10 +132,6 @@ def _scope(scanned: Sequence[object]) -> dict[str, str]:
     """Which products a list was chosen from, when it may not be all."""
     newest = f"the newest {MAX_SCANNED} products only"
     return {"scope": newest} if len(scanned) == MAX_SCANNED else {}
-
-
-def _period(found: SalesMetrics) -> str:
-    return f"{found.first.isoformat()} to {found.last.isoformat()}"
 
 
 def _ranking(name: str, sold: Sequence[ProductSales], more: dict[str, Any]) -> ToolOutcome:

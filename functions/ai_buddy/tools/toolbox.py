@@ -1,22 +1,21 @@
 """Which tools a caller gets, by role."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 
 from ai_buddy.agent.cart_commands import parse_commands
 from ai_buddy.agent.policies import Policies
-from ai_buddy.agent.tool import SHOWN_BEFORE, Tool, ToolOutcome, ToolSet, to_result
+from ai_buddy.agent.tool import SHOWN_BEFORE, Tool, ToolOutcome, bind_tools, to_result, tool
 from ai_buddy.model import DisplayedItems
 from ai_buddy.tools.customer import CustomerTools
-from ai_buddy.tools.ports import Shop
+from ai_buddy.tools.gateways import Checkout, SellerMetrics, Shop
 from ai_buddy.tools.seller import SellerTools
 from supermarket.caller import Caller, Role
 
 type Question = Annotated[str, Field(min_length=1, max_length=300)]
-
-tool = ToolSet()
 
 
 class CommonTools:
@@ -25,9 +24,6 @@ class CommonTools:
     def __init__(self, policies: Policies, displayed: DisplayedItems) -> None:
         self._policies = policies
         self._displayed = displayed
-
-    def all(self) -> Sequence[Tool]:
-        return tool.bind(self)
 
     @tool(
         "shop_policy",
@@ -47,24 +43,22 @@ class CommonTools:
         return ToolOutcome(to_result(self._displayed), ids=self._displayed.ids)
 
 
+@dataclass(frozen=True)
 class Toolbox:
     """Makes the tools of a caller, for one question."""
 
-    def __init__(self, shop: Shop, policies: Policies) -> None:
-        self._shop = shop
-        self._policies = policies
+    shop: Shop
+    checkout: Checkout
+    metrics: SellerMetrics
+    policies: Policies
 
     def make(self, caller: Caller, displayed: DisplayedItems, text: str) -> Sequence[Tool]:
         """Return the tools for a question with this text, after these items were displayed."""
-        common = CommonTools(self._policies, displayed).all()
-        return (*self._of_role(caller, displayed, text), *common)
-
-    def _of_role(self, caller: Caller, displayed: DisplayedItems, text: str) -> Sequence[Tool]:
-        match caller.role:
-            case Role.USER:
-                seen = {str(view["id"]): str(view["title"]) for view in displayed.products or ()}
-                return CustomerTools(caller, self._shop, seen, parse_commands(text)).all()
-            case Role.SELLER:
-                return SellerTools(caller, self._shop).all()
-            case _:
-                return ()
+        own: Sequence[Tool] = ()
+        if caller.role is Role.USER:
+            seen = {str(view["id"]): str(view["title"]) for view in displayed.products or ()}
+            commands = parse_commands(text)
+            own = bind_tools(CustomerTools(caller, self.shop, self.checkout, seen, commands))
+        elif caller.role is Role.SELLER:
+            own = bind_tools(SellerTools(caller, self.shop, self.metrics))
+        return (*own, *bind_tools(CommonTools(self.policies, displayed)))
