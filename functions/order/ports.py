@@ -1,5 +1,6 @@
 """What orders need from their own store, the cart, the stock and the address book."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -72,9 +73,7 @@ class AddressBook(Protocol):
 
 
 class Orders(Protocol):
-    """The stored orders. `read` is always the order as it was read before the change; a commit
-    raises StaleWrite when it has changed since in what the method names.
-    """
+    """The stored orders."""
 
     def find(self, order_id: str) -> Order | None:
         """Return the order, read consistently."""
@@ -90,14 +89,9 @@ class Orders(Protocol):
     def add(self, order: Order, transaction: Transaction) -> None:
         """Store a new order. The commit raises StaleWrite when its id exists."""
 
-    def save_transition(self, read: Order, order: Order, transaction: Transaction) -> None:
-        """Store the new state. The state and the refund summary must be as read."""
-
-    def save_payment_info(self, read: Order, order: Order, transaction: Transaction) -> None:
-        """Store when the order was paid and refunded. The state must be as read."""
-
-    def save_refund_summary(self, read: Order, order: Order, transaction: Transaction) -> None:
-        """Store the refund summary. The stored one must be as read."""
-
-    def save_address(self, read: Order, order: Order, transaction: Transaction) -> None:
-        """Store the shipping address. The state and the address must be as read."""
+    def save(
+        self, read: Order, order: Order, unchanged: Collection[str], transaction: Transaction
+    ) -> None:
+        """Store the fields in which the order differs from `read`, the order before the change. The
+        commit raises StaleWrite when a stored field of those in `unchanged` differs from `read`.
+        """

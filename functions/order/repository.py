@@ -1,15 +1,13 @@
 """Orders in DynamoDB: a row per order, an index by customer, and a sparse index of reservations."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime
 from functools import reduce
 from itertools import islice
 from operator import and_
 
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
-from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from order.model import Order, OrderStatus
@@ -66,10 +64,8 @@ class DynamoOrders:
     """`Orders` in DynamoDB."""
 
     def find(self, order_id: str) -> Order | None:
-        try:
-            return OrderRow.get(order_id, consistent_read=True).order
-        except OrderRow.DoesNotExist:
-            return None
+        row = OrderRow.find(order_id)
+        return row.order if row else None
 
     def list_by_customer(
         self, user_id: str, status: OrderStatus | None, before: str | None, limit: int
@@ -107,49 +103,15 @@ class DynamoOrders:
         is_new = OrderRow.order_id.does_not_exist()
         DynamoTransaction.of(transaction).put(row, is_new, StaleWrite(STALE))
 
-    def save_transition(self, read: Order, order: Order, transaction: Transaction) -> None:
-        actions = [
-            *_set(order, "status", "timeline", "reserved_until", "updated_at"),
-            *_set_payment_info(order),
-            OrderRow.reservation.remove(),
-            OrderRow.reserved_until.remove(),
-        ]
-        _update(order, actions, _unchanged(read, "status", "refund_summary"), transaction)
-
-    def save_payment_info(self, read: Order, order: Order, transaction: Transaction) -> None:
-        actions = [*_set(order, "updated_at"), *_set_payment_info(order)]
-        _update(order, actions, _unchanged(read, "status"), transaction)
-
-    def save_refund_summary(self, read: Order, order: Order, transaction: Transaction) -> None:
-        actions = _set(order, "refund_summary", "updated_at")
-        _update(order, actions, _unchanged(read, "refund_summary"), transaction)
-
-    def save_address(self, read: Order, order: Order, transaction: Transaction) -> None:
-        actions = _set(order, "shipping_address", "updated_at")
-        _update(order, actions, _unchanged(read, "status", "shipping_address"), transaction)
-
-
-def _update(
-    order: Order, actions: Sequence[Action], condition: Condition, transaction: Transaction
-) -> None:
-    DynamoTransaction.of(transaction).update(
-        OrderRow(order.id), actions, condition, StaleWrite(STALE)
-    )
-
-
-def _set(order: Order, *fields: str) -> list[Action]:
-    stored = OrderRow.order.serialize(order)
-    return [Path(["order", name]).set(stored[name]) for name in fields]
-
-
-def _set_payment_info(order: Order) -> list[Action]:
-    """Return the actions that store what is known of payment and parcel; none of it is removed."""
-    fields = ("paid_at", "refunded_at", "tracking_number")
-    return _set(order, *(name for name in fields if getattr(order, name) is not None))
-
-
-def _unchanged(read: Order, *fields: str) -> Condition:
-    """Return the condition that the fields are stored as they were read."""
-    stored = OrderRow.order.serialize(read)
-    conditions: list[Condition] = [Path(["order", name]) == stored[name] for name in fields]
-    return reduce(and_, conditions)
+    def save(
+        self, read: Order, order: Order, unchanged: Collection[str], transaction: Transaction
+    ) -> None:
+        before, after = OrderRow.order.serialize(read), OrderRow.order.serialize(order)
+        changed = [name for name in after if after[name] != before[name]]
+        actions = [Path(["order", name]).set(after[name]) for name in changed]
+        if order.reserved_until is None:
+            actions += [OrderRow.reservation.remove(), OrderRow.reserved_until.remove()]
+        conditions = [Path(["order", name]) == before[name] for name in unchanged]
+        DynamoTransaction.of(transaction).update(
+            OrderRow(order.id), actions, reduce(and_, conditions), StaleWrite(STALE)
+        )

@@ -1,6 +1,6 @@
 """Use cases of orders: placing, reading, changing, fulfilling, cancelling and refunding them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,9 +32,9 @@ from supermarket.people import Address, Recipient
 from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.transaction import BeginTransaction, Transaction
 
-type Save = Callable[[Order, Order, Transaction], None]
-
 ORDER_NOT_FOUND = "Order not found"
+# a change of state depends on these fields: an order that is refunded in full is not shipped
+STATE = ("status", "refund_summary")
 # a payment of the last second may still be on its way
 GRACE = timedelta(minutes=2)
 
@@ -80,33 +80,20 @@ class Terms:
     charges: Charges
 
 
+@dataclass(frozen=True)
 class OrderService:
     """The use cases of orders."""
 
-    def __init__(
-        self,
-        *,
-        orders: Orders,
-        stock: Stock,
-        carts: Carts,
-        address_book: AddressBook,
-        idempotency_keys: IdempotencyKeys,
-        audit: AuditTrail,
-        begin: BeginTransaction,
-        terms: Callable[[], Terms],
-        clock: Clock,
-        new_id: NewId,
-    ) -> None:
-        self._orders = orders
-        self._stock = stock
-        self._carts = carts
-        self._address_book = address_book
-        self._idempotency_keys = idempotency_keys
-        self._audit_trail = audit
-        self._begin = begin
-        self._terms = terms
-        self._clock = clock
-        self._new_id = new_id
+    orders: Orders
+    stock: Stock
+    carts: Carts
+    address_book: AddressBook
+    idempotency_keys: IdempotencyKeys
+    audit: AuditTrail
+    begin: BeginTransaction
+    terms: Callable[[], Terms]
+    clock: Clock
+    new_id: NewId
 
     def place(
         self,
@@ -134,7 +121,7 @@ class OrderService:
         self, customer_id: str, status: OrderStatus | None, before: str | None, limit: int
     ) -> OrderPage:
         """Return the customer's orders with ids below `before`, newest first."""
-        return self._orders.list_by_customer(customer_id, status, before, limit)
+        return self.orders.list_by_customer(customer_id, status, before, limit)
 
     def get_order(self, order_id: str, caller: Caller) -> Order:
         """Return what the caller may see of an order. Raises NotFound when that is nothing."""
@@ -149,17 +136,18 @@ class OrderService:
         _require_not_cancelled(order)
         if order.status is not OrderStatus.PENDING:
             raise WrongStatus(f"An order that is {order.status} cannot be paid")
-        if order.is_expired(self._clock()):
+        if order.is_expired(self.clock()):
             raise ReservationExpired("The reservation has expired. Order again.")
         return order
 
     def change_address(self, order_id: str, customer_id: str, changes: Mapping[str, str]) -> Order:
         """Replace the given fields of the address while the order has not left the shop."""
         read = self._find_own(order_id, customer_id)
-        order = read.with_address_changes(changes, self._clock())
+        order = read.with_address_changes(changes, self.clock())
         if order.shipping_address == read.shipping_address:
             return read
-        return self._save(self._orders.save_address, read, order, to_order_address_changed(order))
+        unchanged = ("status", "shipping_address")
+        return self._save(read, order, unchanged, to_order_address_changed(order))
 
     def cancel(self, order_id: str, customer_id: str) -> Order:
         """Cancel the customer's order and release its stock; payment refunds it if it is paid."""
@@ -175,12 +163,12 @@ class OrderService:
 
     def list_expired(self, until: datetime, limit: int) -> list[str]:
         """Return the ids of unpaid orders that `expire` cancels at `until`, oldest first."""
-        return self._orders.list_expired(until - GRACE, limit)
+        return self.orders.list_expired(until - GRACE, limit)
 
     def expire(self, order_id: str) -> bool:
         """Cancel an order that was not paid in time; returns False when it changed meanwhile."""
         order = self._find(order_id)
-        if not order.is_expired(self._clock() - GRACE):
+        if not order.is_expired(self.clock() - GRACE):
             return False
         try:
             self._cancel(order, Actor.EXPIRY, Actor.EXPIRY)
@@ -218,38 +206,33 @@ class OrderService:
         key: IdempotencyKey | None,
         precondition: Callable[[Order], None],
     ) -> Order:
-        cart = self._carts.get_cart(caller.user_id)
+        cart = self.carts.get_cart(caller.user_id)
         if cart.problems:
             raise ItemsUnavailable(cart.problems)
         if not cart.lines:
             raise CartEmpty("Your cart is empty")
         order = self._new_order(caller, cart, destination)
         precondition(order)
-        transaction = self._begin()
+        transaction = self.begin()
         if key is not None:
-            self._idempotency_keys.save_result(key, order.id, transaction)
-        self._orders.add(order, transaction)
+            self.idempotency_keys.save_result(key, order.id, transaction)
+        self.orders.add(order, transaction)
         changed = StaleWrite("Your cart changed at the same time. Check it and order again.")
-        self._carts.empty(cart, transaction, changed)
+        self.carts.empty(cart, transaction, changed)
         for line in order.lines:
             sold = FieldError(f"items.{line.product_id}", "Just sold or changed", "ITEM_CHANGED")
-            self._stock.reserve_stock(
-                line.product_id,
-                line.unit_price,
-                line.quantity,
-                transaction,
-                ItemsUnavailable((sold,)),
-            )
+            reserved = (line.product_id, line.unit_price, line.quantity)
+            self.stock.reserve_stock(*reserved, transaction, ItemsUnavailable((sold,)))
         transaction.emit(to_order_placed(order))
         transaction.commit()
         return order
 
     def _new_order(self, caller: Caller, cart: Cart, destination: Address | str) -> Order:
         if isinstance(destination, str):
-            destination = self._address_book.find(caller.user_id, destination)
-        now, terms = self._clock(), self._terms()
+            destination = self.address_book.find(caller.user_id, destination)
+        now, terms = self.clock(), self.terms()
         return Order(
-            id=self._new_id(),
+            id=self.new_id(),
             customer=Recipient(caller.user_id, caller.email, caller.first_name),
             status=OrderStatus.PENDING,
             lines=cart.lines,
@@ -262,11 +245,11 @@ class OrderService:
         )
 
     def _find_result(self, key: IdempotencyKey) -> Order | None:
-        order_id = self._idempotency_keys.find_result(key)
+        order_id = self.idempotency_keys.find_result(key)
         return None if order_id is None else self._find(order_id)
 
     def _find(self, order_id: str) -> Order:
-        order = self._orders.find(order_id) if is_id(order_id) else None
+        order = self.orders.find(order_id) if is_id(order_id) else None
         if order is None:
             raise NotFound(ORDER_NOT_FOUND)
         return order
@@ -283,33 +266,32 @@ class OrderService:
     def _confirm(self, order: Order) -> None:
         if order.is_paid:
             return
-        now = self._clock()
+        now = self.clock()
         paid = order.with_payment(now)
         if order.status is OrderStatus.CANCELLED:
-            self._save(self._orders.save_payment_info, order, paid)
+            self._save(order, paid, ("status",))
         else:
             confirmed = paid.with_status(OrderStatus.CONFIRMED, now, Actor.PAYMENT)
-            event = to_order_confirmed(confirmed)
-            self._save(self._orders.save_transition, order, confirmed, event)
+            self._save(order, confirmed, STATE, to_order_confirmed(confirmed))
 
     def _mark_refunded(self, order: Order) -> None:
         if order.refunded_at is not None:
             return
-        refunded = order.with_full_refund(self._clock())
+        refunded = order.with_full_refund(self.clock())
         if order.can_be_cancelled:
             # only an admin can refund an order that is not cancelled
             self._cancel(order, Actor.ADMIN, Actor.PAYMENT, refunded)
         else:
-            self._save(self._orders.save_payment_info, order, refunded)
+            self._save(order, refunded, ("status",))
 
     def _update_refund_summary(self, read: Order, summary: RefundSummary) -> None:
-        order = read.with_refund_summary(summary, self._clock())
+        order = read.with_refund_summary(summary, self.clock())
         if order != read:
-            self._save(self._orders.save_refund_summary, read, order)
+            self._save(read, order, ("refund_summary",))
 
-    def _save(self, save: Save, read: Order, order: Order, *events: Event) -> Order:
-        transaction = self._begin()
-        save(read, order, transaction)
+    def _save(self, read: Order, order: Order, unchanged: Collection[str], *events: Event) -> Order:
+        transaction = self.begin()
+        self.orders.save(read, order, unchanged, transaction)
         for event in events:
             transaction.emit(event)
         transaction.commit()
@@ -326,9 +308,9 @@ class OrderService:
         if is_shipping and read.is_fully_refunding:
             raise WrongStatus("This order is being refunded in full, so it cannot be shipped")
         by = Actor.ADMIN if caller.is_admin else Actor.SELLER
-        order = read.with_status(status, self._clock(), by, tracking_number)
-        transaction = self._begin()
-        self._orders.save_transition(read, order, transaction)
+        order = read.with_status(status, self.clock(), by, tracking_number)
+        transaction = self.begin()
+        self.orders.save(read, order, STATE, transaction)
         self._audit(read, order, caller.user_id, transaction)
         transaction.emit((to_order_shipped if is_shipping else to_order_delivered)(order))
         transaction.commit()
@@ -338,11 +320,11 @@ class OrderService:
         """Cancel the order, or its state `refunded`; `actor` is recorded in the audit trail when
         the order is paid.
         """
-        order = (refunded or read).with_status(OrderStatus.CANCELLED, self._clock(), by)
-        transaction = self._begin()
-        self._orders.save_transition(read, order, transaction)
+        order = (refunded or read).with_status(OrderStatus.CANCELLED, self.clock(), by)
+        transaction = self.begin()
+        self.orders.save(read, order, STATE, transaction)
         for line in read.lines:
-            self._stock.release_stock(line.product_id, line.quantity, transaction)
+            self.stock.release_stock(line.product_id, line.quantity, transaction)
         if order.is_paid:
             self._audit(read, order, actor, transaction)
         transaction.emit(to_order_cancelled(order, by))
@@ -350,7 +332,7 @@ class OrderService:
         return order
 
     def _audit(self, before: Order, after: Order, actor: str, transaction: Transaction) -> None:
-        self._audit_trail.record(
+        self.audit.record(
             transaction,
             subject=f"order#{after.id}",
             action=f"order {after.status.lower()}",

@@ -1,6 +1,7 @@
 """Changes of a payment, each committed with its ledger entries, audit record and events."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from payment.events import audit_snapshot, events_between
 from payment.ledger import entries_between
@@ -13,22 +14,15 @@ from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.transaction import BeginTransaction
 
 
+@dataclass(frozen=True)
 class Changes:
     """Commits changes of payments."""
 
-    def __init__(
-        self,
-        payments: Payments,
-        ledger: Ledger,
-        audit: AuditTrail,
-        idempotency_keys: IdempotencyKeys,
-        begin: BeginTransaction,
-    ) -> None:
-        self._payments = payments
-        self._ledger = ledger
-        self._audit = audit
-        self._idempotency_keys = idempotency_keys
-        self._begin = begin
+    payments: Payments
+    ledger: Ledger
+    audit: AuditTrail
+    idempotency_keys: IdempotencyKeys
+    begin: BeginTransaction
 
     def update(
         self, payment: Payment, change: Callable[[Payment], Payment], action: str, actor: str
@@ -47,7 +41,7 @@ class Changes:
                 if after != before:
                     self.commit(before, after, action, actor)
             except StaleWrite:
-                before = self._payments.find(payment.id) or before
+                before = self.payments.find(payment.id) or before
                 raise
             return before, after
 
@@ -66,16 +60,16 @@ class Changes:
 
         Raises `StaleWrite` when the payment is no longer `before`; `KeyInUse`.
         """
-        transaction = self._begin()
+        transaction = self.begin()
         if key is not None:
-            self._idempotency_keys.save_result(key, result_id, transaction)
+            self.idempotency_keys.save_result(key, result_id, transaction)
         if before is None:
-            self._payments.add(after, transaction)
+            self.payments.add(after, transaction)
         else:
-            self._payments.save(before, after, transaction)
+            self.payments.save(before, after, transaction)
         for entry in entries_between(before, after):
-            self._ledger.add(entry, transaction)
-        self._audit.record(
+            self.ledger.add(entry, transaction)
+        self.audit.record(
             transaction,
             subject=f"payment#{after.id}",
             action=action,
@@ -93,6 +87,6 @@ class Changes:
 
     def save_result(self, key: IdempotencyKey, result_id: str) -> None:
         """Save the result of an idempotency key that changed nothing. Raises `KeyInUse`."""
-        transaction = self._begin()
-        self._idempotency_keys.save_result(key, result_id, transaction)
+        transaction = self.begin()
+        self.idempotency_keys.save_result(key, result_id, transaction)
         transaction.commit()

@@ -1,6 +1,7 @@
 """The HTTP Lambdas of payment."""
 
 from payment import wiring
+from payment.model import PaymentStatus
 from payment.ports import (
     CancelledOrder,
     ExpiredOrder,
@@ -10,13 +11,13 @@ from payment.ports import (
     ProviderTimeout,
 )
 from payment.schemas import (
+    REFUND_MESSAGES,
     CreatePaymentResponse,
+    PaymentChangeResponse,
     PaymentResponse,
     PaymentWithLedgerResponse,
     RefundPaymentRequest,
-    RefundPaymentResponse,
     VerifyPaymentRequest,
-    VerifyPaymentResponse,
 )
 from payment.service import AttemptMismatch
 from supermarket.caller import Caller, Role
@@ -51,7 +52,7 @@ def create_payment(
 ) -> CreatePaymentResponse:
     """Open the payment of the caller's order, or return the open one."""
     payment = wiring.payment_service().create(orderId, caller, key)
-    return CreatePaymentResponse.of(payment, wiring.razorpay_keys().key_id)
+    return CreatePaymentResponse.with_key(payment, wiring.razorpay_keys().key_id)
 
 
 @post(
@@ -59,9 +60,12 @@ def create_payment(
     uses=CALLS_RAZORPAY,
     errors=(NotFound, AttemptMismatch, CancelledOrder, ExpiredOrder, *RAZORPAY_ERRORS),
 )
-def verify_payment(body: VerifyPaymentRequest, caller: Caller) -> VerifyPaymentResponse:
+def verify_payment(body: VerifyPaymentRequest, caller: Caller) -> PaymentChangeResponse:
     """Complete a payment with the signature of Razorpay's checkout."""
-    return VerifyPaymentResponse.of(wiring.payment_service().verify(body.signature(), caller))
+    payment = wiring.payment_service().verify(body.signature(), caller)
+    is_complete = payment.status is PaymentStatus.COMPLETED
+    message = "The payment is complete" if is_complete else "The payment is refunded to you"
+    return PaymentChangeResponse.of(payment, message=message)
 
 
 @post("/api/payments/webhook", accepts=(ANY_TYPE,), max_body=MAX_WEBHOOK_BYTES)
@@ -80,7 +84,7 @@ def get_payment(paymentId: str, caller: Caller) -> PaymentResponse:
     if not caller.is_admin:
         return PaymentResponse.of(payment)
     entries = wiring.payment_service().list_entries(payment)
-    return PaymentWithLedgerResponse.with_entries(payment, entries)
+    return PaymentWithLedgerResponse.of(payment, ledger=entries)
 
 
 @get("/api/payments/order/{orderId}")
@@ -98,10 +102,10 @@ def get_order_payment(orderId: str, caller: Caller) -> PaymentResponse:
 )
 def refund_payment(
     paymentId: str, body: RefundPaymentRequest, key: IdempotencyKey | None, caller: Caller
-) -> RefundPaymentResponse | Response[RefundPaymentResponse]:
+) -> PaymentChangeResponse | Response[PaymentChangeResponse]:
     """Refund a payment, or a part of it."""
     payment, refund = wiring.payment_service().refund(paymentId, body.amount, caller, key)
-    response = RefundPaymentResponse.of(payment, refund)
+    response = PaymentChangeResponse.of(payment, message=REFUND_MESSAGES[refund.status])
     return response if refund.is_sent else Response(response, status=ACCEPTED)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from payment.model import Payment, PaymentStatus, Refund
+from payment.model import FAILURE_REASONS, Payment, PaymentStatus, Refund
 from supermarket.audit import Facts
 from supermarket.contracts import (
     Amount,
@@ -18,11 +18,12 @@ from supermarket.contracts import (
 
 def events_between(before: Payment | None, after: Payment) -> Iterator[Event]:
     """Yield the events of a change of a payment."""
-    status = before.status if before else None
+    status, at = before.status if before else None, after.updated_at
     if after.status is PaymentStatus.PENDING and status is not PaymentStatus.PENDING:
-        yield to_payment_initiated(after)
-    if after.status is PaymentStatus.FAILED and status is not PaymentStatus.FAILED:
-        yield to_payment_failed(after)
+        yield PaymentInitiated(**_common(after), initiated_at=at)
+    has_failed = after.status is PaymentStatus.FAILED and status is not PaymentStatus.FAILED
+    if has_failed and after.failure:
+        yield PaymentFailed(**_common(after), reason=FAILURE_REASONS[after.failure], failed_at=at)
     if after.is_paid and not (before and before.is_paid) and not after.is_refunded:
         # a payment that was refunded before its first report completes no order
         yield to_payment_completed(after)
@@ -52,10 +53,6 @@ def audit_snapshot(payment: Payment | None) -> Facts:
     }
 
 
-def to_payment_initiated(payment: Payment) -> PaymentInitiated:
-    return PaymentInitiated(**_common(payment), initiated_at=payment.updated_at)
-
-
 def to_payment_completed(payment: Payment) -> PaymentCompleted:
     return PaymentCompleted(
         **_common(payment),
@@ -63,13 +60,6 @@ def to_payment_completed(payment: Payment) -> PaymentCompleted:
         completed_at=payment.updated_at,
         goes_back=payment.status is PaymentStatus.REFUND_PENDING,
     )
-
-
-def to_payment_failed(payment: Payment) -> PaymentFailed:
-    if payment.failure is None:
-        raise ValueError("a failed payment has a failure")
-    reason = payment.failure.reason
-    return PaymentFailed(**_common(payment), reason=reason, failed_at=payment.updated_at)
 
 
 def to_payment_refunded(payment: Payment, refund: Refund) -> PaymentRefunded:

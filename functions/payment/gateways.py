@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from payment.model import Attempt, PayableOrder, RazorpayOrder, RazorpayRefund, UnreadableRecord
@@ -14,8 +15,8 @@ from payment.ports import (
     ProviderRejected,
     ProviderTimeout,
 )
-from payment.razorpay_records import InvalidRecord, to_attempt, to_order, to_refund
-from payment.reconciliation.model import RecordPage
+from payment.razorpay_records import INVALID_RECORD, to_attempt, to_order, to_refund
+from payment.reconciliation.model import PAGE, RecordPage, Records
 from supermarket import telemetry
 from supermarket.errors import BadGateway, NotFound, Unavailable
 from supermarket.money import Money
@@ -32,7 +33,6 @@ AUTOMATIC_CAPTURE = {
 }
 TRIES = 3
 FIRST_WAIT_SECONDS = 0.2
-LARGEST_PAGE = 100
 IDEMPOTENCY_HEADER = "X-Refund-Idempotency"
 # bad requests that Razorpay accepts later, recognised by their description only
 BUSY_DESCRIPTIONS = ("in progress", "enough balance", "insufficient balance")
@@ -44,17 +44,15 @@ FAILING = "Razorpay has an error. Nothing was changed; try again."
 INVALID_RESPONSE = "Razorpay's response is not valid. Nothing was changed; try again."
 
 
+@dataclass(frozen=True)
 class RazorpayApi:
     """`Razorpay` and `RazorpayRecords` over HTTPS.
 
     `client` returns the SDK's client with the present keys.
     """
 
-    def __init__(
-        self, client: Callable[[], Any], sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._client = client
-        self._sleep = sleep
+    client: Callable[[], Any]
+    sleep: Callable[[float], None] = time.sleep
 
     def create_order(self, payment_id: str, order_id: str, price: Money) -> str:
         order = {
@@ -86,20 +84,15 @@ class RazorpayApi:
         return _convert(to_attempt, response)
 
     def refund(self, razorpay_payment_id: str, amount: Money, refund_id: str) -> RazorpayRefund:
-        refund = {
-            "amount": amount.minor,
-            "speed": "normal",
-            "receipt": refund_id,
-            "notes": {"refund_id": refund_id},
-        }
-        headers = {IDEMPOTENCY_HEADER: refund_id}
+        notes, headers = {"refund_id": refund_id}, {IDEMPOTENCY_HEADER: refund_id}
+        refund = {"amount": amount.minor, "speed": "normal", "receipt": refund_id, "notes": notes}
         response = self._call(
             lambda api: api.payment.refund(razorpay_payment_id, refund, headers=headers)
         )
         return _convert(to_refund, response)
 
     def list_refunds(self, razorpay_payment_id: str) -> Sequence[RazorpayRefund]:
-        page = {"count": LARGEST_PAGE}
+        page = {"count": PAGE}
         response = self._read(
             lambda api: api.payment.fetch_multiple_refund(razorpay_payment_id, page)
         )
@@ -117,21 +110,19 @@ class RazorpayApi:
         response = self._read(lambda api: api.order.payments(razorpay_order_id))
         return [_convert(to_attempt, record) for record in _items(response)]
 
-    def list_attempts_between(self, page: RecordPage) -> Sequence[Attempt | UnreadableRecord]:
+    def list_attempts_between(self, page: RecordPage) -> Records[Attempt]:
         return self._page("payment", page, to_attempt)
 
-    def list_refunds_between(self, page: RecordPage) -> Sequence[RazorpayRefund | UnreadableRecord]:
+    def list_refunds_between(self, page: RecordPage) -> Records[RazorpayRefund]:
         return self._page("refund", page, to_refund)
 
-    def list_orders_between(self, page: RecordPage) -> Sequence[RazorpayOrder | UnreadableRecord]:
+    def list_orders_between(self, page: RecordPage) -> Records[RazorpayOrder]:
         return self._page("order", page, to_order)
 
-    def _page[R](
-        self, kind: str, page: RecordPage, convert: Callable[[Any], R]
-    ) -> list[R | UnreadableRecord]:
+    def _page[R](self, kind: str, page: RecordPage, convert: Callable[[Any], R]) -> Records[R]:
         """Return a page with every record in its place, since the next page is found by number."""
         window = {"from": int(page.since.timestamp()), "to": int(page.until.timestamp())}
-        query = {**window, "skip": page.skip, "count": page.count}
+        query = {**window, "skip": page.skip, "count": PAGE}
         response = self._read(lambda api: getattr(api, kind).all(query))
         return [_convert_if_valid(convert, record) for record in _items(response)]
 
@@ -143,7 +134,7 @@ class RazorpayApi:
             except (ProviderRejected, ProviderTimeout):
                 raise
             except Unavailable:
-                self._sleep(FIRST_WAIT_SECONDS * 2**attempt)
+                self.sleep(FIRST_WAIT_SECONDS * 2**attempt)
         return self._call(call)
 
     def _call(self, call: Callable[[Any], Any]) -> Any:
@@ -156,7 +147,7 @@ class RazorpayApi:
         from requests import exceptions
 
         try:
-            return call(self._client())
+            return call(self.client())
         except errors.BadRequestError as rejection:
             telemetry.logger.warning("Razorpay rejected", extra={"description": str(rejection)})
             if any(words in str(rejection).lower() for words in BUSY_DESCRIPTIONS):
@@ -210,14 +201,14 @@ def _cancelled_orders() -> Iterator[None]:
 def _convert[R](convert: Callable[[Any], R], record: Any) -> R:
     try:
         return convert(record)
-    except InvalidRecord:
+    except INVALID_RECORD:
         raise _reported(InvalidProviderResponse(INVALID_RESPONSE)) from None
 
 
 def _convert_if_valid[R](convert: Callable[[Any], R], record: Any) -> R | UnreadableRecord:
     try:
         return convert(record)
-    except InvalidRecord:
+    except INVALID_RECORD:
         return UnreadableRecord(str(record.get("id")) if isinstance(record, dict) else "unknown")
 
 

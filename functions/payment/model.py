@@ -69,24 +69,14 @@ class Failure(StrEnum):
     ORDER_CANCELLED = "ORDER_CANCELLED"
     ORDER_EXPIRED = "ORDER_EXPIRED"
 
-    @property
-    def reason(self) -> str:
-        """The reason of the failure, for the customer."""
-        return _REASONS[self]
 
-    @property
-    def refund_reason(self) -> str:
-        """The reason of the refund, for the customer."""
-        return _REFUND_REASONS.get(self, _REASONS[self])
-
-
-_REASONS = {
+# for the customer
+FAILURE_REASONS = {
     Failure.DECLINED: "The payment was declined. You can try again.",
     Failure.ORDER_CANCELLED: "The order was cancelled before it was paid.",
     Failure.ORDER_EXPIRED: "The order was not paid in time, so it was cancelled.",
 }
-
-_REFUND_REASONS = {
+REFUND_REASONS = {
     Failure.ORDER_CANCELLED: "The order was cancelled.",
     Failure.ORDER_EXPIRED: "The payment arrived after the order had expired.",
 }
@@ -485,7 +475,7 @@ class Payment:
         attempt_id = self.razorpay_payment_id
         if attempt_id is None or not changed.refundable.minor:
             return changed
-        return changed.with_full_refund(attempt_id, refund_id, failure.refund_reason, at)
+        return changed.with_full_refund(attempt_id, refund_id, REFUND_REASONS[failure], at)
 
     def reduced_to_remaining(self, refund_id: str, new_refund_id: str, at: datetime) -> Self:
         """Replace a required refund that exceeds what is left by a smaller one, or by none.

@@ -62,10 +62,9 @@ class Payments(Protocol):
 
     def find(self, payment_id: str) -> Payment | None: ...
     def find_by_order(self, order_id: str) -> Payment | None: ...
-    def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
 
-    def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
-        """Return the payment that the attempt took money for."""
+    def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None:
+        """Return the payment of a Razorpay order, or that an attempt took money for."""
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
         """Add a new payment. Raises `StaleWrite` when its order has one."""

@@ -20,45 +20,34 @@ REFUND_STATUSES = {
 }
 
 
-class InvalidRecord(ValueError):
-    """A record lacks a field, or a field has an unexpected value."""
+# what a parser raises when a field is missing or has an unexpected value
+INVALID_RECORD = (KeyError, TypeError, ValueError)
 
 
 def to_attempt(record: Any) -> Attempt:
-    """Parse a payment of Razorpay. Raises `InvalidRecord`."""
-    try:
-        return Attempt(
-            id=_typed(record["id"], str),
-            razorpay_order_id=record["order_id"],
-            amount=_amount(record),
-            status=_attempt_status(record),
-            fee=_fee(record),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise InvalidRecord("payment") from None
+    """Parse a payment of Razorpay. Raises one of `INVALID_RECORD`, as all three parsers do."""
+    return Attempt(
+        id=_typed(record["id"], str),
+        razorpay_order_id=record["order_id"],
+        amount=_amount(record),
+        status=_attempt_status(record),
+        fee=_fee(record),
+    )
 
 
 def to_refund(record: Any) -> RazorpayRefund:
-    """Parse a refund of Razorpay. Raises `InvalidRecord`."""
-    try:
-        return RazorpayRefund(
-            id=_typed(record["id"], str),
-            payment_id=_typed(record["payment_id"], str),
-            amount=_amount(record),
-            status=REFUND_STATUSES[record["status"]],
-            our_id=_note(record, "refund_id"),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise InvalidRecord("refund") from None
+    return RazorpayRefund(
+        id=_typed(record["id"], str),
+        payment_id=_typed(record["payment_id"], str),
+        amount=_amount(record),
+        status=REFUND_STATUSES[record["status"]],
+        our_id=_note(record, "refund_id"),
+    )
 
 
 def to_order(record: Any) -> RazorpayOrder:
-    """Parse an order of Razorpay. Raises `InvalidRecord`."""
-    try:
-        is_paid = _typed(record["status"], str) == "paid"
-        return RazorpayOrder(_typed(record["id"], str), _amount(record), is_paid)
-    except (KeyError, TypeError, ValueError):
-        raise InvalidRecord("order") from None
+    is_paid = _typed(record["status"], str) == "paid"
+    return RazorpayOrder(_typed(record["id"], str), _amount(record), is_paid)
 
 
 def _amount(record: Any) -> Money | ForeignMoney:
@@ -77,9 +66,8 @@ def _attempt_status(record: Any) -> AttemptStatus:
 def _fee(record: Any) -> Money | None:
     """Return the fee, which is known after the capture and in the account's currency, rupees."""
     fee, currency = record.get("fee"), record.get("base_currency") or Currency.INR
-    return (
-        Money(_typed(fee, int), Currency(currency)) if fee and currency in set(Currency) else None
-    )
+    is_known = fee and currency in set(Currency)
+    return Money(_typed(fee, int), Currency(currency)) if is_known else None
 
 
 def _note(record: Any, name: str) -> str | None:

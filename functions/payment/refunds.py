@@ -4,7 +4,9 @@ A refund is stored before it is sent to Razorpay, and it is sent with its id. Af
 therefore be sent again, and is made once.
 """
 
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from payment.changes import Changes
 from payment.model import (
@@ -19,6 +21,7 @@ from payment.model import (
 )
 from payment.ports import Payments, ProviderRejected, Razorpay
 from supermarket import telemetry
+from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
 from supermarket.errors import BadGateway, Conflict, NotFound, Unavailable
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
@@ -29,34 +32,26 @@ NOT_FOUND = "Payment not found"
 BY_ADMIN = "The shop refunded this payment."
 
 
+@dataclass(frozen=True)
 class Refunds:
     """The use cases of refunds."""
 
-    def __init__(
-        self,
-        payments: Payments,
-        razorpay: Razorpay,
-        changes: Changes,
-        idempotency_keys: IdempotencyKeys,
-        clock: Clock,
-        new_id: NewId,
-    ) -> None:
-        self._payments = payments
-        self._razorpay = razorpay
-        self._changes = changes
-        self._idempotency_keys = idempotency_keys
-        self._clock = clock
-        self._new_id = new_id
+    payments: Payments
+    razorpay: Razorpay
+    changes: Changes
+    idempotency_keys: IdempotencyKeys
+    clock: Clock
+    new_id: NewId
 
-    def request(
-        self, payment_id: str, amount: Decimal | None, by: str, key: IdempotencyKey | None
+    def refund(
+        self, payment_id: str, amount: Decimal | None, caller: Caller, key: IdempotencyKey | None
     ) -> tuple[Payment, Refund]:
-        """Refund `amount`, or all that is left; the same key returns the same refund.
+        """Refund `amount`, or all that is left, on behalf of an admin, once per key.
 
-        The refund stays REQUESTED when Razorpay does not answer, and `sync` sends it again. Raises
-        `BadGateway` when Razorpay rejects it.
+        The refund stays REQUESTED when Razorpay does not answer, and `sync_refunds` sends it again.
+        Raises `BadGateway` when Razorpay rejects it.
         """
-        key = key and key.about(payment_id)
+        key, by = key and key.about(payment_id), caller.user_id
         payment, refund_id = retry_on_conflict(
             lambda: self._request(payment_id, amount, by, key), on=(StaleWrite, KeyInUse)
         )
@@ -75,19 +70,19 @@ class Refunds:
         def cancel(payment: Payment) -> Payment:
             if payment.is_refunded or payment.has_cancelled_order:
                 return payment
-            return payment.with_cancelled_order(failure, self._new_id(), self._clock())
+            return payment.with_cancelled_order(failure, self.new_id(), self.clock())
 
-        self._changes.update(payment, cancel, "refund requested", SHOP)
-        self.try_sync(payment.id)
+        self.changes.update(payment, cancel, "refund requested", SHOP)
+        self.try_sync_refunds(payment.id)
 
-    def try_sync(self, payment_id: str) -> None:
-        """Call `sync`; refunds that Razorpay does not accept now are left to the job."""
+    def try_sync_refunds(self, payment_id: str) -> None:
+        """Call `sync_refunds`; what Razorpay does not accept now is left to the job."""
         try:
-            self.sync(payment_id)
+            self.sync_refunds(payment_id)
         except Unavailable:
             telemetry.logger.warning("refunds wait to be sent", extra={"payment_id": payment_id})
 
-    def sync(self, payment_id: str) -> Payment:
+    def sync_refunds(self, payment_id: str) -> Payment:
         """Apply Razorpay's records of the open refunds of a payment, and send those without one."""
         payment = self._get(payment_id)
         for attempt_id in dict.fromkeys(refund.attempt_id for refund in payment.open_refunds):
@@ -98,18 +93,14 @@ class Refunds:
             payment = self._send(payment, payment.get_refund(refund.id))
         return payment
 
-    def apply_update(self, record: RazorpayRefund) -> Payment | None:
+    def apply_refund_update(self, record: RazorpayRefund) -> Payment | None:
         """Apply Razorpay's record of a refund once; returns None when the payment is not ours."""
-        payment = self._payments.find_by_attempt(record.payment_id)
+        payment = self.payments.find_by_razorpay_id(record.payment_id)
         if payment is None:
             telemetry.logger.warning("refund of an unknown payment", extra=_ids_of(record))
             return None
-        before, after = self._changes.update(
-            payment,
-            lambda current: self._with_record(current, record),
-            f"refund {record.status.lower()}",
-            RAZORPAY,
-        )
+        action, apply = f"refund {record.status.lower()}", partial(self._with_record, record)
+        before, after = self.changes.update(payment, apply, action, RAZORPAY)
         _report_reversed(before, record)
         _report_failed(before, after)
         return after
@@ -118,7 +109,7 @@ class Refunds:
         self, payment_id: str, amount: Decimal | None, by: str, key: IdempotencyKey | None
     ) -> tuple[Payment, str]:
         # the key is read first: a payment read after it contains the refund that it led to
-        earlier = self._idempotency_keys.find_result(key) if key else None
+        earlier = self.idempotency_keys.find_result(key) if key else None
         payment = self._get(payment_id)
         if earlier is not None:
             return payment, earlier
@@ -126,11 +117,11 @@ class Refunds:
             refund = self._new_refund(payment, amount, by)
         except Conflict:
             # the same request, sent twice, may have requested the money in between
-            if key and (earlier := self._idempotency_keys.find_result(key)):
+            if key and (earlier := self.idempotency_keys.find_result(key)):
                 return self._get(payment_id), earlier
             raise
-        after = payment.with_refund(refund, self._clock())
-        self._changes.commit(payment, after, "refund requested", by, key, refund.id)
+        after = payment.with_refund(refund, self.clock())
+        self.changes.commit(payment, after, "refund requested", by, key, refund.id)
         return after, refund.id
 
     def _new_refund(self, payment: Payment, amount: Decimal | None, by: str) -> Refund:
@@ -142,18 +133,18 @@ class Refunds:
         wanted = left if amount is None else Money.of(amount, left.currency)
         if wanted.minor > left.minor:
             raise Conflict(f"At most {left} of this payment can be refunded")
-        now = self._clock()
-        return Refund(self._new_id(), attempt_id, wanted, BY_ADMIN, by, now, now)
+        now = self.clock()
+        return Refund(self.new_id(), attempt_id, wanted, BY_ADMIN, by, now, now)
 
     def _send(self, payment: Payment, refund: Refund) -> Payment:
         """Send a refund that Razorpay does not have; returns the payment after its answer."""
         if refund.is_sent:
             return payment
         try:
-            record = self._razorpay.refund(refund.attempt_id, refund.amount, refund.id)
+            record = self.razorpay.refund(refund.attempt_id, refund.amount, refund.id)
         except ProviderRejected:
             return self._handle_rejection(payment, refund)
-        return self.apply_update(record) or payment
+        return self.apply_refund_update(record) or payment
 
     def _handle_rejection(self, payment: Payment, refund: Refund) -> Payment:
         """Find out why Razorpay rejects a refund; returns the payment after it.
@@ -168,41 +159,38 @@ class Refunds:
             known = {one.id for one in payment.refunds}
             new = next((one for one in reduced.refunds if one.id not in known), None)
             return self._send(reduced, new) if new else reduced
-        before, after = self._changes.update(
-            reduced,
-            lambda current: current.with_rejected_refund(refund.id, self._clock()),
-            "refund rejected",
-            RAZORPAY,
-        )
+
+        def reject(payment: Payment) -> Payment:
+            return payment.with_rejected_refund(refund.id, self.clock())
+
+        before, after = self.changes.update(reduced, reject, "refund rejected", RAZORPAY)
         _report_rejected(before, after, refund.id)
         _report_failed(before, after)
         return after
 
     def _apply_records(self, payment: Payment, attempt_id: str) -> Payment:
-        for record in self._razorpay.list_refunds(attempt_id):
-            payment = self.apply_update(record) or payment
+        for record in self.razorpay.list_refunds(attempt_id):
+            payment = self.apply_refund_update(record) or payment
         return payment
 
     def _reduce_to_remaining(self, payment: Payment, refund_id: str) -> Payment:
         """Reduce a required refund to what is left; one that ends so has not failed."""
-        _, after = self._changes.update(
-            payment,
-            lambda current: current.reduced_to_remaining(refund_id, self._new_id(), self._clock()),
-            "refund reduced",
-            RAZORPAY,
-        )
-        return after
 
-    def _with_record(self, payment: Payment, record: RazorpayRefund) -> Payment:
+        def reduce(payment: Payment) -> Payment:
+            return payment.reduced_to_remaining(refund_id, self.new_id(), self.clock())
+
+        return self.changes.update(payment, reduce, "refund reduced", RAZORPAY)[1]
+
+    def _with_record(self, record: RazorpayRefund, payment: Payment) -> Payment:
         try:
-            return payment.with_refund_record(record, self._new_id(), self._clock())
+            return payment.with_refund_record(record, self.new_id(), self.clock())
         except RefundMismatch:
             telemetry.logger.exception("refund does not match its payment", extra=_ids_of(record))
             telemetry.count("PaymentMismatches")
             return payment
 
     def _get(self, payment_id: str) -> Payment:
-        payment = self._payments.find(payment_id) if is_id(payment_id) else None
+        payment = self.payments.find(payment_id) if is_id(payment_id) else None
         if payment is None:
             raise NotFound(NOT_FOUND)
         return payment

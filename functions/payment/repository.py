@@ -1,8 +1,8 @@
 """Payments in DynamoDB: payments with pointers to them, ledger entries and handled webhooks."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain, islice, zip_longest
 from typing import Self
 
@@ -98,19 +98,14 @@ class DynamoPayments:
     """`Payments` and `ReconciledPayments` in DynamoDB."""
 
     def find(self, payment_id: str) -> Payment | None:
-        try:
-            return PaymentRow.get(_payment_key(payment_id), consistent_read=True).read()
-        except PaymentRow.DoesNotExist:
-            return None
+        row = PaymentRow.find(_payment_key(payment_id))
+        return row.read() if row else None
 
     def find_by_order(self, order_id: str) -> Payment | None:
         return self._find_at(f"order#{order_id}")
 
-    def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
-        return self._find_at(_razorpay_key(razorpay_order_id))
-
-    def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
-        return self._find_at(_razorpay_key(razorpay_payment_id))
+    def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None:
+        return self._find_at(_razorpay_key(razorpay_id))
 
     def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
         pointers = [_razorpay_key(order_id) for order_id in razorpay_order_ids]
@@ -127,13 +122,11 @@ class DynamoPayments:
 
     def save(self, before: Payment, after: Payment, transaction: Transaction) -> None:
         writes = DynamoTransaction.of(transaction)
-        row = PaymentRow.of(after)
+        row, state = PaymentRow.of(after), PaymentRow.open_refunds
         actions = [
             PaymentRow.payment.set(after),
             PaymentRow.updated_at.set(row.updated_at),
-            PaymentRow.open_refunds.set(row.open_refunds)
-            if row.open_refunds
-            else PaymentRow.open_refunds.remove(),
+            state.set(row.open_refunds) if row.open_refunds else state.remove(),
         ]
         writes.update(row, actions, Path("payment.version") == before.version, StaleWrite())
         for attempt_id in after.attempt_ids - before.attempt_ids:
@@ -153,7 +146,9 @@ class DynamoPayments:
     ) -> Sequence[Payment]:
         first, last = max(iso(since), after), f"{iso(until)}~"
         keys: list[str] = []
-        for day in _days(from_iso(first[:24]).date(), until.date()):
+        first_day = from_iso(first[:24]).date()
+        for number in range((until.date() - first_day).days + 1):
+            day = first_day + timedelta(days=number)
             # `first!` lies behind `first` and before every other key
             between = ByDay.sort_key.between(f"{first}!" if after else first, last)
             rows = PaymentRow.by_day.query(day.isoformat(), between, limit=count - len(keys))
@@ -165,11 +160,8 @@ class DynamoPayments:
         return [payment for payment in found if payment is not None]
 
     def _find_at(self, key: str) -> Payment | None:
-        try:
-            pointer = PointerRow.get(key, consistent_read=True)
-        except PointerRow.DoesNotExist:
-            return None
-        return self.find(pointer.payment_id)
+        pointer = PointerRow.find(key)
+        return self.find(pointer.payment_id) if pointer else None
 
 
 class EntryRow(Row):
@@ -214,10 +206,8 @@ class DynamoHandledWebhooks:
         self._clock = clock
 
     def has(self, event_id: str, digest: str) -> bool:
-        try:
-            return WebhookRow.get(f"webhook#{event_id}", consistent_read=True).digest == digest
-        except WebhookRow.DoesNotExist:
-            return False
+        row = WebhookRow.find(f"webhook#{event_id}")
+        return row is not None and row.digest == digest
 
     def add(self, event_id: str, digest: str) -> None:
         ends = int((self._clock() + WEBHOOKS_KEPT_FOR).timestamp())
@@ -235,9 +225,3 @@ def _payment_key(payment_id: str) -> str:
 
 def _razorpay_key(razorpay_id: str) -> str:
     return f"razorpay#{razorpay_id}"
-
-
-def _days(first: date, last: date) -> Iterator[date]:
-    while first <= last:
-        yield first
-        first += timedelta(days=1)

@@ -1,14 +1,13 @@
 """The request bodies and responses of payment's HTTP Lambdas."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from payment.ledger import Account, Entry, Kind
-from payment.model import CheckoutSignature, Payment, PaymentStatus, Refund, RefundStatus
+from payment.ledger import Account, Kind
+from payment.model import CheckoutSignature, Payment, PaymentStatus, RefundStatus
 from supermarket.money import Currency
 from supermarket.schemas import Body, MoneyView, Timestamp, View
 
@@ -98,10 +97,6 @@ class PaymentView(View):
     created_at: Timestamp
     updated_at: Timestamp
 
-    @classmethod
-    def of(cls, payment: Payment) -> Self:
-        return cls.model_validate(payment, from_attributes=True)
-
 
 class RazorpayCheckoutView(View):
     """The options of Razorpay's checkout. `amount` is in minor units."""
@@ -118,8 +113,9 @@ class PaymentResponse(View):
     payment: PaymentView
 
     @classmethod
-    def of(cls, payment: Payment) -> Self:
-        return cls(payment=PaymentView.of(payment))
+    def of(cls, payment: Payment, **fields: object) -> Self:
+        """Make the response of a payment and the other fields, which are converted, too."""
+        return cls.model_validate({"payment": payment, **fields})
 
 
 class PaymentWithLedgerResponse(PaymentResponse):
@@ -127,50 +123,24 @@ class PaymentWithLedgerResponse(PaymentResponse):
 
     ledger: list[LedgerEntryView]
 
-    @classmethod
-    def with_entries(cls, payment: Payment, entries: Sequence[Entry]) -> Self:
-        return cls.model_validate({"payment": payment, "ledger": entries}, from_attributes=True)
 
-
-class VerifyPaymentResponse(View):
-    """A paid payment."""
+class PaymentChangeResponse(PaymentResponse):
+    """A payment, and what was done with it."""
 
     message: str
-    payment: PaymentView
-
-    @classmethod
-    def of(cls, payment: Payment) -> Self:
-        is_refunding = payment.status in {PaymentStatus.REFUND_PENDING, PaymentStatus.REFUNDED}
-        message = "The payment is refunded to you" if is_refunding else "The payment is complete"
-        return cls(message=message, payment=PaymentView.of(payment))
 
 
-class RefundPaymentResponse(View):
-    """A payment after a refund of it was requested."""
-
-    message: str
-    payment: PaymentView
-
-    @classmethod
-    def of(cls, payment: Payment, refund: Refund) -> Self:
-        return cls(message=REFUND_MESSAGES[refund.status], payment=PaymentView.of(payment))
-
-
-class CreatePaymentResponse(View):
+class CreatePaymentResponse(PaymentChangeResponse):
     """An open payment, and the options of Razorpay's checkout."""
 
-    message: str
-    payment: PaymentView
     razorpay: RazorpayCheckoutView
 
     @classmethod
-    def of(cls, payment: Payment, key_id: str) -> Self:
+    def with_key(cls, payment: Payment, key_id: str) -> Self:
         razorpay = RazorpayCheckoutView(
             key_id=key_id,
             order_id=payment.razorpay_order_id,
             amount=payment.price.minor,
             currency=payment.price.currency,
         )
-        return cls(
-            message="The payment is ready", payment=PaymentView.of(payment), razorpay=razorpay
-        )
+        return cls.of(payment, message="The payment is ready", razorpay=razorpay)

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from decimal import Decimal
+from dataclasses import dataclass
+from functools import partial
 
-from payment.changes import Changes
 from payment.ledger import Entry
 from payment.model import (
+    FAILURE_REASONS,
     MINIMUM_MINOR,
     RAZORPAY,
+    REFUND_REASONS,
     SHOP,
     Attempt,
     AttemptStatus,
@@ -18,15 +20,14 @@ from payment.model import (
     Payment,
     PaymentStatus,
     RazorpayRefund,
-    Refund,
 )
-from payment.ports import CancelledOrder, Ledger, Orders, Payments, Razorpay, RazorpayKeys
+from payment.ports import CancelledOrder, Ledger, Orders, RazorpayKeys
 from payment.refunds import NOT_FOUND, Refunds
 from supermarket import telemetry
 from supermarket.caller import Caller
-from supermarket.clock import Clock, NewId, is_id
+from supermarket.clock import is_id
 from supermarket.errors import Conflict, Invalid, NotFound, Unavailable
-from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
+from supermarket.idempotency import IdempotencyKey, KeyInUse
 from supermarket.money import Money
 from supermarket.retry import StaleWrite, retry_on_conflict
 
@@ -39,33 +40,13 @@ class AttemptMismatch(Invalid):
     code = "ATTEMPT_MISMATCH"
 
 
-class PaymentService:
-    """The use cases of payment."""
+@dataclass(frozen=True)
+class PaymentService(Refunds):
+    """The use cases of payment, with those of refunds."""
 
-    def __init__(
-        self,
-        *,
-        payments: Payments,
-        ledger: Ledger,
-        orders: Orders,
-        razorpay: Razorpay,
-        refunds: Refunds,
-        changes: Changes,
-        idempotency_keys: IdempotencyKeys,
-        keys: Callable[[], RazorpayKeys],
-        clock: Clock,
-        new_id: NewId,
-    ) -> None:
-        self._payments = payments
-        self._ledger = ledger
-        self._orders = orders
-        self._razorpay = razorpay
-        self._refunds = refunds
-        self._changes = changes
-        self._idempotency_keys = idempotency_keys
-        self._keys = keys
-        self._clock = clock
-        self._new_id = new_id
+    ledger: Ledger
+    orders: Orders
+    keys: Callable[[], RazorpayKeys]
 
     def create(self, order_id: str, caller: Caller, key: IdempotencyKey | None = None) -> Payment:
         """Open the payment of the caller's order, or return the open one.
@@ -79,15 +60,15 @@ class PaymentService:
 
     def verify(self, signature: CheckoutSignature, caller: Caller) -> Payment:
         """Complete the caller's payment if the signature is valid and Razorpay's record agrees."""
-        if not signature.is_valid(self._keys().key_secret):
+        if not signature.is_valid(self.keys().key_secret):
             telemetry.count("InvalidCheckoutSignatures")
             raise Invalid("The signature of the payment is not valid")
-        payment = self._payments.find_by_razorpay_order(signature.razorpay_order_id)
+        payment = self.payments.find_by_razorpay_id(signature.razorpay_order_id)
         if payment is None or not payment.is_owned_by(caller):
             raise NotFound(NOT_FOUND)
         if signature.razorpay_payment_id in payment.attempt_ids:
             return payment
-        attempt = self._razorpay.get_attempt(signature.razorpay_payment_id)
+        attempt = self.razorpay.get_attempt(signature.razorpay_payment_id)
         attempt = self._capture_authorized(payment, attempt)
         payment = self._apply(payment, attempt)
         if payment.is_paid:
@@ -95,7 +76,7 @@ class PaymentService:
         if attempt.status is AttemptStatus.REFUNDED:
             raise Invalid("This payment was refunded")
         if attempt.status is AttemptStatus.FAILED:
-            raise Invalid(Failure.DECLINED.reason)
+            raise Invalid(FAILURE_REASONS[Failure.DECLINED])
         raise Unavailable("Razorpay has not captured this payment yet. Try again.")
 
     def apply_payment_update(
@@ -107,7 +88,7 @@ class PaymentService:
         attempt: one that was refunded before its first report is applied together with them.
         Raises `AttemptMismatch`.
         """
-        payment = self._find(attempt)
+        payment = self.payments.find_by_razorpay_id(attempt.razorpay_order_id or "")
         if payment is None:
             ids = {"razorpay_payment_id": attempt.id}
             telemetry.logger.warning("attempt to pay an unknown order", extra=ids)
@@ -117,39 +98,25 @@ class PaymentService:
 
     def capture(self, attempt: Attempt) -> Payment | None:
         """Capture an authorized attempt unless its payment is cancelled, and apply it."""
-        payment = self._find(attempt)
+        payment = self.payments.find_by_razorpay_id(attempt.razorpay_order_id or "")
         if payment is None or payment.is_cancelled:
             return payment
         return self._apply(payment, self._capture_authorized(payment, attempt))
-
-    def apply_refund_update(self, record: RazorpayRefund) -> Payment | None:
-        """Apply Razorpay's record of a refund once; returns None when the payment is not ours."""
-        return self._refunds.apply_update(record)
-
-    def refund(
-        self, payment_id: str, amount: Decimal | None, caller: Caller, key: IdempotencyKey | None
-    ) -> tuple[Payment, Refund]:
-        """Refund `amount`, or all that is left, on behalf of an admin."""
-        return self._refunds.request(payment_id, amount, caller.user_id, key)
-
-    def sync_refunds(self, payment_id: str) -> Payment:
-        """Apply Razorpay's records of the open refunds of a payment, and send the unsent ones."""
-        return self._refunds.sync(payment_id)
 
     def sync_order(self, payment_id: str) -> bool:
         """Confirm the order of a completed payment, or refund the payment if it is cancelled.
 
         Returns whether there was anything to do, which means that an event was lost.
         """
-        payment = self._payments.find(payment_id)
+        payment = self.payments.find(payment_id)
         if payment is None or payment.status is not PaymentStatus.COMPLETED:
             return False
         try:
-            return self._orders.confirm(payment.order_id)
+            return self.orders.confirm(payment.order_id)
         except CancelledOrder as cancelled:
             if payment.needs_manual_action(payment.captures[0].attempt_id):
                 return False
-            self._refunds.refund_cancelled_order(payment, cancelled.failure)
+            self.refund_cancelled_order(payment, cancelled.failure)
             return True
 
     def refund_late_payment(self, payment_id: str) -> None:
@@ -157,63 +124,59 @@ class PaymentService:
 
         An order that was cancelled while its payment was being opened found no payment to cancel.
         """
-        payment = self._payments.find(payment_id)
+        payment = self.payments.find(payment_id)
         if payment is not None:
             try:
-                self._orders.get_payable(payment.order_id, payment.customer.user_id)
+                self.orders.get_payable(payment.order_id, payment.customer.user_id)
             except CancelledOrder as cancelled:
                 self.cancel_payment(payment.order_id, cancelled.failure)
             except (Conflict, NotFound):
                 pass  # it is not cancelled
-        self._refunds.try_sync(payment_id)
+        self.try_sync_refunds(payment_id)
 
     def cancel_payment(self, order_id: str, failure: Failure) -> None:
         """Cancel the open payment of a cancelled order, or refund the payment if it is paid."""
-        payment = self._payments.find_by_order(order_id)
+        payment = self.payments.find_by_order(order_id)
         if payment is None:
             return
 
         def cancel(payment: Payment) -> Payment:
             if payment.is_paid or payment.is_cancelled:
                 return payment
-            return payment.cancelled(failure, self._clock())
+            return payment.cancelled(failure, self.clock())
 
-        _, payment = self._changes.update(payment, cancel, "payment cancelled", SHOP)
+        _, payment = self.changes.update(payment, cancel, "payment cancelled", SHOP)
         if payment.is_paid:
-            self._refunds.refund_cancelled_order(payment, failure)
+            self.refund_cancelled_order(payment, failure)
 
     def get_payment(self, payment_id: str, caller: Caller) -> Payment:
-        return _visible(self._payments.find(payment_id) if is_id(payment_id) else None, caller)
+        return _visible(self.payments.find(payment_id) if is_id(payment_id) else None, caller)
 
     def get_order_payment(self, order_id: str, caller: Caller) -> Payment:
-        return _visible(self._payments.find_by_order(order_id) if is_id(order_id) else None, caller)
+        return _visible(self.payments.find_by_order(order_id) if is_id(order_id) else None, caller)
 
     def list_entries(self, payment: Payment) -> tuple[Entry, ...]:
         """Return the ledger entries of a payment, oldest first."""
-        return self._ledger.list_by_payment(payment.id)
-
-    def _find(self, attempt: Attempt) -> Payment | None:
-        order_id = attempt.razorpay_order_id
-        return self._payments.find_by_razorpay_order(order_id) if order_id else None
+        return self.ledger.list_by_payment(payment.id)
 
     def _create(self, order_id: str, caller: Caller, key: IdempotencyKey | None) -> Payment:
-        payment_id = self._idempotency_keys.find_result(key) if key else None
-        if payment_id and (payment := self._payments.find(payment_id)):
+        payment_id = self.idempotency_keys.find_result(key) if key else None
+        if payment_id and (payment := self.payments.find(payment_id)):
             return payment
-        order = self._orders.get_payable(order_id, caller.user_id)
-        payment = self._payments.find_by_order(order.id)
+        order = self.orders.get_payable(order_id, caller.user_id)
+        payment = self.payments.find_by_order(order.id)
         if payment is not None and payment.is_paid:
             raise Conflict("This order is paid")
         if payment is not None and payment.is_open:
             if key is not None:
-                self._changes.save_result(key, payment.id)
+                self.changes.save_result(key, payment.id)
             return payment
-        opened = payment.reopened(self._clock()) if payment else self._new_payment(order)
-        self._changes.commit(payment, opened, "payment opened", caller.user_id, key, opened.id)
+        opened = payment.reopened(self.clock()) if payment else self._new_payment(order)
+        self.changes.commit(payment, opened, "payment opened", caller.user_id, key, opened.id)
         try:
             # an order that was cancelled before its payment was stored could not cancel it; one
             # that is paid or out of time by now keeps it
-            self._orders.get_payable(order.id, caller.user_id)
+            self.orders.get_payable(order.id, caller.user_id)
         except CancelledOrder as cancelled:
             self.cancel_payment(order.id, cancelled.failure)
             raise
@@ -223,9 +186,9 @@ class PaymentService:
         minimum = Money(MINIMUM_MINOR, order.total.currency)
         if order.total.minor < minimum.minor:
             raise Conflict(f"The smallest possible payment is {minimum}")
-        payment_id = self._new_id()
-        razorpay_order_id = self._razorpay.create_order(payment_id, order.id, order.total)
-        return Payment.opened(payment_id, order, razorpay_order_id, self._clock())
+        payment_id = self.new_id()
+        razorpay_order_id = self.razorpay.create_order(payment_id, order.id, order.total)
+        return Payment.opened(payment_id, order, razorpay_order_id, self.clock())
 
     def _capture_authorized(self, payment: Payment, attempt: Attempt) -> Attempt:
         """Check an attempt and, if it is authorized and needed, capture it.
@@ -238,7 +201,7 @@ class PaymentService:
             return attempt
         if payment.is_cancelled:
             raise Conflict("The order is cancelled, so its payment was not captured")
-        captured = self._razorpay.capture(attempt)
+        captured = self.razorpay.capture(attempt)
         _check(payment, captured)
         return captured
 
@@ -246,12 +209,8 @@ class PaymentService:
         self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
     ) -> Payment:
         """Apply an attempt that was checked; returns the payment after it."""
-        before, after = self._changes.update(
-            payment,
-            lambda current: self._with_attempt(current, attempt, refunds),
-            f"payment {attempt.status}",
-            RAZORPAY,
-        )
+        add = partial(self._with_attempt, attempt, refunds)
+        before, after = self.changes.update(payment, add, f"payment {attempt.status}", RAZORPAY)
         for capture in after.duplicate_payments:
             if capture.attempt_id not in before.attempt_ids:
                 ids = {"payment_id": after.id, "razorpay_payment_id": capture.attempt_id}
@@ -260,23 +219,22 @@ class PaymentService:
         return after
 
     def _with_attempt(
-        self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund]
+        self, attempt: Attempt, refunds: Sequence[RazorpayRefund], payment: Payment
     ) -> Payment:
-        """Return the payment with an attempt; unchanged when the attempt is known."""
         if attempt.id in payment.attempt_ids:
-            return payment.with_fee(attempt, self._clock())
+            return payment.with_fee(attempt, self.clock())
         if attempt.was_captured:
             return self._with_capture(payment, attempt, refunds)
         is_new = payment.is_open and attempt.id not in payment.failed_attempts
         if attempt.status is AttemptStatus.FAILED and is_new:
-            return payment.with_failed_attempt(attempt, self._clock())
+            return payment.with_failed_attempt(attempt, self.clock())
         return payment
 
     def _with_capture(
         self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund]
     ) -> Payment:
         """Return the payment with a captured attempt and, in one change, the refund it requires."""
-        now = self._clock()
+        now = self.clock()
         add = payment.with_duplicate_payment if payment.is_paid else payment.completed
         after = add(attempt, now)
         if attempt.status is AttemptStatus.REFUNDED:
@@ -285,19 +243,19 @@ class PaymentService:
             known = (attempt.id, attempt.amount.currency)
             for record in refunds:
                 if (record.payment_id, record.amount.currency) == known:
-                    after = after.with_refund_record(record, self._new_id(), now)
+                    after = after.with_refund_record(record, self.new_id(), now)
             return after if after.balance_of(attempt.id).is_refunded else payment
         if not after.requires_full_refund(attempt.id):
             return after
         failure = None if payment.is_paid else payment.failure
-        reason = failure.refund_reason if failure else PAID_TWICE
-        return after.with_full_refund(attempt.id, self._new_id(), reason, now)
+        reason = REFUND_REASONS[failure] if failure else PAID_TWICE
+        return after.with_full_refund(attempt.id, self.new_id(), reason, now)
 
     def _sync_duplicate_refunds(self, payment: Payment) -> Payment:
         """Send refunds of duplicate payments; the job does so when Razorpay is down."""
         if any(payment.is_duplicate(refund) for refund in payment.open_refunds):
             with suppress(Unavailable, Conflict):
-                return self._refunds.sync(payment.id)
+                return self.sync_refunds(payment.id)
         return payment
 
 

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from payment.model import RazorpayRefund, is_signed
 from payment.ports import HandledWebhooks
-from payment.razorpay_records import InvalidRecord, to_attempt, to_refund
+from payment.razorpay_records import INVALID_RECORD, to_attempt, to_refund
 from payment.service import AttemptMismatch, PaymentService
 from supermarket import telemetry
 from supermarket.errors import Conflict, Invalid, Unavailable
@@ -18,18 +19,13 @@ PAYMENT_EVENTS = ("payment.authorized", "payment.captured", "payment.failed", "o
 REFUND_EVENTS = ("refund.created", "refund.processed", "refund.failed")
 
 
+@dataclass(frozen=True)
 class Webhooks:
     """Receives webhooks. `secrets` returns the secrets that Razorpay may sign with now."""
 
-    def __init__(
-        self,
-        payments: PaymentService,
-        handled: HandledWebhooks,
-        secrets: Callable[[], Iterable[str]],
-    ) -> None:
-        self._payments = payments
-        self._handled = handled
-        self._secrets = secrets
+    payments: PaymentService
+    handled: HandledWebhooks
+    secrets: Callable[[], Iterable[str]]
 
     def receive(self, body: bytes, signature: str, event_id: str | None) -> bool:
         """Apply a webhook; returns whether it concerned a payment of the shop.
@@ -37,19 +33,19 @@ class Webhooks:
         It is remembered after it was applied, so that none is lost; applying it twice is harmless.
         Raises `Invalid`; `Unavailable` when Razorpay should send it again.
         """
-        if not any(is_signed(body, signature, secret) for secret in self._secrets()):
+        if not any(is_signed(body, signature, secret) for secret in self.secrets()):
             telemetry.count("InvalidWebhookSignatures")
             raise Invalid("The signature of the webhook is not valid")
         # the id is not signed, so only the id together with the body identifies a webhook
         digest = sha256(body).hexdigest()
-        if event_id and self._handled.has(event_id, digest):
+        if event_id and self.handled.has(event_id, digest):
             return False
         try:
             applied = self._apply(_parse(body))
         except Conflict as conflict:
             raise Unavailable("The webhook could not be handled now. Send it again.") from conflict
         if event_id:
-            self._handled.add(event_id, digest)
+            self.handled.add(event_id, digest)
         return applied
 
     def _apply(self, webhook: dict[str, Any]) -> bool:
@@ -63,12 +59,12 @@ class Webhooks:
         refund = _read(to_refund, webhook, "refund")
         if "payment" in webhook["payload"]:
             self._apply_attempt(webhook, refund)
-        return bool(self._payments.apply_refund_update(refund))
+        return bool(self.payments.apply_refund_update(refund))
 
     def _apply_attempt(self, webhook: dict[str, Any], *refunds: RazorpayRefund) -> bool:
         attempt = _read(to_attempt, webhook, "payment")
         try:
-            return bool(self._payments.apply_payment_update(attempt, refunds))
+            return bool(self.payments.apply_payment_update(attempt, refunds))
         except AttemptMismatch:
             # it is logged and counted, and would not match if it were sent again
             return False
@@ -87,6 +83,6 @@ def _parse(body: bytes) -> dict[str, Any]:
 def _read[R](convert: Callable[[Any], R], webhook: dict[str, Any], kind: str) -> R:
     try:
         return convert(webhook["payload"][kind]["entity"])
-    except (InvalidRecord, KeyError, TypeError):
+    except INVALID_RECORD:
         telemetry.logger.exception("a webhook has no valid record")
         raise Invalid(INVALID_WEBHOOK) from None

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from payment.changes import Changes
 from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.ports import RazorpayKeys
-from payment.refunds import Refunds
 from payment.repository import DynamoHandledWebhooks, DynamoLedger, DynamoPayments
 from payment.service import PaymentService
 from payment.webhooks import Webhooks
@@ -21,21 +20,31 @@ if TYPE_CHECKING:
 
 
 @cache
-def payment_service() -> PaymentService:
-    return _service(_razorpay())
+def payment_service(base_url: str | None = None) -> PaymentService:
+    """`base_url` is for a command, which runs without the settings of a Lambda."""
+    payments, ledger, keys = DynamoPayments(), DynamoLedger(), idempotency_keys()
+    return PaymentService(
+        payments=payments,
+        ledger=ledger,
+        orders=OrderServiceOrders(),
+        razorpay=_razorpay(base_url),
+        changes=Changes(payments, ledger, audit_trail(), keys, DynamoTransaction),
+        idempotency_keys=keys,
+        keys=razorpay_keys,
+        clock=utc_now,
+        new_id=new_id,
+    )
 
 
 @cache
 def reconciliation(base_url: str | None = None) -> "Reconciliation":
-    """`base_url` is for a command, which runs without the settings of a Lambda."""
     from payment.reconciliation.repository import DynamoDriftStore
     from payment.reconciliation.walker import Reconciliation
 
-    razorpay = _razorpay(base_url)
     return Reconciliation(
         payments=DynamoPayments(),
-        records=razorpay,
-        updates=_service(razorpay),
+        records=_razorpay(base_url),
+        updates=payment_service(base_url),
         store=DynamoDriftStore(),
         begin=DynamoTransaction,
         clock=utc_now,
@@ -79,22 +88,5 @@ def razorpay_session() -> Any:
     return make_session(settings().razorpay_base_url)
 
 
-def _razorpay(base_url: str | None = None) -> RazorpayApi:
+def _razorpay(base_url: str | None) -> RazorpayApi:
     return RazorpayApi(lambda: razorpay_client(razorpay_keys(), base_url))
-
-
-def _service(razorpay: RazorpayApi) -> PaymentService:
-    payments, ledger, keys = DynamoPayments(), DynamoLedger(), idempotency_keys()
-    changes = Changes(payments, ledger, audit_trail(), keys, DynamoTransaction)
-    return PaymentService(
-        payments=payments,
-        ledger=ledger,
-        orders=OrderServiceOrders(),
-        razorpay=razorpay,
-        refunds=Refunds(payments, razorpay, changes, keys, utc_now, new_id),
-        changes=changes,
-        idempotency_keys=keys,
-        keys=razorpay_keys,
-        clock=utc_now,
-        new_id=new_id,
-    )

@@ -170,7 +170,7 @@ def no_money_is_kept_without_an_order(shop: MoneyShop) -> None:
     """
     reported = 0
     for attempt in shop.razorpay.captured():
-        payment = shop.payments.find_by_attempt(attempt.id)
+        payment = shop.payments.find_by_razorpay_id(attempt.id)
         assert payment is not None
         own = [refund for refund in payment.refunds if refund.attempt_id == attempt.id]
         failed = [refund for refund in own if refund.has_failed_at_razorpay]

@@ -10,6 +10,7 @@ from conftest import FrozenClock
 from order.model import Actor, Order, OrderStatus, RefundSummary
 from order.ports import Orders
 from order.repository import ROWS_PER_PAGE, DynamoOrders, OrderRow
+from order.service import STATE
 from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.money import Currency, Money
@@ -44,15 +45,21 @@ def add(orders: Orders, order: Order) -> Order:
 
 
 def save_transition(orders: Orders, read: Order, order: Order) -> None:
-    commit(orders, lambda transaction: orders.save_transition(read, order, transaction))
+    commit(orders, lambda transaction: orders.save(read, order, STATE, transaction))
 
 
 def save_address(orders: Orders, read: Order, order: Order) -> None:
-    commit(orders, lambda transaction: orders.save_address(read, order, transaction))
+    unchanged = ("status", "shipping_address")
+    commit(orders, lambda transaction: orders.save(read, order, unchanged, transaction))
 
 
 def save_payment_info(orders: Orders, read: Order, order: Order) -> None:
-    commit(orders, lambda transaction: orders.save_payment_info(read, order, transaction))
+    commit(orders, lambda transaction: orders.save(read, order, ("status",), transaction))
+
+
+def save_refund_summary(orders: Orders, read: Order, order: Order) -> None:
+    unchanged = ("refund_summary",)
+    commit(orders, lambda transaction: orders.save(read, order, unchanged, transaction))
 
 
 def confirmed(order: Order) -> Order:
@@ -87,15 +94,10 @@ def test_a_refund_summary_is_stored_unless_it_changed_since_the_read(
     for newer in (with_refund(order, 3), with_refund(order, 4)):
         read = orders.find(order.id)
         assert read is not None
-        commit(orders, lambda transaction: orders.save_refund_summary(read, newer, transaction))  # noqa: B023
+        save_refund_summary(orders, read, newer)
         assert orders.find(order.id) == newer
     with pytest.raises(StaleWrite):
-        commit(
-            orders,
-            lambda transaction: orders.save_refund_summary(
-                order, with_refund(order, 5), transaction
-            ),
-        )
+        save_refund_summary(orders, order, with_refund(order, 5))
     with pytest.raises(StaleWrite):
         save_transition(orders, order, confirmed(order))
     kept = orders.find(order.id)
@@ -170,7 +172,7 @@ def test_a_refused_transition_refuses_the_whole_transaction(
         commit(
             orders,
             lambda transaction: orders.add(other, transaction),
-            lambda transaction: orders.save_transition(order, cancelled(order), transaction),
+            lambda transaction: orders.save(order, cancelled(order), STATE, transaction),
         )
     assert orders.find(other.id) is None
 

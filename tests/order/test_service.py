@@ -1,7 +1,8 @@
 """The use cases of orders, in a shop in memory."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -321,28 +322,30 @@ def test_only_a_pending_order_is_confirmed_if_pending(shop: LittleShop) -> None:
 
 
 class ConcurrentOrders(InMemoryOrders):
-    """Runs another change between the read and the next transition."""
+    """Runs another change between the read and the next write."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         super().__init__()
         self._meanwhile: Callable[[], object] | None = meanwhile
 
-    def save_transition(self, read: Order, order: Order, transaction: Transaction) -> None:
+    def save(
+        self, read: Order, order: Order, unchanged: Collection[str], transaction: Transaction
+    ) -> None:
         if meanwhile := self._meanwhile:
             self._meanwhile = None
             meanwhile()
-        super().save_transition(read, order, transaction)
+        super().save(read, order, unchanged, transaction)
 
 
-def run_before_the_next_transition(shop: LittleShop, meanwhile: Callable[[], object]) -> None:
+def run_before_the_next_write(shop: LittleShop, meanwhile: Callable[[], object]) -> None:
     orders = ConcurrentOrders(meanwhile)
     orders.stored = shop.orders.stored
-    shop.service._orders = orders
+    shop.service = replace(shop.service, orders=orders)
 
 
 def test_two_confirmations_at_once_confirm_once(shop: LittleShop) -> None:
     order = shop.places(ASHA)
-    run_before_the_next_transition(shop, lambda: shop.service.confirm(order.id))
+    run_before_the_next_write(shop, lambda: shop.service.confirm(order.id))
     shop.service.confirm(order.id)
     assert len(shop.outbox.of(OrderConfirmed)) == 1
 
@@ -351,7 +354,7 @@ def test_a_confirmation_during_a_cancellation_records_the_payment(
     shop: LittleShop,
 ) -> None:
     order = shop.places(ASHA)
-    run_before_the_next_transition(shop, lambda: shop.service.cancel(order.id, "asha"))
+    run_before_the_next_write(shop, lambda: shop.service.cancel(order.id, "asha"))
     shop.service.confirm(order.id)
     assert shop.orders.stored[order.id].status is OrderStatus.CANCELLED
     assert shop.orders.stored[order.id].payment_status is PaymentStatus.REFUND_PENDING
@@ -361,7 +364,7 @@ def test_a_confirmation_during_a_cancellation_records_the_payment(
 def test_an_expiry_during_a_payment_changes_nothing(shop: LittleShop, clock: FrozenClock) -> None:
     order = shop.places(ASHA, stock=10, quantity=4)
     clock.advance(RESERVATION + GRACE)
-    run_before_the_next_transition(shop, lambda: shop.service.confirm(order.id))
+    run_before_the_next_write(shop, lambda: shop.service.confirm(order.id))
     assert shop.service.expire(order.id) is False
     assert shop.orders.stored[order.id].status is OrderStatus.CONFIRMED
     assert shop.catalogue.stock_of(order.lines[0].product_id) == 6
@@ -490,7 +493,7 @@ def test_a_refund_during_shipping_leaves_the_order_shipped(
     shop: LittleShop,
 ) -> None:
     order = brought_to(shop, OrderStatus.CONFIRMED)
-    run_before_the_next_transition(shop, lambda: shop.service.ship(order.id, None, SELLER))
+    run_before_the_next_write(shop, lambda: shop.service.ship(order.id, None, SELLER))
     shop.service.mark_refunded(order.id)
     known = shop.orders.stored[order.id]
     assert (known.status, known.payment_status) == (OrderStatus.SHIPPED, PaymentStatus.REFUNDED)
@@ -654,7 +657,7 @@ def test_a_seller_who_ships_gets_only_the_seller_s_view(clock: FrozenClock) -> N
 
 def test_a_shipping_during_a_cancellation_is_refused(shop: LittleShop) -> None:
     order = brought_to(shop, OrderStatus.CONFIRMED)
-    run_before_the_next_transition(shop, lambda: shop.service.cancel(order.id, "asha"))
+    run_before_the_next_write(shop, lambda: shop.service.cancel(order.id, "asha"))
     with pytest.raises(StaleWrite):
         shop.service.ship(order.id, None, SELLER)
     assert shop.orders.stored[order.id].status is OrderStatus.CANCELLED
@@ -742,7 +745,7 @@ class StaleOrders(InMemoryOrders):
 def test_of_two_address_changes_at_once_one_is_refused(shop: LittleShop) -> None:
     order = shop.places(ASHA)
     shop.service.change_address(order.id, "asha", {"street": "1 Park Street"})
-    shop.service._orders = StaleOrders(shop.orders.stored, order)
+    shop.service = replace(shop.service, orders=StaleOrders(shop.orders.stored, order))
     with pytest.raises(StaleWrite):
         shop.service.change_address(order.id, "asha", {"city": "Kolkata"})
     assert shop.orders.stored[order.id].shipping_address.city == HOME.city

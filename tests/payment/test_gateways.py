@@ -393,7 +393,7 @@ def test_a_list_contains_refunds_in_foreign_currencies(
     refund = {"id": "rfnd_1", "payment_id": "pay_1", "amount": 500, "status": "processed"}
     items = [{**refund, "currency": "EUR"}, {**refund, "id": "rfnd_2", "currency": "INR"}]
     razorpay = connect(serve(Answers(JSONResponse({"items": items})).app(), ""))
-    foreign, own = razorpay.list_refunds_between(RecordPage(NOON, NOON, 0, 100))
+    foreign, own = razorpay.list_refunds_between(RecordPage(NOON, NOON, 0))
     assert isinstance(foreign, RazorpayRefund)
     assert isinstance(own, RazorpayRefund)
     assert foreign.amount == ForeignMoney(500, "EUR")
@@ -405,7 +405,7 @@ def test_a_list_contains_an_unreadable_record_in_its_place(
 ) -> None:
     items = [{**RECORD, "status": "dreaming"}, RECORD, "no record"]
     razorpay = connect(serve(Answers(JSONResponse({"items": items})).app(), ""))
-    unreadable, known, without_id = razorpay.list_attempts_between(RecordPage(NOON, NOON, 0, 100))
+    unreadable, known, without_id = razorpay.list_attempts_between(RecordPage(NOON, NOON, 0))
     assert unreadable == UnreadableRecord("pay_1")
     assert isinstance(known, Attempt)
     assert isinstance(without_id, UnreadableRecord)

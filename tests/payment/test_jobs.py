@@ -146,7 +146,8 @@ def test_without_webhooks_every_payment_reaches_its_state(shop: Shop) -> None:
 def test_several_pages_are_compared_in_several_runs(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("payment.reconciliation.walker.PAGE", 10)
+    for module in ("gateways", "reconciliation.walker"):
+        monkeypatch.setattr(f"payment.{module}.PAGE", 10)
     paid = [shop.add_payment() for _ in range(23)]
     for payment in paid:
         shop.pay(payment)
@@ -165,12 +166,10 @@ def test_full_pages_of_razorpay_join_without_a_gap(shop: Shop) -> None:
     ids = [shop.create_order() for _ in range(PAGE + 10)]
     razorpay = RazorpayApi(lambda: wiring.razorpay_client(KEYS))
     since, until = utc_now() - timedelta(hours=1), utc_now()
-    pages = [
-        razorpay.list_orders_between(RecordPage(since, until, skip, PAGE)) for skip in (0, PAGE)
-    ]
+    pages = [razorpay.list_orders_between(RecordPage(since, until, skip)) for skip in (0, PAGE)]
     assert [len(page) for page in pages] == [PAGE, 10]
     assert [order.id for page in pages for order in page] == ids[::-1]
-    empty = RecordPage(since - timedelta(days=1), since, 0, PAGE)
+    empty = RecordPage(since - timedelta(days=1), since, 0)
     assert razorpay.list_orders_between(empty) == []
 
 

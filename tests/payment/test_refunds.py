@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from payment.ledger import Account
 from payment.model import (
+    REFUND_REASONS,
     REFUND_TRANSITIONS,
     RETRY_REJECTED_FOR,
     AttemptStatus,
@@ -616,7 +617,7 @@ def test_the_payment_of_a_cancelled_order_is_refunded_once_whichever_comes_first
     shop.service.sync_refunds(shop.payment.id)
     assert shop.payment.status is PaymentStatus.REFUNDED
     (refund,) = shop.payment.refunds
-    assert refund.reason == failure.refund_reason
+    assert refund.reason == REFUND_REASONS[failure]
     assert len(shop.razorpay.refunds) == 1
     assert_books_agree(shop)
 
@@ -777,8 +778,8 @@ def test_the_payment_of_an_order_that_was_cancelled_without_an_event_is_refunded
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (CancelledOrder, Failure.ORDER_CANCELLED.refund_reason),
-        (ExpiredOrder, Failure.ORDER_EXPIRED.refund_reason),
+        (CancelledOrder, REFUND_REASONS[Failure.ORDER_CANCELLED]),
+        (ExpiredOrder, REFUND_REASONS[Failure.ORDER_EXPIRED]),
     ],
 )
 def test_the_reason_of_a_refund_depends_on_how_the_order_was_cancelled(

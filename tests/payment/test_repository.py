@@ -74,7 +74,7 @@ def test_a_payment_is_found_by_its_id_its_order_and_its_razorpay_order(store: St
     payment = add(store, a_payment(a_caller()))
     assert payments.find(payment.id) == payment
     assert payments.find_by_order(payment.order_id) == payment
-    assert payments.find_by_razorpay_order(payment.razorpay_order_id) == payment
+    assert payments.find_by_razorpay_id(payment.razorpay_order_id) == payment
 
 
 def test_a_fee_is_stored_in_its_own_currency(store: Store) -> None:
@@ -93,7 +93,7 @@ def test_unknown_ids_find_nothing(store: Store) -> None:
     payment = add(store, a_payment(a_caller()))
     assert payments.find(payment.order_id) is None
     assert payments.find_by_order(payment.id) is None
-    assert payments.find_by_razorpay_order("") is None
+    assert payments.find_by_razorpay_id("") is None
 
 
 def test_every_change_is_stored_completely(store: Store) -> None:
@@ -117,7 +117,7 @@ def test_an_order_has_one_payment(store: Store) -> None:
         add(store, rival)
     assert payments.find_by_order(first.order_id) == first
     assert payments.find(rival.id) is None
-    assert payments.find_by_razorpay_order(rival.razorpay_order_id) is None
+    assert payments.find_by_razorpay_id(rival.razorpay_order_id) is None
 
 
 def test_a_stale_change_is_rejected(store: Store) -> None:
@@ -146,8 +146,8 @@ def paid(store: Store) -> Payment:
 def test_a_paid_payment_is_found_by_its_attempt(store: Store) -> None:
     payments, _ = store
     payment = paid(store)
-    assert payments.find_by_attempt("pay_1") == payment
-    assert payments.find_by_attempt("pay_2") is None
+    assert payments.find_by_razorpay_id("pay_1") == payment
+    assert payments.find_by_razorpay_id("pay_2") is None
 
 
 def test_a_payment_is_listed_until_its_refund_is_processed(store: Store) -> None:
@@ -172,7 +172,8 @@ def test_a_duplicate_payment_is_stored_completely_and_found_by_its_attempt(store
     wanted = payment.with_duplicate_payment(attempt(payment, "pay_2"), LATER)
     wanted = wanted.with_full_refund("pay_2", new_id(), "why", LATER)
     payment = save(store, payment, wanted)
-    assert payments.find_by_attempt("pay_2") == payments.find_by_attempt("pay_1") == payment
+    for attempt_id in ("pay_1", "pay_2"):
+        assert payments.find_by_razorpay_id(attempt_id) == payment
     assert payments.list_with_open_refunds(10) == [payment.id]
     charged = payment.with_fee(replace(attempt(payment, "pay_2"), fee=fee), LATER)
     payment = save(store, payment, charged)

@@ -34,9 +34,8 @@ from payment.model import (
     sort_key,
 )
 from payment.ports import ProviderBusy, ProviderRejected
-from payment.reconciliation.model import RecordPage, Report
+from payment.reconciliation.model import PAGE, RecordPage, Report
 from payment.reconciliation.walker import Reconciliation
-from payment.refunds import Refunds
 from payment.service import PaymentService
 from payment.webhooks import Webhooks
 from product.model import Product, Seller
@@ -250,15 +249,15 @@ class RazorpayWithRecords(FakeRazorpay):
 
     def list_attempts_between(self, page: RecordPage) -> Sequence[Attempt]:
         self._answer()
-        return list(self.attempts.values())[page.skip : page.skip + page.count]
+        return list(self.attempts.values())[page.skip : page.skip + PAGE]
 
     def list_refunds_between(self, page: RecordPage) -> Sequence[RazorpayRefund]:
         self._answer()
-        return list(self.refunds.values())[page.skip : page.skip + page.count]
+        return list(self.refunds.values())[page.skip : page.skip + PAGE]
 
     def list_orders_between(self, page: RecordPage) -> Sequence[RazorpayOrder]:
         self._answer()
-        return [self._record(id_) for id_ in self.orders][page.skip : page.skip + page.count]
+        return [self._record(id_) for id_ in self.orders][page.skip : page.skip + PAGE]
 
     def find_order(self, razorpay_order_id: str) -> RazorpayOrder | None:
         self._answer()
@@ -604,7 +603,6 @@ class MoneyShop:
             ledger=self.ledger,
             orders=OrderServiceOrders(),
             razorpay=self.razorpay,
-            refunds=Refunds(self.payments, self.razorpay, changes, self._keys, self.clock, new_id),
             changes=changes,
             idempotency_keys=self._keys,
             keys=lambda: KEYS,

@@ -1,10 +1,9 @@
 """Orders in memory, a whole little shop around them, and orders to begin with."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from cart.service import CartService
 from order.gateways import ShopCarts
@@ -37,8 +36,6 @@ from support.in_memory import (
 
 RESERVATION = timedelta(minutes=15)
 CHARGES = Charges(Decimal(18), {Currency.INR: 4900, Currency.USD: 99})
-# none of these is ever removed from an order
-PAYMENT_INFO = ("paid_at", "refunded_at", "tracking_number")
 HOME = Address("12 MG Road", "Bengaluru", "Karnataka", "560001", "IN")
 
 
@@ -104,41 +101,17 @@ class InMemoryOrders:
             StaleWrite(),
         )
 
-    def save_transition(self, read: Order, order: Order, transaction: Transaction) -> None:
-        fields = ("status", "timeline", "reserved_until", "updated_at", *PAYMENT_INFO)
-        self._save(read, order, fields, ("status", "refund_summary"), transaction)
-
-    def save_payment_info(self, read: Order, order: Order, transaction: Transaction) -> None:
-        self._save(read, order, ("updated_at", *PAYMENT_INFO), ("status",), transaction)
-
-    def save_refund_summary(self, read: Order, order: Order, transaction: Transaction) -> None:
-        fields = ("refund_summary", "updated_at")
-        self._save(read, order, fields, ("refund_summary",), transaction)
-
-    def save_address(self, read: Order, order: Order, transaction: Transaction) -> None:
-        fields = ("shipping_address", "updated_at")
-        self._save(read, order, fields, ("status", "shipping_address"), transaction)
-
-    def _save(
-        self,
-        read: Order,
-        order: Order,
-        fields: Sequence[str],
-        unchanged: Sequence[str],
-        transaction: Transaction,
+    def save(
+        self, read: Order, order: Order, unchanged: Collection[str], transaction: Transaction
     ) -> None:
-        """Store `fields` of the order if those in `unchanged` are as read."""
+        changes = {name: new for name, new in vars(order).items() if new != getattr(read, name)}
 
         def is_as_read() -> bool:
             stored = self.stored[read.id]
             return all(getattr(stored, name) == getattr(read, name) for name in unchanged)
 
         def write() -> None:
-            values: dict[str, Any] = {name: getattr(order, name) for name in fields}
-            for name in PAYMENT_INFO:
-                if values.get(name) is None:
-                    values.pop(name, None)
-            self.stored[order.id] = replace(self.stored[order.id], **values)
+            self.stored[order.id] = replace(self.stored[order.id], **changes)
 
         in_memory(transaction).add(is_as_read, write, StaleWrite())
 

@@ -24,7 +24,6 @@ from payment.model import (
     RefundStatus,
 )
 from payment.ports import CancelledOrder, ProviderRejected, RazorpayKeys
-from payment.refunds import Refunds
 from payment.service import PaymentService
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
@@ -150,8 +149,7 @@ class InMemoryPayments:
     def __init__(self) -> None:
         self._by_id: dict[str, Payment] = {}
         self._by_order: dict[str, str] = {}
-        self._by_razorpay_order: dict[str, str] = {}
-        self._by_attempt: dict[str, str] = {}
+        self._by_razorpay_id: dict[str, str] = {}
 
     def find(self, payment_id: str) -> Payment | None:
         return self._by_id.get(payment_id)
@@ -159,8 +157,8 @@ class InMemoryPayments:
     def find_by_order(self, order_id: str) -> Payment | None:
         return self.find(self._by_order.get(order_id, ""))
 
-    def find_by_attempt(self, razorpay_payment_id: str) -> Payment | None:
-        return self.find(self._by_attempt.get(razorpay_payment_id, ""))
+    def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None:
+        return self.find(self._by_razorpay_id.get(razorpay_id, ""))
 
     def list_with_open_refunds(self, limit: int) -> list[str]:
         found = [payment for payment in self._by_id.values() if payment.open_refunds]
@@ -176,24 +174,21 @@ class InMemoryPayments:
         if payment and payment.open_refunds:
             self._by_id[payment_id] = replace(payment, updated_at=at)
 
-    def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
-        return self.find(self._by_razorpay_order.get(razorpay_order_id, ""))
-
     def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
-        found = {order_id: self.find_by_razorpay_order(order_id) for order_id in razorpay_order_ids}
+        found = {order_id: self.find_by_razorpay_id(order_id) for order_id in razorpay_order_ids}
         return {order_id: payment for order_id, payment in found.items() if payment}
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
         def effect() -> None:
             self._by_id[payment.id] = payment
             self._by_order[payment.order_id] = payment.id
-            self._by_razorpay_order[payment.razorpay_order_id] = payment.id
+            self._by_razorpay_id[payment.razorpay_order_id] = payment.id
 
         in_memory(transaction).add(
             lambda: (
                 payment.id not in self._by_id
                 and payment.order_id not in self._by_order
-                and payment.razorpay_order_id not in self._by_razorpay_order
+                and payment.razorpay_order_id not in self._by_razorpay_id
             ),
             effect,
             StaleWrite(),
@@ -206,7 +201,7 @@ class InMemoryPayments:
 
         def effect() -> None:
             self._by_id[after.id] = after
-            self._by_attempt |= dict.fromkeys(after.attempt_ids, after.id)
+            self._by_razorpay_id |= dict.fromkeys(after.attempt_ids, after.id)
 
         in_memory(transaction).add(unchanged, effect, StaleWrite())
 
@@ -409,13 +404,11 @@ class Shop:
         """Make the service; `begin` may return transactions that fail."""
         begin = begin or self.outbox.begin
         changes = Changes(self.payments, self.ledger, self.audit, self.keys, begin)
-        refunds = Refunds(self.payments, self.razorpay, changes, self.keys, self.clock, new_id)
         return PaymentService(
             payments=self.payments,
             ledger=self.ledger,
             orders=self.orders,
             razorpay=self.razorpay,
-            refunds=refunds,
             changes=changes,
             idempotency_keys=self.keys,
             keys=lambda: KEYS,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 from conftest import NOON, FrozenClock
 from payment.model import (
@@ -16,9 +17,11 @@ from payment.model import (
     UnreadableRecord,
     sort_key,
 )
-from payment.reconciliation.model import Checkpoint, Drift, HasTime, RecordPage, Report
+from payment.reconciliation.model import PAGE, Checkpoint, HasTime, RecordPage, Report
 from payment.reconciliation.ports import KnownDrift
 from payment.reconciliation.walker import Reconciliation
+from payment.service import PaymentService
+from supermarket.contracts import PaymentDriftFound
 from supermarket.money import Currency, Money
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
@@ -39,7 +42,7 @@ class Dated[R]:
 def _records[R](dated: list[Dated[R]], page: RecordPage) -> list[R]:
     found = [one for one in dated if page.since <= one.at <= page.until]
     newest_first = sorted(found, key=lambda one: one.at, reverse=True)
-    return [one.record for one in newest_first[page.skip : page.skip + page.count]]
+    return [one.record for one in newest_first[page.skip : page.skip + PAGE]]
 
 
 class FakeRazorpayRecords:
@@ -127,8 +130,8 @@ class FakeReconciledPayments:
     def find(self, payment_id: str) -> Payment | None:
         return self.stored.get(payment_id)
 
-    def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None:
-        found = (p for p in self.stored.values() if p.razorpay_order_id == razorpay_order_id)
+    def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None:
+        found = (p for p in self.stored.values() if p.razorpay_order_id == razorpay_id)
         return next(found, None)
 
     def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
@@ -151,7 +154,7 @@ class FakeReconciledPayments:
 
 @dataclass
 class FakePaymentUpdates:
-    """`PaymentUpdates` that applies every record and remembers its calls.
+    """The updates of `PaymentService`: applies every record and remembers its calls.
 
     `unconfirmed` are the payments whose orders missed their event; `refunds` are the payments by
     the id of a Razorpay refund.
@@ -167,7 +170,7 @@ class FakePaymentUpdates:
     def apply_payment_update(
         self, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
     ) -> Payment | None:
-        payment = self.payments.find_by_razorpay_order(attempt.razorpay_order_id or "")
+        payment = self.payments.find_by_razorpay_id(attempt.razorpay_order_id or "")
         if payment is None:
             return payment
         if attempt.was_captured and payment.is_paid:
@@ -200,7 +203,7 @@ class InMemoryDriftStore:
 
     def __init__(self) -> None:
         self.checkpoints: dict[str, Checkpoint] = {}
-        self.drift: dict[tuple[str, str], Drift] = {}
+        self.drift: dict[tuple[str, str], PaymentDriftFound] = {}
 
     def find_checkpoint(self, name: str) -> Checkpoint | None:
         return self.checkpoints.get(name)
@@ -211,7 +214,7 @@ class InMemoryDriftStore:
             raise StaleWrite("superseded")
         self.checkpoints[checkpoint.name] = checkpoint
 
-    def add(self, drift: Drift, transaction: Transaction) -> None:
+    def add(self, drift: PaymentDriftFound, transaction: Transaction) -> None:
         key = (drift.subject_id, drift.kind)
         in_memory(transaction).add(
             lambda: key not in self.drift,
@@ -230,8 +233,9 @@ class ReconciledShop:
         self.updates = FakePaymentUpdates(self.payments, clock.now)
         self.store = InMemoryDriftStore()
         self.outbox = InMemoryOutbox()
+        updates = cast("PaymentService", self.updates)
         self.reconciliation = Reconciliation(
-            self.payments, self.records, self.updates, self.store, self.outbox.begin, clock
+            self.payments, self.records, updates, self.store, self.outbox.begin, clock
         )
 
     def add_payment(self, at: datetime = OPENED_AT) -> Payment:

@@ -1,19 +1,20 @@
-"""How far a reconciliation has come, what it counted, and the drift that it found."""
+"""How far a reconciliation has come, and what it counted."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple, Self
+from typing import Literal, Self
 
-from payment.model import ForeignMoney
+from payment.model import ForeignMoney, UnreadableRecord
 from supermarket.money import Money
 
 PAGE = 100  # Razorpay's largest page
 MAX_UNANSWERED = 3  # consecutive records without a response, before Razorpay counts as down
 
 type HasTime = Callable[[], bool]
+type Records[R] = Sequence[R | UnreadableRecord]
 type DriftKind = Literal["missing_here", "missing_there", "different_amount", "different_state"]
 
 
@@ -31,30 +32,22 @@ class Phase(StrEnum):
         return phases[phases.index(self) + 1]
 
 
-class Window(NamedTuple):
-    """The time that is compared, both ends included; `own_since` is for the shop's payments."""
-
-    since: datetime
-    own_since: datetime
-    until: datetime
-
-
 @dataclass(frozen=True)
 class RecordPage:
-    """A page of Razorpay's records from `since` until `until`, without the first `skip`."""
+    """`PAGE` records of Razorpay from `since` until `until`, without the first `skip`."""
 
     since: datetime
     until: datetime
     skip: int
-    count: int
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far a window is compared. A later run continues from here.
+    """How far a window of time is compared, both ends included. A later run continues from here.
 
-    `position` is the number of records read of Razorpay's list, or the sort key of the shop's last
-    payment that was read. `found` counts drift and failures in this window.
+    `own_since` is its beginning for the shop's payments. `position` is the number of records read
+    of Razorpay's list, or the sort key of the last own payment that was read. `found` counts drift
+    and failures in this window.
     """
 
     name: str
@@ -75,18 +68,6 @@ class Checkpoint:
         phase = self.phase if position else self.phase.next()
         version, found = self.version + 1, self.found + found
         return replace(self, phase=phase, position=position, version=version, found=found)
-
-
-@dataclass(frozen=True)
-class Drift:
-    """A difference between the shop and Razorpay that cannot be repaired automatically."""
-
-    subject_id: str
-    kind: DriftKind
-    details: str
-    payment_id: str | None
-    order_id: str | None
-    found_at: datetime
 
 
 @dataclass

@@ -1,12 +1,13 @@
-"""The interfaces that reconciliation needs: payments, Razorpay's records, updates and its store."""
+"""The interfaces that reconciliation needs: payments, Razorpay's records and its store."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from payment.model import Attempt, Payment, RazorpayOrder, RazorpayRefund, UnreadableRecord
+from payment.model import Attempt, Payment, RazorpayOrder, RazorpayRefund
 from payment.ports import InvalidProviderResponse, ProviderBusy, ProviderRejected
-from payment.reconciliation.model import Checkpoint, Drift, RecordPage
+from payment.reconciliation.model import Checkpoint, RecordPage, Records
+from supermarket.contracts import PaymentDriftFound
 from supermarket.errors import Conflict, Unavailable
 from supermarket.transaction import Transaction
 
@@ -27,7 +28,7 @@ class ReconciledPayments(Protocol):
     """The shop's payments."""
 
     def find(self, payment_id: str) -> Payment | None: ...
-    def find_by_razorpay_order(self, razorpay_order_id: str) -> Payment | None: ...
+    def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None: ...
 
     def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> Mapping[str, Payment]:
         """Return the known payments by Razorpay order id, for up to 100 ids."""
@@ -49,15 +50,9 @@ class ReconciledPayments(Protocol):
 class RazorpayRecords(Protocol):
     """Razorpay's records, pages newest first. Every call may raise `Unavailable`."""
 
-    def list_attempts_between(self, page: RecordPage) -> Sequence[Attempt | UnreadableRecord]: ...
-
-    def list_refunds_between(
-        self, page: RecordPage
-    ) -> Sequence[RazorpayRefund | UnreadableRecord]: ...
-
-    def list_orders_between(
-        self, page: RecordPage
-    ) -> Sequence[RazorpayOrder | UnreadableRecord]: ...
+    def list_attempts_between(self, page: RecordPage) -> Records[Attempt]: ...
+    def list_refunds_between(self, page: RecordPage) -> Records[RazorpayRefund]: ...
+    def list_orders_between(self, page: RecordPage) -> Records[RazorpayOrder]: ...
     def find_order(self, razorpay_order_id: str) -> RazorpayOrder | None: ...
     def get_attempt(self, razorpay_payment_id: str) -> Attempt: ...
 
@@ -68,18 +63,6 @@ class RazorpayRecords(Protocol):
         """Return the refunds of an attempt."""
 
 
-class PaymentUpdates(Protocol):
-    """The use cases that apply Razorpay's records (`PaymentService`)."""
-
-    def apply_payment_update(
-        self, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
-    ) -> Payment | None: ...
-    def apply_refund_update(self, record: RazorpayRefund) -> Payment | None: ...
-    def capture(self, attempt: Attempt) -> Payment | None: ...
-    def sync_order(self, payment_id: str) -> bool: ...
-    def sync_refunds(self, payment_id: str) -> Payment: ...
-
-
 class DriftStore(Protocol):
     """The table of checkpoints and drift."""
 
@@ -88,5 +71,5 @@ class DriftStore(Protocol):
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Save a move. Raises `StaleWrite` unless the stored checkpoint is the version before."""
 
-    def add(self, drift: Drift, transaction: Transaction) -> None:
+    def add(self, drift: PaymentDriftFound, transaction: Transaction) -> None:
         """Add a drift. Raises `KnownDrift` when it is stored."""

@@ -3,8 +3,9 @@
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.expressions.operand import Path
 
-from payment.reconciliation.model import Checkpoint, Drift
+from payment.reconciliation.model import Checkpoint
 from payment.reconciliation.ports import KnownDrift
+from supermarket.contracts import PaymentDriftFound
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.retry import StaleWrite
@@ -26,17 +27,15 @@ class DriftRow(Row):
     Meta = table("payment")
 
     pk = UnicodeAttribute(hash_key=True)
-    drift = Mapped[Drift](Drift)
+    drift = Mapped[PaymentDriftFound](PaymentDriftFound)
 
 
 class DynamoDriftStore:
     """`DriftStore` in DynamoDB."""
 
     def find_checkpoint(self, name: str) -> Checkpoint | None:
-        try:
-            return CheckpointRow.get(_checkpoint_key(name), consistent_read=True).checkpoint
-        except CheckpointRow.DoesNotExist:
-            return None
+        row = CheckpointRow.find(_checkpoint_key(name))
+        return row.checkpoint if row else None
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         row = CheckpointRow(_checkpoint_key(checkpoint.name), checkpoint=checkpoint)
@@ -48,7 +47,7 @@ class DynamoDriftStore:
         transaction.put(row, is_unchanged, StaleWrite())
         transaction.commit()
 
-    def add(self, drift: Drift, transaction: Transaction) -> None:
+    def add(self, drift: PaymentDriftFound, transaction: Transaction) -> None:
         row = DriftRow(f"drift#{drift.subject_id}#{drift.kind}", drift=drift)
         known = KnownDrift("This drift was reported before")
         DynamoTransaction.of(transaction).put(row, DriftRow.pk.does_not_exist(), known)

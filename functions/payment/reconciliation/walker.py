@@ -6,27 +6,14 @@ has no time left, or dies, is continued by the next one.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from payment.model import sort_key
-from payment.reconciliation.comparison import Comparison
-from payment.reconciliation.drift import DriftReporter
-from payment.reconciliation.model import (
-    PAGE,
-    Checkpoint,
-    HasTime,
-    Phase,
-    RecordPage,
-    Report,
-    Window,
-)
-from payment.reconciliation.ports import (
-    DriftStore,
-    PaymentUpdates,
-    RazorpayRecords,
-    ReconciledPayments,
-)
-from payment.reconciliation.refund_sync import RefundSync
+from payment.reconciliation.comparison import Comparison, DriftReporter, RefundSync
+from payment.reconciliation.model import PAGE, Checkpoint, HasTime, Phase, RecordPage, Report
+from payment.reconciliation.ports import DriftStore, RazorpayRecords, ReconciledPayments
+from payment.service import PaymentService
 from supermarket import telemetry
 from supermarket.clock import Clock, iso
 from supermarket.errors import Unavailable
@@ -41,26 +28,19 @@ LOOK_BACK = timedelta(days=1)
 OWN_LOOK_BACK = timedelta(minutes=15)
 
 type OnProgress = Callable[[Report], None] | None
+type Window = tuple[datetime, datetime, datetime]  # a checkpoint's `since`, `own_since`, `until`
 
 
+@dataclass(frozen=True)
 class Reconciliation:
     """Compares the shop's payments with Razorpay's records. Runs may overlap and be repeated."""
 
-    def __init__(
-        self,
-        payments: ReconciledPayments,
-        records: RazorpayRecords,
-        updates: PaymentUpdates,
-        store: DriftStore,
-        begin: BeginTransaction,
-        clock: Clock,
-    ) -> None:
-        self._payments = payments
-        self._records = records
-        self._updates = updates
-        self._store = store
-        self._drift = DriftReporter(store, begin, clock)
-        self._clock = clock
+    payments: ReconciledPayments
+    records: RazorpayRecords
+    updates: PaymentService
+    store: DriftStore
+    begin: BeginTransaction
+    clock: Clock
 
     def catch_up(self, has_time: HasTime) -> Report:
         """Reconcile everything since the last run, as far as there is time for it."""
@@ -71,15 +51,14 @@ class Reconciliation:
     ) -> Report:
         """Reconcile a given window, or continue an unfinished run of the same window."""
         name = f"{iso(since)}/{iso(until)}"
-        return self._run(name, lambda _: Window(since, since, until), has_time, on_progress)
+        return self._run(name, lambda _: (since, since, until), has_time, on_progress)
 
     def _latest_window(self, last: Checkpoint | None) -> Window:
         # the present second may still get records, which would shift the pages
-        until = self._clock().replace(microsecond=0) - timedelta(seconds=1)
+        until = self.clock().replace(microsecond=0) - timedelta(seconds=1)
         if last is None:
-            return Window(until - FIRST_WINDOW, until - FIRST_WINDOW, until)
-        seen = last.until
-        return Window(seen - LOOK_BACK, seen - OWN_LOOK_BACK, max(seen, until))
+            return until - FIRST_WINDOW, until - FIRST_WINDOW, until
+        return last.until - LOOK_BACK, last.until - OWN_LOOK_BACK, max(last.until, until)
 
     def _run(
         self,
@@ -89,20 +68,21 @@ class Reconciliation:
         on_progress: OnProgress = None,
     ) -> Report:
         report = Report()
-        RefundSync(self._payments, self._updates, self._drift, self._clock, report).run(has_time)
-        comparison = Comparison(self._payments, self._records, self._updates, self._drift, report)
+        drift = DriftReporter(self.store, self.begin, self.clock)
+        RefundSync(self.payments, self.updates, drift, self.clock, report).run(has_time)
+        comparison = Comparison(self.payments, self.records, self.updates, drift, report)
         try:
-            checkpoint = self._store.find_checkpoint(name)
+            checkpoint = self.store.find_checkpoint(name)
             if checkpoint is None or checkpoint.is_finished:
                 version = checkpoint.version + 1 if checkpoint else 1
                 checkpoint = Checkpoint(name, *window(checkpoint), version=version)
-                self._store.save_checkpoint(checkpoint)
+                self.store.save_checkpoint(checkpoint)
             report.checkpoint = checkpoint
             while not checkpoint.is_finished and has_time():
                 found = report.found
                 position = self._compare_page(checkpoint, comparison)
                 checkpoint = checkpoint.moved(position, report.found - found)
-                self._store.save_checkpoint(checkpoint)
+                self.store.save_checkpoint(checkpoint)
                 report.checkpoint = checkpoint
                 if on_progress:
                     on_progress(report)
@@ -117,7 +97,7 @@ class Reconciliation:
     def _compare_page(self, at: Checkpoint, comparison: Comparison) -> str:
         """Compare one page of the present list; returns the position behind it, or ""."""
         if at.phase is Phase.OWN_PAYMENTS:
-            own = self._payments.list_created_between(at.own_since, at.until, at.position, PAGE)
+            own = self.payments.list_created_between(at.own_since, at.until, at.position, PAGE)
             comparison.compare_payments(own)
             return sort_key(own[-1]) if own else ""
         compare = {
@@ -126,5 +106,5 @@ class Reconciliation:
             Phase.ORDERS: comparison.compare_orders,
         }[at.phase]
         skip = int(at.position or 0)
-        seen = compare(RecordPage(at.since, at.until, skip, PAGE))
+        seen = compare(RecordPage(at.since, at.until, skip))
         return str(skip + seen) if seen == PAGE else ""

@@ -38,7 +38,7 @@ def test_attempts_that_agree_cost_one_read_for_the_whole_page(
     def read_alone(razorpay_order_id: str) -> None:
         pytest.fail(f"{razorpay_order_id} was read by itself")
 
-    monkeypatch.setattr(shop.payments, "find_by_razorpay_order", read_alone)
+    monkeypatch.setattr(shop.payments, "find_by_razorpay_id", read_alone)
     report = shop.run()
     assert (report.is_finished, report.counts["checked"], report.found) == (True, 3, 0)
 

@@ -7,8 +7,8 @@ import pytest
 from conftest import NOON, FrozenClock
 from payment.model import Payment, PaymentStatus
 from payment.ports import ProviderBusy
+from payment.reconciliation.comparison import OVERDUE_AFTER, TIME_PER_RUN
 from payment.reconciliation.model import MAX_UNANSWERED
-from payment.reconciliation.refund_sync import OVERDUE_AFTER, TIME_PER_RUN
 from supermarket.errors import Unavailable
 from support.reconciliation import OPENED_AT, ReconciledShop, pages
 

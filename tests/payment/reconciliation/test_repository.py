@@ -1,5 +1,6 @@
 """Checkpoints and drift in DynamoDB and in memory, with the same tests."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,6 @@ import pytest
 from conftest import NOON, FrozenClock
 from payment.reconciliation.model import Checkpoint, Phase
 from payment.reconciliation.repository import DynamoDriftStore
-from payment.reconciliation.walker import Reconciliation
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.retry import StaleWrite
@@ -50,8 +50,8 @@ def test_drift_is_stored_once_in_dynamodb(clock: FrozenClock) -> None:
     shop = ReconciledShop(clock)
     shop.add_payment(NOON - timedelta(minutes=2))
     shop.records.orders.clear()
-    shop.reconciliation = Reconciliation(
-        shop.payments, shop.records, shop.updates, DynamoDriftStore(), DynamoTransaction, clock
+    shop.reconciliation = replace(
+        shop.reconciliation, store=DynamoDriftStore(), begin=DynamoTransaction
     )
     for _ in range(2):
         report = shop.run()
