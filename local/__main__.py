@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def main() -> int:
 def run(arguments: argparse.Namespace) -> None:
     """Start everything, print where it is, and wait for Ctrl-C."""
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell may have started us with them ignored
-        signal.signal(number, _interrupt)
+        signal.signal(number, signal.default_int_handler)
     plan = Plan(
         arguments.home.resolve(),
         arguments.port,
@@ -69,11 +69,10 @@ def announce(endpoints: dict[str, Any]) -> None:
     links = Table(title="Links", title_justify="left", box=None, show_header=False)
     for name, link in printed_links(endpoints).items():
         links.add_row(name, link)
-    accounts = Table(
-        "role", "email", "password", title="Sample accounts", title_justify="left", box=None
-    )
+    columns = ("role", "email", "password")
+    accounts = Table(*columns, title="Sample accounts", title_justify="left", box=None)
     for account in endpoints["accounts"]:
-        accounts.add_row(account["role"], account["email"], account["password"])
+        accounts.add_row(*(account[name] for name in columns))
     for table in (links, accounts):
         console.print()
         console.print(table)
@@ -145,9 +144,7 @@ def contracts(arguments: argparse.Namespace) -> int:
         console.print(generator.advice(faults), markup=False, soft_wrap=True)
         return 1
     changed = generator.write() if arguments.write else generator.outdated()
-    for name in changed:
-        console.print(f"{'written' if arguments.write else 'outdated'}: events/{name}")
-    return int(bool(changed) and not arguments.write)
+    return _print_changed([f"events/{name}" for name in changed], written=arguments.write)
 
 
 def openapi(arguments: argparse.Namespace) -> int:
@@ -156,9 +153,14 @@ def openapi(arguments: argparse.Namespace) -> int:
     from local import openapi as files
 
     changed = files.write() if arguments.write else files.outdated()
-    for path in changed:
-        console.print(f"{'written' if arguments.write else 'outdated'}: {path.relative_to(ROOT)}")
-    return int(bool(changed) and not arguments.write)
+    return _print_changed([path.relative_to(ROOT) for path in changed], written=arguments.write)
+
+
+def _print_changed(files: Sequence[object], *, written: bool) -> int:
+    """Print each generated file that differs; return 1 if they were not written."""
+    for file in files:
+        console.print(f"{'written' if written else 'outdated'}: {file}")
+    return int(bool(files) and not written)
 
 
 @contextmanager
@@ -189,10 +191,6 @@ def _running_endpoints() -> dict[str, Any]:
     except httpx.HTTPError as error:
         raise CloudUnavailable("the local cloud does not respond any more: make run") from error
     return endpoints
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _is_alive(process: int) -> bool:
@@ -231,9 +229,9 @@ def _parser() -> argparse.ArgumentParser:
     options = add("journey", journey, "buy something from the running shop")
     options.add_argument("--api", help="another address of its HTTP API, such as `sam-local`'s")
     options = add("chat", chat, "chat with the assistant of the running shop")
-    who, password = os.environ.get("AS"), os.environ.get("PASSWORD")  # as in `make chat AS=…`
+    email, password = os.environ.get("AS"), os.environ.get("PASSWORD")  # as in `make chat AS=…`
     text = "email (default: $AS, or the first sample customer)"
-    options.add_argument("--as", dest="email", default=who, help=text)
+    options.add_argument("--as", dest="email", default=email, help=text)
     text = "not needed for sample accounts (default: $PASSWORD)"
     options.add_argument("--password", default=password, help=text)
     options = add("evaluate", evaluate, "run the conversations that test the assistant")

@@ -71,7 +71,11 @@ class Plan:
 def local_cloud(plan: Plan) -> Iterator[dict[str, Any]]:
     """Run a local cloud and give its endpoints; stop everything at the end."""
     with ExitStack() as stopping:
-        stopping.enter_context(_exclusive(plan.home))
+        try:  # one local cloud per home folder
+            stopping.enter_context(locked(plan.home / "lock", wait=False))
+        except BlockingIOError:
+            message = "the local cloud of this checkout is already running"
+            raise CloudUnavailable(message) from None
         yield _Cloud(plan, stopping).start()
 
 
@@ -92,7 +96,7 @@ class _Cloud:
             SNAPSHOTS.restore(self.plan.home, self.made_of)
         label = read_label(self.label_file)
         if label:
-            ports = dict(zip(label.ports, (self.port, self.emulator.port), strict=True))
+            ports = {label.port: self.port, label.emulator_port: self.emulator.port}
             move_ports((self.emulator.state, self.simulators), ports)
         is_current = label is not None and label.made_of == self.made_of
         with ExitStack() as building:
@@ -124,16 +128,14 @@ class _Cloud:
 
     def _deploy(self) -> None:
         with step("Deploying template.yaml"):
-            stack.deploy(self.emulator, self._parameters(), self.log)
-            import_routes(self.emulator, stack.STACK)
+            parameters = self._parameters()
+            stack.deploy(self.emulator, parameters, self.log)
+            origins = parameters["AllowedOrigins"].split(",")
+            import_routes(self.emulator, stack.STACK, origins)
             create_archive(self.emulator, stack.outputs(self.emulator)["BusName"])
             self.emulator.client("sesv2").create_email_identity(EmailIdentity=SENDER)
 
     def _parameters(self) -> dict[str, str]:
-        gemini_parameters = {
-            "GeminiApiKey": self.plan.gemini_key or GEMINI_KEY,
-            **({} if self.plan.gemini_key else {"GeminiBaseUrl": f"{self.address}/gemini"}),
-        }
         return {
             "StorefrontUrl": self.address,
             "AllowedOrigins": f"{self.address},http://localhost:{self.port}",
@@ -146,7 +148,8 @@ class _Cloud:
             "MailsPerRecipientPerHour": str(MAILS_PER_HOUR),
             **{f"Razorpay{name}": value for name, value in RAZORPAY.items()},
             **{f"ImageKit{name}": value for name, value in IMAGEKIT.items()},
-            **gemini_parameters,
+            "GeminiApiKey": self.plan.gemini_key or GEMINI_KEY,
+            **({} if self.plan.gemini_key else {"GeminiBaseUrl": f"{self.address}/gemini"}),
         }
 
     def _open(self) -> None:
@@ -257,13 +260,3 @@ def serving(app: Starlette, host: str, port: int) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join()
-
-
-@contextmanager
-def _exclusive(home: Path) -> Iterator[None]:
-    """Allow one local cloud per home folder."""
-    try:
-        with locked(home / "lock", wait=False):
-            yield
-    except BlockingIOError:
-        raise CloudUnavailable("the local cloud of this checkout is already running") from None

@@ -119,8 +119,10 @@ class Emulator:
         return root_client(self.endpoint, service)
 
     def _environment(self) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # functions share the bytecode they write
         return {
-            **{name: value for name, value in os.environ.items() if not _is_foreign(name)},
+            **inherited,
             "GATEWAY_PORT": str(self.port),
             "BIND_HOST": self.host,
             "AUTH": "true",
@@ -149,11 +151,6 @@ class Emulator:
             except httpx.TransportError:
                 time.sleep(0.05)
         raise EmulatorFailed(f"the emulator did not respond within {timeout} s; see {self.log}")
-
-
-def _is_foreign(variable: str) -> bool:
-    """Functions write the bytecode of their code once for all, whatever holds for this process."""
-    return variable.startswith("AWS_") or variable == "PYTHONDONTWRITEBYTECODE"
 
 
 @contextmanager

@@ -35,8 +35,12 @@ def declared_routes(definition: dict[str, Any]) -> Iterator[Route]:
     """Yield the routes of a definition."""
     for path, operations in definition["paths"].items():
         for method, operation in operations.items():
-            integration = operation["x-amazon-apigateway-integration"]
-            yield Route(_key(path, method), _function(integration["uri"]))
+            uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            function = re.search(r"\$\{(\w+)\.Arn\}", uri)
+            if function is None:
+                raise ValueError(f"no function in the integration {uri}")
+            verb = "ANY" if method == ANY_METHOD else method.upper()
+            yield Route(path if path == "$default" else f"{verb} {path}", function[1])
 
 
 def declared_cors(definition: dict[str, Any], origins: list[str]) -> dict[str, Any]:
@@ -56,44 +60,21 @@ def create_archive(aws: Any, bus: str) -> None:
         events.create_archive(ArchiveName=bus, EventSourceArn=arn)
 
 
-def import_routes(aws: Any, stack: str) -> int:
-    """Create the routes that the definition declares; return their number."""
-    cloudformation, gateway = aws.client("cloudformation"), aws.client("apigatewayv2")
-    functions = aws.client("lambda")
-    deployed = _physical_ids(cloudformation, stack)
+def import_routes(aws: Any, stack: str, origins: list[str]) -> None:
+    """Create the routes that the definition declares; the origins may send requests to them."""
+    gateway, functions = aws.client("apigatewayv2"), aws.client("lambda")
+    deployed = _physical_ids(aws.client("cloudformation"), stack)
     api = deployed[API]
     _delete_routes(gateway, api)
-    origins = _parameter(cloudformation, stack, "AllowedOrigins").split(",")
     gateway.update_api(ApiId=api, CorsConfiguration=declared_cors(definition(), origins))
-    routes = list(declared_routes(definition()))
     integrations: dict[str, str] = {}
-    for route in routes:
+    for route in declared_routes(definition()):
         if route.function not in integrations:
             function = functions.get_function(FunctionName=deployed[route.function])
             arn = function["Configuration"]["FunctionArn"]
             integrations[route.function] = _create_integration(gateway, api, arn)
         target = f"integrations/{integrations[route.function]}"
         gateway.create_route(ApiId=api, RouteKey=route.key, Target=target)
-    return len(routes)
-
-
-def _key(path: str, method: str) -> str:
-    if path == "$default":
-        return path
-    return f"{'ANY' if method == ANY_METHOD else method.upper()} {path}"
-
-
-def _function(uri: dict[str, str]) -> str:
-    match = re.search(r"\$\{(\w+)\.Arn\}", uri["Fn::Sub"])
-    if match is None:
-        raise ValueError(f"no function in the integration {uri}")
-    return match.group(1)
-
-
-def _parameter(cloudformation: Any, stack: str, name: str) -> str:
-    [described] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in described["Parameters"]}
-    return str(parameters[name])
 
 
 def _physical_ids(cloudformation: Any, stack: str) -> dict[str, str]:

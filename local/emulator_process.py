@@ -30,6 +30,7 @@ from ministack.core.responses import get_account_id
 ENVIRONMENTS_PER_FUNCTION = max(4, 2 * (os.cpu_count() or 1))
 ENVIRONMENT_TIMEOUT = 25.0  # seconds; API Gateway itself times out after 30
 FORKER = Path(__file__).with_name("emulator_forker.py")
+EMPTY = b"PK\5\6" + bytes(18)  # an archive without files
 
 _authorise = iam_evaluator.enforce
 _acquire = lambda_runtime.acquire_worker
@@ -43,9 +44,8 @@ def record_authorised_calls(journal: Path) -> None:
 
     def enforce(access_key_id: str, iam_action: str, *args: Any, **kwargs: Any) -> Any:
         denied = _authorise(access_key_id, iam_action, *args, **kwargs)
-        caller = getattr(
-            iam_evaluator.resolve_principal(access_key_id, get_account_id()), "arn", ""
-        )
+        principal = iam_evaluator.resolve_principal(access_key_id, get_account_id())
+        caller = getattr(principal, "arn", "")
         if ":assumed-role/" in caller:
             resource = kwargs.get("resource_arn") or (args[2] if len(args) > 2 else "*")
             call = {"role": caller.split("/")[1], "action": iam_action, "resource": resource}
@@ -94,14 +94,6 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         return str(self._drain_stderr())
 
 
-def empty_archive() -> bytes:
-    zipfile.ZipFile(content := BytesIO(), "w").close()
-    return content.getvalue()
-
-
-EMPTY = empty_archive()
-
-
 def unpacked_layer(layer: dict[str, Any]) -> Path:
     """Return the folder of a layer version, and unpack it if necessary."""
     from ministack.services.lambda_svc import _resolve_layer_zip
@@ -117,19 +109,14 @@ def unpacked(content: bytes, parent: Path) -> Path:
     folder = parent / sha256(content).hexdigest()
     with _unpacking:
         if not folder.exists():
-            _unpack(content, folder)
+            partial = folder.with_suffix(f".{os.getpid()}")
+            with zipfile.ZipFile(BytesIO(content)) as archive:
+                archive.extractall(partial)
+            try:
+                partial.rename(folder)
+            except OSError:  # another emulator was faster
+                shutil.rmtree(partial)
     return folder
-
-
-def _unpack(content: bytes, folder: Path) -> None:
-    """Unpack an archive; of two emulators that do so at the same time, the first one succeeds."""
-    partial = folder.with_suffix(f".{os.getpid()}")
-    with zipfile.ZipFile(BytesIO(content)) as archive:
-        archive.extractall(partial)
-    try:
-        partial.rename(folder)
-    except OSError:
-        shutil.rmtree(partial)
 
 
 class Forker:
@@ -220,9 +207,7 @@ def return_status_of_connect(gateway: Any) -> None:
             status.set(int((answer or {}).get("statusCode", 200)))
         return answer
 
-    async def handle_with_status(
-        scope: Any, receive: Any, send: Any, *args: Any, **kw: Any
-    ) -> None:
+    async def handle_socket(scope: Any, receive: Any, send: Any, *args: Any, **kw: Any) -> None:
         async def send_status(message: dict[str, Any]) -> None:
             if message["type"] == "websocket.close" and status.get() >= 300:
                 start = {"type": "websocket.http.response.start", "status": status.get()}
@@ -234,7 +219,7 @@ def return_status_of_connect(gateway: Any) -> None:
         await handle(scope, receive, send_status, *args, **kw)
 
     gateway._invoke_ws_lambda = invoke_and_record  # noqa: SLF001
-    gateway.handle_websocket = handle_with_status
+    gateway.handle_websocket = handle_socket
 
 
 def serialise_sessions(sts: Any) -> None:

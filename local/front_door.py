@@ -19,6 +19,8 @@ from local import pages
 from local.sockets import PATH as SOCKETS
 from local.sockets import SocketGateway
 
+type Headers = list[tuple[bytes, bytes]]
+
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 GATEWAY_LIMIT = 10 * 1024 * 1024
 FUNCTION_LIMIT = 6 * 1024 * 1024  # of the event, in which a binary body is base64
@@ -86,14 +88,11 @@ class Gateway:
             return _refusal(500, "Internal Server Error")
         response = Response(content, status)
         dropped = HOP_BY_HOP | OWN_HEADERS
-        response.raw_headers = [
-            (name.lower(), value) for name, value in headers if name.lower() not in dropped
-        ]
+        lower = ((name.lower(), value) for name, value in headers)
+        response.raw_headers = [(name, value) for name, value in lower if name not in dropped]
         return response
 
-    async def _forward(
-        self, request: Request, body: bytes
-    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    async def _forward(self, request: Request, body: bytes) -> tuple[int, Headers, bytes]:
         path = self._api.raw_path + request.scope["raw_path"]
         if request.scope["query_string"]:
             path += b"?" + request.scope["query_string"]
@@ -129,11 +128,11 @@ def _event_size(request: Request, body: bytes) -> int:
     return len(body) if is_text else len(body) * 4 // 3
 
 
-def _forwarded_headers(request: Request) -> list[tuple[bytes, bytes]]:
-    kept = [(name, value) for name, value in request.headers.raw if name not in HOP_BY_HOP]
+def _forwarded_headers(request: Request) -> Headers:
+    dropped = HOP_BY_HOP | {b"content-length"}
     client = request.client.host if request.client else "127.0.0.1"
     return [
-        *((name, value) for name, value in kept if name != b"content-length"),
+        *((name, value) for name, value in request.headers.raw if name not in dropped),
         (b"x-forwarded-for", client.encode()),
         (b"x-forwarded-proto", request.url.scheme.encode()),
         (b"x-forwarded-port", str(request.url.port or 80).encode()),

@@ -196,8 +196,8 @@ class _Journey:
         return [first, second]
 
     def _list_products(self, **query: Any) -> list[Json]:
-        page: Json = self._customer.request("GET", "/api/products", params=query)
-        products: list[Json] = page["products"]
+        path = "/api/products"
+        products: list[Json] = self._customer.request("GET", path, params=query)["products"]
         return products
 
     def _get_product(self, choice: Choice) -> Json:
@@ -261,10 +261,8 @@ class _Journey:
 
     def _post_order(self, key: str, body: Json) -> Json:
         created, headers = HTTPStatus.CREATED, {"Idempotency-Key": key}
-        answer: Json = self._customer.request(
-            "POST", "/api/orders", expect=created, headers=headers, json=body
-        )
-        order: Json = answer["order"]
+        options = {"expect": created, "headers": headers, "json": body}
+        order: Json = self._customer.request("POST", "/api/orders", **options)["order"]
         return order
 
     def _check_stock(self, choices: list[Choice]) -> None:
@@ -287,9 +285,7 @@ class _Journey:
             paid = request_json(self._client, "POST", address, json=body)
             details.append(paid["razorpay_payment_id"])
         with self._step("verified the payment"):
-            names = ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")
-            body = {name: paid[name] for name in names}
-            payment = self._customer.request("POST", "/api/payments/verify", json=body)["payment"]
+            payment = self._customer.request("POST", "/api/payments/verify", json=paid)["payment"]
             _expect("the payment's status", "COMPLETED", payment["status"])
 
     def _status(self, order_id: str) -> str:
@@ -307,7 +303,7 @@ class _Journey:
             self._console.print(f"              ✉ {mail['subject']}", highlight=False, markup=False)
 
     def _kinds_of_mail(self) -> set[str]:
-        return set(kinds_of([mail["subject"] for mail in self._list_mails()]))
+        return kinds_of([mail["subject"] for mail in self._list_mails()])
 
     def _list_mails(self) -> list[Json]:
         """List the mails sent to this customer, newest first."""
@@ -332,23 +328,23 @@ class _Journey:
         deadline = time.monotonic() + self._timeout
         while (actual := read()) != expected:
             if time.monotonic() > deadline:
-                raise StepFailed(
-                    f"{subject}: expected {_formatted(expected)} within {self._timeout:g} s, "
-                    f"got {_formatted(actual)}"
-                )
+                _expect(subject, expected, actual, f" within {self._timeout:g} s")
             time.sleep(POLL_INTERVAL)
 
 
-def kinds_of(subjects: list[str]) -> Iterator[str]:
-    """List the kinds of mail, of those in `MAILS`, that have one of these subjects."""
-    for kind, pattern in MAILS.items():
-        if any(re.search(pattern, subject, re.IGNORECASE) for subject in subjects):
-            yield kind
+def kinds_of(subjects: list[str]) -> set[str]:
+    """Return the kinds of mail, of those in `MAILS`, that have one of these subjects."""
+    return {
+        kind
+        for kind, pattern in MAILS.items()
+        if any(re.search(pattern, subject, re.IGNORECASE) for subject in subjects)
+    }
 
 
-def _expect(subject: str, expected: object, actual: object) -> None:
+def _expect(subject: str, expected: object, actual: object, when: str = "") -> None:
     if actual != expected:
-        raise StepFailed(f"{subject}: expected {_formatted(expected)}, got {_formatted(actual)}")
+        wanted = f"{_formatted(expected)}{when}"
+        raise StepFailed(f"{subject}: expected {wanted}, got {_formatted(actual)}")
 
 
 def _formatted(value: object) -> str:

@@ -20,17 +20,17 @@ AWS_MANAGED = "arn:aws:iam::aws:policy/"
 
 @dataclass(frozen=True, order=True)
 class Permission:
-    """An action on a resource that a function's role allows; both can be patterns."""
+    """An action on a resource that a function's role allows; each can be a pattern."""
 
     function: str
     action: str
     resource: str
 
-    def covers(self, call: "Call") -> bool:
+    def covers(self, seen: "Permission | Call") -> bool:
         return (
-            call.function == self.function
-            and fnmatchcase(call.action.lower(), self.action.lower())
-            and fnmatchcase(call.resource, self.resource)
+            fnmatchcase(seen.function, self.function)
+            and fnmatchcase(seen.action.lower(), self.action.lower())
+            and fnmatchcase(seen.resource, self.resource)
         )
 
 
@@ -96,39 +96,23 @@ def collect(emulator: Emulator) -> Evidence:
 
 def unexplained(evidence: Evidence, reasons: Path = REASONS) -> Iterator[str]:
     """Yield each unused permission and refused call without a reason, and each unneeded reason."""
-    known = _reasons(reasons)
+    known = _exceptions(reasons)
     unneeded = set(known)
     for kind, seen in (("unused", evidence.unused), ("refused", evidence.refused)):
         for each in seen:
-            explaining = {reason for reason in known if reason.explains(kind, each)}
+            explaining = {(of, one) for of, one in known if of == kind and one.covers(each)}
             unneeded -= explaining
             if not explaining:
                 yield f"{kind}: {each.function} {each.action} {each.resource}"
-    for reason in sorted(unneeded):
-        yield f"not needed in {reasons.name}: the reason for {reason.function} {reason.action}"
+    for _, exception in sorted(unneeded):
+        name = f"{exception.function} {exception.action}"
+        yield f"not needed in {reasons.name}: the reason for {name}"
 
 
-@dataclass(frozen=True, order=True)
-class _Reason:
-    """An exception with a reason in `permissions.toml`; the names can be patterns."""
-
-    kind: str
-    function: str
-    action: str
-    resource: str
-
-    def explains(self, kind: str, seen: Permission | Call) -> bool:
-        return (
-            kind == self.kind
-            and fnmatchcase(seen.function, self.function)
-            and fnmatchcase(seen.action, self.action)
-            and fnmatchcase(seen.resource, self.resource)
-        )
-
-
-def _reasons(file: Path) -> list[_Reason]:
+def _exceptions(file: Path) -> list[tuple[str, Permission]]:
+    """Return what has a reason in the file, by kind: `unused` or `refused`."""
     return [
-        _Reason(kind, row["function"], row["action"], row.get("resource", "*"))
+        (kind, Permission(row["function"], row["action"], row.get("resource", "*")))
         for kind, rows in tomllib.loads(file.read_text()).items()
         for row in rows
         if row["why"]

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,24 +21,16 @@ def reload(functions: Any) -> int:
     digest = base64.b64encode(hashlib.sha256(code).digest()).decode()
     outdated = [
         function["FunctionName"]
-        for function in _deployed(functions)
-        if function["CodeSha256"] != digest
+        for page in functions.get_paginator("list_functions").paginate()
+        for function in page["Functions"]
+        if function["FunctionName"].startswith(f"{STACK}-") and function["CodeSha256"] != digest
     ]
+
+    def update(name: str) -> None:
+        functions.update_function_code(FunctionName=name, ZipFile=code)
+
     with ThreadPoolExecutor(8) as pool:
-        updates = [
-            pool.submit(functions.update_function_code, FunctionName=name, ZipFile=code)
-            for name in outdated
-        ]
-    for update in updates:
-        update.result()
-    return len(outdated)
-
-
-def _deployed(functions: Any) -> Iterator[dict[str, Any]]:
-    for page in functions.get_paginator("list_functions").paginate():
-        for function in page["Functions"]:
-            if function["FunctionName"].startswith(f"{STACK}-"):
-                yield function
+        return len(list(pool.map(update, outdated)))
 
 
 def _zip(folder: Path) -> bytes:

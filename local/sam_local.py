@@ -29,6 +29,11 @@ FOLDER = stack.BUILD / SECTION
 TEMPLATE = FOLDER / "artifacts" / "template.yaml"
 VARIABLES = FOLDER / "variables.json"
 HOST = "host.docker.internal"  # this machine's name in a container
+ADDRESSES = {
+    "AWS_ENDPOINT_URL": "aws",
+    "RAZORPAY_BASE_URL": "razorpay",
+    "IMAGEKIT_BASE_URL": "imagekit",
+}
 CHUNK = 64 * 1024
 
 
@@ -69,17 +74,11 @@ def container_variables(
     endpoints: Mapping[str, Any], deployed: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the deployed variables with the addresses that a container can reach."""
-    addresses = {
-        "AWS_ENDPOINT_URL": endpoints["aws"],
-        "RAZORPAY_BASE_URL": endpoints["razorpay"],
-        "IMAGEKIT_BASE_URL": endpoints["imagekit"],
-    }
-    return {**deployed, **{name: _in_container(url) for name, url in addresses.items()}}
-
-
-def _in_container(address: str) -> str:
-    parts = urlsplit(address)
-    return parts._replace(netloc=f"{HOST}:{parts.port or 80}").geturl()
+    variables = dict(deployed)
+    for variable, name in ADDRESSES.items():
+        parts = urlsplit(endpoints[name])
+        variables[variable] = parts._replace(netloc=f"{HOST}:{parts.port or 80}").geturl()
+    return variables
 
 
 def with_binary_bodies(template: dict[str, Any]) -> dict[str, Any]:
@@ -102,8 +101,7 @@ def bridge_address() -> str:
         answer = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     except (FileNotFoundError, subprocess.CalledProcessError):
         raise CloudUnavailable("`sam local` needs a running Docker") from None
-    networks = (network for network in json.loads(answer) if ":" not in network["Subnet"])
-    network = next(networks)
+    network = next(network for network in json.loads(answer) if ":" not in network["Subnet"])
     # before the first container, Docker does not report the gateway, which is the first address
     return str(network.get("Gateway") or ipaddress.ip_network(network["Subnet"])[1])
 

@@ -20,10 +20,6 @@ class Label:
     port: int
     emulator_port: int
 
-    @property
-    def ports(self) -> tuple[int, int]:
-        return self.port, self.emulator_port
-
 
 class Snapshots:
     """The snapshots of a checkout, each named by the fingerprint of what it was made of."""

@@ -29,16 +29,15 @@ def build(log: Path, section: str = STAGE, machine: str = "native") -> None:
     """
     chosen = {"Stage": STAGE, "Architecture": architecture()}
     _sam("build", chosen, log, section, ARCHITECTURE=machine)
-    compile_code(ROOT / _build_folder(section))
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    compile_code(ROOT / settings[section]["build"]["parameters"]["build_dir"])
 
 
-def deploy(emulator: Emulator, parameters: Mapping[str, str], log: Path) -> dict[str, str]:
-    """Run `sam deploy` and return the stack's outputs."""
+def deploy(emulator: Emulator, parameters: Mapping[str, str], log: Path) -> None:
+    """Run `sam deploy`."""
     emulator.client("s3").create_bucket(Bucket=ARTIFACTS)
     defaults = {"Stage": STAGE, "Architecture": architecture(), "DeletionProtection": "false"}
-    chosen = {**defaults, **parameters}
-    _sam("deploy", chosen, log, STAGE, AWS_ENDPOINT_URL=emulator.endpoint)
-    return outputs(emulator)
+    _sam("deploy", {**defaults, **parameters}, log, STAGE, AWS_ENDPOINT_URL=emulator.endpoint)
 
 
 def outputs(emulator: Emulator) -> dict[str, str]:
@@ -78,12 +77,6 @@ def sam_environment() -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": REGION,
     }
-
-
-def _build_folder(section: str) -> str:
-    """Return the build folder of a section of `samconfig.toml`."""
-    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    return str(settings[section]["build"]["parameters"]["build_dir"])
 
 
 def _physical_id(emulator: Emulator, name: str) -> str:

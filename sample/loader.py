@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 import httpx
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from sample.catalogue import Account, Catalogue, Category, Product, read
 from sample.client import UnexpectedResponse, UserSession, connect, request_json
+
+COLUMNS = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
 @dataclass(frozen=True)
@@ -38,31 +40,19 @@ def load(
     """
     with (
         connect(api_base_url) as client,
-        nullcontext(progress) if progress else _progress() as shown,
+        nullcontext(progress) if progress else Progress(*COLUMNS) as shown,
         ThreadPoolExecutor(workers) as pool,
     ):
         return _Loader(client, shown, pool, catalogue or read()).run()
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    )
-
-
+@dataclass
 class _Loader:
-    def __init__(
-        self,
-        client: httpx.Client,
-        progress: Progress,
-        pool: ThreadPoolExecutor,
-        catalogue: Catalogue,
-    ) -> None:
-        self._client = client
-        self._progress = progress
-        self._pool = pool
-        self._catalogue = catalogue
-        self._sessions: dict[str, UserSession] = {}
+    _client: httpx.Client
+    _progress: Progress
+    _pool: ThreadPoolExecutor
+    _catalogue: Catalogue
+    _sessions: dict[str, UserSession] = field(default_factory=dict)
 
     def run(self) -> Loaded:
         accounts = [self._pool.submit(self._create_account, a) for a in self._catalogue.accounts]
@@ -84,9 +74,7 @@ class _Loader:
     def _count_created(self, description: str, work: list[Future[bool]]) -> int:
         """Count the results that are true; the first failure cancels the rest and is raised."""
         try:
-            done = self._progress.track(
-                as_completed(work), total=len(work), description=description
-            )
+            done = self._progress.track(as_completed(work), len(work), description=description)
             return sum(future.result() for future in done)
         except BaseException:
             self._pool.shutdown(cancel_futures=True)
@@ -136,18 +124,14 @@ class _Loader:
 
     def _create_product(self, product: Product, category: Category) -> bool:
         picture = (product.picture.name, product.picture.read_bytes(), "image/webp")
-        self._sessions[product.seller].request(
-            "POST",
-            "/api/products",
-            expect=HTTPStatus.CREATED,
-            data={
-                "title": product.title,
-                "description": product.description,
-                "priceAmount": str(product.price),
-                "priceCurrency": "INR",
-                "stock": str(product.stock),
-                "category": category.slug,
-            },
-            files=[("images", picture)],
-        )
+        data = {
+            "title": product.title,
+            "description": product.description,
+            "priceAmount": str(product.price),
+            "priceCurrency": "INR",
+            "stock": str(product.stock),
+            "category": category.slug,
+        }
+        form = {"data": data, "files": [("images", picture)], "expect": HTTPStatus.CREATED}
+        self._sessions[product.seller].request("POST", "/api/products", **form)
         return True

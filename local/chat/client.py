@@ -55,21 +55,26 @@ class Conversation:
         self._send({"action": "stop", **self._conversation_id()})
 
     def rest(self) -> Iterator[Frame]:
-        """Yield the remaining frames of an answer whose iteration was interrupted."""
-        if self.is_answering:
-            yield from self._answer()
+        """Yield the remaining frames of an answer, as after an interruption."""
+        while self.is_answering:
+            frame = self._receive()
+            if frame["type"] == "error" and "messageId" not in frame and self._has_stopped:
+                self._has_stopped = False  # the answer was done before the stop
+            elif self._is_own(frame):
+                self.id = frame.get("conversationId", self.id)
+                self.received += frame["text"] if frame["type"] == "token" else ""
+                self.is_answering = frame["type"] not in LAST
+                yield frame
 
     def history(self) -> list[Frame]:
         """Return the latest messages, oldest first; without an id, of the latest conversation."""
         self._send({"action": "history", **self._conversation_id()})
-        for frame in self._frames():
-            if frame["type"] == "history":
-                self.id = frame["conversationId"]
-                messages: list[Frame] = frame["messages"]
-                return messages
+        while (frame := self._receive())["type"] != "history":
             if frame["type"] == "error" and "messageId" not in frame:
                 raise Refused(frame["message"])
-        return []
+        self.id = frame["conversationId"]
+        messages: list[Frame] = frame["messages"]
+        return messages
 
     def resume(self, lost: "Conversation") -> Iterator[Frame]:
         """Yield, on a new connection, the rest of an answer whose connection was lost."""
@@ -87,7 +92,7 @@ class Conversation:
         yield {"type": "token", "messageId": answer["messageId"], "text": missed}
         if answer["status"] == "running":
             self.is_answering = True
-            yield from self._answer()
+            yield from self.rest()
         else:
             yield {**answer, "type": "message"}
             yield {**answer, "type": "done"}
@@ -101,21 +106,7 @@ class Conversation:
     def _request(self, frame: Frame) -> Iterator[Frame]:
         self.sent, self.received, self.is_answering, self._own = frame, "", True, None
         self._send(frame)
-        yield from self._answer()
-
-    def _answer(self) -> Iterator[Frame]:
-        for frame in self._frames():
-            if frame["type"] == "error" and "messageId" not in frame and self._has_stopped:
-                self._has_stopped = False  # the answer was done before the stop
-                continue
-            if not self._is_own(frame):
-                continue
-            self.id = frame.get("conversationId", self.id)
-            self.received += frame["text"] if frame["type"] == "token" else ""
-            self.is_answering = frame["type"] not in LAST
-            yield frame
-            if not self.is_answering:
-                return
+        yield from self.rest()
 
     def _is_own(self, frame: Frame) -> bool:
         """Whether a frame belongs to `sent`, and not to another window or a repeated answer."""
@@ -124,10 +115,9 @@ class Conversation:
             self._own = frame["messageId"]
         return frame.get("messageId", self._own) == self._own
 
-    def _frames(self) -> Iterator[Frame]:
-        while True:
-            frame: Frame = json.loads(self._socket.recv())
-            yield frame
+    def _receive(self) -> Frame:
+        frame: Frame = json.loads(self._socket.recv())
+        return frame
 
     def _conversation_id(self) -> Frame:
         return {"conversationId": self.id} if self.id else {}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 from websockets.exceptions import ConnectionClosed
@@ -113,11 +113,11 @@ class Terminal:
                 case "message":
                     self._print_line(frame["text"].removeprefix(self._chat.received))
                     self._show_attachments(frame)
-                    proposal = frame if _is_open(frame.get("confirm")) else None
+                    confirm = frame.get("confirm")
+                    proposal = frame if confirm and confirm["answered"] is None else None
                 case "error":
-                    self._print_line(
-                        ("\n" if self._chat.received else "") + frame["message"], "red"
-                    )
+                    before = "\n" if self._chat.received else ""
+                    self._print_line(before + frame["message"], "red")
                 case "done" if frame["status"] == "stopped":
                     self._print_line("Stopped.", "dim")
         self._print_line("")
@@ -167,14 +167,9 @@ def _account(endpoints: dict[str, Any], email: str | None, password: str | None)
     return email, password
 
 
-def _is_open(confirm: Frame | None) -> bool:
-    """Whether a proposal needs a decision."""
-    return confirm is not None and confirm["answered"] is None
-
-
 def _products(products: list[Frame]) -> Table:
     """Number the products, so that users can write "the second"."""
-    table = _table(("", "right"), ("", "left"), ("", "right"), ("", "left"))
+    table = _table("right", "left", "right", "left")
     for number, product in enumerate(products, 1):
         left = product.get("stock")
         stock = "sold out" if left == 0 else f"{left} in stock"
@@ -183,23 +178,20 @@ def _products(products: list[Frame]) -> Table:
 
 
 def _order(order: Frame) -> Table:
-    table = _table(("", "right"), ("", "left"), ("", "right"))
+    table = _table("right", "left", "right")
     for item in order["items"]:
         table.add_row(str(item["quantity"]), Text(_safe(item["title"])), _money(item["lineTotal"]))
-    table.add_row("", f"Order …{order['id'][-6:]}, {order['status']}", _total(order))
-    return table
-
-
-def _table(*columns: tuple[str, Any]) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 1))
-    for name, justify in columns:
-        table.add_column(name, justify=justify)
-    return table
-
-
-def _total(order: Frame) -> str:
     totals = order["totalPrice"]
-    return " + ".join(map(_money, totals if isinstance(totals, list) else [totals]))
+    total = " + ".join(map(_money, totals if isinstance(totals, list) else [totals]))
+    table.add_row("", f"Order …{order['id'][-6:]}, {order['status']}", total)
+    return table
+
+
+def _table(*columns: JustifyMethod) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 1))
+    for justify in columns:
+        table.add_column(justify=justify)
+    return table
 
 
 def _money(price: Frame) -> str:

@@ -4,7 +4,6 @@ https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ def document() -> dict[str, Any]:
                 "messages": {name: _to("components/messages", name) for name in EVENTS},
             }
         },
-        "operations": {**_sending(), **_receiving()},
+        "operations": _operations(),
         "components": {"messages": {name: _message(event) for name, event in EVENTS.items()}},
     }
 
@@ -61,38 +60,18 @@ def _message(event: type[Event]) -> dict[str, Any]:
     }
 
 
-def _sending() -> dict[str, Any]:
-    domains = sorted({producer(event) for event in EVENTS.values()})
-    return {
-        f"{domain}.sends": _operation(
-            "send",
-            (
-                name
-                for name, one in EVENTS.items()
-                if not one.DEPRECATED and producer(one) == domain
-            ),
-        )
-        for domain in domains
-    }
-
-
-def _receiving() -> dict[str, Any]:
-    domains = sorted({domain for event in EVENTS.values() for domain in consumers(event)})
-    return {
-        f"{domain}.receives": _operation(
-            "receive", (name for name, event in EVENTS.items() if domain in consumers(event))
-        )
-        for domain in domains
-        if domain != PUBLIC
-    }
-
-
-def _operation(action: str, names: Iterable[str]) -> dict[str, Any]:
-    return {
-        "action": action,
-        "channel": {"$ref": "#/channels/bus"},
-        "messages": [_to("channels/bus/messages", name) for name in names],
-    }
+def _operations() -> dict[str, Any]:
+    """Describe what each domain sends and receives."""
+    sent = [(producer(one), name) for name, one in EVENTS.items() if not one.DEPRECATED]
+    received = [(domain, name) for name, one in EVENTS.items() for domain in consumers(one)]
+    operations: dict[str, Any] = {}
+    for action, found in (("send", sent), ("receive", received)):
+        for domain, name in found:
+            empty = {"action": action, "channel": {"$ref": "#/channels/bus"}, "messages": []}
+            operation = operations.setdefault(f"{domain}.{action}s", empty)
+            operation["messages"].append(_to("channels/bus/messages", name))
+    operations.pop(f"{PUBLIC}.receives", None)
+    return operations
 
 
 def _to(place: str, name: str) -> dict[str, str]:

@@ -47,19 +47,14 @@ def producer(event: type[Event]) -> str:
 def _row(event: type[Event]) -> str:
     name = f"[{event.NAME}](contracts/{file_name(event)})"
     handled_by = ", ".join(consumers(event))
-    version = f"{event.VERSION}" if not event.DEPRECATED else f"{event.VERSION}, deprecated"
+    version = f"{event.VERSION}, deprecated" if event.DEPRECATED else event.VERSION
     return f"| {name} | {version} | {producer(event)} | {summary(event)} | {handled_by} |"
 
 
 @cache
 def _listeners() -> dict[str, set[type[Event]]]:
-    functions = Path(__file__).parents[2] / "functions"
-    return {
-        path.parent.name: {
-            event
-            for event, _ in import_module(
-                f"{path.parent.name}.listeners"
-            ).event_handlers.handlers.values()
-        }
-        for path in functions.glob("*/listeners.py")
-    }
+    listeners: dict[str, set[type[Event]]] = {}
+    for path in (Path(__file__).parents[2] / "functions").glob("*/listeners.py"):
+        module = import_module(f"{path.parent.name}.listeners")
+        listeners[path.parent.name] = {one for one, _ in module.event_handlers.handlers.values()}
+    return listeners

@@ -20,13 +20,10 @@ type Outline = dict[str, tuple[bool, Any]]
 def breaks(published: dict[str, Any], proposed: dict[str, Any]) -> list[str]:
     """List what breaks if `proposed` replaces `published`."""
     before, after = outline(published), outline(proposed)
+    changed = [path for path in before if path in after and before[path] != after[path]]
     return [
         *(f"{path} is gone" for path in before if path not in after),
-        *(
-            f"{path} {_difference(before[path], after[path])}"
-            for path in before
-            if path in after and before[path] != after[path]
-        ),
+        *(f"{path} {_difference(before[path], after[path])}" for path in changed),
         *(f"{path} is new and required" for path in after if path not in before and after[path][0]),
     ]
 

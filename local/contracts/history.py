@@ -27,28 +27,18 @@ def committed(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     # one line per file that a commit, merges included, has changed
     log = ("log", "--full-history", "-m", "--raw", "--no-renames", "--no-abbrev", "--format=")
     changes = _git(folder, *log, "--relative", "--", "*.schema.json").splitlines()
-    files = {(name, blob) for line in changes for blob, name in [_parsed(line)]}
-    if not files:
+    if not changes:
         raise NoHistory("no schema was ever committed here")
-    published = sorted(
-        (name, blob) for name, blob in files if blob.strip("0") and blob not in NEVER_PUBLISHED
-    )
-    texts = _contents(folder, [blob for _, blob in published])
-    for (name, _), text in zip(published, texts, strict=True):
-        yield name, json.loads(text)
-
-
-def _parsed(line: str) -> tuple[str, str]:
-    """Return the id of a file's new content, zeros if the file was removed, and its name."""
-    modes_and_ids, name = line.split("\t")
-    return modes_and_ids.split(" ")[3], name
-
-
-def _contents(folder: Path, blobs: list[str]) -> list[str]:
-    """Read files by their ids in git, in one process."""
-    ids = "".join(f"{blob}\n" for blob in blobs)
+    published: set[tuple[str, str]] = set()
+    for modes_and_ids, name in (line.split("\t") for line in changes):
+        blob = modes_and_ids.split(" ")[3]  # the id of the new content, zeros without any
+        if blob.strip("0") and blob not in NEVER_PUBLISHED:
+            published.add((name, blob))
+    ids = "".join(f"{blob}\n" for _, blob in sorted(published))
     # a form feed, which JSON cannot contain, precedes each file
-    return _git(folder, "cat-file", "--batch=\f", stdin=ids).split("\f")[1:]
+    texts = _git(folder, "cat-file", "--batch=\f", stdin=ids).split("\f")[1:]
+    for (name, _), text in zip(sorted(published), texts, strict=True):
+        yield name, json.loads(text)
 
 
 def _git(folder: Path, *arguments: str, stdin: str = "") -> str:

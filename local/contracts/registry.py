@@ -92,8 +92,5 @@ def _nullable(plain: dict[str, Any]) -> dict[str, Any]:
     [alternative] = [one for one in plain.pop("anyOf") if one != {"type": "null"}]
     # siblings of a reference are ignored, so it is wrapped
     typed = {"allOf": [alternative]} if "$ref" in alternative else alternative
-    return (
-        {key: value for key, value in plain.items() if key != "default"}
-        | typed
-        | {"nullable": True}
-    )
+    plain.pop("default", None)
+    return plain | typed | {"nullable": True}

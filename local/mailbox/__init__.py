@@ -8,6 +8,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from local.mailbox import feedback
 from local.mailbox.mail import Mail, parse_mails
 
 __all__ = ["create_app"]
+
+type Clock = Callable[[], float]
+type CreateEvent = Callable[[Mail, str, str], dict[str, Any]]
 
 _PAGE = Path(__file__).parent / "page"
 _PAGE_HEADERS = {
@@ -40,7 +44,7 @@ def create_app(
     *,
     emulator_url: str,
     configuration_set: str = "",
-    clock: Callable[[], float] = time.time,
+    clock: Clock = time.time,
 ) -> Starlette:
     """Create the application.
 
@@ -48,13 +52,15 @@ def create_app(
     sends feedback to the destinations of the configuration set.
     """
     mailbox = _Mailbox(directory, emulator_url.rstrip("/"), configuration_set, clock)
+    bounce = partial(mailbox.send_feedback, feedback.bounce, feedback.BOUNCES)
+    complain = partial(mailbox.send_feedback, feedback.complaint, feedback.COMPLAINTS)
     return Starlette(
         routes=[
             Route("/", mailbox.page),
             Route("/api/messages", mailbox.messages),
             Route("/api/messages", mailbox.clear, methods=["DELETE"]),
-            Route("/api/messages/{id}/bounce", mailbox.bounce, methods=["POST"]),
-            Route("/api/messages/{id}/complaint", mailbox.complain, methods=["POST"]),
+            Route("/api/messages/{id}/bounce", bounce, methods=["POST"]),
+            Route("/api/messages/{id}/complaint", complain, methods=["POST"]),
             Mount("/page", StaticFiles(directory=_PAGE)),
         ],
         exception_handlers={
@@ -66,11 +72,7 @@ def create_app(
 
 class _Mailbox:
     def __init__(
-        self,
-        directory: Path,
-        emulator_url: str,
-        configuration_set: str,
-        clock: Callable[[], float],
+        self, directory: Path, emulator_url: str, configuration_set: str, clock: Clock
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._emulator_url = emulator_url
@@ -92,7 +94,8 @@ class _Mailbox:
         mails = await self._visible_mails()
         if address := request.query_params.get("to"):
             mails = [mail for mail in mails if mail.is_to(address)]
-        etag = _etag(mails)
+        ids = "\n".join(mail.id for mail in mails)
+        etag = f'"{hashlib.sha256(ids.encode()).hexdigest()[:32]}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if request.headers.get("If-None-Match") == etag:
             return Response(status_code=304, headers=headers)
@@ -104,32 +107,19 @@ class _Mailbox:
         await run_in_threadpool(self._marker.write_text, marker)
         return Response(status_code=204)
 
-    async def bounce(self, request: Request) -> Response:
-        """Send a bounce; `?type=` is Permanent (default), Transient or Undetermined."""
-        return await self._send_feedback(request, feedback.BOUNCES, feedback.bounce)
-
-    async def complain(self, request: Request) -> Response:
-        """Send a complaint; `?type=` is abuse (default), not-spam or another of SES's types."""
-        return await self._send_feedback(request, feedback.COMPLAINTS, feedback.complaint)
-
-    async def _send_feedback(
-        self,
-        request: Request,
-        kinds: Sequence[str],
-        create_event: Callable[[Mail, str, str], dict[str, Any]],
+    async def send_feedback(
+        self, create_event: CreateEvent, kinds: Sequence[str], request: Request
     ) -> Response:
+        """Send feedback about a mail; `?type=` is one of the kinds, by default the first."""
         kind = request.query_params.get("type", kinds[0])
         if kind not in kinds:
             return JSONResponse({"message": f"type must be one of {', '.join(kinds)}"}, 400)
-        mails = [
-            mail for mail in await self._visible_mails() if mail.id == request.path_params["id"]
-        ]
-        if not mails:
+        mails = {mail.id: mail for mail in await self._visible_mails()}
+        if (mail := mails.get(request.path_params["id"])) is None:
             return JSONResponse({"message": "Mail not found"}, 404)
-        event = create_event(mails[0], kind, self._configuration_set)
-        await run_in_threadpool(
-            feedback.publish, self._emulator_url, self._configuration_set, event
-        )
+        settings = self._configuration_set
+        event = create_event(mail, kind, settings)
+        await run_in_threadpool(feedback.publish, self._emulator_url, settings, event)
         return JSONResponse(event, 202)
 
     async def _visible_mails(self) -> list[Mail]:
@@ -142,11 +132,6 @@ class _Mailbox:
         if not self._marker.exists():
             return 0
         return float(json.loads(self._marker.read_text())["hiddenUntil"])
-
-
-def _etag(mails: list[Mail]) -> str:
-    ids = "\n".join(mail.id for mail in mails)
-    return f'"{hashlib.sha256(ids.encode()).hexdigest()[:32]}"'
 
 
 def _emulator_error(_: Request, error: Exception) -> Response:

@@ -23,11 +23,11 @@ def publish(endpoint: str, configuration_set: str, event: dict[str, Any]) -> Non
     ses = root_client(endpoint, "sesv2")
     found = ses.get_configuration_set_event_destinations(ConfigurationSetName=configuration_set)
     ses.close()
+    kind = event["eventType"].upper()
     topics = [
         destination["SnsDestination"]["TopicArn"]
         for destination in found["EventDestinations"]
-        if destination["Enabled"]
-        and event["eventType"].upper() in destination["MatchingEventTypes"]
+        if destination["Enabled"] and kind in destination["MatchingEventTypes"]
     ]
     if not topics:
         raise NoDestination(f"{configuration_set} sends no {event['eventType']} to any topic")

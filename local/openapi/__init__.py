@@ -26,19 +26,17 @@ def documents() -> dict[Path, str]:
     }
 
 
-def outdated() -> list[Path]:
-    """Return the files whose text differs from what the endpoints say."""
-    return [
-        path for path, text in documents().items() if not path.exists() or path.read_text() != text
-    ]
+def outdated() -> dict[Path, str]:
+    """Return the files that differ from what the endpoints say, with the text of `documents`."""
+    found = {path: path.read_text() for path in (DESCRIPTION, GATEWAY) if path.exists()}
+    return {path: text for path, text in documents().items() if found.get(path) != text}
 
 
-def write() -> list[Path]:
-    """Write the outdated files; returns their paths."""
+def write() -> dict[Path, str]:
+    """Write the outdated files, and return them."""
     changed = outdated()
-    texts = documents()
-    for path in changed:
-        path.write_text(texts[path])
+    for path, text in changed.items():
+        path.write_text(text)
     return changed
 
 

@@ -13,27 +13,9 @@ from pydantic.json_schema import models_json_schema
 
 from local.openapi.examples import example
 from local.openapi.routes import Route
+from supermarket import errors, http
 from supermarket.caller import Caller
-from supermarket.errors import (
-    Conflict,
-    DomainError,
-    Forbidden,
-    Invalid,
-    NotFound,
-    RuleViolated,
-    Unauthenticated,
-    Unavailable,
-)
-from supermarket.http import (
-    ANY_TYPE,
-    INTERNAL_ERROR,
-    JSON,
-    ErrorView,
-    PayloadTooLarge,
-    Response,
-    UnsupportedMediaType,
-    status_of,
-)
+from supermarket.http import JSON, ErrorView
 from supermarket.idempotency import IdempotencyKey, KeyInUse
 from supermarket.request import Request
 from supermarket.retry import StaleWrite
@@ -130,19 +112,15 @@ class _Operation:
     def _query(self, model: type[BaseModel]) -> Iterator[dict[str, Any]]:
         schema = self._schemas[self._references[_name(model)]]
         for name, field in schema["properties"].items():
-            yield {
-                "name": name,
-                "in": "query",
-                "required": name in schema.get("required", ()),
-                "schema": field,
-            }
+            is_required = name in schema.get("required", ())
+            yield {"name": name, "in": "query", "required": is_required, "schema": field}
 
     def _body(self) -> dict[str, Any]:
         endpoint = self._endpoint
         bodies = [hint for hint in endpoint.parameters.values() if _is_subclass(hint, Body)]
         if model := endpoint.reads or next(iter(bodies), None):
             return {kind: self._content(model, kind) for kind in endpoint.accepts}
-        if ANY_TYPE in endpoint.accepts:
+        if http.ANY_TYPE in endpoint.accepts:
             return {JSON: {"schema": {"type": "object"}, "example": {}}}
         return {}
 
@@ -160,48 +138,46 @@ class _Operation:
         }
         by_status: dict[int, set[str]] = {}
         for error in (*self._implied_errors(), *self._endpoint.errors):
-            by_status.setdefault(int(_status(error)), set()).add(error.code)
-        by_status[500] = {INTERNAL_ERROR}
+            status = int(http.status_of(error.__new__(error)))
+            by_status.setdefault(status, set()).add(error.code)
+        by_status[500] = {http.INTERNAL_ERROR}
         for status, codes in sorted(by_status.items()):
             responses[str(status)] = _error(status, sorted(codes))
         return dict(sorted(responses.items()))
 
     def _success(self, status: int) -> dict[str, Any]:
-        description = HTTPStatus(status).phrase
-        if not _views(self._route):
+        description, views = HTTPStatus(status).phrase, _views(self._route)
+        if not views:
             kind = self._endpoint.media_type.partition(";")[0]
             plain = {"type": "object" if kind == JSON else "string"}
             return {"description": description, "content": {kind: {"schema": plain}}}
-        choices = [
-            {"$ref": SCHEMAS + self._references[_name(view)]} for view in _views(self._route)
-        ]
+        choices = [{"$ref": SCHEMAS + self._references[_name(view)]} for view in views]
         schema: dict[str, Any] = choices[0] if len(choices) == 1 else {"anyOf": choices}
         content = {"schema": schema, "example": example(schema, self._schemas)}
         return {"description": description, "content": {JSON: content}}
 
-    def _implied_errors(self) -> Iterator[type[DomainError]]:
+    def _implied_errors(self) -> Iterator[type[errors.DomainError]]:
         """Yield the errors that follow from the method and the parameters' types."""
-        yield Unavailable
+        yield errors.Unavailable
         if self._route.method != "GET":
-            yield from (Conflict, StaleWrite)
+            yield from (errors.Conflict, StaleWrite)
         if self._needs_session:
-            yield from (Unauthenticated, Forbidden)
+            yield from (errors.Unauthenticated, errors.Forbidden)
         for hint in self._endpoint.parameters.values():
             if hint is str:
-                yield NotFound
+                yield errors.NotFound
             elif hint is Request or _is_subclass(hint, Body):
-                yield from (Invalid, PayloadTooLarge, UnsupportedMediaType)
+                yield from (errors.Invalid, http.PayloadTooLarge, http.UnsupportedMediaType)
             elif _is_subclass(hint, Query):
-                yield Invalid
+                yield errors.Invalid
             elif IdempotencyKey in get_args(hint):
-                yield from (Invalid, RuleViolated, KeyInUse)
+                yield from (errors.Invalid, errors.RuleViolated, KeyInUse)
 
 
 def _schemas(routes: Iterable[Route]) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the component's name of each model, and the components."""
     models = dict.fromkeys(model for route in routes for model in _models(route))
-    wanted = [(model, mode) for model, mode in models]
-    wanted.append((ErrorView, "serialization"))
+    wanted: list[tuple[type[BaseModel], Any]] = [*models, (ErrorView, "serialization")]
     definitions, together = models_json_schema(wanted, ref_template=SCHEMAS + "{model}")
     references = {
         _name(model): _component(definitions[(model, mode)]["$ref"].removeprefix(SCHEMAS))
@@ -243,23 +219,17 @@ def _views(route: Route) -> list[type[BaseModel]]:
     """Return the views that the endpoint returns, bare or in a `Response`."""
     returns = route.endpoint.returns
     choices = get_args(returns) if get_origin(returns) in {Union, UnionType} else (returns,)
-    contents = [get_args(one)[0] if get_origin(one) is Response else one for one in choices]
+    contents = [get_args(one)[0] if get_origin(one) is http.Response else one for one in choices]
     return list(dict.fromkeys(one for one in contents if _is_subclass(one, BaseModel)))
 
 
 def _error(status: int, codes: list[str]) -> dict[str, Any]:
-    schema = {
-        "allOf": [{"$ref": SCHEMAS + ErrorView.__name__}],
-        "properties": {"code": {"enum": codes}},
-    }
+    own = {"code": {"enum": codes}}
+    schema = {"allOf": [{"$ref": SCHEMAS + ErrorView.__name__}], "properties": own}
     phrase = HTTPStatus(status).phrase
     shown = {"message": phrase, "code": codes[0], "requestId": "Root-1-6929c1f2"}
     content = {"schema": schema, "example": shown}
     return {"description": f"{phrase}: {', '.join(codes)}", "content": {JSON: content}}
-
-
-def _status(error: type[DomainError]) -> HTTPStatus:
-    return status_of(error.__new__(error))
 
 
 def _operation_id(route: Route) -> str:

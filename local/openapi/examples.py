@@ -49,7 +49,8 @@ def example(schema: dict[str, Any], schemas: dict[str, Any], name: str = "", dep
     if "$ref" in schema:
         return example(schemas[schema["$ref"].removeprefix(SCHEMAS)], schemas, name, depth)
     if "properties" in schema:
-        return _object(schema, schemas, depth)
+        fields = schema["properties"].items()
+        return {name: example(field, schemas, name, depth + 1) for name, field in fields}
     for choice in ("anyOf", "oneOf", "allOf"):
         if choice in schema:
             return example(schema[choice][0], schemas, name, depth)
@@ -59,13 +60,6 @@ def example(schema: dict[str, Any], schemas: dict[str, Any], name: str = "", dep
         items = example(schema.get("items", {}), schemas, name, depth + 1)
         return [items] if depth < 8 and schema.get("maxItems", 1) else []
     return _scalar(schema, name)
-
-
-def _object(schema: dict[str, Any], schemas: dict[str, Any], depth: int) -> dict[str, Any]:
-    return {
-        name: example(field, schemas, name, depth + 1)
-        for name, field in schema["properties"].items()
-    }
 
 
 def _scalar(schema: dict[str, Any], name: str) -> Any:

@@ -119,11 +119,11 @@ async def _refuse_or_hang(fault: Fault, request: Request) -> None:
 
 async def _wait(fault: Fault, request: Request) -> None:
     """Wait for the fault's seconds, or until the fault is removed or the client disconnects."""
-    ends = time.monotonic() + fault.seconds
-    while time.monotonic() < ends and not fault.is_removed:
+    began = time.monotonic()
+    while (left := began + fault.seconds - time.monotonic()) > 0:
         if await request.is_disconnected():
             raise error(504)
-        await asyncio.sleep(min(0.05, max(ends - time.monotonic(), 0)))
+        await asyncio.sleep(min(0.05, left))
 
 
 async def _events(

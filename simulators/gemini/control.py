@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from simulators.gemini.errors import invalid_argument
+from simulators.gemini.errors import error
 from simulators.gemini.requests import Prompt
 from simulators.gemini.wording import without_marks
 
@@ -56,14 +56,6 @@ class Fault(BaseModel):
     seconds: float = 60.0
     calls: Sequence[Mapping[str, Any]] = ()
     text: str = ""
-    _is_removed: bool = PrivateAttr(default=False)
-
-    @property
-    def is_removed(self) -> bool:
-        return self._is_removed
-
-    def remove(self) -> None:
-        self._is_removed = True
 
     def concerns(self, request: str, *, has_text: bool) -> bool:
         return self.about in request and (has_text or self.kind not in STREAM_FAULTS)
@@ -107,7 +99,7 @@ class Control:
         try:
             fault = Fault.model_validate_json(await request.body())
         except ValidationError as invalid:
-            raise invalid_argument(str(invalid)) from None
+            raise error(400, str(invalid)) from None
         with self._lock:
             self._faults.append(fault)
         return JSONResponse(fault.model_dump())
@@ -118,8 +110,8 @@ class Control:
         with self._lock:
             for fault in (*self._faults, *self._applied):
                 if about in (None, fault.about):
-                    fault.remove()
-            self._faults = [fault for fault in self._faults if not fault.is_removed]
+                    fault.times, fault.seconds = 0, 0  # no more waiting either
+            self._faults = [fault for fault in self._faults if fault.times > 0]
             self._obeyed = set() if about is None else self._obeyed - {about}
         return JSONResponse({})
 
@@ -127,7 +119,7 @@ class Control:
         """Make the model obedient in requests with the text `about`, which may be empty."""
         about = (await request.json()).get("about")
         if not isinstance(about, str):
-            raise invalid_argument("`about` must be a text")
+            raise error(400, "`about` must be a text")
         with self._lock:
             self._obeyed.add(about)
         return JSONResponse({"about": about})

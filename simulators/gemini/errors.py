@@ -36,10 +36,6 @@ def error(code: int, message: str = "", *details: dict[str, Any]) -> ApiError:
     return ApiError(code, {"error": body})
 
 
-def invalid_argument(message: str) -> ApiError:
-    return error(400, message)
-
-
 def invalid_key() -> ApiError:
     message = "API key not valid. Please pass a valid API key."
     info = {"@type": f"{RPC}.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}

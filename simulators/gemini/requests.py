@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simulators.gemini.errors import invalid_argument
+from simulators.gemini.errors import error
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,12 @@ def parse(body: bytes) -> Prompt:
     try:
         sent = json.loads(body)
     except ValueError:
-        raise invalid_argument("Invalid JSON payload received.") from None
+        raise error(400, "Invalid JSON payload received.") from None
     if not isinstance(sent, dict):
-        raise invalid_argument("Invalid JSON payload received. Expected an object.")
+        raise error(400, "Invalid JSON payload received. Expected an object.")
     sent_contents = sent.get("contents")
     if not isinstance(sent_contents, list) or not sent_contents:
-        raise invalid_argument("* GenerateContentRequest.contents: contents is not specified")
+        raise error(400, "* GenerateContentRequest.contents: contents is not specified")
     contents = tuple(_content(content, at) for at, content in enumerate(sent_contents))
     _check_order(contents)
     instruction = sent.get("systemInstruction")
@@ -97,25 +97,26 @@ def parse(body: bytes) -> Prompt:
     )
     # Gemini 3 requires the signatures of the calls of this turn only
     if not all(content.is_signed for content in prompt.this_turn):
-        raise invalid_argument(
+        raise error(
+            400,
             "Function call is missing a thought_signature in functionCall parts. This is required"
             " for tools to work correctly, and missing thought_signature may lead to degraded model"
-            " performance."
+            " performance.",
         )
     return prompt
 
 
 def _content(sent: Any, at: int) -> Content:
     if not isinstance(sent, dict):
-        raise invalid_argument(f"Invalid value at 'contents[{at}]'")
+        raise error(400, f"Invalid value at 'contents[{at}]'")
     role, parts = sent.get("role", "user"), sent.get("parts")
     if role not in {"user", "model", "system", "function"}:
-        raise invalid_argument("Please use a valid role: user, model.")
+        raise error(400, "Please use a valid role: user, model.")
     if not isinstance(parts, list) or not parts:
         where = f"GenerateContentRequest.contents[{at}].parts"
-        raise invalid_argument(f"* {where}: contents.parts is required")
+        raise error(400, f"* {where}: contents.parts is required")
     if not all(isinstance(part, dict) for part in parts):
-        raise invalid_argument("Invalid value at 'contents[].parts[]'")
+        raise error(400, "Invalid value at 'contents[].parts[]'")
     called = [part for part in parts if part.get("functionCall")]
     answered = [part["functionResponse"] for part in parts if part.get("functionResponse")]
     calls = [part["functionCall"] for part in called]
@@ -133,7 +134,7 @@ def _functions(tools: Any) -> list[str]:
     names = [str(declared.get("name") or "") for declared in declarations]
     for name in names:
         if not name or names.count(name) > 1:
-            raise invalid_argument(f"Duplicate or missing function declaration: {name}")
+            raise error(400, f"Duplicate or missing function declaration: {name}")
     return names
 
 
@@ -142,16 +143,17 @@ def _check_order(contents: Sequence[Content]) -> None:
     before = None
     for content in contents:
         if content.calls and (before is None or before.role != "user"):
-            raise invalid_argument(
+            raise error(
+                400,
                 "Please ensure that function call turn comes immediately after a user turn or"
-                " after a function response turn."
+                " after a function response turn.",
             )
         if len(content.results) != (len(before.calls) if before else 0):
-            raise invalid_argument(
+            raise error(
+                400,
                 "Please ensure that the number of function response parts is equal to the number"
-                " of function call parts of the function call turn."
+                " of function call parts of the function call turn.",
             )
         before = content
     if before and before.calls:
-        message = "Please ensure that function call turn is followed by its responses."
-        raise invalid_argument(message)
+        raise error(400, "Please ensure that function call turn is followed by its responses.")

@@ -8,6 +8,7 @@ from typing import Any
 from simulators.gemini.language import Language
 
 _SENTENCES = tomllib.loads(Path(__file__).with_name("sentences.toml").read_text())
+DETAILS = "{title}, {price}. {description}"
 _MARKS = dict.fromkeys(map(ord, "\u27e6\u27e7"))  # around text that users have written
 
 type Result = Mapping[str, Any]
@@ -35,10 +36,8 @@ def answer(function: str, result: Result, language: Language) -> str:
     return _WORDINGS.get(function, _products)(result, language)
 
 
-def _list(
-    header: str, empty: str, things: Sequence[Result], line: Callable[[Result], str], to: Language
-) -> str:
-    return "\n".join((say(header, to), *map(line, things))) if things else say(empty, to)
+def _list(header: str, empty: str, lines: Sequence[str], language: Language) -> str:
+    return "\n".join((say(header, language), *lines)) if lines else say(empty, language)
 
 
 def _products(result: Result, language: Language) -> str:
@@ -46,11 +45,7 @@ def _products(result: Result, language: Language) -> str:
         sold_out = " (sold out)" if product.get("stock") == 0 else ""
         return f"{product['number']}. {product['title']}: {product['price']}{sold_out}"
 
-    return _list("found", "nothing", result.get("products") or (), line, language)
-
-
-def _details(result: Result, _: Language) -> str:
-    return "{title}, {price}. {description}".format(**result["product"])
+    return _list("found", "nothing", [*map(line, result.get("products") or ())], language)
 
 
 def _comparison(result: Result, language: Language) -> str:
@@ -64,21 +59,16 @@ def _cart(result: Result, language: Language) -> str:
         return "{number}. {quantity} x {title}: {line_total}".format(**item) + notice
 
     cart = result["cart"]
-    text = _list("cart", "cart_is_empty", cart["items"], line, language)
+    text = _list("cart", "cart_is_empty", [*map(line, cart["items"])], language)
     done = f"{say('changed', language)} " if "done" in result else ""
     total = f"\n{say('total', language, total=cart['total'])}" if cart["items"] else ""
     return done + text + total
 
 
 def _orders(result: Result, language: Language) -> str:
-    def line(order: Result) -> str:
-        return "{number}. {id}, {ordered_on}: {status}, {total}".format(**_shortened(order))
-
-    return _list("orders", "no_orders", result["orders"], line, language)
-
-
-def _order(result: Result, language: Language) -> str:
-    return say("order", language, **_shortened(result["order"]))
+    line = "{number}. {id}, {ordered_on}: {status}, {total}"
+    lines = [line.format(**_shortened(order)) for order in result["orders"]]
+    return _list("orders", "no_orders", lines, language)
 
 
 def _tracking(result: Result, language: Language) -> str:
@@ -93,20 +83,16 @@ def _policy(result: Result, language: Language) -> str:
     return str(passages[0]["text"]) if passages else say("no_policy", language)
 
 
-def _figures(result: Result, language: Language) -> str:
-    return say("figures", language, **result["figures"])
-
-
 def _ranking(result: Result, language: Language) -> str:
     ranked = next((value for value in result.values() if isinstance(value, list)), ())
-    return _list("ranking", "nothing", ranked, lambda one: say("sold", language, **one), language)
+    lines = [say("sold", language, **one) for one in ranked]
+    return _list("ranking", "nothing", lines, language)
 
 
 def _to_ship(result: Result, language: Language) -> str:
-    def line(order: Result) -> str:
-        return "{number}. {id}, {ordered_on}: {items}".format(**_shortened(order))
-
-    return _list("to_ship", "nothing_to_ship", result["orders_to_ship"], line, language)
+    line = "{number}. {id}, {ordered_on}: {items}"
+    lines = [line.format(**_shortened(order)) for order in result["orders_to_ship"]]
+    return _list("to_ship", "nothing_to_ship", lines, language)
 
 
 def _shortened(order: Result) -> dict[str, Any]:
@@ -116,16 +102,17 @@ def _shortened(order: Result) -> dict[str, Any]:
 
 
 _WORDINGS: Mapping[str, Callable[[Result, Language], str]] = {
-    "product_details": _details,
+    "product_details": lambda result, _: DETAILS.format(**result["product"]),
     "compare_products": _comparison,
-    **dict.fromkeys(
-        ("show_cart", "add_to_cart", "change_cart_quantity", "remove_from_cart"), _cart
-    ),
+    "show_cart": _cart,
+    "add_to_cart": _cart,
+    "change_cart_quantity": _cart,
+    "remove_from_cart": _cart,
     "list_my_orders": _orders,
-    "order_status": _order,
+    "order_status": lambda result, to: say("order", to, **_shortened(result["order"])),
     "track_order": _tracking,
     "shop_policy": _policy,
-    "sales_figures": _figures,
+    "sales_figures": lambda result, to: say("figures", to, **result["figures"]),
     "top_products": _ranking,
     "slow_products": _ranking,
     "orders_to_ship": _to_ship,

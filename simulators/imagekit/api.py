@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from simulators.http import basic_credentials
-from simulators.imagekit.media import Box, Library, Media
+from simulators.imagekit.media import Box, Library, Media, id_of
 from simulators.imagekit.uploads import LARGEST_FILE, parse_upload, refusal
 
 _THUMBNAIL: Box = (300, 300)
@@ -60,7 +60,7 @@ class Api:
 
     def serve(self, request: Request) -> Response:
         """Serve a picture, or a thumbnail for a transformation in the path or in the query."""
-        media = self._library.find_at("/" + request.path_params["path"])
+        media = self._library.find(id_of("/" + request.path_params["path"]))
         if media is None:
             return Response("Not Found", 404, media_type="text/plain")
         transformation = request.path_params.get("transformation", "")

@@ -52,7 +52,8 @@ class Library:
         with self._changing:
             _write(self._content(media.id), content)
             _write(self._details(media.id), json.dumps(asdict(media)).encode())
-            self._delete_thumbnails(media.id)
+            for thumbnail in self._directory.glob(f"{media.id}.*x*"):
+                thumbnail.unlink()
         return media
 
     def count(self) -> int:
@@ -63,9 +64,6 @@ class Library:
             return Media(**json.loads(self._details(media_id).read_bytes()))
         except FileNotFoundError:
             return None
-
-    def find_at(self, path: str) -> Media | None:
-        return self.find(id_of(path))
 
     def read(self, media: Media, box: Box | None = None) -> bytes:
         """Read the file, or make a thumbnail that fits into the box."""
@@ -79,13 +77,8 @@ class Library:
 
     def remove(self, media_id: str) -> None:
         with self._changing:
-            self._details(media_id).unlink(missing_ok=True)
-            self._content(media_id).unlink(missing_ok=True)
-            self._delete_thumbnails(media_id)
-
-    def _delete_thumbnails(self, media_id: str) -> None:
-        for thumbnail in self._directory.glob(f"{media_id}.*x*"):
-            thumbnail.unlink(missing_ok=True)
+            for file in self._directory.glob(f"{media_id}.*"):
+                file.unlink()
 
     def _details(self, media_id: str) -> Path:
         return self._directory / f"{media_id}.json"

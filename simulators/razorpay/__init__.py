@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +15,7 @@ from simulators.razorpay.account import Account
 from simulators.razorpay.api import Api
 from simulators.razorpay.checkout import Checkout
 from simulators.razorpay.control import Clock, Control
-from simulators.razorpay.errors import refusal, unknown_url
+from simulators.razorpay.errors import refusal
 from simulators.razorpay.records import Records
 from simulators.razorpay.webhooks import Webhooks
 
@@ -46,9 +45,9 @@ def create_app(
     )
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
+def _http_error(_: Request, error: Exception) -> Response:
     failure = cast("HTTPException", error)
-    if failure.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-        return await error_response(request, unknown_url())
-    body = refusal(failure.detail, about_payment=False).body
-    return JSONResponse(body, failure.status_code)
+    status, description = failure.status_code, failure.detail
+    if status in (404, 405):  # Razorpay answers an unknown address or method with 400
+        status, description = 400, "The requested URL was not found on the server."
+    return JSONResponse(refusal(description, about_payment=False).body, status)

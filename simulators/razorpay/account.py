@@ -3,32 +3,25 @@
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from simulators.razorpay.errors import already_paid, refusal, reused_key, unknown_id
-from simulators.razorpay.model import Order, Payment, Refund, RefundStatus, new_id
-from simulators.razorpay.records import Record, Records, Transaction
+from simulators.razorpay.errors import already_paid, refusal
+from simulators.razorpay.model import Order, Payment, Record, Refund, RefundStatus, new_id
+from simulators.razorpay.records import Records, Transaction
 from simulators.razorpay.requests import NewOrder, NewRefund, Page
-from simulators.razorpay.webhooks import Entity, Webhook, Webhooks
+from simulators.razorpay.webhooks import Webhook, Webhooks
 
 
+@dataclass
 class Account:
     """Makes each change in one transaction, and sends the webhooks of it."""
 
-    def __init__(
-        self,
-        records: Records,
-        key_id: str,
-        key_secret: str,
-        clock: Callable[[], float],
-        webhooks: Webhooks,
-    ) -> None:
-        self._records = records
-        self._key_id = key_id
-        self._key_secret = key_secret
-        self._clock = clock
-        self._webhooks = webhooks
-        self._refund_outcome: RefundStatus = "processed"
+    _records: Records
+    _key_id: str
+    _key_secret: str
+    _clock: Callable[[], float]
+    _webhooks: Webhooks
+    refund_outcome: RefundStatus = "processed"  # of all later refunds
 
     def accepts(self, key_id: str, key_secret: str) -> bool:
         same_id = hmac.compare_digest(key_id.encode(), self._key_id.encode())
@@ -40,7 +33,7 @@ class Account:
 
     def get[R: Record](self, kind: type[R], id_: str) -> R:
         with self._records.transaction() as records:
-            return _get(records, kind, id_)
+            return records.get(kind, id_)
 
     def list_page[R: Record](self, kind: type[R], page: Page) -> list[R]:
         with self._records.transaction() as records:
@@ -48,12 +41,12 @@ class Account:
 
     def list_payments_of_order(self, order_id: str) -> list[Payment]:
         with self._records.transaction() as records:
-            _get(records, Order, order_id)
+            records.get(Order, order_id)
             return records.list_all(Payment, order_id)
 
     def list_refunds_of_payment(self, payment_id: str, page: Page) -> list[Refund]:
         with self._records.transaction() as records:
-            _get(records, Payment, payment_id)
+            records.get(Payment, payment_id)
             return records.list_page(Refund, page, belongs_to=payment_id)
 
     def create_order(self, wanted: NewOrder) -> Order:
@@ -70,7 +63,7 @@ class Account:
         `again` lets a paid order be paid once more, as with two open checkouts.
         """
         with self._records.transaction() as records:
-            order = _get(records, Order, order_id)
+            order = records.get(Order, order_id)
             if order.status == "paid" and not again:
                 raise already_paid()
             order = order.attempted()
@@ -94,8 +87,8 @@ class Account:
 
     def capture(self, payment_id: str, amount: int, currency: str) -> Payment:
         with self._records.transaction() as records:
-            payment = _get(records, Payment, payment_id)
-            order = _get(records, Order, payment.order_id)
+            payment = records.get(Payment, payment_id)
+            order = records.get(Order, payment.order_id)
             if payment.status in ("captured", "refunded"):
                 raise refusal("This payment has already been captured")
             if payment.status != "authorized":
@@ -103,9 +96,8 @@ class Account:
             if order.status == "paid":
                 raise already_paid()
             if (amount, currency) != (payment.amount, payment.currency):
-                raise refusal(
-                    "Capture amount must be equal to the amount authorized", field="amount"
-                )
+                message = "Capture amount must be equal to the amount authorized"
+                raise refusal(message, field="amount")
             payment, order = payment.captured(), order.paid()
             records.put(payment)
             records.put(order)
@@ -115,7 +107,7 @@ class Account:
     def refund(self, payment_id: str, wanted: NewRefund) -> Refund:
         """Refund a payment, once per idempotency key."""
         with self._records.transaction() as records:
-            payment = _get(records, Payment, payment_id)
+            payment = records.get(Payment, payment_id)
             if existing := _find_by_key(records, payment, wanted):
                 return existing
             amount = _refundable(payment, wanted.amount)
@@ -128,7 +120,7 @@ class Account:
                 status="pending",
             )
             payment = payment.refunded(pending.amount)
-            refund, payment = _settled(pending, payment, self._refund_outcome)
+            refund, payment = _settled(pending, payment, self.refund_outcome)
             records.put(refund)
             records.put(payment)
         self._send("refund.created", refund=pending, payment=payment)
@@ -136,15 +128,11 @@ class Account:
             self._send(f"refund.{refund.status}", refund=refund, payment=payment)
         return refund
 
-    def set_refund_outcome(self, outcome: RefundStatus) -> None:
-        """Set the outcome of all later refunds."""
-        self._refund_outcome = outcome
-
     def settle_refund(self, refund_id: str, outcome: RefundStatus) -> Refund:
         """Set the outcome of a refund; a processed one can still fail."""
         with self._records.transaction() as records:
-            refund = _get(records, Refund, refund_id)
-            payment = _get(records, Payment, refund.payment_id)
+            refund = records.get(Refund, refund_id)
+            payment = records.get(Payment, refund.payment_id)
             if refund.status == "failed" or outcome in ("pending", refund.status):
                 return refund
             refund, payment = _settled(refund, payment, outcome)
@@ -157,18 +145,11 @@ class Account:
         self._send("payment.captured", payment=payment)
         self._send("order.paid", payment=payment, order=order)
 
-    def _send(self, event: str, **entities: Entity) -> None:
+    def _send(self, event: str, **entities: Record) -> None:
         self._webhooks.send(Webhook.of(event, self._now(), **entities))
 
     def _now(self) -> int:
         return int(self._clock())
-
-
-def _get[R: Record](records: Transaction, kind: type[R], id_: str) -> R:
-    record = records.get(kind, id_)
-    if record is None:
-        raise unknown_id()
-    return record
 
 
 def _refundable(payment: Payment, wanted: int | None) -> int:
@@ -178,9 +159,8 @@ def _refundable(payment: Payment, wanted: int | None) -> int:
         raise refusal("The payment status should be captured for action to be taken")
     amount = payment.refundable if wanted is None else wanted
     if amount > payment.refundable:
-        raise refusal(
-            "The total refund amount is greater than the refund payment amount", field="amount"
-        )
+        message = "The total refund amount is greater than the refund payment amount"
+        raise refusal(message, field="amount")
     return amount
 
 
@@ -192,7 +172,8 @@ def _find_by_key(records: Transaction, payment: Payment, wanted: NewRefund) -> R
         if refund.idempotency_key == wanted.idempotency_key:
             same = (wanted.amount or refund.amount, wanted.receipt, wanted.notes, wanted.speed)
             if same != (refund.amount, refund.receipt, refund.notes, refund.speed):
-                raise reused_key()
+                message = "Different request with the same idempotency key has already been"
+                raise refusal(f"{message} processed.", about_payment=False)
             return refund
     return None
 

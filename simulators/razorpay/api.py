@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -12,19 +12,11 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulators.http import basic_credentials
+from simulators.razorpay import requests
 from simulators.razorpay.account import Account
 from simulators.razorpay.control import Control
-from simulators.razorpay.errors import fault as fault_error
-from simulators.razorpay.errors import unauthorized, unknown_id
-from simulators.razorpay.model import Order, Payment, Refund
-from simulators.razorpay.records import Record
-from simulators.razorpay.requests import (
-    parse_capture,
-    parse_json,
-    parse_order,
-    parse_page,
-    parse_refund,
-)
+from simulators.razorpay.errors import ordered_error, refusal, unknown_id
+from simulators.razorpay.model import Order, Payment, Record, Refund
 
 LONGEST_TIMEOUT_SECONDS = 60.0
 
@@ -39,18 +31,18 @@ class Api:
             "/v1",
             routes=[
                 Route("/orders", self.create_order, methods=["POST"]),
-                Route("/orders", self.list_orders),
-                Route("/orders/{id}", self.get_order),
+                Route("/orders", partial(self.list_page, Order)),
+                Route("/orders/{id}", partial(self.get, Order)),
                 Route("/orders/{id}/payments", self.list_payments_of_order),
-                Route("/payments", self.list_payments),
-                Route("/payments/{id}", self.get_payment),
+                Route("/payments", partial(self.list_page, Payment)),
+                Route("/payments/{id}", partial(self.get, Payment)),
                 Route("/payments/{id}/capture", self.capture, methods=["POST"]),
-                Route("/payments/{id}/refund", self.refund_payment, methods=["POST"]),
+                Route("/payments/{id}/refund", self.refund, methods=["POST"]),
                 Route("/payments/{id}/refunds", self.list_refunds_of_payment),
                 Route("/payments/{id}/refunds/{refund_id}", self.get_refund_of_payment),
-                Route("/refunds", self.create_refund, methods=["POST"]),
-                Route("/refunds", self.list_refunds),
-                Route("/refunds/{id}", self.get_refund),
+                Route("/refunds", self.refund, methods=["POST"]),
+                Route("/refunds", partial(self.list_page, Refund)),
+                Route("/refunds/{id}", partial(self.get, Refund)),
             ],
             middleware=[
                 Middleware(_Faults, control=self._control),
@@ -58,46 +50,36 @@ class Api:
             ],
         )
 
+    def get(self, kind: type[Record], request: Request) -> Response:
+        return _entity(self._account.get(kind, request.path_params["id"]))
+
+    def list_page(self, kind: type[Record], request: Request) -> Response:
+        page = requests.parse_page(request.query_params, with_receipt=kind is Order)
+        return _collection(self._account.list_page(kind, page))
+
     async def create_order(self, request: Request) -> Response:
-        wanted = parse_order(parse_json(await request.body()))
+        wanted = requests.parse_order(requests.parse_json(await request.body()))
         return _entity(await run_in_threadpool(self._account.create_order, wanted))
-
-    def list_orders(self, request: Request) -> Response:
-        page = parse_page(request.query_params, with_receipt=True)
-        return _collection(self._account.list_page(Order, page))
-
-    def get_order(self, request: Request) -> Response:
-        return _entity(self._account.get(Order, request.path_params["id"]))
 
     def list_payments_of_order(self, request: Request) -> Response:
         return _collection(self._account.list_payments_of_order(request.path_params["id"]))
 
-    def list_payments(self, request: Request) -> Response:
-        return _collection(self._account.list_page(Payment, parse_page(request.query_params)))
-
-    def get_payment(self, request: Request) -> Response:
-        return _entity(self._account.get(Payment, request.path_params["id"]))
-
     async def capture(self, request: Request) -> Response:
-        amount, currency = parse_capture(parse_json(await request.body()))
+        amount, currency = requests.parse_capture(requests.parse_json(await request.body()))
         payment_id = request.path_params["id"]
         return _entity(await run_in_threadpool(self._account.capture, payment_id, amount, currency))
 
-    async def refund_payment(self, request: Request) -> Response:
-        body = parse_json(await request.body())
-        return await self._refund(request, request.path_params["id"], body)
-
-    async def create_refund(self, request: Request) -> Response:
-        body = parse_json(await request.body())
-        return await self._refund(request, str(body.pop("payment_id", "")), body)
-
-    async def _refund(self, request: Request, payment_id: str, body: dict[str, Any]) -> Response:
+    async def refund(self, request: Request) -> Response:
+        """Refund the payment that the path names, or else the body."""
+        body = requests.parse_json(await request.body())
+        payment_id = request.path_params.get("id") or str(body.pop("payment_id", ""))
         payment = await run_in_threadpool(self._account.get, Payment, payment_id)
-        wanted = parse_refund(body, payment.currency, request.headers.get("X-Refund-Idempotency"))
+        key = request.headers.get("X-Refund-Idempotency")
+        wanted = requests.parse_refund(body, payment.currency, key)
         return _entity(await run_in_threadpool(self._account.refund, payment_id, wanted))
 
     def list_refunds_of_payment(self, request: Request) -> Response:
-        page = parse_page(request.query_params)
+        page = requests.parse_page(request.query_params)
         return _collection(self._account.list_refunds_of_payment(request.path_params["id"], page))
 
     def get_refund_of_payment(self, request: Request) -> Response:
@@ -105,12 +87,6 @@ class Api:
         if refund.payment_id != request.path_params["id"]:
             raise unknown_id()
         return _entity(refund)
-
-    def list_refunds(self, request: Request) -> Response:
-        return _collection(self._account.list_page(Refund, parse_page(request.query_params)))
-
-    def get_refund(self, request: Request) -> Response:
-        return _entity(self._account.get(Refund, request.path_params["id"]))
 
 
 class _Authentication:
@@ -123,7 +99,7 @@ class _Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         credentials = basic_credentials(Request(scope))
         if not credentials or not self._account.accepts(*credentials):
-            raise unauthorized()
+            raise refusal("Authentication failed", status=401, about_payment=False)
         await self._app(scope, receive, send)
 
 
@@ -154,7 +130,7 @@ class _Faults:
         if fault.status == "timeout":
             await _await_disconnection(receive)
         status = 504 if fault.status == "timeout" else fault.status
-        raise fault_error(status, fault.description)
+        raise ordered_error(status, fault.description)
 
 
 async def _await_disconnection(receive: Receive) -> None:

@@ -3,9 +3,10 @@
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -52,7 +53,8 @@ class Checkout:
         callback = _checked_callback(str(form.get("callback", "")))
         payment = await self._pay(form.get("orderId"), form.get("outcome"))
         if callback:
-            return RedirectResponse(_with_query(callback, self._signed(payment)), 303)
+            address = URL(callback).include_query_params(**self._signed(payment))
+            return RedirectResponse(address, 303)
         context = {"payment": payment, "signed": self._signed(payment)}
         return self._page(request, "paid.html", context)
 
@@ -102,9 +104,3 @@ def _checked_callback(callback: str) -> str:
     if callback and not (is_web_address or is_path):
         raise refusal("The callback must be a web address.", field="callback")
     return callback
-
-
-def _with_query(address: str, values: dict[str, str]) -> str:
-    parts = urlsplit(address)
-    query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *values.items()])
-    return urlunsplit(parts._replace(query=query))

@@ -121,7 +121,7 @@ class Control:
     async def change_refunds(self, request: Request) -> Response:
         wanted = await _parsed(RefundOutcome, request)
         if wanted.refundId is None:
-            self._account.set_refund_outcome(wanted.outcome)
+            self._account.refund_outcome = wanted.outcome
             return JSONResponse({"outcome": wanted.outcome})
         settle = self._account.settle_refund
         refund = await run_in_threadpool(settle, wanted.refundId, wanted.outcome)

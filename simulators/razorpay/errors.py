@@ -21,15 +21,6 @@ def refusal(
     return ApiError(status, {"error": error})
 
 
-def unauthorized() -> ApiError:
-    return refusal("Authentication failed", status=401, about_payment=False)
-
-
-def unknown_url() -> ApiError:
-    """Razorpay answers an unknown address or method with 400."""
-    return refusal("The requested URL was not found on the server.", about_payment=False)
-
-
 def unknown_id(status: int = 400) -> ApiError:
     """Razorpay answers an unknown id with 400, not with 404."""
     return refusal("The id provided does not exist", status=status)
@@ -42,16 +33,9 @@ def already_paid() -> ApiError:
     )
 
 
-def reused_key() -> ApiError:
-    description = "Different request with the same idempotency key has already been processed."
-    return refusal(description, about_payment=False)
-
-
-def fault(status: int, description: str) -> ApiError:
+def ordered_error(status: int, description: str) -> ApiError:
     """Return an error that a test has ordered, with Razorpay's usual text if it has none."""
-    usual = (
-        "Request failed. Please retry after some time."
-        if status < 500
-        else "We are facing some trouble completing your request."
-    )
+    usual = "Request failed. Please retry after some time."
+    if status >= 500:
+        usual = "We are facing some trouble completing your request."
     return refusal(description or usual, status=status, about_payment=False)

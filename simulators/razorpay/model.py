@@ -27,11 +27,6 @@ def percent_of(amount: int, percent: int) -> int:
     return (amount * percent + 50) // 100
 
 
-def _notes_json(notes: Notes) -> Notes | list[str]:
-    """Razorpay writes no notes as an empty list."""
-    return notes or []
-
-
 @dataclass(frozen=True)
 class Order:
     id: str
@@ -57,7 +52,7 @@ class Order:
             "entity": "order",
             "amount_due": self.amount - self.amount_paid,
             "offer_id": None,
-            "notes": _notes_json(self.notes),
+            "notes": self.notes or [],
         }
 
 
@@ -171,12 +166,15 @@ class Refund:
         return {
             **_without(asdict(self), "speed", "idempotency_key"),
             "entity": "refund",
-            "notes": _notes_json(self.notes),
+            "notes": self.notes or [],
             "acquirer_data": {"arn": None},
             "batch_id": None,
             "speed_processed": "normal",
             "speed_requested": self.speed,
         }
+
+
+Record = Order | Payment | Refund
 
 
 def _without(fields: dict[str, Any], *names: str) -> dict[str, Any]:

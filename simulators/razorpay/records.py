@@ -7,10 +7,9 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from simulators.razorpay.model import Order, Payment, Refund
+from simulators.razorpay.errors import unknown_id
+from simulators.razorpay.model import Record
 from simulators.razorpay.requests import Page
-
-Record = Order | Payment | Refund
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -36,26 +35,24 @@ class Transaction:
         self._connection = connection
 
     def put(self, record: Record) -> None:
+        fields = asdict(record)
+        owner, document = fields.get("order_id") or fields.get("payment_id"), json.dumps(fields)
+        kind, receipt = type(record).__name__, fields.get("receipt")
         self._connection.execute(
             """
             INSERT INTO record (kind, id, created_at, belongs_to, receipt, document)
             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document
             """,
-            (
-                type(record).__name__,
-                record.id,
-                record.created_at,
-                _owner(record),
-                getattr(record, "receipt", None),
-                json.dumps(asdict(record)),
-            ),
+            (kind, record.id, record.created_at, owner, receipt, document),
         )
 
-    def get[R: Record](self, kind: type[R], id_: str) -> R | None:
+    def get[R: Record](self, kind: type[R], id_: str) -> R:
         row = self._connection.execute(
             "SELECT document FROM record WHERE kind = ? AND id = ?", (kind.__name__, id_)
         ).fetchone()
-        return kind(**json.loads(row[0])) if row else None
+        if row is None:
+            raise unknown_id()
+        return kind(**json.loads(row[0]))
 
     def list_page[R: Record](
         self, kind: type[R], page: Page, belongs_to: str | None = None
@@ -107,13 +104,3 @@ class Records:
         # A crash of the process loses nothing; a crash of the machine may.
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
-
-
-def _owner(record: Record) -> str | None:
-    match record:
-        case Payment():
-            return record.order_id
-        case Refund():
-            return record.payment_id
-        case Order():
-            return None

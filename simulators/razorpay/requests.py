@@ -110,9 +110,8 @@ def parse_amount(body: dict[str, Any], currency: str) -> int:
 
 
 def parse_page(query: Mapping[str, str], *, with_receipt: bool = False) -> Page:
-    _refuse_extras(
-        query, {"count", "skip", "from", "to"} | ({"receipt"} if with_receipt else set())
-    )
+    allowed = {"count", "skip", "from", "to"}
+    _refuse_extras(query, allowed | {"receipt"} if with_receipt else allowed)
     count = _whole(query, "count", _PAGE_SIZE, least=1)
     if count > _LARGEST_PAGE:
         raise refusal(f"The count may not be greater than {_LARGEST_PAGE}.", field="count")
@@ -149,11 +148,9 @@ def _whole(query: Mapping[str, str], name: str, default: int, *, least: int = 0)
 
 def _parse_receipt(body: dict[str, Any]) -> str | None:
     receipt = body.get("receipt")
-    if receipt is None:
-        return None
-    if not isinstance(receipt, str):
+    if not isinstance(receipt, str | None):
         raise refusal("The receipt must be a string.", field="receipt")
-    if len(receipt) > 40:
+    if receipt and len(receipt) > 40:
         raise refusal("The receipt may not be greater than 40 characters.", field="receipt")
     return receipt
 
@@ -166,25 +163,19 @@ def _parse_notes(body: dict[str, Any]) -> Notes:
         raise refusal("The number of keys in notes must be at most 15.", field="notes")
     for value in notes.values():
         if isinstance(value, (dict, list)) or len(str(value)) > 256:
-            raise refusal(
-                "Each value in notes must be a string of at most 256 characters.", field="notes"
-            )
+            message = "Each value in notes must be a string of at most 256 characters."
+            raise refusal(message, field="notes")
     return {name: str(value) for name, value in notes.items()}
 
 
 def _parse_capture(body: dict[str, Any]) -> bool:
     """Parse whether payments are captured automatically, which is the default."""
     if "payment" in body:
-        settings = body["payment"]
-        if not isinstance(settings, dict) or settings.get("capture") not in (
-            "automatic",
-            "manual",
-        ):
+        capture = body["payment"].get("capture") if isinstance(body["payment"], dict) else None
+        if capture not in ("automatic", "manual"):
             raise refusal("The selected capture is invalid.", field="capture")
-        return bool(settings["capture"] == "automatic")
+        return bool(capture == "automatic")
     wanted = body.get("payment_capture", True)
-    if wanted in (True, "1"):
-        return True
-    if wanted in (False, "0"):
-        return False
-    raise refusal("The payment capture field must be true or false.", field="payment_capture")
+    if wanted not in (True, "1", False, "0"):
+        raise refusal("The payment capture field must be true or false.", field="payment_capture")
+    return wanted in (True, "1")

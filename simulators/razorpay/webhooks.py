@@ -1,6 +1,5 @@
 """Sends signed webhooks in the background, as reliably as a test wants them."""
 
-import hashlib
 import heapq
 import hmac
 import itertools
@@ -11,11 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import httpx
 
-from simulators.razorpay.model import new_id
+from simulators.razorpay.model import Record, new_id
 
 type Mode = Literal["normal", "drop", "twice", "late", "shuffled"]
 
@@ -27,12 +26,6 @@ MAX_BACKLOG = 10_000
 MAX_REPORTS = 1_000
 
 
-class Entity(Protocol):
-    """An order, a payment or a refund."""
-
-    def to_json(self) -> dict[str, Any]: ...
-
-
 @dataclass(frozen=True)
 class Webhook:
     """An event as it is sent: each delivery has the same id and the same bytes."""
@@ -42,7 +35,7 @@ class Webhook:
     body: bytes
 
     @classmethod
-    def of(cls, event: str, created_at: int, **entities: Entity) -> "Webhook":
+    def of(cls, event: str, created_at: int, **entities: Record) -> "Webhook":
         envelope = {
             "entity": "event",
             "account_id": ACCOUNT,
@@ -59,18 +52,9 @@ class Webhook:
         return {
             "Content-Type": "application/json",
             "User-Agent": "Razorpay-Webhook/v1",
-            "X-Razorpay-Signature": hmac.new(
-                secret.encode(), self.body, hashlib.sha256
-            ).hexdigest(),
+            "X-Razorpay-Signature": hmac.digest(secret.encode(), self.body, "sha256").hex(),
             "X-Razorpay-Event-Id": self.id,
         }
-
-
-@dataclass(order=True)
-class _Delivery:
-    due: float
-    number: int
-    webhook: Webhook = field(compare=False)
 
 
 @dataclass
@@ -100,8 +84,8 @@ class Webhooks:
         self._mode: Mode = "normal"
         self._delay = 0.0
         self._changed = threading.Condition()
-        self._waiting: list[_Delivery] = []
-        self._reports: dict[int, Report] = {}
+        self._waiting: list[tuple[float, int, Report]] = []  # time, number
+        self._undelivered = 0
         self._recent: deque[Report] = deque(maxlen=MAX_REPORTS)
         self._numbers = itertools.count()
         self._threads = 0
@@ -119,13 +103,12 @@ class Webhooks:
 
     def state(self) -> dict[str, Any]:
         with self._changed:
-            deliveries = [report.to_json() for report in self._recent]
             return {
                 "url": self._url,
                 "mode": self._mode,
                 "delaySeconds": self._delay,
-                "waiting": len(self._reports),
-                "deliveries": deliveries,
+                "waiting": self._undelivered,
+                "deliveries": [report.to_json() for report in self._recent],
             }
 
     def send(self, webhook: Webhook) -> None:
@@ -146,44 +129,36 @@ class Webhooks:
             self._changed.notify_all()
 
     def _queue(self, webhook: Webhook) -> None:
-        delivery = _Delivery(self._clock() + self._delivery_delay(), next(self._numbers), webhook)
-        heapq.heappush(self._waiting, delivery)
-        report = Report(webhook, "waiting")
-        self._reports[delivery.number] = report
+        delays = {"late": self._delay, "shuffled": random.uniform(0, self._delay)}
+        due, report = self._clock() + delays.get(self._mode, 0.0), Report(webhook, "waiting")
+        heapq.heappush(self._waiting, (due, next(self._numbers), report))
+        self._undelivered += 1
         self._recent.append(report)
         if self._threads < SENDERS:
             self._threads += 1
             threading.Thread(target=self._deliver_all, daemon=True, name="webhooks").start()
 
-    def _delivery_delay(self) -> float:
-        match self._mode:
-            case "late":
-                return self._delay
-            case "shuffled":
-                return random.uniform(0, self._delay)
-            case _:
-                return 0.0
-
     def _deliver_all(self) -> None:
-        while (delivery := self._next()) is not None:
-            outcome = self._deliver(delivery)
+        while (report := self._next()) is not None:
+            outcome = self._deliver(report)
             with self._changed:
-                self._reports.pop(delivery.number).outcome = outcome
+                report.outcome = outcome
+                self._undelivered -= 1
 
-    def _next(self) -> _Delivery | None:
+    def _next(self) -> Report | None:
         with self._changed:
             while self._waiting:
-                left = self._waiting[0].due - self._clock()
+                left = self._waiting[0][0] - self._clock()
                 if left <= 0:
-                    return heapq.heappop(self._waiting)
+                    return heapq.heappop(self._waiting)[2]
                 self._changed.wait(left)
             self._threads -= 1
             return None
 
-    def _deliver(self, delivery: _Delivery) -> Literal["delivered", "failed"]:
+    def _deliver(self, report: Report) -> Literal["delivered", "failed"]:
         for delay in (*RETRY_DELAYS, None):
-            answer = self._post(delivery.webhook)
-            self._reports[delivery.number].answers.append(answer)
+            answer = self._post(report.webhook)
+            report.answers.append(answer)
             if isinstance(answer, int) and 200 <= answer < 300:
                 return "delivered"
             if delay is not None:

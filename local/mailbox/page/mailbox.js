@@ -3,6 +3,7 @@
 
 const REFRESH_MILLISECONDS = 2000;
 const element = (id) => document.getElementById(id);
+const chosenId = () => decodeURIComponent(location.hash.slice(1));
 let mails = [];
 let etag = null; // ETag of the list on the screen
 let opened = null; // id of the mail on the screen
@@ -38,20 +39,14 @@ function showList() {
 }
 
 function entry(mail) {
-  const link = document.createElement("a");
-  link.href = `#${encodeURIComponent(mail.id)}`;
-  link.append(
-    text("strong", mail.subject || "(no subject)"),
-    text("span", mail.to),
-    text("time", shortTime(mail.sentAt)),
-  );
+  const link = Object.assign(document.createElement("a"), { href: `#${encodeURIComponent(mail.id)}` });
+  const subject = text("strong", mail.subject || "(no subject)");
+  link.append(subject, text("span", mail.to), text("time", shortTime(mail.sentAt)));
   return link;
 }
 
-function text(tag, content) {
-  const node = document.createElement(tag);
-  node.textContent = content;
-  return node;
+function text(tag, textContent) {
+  return Object.assign(document.createElement(tag), { textContent });
 }
 
 function shortTime(sentAt) {
@@ -62,14 +57,9 @@ function shortTime(sentAt) {
     : sent.toLocaleDateString([], { day: "numeric", month: "short" });
 }
 
-function chosenId() {
-  return decodeURIComponent(location.hash.slice(1));
-}
-
 function markChosen() {
   for (const link of element("list").children) {
-    if (link.hash === location.hash) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
+    link.ariaCurrent = link.hash === location.hash ? "true" : null;
   }
 }
 

@@ -11,22 +11,17 @@ function takeToken() {
 
 async function send(path, body) {
   try {
-    const answer = await fetch(path, {
-      method: "POST",
-      headers: {"content-type": "application/json"},
-      body: JSON.stringify(body),
-    });
+    const headers = {"content-type": "application/json"};
+    const answer = await fetch(path, {method: "POST", headers, body: JSON.stringify(body)});
     const { message, errors } = await answer.json();
-    return { done: answer.ok, status: answer.status, message: errors ? `${message}: ${errors[0].message}` : message };
+    return { done: answer.ok, message: errors ? `${message}: ${errors[0].message}` : message };
   } catch {
-    return { done: false, status: 0, message: "The shop does not respond. Try again in a moment." };
+    return { done: false, message: "The shop does not respond. Try again in a moment." };
   }
 }
 
-function showState(message, kind) {
-  const state = document.getElementById("state");
-  state.textContent = message;
-  state.className = kind;
+function showState(textContent, className) {
+  Object.assign(document.getElementById("state"), {textContent, className});
 }
 
 function finish(message) {

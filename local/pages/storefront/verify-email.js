@@ -2,14 +2,8 @@
 
 (async () => {
   const token = takeToken();
-  if (!token) {
-    showState(NO_TOKEN, "bad");
-    return;
-  }
+  if (!token) return showState(NO_TOKEN, "bad");
   const answer = await send("/api/auth/email/verify", { token });
-  if (answer.done) {
-    finish(`${answer.message}. Thank you!`);
-  } else {
-    showState(answer.message, "bad");
-  }
+  if (answer.done) finish(`${answer.message}. Thank you!`);
+  else showState(answer.message, "bad");
 })();
