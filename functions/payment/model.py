@@ -412,9 +412,6 @@ class Payment:
     def is_owned_by(self, caller: Caller) -> bool:
         return self.customer.user_id == caller.user_id
 
-    def is_visible_to(self, caller: Caller) -> bool:
-        return caller.is_admin or self.is_owned_by(caller)
-
     def matches(self, attempt: Attempt) -> bool:
         """Whether an attempt pays the same Razorpay order, amount and currency."""
         expected = (self.razorpay_order_id, self.price)

@@ -83,15 +83,6 @@ class Ledger(Protocol):
         """Return the entries of a payment, oldest first."""
 
 
-class HandledWebhooks(Protocol):
-    """The webhooks that were handled, kept for as long as Razorpay may send them again."""
-
-    def has(self, event_id: str, digest: str) -> bool:
-        """Return whether this event was handled with a body of this SHA-256 digest."""
-
-    def add(self, event_id: str, digest: str) -> None: ...
-
-
 class Orders(Protocol):
     """The orders that are paid for."""
 

@@ -1,4 +1,4 @@
-"""Payments in DynamoDB: payments with pointers to them, ledger entries and handled webhooks."""
+"""Payments in DynamoDB: payments with pointers to them, and ledger entries."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from itertools import chain, islice, zip_longest
 from typing import Self
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import UnicodeAttribute
 from pynamodb.expressions.operand import Path
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
 from payment.ledger import Entry
 from payment.model import Payment, sort_key
-from supermarket.clock import Clock, from_iso, iso
+from supermarket.clock import from_iso, iso
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import update_if
@@ -20,7 +20,6 @@ from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
 UNSENT, SENT = "unsent", "sent"
-WEBHOOKS_KEPT_FOR = timedelta(days=7)  # Razorpay repeats them for one day
 
 
 class ByOpenRefunds(GlobalSecondaryIndex["PaymentRow"]):
@@ -187,31 +186,6 @@ class DynamoLedger:
     def list_by_payment(self, payment_id: str) -> tuple[Entry, ...]:
         rows = EntryRow.query(_payment_key(payment_id), consistent_read=True)
         return tuple(sorted((row.entry for row in rows), key=lambda entry: entry.at))
-
-
-class WebhookRow(Row):
-    """A handled webhook, at `webhook#<id>`. DynamoDB removes it after `expires_at`."""
-
-    Meta = table("payment")
-
-    pk = UnicodeAttribute(hash_key=True)
-    digest = UnicodeAttribute()
-    expires_at = NumberAttribute(attr_name="expiresAt")
-
-
-class DynamoHandledWebhooks:
-    """`HandledWebhooks` in DynamoDB."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def has(self, event_id: str, digest: str) -> bool:
-        row = WebhookRow.find(f"webhook#{event_id}")
-        return row is not None and row.digest == digest
-
-    def add(self, event_id: str, digest: str) -> None:
-        ends = int((self._clock() + WEBHOOKS_KEPT_FOR).timestamp())
-        WebhookRow(f"webhook#{event_id}", digest=digest, expires_at=ends).save()
 
 
 def _point(key: str, payment: Payment, writes: DynamoTransaction) -> None:

@@ -72,7 +72,10 @@ class PaymentService(Refunds):
         attempt = self._capture_authorized(payment, attempt)
         payment = self._apply(payment, attempt)
         if payment.is_paid:
-            return self._sync_duplicate_refunds(payment)
+            if any(payment.is_duplicate(refund) for refund in payment.open_refunds):
+                with suppress(Unavailable, Conflict):  # then the job sends them
+                    return self.sync_refunds(payment.id)
+            return payment
         if attempt.status is AttemptStatus.REFUNDED:
             raise Invalid("This payment was refunded")
         if attempt.status is AttemptStatus.FAILED:
@@ -251,13 +254,6 @@ class PaymentService(Refunds):
         reason = REFUND_REASONS[failure] if failure else PAID_TWICE
         return after.with_full_refund(attempt.id, self.new_id(), reason, now)
 
-    def _sync_duplicate_refunds(self, payment: Payment) -> Payment:
-        """Send refunds of duplicate payments; the job does so when Razorpay is down."""
-        if any(payment.is_duplicate(refund) for refund in payment.open_refunds):
-            with suppress(Unavailable, Conflict):
-                return self.sync_refunds(payment.id)
-        return payment
-
 
 def _check(payment: Payment, attempt: Attempt) -> None:
     """Check that an attempt pays this payment's amount. Raises `AttemptMismatch`."""
@@ -269,6 +265,6 @@ def _check(payment: Payment, attempt: Attempt) -> None:
 
 
 def _visible(payment: Payment | None, caller: Caller) -> Payment:
-    if payment is None or not payment.is_visible_to(caller):
+    if payment is None or not (caller.is_admin or payment.is_owned_by(caller)):
         raise NotFound(NOT_FOUND)
     return payment

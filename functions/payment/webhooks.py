@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from payment.model import RazorpayRefund, is_signed
-from payment.ports import HandledWebhooks
 from payment.razorpay_records import INVALID_RECORD, to_attempt, to_refund
 from payment.service import AttemptMismatch, PaymentService
 from supermarket import telemetry
 from supermarket.errors import Conflict, Invalid, Unavailable
+from supermarket.idempotency import IdempotencyKey, KeyInUse
 
 INVALID_WEBHOOK = "The webhook is not valid"
 
@@ -24,28 +25,30 @@ class Webhooks:
     """Receives webhooks. `secrets` returns the secrets that Razorpay may sign with now."""
 
     payments: PaymentService
-    handled: HandledWebhooks
     secrets: Callable[[], Iterable[str]]
 
     def receive(self, body: bytes, signature: str, event_id: str | None) -> bool:
         """Apply a webhook; returns whether it concerned a payment of the shop.
 
-        It is remembered after it was applied, so that none is lost; applying it twice is harmless.
-        Raises `Invalid`; `Unavailable` when Razorpay should send it again.
+        It is remembered after it was applied, so that none is lost, and for a day, as long as
+        Razorpay repeats it. Applying it twice is harmless. Raises `Invalid`; `Unavailable` when
+        Razorpay should send it again.
         """
         if not any(is_signed(body, signature, secret) for secret in self.secrets()):
             telemetry.count("InvalidWebhookSignatures")
             raise Invalid("The signature of the webhook is not valid")
         # the id is not signed, so only the id together with the body identifies a webhook
         digest = sha256(body).hexdigest()
-        if event_id and self.handled.has(event_id, digest):
+        key = IdempotencyKey(f"webhook#{event_id}#{digest}", digest) if event_id else None
+        if key and self.payments.idempotency_keys.find_result(key):
             return False
         try:
             applied = self._apply(_parse(body))
         except Conflict as conflict:
             raise Unavailable("The webhook could not be handled now. Send it again.") from conflict
-        if event_id:
-            self.handled.add(event_id, digest)
+        if key:
+            with suppress(KeyInUse):  # the same webhook was applied at the same time
+                self.payments.changes.save_result(key, "applied")
         return applied
 
     def _apply(self, webhook: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from payment.changes import Changes
 from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.ports import RazorpayKeys
-from payment.repository import DynamoHandledWebhooks, DynamoLedger, DynamoPayments
+from payment.repository import DynamoLedger, DynamoPayments
 from payment.service import PaymentService
 from payment.webhooks import Webhooks
 from supermarket.clock import new_id, utc_now
@@ -53,7 +53,7 @@ def reconciliation(base_url: str | None = None) -> "Reconciliation":
 
 @cache
 def webhooks() -> Webhooks:
-    return Webhooks(payment_service(), DynamoHandledWebhooks(utc_now), webhook_secrets)
+    return Webhooks(payment_service(), webhook_secrets)
 
 
 def razorpay_keys() -> RazorpayKeys:

@@ -28,7 +28,6 @@ from support.in_memory import InMemoryTransaction
 from support.payment import (
     PRICE,
     WEBHOOK_SECRET,
-    InMemoryHandledWebhooks,
     SentWebhook,
     Shop,
     a_payment_webhook,
@@ -42,9 +41,7 @@ class PaidTwice(Shop):
     def __init__(self) -> None:
         super().__init__()
         self.first, self.second = self.pay(), self.pay()
-        self._webhooks = Webhooks(
-            self.service, InMemoryHandledWebhooks(), lambda: (WEBHOOK_SECRET,)
-        )
+        self._webhooks = Webhooks(self.service, lambda: (WEBHOOK_SECRET,))
 
     def attempt(self, proof: CheckoutSignature) -> Attempt:
         return self.razorpay.attempts[proof.razorpay_payment_id]

@@ -19,7 +19,6 @@ from payment.model import (
     Payment,
     PaymentStatus,
 )
-from supermarket.caller import Role
 from supermarket.money import Currency, Money
 from support.api import a_caller
 from support.payment import KEYS, NOON, a_payment, signed
@@ -126,16 +125,6 @@ def test_only_an_unpaid_payment_with_a_cancelled_order_is_cancelled() -> None:
     assert not change(payment, "decline").is_cancelled
     assert cancelled(payment).is_cancelled
     assert not change(cancelled(payment), "complete").is_cancelled
-
-
-def test_only_its_owner_and_admins_can_see_a_payment() -> None:
-    owner = a_caller()
-    payment = a_payment(owner)
-    assert payment.is_visible_to(owner)
-    assert payment.is_visible_to(a_caller(Role.ADMIN))
-    assert not payment.is_visible_to(a_caller())
-    assert not payment.is_visible_to(a_caller(Role.SELLER))
-    assert not payment.is_owned_by(a_caller(Role.ADMIN))
 
 
 @given(order_id=ids, payment_id=ids, secret=ids)

@@ -9,7 +9,6 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from pynamodb.exceptions import UpdateError
 
-from conftest import FrozenClock
 from payment.model import (
     Attempt,
     AttemptStatus,
@@ -20,8 +19,7 @@ from payment.model import (
     RefundStatus,
     sort_key,
 )
-from payment.ports import HandledWebhooks
-from payment.repository import DynamoHandledWebhooks, DynamoPayments
+from payment.repository import DynamoPayments
 from supermarket.clock import new_id
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -31,7 +29,7 @@ from supermarket.retry import StaleWrite
 from supermarket.transaction import BeginTransaction
 from support.api import a_caller
 from support.in_memory import InMemoryOutbox
-from support.payment import NOON, InMemoryHandledWebhooks, InMemoryPayments, a_payment
+from support.payment import NOON, InMemoryPayments, a_payment
 from support.reconciliation import FakeReconciledPayments
 
 LATER = NOON + timedelta(minutes=1)
@@ -268,22 +266,6 @@ def test_a_time_out_of_a_touch_is_raised(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(UpdateError) as failure:
         DynamoPayments().touch(new_id(), NOON)
     assert error_code(failure.value) is None
-
-
-@pytest.mark.parametrize("kind", ["memory", "dynamodb"])
-def test_a_handled_webhook_is_known_by_its_id_and_its_body(
-    request: pytest.FixtureRequest, clock: FrozenClock, kind: str
-) -> None:
-    handled: HandledWebhooks = InMemoryHandledWebhooks()
-    if kind == "dynamodb":
-        request.getfixturevalue("aws")
-        handled = DynamoHandledWebhooks(clock)
-    assert not handled.has("event_1", "digest")
-    for _ in range(2):
-        handled.add("event_1", "digest")
-    assert handled.has("event_1", "digest")
-    assert not handled.has("event_1", "another")
-    assert not handled.has("event_2", "digest")
 
 
 @pytest.mark.usefixtures("aws")

@@ -26,7 +26,6 @@ from support.in_memory import InMemoryTransaction
 from support.payment import (
     PRICE,
     WEBHOOK_SECRET,
-    InMemoryHandledWebhooks,
     SentWebhook,
     Shop,
     a_payment_webhook,
@@ -45,9 +44,8 @@ class WebhookShop(Shop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.handled = InMemoryHandledWebhooks()
         self.secrets = (WEBHOOK_SECRET, "")
-        self.webhooks = Webhooks(self.service, self.handled, lambda: self.secrets)
+        self.webhooks = Webhooks(self.service, lambda: self.secrets)
 
     def receive(self, sent: SentWebhook) -> bool:
         headers = sent.headers
@@ -220,7 +218,7 @@ def test_a_webhook_that_failed_can_be_sent_again(shop: WebhookShop) -> None:
     sent = a_payment_webhook("payment.captured", shop.attempt())
     broken = shop.a_service(lambda: Down([]))
     with pytest.raises(Unavailable):
-        Webhooks(broken, shop.handled, lambda: shop.secrets).receive(
+        Webhooks(broken, lambda: shop.secrets).receive(
             sent.body, sent.headers["x-razorpay-signature"], sent.headers["x-razorpay-event-id"]
         )
     assert shop.receive(sent)
@@ -235,7 +233,7 @@ def test_a_conflict_makes_razorpay_send_the_webhook_again(shop: WebhookShop) -> 
     sent = a_payment_webhook("payment.captured", shop.attempt())
     busy = shop.a_service(lambda: Busy([]))
     with pytest.raises(Unavailable):
-        Webhooks(busy, shop.handled, lambda: shop.secrets).receive(
+        Webhooks(busy, lambda: shop.secrets).receive(
             sent.body, sent.headers["x-razorpay-signature"], None
         )
 
@@ -275,7 +273,7 @@ def test_a_webhook_and_a_concurrent_verification_have_one_effect(
 
         service = shop.a_service(lambda: Late(shop.outbox.events))
         headers = sent.headers
-        Webhooks(service, shop.handled, lambda: shop.secrets).receive(
+        Webhooks(service, lambda: shop.secrets).receive(
             sent.body, headers["x-razorpay-signature"], headers["x-razorpay-event-id"]
         )
     assert shop.payment.status is PaymentStatus.COMPLETED

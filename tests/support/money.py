@@ -62,7 +62,6 @@ from support.payment import (
     KEYS,
     WEBHOOK_SECRET,
     FakeRazorpay,
-    InMemoryHandledWebhooks,
     InMemoryLedger,
     InMemoryPayments,
     SentWebhook,
@@ -609,9 +608,7 @@ class MoneyShop:
             clock=self.clock,
             new_id=new_id,
         )
-        self._webhooks = Webhooks(
-            self.payment_service, InMemoryHandledWebhooks(), lambda: (WEBHOOK_SECRET,)
-        )
+        self._webhooks = Webhooks(self.payment_service, lambda: (WEBHOOK_SECRET,))
         self._reconciliation = Reconciliation(
             payments=self.payments,
             records=self.razorpay,

@@ -225,19 +225,6 @@ class InMemoryLedger:
         return tuple(sorted(found, key=lambda entry: entry.at))
 
 
-class InMemoryHandledWebhooks:
-    """`HandledWebhooks` in a dictionary."""
-
-    def __init__(self) -> None:
-        self._digests: dict[str, str] = {}
-
-    def has(self, event_id: str, digest: str) -> bool:
-        return self._digests.get(event_id) == digest
-
-    def add(self, event_id: str, digest: str) -> None:
-        self._digests[event_id] = digest
-
-
 class FakeOrders:
     """`Orders` whose states a test sets."""
 
