@@ -4,6 +4,9 @@
   function calls: of 28 MB, less than 2 MB are left.
 - A TLS client of AWS reads its root certificates at every cold start. Amazon's are put into a file
   of their own, which the functions name in AWS_CA_BUNDLE. Other clients keep certifi's.
+- requests imports charset_normalizer, which takes as long as all the rest of razorpay's client, for
+  texts without an encoding, which no API sends. It is imported when it is used.
+- razorpay imports all of its resources. Those that no function uses go.
 """
 
 import gzip
@@ -27,6 +30,9 @@ SERVICES = (
 )
 """Every AWS service that a function makes a client of."""
 
+RESOURCES = ("Order", "Payment", "Refund")
+"""Every resource of Razorpay that is used."""
+
 ROOTS = {
     "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e": "Amazon Root CA 1",
     "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4": "Amazon Root CA 2",
@@ -36,12 +42,28 @@ ROOTS = {
 }
 """The roots of AWS's endpoints (https://www.amazontrust.com/repository), by SHA-256 fingerprint."""
 
+ON_FIRST_USE = """from importlib import import_module
+
+from .version import VERSION, __version__
+
+
+def __getattr__(name):
+    for part in ("legacy", "api", "models", "utils"):
+        module = import_module(f"{__name__}.{part}")
+        if hasattr(module, name):
+            return getattr(module, name)
+    raise AttributeError(name)
+"""
+"""The `__init__.py` of charset_normalizer."""
+
 CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?")
 
 
 def prune(packages: Path, bundle: Path) -> None:
     """Prune the packages of a layer and write its bundle of root certificates."""
     _prune_botocore(packages / "botocore" / "data")
+    _prune_razorpay(packages / "razorpay")
+    (packages / "charset_normalizer" / "__init__.py").write_text(ON_FIRST_USE)
     roots = amazon_roots((packages / "certifi" / "cacert.pem").read_text())
     bundle.write_text("".join(roots))
 
@@ -61,6 +83,18 @@ def _prune_botocore(data: Path) -> None:
     }
     endpoints = data / "endpoints.json"
     _write(endpoints, only_services(_read(endpoints), prefixes))
+
+
+def _prune_razorpay(package: Path) -> None:
+    resources = package / "resources"
+    names = {"__init__", "base", *map(str.lower, RESOURCES)}
+    for module in resources.glob("*.py"):
+        if module.stem not in names:
+            module.unlink()
+    for file, source in ((package, "resources"), (resources, r"\w+")):
+        unused = rf"from \.{source} import (?!(?:{'|'.join(RESOURCES)})\b)\w+\n"
+        init = file / "__init__.py"
+        init.write_text(re.sub(unused, "", init.read_text()))
 
 
 def without_documentation(value: Any) -> Any:

@@ -4,12 +4,16 @@ import re
 import runpy
 import shutil
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import certifi
+import charset_normalizer
 import pytest
+import razorpay
 
 from ai_buddy import wiring as ai_buddy
 from payment import wiring as payment
@@ -49,6 +53,8 @@ def test_a_client_with_pruned_data_has_its_endpoint(tmp_path: Path) -> None:
     installed = Path(botocore.__file__).parent
     packages = tmp_path / "python"
     shutil.copytree(installed / "data", packages / "botocore" / "data")
+    for package in (razorpay, charset_normalizer):
+        shutil.copytree(package.__path__[0], packages / package.__name__)
     (packages / "certifi").mkdir()
     shutil.copy(certifi.where(), packages / "certifi")
 
@@ -64,6 +70,30 @@ def test_a_client_with_pruned_data_has_its_endpoint(tmp_path: Path) -> None:
         assert "ap-south-1" in client.meta.endpoint_url
     trusted = ssl.create_default_context(cafile=str(tmp_path / "amazon-roots.pem")).get_ca_certs()
     assert len(trusted) == len(pruning()["ROOTS"])
+
+
+def test_the_pruned_client_of_razorpay_has_the_used_resources_and_imports_no_others(
+    tmp_path: Path,
+) -> None:
+    for package in (razorpay, charset_normalizer):
+        shutil.copytree(package.__path__[0], tmp_path / package.__name__)
+    pruning()["_prune_razorpay"](tmp_path / "razorpay")
+    lazy = tmp_path / "charset_normalizer" / "__init__.py"
+    lazy.write_text(pruning()["ON_FIRST_USE"])
+    python = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import razorpay
+client = razorpay.Client(auth=("key", "secret"))
+assert client.order.create and client.payment.capture and client.refund.all
+assert client.utility.verify_webhook_signature
+assert not hasattr(client, "invoice")
+assert razorpay.__file__.startswith({str(tmp_path)!r})
+assert "charset_normalizer.api" not in sys.modules
+from charset_normalizer import CharsetMatch, detect, from_bytes
+assert detect("Größe".encode())["encoding"] == "utf-8"
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", python], check=True)  # noqa: S603
 
 
 def test_a_bundle_without_one_of_amazons_roots_is_refused() -> None:
