@@ -26,7 +26,12 @@ def events_between(before: Payment | None, after: Payment) -> Iterator[Event]:
         yield PaymentFailed(**_common(after), reason=FAILURE_REASONS[after.failure], failed_at=at)
     if after.is_paid and not (before and before.is_paid) and not after.is_refunded:
         # a payment that was refunded before its first report completes no order
-        yield to_payment_completed(after)
+        yield PaymentCompleted(
+            **_common(after),
+            razorpay_payment_id=after.captures[0].attempt_id,
+            completed_at=at,
+            goes_back=after.status is PaymentStatus.REFUND_PENDING,
+        )
     if after.is_paid and _refund_totals(after) != (_refund_totals(before) if before else (0, 0)):
         yield to_refund_progressed(after)
     for refund in after.refunds_processed_since(before):
@@ -51,15 +56,6 @@ def audit_snapshot(payment: Payment | None) -> Facts:
         **{f"duplicate {one.attempt_id}": payment.price.minor for one in duplicates},
         **{f"refund {one.id}": f"{one.status} {one.amount.minor}" for one in payment.refunds},
     }
-
-
-def to_payment_completed(payment: Payment) -> PaymentCompleted:
-    return PaymentCompleted(
-        **_common(payment),
-        razorpay_payment_id=payment.captures[0].attempt_id,
-        completed_at=payment.updated_at,
-        goes_back=payment.status is PaymentStatus.REFUND_PENDING,
-    )
 
 
 def to_payment_refunded(payment: Payment, refund: Refund) -> PaymentRefunded:

@@ -8,7 +8,6 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Self
 
-from supermarket.caller import Caller
 from supermarket.clock import iso
 from supermarket.money import Money
 from supermarket.people import Recipient
@@ -225,11 +224,6 @@ class Refund:
         return self.status is RefundStatus.PROCESSED
 
     @property
-    def is_rejected(self) -> bool:
-        """Whether Razorpay did not accept it."""
-        return self.status is RefundStatus.FAILED and self.razorpay_refund_id is None
-
-    @property
     def has_failed_at_razorpay(self) -> bool:
         """Whether Razorpay accepted it and could not make it: a person has to find another way."""
         return self.status is RefundStatus.FAILED and self.razorpay_refund_id is not None
@@ -369,10 +363,6 @@ class Payment:
         return self.balance.refunded
 
     @property
-    def refundable(self) -> Money:
-        return self.balance.remaining
-
-    @property
     def open_refunds(self) -> tuple[Refund, ...]:
         return tuple(refund for refund in self.refunds if refund.is_open)
 
@@ -408,9 +398,6 @@ class Payment:
         """Whether a required refund failed for good: sending it again would fail again."""
         left = self.balance_of(attempt_id).remaining
         return self.requires_full_refund(attempt_id) and bool(left.minor)
-
-    def is_owned_by(self, caller: Caller) -> bool:
-        return self.customer.user_id == caller.user_id
 
     def matches(self, attempt: Attempt) -> bool:
         """Whether an attempt pays the same Razorpay order, amount and currency."""
@@ -470,7 +457,7 @@ class Payment:
         """Note that the order of a paid payment is cancelled, and refund what is left."""
         changed = self._changed(at, failure=failure)
         attempt_id = self.razorpay_payment_id
-        if attempt_id is None or not changed.refundable.minor:
+        if attempt_id is None or not changed.balance.remaining.minor:
             return changed
         return changed.with_full_refund(attempt_id, refund_id, REFUND_REASONS[failure], at)
 

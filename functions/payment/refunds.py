@@ -60,7 +60,7 @@ class Refunds:
         except Unavailable:
             telemetry.logger.warning("a refund waits to be sent", extra={"refund_id": refund_id})
         refund = payment.get_refund(refund_id)
-        if refund.is_rejected:
+        if refund.status is RefundStatus.FAILED and refund.razorpay_refund_id is None:
             raise BadGateway("Razorpay rejected the refund. No money was refunded.")
         return payment, refund
 
@@ -125,7 +125,7 @@ class Refunds:
         return after, refund.id
 
     def _new_refund(self, payment: Payment, amount: Decimal | None, by: str) -> Refund:
-        attempt_id, left = payment.razorpay_payment_id, payment.refundable
+        attempt_id, left = payment.razorpay_payment_id, payment.balance.remaining
         if attempt_id is None:
             raise Conflict("This payment is not paid, so it cannot be refunded")
         if not left.minor:

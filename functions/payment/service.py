@@ -64,7 +64,7 @@ class PaymentService(Refunds):
             telemetry.count("InvalidCheckoutSignatures")
             raise Invalid("The signature of the payment is not valid")
         payment = self.payments.find_by_razorpay_id(signature.razorpay_order_id)
-        if payment is None or not payment.is_owned_by(caller):
+        if payment is None or payment.customer.user_id != caller.user_id:
             raise NotFound(NOT_FOUND)
         if signature.razorpay_payment_id in payment.attempt_ids:
             return payment
@@ -265,6 +265,6 @@ def _check(payment: Payment, attempt: Attempt) -> None:
 
 
 def _visible(payment: Payment | None, caller: Caller) -> Payment:
-    if payment is None or not (caller.is_admin or payment.is_owned_by(caller)):
-        raise NotFound(NOT_FOUND)
-    return payment
+    if payment and (caller.is_admin or payment.customer.user_id == caller.user_id):
+        return payment
+    raise NotFound(NOT_FOUND)

@@ -30,9 +30,8 @@ class Webhooks:
     def receive(self, body: bytes, signature: str, event_id: str | None) -> bool:
         """Apply a webhook; returns whether it concerned a payment of the shop.
 
-        It is remembered after it was applied, so that none is lost, and for a day, as long as
-        Razorpay repeats it. Applying it twice is harmless. Raises `Invalid`; `Unavailable` when
-        Razorpay should send it again.
+        It is remembered after it was applied, so that none is lost, and for a day, since Razorpay
+        repeats it for so long. Raises `Invalid`; `Unavailable` when Razorpay should send it again.
         """
         if not any(is_signed(body, signature, secret) for secret in self.secrets()):
             telemetry.count("InvalidWebhookSignatures")
@@ -74,13 +73,11 @@ class Webhooks:
 
 
 def _parse(body: bytes) -> dict[str, Any]:
-    try:
+    with suppress(ValueError):
         webhook = json.loads(body)
-    except ValueError:
-        raise Invalid(INVALID_WEBHOOK) from None
-    if not isinstance(webhook, dict):
-        raise Invalid(INVALID_WEBHOOK)
-    return webhook
+        if isinstance(webhook, dict):
+            return webhook
+    raise Invalid(INVALID_WEBHOOK)
 
 
 def _read[R](convert: Callable[[Any], R], webhook: dict[str, Any], kind: str) -> R:

@@ -41,14 +41,9 @@ def reconciliation(base_url: str | None = None) -> "Reconciliation":
     from payment.reconciliation.repository import DynamoDriftStore
     from payment.reconciliation.walker import Reconciliation
 
-    return Reconciliation(
-        payments=DynamoPayments(),
-        records=_razorpay(base_url),
-        updates=payment_service(base_url),
-        store=DynamoDriftStore(),
-        begin=DynamoTransaction,
-        clock=utc_now,
-    )
+    payments, store = DynamoPayments(), DynamoDriftStore()
+    records, updates = _razorpay(base_url), payment_service(base_url)
+    return Reconciliation(payments, records, updates, store, DynamoTransaction, utc_now)
 
 
 @cache

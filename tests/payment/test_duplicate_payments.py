@@ -81,7 +81,7 @@ def test_a_duplicate_payment_is_refunded_and_the_first_payment_stays(shop: PaidT
     (refund,) = shop.payment.refunds
     assert (refund.status, refund.requested_by) == (RefundStatus.PROCESSED, SHOP)
     assert shop.payment.refunded.minor == 0
-    assert shop.payment.refundable == PRICE
+    assert shop.payment.balance.remaining == PRICE
     (event,) = shop.refunded
     assert (event.fully, event.surplus, event.reason) == (False, True, PAID_TWICE)
     assert event.amount.money() == PRICE

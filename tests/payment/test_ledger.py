@@ -136,7 +136,7 @@ def test_every_entry_sums_to_zero_for_any_price_fee_and_refunds(
     before, payment = completed(fee, price)
     entries = list(entries_between(before, payment))
     for number, part in enumerate(parts):
-        amount = Money(min(part, payment.refundable.minor), Currency.INR)
+        amount = Money(min(part, payment.balance.remaining.minor), Currency.INR)
         refund = Refund(f"r{number}", "pay_1", amount, "why", "admin", NOON, NOON)
         done = payment.with_refund(refund.with_status(RefundStatus.PROCESSED, NOON), NOON)
         entries += entries_between(payment, done)

@@ -326,7 +326,7 @@ def test_the_money_of_a_failed_refund_is_refundable_again(
     for _ in range(2):
         shop.service.apply_refund_update(shop.razorpay.set_status(record.id, RefundStatus.FAILED))
     assert shop.payment.status is PaymentStatus.COMPLETED
-    assert shop.payment.refundable == PRICE
+    assert shop.payment.balance.remaining == PRICE
     assert capsys.readouterr().out.count('"RefundsFailed":[') == 1
     assert_books_agree(shop)
 
@@ -691,7 +691,7 @@ def test_in_any_history_the_books_agree(names: list[str]) -> None:
     if "cancel" in names and not any(
         one.has_failed_at_razorpay for one in shop.payment.balance.refunds
     ):
-        assert shop.payment.refundable.minor == 0
+        assert shop.payment.balance.remaining.minor == 0
     processed = [r for r in shop.razorpay.refunds.values() if r.status is RefundStatus.PROCESSED]
     assert minors(*processed) == shop.payment.refunded.minor
 
@@ -745,7 +745,7 @@ def _report_captures(shop: Shop, payment: Payment, fee: Money | None) -> None:
 
 
 def _refund_in_dashboard(shop: Shop, payment: Payment) -> None:
-    if payment.razorpay_payment_id and payment.refundable.minor > 100:
+    if payment.razorpay_payment_id and payment.balance.remaining.minor > 100:
         shop.razorpay.make_refund(payment.razorpay_payment_id, Money(100, Currency.INR))
 
 

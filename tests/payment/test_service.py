@@ -389,7 +389,7 @@ def test_a_late_payment_of_a_cancelled_order_is_completed_and_refunded(shop: Sho
     shop.service.cancel_payment(shop.order.id, Failure.ORDER_EXPIRED)
     payment = shop.verify(proof)
     assert payment.status is PaymentStatus.REFUND_PENDING
-    assert payment.refundable.minor == 0
+    assert payment.balance.remaining.minor == 0
     assert len(shop.outbox.of(PaymentCompleted)) == 1
     assert shop.service.sync_refunds(payment.id).status is PaymentStatus.REFUNDED
 

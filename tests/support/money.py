@@ -508,7 +508,7 @@ class MoneyShop:
             "refund_is_made_in_the_dashboard": self.razorpay.captured(),
             "browser_calls_back": self.proofs,
             "customer_cancels": order_states - {OrderStatus.CANCELLED},
-            "admin_refunds": any(payment.refundable.minor for payment in payments),
+            "admin_refunds": any(payment.balance.remaining.minor for payment in payments),
             "seller_ships": OrderStatus.CONFIRMED in order_states,
             "seller_delivers": OrderStatus.SHIPPED in order_states,
             "webhook_arrives": self.razorpay.webhooks,
