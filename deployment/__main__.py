@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -45,19 +44,15 @@ def parameter_values(
     """
     parameters = read_template()
     values = parse_given(parameters, os.environ, assignments)
-    is_first = _is_first_deployment(stack)
+    if stack.is_failed_creation():
+        _remove_failed(stack)
+    is_first = not stack.exists()
     if is_first:
         sys.stdout.write(f"The first deployment of {stage}; the next one protects its tables.\n")
         values = add_required(parameters, values, is_interactive=sys.stdin.isatty())
     # CloudFormation must be able to delete the tables when the first deployment fails
     protection = "false" if is_first else "true"
     return {"DeletionProtection": protection, **values, "Stage": stage}
-
-
-def _is_first_deployment(stack: DeployedStack) -> bool:
-    if stack.is_failed_creation():
-        _remove_failed(stack)
-    return not stack.exists()
 
 
 def _remove_failed(stack: DeployedStack) -> None:
@@ -89,14 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _stop(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    for number in (
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # exit normally, so the parameter file is deleted
-        signal.signal(number, _stop)
+    # exit normally, so the parameter file is deleted
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())

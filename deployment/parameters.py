@@ -37,12 +37,10 @@ class Parameter:
 
     @classmethod
     def of(cls, name: str, declared: Mapping[str, Any]) -> "Parameter":
-        """Create a parameter from its declaration in the template."""
         default = str(declared["Default"]) if "Default" in declared else None
-        default_pattern = ".*" if default == "" else ".+"
-        pattern = declared.get("AllowedPattern", default_pattern)
-        description = declared.get("Description", "")
-        return cls(name, description, default, pattern, bool(declared.get("NoEcho")))
+        pattern = declared.get("AllowedPattern", ".*" if default == "" else ".+")
+        text, is_secret = declared.get("Description", ""), bool(declared.get("NoEcho"))
+        return cls(name, text, default, pattern, is_secret)
 
     @property
     def is_required(self) -> bool:

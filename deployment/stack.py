@@ -31,9 +31,8 @@ def target(stage: str) -> Target:
     try:
         settings = {**section["global"]["parameters"], **section["deploy"]["parameters"]}
     except KeyError:
-        raise Refused(
-            f"samconfig.toml has no deployment settings for {stage}; copy those of dev"
-        ) from None
+        problem = f"samconfig.toml has no deployment settings for {stage}; copy those of dev"
+        raise Refused(problem) from None
     return Target(settings["stack_name"], settings["region"], settings.get("profile"))
 
 
@@ -42,7 +41,8 @@ class DeployedStack:
 
     def __init__(self, target: Target, client: Any = None) -> None:
         self.target = target
-        self._client = client or _client(target)
+        session: Any = botocore.session.Session(profile=target.profile)
+        self._client = client or session.create_client("cloudformation", region_name=target.region)
 
     def exists(self) -> bool:
         """Whether the stack was created; a stack with only a change set does not count."""
@@ -61,18 +61,9 @@ class DeployedStack:
         try:
             [stack] = self._client.describe_stacks(StackName=self.target.stack)["Stacks"]
         except ClientError as failure:
-            if _is_stack_missing(failure):
+            # a missing stack is a ValidationError with a message of its own
+            error = failure.response["Error"]
+            if error["Code"] == "ValidationError" and "does not exist" in error["Message"]:
                 return None
             raise
         return str(stack["StackStatus"])
-
-
-def _is_stack_missing(failure: ClientError) -> bool:
-    """CloudFormation reports a missing stack as ValidationError; only the message differs."""
-    error = failure.response["Error"]
-    return error["Code"] == "ValidationError" and "does not exist" in error["Message"]
-
-
-def _client(target: Target) -> Any:
-    session: Any = botocore.session.Session(profile=target.profile)
-    return session.create_client("cloudformation", region_name=target.region)

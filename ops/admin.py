@@ -7,8 +7,6 @@ import argparse
 import getpass
 import sys
 
-from pydantic import ValidationError
-
 from ops.command import SUCCESS
 from ops.console import output
 from ops.stages import Stage
@@ -20,14 +18,11 @@ from supermarket.clock import new_id
 def run(options: argparse.Namespace, stage: Stage) -> int:
     from auth import wiring
     from auth.schemas import AccountRequest
-    from supermarket.http import invalid
+    from supermarket.http import validated
 
     name = {"firstName": options.first_name, "lastName": options.last_name}
     login = {"username": options.username, "email": options.email, "password": _password()}
-    try:
-        account = AccountRequest.model_validate({**login, "fullName": name})
-    except ValidationError as fault:
-        raise invalid(fault) from None
+    account = validated(lambda: AccountRequest.model_validate({**login, "fullName": name}))
     telemetry.begin(new_id())
     user = wiring.registration_service(options.rounds).register(account.registration(Role.ADMIN))
     output.print(f"{options.email} is an administrator of the stage {stage.name} (id {user.id})")
@@ -44,6 +39,5 @@ def _password() -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("--email", "--username", "--first-name", "--last-name"):
         parser.add_argument(name, required=True)
-    parser.add_argument(
-        "--rounds", type=int, default=12, help="bcrypt's cost of the password (default: 12)"
-    )
+    text = "bcrypt's cost of the password (default: 12)"
+    parser.add_argument("--rounds", type=int, default=12, help=text)

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from supermarket.errors import DomainError, Invalid
 
@@ -13,11 +14,10 @@ def add_days(parser: argparse.ArgumentParser, *, required: bool, default: str = 
     """Add `--from` and `--to`, a range of days in UTC, both included: `options.since` is its first
     moment, and `options.until` the first moment after it; None without the option.
     """
-    text = f"in UTC, such as 2026-11-22{default}"
-    for option, dest, day in (("--from", "since", first_day), ("--to", "until", last_day)):
-        parser.add_argument(
-            option, dest=dest, type=day, required=required, metavar="DAY", help=f"a day {text}"
-        )
+    text = f"a day in UTC, such as 2026-11-22{default}"
+    keys: dict[str, Any] = {"required": required, "metavar": "DAY", "help": text}
+    parser.add_argument("--from", dest="since", type=first_day, **keys)
+    parser.add_argument("--to", dest="until", type=last_day, **keys)
 
 
 def check_days(options: argparse.Namespace) -> None:

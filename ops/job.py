@@ -6,7 +6,6 @@ Every job can be run twice.
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -18,48 +17,41 @@ from supermarket.errors import BadGateway, NotFound
 
 
 def run(options: argparse.Namespace, stage: Stage) -> int:
-    jobs = {job.name: job for job in sorted(scheduled_jobs(stage.name), key=lambda job: job.name)}
+    jobs = sorted(scheduled_jobs(stage.name))
+    functions = {name: function for name, _, function in jobs}
     if not options.job:
-        print_table(("job", "schedule"), [(job.name, job.schedule) for job in jobs.values()])
+        print_table(("job", "schedule"), [(name, schedule) for name, schedule, _ in jobs])
         return SUCCESS
-    if options.job not in jobs:
-        raise NotFound(f"There is no job {options.job!r}, only {', '.join(jobs)}")
+    if options.job not in functions:
+        raise NotFound(f"There is no job {options.job!r}, only {', '.join(functions)}")
     with progress() as show:
         show(f"{options.job} is running")
-        counts = run_job(jobs[options.job], options.date)
+        counts = run_job(options.job, functions[options.job], options.date)
     print_table(("count", "value"), [(name, str(value)) for name, value in counts.items()])
     return SUCCESS
 
 
-@dataclass(frozen=True)
-class ScheduledJob:
-    """A scheduled Lambda: `<domain>.<function>`, its deployed name, and its schedule."""
-
-    name: str
-    function: str
-    schedule: str
-
-
-def scheduled_jobs(stage: str) -> Iterator[ScheduledJob]:
-    """Yield the functions of a stage with a schedule and a handler `<domain>.jobs.<function>`."""
+def scheduled_jobs(stage: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the jobs of a stage: name (`<domain>.<function>`), schedule and deployed name. A job is
+    a function with a schedule and a handler `<domain>.jobs.<function>`.
+    """
     schedules = dict(_schedules())
     for function in functions_of(stage):
         if schedule := schedules.get(function["FunctionArn"]):
-            name = function["Handler"].replace(".jobs.", ".")
-            yield ScheduledJob(name, function["FunctionName"], schedule)
+            yield function["Handler"].replace(".jobs.", "."), schedule, function["FunctionName"]
 
 
-def run_job(job: ScheduledJob, day: date | None) -> dict[str, Any]:
+def run_job(name: str, function: str, day: date | None) -> dict[str, Any]:
     """Run a job, for a day if one is given; returns its counts when it has finished.
 
     Raises BadGateway when the job fails.
     """
     payload = json.dumps({"date": day.isoformat()} if day else {}).encode()
-    response = invoking_client().invoke(FunctionName=job.function, Payload=payload)
+    response = invoking_client().invoke(FunctionName=function, Payload=payload)
     result: dict[str, Any] = json.loads(response["Payload"].read()) or {}
     if "FunctionError" in response:
         reason = f"{result.get('errorType')}: {result.get('errorMessage')}"
-        raise BadGateway(f"{job.name} failed: {reason}")
+        raise BadGateway(f"{name} failed: {reason}")
     return result
 
 
@@ -74,9 +66,5 @@ def _schedules() -> Iterator[tuple[str, str]]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", nargs="?", help="<domain>.<function>; without it, list the jobs")
-    parser.add_argument(
-        "--date",
-        type=date.fromisoformat,
-        metavar="DAY",
-        help="the day to run for, in UTC, such as 2026-11-22 (default: as the schedule does)",
-    )
+    text = "the day to run for, in UTC, such as 2026-11-22 (default: as the schedule does)"
+    parser.add_argument("--date", type=date.fromisoformat, metavar="DAY", help=text)

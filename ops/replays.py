@@ -45,11 +45,6 @@ class ReplayProgress:
         return self.is_completed and self.waiting == 0
 
     @property
-    def is_nearly_empty(self) -> bool:
-        """Whether the consumer can have all events of the queue in flight."""
-        return self.is_completed and self.waiting <= IN_FLIGHT_LIMIT
-
-    @property
     def share(self) -> float:
         """The part of the time range that has been sent, from 0 to 1."""
         if self.is_completed:
@@ -87,9 +82,11 @@ class DrainDetector:
     def add(self, poll: ReplayProgress) -> None:
         if not poll.is_completed:
             return
-        is_shrinking = poll.is_nearly_empty or poll.waiting < min(self._counts, default=math.inf)
+        # whether the consumer can have all events of the queue in flight
+        is_nearly_empty = poll.waiting <= IN_FLIGHT_LIMIT
+        is_shrinking = is_nearly_empty or poll.waiting < min(self._counts, default=math.inf)
         self._empty = self._empty + POLL_SECONDS if poll.is_empty else 0.0
-        self._nearly_empty = self._nearly_empty + POLL_SECONDS if poll.is_nearly_empty else 0.0
+        self._nearly_empty = self._nearly_empty + POLL_SECONDS if is_nearly_empty else 0.0
         self._stalled = 0.0 if is_shrinking else self._stalled + POLL_SECONDS
         self._counts.append(poll.waiting)
 
@@ -132,9 +129,8 @@ class EventArchive:
         if found["State"] in {"CANCELLED", "FAILED"}:
             reason = found.get("StateReason", "")
             raise Unavailable(f"Replay {name} is {found['State']}: {reason}")
-        since, until = found["EventStartTime"], found["EventEndTime"]
-        reached = found.get("EventLastReplayedTime")
-        return ReplayProgress(name, found["State"], since, until, reached)
+        times = (found["EventStartTime"], found["EventEndTime"], found.get("EventLastReplayedTime"))
+        return ReplayProgress(name, found["State"], *times)
 
 
 @dataclass(frozen=True)

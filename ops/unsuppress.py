@@ -15,9 +15,8 @@ def run(options: argparse.Namespace, _: Stage) -> int:
 
     address = options.address.strip().lower()
     was_suppressed = [suppressions.remove(address) for suppressions in wiring.suppressions()]
-    output.print(
-        f"{address} {'receives mails again' if any(was_suppressed) else 'is not suppressed'}"
-    )
+    state = "receives mails again" if any(was_suppressed) else "is not suppressed"
+    output.print(f"{address} {state}")
     return SUCCESS
 
 

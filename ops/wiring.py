@@ -3,7 +3,7 @@
 import time
 
 from ops.bus_topology import BusTopology
-from ops.dlq.failure_log import FailureLog
+from ops.dlq.failure_log import failure_reasons
 from ops.dlq.service import DeadLetters
 from ops.dlq.sources import all_sources
 from ops.rebuild.gateways import DeployedListener
@@ -13,13 +13,13 @@ from ops.replays import EventArchive, Replays
 from outbox.repository import DynamoOutbox
 from outbox.wiring import outbox_relay
 from supermarket.clock import new_id, utc_now
-from supermarket.config import event_bus_name, log_group_name
+from supermarket.config import event_bus_name
 
 
 def dead_letters(stack: str) -> DeadLetters:
     topology = BusTopology(event_bus_name())
     sources = all_sources(stack, topology, outbox_relay(), DynamoOutbox(), utc_now)
-    return DeadLetters(sources, FailureLog(log_group_name()), utc_now)
+    return DeadLetters(sources, failure_reasons, utc_now)
 
 
 def replays(quiet_period_seconds: float) -> Replays:

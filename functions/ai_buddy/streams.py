@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 from ai_buddy import wiring
 from supermarket import telemetry
 from supermarket.init_phase import prepare
-from supermarket.streams import Change, failures, stream
+from supermarket.streams import Change, StreamHandler, failures
 
 
-@stream
+@StreamHandler
 def close_connections(changes: Sequence[Change]) -> Collection[Change]:
     """Close the connections of sessions that ended; returns the changes to retry.
 

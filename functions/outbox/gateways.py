@@ -1,7 +1,7 @@
 """EventBridge, the probes of the platform's dependencies, and the routes of the API."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,6 @@ DESCRIPTION = Path(__file__).parents[1] / "documentation" / "openapi.json"
 CONNECT_SECONDS = 1
 READ_SECONDS = 3
 FIRST_SERVER_ERROR = 500
-
-NO_USER = "unknown"
 
 # no retry changes these; every other error may be gone the next time
 FINAL_ENTRY_ERRORS = {"InvalidArgument", "MalformedDetail", "NotAuthorizedForSourceException"}
@@ -41,14 +39,9 @@ class EventBridge:
         """Check the result of each entry: EventBridge may accept some and reject others."""
         try:
             response = self._client.put_events(Entries=[self._entry(event) for event in events])
-        except ParamValidationError as fault:
-            raise BatchRejected(repr(fault)) from fault
-        except ClientError as fault:
-            raise (BatchRejected if _is_rejected_batch(fault) else BusUnavailable)(
-                repr(fault)
-            ) from fault
-        except BotoCoreError as fault:
-            raise BusUnavailable(repr(fault)) from fault
+        except (BotoCoreError, ClientError) as fault:
+            kind = BatchRejected if _is_rejected_batch(fault) else BusUnavailable
+            raise kind(repr(fault)) from fault
         return {
             event.id: SendFailure(
                 f"{result['ErrorCode']}: {result.get('ErrorMessage', '')}",
@@ -68,7 +61,9 @@ class EventBridge:
         }
 
 
-def _is_rejected_batch(fault: ClientError) -> bool:
+def _is_rejected_batch(fault: BotoCoreError | ClientError) -> bool:
+    if not isinstance(fault, ClientError):
+        return isinstance(fault, ParamValidationError)
     return (
         fault.response["Error"]["Code"] in REJECTED_BATCH_ERRORS
         or fault.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.CONTENT_TOO_LARGE
@@ -83,11 +78,11 @@ def event_bridge_client() -> Any:
 def aws_probes(table: str, bus: str, secret: str) -> dict[str, Probe]:
     """Probes of what requests need: a table, the signing keys and, behind the outbox, the bus."""
     database, secrets, events = (_client(s) for s in ("dynamodb", "secretsmanager", "events"))
-    key = {"userId": {"S": NO_USER}}
+    key = {"userId": {"S": "unknown"}}
     return {
-        "database": _probe(lambda: database.get_item(TableName=table, Key=key)),
-        "secrets": _probe(lambda: secrets.get_secret_value(SecretId=secret)),
-        "events": _probe(lambda: events.describe_event_bus(Name=bus)),
+        "database": lambda: database.get_item(TableName=table, Key=key),
+        "secrets": lambda: secrets.get_secret_value(SecretId=secret),
+        "events": lambda: events.describe_event_bus(Name=bus),
     }
 
 
@@ -111,13 +106,6 @@ def described_routes() -> Iterator[str]:
     """Yield every route of the API's description, as `GET /api/cart`."""
     for path, operations in json.loads(DESCRIPTION.read_text())["paths"].items():
         yield from (f"{method.upper()} {path}" for method in operations)
-
-
-def _probe(call: Callable[[], Any]) -> Probe:
-    def probe() -> None:
-        call()
-
-    return probe
 
 
 def _client(service: str, attempts: int = 1) -> Any:

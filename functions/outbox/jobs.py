@@ -3,6 +3,7 @@
 from aws_lambda_powertools.metrics import MetricUnit
 
 from outbox import wiring
+from outbox.model import age_in_seconds
 from supermarket import telemetry
 from supermarket.init_phase import prepare
 from supermarket.jobs import Counts, Run, job
@@ -17,7 +18,7 @@ def resend_unsent_events(run: Run) -> Counts:
     """
     backlog = wiring.outbox_relay().sweep(run.until)
     telemetry.measure("OutboxBacklog", backlog.found, MetricUnit.Count)
-    telemetry.measure("OutboxOldest", backlog.age_in_seconds(run.now), MetricUnit.Seconds)
+    telemetry.measure("OutboxOldest", age_in_seconds(backlog.oldest, run.now), MetricUnit.Seconds)
     telemetry.measure("OutboxUnsendable", backlog.unsendable, MetricUnit.Count)
     sent = backlog.found - backlog.failed
     return {"sent": sent, "failed": backlog.failed, "unsendable": backlog.unsendable}

@@ -1,5 +1,6 @@
 """Unsent events and their batches, the state of dependencies, and the routes of the API."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,10 +71,6 @@ class Backlog:
     unsendable: int
     oldest: datetime | None
 
-    def age_in_seconds(self, now: datetime) -> float:
-        """The age of the oldest event that the sweep found."""
-        return age_in_seconds(self.oldest, now)
-
 
 @dataclass(frozen=True)
 class Dependency:
@@ -92,20 +89,12 @@ class RouteMap:
     """Finds the methods of a path: `RouteMap(["GET /api/products/{productId}"])`."""
 
     def __init__(self, routes: Iterable[str]) -> None:
-        self._routes = [_split(*route.split(" ", 1)) for route in routes]
+        self._routes = [
+            # a parameter stands for one segment
+            (method, re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))))
+            for method, path in (route.split(" ", 1) for route in routes)
+        ]
 
     def methods_of(self, path: str) -> tuple[str, ...]:
         """The methods in alphabetical order; empty for an unknown path."""
-        segments = path.split("/")
-        return tuple(sorted({method for method, route in self._routes if _fits(segments, route)}))
-
-
-def _split(method: str, path: str) -> tuple[str, list[str]]:
-    return method, path.split("/")
-
-
-def _fits(segments: list[str], route: list[str]) -> bool:
-    return len(segments) == len(route) and all(
-        segment == part or (segment != "" and part.startswith("{"))
-        for segment, part in zip(segments, route, strict=True)
-    )
+        return tuple(sorted({method for method, route in self._routes if route.fullmatch(path)}))

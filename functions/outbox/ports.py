@@ -6,7 +6,7 @@ from typing import Protocol
 
 from outbox.model import SendFailures, UnsentEvent
 
-type Probe = Callable[[], None]
+type Probe = Callable[[], object]
 """Sends a small request to a dependency; raises when it does not respond as it should."""
 
 

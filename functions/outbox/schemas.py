@@ -29,9 +29,6 @@ class ReadinessResponse(View):
 
     @classmethod
     def of(cls, dependencies: Iterable[Dependency]) -> Self:
-        views = [
-            DependencyView(name=found.name, ok=found.ok, milliseconds=found.milliseconds)
-            for found in dependencies
-        ]
+        views = [DependencyView.model_validate(found) for found in dependencies]
         ready = all(view.ok for view in views)
         return cls(status="ready" if ready else "unavailable", dependencies=views)

@@ -58,7 +58,8 @@ class OutboxRelay:
                 failed = self._bus.put(batch)
             except BatchRejected as rejection:
                 if len(batch) > 1:
-                    waiting[:0] = _halves(batch)
+                    middle = len(batch) // 2
+                    waiting[:0] = [batch[:middle], batch[middle:]]
                     continue
                 failed = {batch[0].id: SendFailure(str(rejection), is_final=True)}
             except BusUnavailable as outage:
@@ -67,11 +68,6 @@ class OutboxRelay:
             self._outbox.delete(event.id for event in batch if event.id not in failed)
             failures.update(failed)
         return failures
-
-
-def _halves(batch: list[UnsentEvent]) -> tuple[list[UnsentEvent], list[UnsentEvent]]:
-    middle = len(batch) // 2
-    return batch[:middle], batch[middle:]
 
 
 class Readiness:

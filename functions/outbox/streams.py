@@ -5,14 +5,14 @@ from collections.abc import Collection, Sequence
 from aws_lambda_powertools.metrics import MetricUnit
 
 from outbox import wiring
-from outbox.model import SendFailures, UnsentEvent, age_in_seconds
+from outbox.model import UnsentEvent, age_in_seconds
 from supermarket import telemetry
 from supermarket.clock import from_iso, utc_now
 from supermarket.init_phase import prepare
-from supermarket.streams import Change, Image, stream
+from supermarket.streams import Change, Image, StreamHandler
 
 
-@stream
+@StreamHandler
 def relay_outbox(changes: Sequence[Change]) -> Collection[Change]:
     """Send new outbox rows to the bus; returns those to retry.
 
@@ -20,28 +20,20 @@ def relay_outbox(changes: Sequence[Change]) -> Collection[Change]:
     stays in the outbox, where the sweep counts it and an alarm reports it.
     """
     # the template's filter passes inserts only; a deletion has no image to send
-    events = {
-        change.sequence_number: _event(change.after)
+    events = [
+        (change, _event(change.after))
         for change in changes
         if change.kind == "INSERT" and change.after
-    }
-    failures = wiring.outbox_relay().send(events.values())
-    _log(failures)
-    oldest = min((event.occurred_at for event in events.values()), default=None)
-    telemetry.measure("RelayLag", age_in_seconds(oldest, utc_now()), MetricUnit.Seconds)
-    telemetry.count("EventsRelayed", len(events) - len(failures))
-    retried = {number for number, event in events.items() if _can_be_retried(event, failures)}
-    return [change for change in changes if change.sequence_number in retried]
-
-
-def _log(failures: SendFailures) -> None:
+    ]
+    failures = wiring.outbox_relay().send(event for _, event in events)
     for event_id, failure in failures.items():
         details = {"event_id": event_id, "reason": failure.reason, "is_final": failure.is_final}
         telemetry.logger.error("event not sent", extra=details)
-
-
-def _can_be_retried(event: UnsentEvent, failures: SendFailures) -> bool:
-    return event.id in failures and not failures[event.id].is_final
+    oldest = min((event.occurred_at for _, event in events), default=None)
+    telemetry.measure("RelayLag", age_in_seconds(oldest, utc_now()), MetricUnit.Seconds)
+    telemetry.count("EventsRelayed", len(events) - len(failures))
+    retried = {event_id for event_id, failure in failures.items() if not failure.is_final}
+    return [change for change, event in events if event.id in retried]
 
 
 def _event(image: Image) -> UnsentEvent:

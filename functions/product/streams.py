@@ -6,10 +6,10 @@ from product import wiring
 from supermarket import telemetry
 from supermarket.clock import new_id
 from supermarket.init_phase import prepare
-from supermarket.streams import Change, failures, stream
+from supermarket.streams import Change, StreamHandler, failures
 
 
-@stream
+@StreamHandler
 def watch_stock(changes: Sequence[Change]) -> Collection[Change]:
     """Announce each change of stock; returns the changes to retry."""
     failed = failures(changes, _watch)

@@ -35,9 +35,7 @@ def creation_time(id_: str) -> datetime:
 
 def iso(moment: datetime) -> str:
     """Format a time as `2026-11-22T09:30:00.000Z` (UTC), which sorts as text."""
-    return (
-        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-    )
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def from_iso(text: str) -> datetime:

@@ -13,7 +13,6 @@ from supermarket.people import Address, Recipient
 
 type Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 
-
 _NAME_AND_VERSION = re.compile(r"(\w+?)(?:V(\d+))?")
 
 
@@ -204,38 +203,35 @@ class CartAbandoned(Event):
     idle_since: Moment
 
 
-class OrderPlaced(Event):
-    """An order was created and its stock reserved until `reservedUntil`."""
+class OrderFacts(Event):
+    """The fields of most events about an order."""
 
     SOURCE = "supermarket.order"
     order_id: str
     customer: Recipient
     lines: list[OrderLine] = Field(min_length=1)
+
+
+class OrderPlaced(OrderFacts):
+    """An order was created and its stock reserved until `reservedUntil`."""
+
     total: Amount
     shipping_address: Address
     placed_at: Moment
     reserved_until: Moment
 
 
-class OrderConfirmed(Event):
+class OrderConfirmed(OrderFacts):
     """The payment of the order was completed."""
 
-    SOURCE = "supermarket.order"
-    order_id: str
-    customer: Recipient
-    lines: list[OrderLine] = Field(min_length=1)
     total: Amount
     placed_at: Moment
     confirmed_at: Moment
 
 
-class OrderCancelled(Event):
+class OrderCancelled(OrderFacts):
     """The order was cancelled; the same transaction released its stock."""
 
-    SOURCE = "supermarket.order"
-    order_id: str
-    customer: Recipient
-    lines: list[OrderLine] = Field(min_length=1)
     total: Amount
     placed_at: Moment
     cancelled_at: Moment
@@ -253,79 +249,61 @@ class OrderAddressChanged(Event):
     changed_at: Moment
 
 
-class OrderShipped(Event):
+class OrderShipped(OrderFacts):
     """All items of the order were handed to the carrier."""
 
-    SOURCE = "supermarket.order"
-    order_id: str
-    customer: Recipient
-    lines: list[OrderLine] = Field(min_length=1)
     tracking_number: str | None = None
     placed_at: Moment
     shipped_at: Moment
 
 
-class OrderDelivered(Event):
+class OrderDelivered(OrderFacts):
     """The order was delivered to its customer."""
 
-    SOURCE = "supermarket.order"
-    order_id: str
-    customer: Recipient
-    lines: list[OrderLine] = Field(min_length=1)
     tracking_number: str | None = None
     placed_at: Moment
     delivered_at: Moment
 
 
-class PaymentInitiated(Event):
-    """A Razorpay order exists for this order; the customer can pay."""
+class PaymentFacts(Event):
+    """The fields of most events about a payment."""
 
     SOURCE = "supermarket.payment"
     payment_id: str
     order_id: str
     customer: Recipient
     amount: Amount
+
+
+class PaymentInitiated(PaymentFacts):
+    """A Razorpay order exists for this order; the customer can pay."""
+
     initiated_at: Moment
 
 
-class PaymentCompleted(Event):
+class PaymentCompleted(PaymentFacts):
     """Razorpay confirmed that the payment was captured. It `goes_back` (is refunded) if its order
     was cancelled before.
     """
 
-    SOURCE = "supermarket.payment"
-    payment_id: str
-    order_id: str
-    customer: Recipient
-    amount: Amount
     razorpay_payment_id: str
     completed_at: Moment
     goes_back: bool = False
 
 
-class PaymentFailed(Event):
+class PaymentFailed(PaymentFacts):
     """The payment was declined, or its order was cancelled before it was paid."""
 
-    SOURCE = "supermarket.payment"
-    payment_id: str
-    order_id: str
-    customer: Recipient
-    amount: Amount
     reason: str
     failed_at: Moment
 
 
-class PaymentRefunded(Event):
+class PaymentRefunded(PaymentFacts):
     """Razorpay confirmed a refund. `amount` is the amount of this refund; `fully` is true when
     nothing of the payment is left. A `surplus` is a duplicate payment: its refund does not change
     the payment, its order or any sale.
     """
 
-    SOURCE = "supermarket.payment"
-    payment_id: str
-    order_id: str
-    customer: Recipient
-    amount: Amount
     refund_id: str
     fully: bool
     surplus: bool = False
@@ -345,6 +323,21 @@ class PaymentRefundProgressed(Event):
     refunded: Amount
     returning: Amount
     progressed_at: Moment
+
+
+class PaymentDriftFound(Event):
+    """The records of the shop and of Razorpay differ on the subject (a payment of the shop, or an
+    order, payment or refund at Razorpay), and the difference needs manual action.
+    """
+
+    SOURCE = "supermarket.payment"
+    PUBLIC = True
+    subject_id: str
+    kind: Literal["missing_here", "missing_there", "different_amount", "different_state"]
+    details: str
+    payment_id: str | None = None
+    order_id: str | None = None
+    found_at: Moment
 
 
 class SalesOfDay(ContractModel):
@@ -392,45 +385,9 @@ class SalesReportReady(Event):
     low_stock: list[LowStock] = Field(max_length=20)
 
 
-class PaymentDriftFound(Event):
-    """The records of the shop and of Razorpay differ on the subject (a payment of the shop, or an
-    order, payment or refund at Razorpay), and the difference needs manual action.
-    """
-
-    SOURCE = "supermarket.payment"
-    PUBLIC = True
-    subject_id: str
-    kind: Literal["missing_here", "missing_there", "different_amount", "different_state"]
-    details: str
-    payment_id: str | None = None
-    order_id: str | None = None
-    found_at: Moment
-
-
+BASES = {Event, ProductFacts, OrderFacts, PaymentFacts}
 EVENTS: dict[str, type[Event]] = {
-    event.__name__: event
-    for event in (
-        UserRegistered,
-        EmailVerificationRequested,
-        PasswordResetRequested,
-        ProductCreated,
-        ProductUpdated,
-        ProductDeleted,
-        StockRanLow,
-        StockMoved,
-        CartAbandoned,
-        OrderPlaced,
-        OrderConfirmed,
-        OrderCancelled,
-        OrderAddressChanged,
-        OrderShipped,
-        OrderDelivered,
-        PaymentInitiated,
-        PaymentCompleted,
-        PaymentFailed,
-        PaymentRefunded,
-        PaymentRefundProgressed,
-        PaymentDriftFound,
-        SalesReportReady,
-    )
+    name: item
+    for name, item in dict(globals()).items()
+    if isinstance(item, type) and issubclass(item, Event) and item not in BASES
 }

@@ -1,24 +1,13 @@
-"""The errors that callers see.
-
-DomainError                 a rule or the state of the shop does not permit the request
-├── Invalid                 the input is malformed or breaks a rule of form       -> 400
-├── Unauthenticated         no session, or invalid credentials                    -> 401
-├── Forbidden               signed in, but not allowed                            -> 403
-├── NotFound                no such thing, or not visible to the caller           -> 404
-├── Conflict                the present state does not permit it                  -> 409
-│   └── StaleWrite          changed between read and write (supermarket.retry)    -> 409
-├── RuleViolated            well-formed, but against a standing rule              -> 422
-├── TooMany                 a rate limit is exceeded                              -> 429
-└── Unavailable             a dependency does not answer; try again               -> 503
-    └── BadGateway          a third party answered with an error or nonsense      -> 502
+"""The errors that callers see; `supermarket.http.STATUS_OF` maps them to HTTP statuses.
 
 `code` is the stable name of an error for programs; clients receive it on HTTP and on the socket.
-`supermarket.http` holds the one table that maps errors to HTTP statuses.
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
+
+FAILED = "Internal error. Try again later."
 
 
 @dataclass(frozen=True)
@@ -33,7 +22,9 @@ class FieldError:
 
 
 class DomainError(Exception):
-    """An error with a message for the caller and, where there are any, the fields at fault."""
+    """A rule or the state of the shop does not permit a request; `message` is for the caller, and
+    `errors` are the fields at fault, where there are any.
+    """
 
     code: ClassVar[str] = "ERROR"
 
@@ -87,6 +78,12 @@ class TooMany(DomainError):
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Internal(DomainError):
+    """The request failed for a reason that the caller cannot change, and does not see."""
+
+    code = "INTERNAL"
 
 
 class Unavailable(DomainError):

@@ -18,7 +18,7 @@ SPARE_MILLISECONDS = 5_000  # the time that one event may take
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=2)
 LONGEST_WAIT_SECONDS = 11 * 60 * 60  # SQS hides a message for twelve hours at most in total
 
-type EventHandler = Callable[[Any, Metadata], None]
+type EventHandler[E: Event] = Callable[[E, Metadata], None]
 
 # SystemRandom: processes restored from one snapshot must not have the same random numbers
 _random = random.SystemRandom()
@@ -46,14 +46,12 @@ class EventHandlers:
 
     def __init__(self, consumer: str) -> None:
         self.consumer = consumer
-        self.handlers: dict[str, tuple[type[Event], EventHandler]] = {}
+        self.handlers: dict[str, tuple[type[Event], EventHandler[Any]]] = {}
 
-    def on[E: Event](
-        self, event: type[E]
-    ) -> Callable[[Callable[[E, Metadata], None]], Callable[[E, Metadata], None]]:
+    def on[E: Event](self, event: type[E]) -> Callable[[EventHandler[E]], EventHandler[E]]:
         """Register the domain's one handler of `event`."""
 
-        def register(handler: Callable[[E, Metadata], None]) -> Callable[[E, Metadata], None]:
+        def register(handler: EventHandler[E]) -> EventHandler[E]:
             if event.__name__ in self.handlers:
                 raise ValueError(f"{self.consumer} has a handler of {event.__name__} already")
             self.handlers[event.__name__] = (event, handler)
@@ -131,11 +129,8 @@ def _require_time_left(lambda_context: Any) -> None:
 def _extend_visibility(message: Message, wait: timedelta) -> None:
     """Hide the message for the wait, so that it uses up one receive instead of twenty."""
     seconds = min(int(wait.total_seconds()) + 1, LONGEST_WAIT_SECONDS)
-    _sqs().change_message_visibility(
-        QueueUrl=message.queue_url,
-        ReceiptHandle=message.receipt_handle,
-        VisibilityTimeout=seconds,
-    )
+    keys = {"QueueUrl": message.queue_url, "ReceiptHandle": message.receipt_handle}
+    _sqs().change_message_visibility(**keys, VisibilityTimeout=seconds)
 
 
 @cache

@@ -13,22 +13,24 @@ writes the published API description and API Gateway's routes from them.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Set
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, Protocol, TypedDict, Unpack, get_args, get_type_hints
+from typing import Any, Concatenate, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
 from supermarket import telemetry
 from supermarket.caller import Caller, Role
+from supermarket.dynamo.read_ahead import reading_ahead
 from supermarket.errors import (
+    FAILED,
     BadGateway,
     Conflict,
     DomainError,
     FieldError,
     Forbidden,
+    Internal,
     Invalid,
     NotFound,
     RuleViolated,
@@ -36,7 +38,7 @@ from supermarket.errors import (
     Unauthenticated,
     Unavailable,
 )
-from supermarket.init_phase import make_services
+from supermarket.init_phase import Handler, make_services
 from supermarket.request import Request
 from supermarket.schemas import Body
 
@@ -47,28 +49,12 @@ MAX_JSON_BYTES = 64 * 1024
 MAX_PAYLOAD_BYTES = 10 * 1024 * 1024  # the limit of API Gateway
 MAX_FIELD_NAME = 80
 MAX_PATH_PARAMETER = 128  # ids are shorter, and keys of tables have a limit
-
-STATUS_OF: dict[type[DomainError], HTTPStatus] = {
-    Invalid: HTTPStatus.BAD_REQUEST,
-    Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    Forbidden: HTTPStatus.FORBIDDEN,
-    NotFound: HTTPStatus.NOT_FOUND,
-    Conflict: HTTPStatus.CONFLICT,
-    RuleViolated: HTTPStatus.UNPROCESSABLE_ENTITY,
-    TooMany: HTTPStatus.TOO_MANY_REQUESTS,
-    BadGateway: HTTPStatus.BAD_GATEWAY,
-    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-
+PRIVATE = "no-store"
 SECURITY_HEADERS = {
     "strict-transport-security": "max-age=63072000; includeSubDomains",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
-
-PRIVATE = "no-store"
-INTERNAL_ERROR = "INTERNAL"
-DEPENDENCY_DOWN = "A service that this request needs does not answer. Try again later."
 
 
 class PayloadTooLarge(Invalid):
@@ -93,10 +79,20 @@ class MethodNotAllowed(Invalid):
         self.allowed = tuple(allowed)
 
 
-STATUS_OF |= {
+STATUS_OF: dict[type[DomainError], HTTPStatus] = {
+    Invalid: HTTPStatus.BAD_REQUEST,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    Conflict: HTTPStatus.CONFLICT,
     PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    RuleViolated: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooMany: HTTPStatus.TOO_MANY_REQUESTS,
+    Internal: HTTPStatus.INTERNAL_SERVER_ERROR,
+    BadGateway: HTTPStatus.BAD_GATEWAY,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 
@@ -114,19 +110,12 @@ class Response[Content: BaseModel | str]:
 
 type Route = Callable[..., BaseModel | Response[Any]]
 type PlanReads = Callable[[Request, Caller], None]
+type Decorate = Callable[[Route], Endpoint]
 type Bind = Callable[[Request, Caller | None], Any]
 
 
-class KeyFromRequest(Protocol):
-    """A type that is made from a request's headers, for one use case and caller."""
-
-    @classmethod
-    def from_request(cls, request: Request, use_case: str, user_id: str) -> object:
-        """Return the value, or None when the request has none; raises Invalid."""
-
-
 @dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Handler[Route]):
     """One HTTP Lambda. `function` is the undecorated function, for tests.
 
     `also` lists further routes of the same Lambda, such as `POST /api/auth/logout`; `errors` the
@@ -137,7 +126,6 @@ class Endpoint:
     are read together with the caller's session (`dynamo.read_ahead`).
     """
 
-    function: Route
     method: str
     path: str
     status: int = HTTPStatus.OK
@@ -159,71 +147,55 @@ class Endpoint:
         request = Request.from_event(event)
         telemetry.begin(request.id, endpoint=self.name)
         try:
-            with self._reading_ahead():
+            with reading_ahead():
                 response = self._answer(request)
-        except DomainError as error:
-            response = self._refusal(request, error)
-        except aws_failures():
-            telemetry.logger.exception("AWS call failed")
-            response = self._refusal(request, Unavailable(DEPENDENCY_DOWN))
-        except Exception:
-            telemetry.logger.exception("unexpected error")
-            response = self._failure(request)
+        except Exception as failure:
+            response = _refusal(request, domain_error(failure))
         self._report(request, response["statusCode"], began)
         return response
 
     def prepare(self) -> None:
-        """Make what an invocation needs; see `init_phase`."""
         for factory in self.uses:
             factory()
-        make_services(self.function)
-        if Caller in self.parameters.values():
+        super().prepare()
+        if self.needs_session:
             make_services(_authenticate())
         self._binders  # noqa: B018 - a cached property
-
-    @property
-    def name(self) -> str:
-        return f"{self.function.__module__.split('.')[0]}.{self.function.__name__}"
 
     @property
     def routes(self) -> tuple[str, ...]:
         """All routes of this Lambda, such as `GET /api/cart`."""
         return (f"{self.method} {self.path}", *self.also)
 
-    def _answer(self, request: Request) -> dict[str, Any]:
-        # the caller first: a request without a session is refused before its body is examined
-        caller = self._caller(request) if Caller in self.parameters.values() else None
-        arguments = {name: bind(request, caller) for name, bind in self._binders.items()}
-        result = self.function(**arguments)
-        response = result if isinstance(result, Response) else Response(result)
-        return self._response(
-            request,
-            response.status or self.status,
-            _text(response.view),
-            {"cache-control": self.cache_control, **response.headers},
-            response.cookies,
-        )
+    @property
+    def needs_session(self) -> bool:
+        """Whether only signed-in people may call it."""
+        return Caller in self.parameters.values()
 
-    def _reading_ahead(self) -> AbstractContextManager[None]:
-        if not self.reads_ahead:
-            return nullcontext()
-        from supermarket.dynamo.read_ahead import reading_ahead
-
-        return reading_ahead()
+    @cached_property
+    def types(self) -> dict[str, Any]:
+        """The types of the function's parameters, and of its result as `return`."""
+        return get_type_hints(self.function)
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
         """The function's parameters and their types."""
-        return {name: hint for name, hint in self._hints.items() if name != "return"}
+        return {name: hint for name, hint in self.types.items() if name != "return"}
 
-    @cached_property
-    def returns(self) -> Any:
-        """The type of the function's result."""
-        return self._hints["return"]
-
-    @cached_property
-    def _hints(self) -> dict[str, Any]:
-        return get_type_hints(self.function)
+    def _answer(self, request: Request) -> dict[str, Any]:
+        # the caller first: a request without a session is refused before its body is examined
+        caller = self._caller(request) if self.needs_session else None
+        arguments = {name: bind(request, caller) for name, bind in self._binders.items()}
+        result = self.function(**arguments)
+        response = result if isinstance(result, Response) else Response(result)
+        view = response.view
+        return _response(
+            request,
+            response.status or self.status,
+            view if isinstance(view, str) else view.model_dump_json(by_alias=True),
+            {"cache-control": self.cache_control, **response.headers},
+            response.cookies,
+        )
 
     @cached_property
     def _binders(self) -> dict[str, Bind]:
@@ -237,20 +209,16 @@ class Endpoint:
             return lambda request, _: self._checked(request)
         if hint is str:
             return lambda request, _: _path_parameter(request.path_parameters[name])
-        if get_args(hint):
-            return self._key_binder(get_args(hint)[0])
+        if optional := get_args(hint):  # `IdempotencyKey | None`, whose module is not loaded here
+            use_case = self.function.__name__
+            return lambda request, caller: optional[0].from_request(
+                request, use_case, caller.user_id if caller else ""
+            )
         if issubclass(hint, Body):
-            return lambda request, _: _validated(
+            return lambda request, _: validated(
                 lambda: hint.model_validate_json(self._checked(request).body or EMPTY_OBJECT)
             )
-        return lambda request, _: _validated(lambda: hint.model_validate(request.query))
-
-    def _key_binder(self, kind: type[KeyFromRequest]) -> Bind:
-        def bind(request: Request, caller: Caller | None) -> object:
-            owner = caller.user_id if caller else ""
-            return kind.from_request(request, self.function.__name__, owner)
-
-        return bind
+        return lambda request, _: validated(lambda: hint.model_validate(request.query))
 
     def _caller(self, request: Request) -> Caller:
         caller = _authenticate()(request, *self.reads_ahead)
@@ -267,56 +235,6 @@ class Endpoint:
             raise UnsupportedMediaType(f"The body must be {' or '.join(self.accepts)}")
         return request
 
-    def _refusal(self, request: Request, error: DomainError) -> dict[str, Any]:
-        return self._error(
-            request,
-            status_of(error),
-            error.code,
-            error.message,
-            error.errors,
-            _headers_of(error),
-        )
-
-    def _failure(self, request: Request) -> dict[str, Any]:
-        message = "Internal error. Try again later."
-        return self._error(request, HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR, message)
-
-    def _error(
-        self,
-        request: Request,
-        status: int,
-        code: str,
-        message: str,
-        errors: tuple[FieldError, ...] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        body = ErrorView(
-            message=message, code=code, errors=list(errors) or None, requestId=request.id
-        )
-        text = body.model_dump_json(exclude_none=True)
-        return self._response(request, status, text, {"cache-control": PRIVATE, **(headers or {})})
-
-    def _response(
-        self,
-        request: Request,
-        status: int,
-        body: str,
-        headers: Mapping[str, str],
-        cookies: Iterable[str] = (),
-    ) -> dict[str, Any]:
-        return {
-            "statusCode": int(status),
-            "headers": {
-                "content-type": JSON,
-                "x-request-id": request.id,
-                **SECURITY_HEADERS,
-                **headers,
-            },
-            "cookies": list(cookies),
-            "body": body,
-            "isBase64Encoded": False,
-        }
-
     def _report(self, request: Request, status: int, began: float) -> None:
         milliseconds = round((time.perf_counter() - began) * 1000, 1)
         telemetry.logger.info(
@@ -326,23 +244,6 @@ class Endpoint:
         telemetry.count("Answers", endpoint=self.name, status=f"{status // 100}xx")
 
 
-class Options(TypedDict, total=False):
-    """What an endpoint may say besides its route: the fields of `Endpoint`."""
-
-    status: int
-    other_statuses: tuple[int, ...]
-    also: tuple[str, ...]
-    roles: Set[Role]
-    accepts: tuple[str, ...]
-    max_body: int
-    cache_control: str
-    errors: tuple[type[DomainError], ...]
-    reads: type[Body]
-    media_type: str
-    uses: tuple[Callable[[], object], ...]
-    reads_ahead: tuple[PlanReads, ...]
-
-
 class ErrorView(BaseModel):
     """The shape of every error."""
 
@@ -350,6 +251,17 @@ class ErrorView(BaseModel):
     code: str
     errors: list[FieldError] | None = None
     requestId: str  # noqa: N815 - the name on the wire
+
+
+def domain_error(failure: Exception) -> DomainError:
+    """Return the error that a client sees for a failure; logs what is no `DomainError`."""
+    if isinstance(failure, DomainError):
+        return failure
+    if isinstance(failure, aws_failures()):
+        telemetry.logger.exception("AWS call failed")
+        return Unavailable("A service that this request needs does not answer. Try again later.")
+    telemetry.logger.exception("unexpected error")
+    return Internal(FAILED)
 
 
 def aws_failures() -> tuple[type[Exception], ...]:
@@ -374,37 +286,55 @@ def status_of(error: DomainError) -> HTTPStatus:
     return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
 
 
-def get(path: str, **options: Unpack[Options]) -> Callable[[Route], Endpoint]:
-    """Make a function the Lambda of `GET path`."""
-    return _endpoint("GET", path, options)
+def _decorator[**Options](
+    make: Callable[Concatenate[Route, str, str, Options], Endpoint], method: str
+) -> Callable[Concatenate[str, Options], Decorate]:
+    """Return the decorator of a method; it takes the path and the further fields of `Endpoint`."""
+
+    def at(path: str, /, *args: Options.args, **options: Options.kwargs) -> Decorate:
+        return lambda function: make(function, method, path, *args, **options)
+
+    return at
 
 
-def post(path: str, **options: Unpack[Options]) -> Callable[[Route], Endpoint]:
-    """Make a function the Lambda of `POST path`."""
-    return _endpoint("POST", path, options)
+# `@get("/api/cart")` makes a function the Lambda of `GET /api/cart`
+get = _decorator(Endpoint, "GET")
+post = _decorator(Endpoint, "POST")
+patch = _decorator(Endpoint, "PATCH")
+delete = _decorator(Endpoint, "DELETE")
 
 
-def patch(path: str, **options: Unpack[Options]) -> Callable[[Route], Endpoint]:
-    """Make a function the Lambda of `PATCH path`."""
-    return _endpoint("PATCH", path, options)
-
-
-def delete(path: str, **options: Unpack[Options]) -> Callable[[Route], Endpoint]:
-    """Make a function the Lambda of `DELETE path`."""
-    return _endpoint("DELETE", path, options)
-
-
-def catch_all() -> Callable[[Route], Endpoint]:
+def catch_all() -> Decorate:
     """Make a function the Lambda of every request that no other route matches."""
-    return _endpoint("ANY", "$default", {"accepts": (ANY_TYPE,), "max_body": MAX_PAYLOAD_BYTES})
+    return _decorator(Endpoint, "ANY")("$default", accepts=(ANY_TYPE,), max_body=MAX_PAYLOAD_BYTES)
 
 
-def _endpoint(method: str, path: str, options: Options) -> Callable[[Route], Endpoint]:
-    return lambda function: Endpoint(function, method, path, **options)
+def _response(
+    request: Request,
+    status: int,
+    body: str,
+    headers: Mapping[str, str],
+    cookies: Iterable[str] = (),
+) -> dict[str, Any]:
+    own = {"content-type": JSON, "x-request-id": request.id}
+    return {
+        "statusCode": int(status),
+        "headers": {**own, **SECURITY_HEADERS, **headers},
+        "cookies": list(cookies),
+        "body": body,
+        "isBase64Encoded": False,
+    }
 
 
-def _text(view: BaseModel | str) -> str:
-    return view if isinstance(view, str) else view.model_dump_json(by_alias=True)
+def _refusal(request: Request, error: DomainError) -> dict[str, Any]:
+    view = ErrorView(
+        message=error.message,
+        code=error.code,
+        errors=list(error.errors) or None,
+        requestId=request.id,
+    )
+    headers = {"cache-control": PRIVATE, **_headers_of(error)}
+    return _response(request, status_of(error), view.model_dump_json(exclude_none=True), headers)
 
 
 def _headers_of(error: DomainError) -> dict[str, str]:
@@ -424,7 +354,8 @@ def _path_parameter(parameter: str) -> str:
     return parameter
 
 
-def _validated[Model: BaseModel](validate: Callable[[], Model]) -> Model:
+def validated[Model: BaseModel](validate: Callable[[], Model]) -> Model:
+    """Return the model that `validate` makes. Raises Invalid with Pydantic's findings."""
     try:
         return validate()
     except ValidationError as fault:

@@ -9,9 +9,10 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from types import FunctionType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from supermarket import telemetry
 
@@ -19,12 +20,20 @@ HANDLER = "_HANDLER"  # Lambda names the handler here, such as `cart.endpoints.g
 WIRING = "wiring"
 
 
-@runtime_checkable
-class Preparable(Protocol):
-    """A handler that makes its own clients and services."""
+@dataclass(frozen=True)
+class Handler[Function: Callable[..., Any]]:
+    """The handler of a Lambda, around a function that does the work."""
+
+    function: Function
+
+    @property
+    def name(self) -> str:
+        """`<domain>.<function>`, for logs and metrics."""
+        return f"{self.function.__module__.partition('.')[0]}.{self.function.__name__}"
 
     def prepare(self) -> None:
         """Make what an invocation needs, without a call."""
+        make_services(self.function)
 
 
 def prepare(module: str) -> None:
@@ -37,7 +46,7 @@ def prepare(module: str) -> None:
         return
     handler = vars(sys.modules[module])[attribute]
     try:
-        if isinstance(handler, Preparable):
+        if hasattr(handler, "prepare"):
             handler.prepare()
         else:
             make_services(handler)

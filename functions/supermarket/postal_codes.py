@@ -3,24 +3,15 @@
 import re
 
 LENIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{1,10}[A-Za-z0-9]")
+INDIA = {"in", "ind", "india"}
+UNITED_STATES = {"us", "u.s.", "usa", "u.s.a.", "united states", "united states of america"}
 POSTAL_CODE_OF = {
-    "IN": re.compile(r"[0-9]{6}"),
-    "US": re.compile(r"[0-9]{5}(-[0-9]{4})?"),
-}
-COUNTRY_CODES = {
-    "in": "IN",
-    "ind": "IN",
-    "india": "IN",
-    "us": "US",
-    "u.s.": "US",
-    "usa": "US",
-    "u.s.a.": "US",
-    "united states": "US",
-    "united states of america": "US",
+    **dict.fromkeys(INDIA, re.compile(r"[0-9]{6}")),
+    **dict.fromkeys(UNITED_STATES, re.compile(r"[0-9]{5}(-[0-9]{4})?")),
 }
 
 
 def is_postal_code(text: str, country: str) -> bool:
     """Return whether `text` has the form of a postal code of `country` (name or ISO code)."""
-    code = COUNTRY_CODES.get(country.strip().casefold(), "")
-    return POSTAL_CODE_OF.get(code, LENIENT).fullmatch(text) is not None
+    form = POSTAL_CODE_OF.get(country.strip().casefold(), LENIENT)
+    return form.fullmatch(text) is not None

@@ -42,14 +42,10 @@ def handle_batch(
     """Handle each message by itself; returns a partial batch response with those that failed, which
     SQS delivers again. `handle` logs why it raises.
     """
-    messages = [Message(record) for record in batch["Records"]]
-    failed = [message for message in messages if _fails(handle, message)]
-    return {"batchItemFailures": [{"itemIdentifier": message.id} for message in failed]}
-
-
-def _fails(handle: Callable[[Message], object], message: Message) -> bool:
-    try:
-        handle(message)
-    except Exception:
-        return True
-    return False
+    failed = []
+    for message in map(Message, batch["Records"]):
+        try:
+            handle(message)
+        except Exception:
+            failed.append({"itemIdentifier": message.id})
+    return {"batchItemFailures": failed}

@@ -8,6 +8,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, Self
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
+HANDSHAKE = {"method": "GET"}
 
 
 @dataclass(frozen=True)
@@ -25,33 +26,20 @@ class Request:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self:
+        """Return the request of an event, which may also be the handshake of a WebSocket API."""
         context = event["requestContext"]
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        sent_id = headers.get("x-request-id", "")
         return cls(
-            id=_request_id(headers.get("x-request-id"), context["requestId"]),
-            method=context["http"]["method"],
-            path=event["rawPath"],
+            id=sent_id if SANE_REQUEST_ID.fullmatch(sent_id) else context["requestId"],
+            method=context.get("http", HANDSHAKE)["method"],
+            path=event.get("rawPath", "/"),
             path_parameters=event.get("pathParameters") or {},
             query=event.get("queryStringParameters") or {},
             headers=headers,
             # API Gateway sends a list of cookies, other gateways the header
             cookies=_cookies(event.get("cookies") or headers.get("cookie", "").split(";")),
             body=_body(event),
-        )
-
-    @classmethod
-    def from_handshake(cls, event: Mapping[str, Any]) -> Self:
-        """Return the request that opens a WebSocket, as a Lambda gets it from a WebSocket API."""
-        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-        return cls(
-            id=event["requestContext"]["requestId"],
-            method="GET",
-            path="/",
-            path_parameters={},
-            query=event.get("queryStringParameters") or {},
-            headers=headers,
-            cookies=_cookies(headers.get("cookie", "").split(";")),
-            body=b"",
         )
 
     @property
@@ -64,10 +52,6 @@ class Request:
         """The token of an `Authorization: Bearer` header."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token.strip() or None if scheme.lower() == "bearer" else None
-
-
-def _request_id(sent: str | None, given: str) -> str:
-    return sent if sent and SANE_REQUEST_ID.fullmatch(sent) else given
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from supermarket import telemetry
 from supermarket.clock import new_id
-from supermarket.init_phase import make_services
+from supermarket.init_phase import Handler
 
 type Image = Mapping[str, Mapping[str, Any]]
 
@@ -40,41 +40,25 @@ class Change:
         )
 
 
-type Work = Callable[[Sequence[Change]], Collection[Change]]
+class StreamHandler(Handler[Callable[[Sequence[Change]], Collection[Change]]]):
+    """The handler of a Lambda that reads a table's stream.
 
-
-class StreamHandler:
-    """The handler of a Lambda that reads a table's stream, around a function that does the work.
-
-        @stream
+        @StreamHandler
         def close_connections(changes: Sequence[Change]) -> Collection[Change]: ...
 
     The function takes a batch and returns the changes to retry; Lambda sends these again.
     """
 
-    def __init__(self, work: Work) -> None:
-        self.name = f"{work.__module__.partition('.')[0]}.{work.__name__}"
-        self._work = work
-
     def __call__(self, batch: Mapping[str, Any], _context: object) -> dict[str, Any]:
         """Handle a batch; raises BatchFailed when all of its changes are to be retried."""
         telemetry.begin(new_id(), job=self.name)
         changes = [Change.from_record(record) for record in batch["Records"]]
-        failed = self._work(changes)
+        failed = self.function(changes)
         if changes and len(failed) == len(changes):
             raise BatchFailed(f"all {len(failed)} changes of the batch failed")
         return {
             "batchItemFailures": [{"itemIdentifier": change.sequence_number} for change in failed]
         }
-
-    def prepare(self) -> None:
-        """Make what an invocation needs; see `init_phase`."""
-        make_services(self._work)
-
-
-def stream(work: Work) -> StreamHandler:
-    """Make the function the work of a Lambda that reads a stream."""
-    return StreamHandler(work)
 
 
 def failures(changes: Iterable[Change], handle: Callable[[Change], None]) -> list[Change]:

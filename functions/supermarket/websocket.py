@@ -16,20 +16,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, get_type_hints
 
-from pydantic import ValidationError
-
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.config import settings
-from supermarket.errors import DomainError, Forbidden, Invalid, TooMany, Unavailable
-from supermarket.http import DEPENDENCY_DOWN, INTERNAL_ERROR, aws_failures, invalid, status_of
-from supermarket.init_phase import make_services
+from supermarket.errors import DomainError, Forbidden, Invalid, TooMany
+from supermarket.http import aws_failures, domain_error, status_of, validated
+from supermarket.init_phase import Handler, make_services
 from supermarket.request import Request
 from supermarket.schemas import Body
 
 CONNECT, DISCONNECT = "CONNECT", "DISCONNECT"
 DONE = {"statusCode": 200}
-FAILED = "Internal error. Try again later."
 
 type Frame = Mapping[str, Any]
 type Action = Callable[..., Iterable[Frame]]
@@ -63,10 +60,9 @@ class ConnectionRegistry(Protocol):
 
 
 @dataclass(frozen=True)
-class SocketAction:
+class SocketAction(Handler[Action]):
     """The Lambda of one action. `function` is the undecorated function, for tests."""
 
-    function: Action
     action: str
     connection_registry: Callable[[], ConnectionRegistry]
 
@@ -78,28 +74,16 @@ class SocketAction:
         code = "OK"
         try:
             self._answer(event, connection_id)
-        except DomainError as error:
+        except Exception as failure:
+            error = domain_error(failure)
             code = error.code
             self._send_error(connection_id, error)
-        except aws_failures():
-            telemetry.logger.exception("AWS call failed")
-            code = (unavailable := Unavailable(DEPENDENCY_DOWN)).code
-            self._send_error(connection_id, unavailable)
-        except Exception:
-            telemetry.logger.exception("unexpected error")
-            code = INTERNAL_ERROR
-            self._send(connection_id, {"type": "error", "code": code, "message": FAILED})
         _report(self.name, code, began)
         return DONE
 
     def prepare(self) -> None:
-        """Make what an invocation needs; see `init_phase`."""
         make_services(self.connection_registry, self.function)
         self._binders  # noqa: B018 - a cached property
-
-    @property
-    def name(self) -> str:
-        return _name(self.function)
 
     def _answer(self, event: Mapping[str, Any], connection_id: str) -> None:
         registry = self.connection_registry()
@@ -115,22 +99,16 @@ class SocketAction:
         return {name: _binder(hint) for name, hint in hints.items()}
 
     def _send_error(self, connection_id: str, error: DomainError) -> None:
-        self._send(connection_id, error_frame(error))
+        try:
+            self.connection_registry().send(connection_id, to_json(error_frame(error)))
+        except aws_failures():
+            telemetry.logger.exception("error frame not sent")
         if isinstance(error, CloseConnection):
             self.connection_registry().close(connection_id)
 
-    def _send(self, connection_id: str, frame: Frame) -> None:
-        try:
-            self.connection_registry().send(connection_id, to_json(frame))
-        except aws_failures():
-            telemetry.logger.exception("error frame not sent")
 
-
-@dataclass(frozen=True)
-class ConnectHandler:
+class ConnectHandler(Handler[Callable[[Request, str], None]]):
     """The Lambda of `$connect`: an error refuses the connection."""
-
-    function: Callable[[Request, str], None]
 
     def __call__(self, event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         """The Lambda handler."""
@@ -141,45 +119,32 @@ class ConnectHandler:
             self._open(event)
         except DomainError as error:
             status = int(status_of(error))
-        except aws_failures():
-            telemetry.logger.exception("AWS call failed")
-            status = 503
+        except aws_failures() as failure:
+            status = int(status_of(domain_error(failure)))
         _report(self.name, str(status), began)
         return {"statusCode": status}
-
-    def prepare(self) -> None:
-        """Make what an invocation needs; see `init_phase`."""
-        make_services(self.function)
-
-    @property
-    def name(self) -> str:
-        return _name(self.function)
 
     def _open(self, event: Mapping[str, Any]) -> None:
         # a frame may name any route as its action, also `$connect`
         if event["requestContext"]["eventType"] != CONNECT:
             raise Invalid("The connection is open already")
-        request = Request.from_handshake(event)
-        _refuse_foreign_origin(request)
+        request = Request.from_event(event)
+        # browsers send the session cookie for any site
+        origin = request.headers.get("origin")
+        if origin is not None and origin not in settings().origins:
+            raise Forbidden("Connections from this origin are not allowed")
         self.function(request, str(event["requestContext"]["connectionId"]))
 
 
-@dataclass(frozen=True)
-class DisconnectHandler:
+class DisconnectHandler(Handler[Callable[[str], None]]):
     """The Lambda of `$disconnect`."""
-
-    function: Callable[[str], None]
 
     def __call__(self, event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         """The Lambda handler."""
-        telemetry.begin(event["requestContext"]["requestId"], endpoint=_name(self.function))
+        telemetry.begin(event["requestContext"]["requestId"], endpoint=self.name)
         if event["requestContext"]["eventType"] == DISCONNECT:
             self.function(str(event["requestContext"]["connectionId"]))
         return DONE
-
-    def prepare(self) -> None:
-        """Make what an invocation needs; see `init_phase`."""
-        make_services(self.function)
 
 
 def action(
@@ -208,26 +173,8 @@ def _binder(hint: Any) -> Callable[[Mapping[str, Any], Connection], Any]:
     if hint is Connection:
         return lambda _, connection: connection
     if issubclass(hint, Body):
-        return lambda event, _: _parsed(hint, event)
+        return lambda event, _: validated(lambda: hint.model_validate_json(event.get("body") or ""))
     return lambda event, _: event.get("body") or ""
-
-
-def _parsed[Model: Body](model: type[Model], event: Mapping[str, Any]) -> Model:
-    try:
-        return model.model_validate_json(event.get("body") or "")
-    except ValidationError as fault:
-        raise invalid(fault) from None
-
-
-def _refuse_foreign_origin(request: Request) -> None:
-    """Raise Forbidden for another origin: browsers send the session cookie for any site."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin not in settings().origins:
-        raise Forbidden("Connections from this origin are not allowed")
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return f"{function.__module__.split('.')[0]}.{function.__name__}"
 
 
 def _report(name: str, outcome: str, began: float) -> None:

@@ -9,7 +9,7 @@ from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.cursors import Cursors
 from supermarket.dynamo.audit import DynamoAuditTrail
-from supermarket.dynamo.idempotency import DynamoIdempotencyKeys
+from supermarket.dynamo.idempotency import DynamoIdempotencyKeys, IdempotencyRow
 from supermarket.dynamo.sessions import DynamoSessions
 from supermarket.errors import Invalid
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
@@ -54,7 +54,7 @@ def plan_key(use_case: str, request: Request, caller: Caller) -> None:
     """Read the request's idempotency key, if it has one, together with the session."""
     with suppress(Invalid):  # the endpoint reports it
         if key := IdempotencyKey.from_request(request, use_case, caller.user_id):
-            DynamoIdempotencyKeys.plan_read(key)
+            IdempotencyRow.plan_read(key.scope)
 
 
 @cache

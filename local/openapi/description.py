@@ -14,7 +14,6 @@ from pydantic.json_schema import models_json_schema
 from local.openapi.examples import example
 from local.openapi.routes import Route
 from supermarket import errors, http
-from supermarket.caller import Caller
 from supermarket.http import JSON, ErrorView
 from supermarket.idempotency import IdempotencyKey, KeyInUse
 from supermarket.request import Request
@@ -84,7 +83,7 @@ class _Operation:
             "summary": name.replace("_", " ").capitalize(),
             **({"description": text} if text else {}),
             "tags": [self._route.domain],
-            "security": SIGNED_IN if self._needs_session else [],
+            "security": SIGNED_IN if self._endpoint.needs_session else [],
         }
         if self._endpoint.roles:
             operation["x-roles"] = sorted(self._endpoint.roles)
@@ -94,10 +93,6 @@ class _Operation:
             operation["requestBody"] = {"required": True, "content": content}
         operation["responses"] = self._responses()
         return operation
-
-    @property
-    def _needs_session(self) -> bool:
-        return Caller in self._endpoint.parameters.values()
 
     def _parameters(self) -> Iterator[dict[str, Any]]:
         for name in re.findall(r"\{(\w+)\}", self._route.path):
@@ -140,7 +135,7 @@ class _Operation:
         for error in (*self._implied_errors(), *self._endpoint.errors):
             status = int(http.status_of(error.__new__(error)))
             by_status.setdefault(status, set()).add(error.code)
-        by_status[500] = {http.INTERNAL_ERROR}
+        by_status[500] = {errors.Internal.code}
         for status, codes in sorted(by_status.items()):
             responses[str(status)] = _error(status, sorted(codes))
         return dict(sorted(responses.items()))
@@ -161,7 +156,7 @@ class _Operation:
         yield errors.Unavailable
         if self._route.method != "GET":
             yield from (errors.Conflict, StaleWrite)
-        if self._needs_session:
+        if self._endpoint.needs_session:
             yield from (errors.Unauthenticated, errors.Forbidden)
         for hint in self._endpoint.parameters.values():
             if hint is str:
@@ -217,7 +212,7 @@ def _models(route: Route) -> Iterator[tuple[type[BaseModel], Any]]:
 
 def _views(route: Route) -> list[type[BaseModel]]:
     """Return the views that the endpoint returns, bare or in a `Response`."""
-    returns = route.endpoint.returns
+    returns = route.endpoint.types["return"]
     choices = get_args(returns) if get_origin(returns) in {Union, UnionType} else (returns,)
     contents = [get_args(one)[0] if get_origin(one) is http.Response else one for one in choices]
     return list(dict.fromkeys(one for one in contents if _is_subclass(one, BaseModel)))

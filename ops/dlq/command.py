@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from contextlib import suppress
 from datetime import datetime
 
 from ops.command import FAILED, SUCCESS, add_yes, confirm
@@ -33,8 +34,8 @@ def run(options: argparse.Namespace, stage: Stage) -> int:
 
 def _list(dead_letters: DeadLetters) -> int:
     rows = [
-        (source, str(dead_letters.count(source)), _age(dead_letters.oldest(source)))
-        for source in dead_letters.sources
+        (name, str(source.count()), _age(dead_letters.oldest(name)))
+        for name, source in dead_letters.sources.items()
     ]
     print_table(("source", "events", "oldest"), rows)
     return SUCCESS
@@ -51,22 +52,21 @@ def _show(dead_letters: DeadLetters, source: str, event: str | None) -> int:
     if not event and len(messages) < dead_letters.count(source):
         output.print("There are more. --event searches all of them.")
     if event and len(messages) == 1:
-        output.print(f"\n{_indented(messages[0].body)}")
+        body = messages[0].body
+        with suppress(ValueError):  # a message may be any text
+            body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        output.print(f"\n{body}")
     return SUCCESS
 
 
 def _handle(dead_letters: DeadLetters, options: argparse.Namespace) -> int:
-    done, action = (
-        ("dropped", dead_letters.drop)
-        if options.action == DROP
-        else ("redriven", dead_letters.redrive)
-    )
+    done = "dropped" if options.action == DROP else "redriven"
+    action = dead_letters.drop if options.action == DROP else dead_letters.redrive
     total = "" if options.event else f" of {dead_letters.count(options.source)}"
+    text = f"{total} {done}"
     with progress() as show:
         outcome = action(
-            options.source,
-            options.event,
-            lambda so_far: show(f"{so_far.done}{total} {done}, {len(so_far.kept)} kept"),
+            options.source, options.event, lambda at: show(f"{at.done}{text}, {len(at.kept)} kept")
         )
     output.print(f"{outcome.done} {done}, {len(outcome.kept)} kept")
     for message, reason in outcome.kept.items():
@@ -83,13 +83,6 @@ def _age(moment: datetime | None) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
-
-
-def _indented(body: str) -> str:
-    try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except ValueError:
-        return body
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

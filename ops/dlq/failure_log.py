@@ -1,7 +1,7 @@
-"""Why event handlers failed, from the log group of a stage."""
+"""Why event handlers failed, from the log group that all functions of a stage write to."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
@@ -10,40 +10,34 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ops.aws import client
+from supermarket.config import log_group_name
 
 MAX_PAGES = 50
 
 
-class FailureLog:
-    """`FailureReasons` from the log group that all functions of a stage write to."""
+def failure_reasons(consumer: str, since: datetime) -> dict[str, str]:
+    """Find the last reason of each event, and of each message that is no event; none when the logs
+    cannot be read.
+    """
+    reasons: dict[str, str] = {}
+    with suppress(ClientError):
+        for line in _lines(since):
+            key = line.get("event_id") or line.get("message_id")
+            if key and line.get("consumer") == consumer:
+                traceback = str(line.get("exception", "")).strip().splitlines()
+                reasons[key] = traceback[-1] if traceback else str(line.get("exception_name", ""))
+    return reasons
 
-    def __init__(self, log_group: str) -> None:
-        self._log_group = log_group
 
-    def __call__(self, consumer: str, since: datetime) -> dict[str, str]:
-        """Find the last reason of each event, and of each message that is no event; none when the
-        logs cannot be read.
-        """
-        reasons: dict[str, str] = {}
-        with suppress(ClientError):
-            for line in self._lines(since):
-                key = line.get("event_id") or line.get("message_id")
-                if key and line.get("consumer") == consumer:
-                    reasons[key] = _last_line(line)
-        return reasons
-
-    def _lines(self, since: datetime) -> Iterator[dict[str, Any]]:
-        pages = (
-            client("logs")
-            .get_paginator("filter_log_events")
-            .paginate(
-                logGroupName=self._log_group,
-                startTime=int(since.timestamp() * 1000),
-                filterPattern='"event failed"',
-            )
-        )
-        for page in islice(pages, MAX_PAGES):
-            yield from (json_object(event["message"]) for event in page["events"])
+def _lines(since: datetime) -> Iterator[dict[str, Any]]:
+    pages = client("logs").get_paginator("filter_log_events")
+    found = pages.paginate(
+        logGroupName=log_group_name(),
+        startTime=int(since.timestamp() * 1000),
+        filterPattern='"event failed"',
+    )
+    for page in islice(found, MAX_PAGES):
+        yield from (json_object(event["message"]) for event in page["events"])
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -53,8 +47,3 @@ def json_object(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}
-
-
-def _last_line(line: Mapping[str, Any]) -> str:
-    traceback: list[str] = str(line.get("exception", "")).strip().splitlines()
-    return traceback[-1] if traceback else str(line.get("exception_name", ""))

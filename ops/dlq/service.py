@@ -1,6 +1,6 @@
 """Lists, redrives and drops dead letters."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -72,14 +72,9 @@ class DeadLetters:
     def __init__(
         self, sources: Iterable[DeadLetterSource], reasons: FailureReasons, clock: Clock
     ) -> None:
-        self._sources = {source.name: source for source in sources}
+        self.sources = {source.name: source for source in sources}
         self._reasons = reasons
         self._clock = clock
-
-    @property
-    def sources(self) -> Sequence[str]:
-        """The names of the sources."""
-        return list(self._sources)
 
     def count(self, source: str) -> int:
         """Count the messages of a source, approximately."""
@@ -98,9 +93,7 @@ class DeadLetters:
         limit = LIST_LIMIT if selector is None else None
         messages = [one for one in _peek(self._source(source), limit) if one.matches(selector)]
         messages.sort(key=lambda message: message.received)
-        if not messages:
-            return []
-        reasons = self._reasons(source, messages[0].received)
+        reasons = self._reasons(source, messages[0].received) if messages else {}
         return [
             replace(one, reason=reasons.get(one.event_id) or reasons.get(one.id) or one.reason)
             for one in messages
@@ -108,37 +101,31 @@ class DeadLetters:
 
     def redrive(self, source: str, selector: str | None, on_progress: OnProgress) -> Outcome:
         """Send messages to their consumers again, and delete them here."""
-        found = self._source(source)
-
-        def redrive(message: DeadLetter) -> None:
-            found.redrive(message)
-            found.delete(message)
-
-        return self._handle(found, selector, redrive, on_progress)
+        return self._delete(source, selector, on_progress, self._source(source).redrive)
 
     def drop(self, source: str, selector: str | None, on_progress: OnProgress) -> Outcome:
         """Delete messages for good."""
-        found = self._source(source)
-        return self._handle(found, selector, found.delete, on_progress)
+        return self._delete(source, selector, on_progress, lambda _: None)
 
-    def _handle(
+    def _delete(
         self,
-        source: DeadLetterSource,
+        source: str,
         selector: str | None,
-        action: Callable[[DeadLetter], None],
         on_progress: OnProgress,
+        send: Callable[[DeadLetter], None],
     ) -> Outcome:
-        began = self._clock()
+        found, began = self._source(source), self._clock()
         outcome = Outcome()
         received: list[DeadLetter] = []
         try:
-            for message in source.receive():
+            for message in found.receive():
                 received.append(message)
                 # a message that arrived later may be one that failed again: handle it once only
                 if message.received >= began or not message.matches(selector):
                     continue
                 try:
-                    action(message)
+                    send(message)
+                    found.delete(message)
                 except DomainError as error:
                     outcome.kept[message.id] = error.message
                 else:
@@ -146,13 +133,13 @@ class DeadLetters:
                     outcome.done += 1
                 on_progress(outcome)
         finally:
-            source.release(received)
+            found.release(received)
         return outcome
 
     def _source(self, name: str) -> DeadLetterSource:
-        if name not in self._sources:
-            raise NotFound(f"There is no source {name!r}, only {', '.join(self._sources)}")
-        return self._sources[name]
+        if name not in self.sources:
+            raise NotFound(f"There is no source {name!r}, only {', '.join(self.sources)}")
+        return self.sources[name]
 
 
 def _peek(source: DeadLetterSource, limit: int | None) -> list[DeadLetter]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ops.aws import client
-from ops.bus_topology import BusTopology, Consumer, count_messages, other_queues
+from ops.bus_topology import BusTopology, count_messages, other_queues
 from ops.dlq.failure_log import json_object
 from ops.dlq.service import DeadLetter, DeadLetterSource
 from outbox.model import MAX_BYTES, UnsentEvent
@@ -23,7 +23,6 @@ ALL_CONSUMERS = "all"
 VISIBILITY_TIMEOUT_SECONDS = 600
 WAIT_SECONDS = 1  # with any wait, SQS asks all of its servers and not a sample of them
 UNKNOWN = "?"
-STREAM_FAILURE = "stream failure"
 STREAM_BATCH = "DDBStreamBatchInfo"
 SWEPT = "in the outbox: the sweep sends it every five minutes"
 
@@ -34,18 +33,22 @@ def all_sources(
     """Yield a source for each consumer and other queue, for undelivered events, and the outbox."""
     consumers = topology.consumers()
     for queue in (*consumers, *other_queues(stack, consumers)):
-        yield DeadLetterQueue(queue.name, queue.dead_letters, queue.url)
+        yield DeadLetterQueue(queue.name, queue.dead_letters, {queue.name: queue.url})
     for url in sorted({consumer.undelivered for consumer in consumers}):
-        yield UndeliveredQueue(url, consumers)
+        queues = {consumer.name: consumer.url for consumer in consumers}
+        yield UndeliveredQueue(UNDELIVERED, url, queues)
     yield OutboxSource(relay, outbox, clock)
 
 
-class SqsSource:
-    """A queue (URL) of which operators alone receive messages."""
+class DeadLetterQueue:
+    """`DeadLetterSource` of a queue (URL) that operators alone receive from: the events that the
+    handlers of a consumer failed on at every attempt. `queues` are those of consumers (URLs).
+    """
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, url: str, queues: Mapping[str, str]) -> None:
         self.name = name
         self._url = url
+        self._queues = queues
         self._receipts: dict[str, str] = {}  # the last of each message: SQS accepts no others
 
     def count(self) -> int:
@@ -71,12 +74,16 @@ class SqsSource:
     def release(self, messages: Iterable[DeadLetter]) -> None:
         sqs = client("sqs")
         for message in messages:
+            keys = {"QueueUrl": self._url, "ReceiptHandle": self._receipts[message.id]}
             with suppress(sqs.exceptions.MessageNotInflight):  # its visibility timeout is over
-                sqs.change_message_visibility(
-                    QueueUrl=self._url,
-                    ReceiptHandle=self._receipts[message.id],
-                    VisibilityTimeout=0,
-                )
+                sqs.change_message_visibility(**keys, VisibilityTimeout=0)
+
+    def redrive(self, message: DeadLetter) -> None:
+        """Send the event to the one consumer that did not handle or get it."""
+        if message.consumer not in self._queues:
+            raise RuleViolated(f"{message.consumer} has no queue for events")
+        queue = self._queues[message.consumer]
+        client("sqs").send_message(QueueUrl=queue, MessageBody=message.body)
 
     def delete(self, message: DeadLetter) -> None:
         client("sqs").delete_message(QueueUrl=self._url, ReceiptHandle=self._receipts[message.id])
@@ -95,64 +102,35 @@ class SqsSource:
         return messages
 
     def _dead_letter(self, message: Mapping[str, Any]) -> DeadLetter:
-        sent = int(message["Attributes"]["SentTimestamp"])
+        sent = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
         event, event_id, reason = _parse(message["Body"])
-        return DeadLetter(
-            id=message["MessageId"],
-            event=event,
-            event_id=event_id,
-            consumer=self.name,
-            received=datetime.fromtimestamp(sent / 1000, UTC),
-            body=message["Body"],
-            reason=reason,
-        )
+        id_, body = message["MessageId"], message["Body"]
+        return DeadLetter(id_, event, event_id, self.name, sent, body, reason)
 
 
-class DeadLetterQueue(SqsSource):
-    """`DeadLetterSource` of a consumer: events that its handlers failed on at every attempt."""
-
-    def __init__(self, consumer: str, url: str, consumer_queue: str) -> None:
-        super().__init__(consumer, url)
-        self._consumer_queue = consumer_queue
-
-    def redrive(self, message: DeadLetter) -> None:
-        client("sqs").send_message(QueueUrl=self._consumer_queue, MessageBody=message.body)
-
-
-class UndeliveredQueue(SqsSource):
+class UndeliveredQueue(DeadLetterQueue):
     """`DeadLetterSource` of events that EventBridge could not put into a queue, and of stream
     records that Lambda stopped retrying.
     """
 
-    def __init__(self, url: str, consumers: Iterable[Consumer]) -> None:
-        super().__init__(UNDELIVERED, url)
-        self._queues = {consumer.name: consumer.url for consumer in consumers}
-
     def redrive(self, message: DeadLetter) -> None:
-        """Send the event to the one consumer that it did not reach."""
-        if message.consumer == OUTBOX:
-            return  # the events are in the outbox, for the sweep
-        if message.consumer not in self._queues:
-            raise RuleViolated(f"{message.consumer} has no queue for events")
-        queue = self._queues[message.consumer]
-        client("sqs").send_message(QueueUrl=queue, MessageBody=message.body)
+        if message.consumer != OUTBOX:  # those are in the outbox, for the sweep
+            super().redrive(message)
 
     def _dead_letter(self, message: Mapping[str, Any]) -> DeadLetter:
         dead_letter = super()._dead_letter(message)
-        if dead_letter.event == STREAM_FAILURE:
-            return _stream_failure(dead_letter)
+        failure = json_object(dead_letter.body)
+        if STREAM_BATCH in failure:
+            return _stream_failure(dead_letter, failure)
         attributes = {
             name: str(attribute.get("StringValue", ""))
             for name, attribute in message.get("MessageAttributes", {}).items()
         }
         reasons = (attributes.get("ERROR_CODE"), attributes.get("ERROR_MESSAGE"))
-        consumer = self._consumer(attributes.get("TARGET_ARN", ""))
-        return replace(dead_letter, consumer=consumer, reason=": ".join(filter(None, reasons)))
-
-    def _consumer(self, target: str) -> str:
-        """The consumer of a target (ARN of a queue); the target itself if it has none."""
+        target = attributes.get("TARGET_ARN") or UNKNOWN
         by_queue = {url.rsplit("/", 1)[1]: name for name, url in self._queues.items()}
-        return by_queue.get(target.rsplit(":", 1)[-1], target or UNKNOWN)
+        consumer = by_queue.get(target.rsplit(":", 1)[-1], target)
+        return replace(dead_letter, consumer=consumer, reason=": ".join(filter(None, reasons)))
 
 
 class OutboxSource:
@@ -172,16 +150,9 @@ class OutboxSource:
     def receive(self) -> Iterator[DeadLetter]:
         for event in self._events():
             self._received[event.id] = event
-            is_too_large = event.size > MAX_BYTES
-            yield DeadLetter(
-                id=event.id,
-                event=event.detail_type,
-                event_id=event.id,
-                consumer=ALL_CONSUMERS,
-                received=event.occurred_at,
-                body=event.detail,
-                reason=f"too large: {event.size} bytes" if is_too_large else SWEPT,
-            )
+            reason = f"too large: {event.size} bytes" if event.size > MAX_BYTES else SWEPT
+            names = (event.id, event.detail_type, event.id, ALL_CONSUMERS)
+            yield DeadLetter(*names, event.occurred_at, event.detail, reason)
 
     def release(self, messages: Iterable[DeadLetter]) -> None:
         """Rows of the outbox are never hidden."""
@@ -201,21 +172,17 @@ class OutboxSource:
 def _parse(body: str) -> tuple[str, str, str]:
     """An event's name and id, as far as they are known, and what is wrong with the message."""
     message = json_object(body)
-    if STREAM_BATCH in message:
-        return STREAM_FAILURE, UNKNOWN, ""
     try:
         return message["detail-type"], message["detail"]["metadata"]["eventId"], ""
     except (KeyError, TypeError):
         return str(message.get("detail-type", UNKNOWN)), UNKNOWN, "not an event of the shop"
 
 
-def _stream_failure(message: DeadLetter) -> DeadLetter:
+def _stream_failure(message: DeadLetter, failure: Mapping[str, Any]) -> DeadLetter:
     """Lambda reports where the records are in the stream, and not what is in them."""
-    body = json_object(message.body)
-    batch = body[STREAM_BATCH]
-    table = batch["streamArn"].split("/")[1]
-    records = replace(message, event=f"{batch['batchSize']} records of a stream")
-    if table == table_name(OUTBOX):
-        return replace(records, consumer=OUTBOX, reason=SWEPT)
-    function = body["requestContext"]["functionArn"].split(":function:")[1]
-    return replace(records, consumer=function, reason=body["requestContext"]["condition"])
+    batch, context = failure[STREAM_BATCH], failure["requestContext"]
+    event = f"{batch['batchSize']} records of a stream"
+    consumer, reason = context["functionArn"].split(":function:")[1], context["condition"]
+    if batch["streamArn"].split("/")[1] == table_name(OUTBOX):
+        consumer, reason = OUTBOX, SWEPT
+    return replace(message, event=event, consumer=consumer, reason=reason)

@@ -38,25 +38,19 @@ def checksums(rows: Iterable[Item]) -> dict[str, Checksum]:
             kind = _kind(row)
             counts[kind] += 1
             sums[kind] += int.from_bytes(sha256(text).digest())
-    return {
-        kind: Checksum(counts[kind], f"{sums[kind] % 2**BITS:0{BITS // 4}x}")
-        for kind in sorted(counts)
-    }
+    digests = {kind: f"{total % 2**BITS:0{BITS // 4}x}" for kind, total in sums.items()}
+    return {kind: Checksum(counts[kind], digests[kind]) for kind in sorted(counts)}
 
 
 def _canonical(row: Item) -> bytes | None:
     kept = {
         name: value
         for name, value in row.items()
-        if name in KEYS or not (name in VOLATILE or _is_zero(value))
+        if name in KEYS or not (name in VOLATILE or Decimal(value.get("N", 1)) == 0)
     }
     if kept.keys() == KEYS != row.keys():
         return None
     return json.dumps(kept, sort_keys=True, ensure_ascii=False).encode()
-
-
-def _is_zero(value: Mapping[str, Any]) -> bool:
-    return "N" in value and Decimal(value["N"]) == 0
 
 
 def _kind(row: Item) -> str:

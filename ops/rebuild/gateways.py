@@ -6,7 +6,6 @@ from typing import Any
 
 from ops.aws import client, functions_of
 from ops.bus_topology import IN_FLIGHT, count_messages, queue_url
-from ops.replays import IN_FLIGHT_LIMIT
 from supermarket.errors import NotFound, Unavailable
 
 HANDLER = "seller_dashboard.listeners.event_handlers"
@@ -17,8 +16,6 @@ MAX_POLLS = 240  # Lambda takes about a minute to enable or disable a mapping
 
 class DeployedListener:
     """`Listener`: the event source mapping of the function that has the handler."""
-
-    in_flight_limit = IN_FLIGHT_LIMIT
 
     def __init__(self, stage: str) -> None:
         self._stage = stage

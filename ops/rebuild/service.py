@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ops.rebuild.checksum import Checksum, Item, checksums
-from ops.replays import Replays
+from ops.replays import IN_FLIGHT_LIMIT, Replays
 from supermarket.errors import Conflict, Unavailable
 
 CONSUMER = "seller_dashboard"
@@ -43,8 +43,6 @@ class Projections(Protocol):
 
 class Listener(Protocol):
     """The Lambda that maintains the projections, and its queue."""
-
-    in_flight_limit: int  # how many events it handles at a time, at most
 
     def count_waiting(self) -> int:
         """Count the events in the queue, with those in flight."""
@@ -89,6 +87,7 @@ class RebuildResult:
         return self.before == self.after
 
 
+@dataclass(frozen=True)
 class ProjectionRebuild:
     """Deletes the projections and replays the archive to their listener.
 
@@ -97,19 +96,11 @@ class ProjectionRebuild:
     projections marked as incomplete; scheduled jobs do not use them until another one has finished.
     """
 
-    def __init__(
-        self,
-        projections: Projections,
-        listener: Listener,
-        replays: Replays,
-        lease: Lease,
-        pause: Callable[[float], None],
-    ) -> None:
-        self._projections = projections
-        self._listener = listener
-        self._replays = replays
-        self._lease = lease
-        self._pause = pause
+    projections: Projections
+    listener: Listener
+    replays: Replays
+    lease: Lease
+    pause: Callable[[float], None]
 
     def run(self, archive_lag_seconds: float, show: ShowProgress) -> RebuildResult:
         """Rebuild; `archive_lag_seconds` is how far the archive may be behind the bus.
@@ -117,11 +108,11 @@ class ProjectionRebuild:
         Raises Conflict while another rebuild runs, and Unavailable when AWS does not respond or the
         queue is not drained in time.
         """
-        self._replays.ensure(CONSUMER)  # before anything is deleted
-        self._lease.acquire()
+        self.replays.ensure(CONSUMER)  # before anything is deleted
+        self.lease.acquire()
 
         def renew_and_show(progress: str) -> None:
-            self._lease.renew()
+            self.lease.renew()
             show(progress)
 
         try:
@@ -130,47 +121,49 @@ class ProjectionRebuild:
             failure.add_note(RUN_AGAIN)
             raise
         finally:
-            self._lease.release()
+            self.lease.release()
 
     def _rebuild(self, archive_lag_seconds: float, show: ShowProgress) -> RebuildResult:
-        self._listener.resume()  # an earlier rebuild may have been killed while it was paused
+        self.listener.resume()  # an earlier rebuild may have been killed while it was paused
         was_quiet = self._drain_queue(show)
         before = self._truncate(archive_lag_seconds, show)
-        for progress in self._replays.run(CONSUMER):
+        for progress in self.replays.run(CONSUMER):
             show(str(progress))
-        self._lease.mark_complete()
+        self.lease.mark_complete()
         show("computing checksums")
         return RebuildResult(before, self._checksums(), was_quiet and progress.is_empty)
 
     def _truncate(self, archive_lag_seconds: float, show: ShowProgress) -> Checksums:
         """Delete the rows while the listener is paused; returns the checksums before."""
         try:
-            self._lease.renew()
-            self._listener.pause()
-            self._wait_for_events_in_flight(show)
+            self.lease.renew()
+            self.listener.pause()
+            waited = 0.0
+            while left := self.listener.count_in_flight():
+                waited = self._poll_again(waited, f"{left} events are being handled", show)
             if archive_lag_seconds:
                 show(f"waiting {archive_lag_seconds:.0f} s until the archive has all events")
                 self._wait_seconds(archive_lag_seconds)
             show("computing checksums of the present projections")
             before = self._checksums()
-            self._lease.mark_incomplete()
-            for deleted in self._projections.truncate():
+            self.lease.mark_incomplete()
+            for deleted in self.projections.truncate():
                 show(f"{deleted} rows deleted")
-            self._lease.renew()
+            self.lease.renew()
         except LeaseLost:
             raise  # the other rebuild needs the listener as it is
         except BaseException:
             with suppress(Unavailable):  # without a response, resume: it must not stay paused
-                self._lease.renew()
-            self._listener.resume()
+                self.lease.renew()
+            self.listener.resume()
             raise
-        self._listener.resume()
+        self.listener.resume()
         return before
 
     def _checksums(self) -> Checksums:
         def rows() -> Iterator[Item]:
-            for row in self._projections.rows():
-                self._lease.renew()
+            for row in self.projections.rows():
+                self.lease.renew()
                 yield row
 
         return checksums(rows())
@@ -178,30 +171,25 @@ class ProjectionRebuild:
     def _drain_queue(self, show: ShowProgress) -> bool:
         """Wait until the events in the queue are handled; returns whether no more came."""
         highest, waited = 0, 0.0
-        while left := self._listener.count_waiting():
+        while left := self.listener.count_waiting():
             highest = max(highest, left)
             # the listener handles them, and more than come in the meantime
-            is_flowing = left < highest and left <= self._listener.in_flight_limit
+            is_flowing = left < highest and left <= IN_FLIGHT_LIMIT
             if is_flowing and waited >= TRAFFIC_SECONDS:
                 show(f"{left} events in the queue: traffic continues")
                 return False
             waited = self._poll_again(waited, f"{left} events in the queue", show)
         return True
 
-    def _wait_for_events_in_flight(self, show: ShowProgress) -> None:
-        waited = 0.0
-        while left := self._listener.count_in_flight():
-            waited = self._poll_again(waited, f"{left} events are being handled", show)
-
     def _poll_again(self, waited: float, state: str, show: ShowProgress) -> float:
         if waited >= TIMEOUT_SECONDS:
             raise Unavailable(f"{state} after {waited / 60:.0f} minutes: look at the dead letters")
         show(state)
-        self._pause(POLL_SECONDS)
+        self.pause(POLL_SECONDS)
         return waited + POLL_SECONDS
 
     def _wait_seconds(self, seconds: float) -> None:
         while seconds > 0:
-            self._pause(min(seconds, LEASE_INTERVAL_SECONDS))
-            self._lease.renew()
+            self.pause(min(seconds, LEASE_INTERVAL_SECONDS))
+            self.lease.renew()
             seconds -= LEASE_INTERVAL_SECONDS

@@ -193,11 +193,11 @@ def test_a_message_whose_visibility_timeout_is_over_needs_no_release(
     assert len(wired().find("order")) == 1
 
 
-class ScriptedSource(sources.SqsSource):
+class ScriptedSource(sources.DeadLetterQueue):
     """A queue whose messages are received in the given order."""
 
     def __init__(self, *receives: str) -> None:
-        super().__init__("reader", "https://sqs.example/reader")
+        super().__init__("reader", "https://sqs.example/reader", {})
         self._receives = iter(receives)
 
     def _receive(self) -> list[dict[str, Any]]:
@@ -348,17 +348,17 @@ def test_the_list_receives_nothing_from_empty_sources_and_reads_no_logs(
 ) -> None:
     put("NotificationDeadLetters", sample("OrderPlaced"))
     received: list[str] = []
-    receive = sources.SqsSource.receive
+    receive = sources.DeadLetterQueue.receive
 
-    def recorded(source: sources.SqsSource) -> Iterator[DeadLetter]:
+    def recorded(source: sources.DeadLetterQueue) -> Iterator[DeadLetter]:
         received.append(source.name)
         return receive(source)
 
     def read_logs(*_: object) -> dict[str, str]:
         pytest.fail("the list needs no reasons")
 
-    monkeypatch.setattr(sources.SqsSource, "receive", recorded)
-    monkeypatch.setattr("ops.dlq.failure_log.FailureLog.__call__", read_logs)
+    monkeypatch.setattr(sources.DeadLetterQueue, "receive", recorded)
+    monkeypatch.setattr(wiring, "failure_reasons", read_logs)
     assert ops("dlq") == 0
     assert received == ["notification"]
 

@@ -94,8 +94,6 @@ def a_poll(waiting: int = 0) -> ReplayProgress:
 class InMemoryStage:
     """A queue, its listener and the projections: each handled event is a row."""
 
-    in_flight_limit = 50
-
     def __init__(self, archive: Iterable[str], live: Iterable[str] = ()) -> None:
         self.items: set[str] = set()
         self.queue: list[str] = []

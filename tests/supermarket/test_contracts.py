@@ -13,13 +13,15 @@ from supermarket.contracts import (
     Event,
     Metadata,
     OrderCancelled,
+    OrderFacts,
+    PaymentFacts,
     ProductFacts,
     UserRegistered,
 )
 from supermarket.money import Currency, Money
 from supermarket.people import Recipient
 
-ABSTRACT = {ProductFacts}
+ABSTRACT = {ProductFacts, OrderFacts, PaymentFacts}
 
 
 def _all_events(base: type[Event] = Event) -> set[type[Event]]:

@@ -100,7 +100,7 @@ def test_other_reads_do_not_use_the_planned_rows() -> None:
 def test_unprocessed_keys_are_requested_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("supermarket.dynamo.read_ahead.wait", lambda _: None)
+    monkeypatch.setattr("supermarket.dynamo.writes.wait", lambda _: None)
     one, two = Key("tables", "id", "1"), Key("tables", "id", "2")
     requests: list[dict[str, Any]] = []
 
@@ -115,9 +115,9 @@ def test_unprocessed_keys_are_requested_again(
         first = read_ahead.take(two, batch_get)
         second = read_ahead.take(one, batch_get)
     assert first
-    assert first.item == {"id": {"S": "2"}}
+    assert first == {"id": {"S": "2"}}
     assert second
-    assert second.item == {"id": {"S": "1"}}
+    assert second == {"id": {"S": "1"}}
     assert len(requests) == 2
     assert all(request["tables"]["ConsistentRead"] for request in requests)
 
@@ -125,7 +125,7 @@ def test_unprocessed_keys_are_requested_again(
 def test_a_key_that_is_never_processed_is_left_to_the_repository(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("supermarket.dynamo.read_ahead.wait", lambda _: None)
+    monkeypatch.setattr("supermarket.dynamo.writes.wait", lambda _: None)
     key = Key("tables", "id", "1")
     with reading_ahead():
         read_ahead.plan(key)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from supermarket.streams import BatchFailed, Change, failures, stream
+from supermarket.streams import BatchFailed, Change, StreamHandler, failures
 
 
 def record(number: str, kind: str = "MODIFY", **images: Any) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def record(number: str, kind: str = "MODIFY", **images: Any) -> dict[str, Any]:
     return {"eventName": kind, "dynamodb": change}
 
 
-@stream
+@StreamHandler
 def fail_odd_numbers(changes: Sequence[Change]) -> Collection[Change]:
     """Fail every change with an odd number."""
 

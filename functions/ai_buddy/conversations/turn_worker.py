@@ -36,11 +36,10 @@ from ai_buddy.realtime.ports import ConnectionSender, OpenConnections
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import Clock
-from supermarket.errors import DomainError
+from supermarket.errors import FAILED, DomainError
 from supermarket.sessions import Sessions
 from supermarket.telemetry import warn_on_failure
 from supermarket.tokens import NOT_SIGNED_IN
-from supermarket.websocket import FAILED
 
 MAX_HISTORY = 4 * WINDOW  # turns, when summaries failed again and again
 

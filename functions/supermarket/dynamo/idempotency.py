@@ -29,11 +29,6 @@ class DynamoIdempotencyKeys:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    @staticmethod
-    def plan_read(key: IdempotencyKey) -> None:
-        """Read the key together with the session."""
-        IdempotencyRow.plan_read(key.scope)
-
     def find_result(self, key: IdempotencyKey) -> str | None:
         row = IdempotencyRow.find(key.scope)
         if row is None or row.expires_at <= self._now():
@@ -51,13 +46,7 @@ class DynamoIdempotencyKeys:
         )
         # TTL deletes late: an expired key counts as deleted
         free = IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= self._now())
-        DynamoTransaction.of(transaction).put(
-            row,
-            condition=free,
-            on_conflict=KeyInUse(
-                "A request with this Idempotency-Key is being processed. Try again."
-            ),
-        )
+        DynamoTransaction.of(transaction).put(row, free, KeyInUse(IN_USE))
 
     def _now(self) -> int:
         return int(self._clock().timestamp())

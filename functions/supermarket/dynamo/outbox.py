@@ -37,13 +37,9 @@ class OutboxRow(Row):
         )
         envelope = Envelope(metadata=metadata, data=event.model_dump(mode="json"))
         return cls(
-            event_id=_key(metadata),
+            event_id=metadata.event_id + (f".v{event.VERSION}" if event.VERSION > 1 else ""),
             source=event.SOURCE,
             detail_type=event.NAME,
             detail=envelope.model_dump_json(),
             occurred_at=iso(metadata.occurred_at),
         )
-
-
-def _key(metadata: Metadata) -> str:
-    return metadata.event_id + (f".v{metadata.version}" if metadata.version > 1 else "")

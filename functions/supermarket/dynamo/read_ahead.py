@@ -5,9 +5,9 @@
         SignInRow.find(user_id)  # one BatchGetItem for both rows
         CartRow.find(user_id)  # no call
 
-An endpoint opens the block (`reads_ahead`), a repository plans the rows that it is going to read by
-the caller's id, and the check of the session is the first read. A planned row is returned once: a
-second read of it reads the table.
+An endpoint opens the block, a repository plans the rows that it is going to read by the caller's
+id (`reads_ahead`), and the check of the session is the first read. A planned row is returned once:
+a second read of it reads the table.
 """
 
 from collections import defaultdict
@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
-
-from supermarket.dynamo.writes import ATTEMPTS, wait
 
 type Item = dict[str, Any]
 type BatchGet = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -33,17 +31,10 @@ class Key:
     value: str
 
 
-@dataclass(frozen=True)
-class Read:
-    """What was read: the row's item, or None when the row does not exist."""
-
-    item: Item | None
-
-
 @dataclass
 class _Reads:
     planned: set[Key] = field(default_factory=set)
-    done: dict[Key, Read] = field(default_factory=dict)
+    done: dict[Key, Item] = field(default_factory=dict)
 
 
 _reads: ContextVar[_Reads | None] = ContextVar("reads", default=None)
@@ -65,8 +56,10 @@ def plan(key: Key) -> None:
         reads.planned.add(key)
 
 
-def take(key: Key, batch_get: BatchGet) -> Read | None:
-    """Return the row if it was read ahead. Planned rows are read now, together with this one."""
+def take(key: Key, batch_get: BatchGet) -> Item | None:
+    """Return the row's item if it was read ahead, empty when there is no such row; None when it was
+    not. Planned rows are read now, together with this one.
+    """
     reads = _reads.get()
     if reads is None:
         return None
@@ -76,11 +69,17 @@ def take(key: Key, batch_get: BatchGet) -> Read | None:
     return reads.done.pop(key, None)
 
 
-def _read(keys: set[Key], batch_get: BatchGet) -> dict[Key, Read]:
+def _read(keys: set[Key], batch_get: BatchGet) -> dict[Key, Item]:
     """Read rows consistently; those that DynamoDB does not process are left out."""
-    wanted, found = _request(keys), {}
+    # imported late, since an endpoint without data needs no PynamoDB
+    from supermarket.dynamo.writes import ATTEMPTS, wait
+
+    wanted: dict[str, Any] = defaultdict(lambda: {"Keys": [], "ConsistentRead": True})
+    for key in keys:
+        wanted[key.table]["Keys"].append({key.name: {"S": key.value}})
+    found = {}
     for attempt in range(ATTEMPTS):
-        response = batch_get(wanted)
+        response = batch_get(dict(wanted))
         for key in keys:
             for item in response["Responses"].get(key.table, ()):
                 if item[key.name] == {"S": key.value}:
@@ -89,12 +88,4 @@ def _read(keys: set[Key], batch_get: BatchGet) -> dict[Key, Read]:
         if not wanted:
             break
         wait(attempt)
-    unprocessed = {key for key in keys if key.table in wanted}
-    return {key: Read(found.get(key)) for key in keys - unprocessed}
-
-
-def _request(keys: set[Key]) -> dict[str, Any]:
-    request: dict[str, Any] = defaultdict(lambda: {"Keys": [], "ConsistentRead": True})
-    for key in keys:
-        request[key.table]["Keys"].append({key.name: {"S": key.value}})
-    return dict(request)
+    return {key: found.get(key, {}) for key in keys if key.table not in wanted}

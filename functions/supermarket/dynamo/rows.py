@@ -68,8 +68,9 @@ class Row(Model):
         """Return the row with this key, read strongly consistently; None when there is none. It may
         have been read ahead.
         """
-        if range_key is None and (read := read_ahead.take(cls._key(hash_key), _batch_get)):
-            return cls.from_raw_data(read.item) if read.item else None
+        item = None if range_key else read_ahead.take(cls._key(hash_key), _batch_get)
+        if item is not None:
+            return cls.from_raw_data(item) if item else None
         try:
             return cls.get(hash_key, range_key, consistent_read=True)
         except cls.DoesNotExist:

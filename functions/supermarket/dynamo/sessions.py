@@ -1,12 +1,11 @@
 """Sessions in DynamoDB: one row per person, so that one write can end all sessions."""
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
-from pynamodb.exceptions import UpdateError
 
 from supermarket.clock import Clock, creation_time
 from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import error_code
+from supermarket.dynamo.writes import update_if
 from supermarket.errors import Unauthenticated
 from supermarket.sessions import MAX_SESSIONS, SESSION_LIFETIME
 from supermarket.transaction import Transaction
@@ -45,12 +44,9 @@ class DynamoSessions:
         return self._clock() < creation_time(session_id) + SESSION_LIFETIME
 
     def end(self, session_id: str, user_id: str) -> None:
-        is_there = SignInRow.sessions.contains(session_id)
-        try:
-            SignInRow(user_id).update([SignInRow.sessions.delete({session_id})], is_there)
-        except UpdateError as failure:
-            if error_code(failure) != "ConditionalCheckFailedException":
-                raise
+        # an unknown session is no error
+        is_open = SignInRow.sessions.contains(session_id)
+        update_if(SignInRow(user_id), [SignInRow.sessions.delete({session_id})], is_open)
 
     def end_all(self, user_id: str, transaction: Transaction) -> None:
         DynamoTransaction.of(transaction).delete(SignInRow(user_id))

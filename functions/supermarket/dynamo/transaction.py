@@ -25,11 +25,11 @@ UNEXPECTED = "A write without `on_conflict` failed its condition."
 KINDS = ("condition_check_items", "delete_items", "put_items", "update_items")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Write:
-    """One write, its number in the order of addition, and the error for a failed condition."""
+    """One write, and the error for a failed condition."""
 
-    number: int
+    kind: str
     operation: dict[str, Any]
     on_conflict: DomainError | None
 
@@ -47,7 +47,7 @@ class DynamoTransaction:
     """
 
     def __init__(self) -> None:
-        self._writes: dict[str, list[_Write]] = {kind: [] for kind in KINDS}
+        self._writes: list[_Write] = []
 
     @classmethod
     def of(cls, transaction: Transaction) -> Self:
@@ -98,9 +98,13 @@ class DynamoTransaction:
         """Send all writes. Raises what the failed write's `on_conflict` says; Conflict when other
         transactions keep holding the rows; Unavailable when DynamoDB does not answer.
         """
+        operations: dict[str, Any] = {
+            kind: [write.operation for write in self._writes if write.kind == kind]
+            for kind in KINDS
+        }
         for attempt in range(ATTEMPTS):
             try:
-                database().transact_write_items(**self._operations())
+                database().transact_write_items(**operations)
             except TransactWriteError as failure:
                 self._raise_unless_transient(failure)
                 wait(attempt)
@@ -109,11 +113,7 @@ class DynamoTransaction:
         raise Conflict(CONTENDED)
 
     def _add(self, kind: str, operation: dict[str, Any], on_conflict: DomainError | None) -> None:
-        number = sum(map(len, self._writes.values()))
-        self._writes[kind].append(_Write(number, operation, on_conflict))
-
-    def _operations(self) -> dict[str, Any]:
-        return {kind: [write.operation for write in self._writes[kind]] for kind in KINDS}
+        self._writes.append(_Write(kind, operation, on_conflict))
 
     def _raise_unless_transient(self, failure: TransactWriteError) -> None:
         """Raise what a failure means; return when repeating the transaction makes sense."""
@@ -121,21 +121,21 @@ class DynamoTransaction:
             telemetry.logger.error("transaction failed", extra={"problem": str(failure.cause)})
             raise Unavailable("The database does not answer. Try again.") from failure
         reasons = failure.cancellation_reasons
-        writes = chain.from_iterable(self._writes.values())
+        sent = sorted(self._writes, key=lambda write: KINDS.index(write.kind))
         failed = [
             write
-            for write, reason in zip(writes, reasons, strict=True)
+            for write, reason in zip(sent, reasons, strict=True)
             if reason is not None and reason.code == "ConditionalCheckFailed"
         ]
         if failed:
-            raise _merged(failed) from failure
+            raise _merged([write for write in self._writes if write in failed]) from failure
         if not all(reason is None or reason.code in TRANSIENT for reason in reasons):
             raise failure
 
 
 def _merged(failed: Sequence[_Write]) -> Exception:
     """Return the error of the first failed write, with the field errors of all of them."""
-    errors = [write.on_conflict for write in sorted(failed, key=lambda write: write.number)]
+    errors = [write.on_conflict for write in failed]
     first = errors[0]
     if first is None:
         return RuntimeError(UNEXPECTED)
