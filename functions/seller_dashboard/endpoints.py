@@ -11,14 +11,10 @@ from seller_dashboard.schemas import (
     PeriodPageQuery,
     PeriodQuery,
     SellerCustomerListResponse,
-    SellerCustomerView,
     SellerMetricsResponse,
     SellerOrderListResponse,
-    SellerOrderView,
     SellerPaymentListResponse,
-    SellerPaymentView,
     SellerProductListResponse,
-    SellerProductView,
 )
 from supermarket.caller import Caller, Role
 from supermarket.clock import utc_now
@@ -34,37 +30,28 @@ CSV = "text/csv; charset=utf-8; header=present"
 @get("/api/seller/dashboard/metrics", roles=SELLERS)
 def get_seller_metrics(query: PeriodQuery, caller: Caller) -> SellerMetricsResponse:
     metrics = wiring.dashboard().get_metrics(caller.user_id, _bounded(query))
-    return SellerMetricsResponse.of(metrics)
+    return SellerMetricsResponse.model_validate(metrics)
 
 
 @get("/api/seller/dashboard/orders", roles=SELLERS)
 def list_seller_orders(page: OrderPageQuery, caller: Caller) -> SellerOrderListResponse:
     part, purpose = _slice("orders", page, caller)
     found = wiring.dashboard().list_orders(caller.user_id, page.period, page.status, part)
-    return SellerOrderListResponse(
-        orders=[SellerOrderView.of(sale) for sale in found.items],
-        next_cursor=_encode(found.next, purpose),
-    )
+    return SellerOrderListResponse(orders=found.items, next_cursor=_encode(found.next, purpose))
 
 
 @get("/api/seller/dashboard/products", roles=SELLERS)
 def list_seller_products(page: Page, caller: Caller) -> SellerProductListResponse:
     part, purpose = _slice("products", page, caller)
     found = wiring.dashboard().list_products(caller.user_id, part)
-    return SellerProductListResponse(
-        products=[SellerProductView.of(product) for product in found.items],
-        next_cursor=_encode(found.next, purpose),
-    )
+    return SellerProductListResponse(products=found.items, next_cursor=_encode(found.next, purpose))
 
 
 @get("/api/seller/dashboard/payments", roles=SELLERS)
 def list_seller_payments(page: PeriodPageQuery, caller: Caller) -> SellerPaymentListResponse:
     part, purpose = _slice("payments", page, caller)
     found = wiring.dashboard().list_payments(caller.user_id, page.period, part)
-    return SellerPaymentListResponse(
-        payments=[SellerPaymentView.of(share) for share in found.items],
-        next_cursor=_encode(found.next, purpose),
-    )
+    return SellerPaymentListResponse(payments=found.items, next_cursor=_encode(found.next, purpose))
 
 
 @get("/api/seller/dashboard/customers", roles=SELLERS)
@@ -72,8 +59,7 @@ def list_seller_customers(page: Page, caller: Caller) -> SellerCustomerListRespo
     part, purpose = _slice("customers", page, caller)
     found = wiring.dashboard().list_customers(caller.user_id, part)
     return SellerCustomerListResponse(
-        customers=[SellerCustomerView.of(one) for one in found.items],
-        next_cursor=_encode(found.next, purpose),
+        customers=found.items, next_cursor=_encode(found.next, purpose)
     )
 
 
@@ -92,12 +78,11 @@ def export_seller_list(sheet: str, query: ExportQuery, caller: Caller) -> Respon
 
 
 def _headers(sheet: str, name: str, period: Period, following: str | None) -> dict[str, str]:
-    attached = {"content-type": CSV, "content-disposition": f'attachment; filename="{name}"'}
-    if following is None:
-        return attached
-    query = urlencode({"from": period.first, "to": period.last, "cursor": following})
-    address = f"/api/seller/dashboard/{sheet}/export?{query}"
-    return attached | {"link": f'<{address}>; rel="next"'}
+    headers = {"content-type": CSV, "content-disposition": f'attachment; filename="{name}"'}
+    if following:
+        query = urlencode({"from": period.first, "to": period.last, "cursor": following})
+        headers["link"] = f'</api/seller/dashboard/{sheet}/export?{query}>; rel="next"'
+    return headers
 
 
 def _bounded(query: PeriodQuery) -> Period:

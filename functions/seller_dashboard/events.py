@@ -1,48 +1,40 @@
 """The events that the seller dashboard emits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
+from seller_dashboard.projections.model import Period
 from seller_dashboard.reports.metrics import Metrics
-from seller_dashboard.reports.model import Week
-from supermarket import contracts
-from supermarket.contracts import Amount, SalesOfDay, SalesOfProduct, SalesReportReady
+from supermarket.contracts import (
+    Amount,
+    ContractModel,
+    LowStock,
+    SalesOfDay,
+    SalesOfProduct,
+    SalesReportReady,
+)
 from supermarket.money import Money
 from supermarket.people import Recipient
 
 
 def to_sales_report_ready(
-    week: Week, seller: Recipient, metrics: Metrics, revenue_before: Sequence[Money]
+    week: Period, seller: Recipient, metrics: Metrics, revenue_before: Iterable[Money]
 ) -> SalesReportReady:
     """Return the event with a week's metrics and the revenue of the week before."""
     return SalesReportReady(
         seller_id=seller.user_id,
         seller=seller,
-        first=week.period.first,
-        last=week.period.last,
+        first=week.first,
+        last=week.last,
         orders=metrics.orders,
         units=metrics.units,
-        revenue=_amounts(metrics.revenue),
-        revenue_before=_amounts(revenue_before),
-        refunds=_amounts(metrics.refunds),
-        days=[
-            SalesOfDay(day=day.day, units=day.units, revenue=_amounts(day.revenue))
-            for day in metrics.series
-        ],
-        top_products=[
-            SalesOfProduct(
-                product_id=top.product_id,
-                title=top.title,
-                units=top.units,
-                revenue=_amounts(top.revenue),
-            )
-            for top in metrics.top_products
-        ],
-        low_stock=[
-            contracts.LowStock(product_id=low.product_id, title=low.title, stock=low.stock)
-            for low in metrics.low_stock
-        ],
+        revenue=_copies(Amount, metrics.revenue),
+        revenue_before=_copies(Amount, revenue_before),
+        refunds=_copies(Amount, metrics.refunds),
+        days=_copies(SalesOfDay, metrics.series),
+        top_products=_copies(SalesOfProduct, metrics.top_products),
+        low_stock=_copies(LowStock, metrics.low_stock),
     )
 
 
-def _amounts(sums: Sequence[Money]) -> list[Amount]:
-    return [Amount.of(money) for money in sums]
+def _copies[Part: ContractModel](kind: type[Part], items: Iterable[object]) -> list[Part]:
+    return [kind.model_validate(item, from_attributes=True) for item in items]

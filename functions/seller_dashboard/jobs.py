@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from seller_dashboard import wiring
-from seller_dashboard.reports.model import Week
+from seller_dashboard.projections.model import Period
 from supermarket.errors import Invalid
 from supermarket.init_phase import prepare
 from supermarket.jobs import Counts, Run, job
@@ -29,10 +29,10 @@ def report_week(run: Run) -> Counts:
 
     Raises Invalid when that week is not over.
     """
-    week = Week.before(run.today)
-    if week.period.last >= run.now.date():
+    week = Period.week_before(run.today)
+    if week.last >= run.now.date():
         # the report would lack days, and a report is sent once only
-        raise Invalid(f"The week from {week.first} to {week.period.last} is not over")
+        raise Invalid(f"The week from {week.first} to {week.last} is not over")
     return wiring.weekly_reports().run(week, run.has_time, again=run.day is not None)
 
 

@@ -53,20 +53,21 @@ event_handlers = EventHandlers("seller_dashboard")
 @event_handlers.on(UserRegistered)
 def add_seller(event: UserRegistered, metadata: Metadata) -> None:
     if event.role == "seller":
-        seller = Recipient(event.user_id, event.email, event.first_name)
-        _upsert_seller(seller, metadata)
+        _upsert_seller(Recipient(event.user_id, event.email, event.first_name), metadata)
 
 
-@event_handlers.on(ProductCreated)
-def add_product(event: ProductCreated, metadata: Metadata) -> None:
+def upsert_product(event: ProductCreated | ProductUpdated, metadata: Metadata) -> None:
     _upsert_seller(event.seller, metadata)
-    wiring.projector().apply_product(_product(event))
+    details = ProductDetails(
+        event.revision, event.title, event.price.money(), event.category, event.low_stock_threshold
+    )
+    stock = StockLevel(event.stock, event.stock_revision, event.revision)
+    product = ProductFacts(event.seller.user_id, event.product_id, details, stock)
+    wiring.projector().apply_product(product)
 
 
-@event_handlers.on(ProductUpdated)
-def update_product(event: ProductUpdated, metadata: Metadata) -> None:
-    _upsert_seller(event.seller, metadata)
-    wiring.projector().apply_product(_product(event))
+event_handlers.on(ProductCreated)(upsert_product)
+event_handlers.on(ProductUpdated)(upsert_product)
 
 
 @event_handlers.on(ProductDeleted)
@@ -149,7 +150,7 @@ def add_refund(event: PaymentRefunded, _metadata: Metadata) -> None:
 
 def _upsert_seller(seller: Recipient, metadata: Metadata) -> None:
     as_of = f"{iso(metadata.occurred_at)}#{metadata.event_id}"
-    wiring.projector().upsert_seller(seller, as_of)
+    wiring.sellers().upsert(seller, as_of)
 
 
 def _order(
@@ -166,29 +167,16 @@ def _payment(event: PaymentEvent, status: PaymentStatus, at: datetime) -> OrderF
     return OrderFacts(event.order_id, payment=payment, is_paid=status.is_captured)
 
 
-def _product(event: ProductCreated | ProductUpdated) -> ProductFacts:
-    details = ProductDetails(
-        event.revision, event.title, event.price.money(), event.category, event.low_stock_threshold
-    )
-    stock = StockLevel(event.stock, event.stock_revision, event.revision)
-    return ProductFacts(event.seller.user_id, event.product_id, details, stock)
-
-
 def _stock(seller_id: str, event: StockRanLow | StockMoved) -> ProductFacts:
     stock = StockLevel(event.stock, event.stock_revision)
     return ProductFacts(seller_id, event.product_id, stock=stock)
 
 
 def _line(line: OrderLine) -> SaleLine:
-    total = line.line_total.money()
+    unit, total = line.unit_price.money(), line.line_total.money()
+    nothing = Money.zero(total.currency)
     return SaleLine(
-        line.seller_id,
-        line.product_id,
-        line.title,
-        line.quantity,
-        line.unit_price.money(),
-        total,
-        refunded=Money.zero(total.currency),
+        line.seller_id, line.product_id, line.title, line.quantity, unit, total, refunded=nothing
     )
 
 

@@ -1,6 +1,6 @@
 """What the seller dashboard needs from outside: the stored projections and the state of its jobs.
 
-Lists are read lazily.
+Lists are read lazily. `save` raises StaleWrite when another version is stored than was read.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,7 +11,6 @@ from seller_dashboard.projections.model import (
     CustomerSales,
     LowStock,
     OrderFacts,
-    PaymentShare,
     Period,
     ProductFacts,
     ProductSales,
@@ -20,7 +19,7 @@ from seller_dashboard.projections.model import (
     Slice,
 )
 from seller_dashboard.projections.totals import DailyTotals
-from seller_dashboard.reports.model import BatchCheckpoint, Week
+from seller_dashboard.reports.model import BatchCheckpoint
 from supermarket.people import Recipient
 from supermarket.transaction import Transaction
 
@@ -31,10 +30,7 @@ class Orders(Protocol):
     def find(self, order_id: str) -> OrderFacts | None: ...
 
     def save(self, order: OrderFacts) -> OrderFacts:
-        """Write the facts and return them with the next version.
-
-        Raises StaleWrite when the stored version is another one than that of `order`.
-        """
+        """Write the facts and return them with the next version."""
 
 
 class Sales(Protocol):
@@ -57,8 +53,8 @@ class Sales(Protocol):
     ) -> Iterable[Sale]:
         """Return a seller's sales, newest first, of one status or of all."""
 
-    def list_payments(self, seller_id: str, period: Period, part: Slice) -> Iterable[PaymentShare]:
-        """Return the payments of a seller's sales, in the same order as the sales."""
+    def list_payments(self, seller_id: str, period: Period, part: Slice) -> Iterable[Sale]:
+        """Return a seller's sales that have a payment, newest first."""
 
     def list_customers(self, seller_id: str, part: Slice) -> Iterable[CustomerSales]:
         """Return a seller's customers by descending id."""
@@ -84,10 +80,7 @@ class Catalogue(Protocol):
     def find(self, seller_id: str, product_id: str) -> ProductFacts | None: ...
 
     def save(self, product: ProductFacts) -> None:
-        """Write the facts with the next version.
-
-        Raises StaleWrite when the stored version is another one than that of `product`.
-        """
+        """Write the facts with the next version."""
 
     def list_products(self, seller_id: str, part: Slice) -> Iterable[ProductSales]:
         """Return a seller's products by descending id, deleted ones included."""
@@ -111,29 +104,23 @@ class Sellers(Protocol):
         """Return the sellers whose ids are greater than `after`, in ascending order."""
 
 
-class BatchCheckpoints(Protocol):
-    """How far jobs that go through all sellers have got; kept for some days."""
+class Jobs(Protocol):
+    """The state of the jobs that go through all sellers."""
 
-    def get(self, job: str) -> BatchCheckpoint:
-        """Return the checkpoint of a job; the initial one when nothing is stored."""
+    def get_checkpoint(self, job: str) -> BatchCheckpoint:
+        """Return how far a job has got; the initial checkpoint when nothing is stored."""
 
-    def save(self, job: str, checkpoint: BatchCheckpoint) -> None: ...
+    def save_checkpoint(self, job: str, checkpoint: BatchCheckpoint) -> None:
+        """Write how far a job has got; kept for some days."""
 
+    def is_rebuilding(self) -> bool:
+        """Whether the projections may be incomplete, because a rebuild runs or was aborted."""
 
-class RebuildLock(Protocol):
-    """Whether the projections may be incomplete, because a rebuild runs or was aborted."""
+    def require_no_rebuild(self, transaction: Transaction) -> None:
+        """Add to `transaction`: the condition that no rebuild runs; else RebuildInProgress."""
 
-    def is_held(self) -> bool: ...
-
-    def require_free(self, transaction: Transaction) -> None:
-        """Add to `transaction`: the condition that it is not held; else RebuildInProgress."""
-
-
-class ReportClaims(Protocol):
-    """Which weekly reports were sent."""
-
-    def list_reported(self, week: Week, seller_ids: Sequence[str]) -> Collection[str]:
+    def list_reported(self, week: Period, seller_ids: Sequence[str]) -> Collection[str]:
         """Return those of the sellers who got the report of this week."""
 
-    def claim(self, week: Week, seller_id: str, transaction: Transaction) -> None:
+    def claim_report(self, week: Period, seller_id: str, transaction: Transaction) -> None:
         """Add to `transaction`: claim the seller's report; AlreadyReported if it is claimed."""

@@ -1,7 +1,8 @@
-"""Queries and response views of the seller dashboard."""
+"""Queries and response views of the seller dashboard. A view reads its fields from the model; an
+alias names an attribute of another name.
+"""
 
 import datetime
-from typing import Self
 
 from pydantic import AliasPath, Field
 
@@ -40,15 +41,7 @@ class OrderPageQuery(PeriodPageQuery):
     status: SaleStatus | None = None
 
 
-class ModelView(View):
-    """A view that reads its fields from the model; an alias names an attribute of another name."""
-
-    @classmethod
-    def of(cls, model: object) -> Self:
-        return cls.model_validate(model, from_attributes=True)
-
-
-class TopProductView(ModelView):
+class TopProductView(View):
     """A product with the most sales; `sold` is units."""
 
     id: str = Field(validation_alias="product_id")
@@ -57,14 +50,14 @@ class TopProductView(ModelView):
     revenue: list[MoneyView]
 
 
-class TopOfCurrencyView(ModelView):
+class TopOfCurrencyView(View):
     """The products with the most revenue in one currency."""
 
     currency: Currency
     products: list[TopProductView]
 
 
-class DayView(ModelView):
+class DayView(View):
     """One day of the series; `sales` is units."""
 
     date: datetime.date = Field(validation_alias="day")
@@ -74,7 +67,7 @@ class DayView(ModelView):
     refunds: list[MoneyView]
 
 
-class LowStockView(ModelView):
+class LowStockView(View):
     """A product whose stock is at or below its threshold."""
 
     id: str = Field(validation_alias="product_id")
@@ -83,7 +76,7 @@ class LowStockView(ModelView):
     threshold: int
 
 
-class SellerMetricsResponse(ModelView):
+class SellerMetricsResponse(View):
     """`sales` is units sold, `placed` all orders, `orders` those that count, and `conversion` the
     share of the placed orders that were paid. Money is one amount per currency; revenue is net of
     `refunds`.
@@ -102,13 +95,13 @@ class SellerMetricsResponse(ModelView):
     series: list[DayView]
 
 
-class CustomerView(ModelView):
+class CustomerView(View):
     """The customer of an order, without the mail address: sellers must not see it."""
 
     first_name: str
 
 
-class ItemView(ModelView):
+class ItemView(View):
     """One of the seller's lines."""
 
     product: str = Field(validation_alias="product_id")
@@ -118,13 +111,13 @@ class ItemView(ModelView):
     line_total: MoneyView
 
 
-class PaymentView(ModelView):
+class PaymentView(View):
     """The state of the order's payment."""
 
     status: str
 
 
-class SellerOrderView(ModelView):
+class SellerOrderView(View):
     """The seller's share of an order: `total` is the sum of the seller's own lines, `refunded` the
     part of it that was refunded.
     """
@@ -148,7 +141,7 @@ class SellerOrderListResponse(View):
     next_cursor: str | None
 
 
-class SellerProductView(ModelView):
+class SellerProductView(View):
     """A product with its lifetime sales (`sold` is units); a deleted one is not on sale."""
 
     id: str = Field(validation_alias="product_id")
@@ -167,7 +160,7 @@ class SellerProductListResponse(View):
     next_cursor: str | None
 
 
-class SellerPaymentView(ModelView):
+class SellerPaymentView(View):
     """The seller's share of an order's payment and of its refunds."""
 
     id: str = Field(validation_alias=AliasPath("payment", "id"))
@@ -186,7 +179,7 @@ class SellerPaymentListResponse(View):
     next_cursor: str | None
 
 
-class SellerCustomerView(ModelView):
+class SellerCustomerView(View):
     """A customer of the seller: the orders that count, and what they spent, net of refunds."""
 
     id: str = Field(validation_alias=AliasPath("customer", "id"))

@@ -7,7 +7,6 @@ from functools import partial
 from seller_dashboard.ports import Catalogue, Sales
 from seller_dashboard.projections.model import (
     CustomerSales,
-    PaymentShare,
     Period,
     ProductSales,
     Sale,
@@ -51,10 +50,10 @@ class Dashboard:
         read = partial(self._sales.list_sales, seller_id, period, status)
         return _page(read, part, lambda sale: sale.sort_key)
 
-    def list_payments(self, seller_id: str, period: Period, part: Slice) -> Page[PaymentShare]:
-        """List the seller's shares of payments, those of the newest orders first."""
+    def list_payments(self, seller_id: str, period: Period, part: Slice) -> Page[Sale]:
+        """List the seller's shares of orders that have a payment, newest first."""
         read = partial(self._sales.list_payments, seller_id, period)
-        return _page(read, part, lambda share: share.sort_key)
+        return _page(read, part, lambda sale: sale.sort_key)
 
     def list_products(self, seller_id: str, part: Slice) -> Page[ProductSales]:
         """List the seller's products, newest first, deleted ones included."""
@@ -72,22 +71,19 @@ class Dashboard:
 
         Raises NotFound for an unknown list and TooManyRows when the period has too many rows.
         """
-        part = Slice(csv_exports.MAX_ROWS + 1, after)
+        part, whole = Slice(csv_exports.MAX_ROWS + 1, after), Slice(csv_exports.MAX_ROWS + 1)
+        sales, catalogue = self._sales, self._catalogue
         match name:
             case "orders":
-                sales = self._sales.list_sales(seller_id, period, None, Slice(part.limit))
-                return csv_exports.ORDERS.write(sales)
+                return csv_exports.ORDERS.write(sales.list_sales(seller_id, period, None, whole))
             case "payments":
-                shares = self._sales.list_payments(seller_id, period, Slice(part.limit))
-                return csv_exports.PAYMENTS.write(shares)
+                return csv_exports.PAYMENTS.write(sales.list_payments(seller_id, period, whole))
             case "metrics":
-                days = self._sales.list_daily_totals(seller_id, period)
-                return csv_exports.DAYS.write(days)
+                return csv_exports.DAYS.write(sales.list_daily_totals(seller_id, period))
             case "products":
-                products = self._catalogue.list_products(seller_id, part)
-                return csv_exports.PRODUCTS.write(products)
+                return csv_exports.PRODUCTS.write(catalogue.list_products(seller_id, part))
             case "customers":
-                return csv_exports.CUSTOMERS.write(self._sales.list_customers(seller_id, part))
+                return csv_exports.CUSTOMERS.write(sales.list_customers(seller_id, part))
         raise NotFound("List not found")
 
 

@@ -10,11 +10,7 @@ from seller_dashboard.projections.repository import (
     DynamoSellers,
 )
 from seller_dashboard.reports.daily_totals import DailyTotalsCheck
-from seller_dashboard.reports.repository import (
-    DynamoBatchCheckpoints,
-    DynamoRebuildLock,
-    DynamoReportClaims,
-)
+from seller_dashboard.reports.repository import DynamoJobs
 from seller_dashboard.reports.weekly import WeeklyReports
 from seller_dashboard.service import Dashboard
 from supermarket.clock import utc_now
@@ -23,9 +19,12 @@ from supermarket.dynamo.transaction import DynamoTransaction
 
 @cache
 def projector() -> Projector:
-    return Projector(
-        DynamoOrders(), DynamoSales(), DynamoCatalogue(), DynamoSellers(), DynamoTransaction
-    )
+    return Projector(DynamoOrders(), DynamoSales(), DynamoCatalogue(), DynamoTransaction)
+
+
+@cache
+def sellers() -> DynamoSellers:
+    return DynamoSellers()
 
 
 @cache
@@ -35,22 +34,11 @@ def dashboard() -> Dashboard:
 
 @cache
 def daily_totals_check() -> DailyTotalsCheck:
-    return DailyTotalsCheck(
-        DynamoSales(),
-        DynamoBatchCheckpoints(utc_now),
-        DynamoRebuildLock(utc_now),
-        DynamoTransaction,
-    )
+    return DailyTotalsCheck(DynamoSales(), DynamoJobs(utc_now), DynamoTransaction)
 
 
 @cache
 def weekly_reports() -> WeeklyReports:
     return WeeklyReports(
-        DynamoSales(),
-        DynamoCatalogue(),
-        DynamoSellers(),
-        DynamoReportClaims(utc_now),
-        DynamoBatchCheckpoints(utc_now),
-        DynamoRebuildLock(utc_now),
-        DynamoTransaction,
+        DynamoSales(), DynamoCatalogue(), sellers(), DynamoJobs(utc_now), DynamoTransaction
     )

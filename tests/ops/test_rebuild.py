@@ -22,17 +22,13 @@ from ops.rebuild.service import Lease, LeaseLost, ProjectionRebuild, RebuildResu
 from ops.replays import ReplayProgress, Replays
 from seller_dashboard.listeners import event_handlers
 from seller_dashboard.reports.daily_totals import DailyTotalsCheck
-from seller_dashboard.reports.repository import (
-    DynamoBatchCheckpoints,
-    DynamoRebuildLock,
-    RebuildRow,
-)
+from seller_dashboard.reports.repository import DynamoJobs, RebuildRow
 from supermarket.contracts import Event, Metadata
 from supermarket.errors import Conflict, NotFound, Unavailable
 from support.contracts import sample_event
 from support.histories import BEGAN, events_of, random_histories
 from support.ops import ops
-from support.seller_dashboard import InMemoryRebuildLock, Projections, in_dynamodb
+from support.seller_dashboard import InMemoryJobs, Projections, in_dynamodb
 
 
 def an_item(number: int = 1, **attributes: Any) -> dict[str, Any]:
@@ -102,7 +98,7 @@ class InMemoryStage:
         self.is_paused = False
         self.has_traffic = False
         self.has_no_archive = False
-        self.lease = InMemoryRebuildLock()
+        self.lease = InMemoryJobs()
         self.shown: list[str] = []
         self.receive(self.archive)
 
@@ -220,7 +216,7 @@ def test_a_failed_deletion_resumes_the_listener() -> None:
     with pytest.raises(Unavailable):
         stage.rebuild()
     assert not stage.is_paused
-    assert stage.lease.is_held(), "the projections are incomplete"
+    assert stage.lease.is_rebuilding(), "the projections are incomplete"
 
 
 def test_the_next_rebuild_completes_one_that_failed() -> None:
@@ -229,9 +225,9 @@ def test_the_next_rebuild_completes_one_that_failed() -> None:
         broken.setattr(stage, "run", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             stage.rebuild()
-    assert (stage.items, stage.lease.is_held()) == (set(), True)
+    assert (stage.items, stage.lease.is_rebuilding()) == (set(), True)
     stage.rebuild()
-    assert (stage.items, stage.lease.is_held()) == ({"a", "b"}, False)
+    assert (stage.items, stage.lease.is_rebuilding()) == ({"a", "b"}, False)
 
 
 def test_an_interruption_while_the_listener_is_being_paused_resumes_it() -> None:
@@ -244,7 +240,7 @@ def test_an_interruption_while_the_listener_is_being_paused_resumes_it() -> None
     with pytest.raises(KeyboardInterrupt):
         stage.rebuild()
     assert not stage.is_paused
-    assert not stage.lease.is_held(), "nothing was deleted yet"
+    assert not stage.lease.is_rebuilding(), "nothing was deleted yet"
 
 
 def test_a_second_rebuild_is_refused_while_the_first_is_running() -> None:
@@ -346,7 +342,7 @@ def test_a_lease_can_be_renewed_after_a_failed_renewal(
             lease.renew()
     lease.renew()
     clock.advance(timedelta(minutes=2))
-    assert DynamoRebuildLock(clock).is_held()
+    assert DynamoJobs(clock).is_rebuilding()
 
 
 def test_a_rebuild_on_a_stage_with_constant_traffic_completes_and_reports_the_traffic() -> None:
@@ -364,46 +360,46 @@ def test_a_rebuild_on_a_stage_with_constant_traffic_completes_and_reports_the_tr
 
 @pytest.mark.usefixtures("aws")
 def test_a_lease_belongs_to_one_rebuild_until_it_is_released_or_expires(clock: FrozenClock) -> None:
-    rebuilds = DynamoRebuildLock(clock)
+    jobs = DynamoJobs(clock)
     first, second = DynamoLease(clock, "1"), DynamoLease(clock, "2")
-    assert not rebuilds.is_held()
+    assert not jobs.is_rebuilding()
     first.acquire()
     with pytest.raises(Conflict, match="5 minutes"):
         second.acquire()
     clock.advance(timedelta(minutes=4))
     first.renew()
     clock.advance(timedelta(minutes=4))
-    assert rebuilds.is_held()
+    assert jobs.is_rebuilding()
     clock.advance(timedelta(minutes=2))
-    assert not rebuilds.is_held(), "the first rebuild deleted nothing"
+    assert not jobs.is_rebuilding(), "the first rebuild deleted nothing"
     second.acquire()
     with pytest.raises(LeaseLost):
         first.renew()
     with pytest.raises(LeaseLost):
         first.mark_incomplete()
     first.release()
-    assert rebuilds.is_held(), "the second rebuild still holds its lease"
+    assert jobs.is_rebuilding(), "the second rebuild still holds its lease"
     second.release()
-    assert not rebuilds.is_held()
+    assert not jobs.is_rebuilding()
 
 
 @pytest.mark.usefixtures("aws")
 def test_incomplete_projections_stay_locked_and_logged_as_an_error_until_a_rebuild_ends(
     clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rebuilds = DynamoRebuildLock(clock)
+    jobs = DynamoJobs(clock)
     first, second = DynamoLease(clock, "1"), DynamoLease(clock, "2")
     first.acquire()
     first.mark_incomplete()
-    assert rebuilds.is_held()
+    assert jobs.is_rebuilding()
     assert caplog.records == []
     clock.advance(timedelta(days=400))
-    assert rebuilds.is_held()
+    assert jobs.is_rebuilding()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     second.acquire()
     second.mark_complete()
     second.release()
-    assert not rebuilds.is_held()
+    assert not jobs.is_rebuilding()
 
 
 class StageWithJobs(InMemoryStage):
@@ -448,12 +444,7 @@ def test_a_roll_up_during_a_rebuild_changes_no_totals(
     archived = [event for history in histories for event in events_of(history)]
     handle(archived)
     projections = in_dynamodb(clock)
-    check = DailyTotalsCheck(
-        projections.sales,
-        DynamoBatchCheckpoints(clock),
-        projections.rebuild_lock,
-        projections.begin,
-    )
+    check = DailyTotalsCheck(projections.sales, projections.jobs, projections.begin)
     days = sorted({history.placed_at.date() for history in histories})
 
     def roll_up() -> None:

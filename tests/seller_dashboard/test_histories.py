@@ -66,20 +66,20 @@ def as_json(view: View) -> Any:
 def assert_dashboards(projections: Projections, histories: Sequence[OrderHistory]) -> None:
     for seller in SELLERS:
         metrics = as_json(
-            SellerMetricsResponse.of(projections.dashboard.get_metrics(seller, PERIOD))
+            SellerMetricsResponse.model_validate(projections.dashboard.get_metrics(seller, PERIOD))
         )
         assert shown_metrics(metrics) == expected_metrics(histories, seller)
         orders = projections.dashboard.list_orders(seller, EVER, None, Slice(PLENTY)).items
-        listed = [as_json(SellerOrderView.of(sale)) for sale in orders]
+        listed = [as_json(SellerOrderView.model_validate(sale)) for sale in orders]
         assert shown_orders(listed) == expected_orders(histories, seller)
         customers = projections.dashboard.list_customers(seller, Slice(PLENTY)).items
-        known = [as_json(SellerCustomerView.of(one)) for one in customers]
+        known = [as_json(SellerCustomerView.model_validate(one)) for one in customers]
         assert shown_customers(known) == expected_customers(histories, seller)
         products = projections.dashboard.list_products(seller, Slice(PLENTY)).items
-        sold = [as_json(SellerProductView.of(product)) for product in products]
+        sold = [as_json(SellerProductView.model_validate(product)) for product in products]
         assert shown_products(sold) == expected_products(histories, seller)
         paid = projections.dashboard.list_payments(seller, EVER, Slice(PLENTY)).items
-        assert {share.order_id: share.payment.status for share in paid} == {
+        assert {sale.order_id: sale.payment and sale.payment.status for sale in paid} == {
             history.id: history.payment
             for history in histories
             if history.payment and any(line.seller == seller for line in history.lines)
@@ -95,6 +95,7 @@ def test_dashboards_show_the_histories_however_the_events_arrive(
     projections = Projections()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiring, "projector", lambda: projections.projector)
+        patch.setattr(wiring, "sellers", lambda: projections.sellers)
         for number, event in enumerate(three_times_each(histories, random)):
             handle(event, number)
     assert_dashboards(projections, histories)
@@ -106,6 +107,7 @@ def test_dashboards_show_five_hundred_orders_with_each_event_three_times(
     histories = random_histories(Random(500), 500, SELLERS)
     projections = Projections()
     monkeypatch.setattr(wiring, "projector", lambda: projections.projector)
+    monkeypatch.setattr(wiring, "sellers", lambda: projections.sellers)
     for number, event in enumerate(three_times_each(histories, Random(3))):
         handle(event, number)
     assert_dashboards(projections, histories)
@@ -117,6 +119,7 @@ def test_the_refunds_of_all_sellers_add_up_to_the_refunds_of_the_goods(random: R
     projections = Projections()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiring, "projector", lambda: projections.projector)
+        patch.setattr(wiring, "sellers", lambda: projections.sellers)
         for event in events_of(history):
             handle(event)
     sales = [

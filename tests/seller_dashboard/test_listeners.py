@@ -25,6 +25,7 @@ EVER = Period.between(None, None)
 def projections(monkeypatch: pytest.MonkeyPatch) -> Projections:
     projections = Projections()
     monkeypatch.setattr(wiring, "projector", lambda: projections.projector)
+    monkeypatch.setattr(wiring, "sellers", lambda: projections.sellers)
     return projections
 
 

@@ -8,14 +8,13 @@ from itertools import islice
 
 from ops.rebuild.repository import DynamoLease
 from ops.rebuild.service import Lease, LeaseLost
-from seller_dashboard.ports import Catalogue, Orders, RebuildLock, Sales, Sellers
+from seller_dashboard.ports import Catalogue, Jobs, Orders, Sales, Sellers
 from seller_dashboard.projections.model import (
     Customer,
     CustomerSales,
     LowStock,
     OrderFacts,
     Payment,
-    PaymentShare,
     Period,
     ProductFacts,
     ProductSales,
@@ -32,13 +31,8 @@ from seller_dashboard.projections.repository import (
     DynamoSellers,
 )
 from seller_dashboard.projections.totals import MINOR, UNITS, DailyTotals, nonzero
-from seller_dashboard.reports.model import (
-    AlreadyReported,
-    BatchCheckpoint,
-    RebuildInProgress,
-    Week,
-)
-from seller_dashboard.reports.repository import DynamoRebuildLock
+from seller_dashboard.reports.model import AlreadyReported, BatchCheckpoint, RebuildInProgress
+from seller_dashboard.reports.repository import DynamoJobs
 from seller_dashboard.service import Dashboard
 from supermarket.clock import Clock
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -158,9 +152,9 @@ class InMemorySales:
         )
         return list(islice(wanted, part.limit))
 
-    def list_payments(self, seller_id: str, period: Period, part: Slice) -> Sequence[PaymentShare]:
+    def list_payments(self, seller_id: str, period: Period, part: Slice) -> Sequence[Sale]:
         sales = self._backwards(seller_id, period, part.after)
-        return [share for sale in sales if (share := sale.payment_share)][: part.limit]
+        return [sale for sale in sales if sale.payment][: part.limit]
 
     def list_customers(self, seller_id: str, part: Slice) -> Sequence[CustomerSales]:
         ids = (customer for owner, customer in self._last if owner == seller_id)
@@ -309,32 +303,38 @@ class InMemorySellers:
         return (self._sellers[seller_id][1] for seller_id in rest)
 
 
-class InMemoryBatchCheckpoints:
-    """`BatchCheckpoints` in a dictionary."""
+class InMemoryJobs:
+    """`Jobs` and the `Lease` of a rebuild in attributes."""
 
     def __init__(self) -> None:
         self._checkpoints: dict[str, BatchCheckpoint] = {}
-
-    def get(self, job: str) -> BatchCheckpoint:
-        return self._checkpoints.get(job, BatchCheckpoint())
-
-    def save(self, job: str, checkpoint: BatchCheckpoint) -> None:
-        self._checkpoints[job] = checkpoint
-
-
-class InMemoryRebuildLock:
-    """`RebuildLock` and the `Lease` of a rebuild in attributes."""
-
-    def __init__(self) -> None:
+        self._claimed: set[tuple[Period, str]] = set()
         self.is_running = False
         self.is_incomplete = False
 
-    def is_held(self) -> bool:
+    def get_checkpoint(self, job: str) -> BatchCheckpoint:
+        return self._checkpoints.get(job, BatchCheckpoint())
+
+    def save_checkpoint(self, job: str, checkpoint: BatchCheckpoint) -> None:
+        self._checkpoints[job] = checkpoint
+
+    def is_rebuilding(self) -> bool:
         return self.is_running or self.is_incomplete
 
-    def require_free(self, transaction: Transaction) -> None:
+    def require_no_rebuild(self, transaction: Transaction) -> None:
         conflict = RebuildInProgress("The projections are being rebuilt")
-        in_memory(transaction).add(lambda: not self.is_held(), lambda: None, conflict)
+        in_memory(transaction).add(lambda: not self.is_rebuilding(), lambda: None, conflict)
+
+    def list_reported(self, week: Period, seller_ids: Sequence[str]) -> list[str]:
+        return [seller_id for seller_id in seller_ids if (week, seller_id) in self._claimed]
+
+    def claim_report(self, week: Period, seller_id: str, transaction: Transaction) -> None:
+        claim = (week, seller_id)
+        in_memory(transaction).add(
+            lambda: claim not in self._claimed,
+            lambda: self._claimed.add(claim),
+            AlreadyReported("This week was reported already"),
+        )
 
     def acquire(self) -> None:
         if self.is_running:
@@ -355,24 +355,6 @@ class InMemoryRebuildLock:
         self.is_running = False
 
 
-class InMemoryReportClaims:
-    """`ReportClaims` in a set."""
-
-    def __init__(self) -> None:
-        self._claimed: set[tuple[Week, str]] = set()
-
-    def list_reported(self, week: Week, seller_ids: Sequence[str]) -> list[str]:
-        return [seller_id for seller_id in seller_ids if (week, seller_id) in self._claimed]
-
-    def claim(self, week: Week, seller_id: str, transaction: Transaction) -> None:
-        claim = (week, seller_id)
-        in_memory(transaction).add(
-            lambda: claim not in self._claimed,
-            lambda: self._claimed.add(claim),
-            AlreadyReported("This week was reported already"),
-        )
-
-
 class Projections:
     """The projections with the projector that writes and the dashboard that reads them; in memory
     unless adapters are given.
@@ -386,17 +368,15 @@ class Projections:
         sellers: Sellers | None = None,
         begin: BeginTransaction | None = None,
     ) -> None:
-        in_memory_catalogue, rebuild_lock = InMemoryCatalogue(), InMemoryRebuildLock()
+        in_memory_catalogue, jobs = InMemoryCatalogue(), InMemoryJobs()
         self.orders = orders or InMemoryOrders()
         self.sales = sales or InMemorySales(in_memory_catalogue)
         self.catalogue = catalogue or in_memory_catalogue
         self.sellers = sellers or InMemorySellers()
-        self.rebuild_lock: RebuildLock = rebuild_lock
-        self.lease: Lease = rebuild_lock
+        self.jobs: Jobs = jobs
+        self.lease: Lease = jobs
         self.begin = begin or InMemoryOutbox().begin
-        self.projector = Projector(
-            self.orders, self.sales, self.catalogue, self.sellers, self.begin
-        )
+        self.projector = Projector(self.orders, self.sales, self.catalogue, self.begin)
         self.dashboard = Dashboard(self.sales, self.catalogue)
 
     def replace_totals(self, seller_id: str, totals: DailyTotals) -> None:
@@ -411,6 +391,6 @@ def in_dynamodb(clock: Clock) -> Projections:
     projections = Projections(
         DynamoOrders(), DynamoSales(), DynamoCatalogue(), DynamoSellers(), DynamoTransaction
     )
-    projections.rebuild_lock = DynamoRebuildLock(clock)
+    projections.jobs = DynamoJobs(clock)
     projections.lease = DynamoLease(clock, "a rebuild")
     return projections

@@ -1,15 +1,13 @@
-"""The facts in events about orders, products and sellers.
-
-Facts merge: in any order, and however often each arrives, they add up to the same state. Each
-seller's sale is derived from the merged facts of its order.
+"""The facts in events about orders and products, which merge to the same state in any order and
+however often each arrives, and the sales that are derived from them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate, pairwise
-from typing import Any, Protocol
+from typing import Any
 
 from supermarket.clock import iso
 from supermarket.errors import FieldError, Invalid
@@ -20,16 +18,9 @@ DEFAULT_DAYS = 30
 MAX_DAYS = 366
 
 
-class Ranked(Protocol):
-    """A fact that replaces those of a lower rank."""
-
-    @property
-    def rank(self) -> tuple[Any, ...]: ...
-
-
-def latest[Fact: Ranked](one: Fact | None, other: Fact | None) -> Fact | None:
+def latest[Fact](one: Fact | None, other: Fact | None, rank: Callable[[Fact], Any]) -> Fact | None:
     """Return the fact of the higher rank; the known one if the other is None."""
-    return max(filter(None, (one, other)), key=lambda fact: fact.rank, default=None)
+    return max(filter(None, (one, other)), key=rank, default=None)
 
 
 class SaleStatus(StrEnum):
@@ -72,10 +63,6 @@ class StatusChange:
     status: SaleStatus
     at: datetime
 
-    @property
-    def rank(self) -> tuple[Any, ...]:
-        return (self.status.rank, self.at)
-
 
 @dataclass(frozen=True)
 class Payment:
@@ -100,10 +87,6 @@ class ShippingAddress:
 
     address: Address
     since: datetime
-
-    @property
-    def rank(self) -> tuple[Any, ...]:
-        return (self.since,)
 
 
 @dataclass(frozen=True)
@@ -173,28 +156,6 @@ class Sale:
     def refunded(self) -> Money:
         return Money.total((line.refunded for line in self.lines), self.currency)
 
-    @property
-    def payment_share(self) -> "PaymentShare | None":
-        if self.payment is None:
-            return None
-        return PaymentShare(self.order_id, self.payment, self.total, self.refunded, self.placed_at)
-
-
-@dataclass(frozen=True)
-class PaymentShare:
-    """One seller's share of an order's payment and of its refunds."""
-
-    order_id: str
-    payment: Payment
-    total: Money
-    refunded: Money
-    placed_at: datetime
-
-    @property
-    def sort_key(self) -> str:
-        """The same as that of the sale."""
-        return f"{iso(self.placed_at)}#{self.order_id}"
-
 
 @dataclass(frozen=True)
 class Purchase:
@@ -229,11 +190,13 @@ class OrderFacts:
             self,
             purchase=self.purchase or facts.purchase,
             total=self.total or facts.total,
-            status=latest(self.status, facts.status),
+            status=latest(self.status, facts.status, lambda one: (one.status.rank, one.at)),
             is_paid=self.is_paid or facts.is_paid,
-            payment=latest(self.payment, facts.payment),
+            payment=latest(self.payment, facts.payment, lambda one: one.rank),
             refunds=dict(sorted({**self.refunds, **facts.refunds}.items())),
-            shipping_address=latest(self.shipping_address, facts.shipping_address),
+            shipping_address=latest(
+                self.shipping_address, facts.shipping_address, lambda one: one.since
+            ),
         )
 
     @property
@@ -296,10 +259,6 @@ class ProductDetails:
     category: str | None
     low_stock_threshold: int | None
 
-    @property
-    def rank(self) -> tuple[Any, ...]:
-        return (self.revision,)
-
 
 @dataclass(frozen=True)
 class StockLevel:
@@ -308,10 +267,6 @@ class StockLevel:
     units: int
     stock_revision: int
     revision: int = 0
-
-    @property
-    def rank(self) -> tuple[Any, ...]:
-        return (self.stock_revision, self.revision)
 
 
 @dataclass(frozen=True)
@@ -329,8 +284,8 @@ class ProductFacts:
         """Return what is known when both are; keeps this version."""
         return replace(
             self,
-            details=latest(self.details, facts.details),
-            stock=latest(self.stock, facts.stock),
+            details=latest(self.details, facts.details, lambda one: one.revision),
+            stock=latest(self.stock, facts.stock, lambda one: (one.stock_revision, one.revision)),
             is_deleted=self.is_deleted or facts.is_deleted,
         )
 
@@ -415,6 +370,12 @@ class Period:
         if period.first > period.last:
             raise _invalid("The period must not end before it begins")
         return period
+
+    @classmethod
+    def week_before(cls, day: date) -> "Period":
+        """Return the last week (Monday to Sunday) that was over when the week of `day` began."""
+        monday = day - timedelta(days=day.weekday() + 7)
+        return cls(monday, monday + timedelta(days=6))
 
     @property
     def days(self) -> list[date]:

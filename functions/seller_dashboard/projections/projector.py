@@ -1,16 +1,12 @@
-"""Writes the projections from events.
-
-Events may arrive twice and in any order: the projections come out the same. Facts are merged into
-the stored facts of their order, and each seller's sale is derived from the whole. Totals change by
-the difference between the old and the new sale, in the transaction that writes the sale.
+"""Writes the projections from facts, which may arrive twice and in any order. Totals change by the
+difference between the old and the new sale, in the transaction that writes the sale.
 """
 
 from functools import partial
 
-from seller_dashboard.ports import Catalogue, Orders, Sales, Sellers
+from seller_dashboard.ports import Catalogue, Orders, Sales
 from seller_dashboard.projections.model import OrderFacts, ProductFacts, Sale
 from seller_dashboard.projections.totals import DailyTotals
-from supermarket.people import Recipient
 from supermarket.retry import retry_on_conflict
 from supermarket.transaction import BeginTransaction
 
@@ -22,17 +18,11 @@ class Projector:
     """
 
     def __init__(
-        self,
-        orders: Orders,
-        sales: Sales,
-        catalogue: Catalogue,
-        sellers: Sellers,
-        begin: BeginTransaction,
+        self, orders: Orders, sales: Sales, catalogue: Catalogue, begin: BeginTransaction
     ) -> None:
         self._orders = orders
         self._sales = sales
         self._catalogue = catalogue
-        self._sellers = sellers
         self._begin = begin
 
     def apply(self, facts: OrderFacts) -> None:
@@ -48,10 +38,6 @@ class Projector:
     def apply_product(self, facts: ProductFacts) -> None:
         """Merge the facts of a product. Raises StaleWrite as `apply` does."""
         retry_on_conflict(lambda: self._merge_product(facts))
-
-    def upsert_seller(self, seller: Recipient, as_of: str) -> None:
-        """Store the seller's mail address unless a later one is stored; `as_of` sorts by time."""
-        self._sellers.upsert(seller, as_of)
 
     def _merge_order(self, facts: OrderFacts) -> OrderFacts:
         known = self._orders.find(facts.id) or OrderFacts(facts.id)

@@ -1,9 +1,10 @@
 """The projections in DynamoDB."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from pynamodb.attributes import NumberAttribute
 from pynamodb.expressions.condition import Condition
@@ -15,7 +16,6 @@ from seller_dashboard.projections.model import (
     CustomerSales,
     LowStock,
     OrderFacts,
-    PaymentShare,
     Period,
     ProductFacts,
     ProductSales,
@@ -29,7 +29,6 @@ from seller_dashboard.projections.rows import (
     DayRow,
     Key,
     OrderRow,
-    PaymentRow,
     ProductRow,
     ProfileRow,
     SaleRow,
@@ -74,18 +73,13 @@ class DynamoSales:
 
     def save(self, sale: Sale, known: Sale | None, transaction: Transaction) -> None:
         writes, seller = DynamoTransaction.of(transaction), Key.SELLER + sale.seller_id
-        row = SaleRow(
-            seller,
-            Key.ORDER + sale.sort_key,
-            partition=f"{seller}#{sale.status}",
-            sort_key=sale.sort_key,
-            sale=sale,
-            version=sale.version,
-        )
+        stored: dict[str, Any] = {"sale": sale, "version": sale.version}
+        index: dict[str, Any] = {"partition": f"{seller}#{sale.status}", "sort_key": sale.sort_key}
+        row = SaleRow(seller, Key.ORDER + sale.sort_key, **index, **stored)
         unchanged = _has_version(SaleRow.version, known.version if known else 0)
         writes.put(row, unchanged, StaleWrite())
-        if share := sale.payment_share:
-            writes.put(PaymentRow(seller, Key.PAYMENT + share.sort_key, share=share))
+        if sale.payment:
+            writes.put(SaleRow(seller, Key.PAYMENT + sale.sort_key, **stored))
         if known is None:
             writes.put(SellerOfDayRow(f"{Key.DAY}{sale.day}", seller))
 
@@ -100,8 +94,8 @@ class DynamoSales:
             added = _additions({"units": units[product_id], revenue: minor[product_id]})
             named = ProductRow.sold_as.set(titles[product_id])
             writes.update(ProductRow(seller, Key.PRODUCT + product_id), [named, *added])
-        added = _additions({"orders": change.numbers["orders"], revenue: change.revenue.minor})
-        if added:
+        numbers = {"orders": change.numbers["orders"], revenue: change.revenue.minor}
+        if added := _additions(numbers):
             writes.update(CustomerRow(seller, Key.CUSTOMER + sale.customer.id), added)
 
     def record_last_order(self, sale: Sale) -> None:
@@ -117,11 +111,14 @@ class DynamoSales:
     ) -> Iterator[Sale]:
         if status is None:
             return map(_sale, _list_backwards(SaleRow, seller_id, Key.ORDER, part, period))
-        return map(_sale, _list_by_status(seller_id, status, period, part))
+        seller, after = Key.SELLER + seller_id, str(part.after)
+        partition = f"{seller}#{status}"
+        within = ByStatus.sort_key.between(str(period.first), f"{period.last}{END}")
+        start = {"pk": seller, "sk": Key.ORDER + after, "partition": partition, "sortKey": after}
+        return map(_sale, SaleRow.by_status.query(partition, within, **_backwards(part, start)))
 
-    def list_payments(self, seller_id: str, period: Period, part: Slice) -> Iterator[PaymentShare]:
-        rows = _list_backwards(PaymentRow, seller_id, Key.PAYMENT, part, period)
-        return (row.share for row in rows)
+    def list_payments(self, seller_id: str, period: Period, part: Slice) -> Iterator[Sale]:
+        return map(_sale, _list_backwards(SaleRow, seller_id, Key.PAYMENT, part, period))
 
     def list_customers(self, seller_id: str, part: Slice) -> Iterator[CustomerSales]:
         return map(_customer_sales, _list_backwards(CustomerRow, seller_id, Key.CUSTOMER, part))
@@ -154,15 +151,9 @@ class DynamoCatalogue:
         return _product(row) if row else None
 
     def save(self, product: ProductFacts) -> None:
-        row, low = (
-            ProductRow(Key.SELLER + product.seller_id, Key.PRODUCT + product.id),
-            product.low_stock,
-        )
-        changes: list[Action] = [
-            ProductRow.product.set(product),
-            ProductRow.version.set(product.version + 1),
-        ]
-        if low:
+        row = ProductRow(Key.SELLER + product.seller_id, Key.PRODUCT + product.id)
+        changes = [ProductRow.product.set(product), ProductRow.version.set(product.version + 1)]
+        if low := product.low_stock:
             changes.append(ProductRow.partition.set(f"{row.pk}#{Key.LOW_STOCK}"))
             changes.append(ProductRow.sort_key.set(f"{low.stock:010}#{product.id}"))
         else:
@@ -187,14 +178,10 @@ class DynamoSellers:
     """`Sellers` in DynamoDB."""
 
     def upsert(self, seller: Recipient, as_of: str) -> None:
-        changes = [
-            ProfileRow.seller.set(seller),
-            ProfileRow.as_of.set(as_of),
-            ProfileRow.partition.set(Key.ALL_SELLERS),
-            ProfileRow.sort_key.set(seller.user_id),
-        ]
-        is_older = ProfileRow.as_of.does_not_exist() | (ProfileRow.as_of < as_of)
-        update_if(ProfileRow(Key.SELLER + seller.user_id, Key.PROFILE), changes, is_older)
+        row = ProfileRow(Key.SELLER + seller.user_id, Key.PROFILE, seller=seller, as_of=as_of)
+        row.partition, row.sort_key = Key.ALL_SELLERS, seller.user_id
+        is_newer = ProfileRow.as_of.does_not_exist() | (ProfileRow.as_of < as_of)
+        try_write(lambda: row.save(condition=is_newer))
 
     def find(self, seller_id: str) -> Recipient | None:
         row = ProfileRow.find(Key.SELLER + seller_id, Key.PROFILE)
@@ -217,35 +204,16 @@ def _list_backwards[R: Row](
 ) -> Iterator[R]:
     seller = Key.SELLER + seller_id
     start = {"pk": seller, "sk": f"{prefix}{part.after}"}
-    return _descending(kind.query, seller, _within(prefix, period), part, start)
+    return kind.query(seller, _within(prefix, period), **_backwards(part, start))
 
 
-def _list_by_status(
-    seller_id: str, status: SaleStatus, period: Period, part: Slice
-) -> Iterator[SaleRow]:
-    seller, after = Key.SELLER + seller_id, str(part.after)
-    partition = f"{seller}#{status}"
-    within = ByStatus.sort_key.between(str(period.first), f"{period.last}{END}")
-    start = {"pk": seller, "sk": Key.ORDER + after, "partition": partition, "sortKey": after}
-    return _descending(SaleRow.by_status.query, partition, within, part, start)
-
-
-def _descending[R: Row](
-    query: Callable[..., Iterator[R]],
-    partition: str,
-    condition: Condition,
-    part: Slice,
-    start: Mapping[str, str],
-) -> Iterator[R]:
-    """Query from the key `start`, which need not exist any more, if the part is not the first."""
-    return query(
-        partition,
-        condition,
-        scan_index_forward=False,
-        limit=part.limit,
-        page_size=part.limit,
-        last_evaluated_key={n: {"S": key} for n, key in start.items()} if part.after else None,
-    )
+def _backwards(part: Slice, start: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options of a query that begins at the key `start`, which need not exist any more,
+    if the part is not the first.
+    """
+    last_key = {name: {"S": key} for name, key in start.items()} if part.after else None
+    paging = {"limit": part.limit, "page_size": part.limit, "last_evaluated_key": last_key}
+    return {"scan_index_forward": False, **paging}
 
 
 def _has_version(version: NumberAttribute, known: int) -> Condition:

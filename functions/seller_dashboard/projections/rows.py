@@ -4,7 +4,7 @@
 |-------------|-------------------------------|--------------------------------------------------|
 | ORDER#<id>  | ORDER                         | order: the merged facts, with all its sellers    |
 | SELLER#<id> | ORDER#<placedAt>#<order id>   | sale: the seller's share of an order             |
-| SELLER#<id> | PAYMENT#<placedAt>#<order id> | sale with a payment                              |
+| SELLER#<id> | PAYMENT#<placedAt>#<order id> | sale with a payment: the same once more          |
 | SELLER#<id> | DAY#<date>#<currency>         | day and currency: totals, also by product        |
 | SELLER#<id> | PRODUCT#<product id>          | product: the merged facts, and lifetime sales    |
 | SELLER#<id> | CUSTOMER#<user id>            | customer: totals, and the last order             |
@@ -29,7 +29,7 @@ from typing import Any, Self
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from seller_dashboard.projections.model import OrderFacts, PaymentShare, ProductFacts, Sale
+from seller_dashboard.projections.model import OrderFacts, ProductFacts, Sale
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.people import Recipient
 
@@ -100,17 +100,11 @@ class OrderRow(SalesRow):
 
 
 class SaleRow(SalesRow):
-    """One seller's share of an order."""
+    """One seller's share of an order; once more if it has a payment."""
 
     by_status = ByStatus()
     sale = Mapped[Sale](Sale, exclude=UNSTORED)
     version = NumberAttribute()
-
-
-class PaymentRow(SalesRow):
-    """One seller's share of an order's payment."""
-
-    share = Mapped[PaymentShare](PaymentShare)
 
 
 class DayRow(CounterRow):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from seller_dashboard.projections.model import CustomerSales, PaymentShare, ProductSales, Sale
+from seller_dashboard.projections.model import CustomerSales, ProductSales, Sale
 from seller_dashboard.projections.totals import DailyTotals
 from supermarket.clock import iso
 from supermarket.errors import Invalid
@@ -81,12 +81,12 @@ def _order_rows(sale: Sale) -> Iterator[Row]:
         )
 
 
-def _payment_rows(share: PaymentShare) -> Iterator[Row]:
-    payment = share.payment
-    yield (
-        *(payment.id, share.order_id, payment.status, share.total.currency),
-        *(share.total, share.refunded, iso(share.placed_at), iso(payment.at)),
-    )
+def _payment_rows(sale: Sale) -> Iterator[Row]:
+    if payment := sale.payment:
+        yield (
+            *(payment.id, sale.order_id, payment.status, sale.currency),
+            *(sale.total, sale.refunded, iso(sale.placed_at), iso(payment.at)),
+        )
 
 
 def _day_rows(day: DailyTotals) -> Iterator[Row]:

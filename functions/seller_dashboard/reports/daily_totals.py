@@ -1,8 +1,5 @@
-"""Checks a day's totals against its sales, and repairs those that differ.
-
-Totals are kept by adding and subtracting sales one by one, so a difference means a defect or a
-manual change; it is logged. A day's totals are written only if they have not changed since they
-were read (every change of a sale changes them), and only while no rebuild runs.
+"""Checks a day's totals against its sales, and repairs and logs those that differ, unless they have
+changed since they were read (every change of a sale changes them) or a rebuild runs.
 """
 
 from collections import Counter
@@ -12,7 +9,7 @@ from datetime import date
 from functools import partial
 from itertools import chain
 
-from seller_dashboard.ports import BatchCheckpoints, RebuildLock, Sales
+from seller_dashboard.ports import Jobs, Sales
 from seller_dashboard.projections.model import Period
 from seller_dashboard.projections.totals import DailyTotals, sum_by_currency
 from seller_dashboard.reports.batches import SellerBatches, Task
@@ -27,16 +24,10 @@ OUTCOMES = ("correct", "repaired", "failed", "sales", "unfinished")
 class DailyTotalsCheck:
     """Goes through the sellers of a day, and continues where an earlier run ended."""
 
-    def __init__(
-        self,
-        sales: Sales,
-        checkpoints: BatchCheckpoints,
-        rebuild_lock: RebuildLock,
-        begin: BeginTransaction,
-    ) -> None:
+    def __init__(self, sales: Sales, jobs: Jobs, begin: BeginTransaction) -> None:
         self._sales = sales
-        self._rebuild_lock = rebuild_lock
-        self._batches = SellerBatches(checkpoints, rebuild_lock)
+        self._jobs = jobs
+        self._batches = SellerBatches(jobs)
         self._begin = begin
 
     def run(
@@ -58,11 +49,10 @@ class DailyTotalsCheck:
             check = partial(self._check, seller_id, day)
             return {seller_id: partial(retry_on_conflict, check)}
 
-        outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
         job = f"daily-totals#{day}"
-        found = self._batches.run(job, batches, tasks, has_time, again=again, saves=is_over)
-        outcomes.update(found)
-        return outcomes
+        return self._batches.run(
+            job, OUTCOMES, batches, tasks, has_time, again=again, saves=is_over
+        )
 
     def _check(self, seller_id: str, day: date) -> Counter[str]:
         # totals first: a sale that changes after they were read changes their version, too
@@ -76,7 +66,7 @@ class DailyTotalsCheck:
             known, right = stored.get(currency, zero), recomputed.get(currency, zero)
             if drift := right - known:
                 transaction = self._begin()
-                self._rebuild_lock.require_free(transaction)
+                self._jobs.require_no_rebuild(transaction)
                 repaired = replace(right, version=known.version)
                 self._sales.replace_totals(seller_id, repaired, transaction)
                 transaction.commit()

@@ -1,15 +1,12 @@
-"""Weeks, the checkpoints of jobs, and the conflicts that stop them."""
+"""The checkpoints of jobs, and the conflicts that stop them."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from typing import Self
 
-from seller_dashboard.projections.model import Period
 from supermarket.errors import Conflict
 
 END = "~"  # sorts after every seller id
-WEEK = timedelta(days=7)
 
 
 class RebuildInProgress(Conflict):
@@ -22,27 +19,6 @@ class AlreadyReported(Conflict):
     """Another run has sent this seller's report of this week."""
 
     code = "ALREADY_REPORTED"
-
-
-@dataclass(frozen=True)
-class Week:
-    """Monday to Sunday (UTC)."""
-
-    first: date
-
-    @classmethod
-    def before(cls, day: date) -> Self:
-        """Return the last week that was over when the week of `day` began."""
-        return cls(day - timedelta(days=day.weekday()) - WEEK)
-
-    @property
-    def period(self) -> Period:
-        return Period(self.first, self.first + WEEK - timedelta(days=1))
-
-    @property
-    def with_previous(self) -> Period:
-        """This week and the one before it."""
-        return Period(self.first - WEEK, self.period.last)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
-from seller_dashboard.reports.model import AlreadyReported, BatchCheckpoint, RebuildInProgress, Week
+from seller_dashboard.projections.model import Period
+from seller_dashboard.reports.model import AlreadyReported, BatchCheckpoint, RebuildInProgress
 from supermarket import telemetry
 from supermarket.clock import Clock
 from supermarket.dynamo.rows import Mapped, Row, table
@@ -59,28 +60,21 @@ class RebuildRow(JobRow):
     incomplete = BooleanAttribute(null=True)
 
 
-class DynamoBatchCheckpoints:
-    """`BatchCheckpoints` in DynamoDB."""
+class DynamoJobs:
+    """`Jobs` in DynamoDB. Rebuilds (`ops`) take and release their lock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def get(self, job: str) -> BatchCheckpoint:
+    def get_checkpoint(self, job: str) -> BatchCheckpoint:
         row = CheckpointRow.find(job)
         return row.checkpoint if row else BatchCheckpoint()
 
-    def save(self, job: str, checkpoint: BatchCheckpoint) -> None:
+    def save_checkpoint(self, job: str, checkpoint: BatchCheckpoint) -> None:
         expires_at = int((self._clock() + CHECKPOINT_LIFETIME).timestamp())
         CheckpointRow(job, checkpoint=checkpoint, expires_at=expires_at).save()
 
-
-class DynamoRebuildLock:
-    """`RebuildLock` in DynamoDB. Rebuilds take and release it (`ops`)."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def is_held(self) -> bool:
+    def is_rebuilding(self) -> bool:
         row = RebuildRow.find(RebuildRow().id)
         if row is None:
             return False
@@ -89,10 +83,20 @@ class DynamoRebuildLock:
             telemetry.logger.error("the projections are incomplete: run the rebuild again")
         return is_running or bool(row.incomplete)
 
-    def require_free(self, transaction: Transaction) -> None:
+    def require_no_rebuild(self, transaction: Transaction) -> None:
         is_free = no_rebuild_runs(self._clock()) & RebuildRow.incomplete.does_not_exist()
         conflict = RebuildInProgress("The projections are being rebuilt")
         DynamoTransaction.of(transaction).condition_check(RebuildRow(), is_free, conflict)
+
+    def list_reported(self, week: Period, seller_ids: Sequence[str]) -> set[str]:
+        keys = [_claim_id(week, seller_id) for seller_id in seller_ids]
+        return {row.id.rpartition("#")[2] for row in ClaimRow.batch_get(keys)}
+
+    def claim_report(self, week: Period, seller_id: str, transaction: Transaction) -> None:
+        expires_at = int((self._clock() + CLAIM_LIFETIME).timestamp())
+        row = ClaimRow(_claim_id(week, seller_id), expires_at=expires_at)
+        conflict = AlreadyReported("This week was reported already")
+        DynamoTransaction.of(transaction).put(row, ClaimRow.id.does_not_exist(), conflict)
 
 
 def no_rebuild_runs(now: datetime) -> Condition:
@@ -102,22 +106,5 @@ def no_rebuild_runs(now: datetime) -> Condition:
     return is_free
 
 
-class DynamoReportClaims:
-    """`ReportClaims` in DynamoDB."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def list_reported(self, week: Week, seller_ids: Sequence[str]) -> set[str]:
-        keys = [_claim_id(week, seller_id) for seller_id in seller_ids]
-        return {row.id.rpartition("#")[2] for row in ClaimRow.batch_get(keys)}
-
-    def claim(self, week: Week, seller_id: str, transaction: Transaction) -> None:
-        expires_at = int((self._clock() + CLAIM_LIFETIME).timestamp())
-        row = ClaimRow(_claim_id(week, seller_id), expires_at=expires_at)
-        conflict = AlreadyReported("This week was reported already")
-        DynamoTransaction.of(transaction).put(row, ClaimRow.id.does_not_exist(), conflict)
-
-
-def _claim_id(week: Week, seller_id: str) -> str:
+def _claim_id(week: Period, seller_id: str) -> str:
     return f"weekly-report#{week.first}#{seller_id}"

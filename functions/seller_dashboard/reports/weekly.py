@@ -1,27 +1,20 @@
-"""Reports each week to each seller once, however many runs there are, also at the same time.
-
-A report is claimed in the transaction that emits it, on condition that no other run has
-claimed it and that no rebuild runs: a report of incomplete numbers could not be corrected.
+"""Reports each week to each seller once. A report is claimed in the transaction that emits it, on
+condition that no other run has claimed it and that no rebuild runs: it could not be corrected.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from itertools import batched, chain
 
 from seller_dashboard.events import to_sales_report_ready
-from seller_dashboard.ports import (
-    BatchCheckpoints,
-    Catalogue,
-    RebuildLock,
-    ReportClaims,
-    Sales,
-    Sellers,
-)
+from seller_dashboard.ports import Catalogue, Jobs, Sales, Sellers
+from seller_dashboard.projections.model import Period
 from seller_dashboard.projections.totals import nonzero, sum_by_currency
 from seller_dashboard.reports.batches import SellerBatches, Task
 from seller_dashboard.reports.metrics import LOW_STOCK_LIMIT, compute_metrics
-from seller_dashboard.reports.model import AlreadyReported, BatchCheckpoint, Week
+from seller_dashboard.reports.model import AlreadyReported, BatchCheckpoint
 from supermarket.contracts import SalesReportReady
 from supermarket.people import Recipient
 from supermarket.transaction import BeginTransaction
@@ -38,20 +31,19 @@ class WeeklyReports:
         sales: Sales,
         catalogue: Catalogue,
         sellers: Sellers,
-        claims: ReportClaims,
-        checkpoints: BatchCheckpoints,
-        rebuild_lock: RebuildLock,
+        jobs: Jobs,
         begin: BeginTransaction,
     ) -> None:
         self._sales = sales
         self._catalogue = catalogue
         self._sellers = sellers
-        self._claims = claims
-        self._rebuild_lock = rebuild_lock
-        self._batches = SellerBatches(checkpoints, rebuild_lock)
+        self._jobs = jobs
+        self._batches = SellerBatches(jobs)
         self._begin = begin
 
-    def run(self, week: Week, has_time: Callable[[], bool], *, again: bool = False) -> Counter[str]:
+    def run(
+        self, week: Period, has_time: Callable[[], bool], *, again: bool = False
+    ) -> Counter[str]:
         """Report to the sellers with sales in the week or the one before, or with low stock; return
         how many sellers had which outcome.
 
@@ -67,7 +59,7 @@ class WeeklyReports:
                 yield {seller.user_id: seller for seller in batch}
 
         def tasks(batch: dict[str, Recipient]) -> Mapping[str, Task]:
-            reported = self._claims.list_reported(week, list(batch))
+            reported = self._jobs.list_reported(week, list(batch))
             return {
                 seller_id: partial(Counter, already_reported=1)
                 if seller_id in reported
@@ -75,18 +67,16 @@ class WeeklyReports:
                 for seller_id, seller in batch.items()
             }
 
-        outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
         job = f"weekly-reports#{week.first}"
-        outcomes.update(self._batches.run(job, batches, tasks, has_time, again=again))
-        return outcomes
+        return self._batches.run(job, OUTCOMES, batches, tasks, has_time, again=again)
 
-    def _report(self, week: Week, seller: Recipient) -> Counter[str]:
+    def _report(self, week: Period, seller: Recipient) -> Counter[str]:
         event = self._event(week, seller)
         if event is None:
             return Counter(nothing_to_report=1)
         transaction = self._begin()
-        self._rebuild_lock.require_free(transaction)
-        self._claims.claim(week, seller.user_id, transaction)
+        self._jobs.require_no_rebuild(transaction)
+        self._jobs.claim_report(week, seller.user_id, transaction)
         transaction.emit(event)
         try:
             transaction.commit()
@@ -94,15 +84,16 @@ class WeeklyReports:
             return Counter(already_reported=1)
         return Counter(reported=1)
 
-    def _event(self, week: Week, seller: Recipient) -> SalesReportReady | None:
+    def _event(self, week: Period, seller: Recipient) -> SalesReportReady | None:
         """Return None when there is nothing to report; unpaid orders are not reported."""
-        days = self._sales.list_daily_totals(seller.user_id, week.with_previous)
+        two_weeks = Period(week.first - timedelta(days=7), week.last)
+        days = self._sales.list_daily_totals(seller.user_id, two_weeks)
         low_stock = self._catalogue.list_low_stock(seller.user_id, LOW_STOCK_LIMIT)
         if not low_stock and not any(day.numbers["orders"] or day.refunded.minor for day in days):
             return None
         before = [day for day in days if day.day < week.first]
         own = [day for day in days if day.day >= week.first]
         get_titles = partial(self._catalogue.get_titles, seller.user_id)
-        metrics = compute_metrics(week.period, own, get_titles, low_stock)
+        metrics = compute_metrics(week, own, get_titles, low_stock)
         revenue_before = nonzero(one.revenue for one in sum_by_currency(before).values())
         return to_sales_report_ready(week, seller, metrics, revenue_before)

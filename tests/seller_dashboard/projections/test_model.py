@@ -273,7 +273,3 @@ def test_a_list_may_have_open_ends() -> None:
 def test_a_lines_net_amount_excludes_its_refund() -> None:
     line: SaleLine = a_line("p1", 2, 500, refunded=1)
     assert line.net == inr(999)
-
-
-def test_a_sale_without_a_payment_has_no_payment_share() -> None:
-    assert a_sale().payment_share is None

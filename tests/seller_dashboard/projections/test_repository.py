@@ -232,9 +232,9 @@ def test_sales_are_listed_by_status_and_period(projections: Projections) -> None
     period = Period(date(2026, 11, 11), date(2026, 11, 14))
     every = list(projections.sales.list_sales("s1", period, None, Slice(9)))
     assert [sale.order_id for sale in every] == ["o4", "o3", "o2", "o1"]
-    assert [
-        share.order_id for share in projections.sales.list_payments("s1", period, Slice(9))
-    ] == [sale.order_id for sale in every]
+    assert [sale.order_id for sale in projections.sales.list_payments("s1", period, Slice(9))] == [
+        sale.order_id for sale in every
+    ]
     first, last = projections.sales.list_sales("s1", period, SaleStatus.CONFIRMED, Slice(9))
     assert (first.order_id, last.order_id) == ("o3", "o1")
     rest = projections.sales.list_sales(
@@ -263,10 +263,10 @@ def test_payments_are_listed_for_sales_that_have_one(projections: Projections) -
             a_sale(order_id=f"o{number}", lines=lines, placed_at=placed, payment=payment),
         )
     page = list(projections.sales.list_payments("s1", EVER, Slice(2)))
-    assert [share.order_id for share in page] == ["o3", "o2"]
+    assert [sale.order_id for sale in page] == ["o3", "o2"]
     assert (page[0].payment, page[0].total, page[0].refunded) == (PAID, inr(1000), inr(3))
     rest = projections.sales.list_payments("s1", EVER, Slice(2, page[-1].sort_key))
-    assert [share.order_id for share in rest] == ["o0"]
+    assert [sale.order_id for sale in rest] == ["o0"]
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -14,14 +14,12 @@ from seller_dashboard.projections.model import Period, Sale, SaleStatus
 from seller_dashboard.projections.totals import UNITS, DailyTotals
 from seller_dashboard.reports.daily_totals import DailyTotalsCheck
 from seller_dashboard.reports.model import END, BatchCheckpoint
-from seller_dashboard.reports.repository import DynamoBatchCheckpoints
 from supermarket.money import Currency
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 from support.jobs import AContext
 from support.seller_dashboard import (
     PLACED,
-    InMemoryBatchCheckpoints,
     Projections,
     a_line,
     a_sale,
@@ -41,16 +39,9 @@ def plenty() -> bool:
 class Checked:
     """Projections with sales, and the job that checks their daily totals."""
 
-    def __init__(
-        self,
-        projections: Projections,
-        checkpoints: InMemoryBatchCheckpoints | DynamoBatchCheckpoints,
-    ) -> None:
+    def __init__(self, projections: Projections) -> None:
         self.projections = projections
-        self.check = DailyTotalsCheck(
-            projections.sales, checkpoints, projections.rebuild_lock, projections.begin
-        )
-        self.checkpoints = checkpoints
+        self.check = DailyTotalsCheck(projections.sales, projections.jobs, projections.begin)
 
     def sell(self, *sales: Sale) -> None:
         for sale in sales:
@@ -75,15 +66,15 @@ class Checked:
 
     @property
     def checkpoint(self) -> BatchCheckpoint:
-        return self.checkpoints.get(f"daily-totals#{DAY}")
+        return self.projections.jobs.get_checkpoint(f"daily-totals#{DAY}")
 
 
 @pytest.fixture(params=["in memory", "DynamoDB"])
 def checked(request: pytest.FixtureRequest, clock: FrozenClock) -> Checked:
     if request.param == "in memory":
-        return Checked(Projections(), InMemoryBatchCheckpoints())
+        return Checked(Projections())
     request.getfixturevalue("aws")
-    return Checked(in_dynamodb(clock), DynamoBatchCheckpoints(clock))
+    return Checked(in_dynamodb(clock))
 
 
 def sales_of_a_day() -> list[Sale]:
@@ -367,7 +358,7 @@ def test_a_day_without_sellers_is_not_complete_during_a_rebuild(
 def test_random_projections_are_correct_and_any_drift_is_repaired() -> None:
     dice = random.Random(20261122)
     for _ in range(40):
-        checked = Checked(Projections(), InMemoryBatchCheckpoints())
+        checked = Checked(Projections())
         for number in range(dice.randrange(1, 12)):
             currency = dice.choice(list(Currency))
             lines = [
@@ -390,7 +381,7 @@ def test_random_projections_are_correct_and_any_drift_is_repaired() -> None:
 def test_the_job_checks_the_day_before_or_the_requested_one(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checked = Checked(Projections(), InMemoryBatchCheckpoints())
+    checked = Checked(Projections())
     monkeypatch.setattr(wiring, "daily_totals_check", lambda: checked.check)
     monkeypatch.setattr("supermarket.jobs.utc_now", clock)
     checked.sell(a_sale())

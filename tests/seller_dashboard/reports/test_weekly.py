@@ -21,8 +21,6 @@ from seller_dashboard.projections.model import (
 )
 from seller_dashboard.projections.totals import DailyTotals
 from seller_dashboard.reports import weekly
-from seller_dashboard.reports.model import Week
-from seller_dashboard.reports.repository import DynamoBatchCheckpoints, DynamoReportClaims
 from seller_dashboard.reports.weekly import WeeklyReports
 from supermarket.contracts import SalesReportReady
 from supermarket.dynamo.outbox import OutboxRow
@@ -32,8 +30,6 @@ from supermarket.people import Recipient
 from support.in_memory import InMemoryOutbox
 from support.jobs import AContext
 from support.seller_dashboard import (
-    InMemoryBatchCheckpoints,
-    InMemoryReportClaims,
     Projections,
     a_line,
     a_sale,
@@ -43,7 +39,7 @@ from support.seller_dashboard import (
 )
 
 MONDAY, SUNDAY = date(2026, 11, 16), date(2026, 11, 22)
-WEEK = Week(MONDAY)
+WEEK = Period(MONDAY, SUNDAY)
 
 
 def plenty() -> bool:
@@ -57,29 +53,20 @@ def at_noon(day: date) -> datetime:
 class Reporting:
     """Sellers with projections, the job that reports their weeks, and the events that it emits."""
 
-    def __init__(
-        self,
-        projections: Projections,
-        claims: InMemoryReportClaims | DynamoReportClaims,
-        events: Callable[[], list[Any]],
-        checkpoints: InMemoryBatchCheckpoints | DynamoBatchCheckpoints,
-    ) -> None:
+    def __init__(self, projections: Projections, events: Callable[[], list[Any]]) -> None:
         self.projections = projections
-        self.claims = claims
         self.events = events
         self.weekly = WeeklyReports(
             projections.sales,
             projections.catalogue,
             projections.sellers,
-            claims,
-            checkpoints,
-            projections.rebuild_lock,
+            projections.jobs,
             projections.begin,
         )
 
     def add_sellers(self, *seller_ids: str) -> None:
         for seller_id in seller_ids:
-            self.projections.projector.upsert_seller(
+            self.projections.sellers.upsert(
                 Recipient(seller_id, f"{seller_id}@x.example", "Ravi"), "1"
             )
 
@@ -94,7 +81,7 @@ class Reporting:
             ProductFacts("s1", "p9", details=details, stock=StockLevel(stock, 1))
         )
 
-    def run(self, week: Week = WEEK, *, again: bool = True) -> dict[str, int]:
+    def run(self, week: Period = WEEK, *, again: bool = True) -> dict[str, int]:
         return dict(+self.weekly.run(week, plenty, again=again))
 
 
@@ -104,12 +91,9 @@ def reporting(request: pytest.FixtureRequest, clock: FrozenClock) -> Reporting:
         outbox = InMemoryOutbox()
         projections = Projections(begin=outbox.begin)
         events = partial(outbox.of, SalesReportReady)
-        return Reporting(projections, InMemoryReportClaims(), events, InMemoryBatchCheckpoints())
+        return Reporting(projections, events)
     request.getfixturevalue("aws")
-    projections = in_dynamodb(clock)
-    return Reporting(
-        projections, DynamoReportClaims(clock), events_in_the_outbox, DynamoBatchCheckpoints(clock)
-    )
+    return Reporting(in_dynamodb(clock), events_in_the_outbox)
 
 
 def events_in_the_outbox() -> list[SalesReportReady]:
@@ -119,10 +103,10 @@ def events_in_the_outbox() -> list[SalesReportReady]:
 
 @given(st.dates(date(2026, 1, 1), date(2027, 12, 31)))
 def test_the_week_before_a_day_is_a_whole_one_from_monday_to_sunday(day: date) -> None:
-    week = Week.before(day)
-    assert (week.first.weekday(), week.period.last.weekday()) == (0, 6)
-    assert timedelta(1) <= day - week.period.last <= timedelta(7)
-    assert len(week.period.days) == 7
+    week = Period.week_before(day)
+    assert (week.first.weekday(), week.last.weekday()) == (0, 6)
+    assert timedelta(1) <= day - week.last <= timedelta(7)
+    assert len(week.days) == 7
 
 
 def test_a_report_has_the_metrics_of_the_week(reporting: Reporting) -> None:
@@ -157,7 +141,8 @@ def test_another_run_reports_nothing_again(reporting: Reporting) -> None:
     reporting.sell(MONDAY, "o2", seller_id="s2")
     assert reporting.run() == {"reported": 2}
     assert reporting.run() == {"already_reported": 2}
-    assert reporting.run(Week(MONDAY + timedelta(days=7))) == {"reported": 2}, "the next week"
+    next_week = Period.week_before(MONDAY + timedelta(days=14))
+    assert reporting.run(next_week) == {"reported": 2}
 
 
 def test_two_runs_at_the_same_time_report_once(
@@ -166,7 +151,7 @@ def test_two_runs_at_the_same_time_report_once(
     reporting.add_sellers("s1")
     reporting.sell(MONDAY)
     reporting.run()
-    monkeypatch.setattr(reporting.claims, "list_reported", lambda *_: ())
+    monkeypatch.setattr(reporting.projections.jobs, "list_reported", lambda *_: ())
     assert reporting.run() == {"already_reported": 1}
     assert len(reporting.events()) == 1
 
@@ -317,7 +302,7 @@ def test_no_week_is_reported_during_a_rebuild(
         """Begin a rebuild while the seller is visited."""
         lease.acquire()
         lease.mark_incomplete()
-        return [*days("s1", WEEK.period)]
+        return [*days("s1", WEEK)]
 
     monkeypatch.setattr(reporting.projections.sales, "list_daily_totals", deleted)
     assert reporting.run(again=False) == {"unfinished": 1}
@@ -332,12 +317,7 @@ def test_the_job_reports_the_week_before_its_day(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = InMemoryOutbox()
-    reporting = Reporting(
-        Projections(begin=outbox.begin),
-        InMemoryReportClaims(),
-        lambda: outbox.events,
-        InMemoryBatchCheckpoints(),
-    )
+    reporting = Reporting(Projections(begin=outbox.begin), lambda: outbox.events)
     monkeypatch.setattr(wiring, "weekly_reports", lambda: reporting.weekly)
     monkeypatch.setattr("supermarket.jobs.utc_now", clock)
     reporting.add_sellers("s1")
@@ -358,7 +338,7 @@ def test_the_job_reports_the_week_before_its_day(
 def test_a_week_that_is_not_over_is_not_reported(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reporting = Reporting(Projections(), InMemoryReportClaims(), list, InMemoryBatchCheckpoints())
+    reporting = Reporting(Projections(), list)
     monkeypatch.setattr(wiring, "weekly_reports", lambda: reporting.weekly)
     monkeypatch.setattr("supermarket.jobs.utc_now", clock)
     reporting.add_sellers("s1")
