@@ -16,9 +16,7 @@ from ai_buddy.schemas import (
     PingRequest,
     StopRequest,
 )
-from supermarket import telemetry
 from supermarket.authentication import authenticate
-from supermarket.caller import Caller
 from supermarket.errors import Invalid
 from supermarket.init_phase import prepare
 from supermarket.request import Request
@@ -65,15 +63,17 @@ def take_message(frame: MessageRequest, connection: Connection) -> Iterator[Fram
     gets how its turn ended, if it has.
     """
     service, caller = wiring.conversations(), connection.caller
-    begun = service.begin(caller, frame.text, frame.conversation_id, frame.client_message_id)
-    turn, is_handed_over = begun.turn, True
+    turn, is_repeated = service.begin(
+        caller, frame.text, frame.conversation_id, frame.client_message_id
+    )
+    is_handed_over = False
     try:
         yield frames.started(turn)
         wiring.connections().subscribe(connection, turn.key.conversation.id)
     finally:  # the turn is answered even when its client is gone
-        if not begun.is_repeated:
-            is_handed_over = _hand_over(turn, caller)
-    if begun.is_repeated or not is_handed_over:
+        if not is_repeated:
+            is_handed_over = service.hand_over(turn, caller)
+    if not is_handed_over:
         yield from frames.ended(service.current_state(turn))
 
 
@@ -129,15 +129,6 @@ def refuse_unknown_action(body: str) -> NoReturn:
     if not is_object:
         raise NotJson("A frame is a JSON object in text")
     raise UnknownAction("The action is one of message, confirm, history, stop and ping")
-
-
-def _hand_over(turn: Turn, caller: Caller) -> bool:
-    try:
-        wiring.conversations().hand_over(turn, caller)
-    except Exception:
-        telemetry.logger.exception("worker not started")
-        return False
-    return True
 
 
 def _fit_into_frame(turns: list[Turn]) -> list[Turn]:

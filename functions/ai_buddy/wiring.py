@@ -25,12 +25,11 @@ MAX_OUTPUT_TOKENS = 8_192  # of one answer, including the model's thoughts
 
 @cache
 def connections() -> ConnectionService:
-    from ai_buddy.realtime.repository import DynamoConnections, DynamoTickets
+    from ai_buddy.realtime.repository import DynamoConnections
 
     return ConnectionService(
         connections=DynamoConnections(utc_now),
-        tickets=DynamoTickets(utc_now),
-        frames=_usage(),
+        count_frame=_usage().count_frame,
         sessions=sessions(),
         sender=sender,
         max_connections=settings().ai_connections_per_user,

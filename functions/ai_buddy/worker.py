@@ -1,7 +1,7 @@
 """The worker's Lambda: answers one turn per invocation."""
 
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -14,16 +14,7 @@ from supermarket.init_phase import prepare
 SECONDS_TO_FINISH = 15  # of the Lambda's time, to save and send what there is
 
 
-class Context(Protocol):
-    """Lambda's description of an invocation."""
-
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the time until Lambda ends the invocation."""
-
-
-def run_turn(event: dict[str, Any], context: Context) -> None:
+def run_turn(event: dict[str, Any], context: Any) -> None:
     """Answer a turn. Lambda invokes asynchronously: once, and again when a worker died."""
     request = event.get("correlationId") or context.aws_request_id
     telemetry.begin(request, job="ai_buddy.run_turn")

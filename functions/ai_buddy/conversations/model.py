@@ -59,14 +59,13 @@ class Conversation:
     summary: str = ""
     summarised_up_to: str = ""  # the last turn that the summary covers
     running: str | None = None
-    lease_ends: datetime | None = None
+    lease_ends: float = 0  # seconds since the epoch
     draft: str = ""
     stopping: bool = False
 
     def is_waiting_for(self, turn_id: str, now: datetime) -> bool:
         """Return whether a worker is, as far as the lease says, working on the turn."""
-        is_leased = self.lease_ends is not None and self.lease_ends > now
-        return self.running == turn_id and is_leased
+        return self.running == turn_id and self.lease_ends > now.timestamp()
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,3 @@ class TurnPage:
 
     turns: Sequence[Turn]
     older_than: str | None
-
-
-@dataclass(frozen=True)
-class StartedTurn:
-    """A turn and whether the client's message had started it before."""
-
-    turn: Turn
-    is_repeated: bool = False

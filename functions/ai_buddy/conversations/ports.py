@@ -41,9 +41,7 @@ class Conversations(Protocol):
     def find_turn(self, key: TurnKey) -> Turn | None:
         """Return one turn."""
 
-    def list_turns(
-        self, key: ConversationKey, limit: int, older_than: str | None = None
-    ) -> TurnPage:
+    def list_turns(self, key: ConversationKey, limit: int, older_than: str | None) -> TurnPage:
         """Return a page of turns, newest first."""
 
     def list_recent(self, key: ConversationKey, after: str, limit: int) -> Sequence[Turn]:
@@ -67,30 +65,21 @@ class Conversations(Protocol):
     def save_summary(self, key: ConversationKey, summary: str, up_to: str) -> None:
         """Save the summary of all turns up to one."""
 
-    def save_decision(
-        self, key: TurnKey, before: PendingProposal, decided: PendingProposal
-    ) -> None:
-        """Save a decision; raises StaleWrite when the proposal is no longer as it was `before`."""
+    def save_decision(self, key: TurnKey, read: PendingProposal, decided: PendingProposal) -> None:
+        """Save a decision; raises StaleWrite when the proposal is no longer as it was read."""
 
     def save_outcome(self, key: TurnKey, decided: PendingProposal, outcome: Turn) -> bool:
-        """Save the turn with the result of a decision; False when there is one already, or the
-        conversation was deleted.
-        """
+        """Save the result of a decision; False if there is one, or the conversation is deleted."""
 
     def delete(self, key: ConversationKey) -> Sequence[Turn] | None:
-        """Delete a conversation with its turns; returns the running turns that this ended, or
-        None when there is no such conversation.
-        """
+        """Delete a conversation; returns the running turns that this ended, None if unknown."""
 
 
 class Usage(Protocol):
     """Counts what each person uses, per minute and per day."""
 
     def count_message(self, user_id: str) -> None:
-        """Count a message and reserve tokens for its answer.
-
-        Raises TooManyMessages or TooManyTokens.
-        """
+        """Count a message and reserve tokens; raises TooManyMessages or TooManyTokens."""
 
     def spend_tokens(self, user_id: str, day: datetime, tokens: int) -> None:
         """Add to the tokens a person used on that day; a negative number gives some back."""
@@ -113,10 +102,7 @@ class Agent(Protocol):
         """
 
     def summarise(self, summary: str, older: Sequence[Utterance]) -> Summary:
-        """Condense `summary` and the utterances after it.
-
-        Raises ModelUnavailable.
-        """
+        """Condense `summary` and the utterances after it. Raises ModelUnavailable."""
 
 
 class ProposalExecutor(Protocol):

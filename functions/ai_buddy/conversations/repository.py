@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
@@ -36,13 +36,19 @@ LAST = "~"  # sorts after every id
 COUNTER_RETENTION = timedelta(days=2)
 
 
-class ConversationRow(Row):
-    """A conversation besides its turns. `pk` names owner and conversation."""
+class ExpiringRow(Row):
+    """Base of the rows in the table."""
 
     Meta = table("conversation")
 
     pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True, default=CONVERSATION)
+    sk = UnicodeAttribute(range_key=True)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class ConversationRow(ExpiringRow):
+    """A conversation besides its turns. `pk` names owner and conversation."""
+
     summary = UnicodeAttribute(null=True)
     summarised_up_to = UnicodeAttribute(null=True, attr_name="summarisedUpTo")
     running = UnicodeAttribute(null=True)
@@ -51,57 +57,37 @@ class ConversationRow(Row):
     draft = UnicodeAttribute(null=True)
     stopping = BooleanAttribute(null=True)
     deleted = BooleanAttribute(null=True)
-    expires_at = NumberAttribute(attr_name="expiresAt")
 
     def to_conversation(self, key: ConversationKey) -> Conversation:
-        return Conversation(
-            key=key,
-            summary=self.summary or "",
-            summarised_up_to=self.summarised_up_to or "",
-            running=self.running,
-            lease_ends=datetime.fromtimestamp(self.lease_ends, UTC) if self.lease_ends else None,
-            draft=self.draft or "",
-            stopping=bool(self.stopping),
-        )
+        summary, covered, draft = self.summary or "", self.summarised_up_to or "", self.draft or ""
+        lease_ends, is_stopping = self.lease_ends or 0, bool(self.stopping)
+        return Conversation(key, summary, covered, self.running, lease_ends, draft, is_stopping)
 
 
-class TurnRow(Row):
+class TurnRow(ExpiringRow):
     """A turn; `sk` sorts by age. Its proposal is an attribute of its own, for decisions on it."""
 
-    Meta = table("conversation")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     turn = Mapped[Turn](Turn, exclude=frozenset({"proposal"}))
     proposal = Mapped[PendingProposal](PendingProposal, null=True)
-    expires_at = NumberAttribute(attr_name="expiresAt")
 
     def to_turn(self) -> Turn:
         return replace(self.turn, proposal=self.proposal)
 
 
-class PointerRow(Row):
+class PointerRow(ExpiringRow):
     """Leads from a person to a turn: the latest, or the one that a client's message began."""
 
-    Meta = table("conversation")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     turn_id = UnicodeAttribute(attr_name="turnId")
-    expires_at = NumberAttribute(attr_name="expiresAt")
 
 
-class CounterRow(Row):
+class CounterRow(ExpiringRow):
     """What a person used in a minute or on a day."""
 
     Meta = table("connection")
 
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     frames = NumberAttribute(null=True)
     messages = NumberAttribute(null=True)
     tokens = NumberAttribute(null=True)
-    expires_at = NumberAttribute(attr_name="expiresAt")
 
 
 class DynamoConversations:
@@ -113,24 +99,14 @@ class DynamoConversations:
     def begin(self, turn: Turn, *, new: bool) -> None:
         transaction = DynamoTransaction()
         if turn.client_message_id:  # the first condition: a repetition is no second message
-            transaction.put(
-                self._pointer(turn, SENT + turn.client_message_id),
-                PointerRow.pk.does_not_exist(),
-                AlreadySent("This message was sent before"),
-            )
-        transaction.update(
-            _row(turn.key.conversation),
-            [
-                *_reset(),
-                ConversationRow.running.set(turn.id),
-                self._lease(START_TIMEOUT),
-                ConversationRow.expires_at.set(self._expiry()),
-            ],
-            condition=(
-                ConversationRow.pk.does_not_exist() if new else _is_kept() & ~self._is_waiting()
-            ),
-            on_conflict=TurnRunning("The last answer is not finished yet"),
-        )
+            pointer = self._pointer(turn, SENT + turn.client_message_id)
+            repeated = AlreadySent("This message was sent before")
+            transaction.put(pointer, PointerRow.pk.does_not_exist(), repeated)
+        begin = [ConversationRow.running.set(turn.id), self._lease(START_TIMEOUT)]
+        keep = ConversationRow.expires_at.set(self._expiry())
+        is_free = ConversationRow.pk.does_not_exist() if new else _is_kept() & ~self._is_waiting()
+        busy = TurnRunning("The last answer is not finished yet")
+        transaction.update(_row(turn.key.conversation), [*_reset(), *begin, keep], is_free, busy)
         transaction.put(self._turn_row(turn))
         transaction.put(self._pointer(turn, LATEST))
         try:
@@ -155,9 +131,7 @@ class DynamoConversations:
         row = TurnRow.find(_pk(key.conversation), TURN + key.id)
         return row.to_turn() if row else None
 
-    def list_turns(
-        self, key: ConversationKey, limit: int, older_than: str | None = None
-    ) -> TurnPage:
+    def list_turns(self, key: ConversationKey, limit: int, older_than: str | None) -> TurnPage:
         # two more: the turn named by `older_than` itself, and one to know whether there are more
         found = self._newest_first(key, "", older_than or LAST, limit + 2)
         turns = [turn for turn in found if turn.id != older_than]
@@ -198,27 +172,19 @@ class DynamoConversations:
         ]
         update_if(_row(key), actions, _is_kept())
 
-    def save_decision(
-        self, key: TurnKey, before: PendingProposal, decided: PendingProposal
-    ) -> None:
-        row = TurnRow(_pk(key.conversation), TURN + key.id)
-        if not update_if(row, [TurnRow.proposal.set(decided)], TurnRow.proposal == before):
+    def save_decision(self, key: TurnKey, read: PendingProposal, decided: PendingProposal) -> None:
+        change = [TurnRow.proposal.set(decided)]
+        if not update_if(_turn_at(key), change, TurnRow.proposal == read):
             raise StaleWrite
 
     def save_outcome(self, key: TurnKey, decided: PendingProposal, outcome: Turn) -> bool:
         transaction = DynamoTransaction()
-        transaction.update(
-            TurnRow(_pk(key.conversation), TURN + key.id),
-            [Path("proposal.outcome_id").set(outcome.id)],
-            condition=TurnRow.proposal == decided,
-            on_conflict=Conflict("The outcome was saved before"),
-        )
-        transaction.update(
-            _row(key.conversation),
-            [ConversationRow.expires_at.set(self._expiry())],
-            condition=_is_kept(),
-            on_conflict=Conflict("The conversation was deleted"),
-        )
+        link = Path("proposal.outcome_id").set(outcome.id)
+        saved = Conflict("The outcome was saved before")
+        transaction.update(_turn_at(key), [link], TurnRow.proposal == decided, saved)
+        keep = ConversationRow.expires_at.set(self._expiry())
+        deleted = Conflict("The conversation was deleted")
+        transaction.update(_row(key.conversation), [keep], _is_kept(), deleted)
         transaction.put(self._turn_row(outcome))
         try:
             transaction.commit()
@@ -232,8 +198,7 @@ class DynamoConversations:
         if not update_if(_row(key), mark, ConversationRow.pk.exists()):
             return None
         latest = self.find_latest(key.user_id)
-        found = TurnRow.query(_pk(key), TurnRow.sk.startswith(TURN), consistent_read=True)
-        rows = list(found)
+        rows = list(TurnRow.query(_pk(key), TurnRow.sk.startswith(TURN), consistent_read=True))
         turns = [row.turn for row in rows if row.turn.state is TurnState.RUNNING]
         failed = [Path("turn.state").set(TurnState.FAILED.value)]
         ended = [turn for turn in turns if _end(turn.key, failed)]
@@ -247,15 +212,10 @@ class DynamoConversations:
         _row(key).delete()
         return ended
 
-    def _newest_first(
-        self, key: ConversationKey, first: str, last: str, limit: int
-    ) -> Sequence[Turn]:
+    def _newest_first(self, key: ConversationKey, first: str, last: str, limit: int) -> list[Turn]:
+        within = TurnRow.sk.between(TURN + first, TURN + last)
         rows = TurnRow.query(
-            _pk(key),
-            TurnRow.sk.between(TURN + first, TURN + last),
-            scan_index_forward=False,
-            consistent_read=True,
-            limit=limit,
+            _pk(key), within, scan_index_forward=False, consistent_read=True, limit=limit
         )
         return [row.to_turn() for row in rows]
 
@@ -281,7 +241,7 @@ class DynamoConversations:
 
 
 class DynamoUsage:
-    """`Usage` and `FrameCounter` in DynamoDB: a row per person and minute, and one per day."""
+    """`Usage` in DynamoDB, and a count of frames: a row per person and minute, and one per day."""
 
     def __init__(self, clock: Clock, messages_per_minute: int, tokens_per_day: int) -> None:
         self._clock = clock
@@ -338,10 +298,13 @@ def _update_waiting(
     return row.to_conversation(key.conversation) if is_updated else None
 
 
+def _turn_at(key: TurnKey) -> TurnRow:
+    return TurnRow(_pk(key.conversation), TURN + key.id)
+
+
 def _end(key: TurnKey, actions: Sequence[Action]) -> bool:
     """Update a turn that is running; returns False when another one has ended it."""
-    row = TurnRow(_pk(key.conversation), TURN + key.id)
-    return update_if(row, actions, Path("turn.state") == TurnState.RUNNING.value)
+    return update_if(_turn_at(key), actions, Path("turn.state") == TurnState.RUNNING.value)
 
 
 def _pointed_at(user_id: str, sk: str) -> TurnKey | None:

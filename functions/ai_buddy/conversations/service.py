@@ -6,7 +6,6 @@ from ai_buddy.conversations.model import (
     RESERVED_TOKENS,
     AlreadySent,
     Conversation,
-    StartedTurn,
     TurnPage,
     UnknownConversation,
     UnknownMessage,
@@ -16,12 +15,12 @@ from ai_buddy.model import (
     ConversationKey,
     Decision,
     PendingProposal,
-    Proposal,
     Task,
     Turn,
     TurnKey,
     TurnState,
 )
+from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId
 from supermarket.errors import DomainError, Unavailable
@@ -51,18 +50,15 @@ class ConversationService:
         self._new_id = new_id
 
     def begin(
-        self,
-        caller: Caller,
-        text: str,
-        conversation_id: str | None = None,
-        client_message_id: str | None = None,
-    ) -> StartedTurn:
-        """Begin a turn for a message; `hand_over` starts the worker that answers it.
+        self, caller: Caller, text: str, conversation_id: str | None, client_message_id: str | None
+    ) -> tuple[Turn, bool]:
+        """Begin a turn for a message; `hand_over` starts the worker that answers it. Returns the
+        turn and whether the same message had begun it before.
 
         Raises TurnRunning, UnknownConversation, TooManyMessages and TooManyTokens.
         """
         if repeated := self._find_sent(caller, client_message_id):
-            return repeated
+            return repeated, True
         self._fail_abandoned_turn(caller, conversation_id)
         self._usage.count_message(caller.user_id)
         key = self._new_turn_key(ConversationKey(caller.user_id, conversation_id or self._new_id()))
@@ -74,17 +70,19 @@ class ConversationService:
             if isinstance(refusal, AlreadySent) and (
                 repeated := self._find_sent(caller, client_message_id)
             ):
-                return repeated
+                return repeated, True
             raise
-        return StartedTurn(turn)
+        return turn, False
 
-    def hand_over(self, turn: Turn, caller: Caller) -> None:
-        """Start a worker for a turn; the turn fails when none can be started."""
+    def hand_over(self, turn: Turn, caller: Caller) -> bool:
+        """Start a worker for a turn; the turn fails and False is returned when none starts."""
         try:
             self._workers.start(Task(turn.key, caller))
         except Exception:
+            telemetry.logger.exception("worker not started")
             self._fail(turn)
-            raise
+            return False
+        return True
 
     def stop(self, caller: Caller, conversation_id: str | None) -> None:
         """Stop the running answer of a conversation, by default the latest one.
@@ -96,7 +94,7 @@ class ConversationService:
             raise UnknownMessage("There is no running answer to stop")
 
     def history(
-        self, caller: Caller, conversation_id: str | None, older_than: str | None = None
+        self, caller: Caller, conversation_id: str | None, older_than: str | None
     ) -> tuple[ConversationKey | None, TurnPage]:
         """Return a page of a conversation, by default the latest one, and its key; the key is None
         when there is no conversation yet.
@@ -140,37 +138,30 @@ class ConversationService:
         decided = retry_on_conflict(lambda: self._record(key, decision))
         if decided.outcome_id:
             return self._outcome(key, decided.outcome_id)
-        text = self._execute(caller, key, decided.proposal, executor) if accept else DECLINED
+        text = DECLINED
+        if accept:
+            try:
+                text = executor.execute(caller, decided.proposal, key.id)
+            except Unavailable:  # it may have happened or not: the decision can be repeated
+                raise
+            except DomainError as refusal:
+                text = refusal.message
         return self._save_outcome(key, decided, text)
 
     def _record(self, key: TurnKey, decision: Decision) -> PendingProposal:
-        found = self._proposal(key)
+        turn = self._conversations.find_turn(key)
+        if turn is None or turn.proposal is None:
+            raise UnknownMessage(NO_PROPOSAL)
+        found = turn.proposal
         if found.outcome_id and found.decision is decision:
             return found
         decided = found.decide(decision, self._clock())
         self._conversations.save_decision(key, found, decided)
         return decided
 
-    def _proposal(self, key: TurnKey) -> PendingProposal:
-        turn = self._conversations.find_turn(key)
-        if turn is None or turn.proposal is None:
-            raise UnknownMessage(NO_PROPOSAL)
-        return turn.proposal
-
-    def _execute(
-        self, caller: Caller, key: TurnKey, proposal: Proposal, executor: ProposalExecutor
-    ) -> str:
-        try:
-            return executor.execute(caller, proposal, key.id)
-        except Unavailable:  # it may have happened or not: the decision can be repeated
-            raise
-        except DomainError as refusal:
-            return refusal.message
-
     def _save_outcome(self, key: TurnKey, decided: PendingProposal, text: str) -> Turn:
-        outcome = Turn(
-            self._new_turn_key(key.conversation), self._clock(), state=TurnState.DONE, answer=text
-        )
+        turn_key, now = self._new_turn_key(key.conversation), self._clock()
+        outcome = Turn(turn_key, now, state=TurnState.DONE, answer=text)
         if self._conversations.save_outcome(key, decided, outcome):
             return outcome
         turn = self._conversations.find_turn(key)
@@ -204,12 +195,11 @@ class ConversationService:
         user_id = turn.key.conversation.user_id
         self._usage.spend_tokens(user_id, turn.created_at, -RESERVED_TOKENS)
 
-    def _find_sent(self, caller: Caller, client_message_id: str | None) -> StartedTurn | None:
+    def _find_sent(self, caller: Caller, client_message_id: str | None) -> Turn | None:
         if client_message_id is None:
             return None
         key = self._conversations.find_sent(caller.user_id, client_message_id)
-        turn = self._conversations.find_turn(key) if key else None
-        return StartedTurn(turn, is_repeated=True) if turn else None
+        return self._conversations.find_turn(key) if key else None
 
     def _with_draft(self, turn: Turn, conversation: Conversation) -> Turn:
         """A running turn gets its answer so far; without a living worker it has failed."""

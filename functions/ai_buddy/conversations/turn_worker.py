@@ -102,7 +102,7 @@ class TurnWorker:
             return None
         now = self._monotonic()
         broadcaster = Broadcaster(self._connections, self._sender, task.key)
-        answer = _Answer(turn, task.caller, broadcaster, now, now + seconds)
+        answer = _Answer(turn, task.caller, broadcaster, now, now, now + seconds)
         if turn.state is not TurnState.RUNNING:
             self._send_saved(answer)
             return None
@@ -257,12 +257,10 @@ class _Answer:
     caller: Caller
     broadcaster: Broadcaster
     began: float
+    last_event: float
     deadline: float
     tokens: TokensUsed = field(default_factory=TokensUsed)
     first_text: float | None = None
-
-    def __post_init__(self) -> None:
-        self.last_event = self.began
 
     def add(self, event: TextDelta | DisplayedItems | TokensUsed | AnsweredBy) -> None:
         match event:

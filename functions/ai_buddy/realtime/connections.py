@@ -1,18 +1,12 @@
 """Opens and closes connections, issues tickets for them, and limits their frames."""
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
-from ai_buddy.realtime.ports import (
-    ConnectionGone,
-    Connections,
-    ConnectionSender,
-    FrameCounter,
-    Tickets,
-)
+from ai_buddy.realtime.ports import ConnectionGone, Connections, ConnectionSender
 from supermarket.caller import Caller
-from supermarket.errors import TooMany, Unauthenticated
+from supermarket.errors import DomainError, TooMany, Unauthenticated
 from supermarket.sessions import Sessions
 from supermarket.telemetry import warn_on_failure
 from supermarket.tokens import NOT_SIGNED_IN
@@ -55,16 +49,16 @@ class ConnectionService:
     def __init__(
         self,
         connections: Connections,
-        tickets: Tickets,
-        frames: FrameCounter,
+        count_frame: Callable[[str], int],
         sessions: Sessions,
         sender: Callable[[], ConnectionSender],
         max_connections: int,
     ) -> None:
-        """`sender` is called when a frame is sent: most Lambdas that open connections send none."""
+        """`count_frame` counts one more frame of a person and returns their number in this minute.
+        `sender` is called when a frame is sent: most Lambdas that open connections send none.
+        """
         self._connections = connections
-        self._tickets = tickets
-        self._frames = frames
+        self._count_frame = count_frame
         self._sessions = sessions
         self._sender = sender
         self._max_connections = max_connections
@@ -72,12 +66,12 @@ class ConnectionService:
     def issue_ticket(self, caller: Caller) -> str:
         """Return a ticket that opens one connection, for browsers that send no cookie along."""
         ticket = secrets.token_urlsafe(32)
-        self._tickets.add(_fingerprint(ticket), caller)
+        self._connections.add_ticket(_fingerprint(ticket), caller)
         return ticket
 
     def redeem_ticket(self, ticket: str) -> Caller:
         """Use up a ticket and return its owner; raises Unauthenticated."""
-        caller = self._tickets.redeem(_fingerprint(ticket))
+        caller = self._connections.redeem_ticket(_fingerprint(ticket))
         if caller is None or not self._sessions.is_open(caller.session_id, caller.user_id):
             raise Unauthenticated(NOT_SIGNED_IN)
         return caller
@@ -88,14 +82,18 @@ class ConnectionService:
 
         Raises TooManyFrames in a flood and TooManyConnections when newer ones opened meanwhile.
         """
-        if self._frames.count_frame(caller.user_id) > MAX_FRAMES_PER_MINUTE:
+        if self._count_frame(caller.user_id) > MAX_FRAMES_PER_MINUTE:
             raise TooManyFrames(FRAMES_EXCEEDED, MINUTE)
         self._connections.add(Connection(connection_id, caller))
         oldest_first = [each.id for each in self._connections.list_open(caller.user_id)]
+        excess = TooManyConnections(CONNECTIONS_EXCEEDED, MINUTE)
         if connection_id not in oldest_first[-self._max_connections :]:
             self._connections.remove(connection_id, caller.user_id)
-            raise TooManyConnections(CONNECTIONS_EXCEEDED, MINUTE)
-        self._close_excess(oldest_first[: -self._max_connections])
+            raise excess
+        for old in oldest_first[: -self._max_connections]:
+            # after a failure it is still stored, and the next connection that opens closes it
+            with warn_on_failure("old connection not closed"):
+                self._refuse(old, excess)
 
     def remove(self, connection_id: str) -> None:
         """Remove a connection that is closed."""
@@ -112,7 +110,7 @@ class ConnectionService:
             found.caller.session_id, found.caller.user_id
         ):
             raise SignedOut(NOT_SIGNED_IN)
-        frames = self._frames.count_frame(found.caller.user_id)
+        frames = self._count_frame(found.caller.user_id)
         if frames > MAX_FRAMES_PER_MINUTE:
             raise Flooding(FRAMES_EXCEEDED)
         if frames > FRAMES_PER_MINUTE:
@@ -134,13 +132,10 @@ class ConnectionService:
 
     def close_signed_out(self, user_id: str) -> int:
         """Close the person's connections whose session has ended; returns their number."""
-        connections = self._connections.list_open(user_id)
-        closed = [
-            each for each in connections if not self._sessions.is_open(each.session_id, user_id)
-        ]
+        found = self._connections.list_open(user_id)
+        closed = [each for each in found if not self._sessions.is_open(each.session_id, user_id)]
         for each in closed:
-            self.send(each.id, to_json(error_frame(SignedOut(NOT_SIGNED_IN))))
-            self.close(each.id)
+            self._refuse(each.id, SignedOut(NOT_SIGNED_IN))
         return len(closed)
 
     def subscribe(
@@ -159,13 +154,9 @@ class ConnectionService:
             if each.conversation_id == conversation_id and each.id != connection.id
         ]
 
-    def _close_excess(self, connection_ids: Iterable[str]) -> None:
-        frame = to_json(error_frame(TooManyConnections(CONNECTIONS_EXCEEDED, MINUTE)))
-        for connection_id in connection_ids:
-            # after a failure it is still stored, and the next connection that opens closes it
-            with warn_on_failure("old connection not closed"):
-                self.send(connection_id, frame)
-                self.close(connection_id)
+    def _refuse(self, connection_id: str, error: DomainError) -> None:
+        self.send(connection_id, to_json(error_frame(error)))
+        self.close(connection_id)
 
 
 def _fingerprint(ticket: str) -> str:

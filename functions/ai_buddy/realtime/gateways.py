@@ -13,8 +13,6 @@ from ai_buddy.realtime.ports import ConnectionGone
 from supermarket import aws, telemetry
 
 GONE = {"GoneException", "410"}
-CONNECT_SECONDS = 1
-READ_SECONDS = 3
 
 _task = TypeAdapter(Task)
 
@@ -29,13 +27,11 @@ class ApiGatewaySender:
         data = frame.encode(errors="replace")  # an answer may be cut in the middle of a character
         try:
             self._client.post_to_connection(ConnectionId=connection_id, Data=data)
-        except ClientError as refusal:
-            if _code(refusal) in GONE:
+        except (ClientError, BotoCoreError) as failure:
+            reason = _reason(failure)
+            if reason in GONE:
                 raise ConnectionGone(connection_id) from None
-            _warn("frame not sent", _code(refusal))
-            return False
-        except BotoCoreError as failure:
-            _warn("frame not sent", type(failure).__name__)
+            telemetry.logger.warning("frame not sent", extra={"reason": reason})
             return False
         return True
 
@@ -43,7 +39,7 @@ class ApiGatewaySender:
         try:
             self._client.delete_connection(ConnectionId=connection_id)
         except ClientError as refusal:
-            if _code(refusal) not in GONE:
+            if _reason(refusal) not in GONE:
                 raise
 
 
@@ -55,9 +51,8 @@ class LambdaWorkers:
         self._function = function
 
     def start(self, task: Task) -> None:
-        self._client.invoke(
-            FunctionName=self._function, InvocationType="Event", Payload=to_payload(task)
-        )
+        event = {"InvocationType": "Event", "Payload": to_payload(task)}
+        self._client.invoke(FunctionName=self._function, **event)
 
 
 def to_payload(task: Task) -> bytes:
@@ -72,27 +67,25 @@ def from_event(event: Mapping[str, Any]) -> Task:
 
 
 def connections_client(url: str) -> Any:
-    """Gives up soon: the next frame brings the text of a late one along."""
-    return _client("apigatewaymanagementapi", 2, endpoint_url=url)
+    return _client("apigatewaymanagementapi", endpoint_url=url)
 
 
 def workers_client() -> Any:
-    """Gives up after two attempts, before its Lambda times out."""
-    return _client("lambda", 2)
+    return _client("lambda")
 
 
-def _client(service: str, attempts: int, **options: Any) -> Any:
+def _client(service: str, **options: Any) -> Any:
+    """Make a client that gives up soon: before its Lambda times out."""
     timeouts = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=1,
+        read_timeout=3,
+        retries={"mode": "standard", "total_max_attempts": 2},
     )
     return aws.client(service, timeouts, **options)
 
 
-def _code(refusal: ClientError) -> str:
-    return str(refusal.response.get("Error", {}).get("Code", ""))
-
-
-def _warn(message: str, reason: str) -> None:
-    telemetry.logger.warning(message, extra={"reason": reason})
+def _reason(failure: Exception) -> str:
+    """Return the error code of the answer, or the kind of failure without an answer."""
+    if isinstance(failure, ClientError):
+        return str(failure.response.get("Error", {}).get("Code", ""))
+    return type(failure).__name__

@@ -1,4 +1,4 @@
-"""What the socket needs: stored connections and tickets, a frame counter, a way to send frames."""
+"""What the socket needs: stored connections and tickets, and a way to send frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,22 +52,11 @@ class Connections(OpenConnections, Protocol):
     ) -> None:
         """Store which conversation the connection shows; see `OpenConnection`."""
 
+    def add_ticket(self, fingerprint: str, caller: Caller) -> None:
+        """Store the hash of a ticket for one connection of `caller`, for TICKET_LIFETIME."""
 
-class Tickets(Protocol):
-    """Stores tickets by their hashes, for TICKET_LIFETIME."""
-
-    def add(self, fingerprint: str, caller: Caller) -> None:
-        """Store a ticket that is valid for one connection of `caller`."""
-
-    def redeem(self, fingerprint: str) -> Caller | None:
+    def redeem_ticket(self, fingerprint: str) -> Caller | None:
         """Use up a ticket and return its owner; None for a ticket that is not valid."""
-
-
-class FrameCounter(Protocol):
-    """Counts frames."""
-
-    def count_frame(self, user_id: str) -> int:
-        """Count one more frame and return the person's number of frames in this minute."""
 
 
 class ConnectionSender(Protocol):

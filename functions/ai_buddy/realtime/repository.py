@@ -39,7 +39,7 @@ class TicketRow(Row):
     Meta = table("connection")
 
     pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True, default=TICKET)
+    sk = UnicodeAttribute(range_key=True)
     caller = Mapped[Caller](Caller, null=True)
     used = BooleanAttribute(null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
@@ -74,17 +74,7 @@ class DynamoConnections:
         is_connection = ConnectionRow.sk.startswith(CONNECTION)
         rows = ConnectionRow.query(user_id, is_connection, consistent_read=True)
         oldest_first = sorted(rows, key=lambda row: (row.expires_at, row.sk))
-        return [
-            OpenConnection(
-                id=row.sk.removeprefix(CONNECTION),
-                session_id=row.session_id,
-                conversation_id=row.conversation_id or "",
-                message_id=row.message_id or "",
-                received=int(row.received or 0),
-            )
-            for row in oldest_first
-            if self._is_open(row)
-        ]
+        return [_to_connection(row) for row in oldest_first if self._is_open(row)]
 
     def subscribe(
         self, connection: Connection, conversation_id: str, message_id: str, received: int
@@ -97,22 +87,21 @@ class DynamoConnections:
         ]
         update_if(row, actions, ConnectionRow.pk.exists())  # unless it was closed meanwhile
 
-    def _is_open(self, row: ConnectionRow) -> bool:
-        return bool(row.expires_at > self._clock().timestamp())
-
-
-class DynamoTickets:
-    """`Tickets` in DynamoDB."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def add(self, fingerprint: str, caller: Caller) -> None:
+    def add_ticket(self, fingerprint: str, caller: Caller) -> None:
         ends = int((self._clock() + TICKET_LIFETIME).timestamp())
         TicketRow(fingerprint, TICKET, caller=caller, expires_at=ends).save()
 
-    def redeem(self, fingerprint: str) -> Caller | None:
+    def redeem_ticket(self, fingerprint: str) -> Caller | None:
         row = TicketRow(fingerprint, TICKET)
         is_unused = TicketRow.used.does_not_exist()
         is_valid = is_unused & (TicketRow.expires_at > self._clock().timestamp())
         return row.caller if update_if(row, [TicketRow.used.set(True)], is_valid) else None
+
+    def _is_open(self, row: ConnectionRow) -> bool:
+        return bool(row.expires_at > self._clock().timestamp())
+
+
+def _to_connection(row: ConnectionRow) -> OpenConnection:
+    connection_id, received = row.sk.removeprefix(CONNECTION), int(row.received or 0)
+    shown = (row.conversation_id or "", row.message_id or "", received)
+    return OpenConnection(connection_id, row.session_id, *shown)
