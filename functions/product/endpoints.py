@@ -45,19 +45,14 @@ def create_product(request: Request, caller: Caller) -> ProductChangedResponse:
 @get("/api/products", cache_control=BRIEFLY)
 def list_products(query: ListProductsQuery) -> ProductListResponse:
     """List products by age or price, or search by words."""
-    position = cursors().decode(query.cursor, query.purpose())
-    page = wiring.product_service().list_products(query.selection(), position, query.limit)
-    return ProductListResponse.of(page.products, cursors().encode(page.next, query.purpose()))
+    return _list(query.selection(), query, query.purpose())
 
 
 @get("/api/products/seller", roles={Role.SELLER})
 def list_own_products(page: Page, caller: Caller) -> ProductListResponse:
     """List the caller's own products, also sold-out ones."""
-    purpose = f"products of {caller.user_id}"
     own = Selection(Filters(seller_id=caller.user_id))
-    position = cursors().decode(page.cursor, purpose)
-    found = wiring.product_service().list_products(own, position, page.limit)
-    return ProductListResponse.of(found.products, cursors().encode(found.next, purpose))
+    return _list(own, page, f"products of {caller.user_id}")
 
 
 @get("/api/products/{productId}", cache_control=BRIEFLY)
@@ -93,6 +88,13 @@ def change_stock(productId: str, body: ChangeStockRequest, caller: Caller) -> Pr
     """Set the counted stock, or add to it."""
     product = wiring.product_service().change_stock(productId, body.change(), caller)
     return ProductResponse.of(product)
+
+
+def _list(selection: Selection, page: Page, purpose: str) -> ProductListResponse:
+    position = cursors().decode(page.cursor, purpose)
+    found = wiring.product_service().list_products(selection, position, page.limit)
+    cursor = cursors().encode(found.next, purpose)
+    return ProductListResponse.model_validate({"products": found.products, "next_cursor": cursor})
 
 
 prepare(__name__)

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import create_form_parser
 
-from product.model import MAX_IMAGES
+from product.model import MAX_IMAGES, invalid_field
 from product.pictures import Picture
-from supermarket.errors import FieldError, Invalid
+from supermarket.errors import Invalid
 from supermarket.http import MAX_JSON_BYTES, PayloadTooLarge, invalid
 from supermarket.request import Request
 from supermarket.schemas import Body
@@ -20,7 +20,11 @@ FORM = "multipart/form-data"
 MAX_FORM_BYTES = 4_500_000
 MAX_PICTURE_BYTES = 1_000_000
 MAX_FORM_DESCRIPTION = 500
-MAX_FIELDS = 30
+LIMITS = {
+    "MAX_FIELDS": 30,
+    "MAX_FIELD_SIZE": MAX_JSON_BYTES,
+    "MAX_MEMORY_FILE_SIZE": MAX_FORM_BYTES,
+}
 
 IMAGES = "images"
 LISTS = frozenset({"removeImages"})
@@ -34,8 +38,7 @@ class Form:
     files: list[tuple[str, bytes]] = field(default_factory=list)
 
     def add_text(self, part: Any) -> None:
-        name = _text(part.field_name)
-        self.texts.setdefault(name, []).append(_text(part.value or b""))
+        self.texts.setdefault(_text(part.field_name), []).append(_text(part.value))
 
     def add_file(self, part: Any) -> None:
         # a browser sends an empty file without a name where none was chosen
@@ -52,9 +55,9 @@ class Form:
 
     def pictures(self) -> list[Picture]:
         if any(name != IMAGES for name, _ in self.files):
-            raise _fault("body", f"files must be sent in the field {IMAGES}")
+            raise invalid_field("body", f"files must be sent in the field {IMAGES}")
         if len(self.files) > MAX_IMAGES:
-            raise _fault(IMAGES, f"at most {MAX_IMAGES} pictures")
+            raise invalid_field(IMAGES, f"at most {MAX_IMAGES} pictures")
         if any(len(content) > MAX_PICTURE_BYTES for _, content in self.files):
             raise PayloadTooLarge(f"A picture is larger than {MAX_PICTURE_BYTES} bytes")
         return [Picture.of(content) for _, content in self.files]
@@ -64,37 +67,24 @@ def read[Sent: Body](request: Request, kind: type[Sent]) -> tuple[Sent, list[Pic
     """Return the body as `kind` and its pictures. Raises Invalid and PayloadTooLarge."""
     try:
         if request.content_type != FORM:
-            return kind.model_validate_json(_json(request)), []
+            if len(request.body) > MAX_JSON_BYTES:
+                raise PayloadTooLarge(f"The body is larger than {MAX_JSON_BYTES} bytes")
+            return kind.model_validate_json(request.body), []
         form = _parse(request)
         fields = form.fields()
         if len(fields.get("description", "")) > MAX_FORM_DESCRIPTION:
-            raise _fault("description", f"at most {MAX_FORM_DESCRIPTION} characters in a form")
+            raise invalid_field("description", f"at most {MAX_FORM_DESCRIPTION} characters in a form")
         # a form holds text only, so numbers are parsed
         return kind.model_validate(fields, strict=False), form.pictures()
     except ValidationError as fault:
         raise invalid(fault) from None
 
 
-def _json(request: Request) -> bytes:
-    if len(request.body) > MAX_JSON_BYTES:
-        raise PayloadTooLarge(f"The body is larger than {MAX_JSON_BYTES} bytes")
-    return request.body
-
-
 def _parse(request: Request) -> Form:
     form = Form()
-    header = request.headers.get("content-type", "").encode()
+    headers = {"Content-Type": request.headers.get("content-type", "").encode()}
     try:
-        parser = create_form_parser(
-            {"Content-Type": header},
-            form.add_text,
-            form.add_file,
-            config={
-                "MAX_FIELDS": MAX_FIELDS,
-                "MAX_FIELD_SIZE": MAX_JSON_BYTES,
-                "MAX_MEMORY_FILE_SIZE": MAX_FORM_BYTES,
-            },
-        )
+        parser = create_form_parser(headers, form.add_text, form.add_file, config=LIMITS)
         parser.write(request.body)
         parser.finalize()
     except (FormParserError, UnicodeDecodeError):
@@ -104,13 +94,9 @@ def _parse(request: Request) -> Form:
 
 def _only(name: str, values: list[str]) -> str:
     if len(values) > 1:
-        raise _fault(name[:80], "must be sent once")
+        raise invalid_field(name[:80], "must be sent once")
     return values[0]
 
 
 def _text(raw: bytes | None) -> str:
     return (raw or b"").decode()
-
-
-def _fault(field: str, message: str) -> Invalid:
-    return Invalid("The request is not valid", (FieldError(field, message),))

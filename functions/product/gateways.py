@@ -46,9 +46,7 @@ class ImageKitPictures:
         client = self._client()
         with ThreadPoolExecutor(MAX_IMAGES) as pool:
             deleted = pool.map(lambda image: _delete(client, image), images)
-            return [
-                image for image, is_deleted in zip(images, deleted, strict=True) if not is_deleted
-            ]
+            return [image for image, done in zip(images, deleted, strict=True) if not done]
 
     def _upload(self, client: "ImageKit", product_id: str, picture: Picture) -> Image:
         with _mapped_errors():
@@ -62,11 +60,7 @@ class ImageKitPictures:
             # the SDK does not check the response
             if not getattr(stored, "file_id", None) or not getattr(stored, "url", None):
                 raise BadGateway(INVALID_RESPONSE)
-        return Image(
-            url=str(stored.url),
-            thumbnail=str(stored.thumbnail_url or stored.url),
-            id=str(stored.file_id),
-        )
+        return Image(str(stored.url), str(stored.thumbnail_url or stored.url), str(stored.file_id))
 
 
 def _succeeded(uploads: Sequence[Future[Image]]) -> list[Image]:

@@ -1,42 +1,22 @@
 """Products, changes of them, and the filters and orders of lists."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum, StrEnum
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, TypedDict
 
 from product.words import index_terms
 from supermarket.caller import Caller
-from supermarket.clock import ID_PATTERN
 from supermarket.errors import Conflict, FieldError, Forbidden, Invalid
 from supermarket.money import Currency, Money
+from supermarket.people import Recipient
 
 MAX_IMAGES = 5
 MAX_STOCK = 1_000_000_000
 MAX_MINOR = 999_999_999
 
-
-class Unchanged(Enum):
-    """Marks a field that a change leaves unchanged; None clears a field."""
-
-    UNCHANGED = "unchanged"
-
-
-UNCHANGED: Final = Unchanged.UNCHANGED
-
 type Position = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Seller:
-    """The seller of a product; address and name at the time of its creation."""
-
-    user_id: str
-    email: str
-    first_name: str
 
 
 @dataclass(frozen=True)
@@ -60,52 +40,39 @@ class Draft:
     low_stock_threshold: int | None = None
 
 
-@dataclass(frozen=True)
-class Changes:
-    """Changes of a product. A new `amount` is in the product's currency, unless `currency` is
-    given.
+class Changes(TypedDict, total=False):
+    """The fields of a product to change; None clears one. A new price is in the product's
+    currency, unless another one is given.
     """
 
-    title: str | Unchanged = UNCHANGED
-    description: str | Unchanged = UNCHANGED
-    stock: int | Unchanged = UNCHANGED
-    category: str | Unchanged | None = UNCHANGED
-    low_stock_threshold: int | Unchanged | None = UNCHANGED
-    amount: Decimal | None = None
-    currency: Currency | None = None
-    remove_images: tuple[str, ...] = ()
-
-    def values_for(self, product: "Product") -> Mapping[str, Any]:
-        """Return the new values of the changed fields of `product`."""
-        handled_separately = {"amount", "currency", "remove_images"}
-        values = {
-            name: value
-            for name, value in vars(self).items()
-            if value is not UNCHANGED and name not in handled_separately
-        }
-        if self.amount is not None:
-            values["price"] = Money.of(self.amount, self.currency or product.price.currency)
-        return values
+    title: str
+    description: str
+    stock: int
+    category: str | None
+    low_stock_threshold: int | None
+    price_amount: Decimal
+    price_currency: Currency
+    remove_images: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product on sale. `revision` counts changes by the seller, `stock_revision` changes of the
-    stock or the threshold, sales included.
+    """A product on sale; the seller's address and name are those at its creation. `revision` counts
+    changes by the seller, `stock_revision` changes of the stock or the threshold, sales included.
     """
 
     id: str
     title: str
     description: str
     price: Money
-    seller: Seller
+    seller: Recipient
     images: tuple[Image, ...]
-    stock: int
     category: str | None
     low_stock_threshold: int | None
     revision: int
     created_at: datetime
     updated_at: datetime
+    stock: int = 0
     stock_revision: int = 0
 
     @property
@@ -120,17 +87,22 @@ class Product:
 
     def check_images(self, changes: Changes, pictures: int) -> None:
         """Raise Invalid when `changes` remove unknown pictures or leave too many."""
-        if not set(changes.remove_images) <= {image.id for image in self.images}:
-            raise _invalid("removeImages", "must be pictures of this product")
-        if len(self._remaining_images(changes)) + pictures > MAX_IMAGES:
-            raise _invalid("images", f"a product has at most {MAX_IMAGES}")
+        removed = set(changes.get("remove_images", ()))
+        if not removed <= {image.id for image in self.images}:
+            raise invalid_field("removeImages", "must be pictures of this product")
+        if len(self.images) - len(removed) + pictures > MAX_IMAGES:
+            raise invalid_field("images", f"a product has at most {MAX_IMAGES}")
 
     def changed(self, changes: Changes, added: tuple[Image, ...], now: datetime) -> "Product":
         """Return the product after a change, with the pictures that were `added`."""
         self.check_images(changes, len(added))
-        return self._revised(
-            now, images=self._remaining_images(changes) + added, **changes.values_for(self)
-        )
+        values: dict[str, Any] = {**changes}
+        removed = values.pop("remove_images", ())
+        amount, currency = values.pop("price_amount", None), values.pop("price_currency", None)
+        if amount is not None:
+            values["price"] = Money.of(amount, currency or self.price.currency)
+        left = tuple(image for image in self.images if image.id not in removed)
+        return self._revised(now, images=left + added, **values)
 
     def with_stock(self, stock: int, now: datetime) -> "Product":
         """Return the product with another stock. Raises Conflict outside 0 to MAX_STOCK."""
@@ -139,9 +111,6 @@ class Product:
         if stock > MAX_STOCK:
             raise Conflict(f"At most {MAX_STOCK} can be in stock")
         return self._revised(now, stock=stock)
-
-    def _remaining_images(self, changes: Changes) -> tuple[Image, ...]:
-        return tuple(image for image in self.images if image.id not in changes.remove_images)
 
     def _revised(self, now: datetime, **values: Any) -> "Product":
         after = replace(self, **values, revision=self.revision + 1, updated_at=now)
@@ -242,10 +211,6 @@ def category_key(name: str | None) -> str | None:
     return None if name is None else " ".join(name.split()).casefold()
 
 
-def is_product_id(text: str) -> bool:
-    """Return whether `text` has the form of an id."""
-    return re.fullmatch(ID_PATTERN, text) is not None
-
-
-def _invalid(field: str, message: str) -> Invalid:
+def invalid_field(field: str, message: str) -> Invalid:
+    """Return the error for a field of the request."""
     return Invalid("The request is not valid", (FieldError(field, message),))

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -37,11 +38,11 @@ class Picture:
     def of(cls, content: bytes) -> Self:
         """Raise Invalid unless `content` is a JPEG, PNG or WebP of at most 8000 x 8000 pixels."""
         for kind, size_of in SIZE_OF.items():
-            size = _header(size_of, content)
-            if size is not None:
-                if not all(1 <= side <= MAX_SIDE for side in size):
-                    raise _refused(f"each side must have 1 to {MAX_SIDE} pixels")
-                return cls(content, kind)
+            with suppress(struct.error):  # the header is incomplete
+                if size := size_of(content):
+                    if not all(1 <= side <= MAX_SIDE for side in size):
+                        raise _refused(f"each side must have 1 to {MAX_SIDE} pixels")
+                    return cls(content, kind)
         raise _refused("must be JPEG, PNG or WebP")
 
 
@@ -89,13 +90,6 @@ SIZE_OF: dict[PictureType, Callable[[bytes], Size | None]] = {
     PictureType.PNG: _png_size,
     PictureType.WEBP: _webp_size,
 }
-
-
-def _header(size_of: Callable[[bytes], Size | None], content: bytes) -> Size | None:
-    try:
-        return size_of(content)
-    except struct.error:  # the header is incomplete
-        return None
 
 
 def _uint24(content: bytes, position: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from product.model import Document, Entry, Filters, Image, Page, Position, Product, Selection, Sort
+from product.model import Document, Entry, Filters, Image, Page, Position, Product, Sort
 from product.pictures import Picture
 from product.words import KeyRange
 from supermarket.errors import DomainError
@@ -13,7 +13,9 @@ from supermarket.transaction import Transaction
 
 
 class Products(Protocol):
-    """Stores products. Reads are consistent; lists may lag a little behind."""
+    """Stores products. Reads are consistent; lists and documents may lag a little behind. A change
+    has the commit raise StaleWrite when the product is not at the given revision.
+    """
 
     def find(self, product_id: str) -> Product | None:
         """Return the product if it is on sale."""
@@ -21,31 +23,25 @@ class Products(Protocol):
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         """Return the products that are on sale by their ids, in one read."""
 
+    def documents(self, product_ids: Iterable[str]) -> list[Document]:
+        """Return the documents of the products that are on sale."""
+
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
         """Return a page of the products that match `filters`."""
 
     def add(self, product: Product, transaction: Transaction) -> None:
         """Add a new product."""
 
-    def change(
-        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
-        """Write the differences; the stock only if it differs. Commit raises `on_conflict` when
-        `before` is not the latest revision.
+    def change(self, before: Product, after: Product, transaction: Transaction) -> None:
+        """Write the differences; the stock only if it differs."""
+
+    def add_stock(self, before: Product, after: Product, transaction: Transaction) -> None:
+        """Change the stock by the difference of both, in addition to concurrent sales. The commit
+        raises StaleWrite also when the stock would be negative.
         """
 
-    def add_stock(
-        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
-        """Change the stock by the difference of both, in addition to concurrent sales. Commit
-        raises `on_conflict` when the stock would be negative or `before` is not the latest
-        revision.
-        """
-
-    def withdraw(
-        self, product: Product, now: datetime, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
-        """Take a product off sale. Commit raises `on_conflict` for another revision."""
+    def withdraw(self, product: Product, now: datetime, transaction: Transaction) -> None:
+        """Take a product off sale."""
 
     def reserve_stock(
         self,
@@ -61,19 +57,6 @@ class Products(Protocol):
 
     def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
         """Raise the stock, also of a withdrawn product."""
-
-
-class Index(Protocol):
-    """Finds products by words."""
-
-    def add(self, before: Product | None, after: Product) -> None:
-        """Add the words of `after` that `before` lacks; called before `after` is stored."""
-
-    def remove(self, before: Product, after: Product | None) -> None:
-        """Remove the words of `before` that `after` lacks; called after `after` is stored."""
-
-    def search(self, selection: Selection, after: Position | None, limit: int) -> Page:
-        """Return a page of the products that contain all words of the selection's text."""
 
 
 class Pictures(Protocol):
@@ -114,10 +97,3 @@ class Entries(Protocol):
 
     def remove_all(self, words: Iterable[str], product: Product) -> None:
         """Remove the entries of a deleted product."""
-
-
-class Documents(Protocol):
-    """The products on sale with their words."""
-
-    def documents(self, product_ids: Iterable[str]) -> list[Document]:
-        """Return the documents of the products that are on sale."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from product.model import Product
-from product.ports import Index, Pictures, WithdrawnProducts
+from product.ports import Pictures, WithdrawnProducts
+from product.search import SearchIndex
 from supermarket import telemetry
 
 RETENTION = timedelta(days=30)
@@ -22,7 +23,7 @@ class Purge:
     """Removes pictures, search entries and rows of withdrawn products."""
 
     withdrawn: WithdrawnProducts
-    index: Index
+    index: SearchIndex
     pictures: Pictures
 
     def purge(self, until: datetime, has_time: Callable[[], bool]) -> Counter[str]:

@@ -1,188 +1,100 @@
 """Products and the search index in DynamoDB."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import partial, reduce
 from itertools import batched
+from operator import and_
 from typing import Any, Self
 
-from pynamodb.attributes import (
-    NumberAttribute,
-    UnicodeAttribute,
-    UnicodeSetAttribute,
-)
-from pynamodb.expressions.condition import And, Condition
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from product.model import (
     MAX_MINOR,
     Document,
     Entry,
     Filters,
-    Image,
     Page,
     Position,
     Product,
-    Seller,
     Sort,
     category_key,
 )
 from product.words import PREFIX_LENGTH, KeyRange
 from supermarket import telemetry
-from supermarket.clock import from_iso, iso
-from supermarket.dynamo.rows import Mapped, Row, table
+from supermarket.clock import iso
+from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import try_write
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
+from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
 ALL_PRODUCTS = "products"
 SEPARATOR = "#"
 LAST = "~"  # sorts after every character of an id
+STALE = "The product was changed at the same time. Try again."
 
 # a list with filters reads at most this many products in this many queries
 EVALUATED = 100
 MAX_QUERIES = 5
 WITHDRAWN_PER_PAGE = 25
 
-
-class ByNewest(GlobalSecondaryIndex["ProductRow"]):
-    """All products by age."""
-
-    class Meta:
-        index_name = "byNewest"
-        projection = AllProjection()
-
-    key = UnicodeAttribute(hash_key=True, attr_name="shelf")
-    place = UnicodeAttribute(range_key=True, attr_name="newest")
-
-
-class ByCategoryNewest(GlobalSecondaryIndex["ProductRow"]):
-    """The products of a category, by age."""
-
-    class Meta:
-        index_name = "byCategoryNewest"
-        projection = AllProjection()
-
-    key = UnicodeAttribute(hash_key=True, attr_name="category")
-    place = UnicodeAttribute(range_key=True, attr_name="newest")
-
-
-class BySeller(GlobalSecondaryIndex["ProductRow"]):
-    """The products of a seller, by age."""
-
-    class Meta:
-        index_name = "bySeller"
-        projection = AllProjection()
-
-    key = UnicodeAttribute(hash_key=True, attr_name="seller")
-    place = UnicodeAttribute(range_key=True, attr_name="newest")
-
-
-class ByPrice(GlobalSecondaryIndex["ProductRow"]):
-    """The products of a currency, by price."""
-
-    class Meta:
-        index_name = "byPrice"
-        projection = AllProjection()
-
-    key = UnicodeAttribute(hash_key=True, attr_name="priceShelf")
-    place = UnicodeAttribute(range_key=True, attr_name="cheapest")
-
-
-class ByCategoryPrice(GlobalSecondaryIndex["ProductRow"]):
-    """The products of a category and a currency, by price."""
-
-    class Meta:
-        index_name = "byCategoryPrice"
-        projection = AllProjection()
-
-    key = UnicodeAttribute(hash_key=True, attr_name="priceCategory")
-    place = UnicodeAttribute(range_key=True, attr_name="cheapest")
-
-
-class ByDeletion(GlobalSecondaryIndex["ProductRow"]):
-    """The withdrawn products by the time of their withdrawal."""
-
-    class Meta:
-        index_name = "byDeletion"
-        projection = KeysOnlyProjection()
-
-    withdrawn = UnicodeAttribute(hash_key=True)
-    deleted_at = UnicodeAttribute(range_key=True, attr_name="deletedAt")
+REVISION, MINOR = Path("product.revision"), Path("product.price.minor")
 
 
 class ProductRow(Row):
-    """A product. A withdrawn product keeps its row for a while, for orders and returns, and leaves
-    the lists because `newest` and `cheapest` are removed.
+    """A product. `stock` and `stock_revision` change without the other fields.
+
+    A withdrawn product keeps its row for a while, for orders and returns, and leaves the lists
+    because `newest` and `cheapest` are removed.
     """
 
     Meta = table("product")
 
     product_id = UnicodeAttribute(hash_key=True, attr_name="productId")
-    title = UnicodeAttribute()
-    description = UnicodeAttribute()
-    minor = NumberAttribute(attr_name="priceMinor")
-    currency = UnicodeAttribute()
-    seller = UnicodeAttribute()
-    seller_email = UnicodeAttribute(attr_name="sellerEmail")
-    seller_first_name = UnicodeAttribute(attr_name="sellerFirstName")
-    images = Mapped[tuple[Image, ...]](tuple[Image, ...])
+    product = Mapped[Product](Product, exclude=frozenset({"stock", "stock_revision"}))
     stock = NumberAttribute()
-    category = UnicodeAttribute(null=True)
-    category_name = UnicodeAttribute(null=True, attr_name="categoryName")
-    low_stock_threshold = NumberAttribute(null=True, attr_name="lowStockThreshold")
-    revision = NumberAttribute()
     stock_revision = NumberAttribute(null=True, attr_name="stockRevision")
     changed_by = UnicodeAttribute(null=True, attr_name="changedBy")
-    created_at = UnicodeAttribute(attr_name="createdAt")
-    updated_at = UnicodeAttribute(attr_name="updatedAt")
     deleted_at = UnicodeAttribute(null=True, attr_name="deletedAt")
     withdrawn = UnicodeAttribute(null=True)
     words = UnicodeSetAttribute(null=True)
     title_words = UnicodeSetAttribute(null=True, attr_name="titleWords")
+    seller = UnicodeAttribute()
+    category = UnicodeAttribute(null=True)
     shelf = UnicodeAttribute()
     newest = UnicodeAttribute(null=True)
     price_shelf = UnicodeAttribute(attr_name="priceShelf")
     price_category = UnicodeAttribute(null=True, attr_name="priceCategory")
     cheapest = UnicodeAttribute(null=True)
 
-    by_newest = ByNewest()
-    by_category_newest = ByCategoryNewest()
-    by_seller = BySeller()
-    by_price = ByPrice()
-    by_category_price = ByCategoryPrice()
-    by_deletion = ByDeletion()
+    by_newest = index("byNewest", "shelf", "newest")
+    by_category_newest = index("byCategoryNewest", "category", "newest")
+    by_seller = index("bySeller", "seller", "newest")
+    by_price = index("byPrice", "priceShelf", "cheapest")
+    by_category_price = index("byCategoryPrice", "priceCategory", "cheapest")
+    by_deletion = index("byDeletion", "withdrawn", "deletedAt", keys_only=True)
 
     @classmethod
     def of(cls, product: Product) -> Self:
         document = Document.of(product)
-        category = category_key(product.category)
-        currency = product.price.currency
+        category, currency = category_key(product.category), product.price.currency
         return cls(
             product.id,
-            title=product.title,
-            description=product.description,
-            minor=product.price.minor,
-            currency=currency.value,
-            seller=product.seller.user_id,
-            seller_email=product.seller.email,
-            seller_first_name=product.seller.first_name,
-            images=product.images,
+            product=product,
             stock=product.stock,
-            category=category,
-            category_name=product.category,
-            low_stock_threshold=product.low_stock_threshold,
-            revision=product.revision,
             stock_revision=product.stock_revision,
             changed_by=telemetry.correlation_id(),
-            created_at=iso(product.created_at),
-            updated_at=iso(product.updated_at),
             words=set(document.words) or None,
             title_words=set(document.title_words) or None,
+            seller=product.seller.user_id,
+            category=category,
             shelf=ALL_PRODUCTS,
             newest=_place(iso(product.created_at), product.id),
             price_shelf=currency.value,
@@ -190,26 +102,13 @@ class ProductRow(Row):
             cheapest=_place(_sortable(product.price.minor), product.id),
         )
 
-    def product(self) -> Product:
-        return Product(
-            id=self.product_id,
-            title=self.title,
-            description=self.description,
-            price=Money(int(self.minor), Currency(self.currency)),
-            seller=Seller(self.seller, self.seller_email, self.seller_first_name),
-            images=self.images,
-            stock=int(self.stock),
-            category=self.category_name,
-            low_stock_threshold=_whole(self.low_stock_threshold),
-            revision=int(self.revision),
-            created_at=from_iso(self.created_at),
-            updated_at=from_iso(self.updated_at),
-            stock_revision=int(self.stock_revision or 0),
-        )
+    def read(self) -> Product:
+        stock_revision = int(self.stock_revision or 0)
+        return replace(self.product, stock=int(self.stock), stock_revision=stock_revision)
 
     def document(self) -> Document:
         words, title_words = frozenset(self.words or ()), frozenset(self.title_words or ())
-        return Document(self.product(), words, title_words)
+        return Document(self.read(), words, title_words)
 
 
 class EntryRow(Row):
@@ -233,7 +132,7 @@ class IndexQuery:
 
     index: Any
     key: str
-    forward: bool
+    forward: bool = False
     key_range: Condition | None = None
     filter: Condition | None = None
 
@@ -241,59 +140,46 @@ class IndexQuery:
     def of(cls, filters: Filters, sort: Sort) -> "IndexQuery":
         if sort in {Sort.CHEAPEST, Sort.DEAREST} and filters.currency is not None:
             return _query_by_price(filters, filters.currency, forward=sort is Sort.CHEAPEST)
-        condition = _all([*_priced(filters), *_in_stock(filters)])
+        chosen, key = ProductRow.by_newest, ALL_PRODUCTS
         if filters.seller_id is not None:
-            return cls(ProductRow.by_seller, filters.seller_id, forward=False, filter=condition)
-        if filters.category is not None:
-            key = filters.category
-            return cls(ProductRow.by_category_newest, key, forward=False, filter=condition)
-        return cls(ProductRow.by_newest, ALL_PRODUCTS, forward=False, filter=condition)
-
-    @property
-    def key_name(self) -> str:
-        return str(type(self.index).key.attr_name)
+            chosen, key = ProductRow.by_seller, filters.seller_id
+        elif filters.category is not None:
+            chosen, key = ProductRow.by_category_newest, filters.category
+        return cls(chosen, key, filter=_all(_conditions(filters)))
 
     @property
     def place_name(self) -> str:
         return str(type(self.index).place.attr_name)
 
-    def start(self, place: str | None) -> dict[str, dict[str, str]] | None:
-        """Return the exclusive start key of a position."""
-        if place is None:
-            return None
-        return {
-            "productId": {"S": place.rpartition(SEPARATOR)[2]},
-            self.key_name: {"S": self.key},
-            self.place_name: {"S": place},
-        }
-
     def rows(self, place: str | None, limit: int) -> tuple[list[ProductRow], str | None]:
         """Return the matches among the next `limit` rows, and the position of the last row read."""
+        start = None
+        if place is not None:
+            start = {
+                "productId": {"S": place.rpartition(SEPARATOR)[2]},
+                type(self.index).key.attr_name: {"S": self.key},
+                self.place_name: {"S": place},
+            }
         results = self.index.query(
             self.key,
             self.key_range,
             self.filter,
             scan_index_forward=self.forward,
-            last_evaluated_key=self.start(place),
+            last_evaluated_key=start,
             page_size=limit,
         )
         items = next(results.page_iter)["Items"]
         key = results.page_iter.last_evaluated_key
-        return (
-            [ProductRow.from_raw_data(item) for item in items],
-            key[self.place_name]["S"] if key else None,
-        )
+        rows = [ProductRow.from_raw_data(item) for item in items]
+        return rows, key[self.place_name]["S"] if key else None
 
 
 class DynamoProducts:
-    """`Products`, `Documents` and `WithdrawnProducts` in DynamoDB."""
+    """`Products` and `WithdrawnProducts` in DynamoDB."""
 
     def find(self, product_id: str) -> Product | None:
-        try:
-            row = ProductRow.get(product_id, consistent_read=True)
-        except ProductRow.DoesNotExist:
-            return None
-        return _on_sale(row)
+        row = ProductRow.find(product_id)
+        return _on_sale(row) if row else None
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         rows = ProductRow.batch_get(list(dict.fromkeys(product_ids)), consistent_read=True)
@@ -315,50 +201,30 @@ class DynamoProducts:
                 break
         if len(matches) > limit:
             place = getattr(matches[limit - 1], query.place_name)
-        products = tuple(row.product() for row in matches[:limit])
+        products = tuple(row.read() for row in matches[:limit])
         return Page(products, {"place": place} if place else None)
 
     def add(self, product: Product, transaction: Transaction) -> None:
         new = ProductRow.product_id.does_not_exist()
         DynamoTransaction.of(transaction).put(ProductRow.of(product), condition=new)
 
-    def change(
-        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
-        actions = _update_actions(before, after)
-        latest = _is_latest(before)
-        DynamoTransaction.of(transaction).update(
-            ProductRow(before.id), actions, latest, on_conflict
-        )
+    def change(self, before: Product, after: Product, transaction: Transaction) -> None:
+        _update(before, _update_actions(before, after), transaction)
 
-    def add_stock(
-        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
+    def add_stock(self, before: Product, after: Product, transaction: Transaction) -> None:
         added = after.stock - before.stock
-        actions = [
-            ProductRow.stock.add(added),
-            _count_stock_change(before, after),
-            _record_request(),
-            ProductRow.revision.set(after.revision),
-            ProductRow.updated_at.set(iso(after.updated_at)),
-        ]
-        there = _is_latest(before) & (ProductRow.stock >= -added)
-        DynamoTransaction.of(transaction).update(ProductRow(before.id), actions, there, on_conflict)
+        actions = [*_stock_actions(added), ProductRow.product.set(after)]
+        _update(before, actions, transaction, ProductRow.stock >= -added)
 
-    def withdraw(
-        self, product: Product, now: datetime, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
+    def withdraw(self, product: Product, now: datetime, transaction: Transaction) -> None:
         actions = [
             ProductRow.newest.remove(),
             ProductRow.cheapest.remove(),
             ProductRow.deleted_at.set(iso(now)),
             ProductRow.withdrawn.set(ALL_PRODUCTS),
-            ProductRow.revision.set(product.revision + 1),
+            REVISION.set(product.revision + 1),
         ]
-        latest = _is_latest(product)
-        DynamoTransaction.of(transaction).update(
-            ProductRow(product.id), actions, latest, on_conflict
-        )
+        _update(product, actions, transaction)
 
     def reserve_stock(
         self,
@@ -370,33 +236,22 @@ class DynamoProducts:
     ) -> None:
         as_shown = (
             (ProductRow.stock >= quantity)
-            & (ProductRow.minor == price.minor)
-            & (ProductRow.currency == price.currency.value)
+            & (MINOR == price.minor)
+            & (ProductRow.price_shelf == price.currency.value)
             & ProductRow.deleted_at.does_not_exist()
         )
-        actions = [
-            ProductRow.stock.add(-quantity),
-            ProductRow.stock_revision.add(1),
-            _record_request(),
-        ]
-        DynamoTransaction.of(transaction).update(
-            ProductRow(product_id), actions, as_shown, on_conflict
-        )
+        row, actions = ProductRow(product_id), _stock_actions(-quantity)
+        DynamoTransaction.of(transaction).update(row, actions, as_shown, on_conflict)
 
     def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        actions = [
-            ProductRow.stock.add(quantity),
-            ProductRow.stock_revision.add(1),
-            _record_request(),
-        ]
-        DynamoTransaction.of(transaction).update(ProductRow(product_id), actions)
+        DynamoTransaction.of(transaction).update(ProductRow(product_id), _stock_actions(quantity))
 
     def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
         until = ProductRow.deleted_at <= iso(moment)
         found = ProductRow.by_deletion.query(ALL_PRODUCTS, until, page_size=WITHDRAWN_PER_PAGE)
         for page in batched(found, WITHDRAWN_PER_PAGE, strict=False):
             ids = [row.product_id for row in page]
-            yield from (row.product() for row in ProductRow.batch_get(ids, consistent_read=True))
+            yield from (row.read() for row in ProductRow.batch_get(ids, consistent_read=True))
 
     def remove(self, product: Product) -> bool:
         is_withdrawn = ProductRow.deleted_at.exists()
@@ -452,40 +307,43 @@ class DynamoEntries:
 def _query_by_price(filters: Filters, currency: Currency, *, forward: bool) -> IndexQuery:
     lowest = _sortable(filters.lowest or 0)
     highest = _sortable(MAX_MINOR if filters.highest is None else filters.highest)
-    condition = _all(_in_stock(filters))
-    index: Any = ProductRow.by_price
-    key = currency.value
-    if filters.category is not None:
-        index, key = ProductRow.by_category_price, _price_category(filters.category, currency)
-    return IndexQuery(
-        index, key, forward, ProductRow.cheapest.between(lowest, highest + LAST), condition
-    )
+    prices = ProductRow.cheapest.between(lowest, highest + LAST)
+    # the keys decide about the price
+    condition = _all(_conditions(Filters(in_stock=filters.in_stock)))
+    if filters.category is None:
+        return IndexQuery(ProductRow.by_price, currency.value, forward, prices, condition)
+    key = _price_category(filters.category, currency)
+    return IndexQuery(ProductRow.by_category_price, key, forward, prices, condition)
 
 
-def _priced(filters: Filters) -> Iterator[Condition]:
+def _conditions(filters: Filters) -> Iterator[Condition]:
     if filters.currency is not None:
-        yield ProductRow.currency == filters.currency.value
+        yield ProductRow.price_shelf == filters.currency.value
     if filters.lowest is not None:
-        yield ProductRow.minor >= filters.lowest
+        yield MINOR >= filters.lowest
     if filters.highest is not None:
-        yield ProductRow.minor <= filters.highest
-
-
-def _in_stock(filters: Filters) -> Iterator[Condition]:
+        yield MINOR <= filters.highest
     if filters.in_stock:
         yield ProductRow.stock > 0
 
 
 def _all(conditions: Iterable[Condition]) -> Condition | None:
-    joined: Condition | None = None
-    for condition in conditions:
-        joined = condition if joined is None else And(joined, condition)
-    return joined
+    found = list(conditions)
+    return reduce(and_, found) if found else None
 
 
-def _is_latest(product: Product) -> Condition:
-    on_sale = ProductRow.deleted_at.does_not_exist()
-    return And(ProductRow.revision == product.revision, on_sale)
+def _update(
+    before: Product,
+    actions: list[Action],
+    transaction: Transaction,
+    condition: Condition | None = None,
+) -> None:
+    """Update a product on condition that `before` is its latest revision and on sale."""
+    latest = ProductRow.deleted_at.does_not_exist() & (REVISION == before.revision)
+    condition = latest if condition is None else latest & condition
+    DynamoTransaction.of(transaction).update(
+        ProductRow(before.id), actions, condition, StaleWrite(STALE)
+    )
 
 
 def _update_actions(before: Product, after: Product) -> list[Action]:
@@ -499,28 +357,24 @@ def _update_actions(before: Product, after: Product) -> list[Action]:
         for name, attribute in ProductRow.get_attributes().items()
         if name not in unchanged
     ]
-    return [*written, _count_stock_change(before, after)]
-
-
-def _count_stock_change(before: Product, after: Product) -> Action:
-    """Return the action that raises the stock revision if the stock changes."""
-    return ProductRow.stock_revision.add(after.stock_revision - before.stock_revision)
+    moved = after.stock_revision - before.stock_revision
+    return [*written, ProductRow.stock_revision.add(moved)]
 
 
 def _stock_actions(added: int) -> list[Action]:
-    return [ProductRow.stock.add(added), ProductRow.stock_revision.add(1), _record_request()]
-
-
-def _record_request() -> Action:
-    """Return the action that stores the request's id for the stream's reader."""
-    return ProductRow.changed_by.set(telemetry.correlation_id())
+    """Return the actions that add stock, and store the request's id for the stream's reader."""
+    return [
+        ProductRow.stock.add(added),
+        ProductRow.stock_revision.add(1 if added else 0),
+        ProductRow.changed_by.set(telemetry.correlation_id()),
+    ]
 
 
 def _on_sale(row: ProductRow) -> Product | None:
     """Return the product of a row unless it was withdrawn. Stock that is released after the purge
-    creates a row without a title.
+    creates a row with nothing else.
     """
-    return None if row.deleted_at or "title" not in row.attribute_values else row.product()
+    return None if row.deleted_at or "product" not in row.attribute_values else row.read()
 
 
 def _place(order: str, product_id: str) -> str:
@@ -533,7 +387,3 @@ def _sortable(minor: int) -> str:
 
 def _price_category(category: str, currency: Currency) -> str:
     return f"{currency.value}{SEPARATOR}{category}"
-
-
-def _whole(number: float | None) -> int | None:
-    return None if number is None else int(number)

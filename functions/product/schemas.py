@@ -1,10 +1,9 @@
 """Request bodies, queries and views of products."""
 
-from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AliasPath, BeforeValidator, Field, StringConstraints
 
 from product.model import (
     MAX_IMAGES,
@@ -17,8 +16,8 @@ from product.model import (
     Sort,
     StockChange,
     category_key,
+    invalid_field,
 )
-from supermarket.errors import FieldError, Invalid
 from supermarket.money import Currency, Money
 from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
 
@@ -59,14 +58,8 @@ class CreateProductRequest(Body):
     low_stock_threshold: Threshold = None
 
     def draft(self) -> Draft:
-        return Draft(
-            title=self.title,
-            description=self.description,
-            price=Money.of(self.price_amount, self.price_currency),
-            stock=self.stock,
-            category=self.category,
-            low_stock_threshold=self.low_stock_threshold,
-        )
+        price = Money.of(self.price_amount, self.price_currency)
+        return Draft(price=price, **self.model_dump(exclude={"price_amount", "price_currency"}))
 
 
 class UpdateProductRequest(Body):
@@ -86,11 +79,11 @@ class UpdateProductRequest(Body):
         """Return the changes. Raises Invalid for a currency without an amount, which would change
         the price.
         """
-        sent = {name: getattr(self, name) for name in self.model_fields_set}
-        amount, currency = sent.pop("price_amount", None), sent.pop("price_currency", None)
-        if currency is not None and amount is None:
-            raise _invalid("priceAmount", "is required with priceCurrency")
-        return Changes(**sent, amount=amount, currency=currency)
+        sent = self.model_fields_set
+        if "price_currency" in sent and "price_amount" not in sent:
+            raise invalid_field("priceAmount", "is required with priceCurrency")
+        unused = set() if self.remove_images else {"remove_images"}
+        return cast(Changes, self.model_dump(exclude_unset=True, exclude=unused))
 
 
 class ChangeStockRequest(Body):
@@ -101,7 +94,7 @@ class ChangeStockRequest(Body):
 
     def change(self) -> StockChange:
         if (self.set is None) == (self.add is None):
-            raise _invalid("set", "send exactly one of set and add")
+            raise invalid_field("set", "send exactly one of set and add")
         return StockChange(counted=self.set, added=self.add or 0)
 
 
@@ -119,7 +112,7 @@ class ListProductsQuery(Page):
     def selection(self) -> Selection:
         lowest, highest = self._minor(self.minprice), self._minor(self.maxprice)
         if lowest is not None and highest is not None and lowest > highest:
-            raise _invalid("maxprice", "must not be less than minprice")
+            raise invalid_field("maxprice", "must not be less than minprice")
         filters = Filters(
             category=category_key(self.category or None),
             currency=self.currency or (Currency.INR if self._compares_prices() else None),
@@ -159,27 +152,12 @@ class ProductView(View):
     title: str
     description: str
     price: MoneyView
-    seller: str
+    seller: str = Field(validation_alias=AliasPath("seller", "user_id"))
     images: list[ImageView]
     stock: int
     category: str | None
     created_at: Timestamp
     updated_at: Timestamp
-
-    @classmethod
-    def of(cls, product: Product) -> Self:
-        return cls(
-            id=product.id,
-            title=product.title,
-            description=product.description,
-            price=MoneyView.of(product.price),
-            seller=product.seller.user_id,
-            images=[ImageView(**vars(image)) for image in product.images],
-            stock=product.stock,
-            category=product.category,
-            created_at=product.created_at,
-            updated_at=product.updated_at,
-        )
 
 
 class ProductResponse(View):
@@ -189,7 +167,7 @@ class ProductResponse(View):
 
     @classmethod
     def of(cls, product: Product) -> Self:
-        return cls(product=ProductView.of(product))
+        return cls.model_validate({"product": product})
 
 
 class ProductChangedResponse(View):
@@ -200,7 +178,7 @@ class ProductChangedResponse(View):
 
     @classmethod
     def of(cls, message: str, product: Product) -> Self:
-        return cls(message=message, product=ProductView.of(product))
+        return cls.model_validate({"message": message, "product": product})
 
 
 class ProductListResponse(View):
@@ -208,13 +186,3 @@ class ProductListResponse(View):
 
     products: list[ProductView]
     next_cursor: str | None
-
-    @classmethod
-    def of(cls, products: Iterable[Product], next_cursor: str | None) -> Self:
-        return cls(
-            products=[ProductView.of(product) for product in products], next_cursor=next_cursor
-        )
-
-
-def _invalid(field: str, message: str) -> Invalid:
-    return Invalid("The request is not valid", (FieldError(field, message),))

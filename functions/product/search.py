@@ -10,7 +10,7 @@ a word with more entries is shown window by window.
 from dataclasses import dataclass
 
 from product.model import Document, Entry, Page, Position, Product, Selection, Sort
-from product.ports import Documents, Entries
+from product.ports import Entries, Products
 from product.words import KeyRange, SearchQuery
 
 WINDOW = 300
@@ -21,26 +21,28 @@ type Rank = list[int | str]
 
 @dataclass(frozen=True)
 class SearchIndex:
-    """`Index` of the service, on entries and documents."""
+    """Finds products by words."""
 
     entries: Entries
-    documents: Documents
+    products: Products
 
     def add(self, before: Product | None, after: Product) -> None:
+        """Add the words of `after` that `before` lacks; called before `after` is stored."""
         self.entries.add(_words(after) - _words(before), after)
 
     def remove(self, before: Product, after: Product | None) -> None:
+        """Remove the words of `before` that `after` lacks; called after `after` is stored."""
         if after is None:
             self.entries.remove_all(_words(before), before)
         else:
             self.entries.remove_outdated(_words(before) - _words(after), before)
 
     def search(self, selection: Selection, after: Position | None, limit: int) -> Page:
+        """Return a page of the products that contain all words of the selection's text."""
         query = SearchQuery.of(selection.text)
         if not query.terms:
             return Page((), None)
-        position = after or {"window": None, "last": None}
-        window, last = position["window"], position["last"]
+        window, last = (after["window"], after["last"]) if after else (None, None)
         for _ in range(WINDOWS):
             entries, following = self.entries.window(query.key_range, window, WINDOW)
             matches = [
@@ -59,7 +61,7 @@ class SearchIndex:
     def _matches(
         self, query: SearchQuery, selection: Selection, entries: list[Entry]
     ) -> list[tuple[Rank, Product]]:
-        candidates = self.documents.documents({entry.product_id for entry in entries})
+        candidates = self.products.documents({entry.product_id for entry in entries})
         entered = {(entry.word, entry.product_id) for entry in entries}
         return sorted(
             (

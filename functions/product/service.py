@@ -2,35 +2,24 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from product.events import to_product_created, to_product_deleted, to_product_updated
-from product.model import (
-    Changes,
-    Draft,
-    Image,
-    Page,
-    Position,
-    Product,
-    Selection,
-    Seller,
-    StockChange,
-    is_product_id,
-)
+from product.events import to_event
+from product.model import Changes, Draft, Image, Page, Position, Product, Selection, StockChange
 from product.pictures import Picture
-from product.ports import Index, Pictures, Products
+from product.ports import Pictures, Products
+from product.search import SearchIndex
 from supermarket.audit import AuditTrail, Facts
 from supermarket.caller import Caller
-from supermarket.clock import Clock, NewId
+from supermarket.clock import Clock, NewId, is_id
+from supermarket.contracts import ProductCreated, ProductDeleted, ProductUpdated
 from supermarket.errors import DomainError, Invalid, NotFound
 from supermarket.money import Money
-from supermarket.retry import StaleWrite, retry_on_conflict
+from supermarket.people import Recipient
+from supermarket.retry import retry_on_conflict
 from supermarket.transaction import BeginTransaction, Transaction
 
 ATTEMPTS = 10
-
-
-STALE = StaleWrite("The product was changed at the same time. Try again.")
 
 
 @dataclass(frozen=True)
@@ -38,7 +27,7 @@ class ProductService:
     """The use cases of the catalogue."""
 
     products: Products
-    index: Index
+    index: SearchIndex
     pictures: Pictures
     audit: AuditTrail
     begin: BeginTransaction
@@ -53,7 +42,7 @@ class ProductService:
         images = self.pictures.upload(product_id, pictures) if pictures else ()
         product = Product(
             id=product_id,
-            seller=Seller(caller.user_id, caller.email, caller.first_name),
+            seller=Recipient(caller.user_id, caller.email, caller.first_name),
             images=images,
             revision=1,
             created_at=now,
@@ -61,19 +50,24 @@ class ProductService:
             **vars(draft),
         )
         with self._discarding_on_failure(product_id, images):
-            self._add(product)
+            # words first: entries without a product do no harm, one without entries is not found
+            self.index.add(None, product)
+            transaction = self.begin()
+            self.products.add(product, transaction)
+            transaction.emit(to_event(ProductCreated, product))
+            transaction.commit()
         return product
 
     def get_product(self, product_id: str) -> Product:
         """Return a product that is on sale. Raises NotFound."""
-        product = self.products.find(product_id) if is_product_id(product_id) else None
+        product = self.products.find(product_id) if is_id(product_id) else None
         if product is None:
             raise NotFound("Product not found")
         return product
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         """Return the products that are on sale by their ids, in one consistent read."""
-        return self.products.find_many(filter(is_product_id, product_ids))
+        return self.products.find_many(filter(is_id, product_ids))
 
     def list_products(self, selection: Selection, after: Position | None, limit: int) -> Page:
         """Return a page of a list or of a search."""
@@ -85,7 +79,7 @@ class ProductService:
         self, product_id: str, changes: Changes, pictures: Sequence[Picture], caller: Caller
     ) -> Product:
         """Change a product. Concurrent changes are not lost."""
-        if changes == Changes() and not pictures:
+        if not changes and not pictures:
             raise Invalid("Send at least one field to change")
         self._own(product_id, caller).check_images(changes, len(pictures))
         added = self.pictures.upload(product_id, pictures) if pictures else ()
@@ -95,7 +89,7 @@ class ProductService:
 
         def write(before: Product, after: Product, transaction: Transaction) -> None:
             self.index.add(before, after)
-            self.products.change(before, after, transaction, STALE)
+            self.products.change(before, after, transaction)
 
         with self._discarding_on_failure(product_id, added):
             before, after = self._revise(product_id, caller, "product changed", change, write)
@@ -113,22 +107,17 @@ class ProductService:
         also: Callable[[Transaction], None] = lambda _: None,
     ) -> Product:
         """Set or add stock, which is never negative. `also` adds writes to the transaction."""
-        write_stock = (
-            self.products.change if change.counted is not None else self.products.add_stock
-        )
+        counted = change.counted is not None
+        write_stock = self.products.change if counted else self.products.add_stock
 
         def write(before: Product, after: Product, transaction: Transaction) -> None:
-            write_stock(before, after, transaction, STALE)
+            write_stock(before, after, transaction)
             also(transaction)
 
-        _, after = self._revise(
-            product_id,
-            caller,
-            "product restocked",
-            lambda product: product.with_stock(change.apply(product.stock), self.clock()),
-            write,
-        )
-        return after
+        def restock(product: Product) -> Product:
+            return product.with_stock(change.apply(product.stock), self.clock())
+
+        return self._revise(product_id, caller, "product restocked", restock, write)[1]
 
     def delete(self, product_id: str, caller: Caller) -> None:
         """Withdraw a product; past orders keep their own copy of it. The purge removes later what
@@ -163,14 +152,6 @@ class ProductService:
         product.require_editor(caller)
         return product
 
-    def _add(self, product: Product) -> None:
-        # words first: entries without a product do no harm, a product without entries is not found
-        self.index.add(None, product)
-        transaction = self.begin()
-        self.products.add(product, transaction)
-        transaction.emit(to_product_created(product))
-        transaction.commit()
-
     def _revise(
         self,
         product_id: str,
@@ -187,7 +168,7 @@ class ProductService:
             transaction = self.begin()
             write(before, after, transaction)
             self._audit(transaction, action, caller, before, after)
-            transaction.emit(to_product_updated(after))
+            transaction.emit(to_event(ProductUpdated, after))
             transaction.commit()
             return before, after
 
@@ -196,9 +177,10 @@ class ProductService:
     def _withdraw(self, product_id: str, caller: Caller) -> Product:
         product = self._own(product_id, caller)
         transaction = self.begin()
-        self.products.withdraw(product, self.clock(), transaction, STALE)
+        self.products.withdraw(product, self.clock(), transaction)
         self._audit(transaction, "product withdrawn", caller, product, None)
-        transaction.emit(to_product_deleted(product))
+        withdrawn = replace(product, revision=product.revision + 1)
+        transaction.emit(to_event(ProductDeleted, withdrawn))
         transaction.commit()
         return product
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from product.events import to_stock_moved, to_stock_ran_low
+from product.events import to_event
 from product.model import Product
 from supermarket.contracts import StockMoved, StockRanLow
 from supermarket.transaction import BeginTransaction
@@ -48,8 +48,8 @@ def stock_event(before: Product | None, after: Product | None) -> StockRanLow | 
         return None
     was_low = before is not None and before.is_low
     if after.is_low and not was_low:
-        return to_stock_ran_low(after)
-    return to_stock_moved(after) if was_low or _is_by_seller(before, after) else None
+        return to_event(StockRanLow, after)
+    return to_event(StockMoved, after) if was_low or _is_by_seller(before, after) else None
 
 
 def event_id(product: Product) -> str:

@@ -1,7 +1,5 @@
 """Composition root of the catalogue."""
 
-import random
-import time
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,14 +12,14 @@ from product.stock import StockMonitor
 from supermarket.clock import new_id, utc_now
 from supermarket.config import ConfigurationError, settings
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import wait
 from supermarket.secrets import secret
 from supermarket.wiring import audit_trail
 
 if TYPE_CHECKING:
     from imagekitio import ImageKit
 
-FIRST_PAUSE_SECONDS = 0.02
-LONGEST_PAUSE_SECONDS = 0.8
+LAST_DOUBLED_PAUSE = 5  # of up to 0.64 seconds
 IMAGEKIT_TIMEOUT_SECONDS = 8.0
 IMAGEKIT_RETRIES = 1
 
@@ -37,7 +35,7 @@ def product_service() -> ProductService:
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,
-        pause=pause,
+        pause=lambda number: wait(min(number, LAST_DOUBLED_PAUSE)),
     )
 
 
@@ -51,12 +49,6 @@ def purge() -> Purge:
     products = DynamoProducts()
     index = SearchIndex(DynamoEntries(), products)
     return Purge(products, index, ImageKitPictures(imagekit, new_id))
-
-
-def pause(number: int) -> None:
-    """Wait after a failed attempt (from 0): exponential backoff with jitter."""
-    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**number)
-    time.sleep(random.uniform(0, longest))  # noqa: S311 - it spreads, and guards nothing
 
 
 def imagekit() -> "ImageKit":

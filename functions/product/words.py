@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Set
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from posixpath import commonprefix
 from typing import Any, Self
 
 PREFIX_LENGTH = 2
@@ -27,7 +28,7 @@ def words_of(text: str) -> list[str]:
     """Return the words of a text in their order."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     plain = unicodedata.normalize("NFC", ACCENTS.sub("", APOSTROPHES.sub("", folded)))
-    spaced = "".join(mark if _is_part_of_word(mark) else " " for mark in plain)
+    spaced = "".join(mark if unicodedata.category(mark)[0] in "LNM" else " " for mark in plain)
     return [word[:LONGEST_WORD] for word in spaced.split()]
 
 
@@ -61,7 +62,7 @@ class Term:
         root = stem(self.word)
         if not self.is_prefix:
             return KeyRange(root, exact=True)
-        shared = _common_prefix(self.word, root)
+        shared = commonprefix([self.word, root])
         # for a few irregular words (dying, die) only the stem is searched
         return KeyRange(shared) if len(shared) >= PREFIX_LENGTH else KeyRange(root, exact=True)
 
@@ -103,21 +104,8 @@ class SearchQuery:
     @property
     def key_range(self) -> KeyRange:
         """The range to read: the one of the longest word, which is likely the rarest."""
-        return max(
-            (term.key_range for term in self.terms), key=lambda key_range: len(key_range.text)
-        )
-
-
-def _is_part_of_word(mark: str) -> bool:
-    return unicodedata.category(mark)[0] in "LNM"
-
-
-def _common_prefix(one: str, other: str) -> str:
-    length = next(
-        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-        min(len(one), len(other)),
-    )
-    return one[:length]
+        ranges = (term.key_range for term in self.terms)
+        return max(ranges, key=lambda key_range: len(key_range.text))
 
 
 @cache

@@ -115,7 +115,7 @@ def test_an_order_whose_price_rose_is_not_placed(shop: AssistedShop, asha: Visit
     asha.takes(tea)
     asha.lives_at()
     wanted = proposal(asha, "propose_order")
-    changes = Changes(amount=Decimal(900))
+    changes = Changes(price_amount=Decimal(900))
     shop.catalogue.service.update(tea.id, changes, (), ravi.caller)
 
     with pytest.raises(Conflict):

@@ -13,7 +13,7 @@ from cart.model import CartLine
 from cart.repository import DynamoCarts
 from order import endpoints
 from order.wiring import order_service
-from product.model import Changes, Product, Seller
+from product.model import Changes, Product
 from product.repository import DynamoProducts
 from product.wiring import product_service
 from supermarket.caller import Caller, Role
@@ -23,6 +23,7 @@ from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.http import Endpoint
+from supermarket.people import Recipient
 from support.api import Reply, a_caller, call
 from support.cart import rupees
 from support.product import a_product
@@ -190,7 +191,7 @@ def test_each_unavailable_item_has_an_error_of_its_own() -> None:
     seller = Caller(dearer.seller.user_id, "s", Role.SELLER, "ravi@example.com", "Ravi")
     add_to_cart(caller, dearer, 2)
     add_to_cart(caller, scarce, 4)
-    product_service().update(dearer.id, Changes(amount=Decimal(150)), (), seller)
+    product_service().update(dearer.id, Changes(price_amount=Decimal(150)), (), seller)
     rival = a_caller()
     add_to_cart(rival, scarce, 2)
     assert place_order(rival).status == 201
@@ -273,7 +274,7 @@ def test_malformed_lists_are_400(query: dict[str, str]) -> None:
 
 def test_a_seller_sees_only_their_own_lines() -> None:
     caller, product = a_caller(), on_sale(price=100)
-    other = a_product(price=rupees(7), seller=Seller(new_id(), "meera@example.com", "Meera"))
+    other = a_product(price=rupees(7), seller=Recipient(new_id(), "meera@example.com", "Meera"))
     put_on_sale(other)
     add_to_cart(caller, product)
     add_to_cart(caller, other)
@@ -401,7 +402,7 @@ def test_malformed_tracking_numbers_are_400_and_change_nothing(
 @pytest.mark.parametrize("endpoint", [endpoints.ship_order, endpoints.deliver_order])
 def test_only_the_only_seller_or_an_admin_ships_and_delivers(endpoint: Endpoint) -> None:
     customer, product = a_caller(), on_sale()
-    other = a_product(seller=Seller(new_id(), "meera@example.com", "Meera"))
+    other = a_product(seller=Recipient(new_id(), "meera@example.com", "Meera"))
     put_on_sale(other)
     add_to_cart(customer, product)
     add_to_cart(customer, other)

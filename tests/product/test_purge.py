@@ -15,13 +15,11 @@ from product.purge import RETENTION, Purge
 from product.repository import WITHDRAWN_PER_PAGE, DynamoEntries, DynamoProducts, EntryRow
 from product.search import SearchIndex
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import Conflict
 from supermarket.transaction import Transaction
 from support.in_memory import InMemoryOutbox
 from support.jobs import AContext
 from support.product import InMemoryEntries, InMemoryPictures, InMemoryProducts, a_product, png
 
-REFUSED = Conflict("refused")
 PICTURE = Picture.of(png())
 
 
@@ -57,7 +55,7 @@ class Store:
 
     def withdraws(self, product: Product) -> None:
         withdraw = self.products.withdraw
-        self.do(partial(withdraw, product, self.clock(), on_conflict=REFUSED))
+        self.do(partial(withdraw, product, self.clock()))
 
     def words(self) -> int:
         if isinstance(self.entries, InMemoryEntries):

@@ -4,18 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from product.model import Entry, Filters, Image, Position, Product, Sort
-from product.ports import Documents, Entries, Products
+from product.ports import Entries, Products
 from product.repository import DynamoEntries, DynamoProducts
 from product.words import KeyRange
 from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict
 from supermarket.money import Currency, Money
+from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 from support.in_memory import InMemoryOutbox
 from support.product import SELLER, InMemoryEntries, InMemoryProducts, a_product
@@ -23,13 +24,9 @@ from support.product import SELLER, InMemoryEntries, InMemoryProducts, a_product
 REFUSED = Conflict("refused")
 
 
-class Catalogue(Products, Documents, Protocol):
-    """Both ports, which one adapter serves."""
-
-
 @dataclass(frozen=True)
 class Store:
-    products: Catalogue
+    products: Products
     entries: Entries
     begin: Callable[[], Transaction]
 
@@ -93,7 +90,7 @@ def test_more_products_than_one_batch_holds_are_found(store: Store) -> None:
 def test_a_change_writes_the_differences(store: Store) -> None:
     store.add(FULL)
     after = replace(BARE, id=FULL.id, revision=2, updated_at=FULL.updated_at + timedelta(seconds=1))
-    store.do(partial(store.products.change, FULL, after, on_conflict=REFUSED))
+    store.do(partial(store.products.change, FULL, after))
     assert store.products.find(FULL.id) == after
 
 
@@ -103,17 +100,17 @@ def test_a_change_of_other_fields_does_not_write_the_stock(store: Store) -> None
     store.do(
         partial(store.products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED)
     )
-    store.do(partial(store.products.change, product, after, on_conflict=REFUSED))
+    store.do(partial(store.products.change, product, after))
     assert store.products.find(product.id) == replace(after, stock=3, stock_revision=1)
 
 
 def test_a_change_of_an_older_revision_is_refused(store: Store) -> None:
     store.add(product := a_product())
     first, second = (replace(product, title=title, revision=2) for title in ("First", "Second"))
-    store.do(partial(store.products.change, product, first, on_conflict=REFUSED))
+    store.do(partial(store.products.change, product, first))
     for write in (store.products.change, store.products.add_stock):
-        with pytest.raises(Conflict, match="refused"):
-            store.do(partial(write, product, second, on_conflict=REFUSED))
+        with pytest.raises(StaleWrite):
+            store.do(partial(write, product, second))
     assert store.products.find(product.id) == first
 
 
@@ -123,7 +120,7 @@ def test_stock_is_added_to_the_present_value_and_not_to_the_one_read(store: Stor
         partial(store.products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED)
     )
     after = replace(product, stock=15, revision=2, stock_revision=1)
-    store.do(partial(store.products.add_stock, product, after, on_conflict=REFUSED))
+    store.do(partial(store.products.add_stock, product, after))
     assert store.products.find(product.id) == replace(after, stock=13, stock_revision=2)
 
 
@@ -133,8 +130,8 @@ def test_stock_never_becomes_negative(store: Store) -> None:
         partial(store.products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED)
     )
     none = replace(product, stock=0, revision=2)
-    with pytest.raises(Conflict, match="refused"):
-        store.do(partial(store.products.add_stock, product, none, on_conflict=REFUSED))
+    with pytest.raises(StaleWrite):
+        store.do(partial(store.products.add_stock, product, none))
     assert store.stock_of(product) == 3
 
 
@@ -173,7 +170,7 @@ def test_released_stock_can_be_sold_again(store: Store) -> None:
 def test_a_withdrawn_product_is_in_no_list_and_cannot_be_sold(store: Store) -> None:
     store.add(product := a_product(), other := a_product())
     now = product.updated_at
-    store.do(partial(store.products.withdraw, product, now, on_conflict=REFUSED))
+    store.do(partial(store.products.withdraw, product, now))
     assert store.products.find(product.id) is None
     assert store.products.find_many([product.id, other.id]) == {other.id: other}
     assert [each.product.id for each in store.products.documents([product.id, other.id])] == [
@@ -190,13 +187,13 @@ def test_a_withdrawn_product_is_in_no_list_and_cannot_be_sold(store: Store) -> N
 def test_a_withdrawn_product_accepts_released_stock_and_no_changes(store: Store) -> None:
     store.add(product := a_product())
     now = product.updated_at
-    store.do(partial(store.products.withdraw, product, now, on_conflict=REFUSED))
+    store.do(partial(store.products.withdraw, product, now))
     store.do(partial(store.products.release_stock, product.id, 1))
     after = replace(product, revision=product.revision + 2)
     again = replace(product, revision=product.revision + 1)
     for before in (product, again):
-        with pytest.raises(Conflict, match="refused"):
-            store.do(partial(store.products.change, before, after, on_conflict=REFUSED))
+        with pytest.raises(StaleWrite):
+            store.do(partial(store.products.change, before, after))
     assert store.products.find(product.id) is None
 
 
@@ -283,7 +280,7 @@ def test_the_last_full_page_has_no_next_cursor(store: Store) -> None:
 def test_a_changed_product_changes_its_position_in_lists(store: Store) -> None:
     store.add(product := a_product(price=Money(100, Currency.INR), category="Tea"))
     after = replace(product, price=Money(300, Currency.USD), category="Coffee", revision=2)
-    store.do(partial(store.products.change, product, after, on_conflict=REFUSED))
+    store.do(partial(store.products.change, product, after))
     assert listed(store, Filters(currency=Currency.INR), Sort.CHEAPEST) == []
     assert listed(store, Filters(category="tea"), Sort.NEWEST) == []
     dollars = Filters(category="coffee", currency=Currency.USD, lowest=300, highest=300)

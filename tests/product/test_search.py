@@ -103,7 +103,7 @@ def test_a_changed_product_is_found_by_its_new_words_before_and_after_the_remova
     found.index.add(before, after)
     assert found.by("green") == ["Green tea"]
     transaction = InMemoryOutbox().begin()
-    found.products.change(before, after, transaction, AssertionError())  # type: ignore[arg-type]
+    found.products.change(before, after, transaction)
     transaction.commit()
     assert (found.by("green"), found.by("black")) == ([], ["Black tea"])
     found.index.remove(before, after)

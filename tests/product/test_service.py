@@ -154,7 +154,7 @@ def test_a_change_is_visible_found_and_emits_an_event(
     product = shop.service.create(DRAFT, [PICTURE], seller)
     editor = seller if role is Role.SELLER else a_caller(role)
     changes = Changes(
-        title="Brown rice", amount=Decimal(2), stock=9, remove_images=(product.images[0].id,)
+        title="Brown rice", price_amount=Decimal(2), stock=9, remove_images=(product.images[0].id,)
     )
     changed = shop.service.update(product.id, changes, [PICTURE, PICTURE], editor)
     assert shop.service.get_product(product.id) == changed
@@ -178,7 +178,7 @@ def test_changes_by_an_admin_are_audited(shop: Shop, seller: Caller) -> None:
     admin = a_caller(Role.ADMIN)
     product = shop.service.create(DRAFT, [PICTURE], seller)
     picture = product.images[0].id
-    changes = Changes(title="Brown rice", amount=Decimal(2), remove_images=(picture,))
+    changes = Changes(title="Brown rice", price_amount=Decimal(2), remove_images=(picture,))
     shop.service.update(product.id, changes, [], admin)
     shop.service.change_stock(product.id, StockChange(added=-3), admin)
     shop.service.delete(product.id, admin)

@@ -16,7 +16,6 @@ from product import streams, wiring
 from product.model import Changes, Draft, Product, StockChange
 from product.ports import Products
 from product.repository import DynamoProducts, ProductRow, changed_by, product_of
-from product.service import STALE
 from product.stock import StockMonitor, event_id, stock_event
 from supermarket import telemetry
 from supermarket.caller import Role
@@ -231,11 +230,11 @@ def test_every_change_of_the_stock_is_counted(
         (seen[-1].with_stock(60, NOON), products.add_stock),
         (seen[-1].with_stock(60, NOON).with_stock(7, NOON), products.change),
     ):
-        seen.append(do(partial(write, seen[-1], after, on_conflict=REFUSED)))
+        seen.append(do(partial(write, seen[-1], after)))
     raised = seen[-1].changed(Changes(low_stock_threshold=6), (), NOON)
-    seen.append(do(partial(products.change, seen[-1], raised, on_conflict=REFUSED)))
+    seen.append(do(partial(products.change, seen[-1], raised)))
     renamed = seen[-1].changed(Changes(title="Brown rice"), (), NOON)
-    seen.append(do(partial(products.change, seen[-1], renamed, on_conflict=REFUSED)))
+    seen.append(do(partial(products.change, seen[-1], renamed)))
     assert [(each.stock, each.stock_revision) for each in seen] == [
         *((50, 0), (48, 1), (49, 2), (60, 3), (7, 4), (7, 5), (7, 5)),
     ]
@@ -249,7 +248,7 @@ def test_sales_between_read_and_write_are_counted(
     for write in (
         partial(products.add, product),
         partial(products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED),
-        partial(products.add_stock, product, product.with_stock(60, NOON), on_conflict=STALE),
+        partial(products.add_stock, product, product.with_stock(60, NOON)),
     ):
         transaction = begin()
         write(transaction)
@@ -374,7 +373,7 @@ def test_stock_events_carry_the_id_of_the_request(table: Table) -> None:
     table.do(product.id, partial(table.products.release_stock, product.id, 1))
     telemetry.begin("request that counts")
     counted = replace(product, stock=9, stock_revision=product.stock_revision + 1)
-    table.do(product.id, partial(table.products.add_stock, product, counted, on_conflict=REFUSED))
+    table.do(product.id, partial(table.products.add_stock, product, counted))
     streams.watch_stock({"Records": table.records}, None)
     emitted = {row.event_id: json.loads(row.detail)["metadata"] for row in OutboxRow.scan()}
     assert [emitted[event_id]["correlationId"] for event_id in sorted(emitted)] == [
@@ -405,7 +404,7 @@ def test_a_repeated_batch_emits_nothing_new(table: Table) -> None:
 
 def test_a_withdrawn_product_emits_nothing_when_stock_is_released(table: Table) -> None:
     product = table.sell_out_of(7)
-    withdraw = partial(table.products.withdraw, product, NOON, on_conflict=REFUSED)
+    withdraw = partial(table.products.withdraw, product, NOON)
     table.do(product.id, withdraw)
     table.do(product.id, partial(table.products.release_stock, product.id, 3))
     table.drop(product.id)

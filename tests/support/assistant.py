@@ -19,12 +19,13 @@ from cart.service import CartService
 from order import gateways as order_gateways
 from order.model import Charges, Order, OrderStatus
 from order.service import OrderService, Terms
-from product.model import Product, Seller
+from product.model import Product
 from seller_dashboard.projections.model import ProductDetails, ProductFacts, Sale
 from seller_dashboard.projections.totals import DailyTotals
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from supermarket.money import Currency
+from supermarket.people import Recipient
 from support.api import a_caller
 from support.auth import InMemoryAuth
 from support.cart import InMemoryCarts
@@ -84,7 +85,7 @@ class AssistedShop:
         seller = values.pop("seller", None)
         if seller is not None:
             person = seller.caller
-            values["seller"] = Seller(person.user_id, person.email, person.first_name)
+            values["seller"] = Recipient(person.user_id, person.email, person.first_name)
         product = a_product(title=title, **values)
         transaction = self.catalogue.outbox.begin()
         self.catalogue.entries.add(_words(product), product)

@@ -38,7 +38,7 @@ from payment.reconciliation.model import PAGE, RecordPage, Report
 from payment.reconciliation.walker import Reconciliation
 from payment.service import PaymentService
 from payment.webhooks import Webhooks
-from product.model import Product, Seller
+from product.model import Product
 from product.search import SearchIndex
 from product.service import ProductService
 from supermarket import telemetry
@@ -49,6 +49,7 @@ from supermarket.errors import DomainError, Unavailable
 from supermarket.events import EventHandlers
 from supermarket.idempotency import IdempotencyKey
 from supermarket.money import Currency, Money
+from supermarket.people import Recipient
 from support.api import a_caller
 from support.cart import InMemoryCarts
 from support.in_memory import (
@@ -561,7 +562,7 @@ class MoneyShop:
         return next(one for one in self.customers if one.user_id == order.customer.user_id)
 
     def _put_on_sale(self, currency: Currency) -> Product:
-        seller = Seller(self.seller.user_id, self.seller.email, self.seller.first_name)
+        seller = Recipient(self.seller.user_id, self.seller.email, self.seller.first_name)
         product = a_product(stock=STOCK, price=Money(50_000, currency), seller=seller)
         transaction = self._begin()
         self.products.add(product, transaction)

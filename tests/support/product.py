@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from product.model import Document, Entry, Filters, Image, Page, Position, Product, Seller, Sort
+from product.model import Document, Entry, Filters, Image, Page, Position, Product, Sort
 from product.pictures import Picture
 from product.search import SearchIndex
 from product.service import ProductService
@@ -15,10 +15,12 @@ from product.words import KeyRange
 from supermarket.clock import Clock, iso, new_id
 from supermarket.errors import DomainError, Unavailable
 from supermarket.money import Currency, Money
+from supermarket.people import Recipient
+from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 from support.in_memory import InMemoryAuditTrail, InMemoryOutbox, in_memory
 
-SELLER = Seller("01JDSELLER0000000000000000", "ravi@example.com", "Ravi")
+SELLER = Recipient("01JDSELLER0000000000000000", "ravi@example.com", "Ravi")
 
 
 def a_product(**values: Any) -> Product:
@@ -54,7 +56,7 @@ def png(width: int = 2, height: int = 2, size: int = 0) -> bytes:
 
 
 class InMemoryProducts:
-    """`Products` and `Documents` in a dictionary. `meanwhile` happens right after each read."""
+    """`Products` in a dictionary. `meanwhile` happens right after each read."""
 
     def __init__(self) -> None:
         self._all: dict[str, Product] = {}
@@ -94,18 +96,14 @@ class InMemoryProducts:
             lambda: product.id not in self._all, lambda: self._all.update({product.id: product})
         )
 
-    def change(
-        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
+    def change(self, before: Product, after: Product, transaction: Transaction) -> None:
         def write() -> None:
             stock = self._all[before.id].stock if after.stock == before.stock else after.stock
             self._write(before, after, stock)
 
-        in_memory(transaction).add(lambda: self._is_latest(before), write, on_conflict)
+        in_memory(transaction).add(lambda: self._is_latest(before), write, StaleWrite())
 
-    def add_stock(
-        self, before: Product, after: Product, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
+    def add_stock(self, before: Product, after: Product, transaction: Transaction) -> None:
         added = after.stock - before.stock
 
         def there() -> bool:
@@ -114,15 +112,13 @@ class InMemoryProducts:
         def write() -> None:
             self._write(before, after, self._all[before.id].stock + added)
 
-        in_memory(transaction).add(there, write, on_conflict)
+        in_memory(transaction).add(there, write, StaleWrite())
 
-    def withdraw(
-        self, product: Product, now: datetime, transaction: Transaction, on_conflict: DomainError
-    ) -> None:
+    def withdraw(self, product: Product, now: datetime, transaction: Transaction) -> None:
         in_memory(transaction).add(
             lambda: self._is_latest(product),
             lambda: self._withdrawn.update({product.id: now}),
-            on_conflict,
+            StaleWrite(),
         )
 
     def withdrawn_before(self, moment: datetime) -> Iterator[Product]:

@@ -7,11 +7,12 @@ from functools import cache
 from typing import Any, Self, get_origin
 
 from pydantic import TypeAdapter
-from pynamodb.attributes import Attribute, ListAttribute, MapAttribute
+from pynamodb.attributes import Attribute, ListAttribute, MapAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
 from pynamodb.constants import BATCH_GET_ITEM, LIST, MAP, REQUEST_ITEMS
 from pynamodb.expressions.operand import Path
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from supermarket.aws import session
@@ -37,6 +38,21 @@ class _TableName:
 def table(name: str) -> Any:
     """Return the `Meta` of a row in the table `supermarket-<stage>-<name>`."""
     return type("Meta", (), {"table_name": _TableName(name)})
+
+
+def index(name: str, hash_key: str, range_key: str, *, keys_only: bool = False) -> Any:
+    """Return a global secondary index with two text attributes as its keys, `key` and `place`. It
+    has all attributes of the rows, or the keys only.
+
+        by_customer = index("byCustomer", "customerId", "orderId")
+    """
+    projection = KeysOnlyProjection() if keys_only else AllProjection()
+    parts = {
+        "Meta": type("Meta", (), {"index_name": name, "projection": projection}),
+        "key": UnicodeAttribute(hash_key=True, attr_name=hash_key),
+        "place": UnicodeAttribute(range_key=True, attr_name=range_key),
+    }
+    return type(name, (GlobalSecondaryIndex,), parts)()
 
 
 @cache
