@@ -1,6 +1,7 @@
 """HTTP Lambdas of auth."""
 
 from auth import wiring
+from auth.model import Purpose
 from auth.schemas import (
     AddAddressRequest,
     AddAddressResponse,
@@ -42,14 +43,14 @@ def register(body: RegisterRequest) -> Response[RegisterResponse]:
 
 @post("/api/auth/login", errors=(Unauthenticated,))
 def login(body: LoginRequest) -> Response[LoginResponse]:
-    signed_in = wiring.auth_service().log_in(body.email, body.username, body.password)
+    user, token = wiring.auth_service().log_in(body.email, body.username, body.password)
     view = LoginResponse(
         message="You are signed in",
-        user=UserView.of(signed_in.user),
-        access_token=signed_in.token,
+        user=UserView.of(user),
+        access_token=token,
         expires_in=LIFETIME_SECONDS,
     )
-    return Response(view, cookies=[_cookie(signed_in.token)])
+    return Response(view, cookies=[_cookie(token)])
 
 
 @get("/api/auth/logout", also=("POST /api/auth/logout",), errors=(Forbidden,))
@@ -67,7 +68,7 @@ def logout_all(caller: Caller) -> Response[Message]:
 
 @post("/api/auth/password/forgot", status=202)
 def forgot_password(body: MailLinkRequest) -> Message:
-    wiring.recovery().request_reset(body.email)
+    wiring.recovery().request(Purpose.PASSWORD_RESET, body.email)
     return Message(message="If there is an account with this address, a mail was sent to it")
 
 
@@ -92,7 +93,7 @@ def verify_email(body: VerifyEmailRequest) -> Message:
 
 @post("/api/auth/email/resend", status=202)
 def resend_verification(body: MailLinkRequest) -> Message:
-    wiring.recovery().request_verification(body.email)
+    wiring.recovery().request(Purpose.EMAIL_VERIFICATION, body.email)
     return Message(message="If this address is not verified yet, a mail was sent to it")
 
 
@@ -106,13 +107,9 @@ def list_addresses(caller: Caller) -> AddressBookResponse:
     return AddressBookResponse.of(wiring.auth_service().address_book(caller.user_id))
 
 
-@post(
-    "/api/auth/users/me/address",
-    status=201,
-    also=("POST /api/auth/users/me/addresses",),
-)
+@post("/api/auth/users/me/address", status=201, also=("POST /api/auth/users/me/addresses",))
 def add_address(body: AddAddressRequest, caller: Caller) -> AddAddressResponse:
-    address = body.address(new_id())
+    address = body.saved_address(new_id())
     book = wiring.auth_service().add_address(caller.user_id, address, make_default=body.is_default)
     return AddAddressResponse(
         message="The address is saved",

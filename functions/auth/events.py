@@ -1,8 +1,9 @@
 """Maps accounts to auth's events."""
 
-from auth.model import User
+from auth.model import Purpose, User
 from supermarket.contracts import (
     EmailVerificationRequested,
+    Event,
     PasswordResetRequested,
     UserRegistered,
 )
@@ -19,13 +20,8 @@ def to_user_registered(user: User) -> UserRegistered:
     )
 
 
-def to_password_reset_requested(user: User) -> PasswordResetRequested:
-    return PasswordResetRequested(
-        user_id=user.id, email=user.email, first_name=user.full_name.first
-    )
-
-
-def to_email_verification_requested(user: User) -> EmailVerificationRequested:
-    return EmailVerificationRequested(
-        user_id=user.id, email=user.email, first_name=user.full_name.first
-    )
+def to_link_requested(purpose: Purpose, user: User) -> Event:
+    facts = {"user_id": user.id, "email": user.email, "first_name": user.full_name.first}
+    if purpose is Purpose.PASSWORD_RESET:
+        return PasswordResetRequested(**facts)
+    return EmailVerificationRequested(**facts)

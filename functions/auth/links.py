@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from auth.model import Account, Link, Purpose
+from auth.model import Link, Purpose
 from auth.ports import Accounts, Links
 from supermarket.clock import Clock
-
-type NewToken = Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -20,24 +18,14 @@ class TokenLinks:
 
     accounts: Accounts
     links: Links
-    new_token: NewToken
+    new_token: Callable[[], str]
     clock: Clock
 
-    def email_verification(self, user_id: str) -> str | None:
-        """Return a token that verifies the user's address; None without an account, or when the
-        address is verified already.
-        """
+    def create(self, purpose: Purpose, user_id: str) -> str | None:
+        """Return a token; None without an account, or when its address is verified already."""
         account = self.accounts.find(user_id)
-        if account is None or account.user.email_verified:
+        if account is None or not account.needs_link(purpose):
             return None
-        return self._create(account, Purpose.EMAIL_VERIFICATION)
-
-    def password_reset(self, user_id: str) -> str | None:
-        """Return a token that resets the user's password; None without an account."""
-        account = self.accounts.find(user_id)
-        return self._create(account, Purpose.PASSWORD_RESET) if account else None
-
-    def _create(self, account: Account, purpose: Purpose) -> str:
         token = self.new_token()
         self.links.add(Link.to(account, purpose, token, self.clock()))
         return token

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from supermarket.caller import Role
 from supermarket.errors import Conflict, NotFound
+from supermarket.people import Address
 
 MAX_ADDRESSES = 20
 
@@ -41,6 +42,10 @@ class Account:
     user: User
     password_hash: str = field(repr=False)
 
+    def needs_link(self, purpose: Purpose) -> bool:
+        """Return whether a link with this purpose would have an effect."""
+        return purpose is not Purpose.EMAIL_VERIFICATION or not self.user.email_verified
+
 
 class Purpose(StrEnum):
     """The purpose of a mailed link."""
@@ -50,7 +55,6 @@ class Purpose(StrEnum):
 
     @property
     def lifetime(self) -> timedelta:
-        """The lifetime of such a link."""
         return LINK_LIFETIMES[self]
 
 
@@ -106,16 +110,11 @@ def _account_fingerprint(account: Account, purpose: Purpose) -> str:
     return digest(f"{account.user.email}\n{secret}")
 
 
-@dataclass(frozen=True)
-class Address:
-    """A place that things can be sent to."""
+@dataclass(frozen=True, kw_only=True)
+class SavedAddress(Address):
+    """An address of a book."""
 
     id: str
-    street: str
-    city: str
-    state: str
-    zip: str
-    country: str
     phone: str | None = None
 
 
@@ -124,27 +123,23 @@ class AddressBook:
     """The addresses of a person, oldest first; `version` counts changes."""
 
     user_id: str
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[SavedAddress, ...] = ()
     default_id: str | None = None
     version: int = 0
 
-    def find(self, address_id: str) -> Address:
+    def find(self, address_id: str) -> SavedAddress:
         """Return an address. Raises NotFound."""
         for address in self.addresses:
             if address.id == address_id:
                 return address
         raise NotFound("Address not found")
 
-    def add(self, address: Address, *, make_default: bool) -> AddressBook:
+    def add(self, address: SavedAddress, *, make_default: bool) -> AddressBook:
         """Return the book with another address; the first one is always the default."""
         if len(self.addresses) >= MAX_ADDRESSES:
             raise Conflict(f"An address book has at most {MAX_ADDRESSES} addresses")
-        becomes_default = make_default or not self.addresses
-        return replace(
-            self,
-            addresses=(*self.addresses, address),
-            default_id=address.id if becomes_default else self.default_id,
-        )
+        default_id = address.id if make_default or not self.addresses else self.default_id
+        return replace(self, addresses=(*self.addresses, address), default_id=default_id)
 
     def remove(self, address_id: str) -> AddressBook:
         """Return the book without an address; the oldest one left replaces a removed default."""

@@ -3,7 +3,6 @@
 from typing import Protocol
 
 from auth.model import Account, AddressBook, Link, Purpose
-from supermarket.caller import Caller
 from supermarket.errors import DomainError
 from supermarket.transaction import Transaction
 
@@ -45,12 +44,6 @@ class Passwords(Protocol):
 
     def verify(self, password: str, password_hash: str | None) -> bool:
         """Return whether the password matches; without a hash, False after the same time."""
-
-
-class Tokens(Protocol):
-    """Issues access tokens."""
-
-    def issue(self, caller: Caller) -> str: ...
 
 
 class Links(Protocol):

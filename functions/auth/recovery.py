@@ -1,14 +1,12 @@
 """The use cases of mailed links: verify an address, reset a password."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from auth.events import to_email_verification_requested, to_password_reset_requested
-from auth.model import Account, Link, Purpose, User, digest
+from auth.events import to_link_requested
+from auth.model import Account, Link, Purpose, digest
 from auth.ports import Accounts, Links, MailLimits, Passwords
 from supermarket import telemetry
 from supermarket.clock import Clock
-from supermarket.contracts import Event
 from supermarket.errors import Invalid, TooMany
 from supermarket.sessions import Sessions
 from supermarket.transaction import BeginTransaction
@@ -30,23 +28,16 @@ class Recovery:
     begin: BeginTransaction
     clock: Clock
 
-    def request_reset(self, email: str) -> None:
-        """Request a mail with a link that resets the password of this address's account."""
-        self._request(Purpose.PASSWORD_RESET, email, to_password_reset_requested)
-
-    def request_verification(self, email: str) -> None:
-        """Request another verification mail, unless the address is verified."""
-        self._request(Purpose.EMAIL_VERIFICATION, email, to_email_verification_requested)
-
-    def _request(self, purpose: Purpose, email: str, to_event: Callable[[User], Event]) -> None:
-        """Emit the event if there is an account. Unknown addresses take the same steps and count
-        towards the same limits, so that callers cannot find out which addresses have accounts.
+    def request(self, purpose: Purpose, email: str) -> None:
+        """Request a mail with a link, if the account of this address needs one. Unknown addresses
+        take the same steps and count towards the same limits, so that callers cannot find out which
+        addresses have accounts.
         """
         account = self.accounts.find_by_email(email)
         transaction = self.begin()
         self.limits.count(purpose, email, transaction, TooMany(TOO_MANY_MAILS, HOUR_SECONDS))
-        if account and not (purpose is Purpose.EMAIL_VERIFICATION and account.user.email_verified):
-            transaction.emit(to_event(account.user))
+        if account and account.needs_link(purpose):
+            transaction.emit(to_link_requested(purpose, account.user))
         try:
             transaction.commit()
         except TooMany:

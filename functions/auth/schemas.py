@@ -2,24 +2,16 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from auth.model import Address, AddressBook, FullName, User
+from auth.model import AddressBook, FullName, SavedAddress, User
 from auth.service import Registration
+from supermarket import address_schemas
+from supermarket.address_schemas import PRINTABLE, AddressRequest, Zip
 from supermarket.caller import Role
-from supermarket.postal_codes import is_postal_code
 from supermarket.schemas import Body, Message, Timestamp, View
 
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # a name is part of a line in mails
 PHONE = r"^\+?[0-9]([ -]?[0-9]){6,14}$"
 
 
@@ -40,7 +32,6 @@ def _normalised_email(text: str) -> str:
 
 type Email = Annotated[str, Field(max_length=254), AfterValidator(_normalised_email)]
 type Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{3,30}$")]
-type Line = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=PRINTABLE)]
 type GivenName = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=PRINTABLE)]
 
 # white space is part of a password
@@ -117,41 +108,22 @@ class VerifyEmailRequest(Body):
     token: LinkToken = Field(repr=False)
 
 
-class AddAddressRequest(Body):
+class AddAddressRequest(AddressRequest):
     """A new address; the postal code may be named `zip` or `pincode`."""
 
-    street: Line
-    city: Line
-    state: Line
-    country: Annotated[str, StringConstraints(min_length=2, max_length=60, pattern=PRINTABLE)]
-    zip: str = Field(validation_alias=AliasChoices("zip", "pincode"), max_length=12)
+    zip: Zip = Field(validation_alias=AliasChoices("zip", "pincode"))
     phone: Annotated[str, StringConstraints(pattern=PHONE)] | None = None
     is_default: bool = False
 
-    @field_validator("zip")
-    @classmethod
-    def _fits_the_country(cls, text: str, info: ValidationInfo) -> str:
-        if not is_postal_code(text, info.data.get("country", "")):
-            raise PydanticCustomError("postal_code", "must be a postal code of the country")
-        return text
-
-    def address(self, address_id: str) -> Address:
-        return Address(
-            id=address_id,
-            street=self.street,
-            city=self.city,
-            state=self.state,
-            zip=self.zip,
-            country=self.country,
-            phone=self.phone,
-        )
+    def saved_address(self, address_id: str) -> SavedAddress:
+        return SavedAddress(**vars(self.address()), id=address_id, phone=self.phone)
 
 
 class FullNameView(View):
     """A name in two parts."""
 
-    first_name: str
-    last_name: str
+    first_name: str = Field(validation_alias="first")
+    last_name: str = Field(validation_alias="last")
 
 
 class UserView(View):
@@ -167,15 +139,7 @@ class UserView(View):
 
     @classmethod
     def of(cls, user: User) -> Self:
-        return cls(
-            id=user.id,
-            username=user.username,
-            email=user.email,
-            email_verified=user.email_verified,
-            full_name=FullNameView(first_name=user.full_name.first, last_name=user.full_name.last),
-            role=user.role,
-            created_at=user.created_at,
-        )
+        return cls.model_validate(user)
 
 
 class RegisterResponse(Message):
@@ -198,20 +162,15 @@ class MeResponse(View):
     user: UserView
 
 
-class AddressView(View):
+class AddressView(address_schemas.AddressView):
     """An address of the book."""
 
     id: str
-    street: str
-    city: str
-    state: str
-    zip: str
-    country: str
     phone: str | None
     is_default: bool
 
     @classmethod
-    def of(cls, address: Address, book: AddressBook) -> Self:
+    def of(cls, address: SavedAddress, book: AddressBook) -> Self:
         return cls(**vars(address), is_default=address.id == book.default_id)
 
 
@@ -223,10 +182,8 @@ class AddressBookResponse(View):
 
     @classmethod
     def of(cls, book: AddressBook) -> Self:
-        return cls(
-            addresses=[AddressView.of(address, book) for address in book.addresses],
-            default_address_id=book.default_id,
-        )
+        addresses = [AddressView.of(address, book) for address in book.addresses]
+        return cls(addresses=addresses, default_address_id=book.default_id)
 
 
 class AddAddressResponse(AddressBookResponse):

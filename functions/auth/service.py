@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from auth.events import to_user_registered
-from auth.model import Account, Address, AddressBook, FullName, User
-from auth.ports import Accounts, AddressBooks, Passwords, Tokens
+from auth.model import Account, AddressBook, FullName, SavedAddress, User
+from auth.ports import Accounts, AddressBooks, Passwords
 from supermarket.audit import AuditTrail
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, NewId
@@ -77,14 +77,6 @@ class RegistrationService:
 
 
 @dataclass(frozen=True)
-class SignIn:
-    """A user who has signed in, with the access token."""
-
-    user: User
-    token: str = field(repr=False)
-
-
-@dataclass(frozen=True)
 class AuthService:
     """Signs people in and out, and manages their address books."""
 
@@ -92,12 +84,13 @@ class AuthService:
     address_books: AddressBooks
     passwords: Passwords
     sessions: Sessions
-    tokens: Tokens
+    issue_token: Callable[[Caller], str]
     begin: BeginTransaction
     new_id: NewId
 
-    def log_in(self, email: str | None, username: str | None, password: str) -> SignIn:
-        """Sign in with an email, or else a username, and the password.
+    def log_in(self, email: str | None, username: str | None, password: str) -> tuple[User, str]:
+        """Sign in with an email, or else a username, and the password; returns the user and the
+        access token.
 
         Raises Unauthenticated with the same message for every fault, and after the same time for an
         unknown name as for a wrong password.
@@ -111,11 +104,11 @@ class AuthService:
             # the password was replaced during the check, which ended all sessions before this one
             self.sessions.end(caller.session_id, caller.user_id)
             raise Unauthenticated(INVALID_CREDENTIALS)
-        return SignIn(account.user, self.tokens.issue(caller))
+        return account.user, self.issue_token(caller)
 
     def sign_in(self, user: User) -> str:
         """Open a session of an authenticated user; returns the access token."""
-        return self.tokens.issue(self._begin_session(user))
+        return self.issue_token(self._begin_session(user))
 
     def sign_out(self, session_id: str, user_id: str) -> None:
         """End a session."""
@@ -147,13 +140,13 @@ class AuthService:
     def address_book(self, user_id: str) -> AddressBook:
         return self.address_books.of(user_id)
 
-    def address_of(self, user_id: str, address_id: str) -> Address:
+    def address_of(self, user_id: str, address_id: str) -> SavedAddress:
         """Return an address of the user's own book. Raises NotFound."""
         return self.address_books.of(user_id).find(address_id)
 
-    def add_address(self, user_id: str, address: Address, *, make_default: bool) -> AddressBook:
+    def add_address(self, user_id: str, added: SavedAddress, *, make_default: bool) -> AddressBook:
         """Add an address to the book. Raises Conflict when the book is full."""
-        return self._change(user_id, lambda book: book.add(address, make_default=make_default))
+        return self._change(user_id, lambda book: book.add(added, make_default=make_default))
 
     def delete_address(self, user_id: str, address_id: str) -> AddressBook:
         """Remove an address from the book. Raises NotFound."""

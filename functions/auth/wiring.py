@@ -23,7 +23,7 @@ def auth_service() -> AuthService:
         address_books=DynamoAddressBooks(),
         passwords=passwords(settings().bcrypt_rounds),
         sessions=sessions(),
-        tokens=access_tokens(),
+        issue_token=access_tokens().issue,
         begin=DynamoTransaction,
         new_id=new_id,
     )

@@ -16,11 +16,8 @@ def to_cart_abandoned(cart: Cart, lines: Sequence[CartLine], customer: Recipient
         user_id=cart.user_id,
         customer=customer,
         lines=[
-            contracts.CartLine(
-                product_id=line.product_id,
-                title=line.title,
-                quantity=line.quantity,
-                unit_price=Amount.of(line.price_when_added),
+            contracts.CartLine.model_validate(
+                {**vars(line), "unit_price": Amount.of(line.price_when_added)}
             )
             for line in lines
         ],

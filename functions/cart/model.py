@@ -107,11 +107,6 @@ class Cart:
         return reminded_at is not None and any(line.added_at < reminded_at for line in self.lines)
 
 
-def max_quantity(stock: int) -> int:
-    """Return how many of a product a cart may have."""
-    return min(stock, MAX_QUANTITY)
-
-
 def check_add(cart: Cart, line: CartLine, stock: int) -> None:
     """Raise the error that forbids adding `line` to the quantity in the cart."""
     quantity = cart.quantity_of(line.product_id)
@@ -210,9 +205,8 @@ class PricedCart:
 
     @classmethod
     def of(cls, cart: Cart, products: Mapping[str, Product]) -> Self:
-        return cls(
-            cart, tuple(PricedLine(line, products.get(line.product_id)) for line in cart.lines)
-        )
+        lines = (PricedLine(line, products.get(line.product_id)) for line in cart.lines)
+        return cls(cart, tuple(lines))
 
     @property
     def price(self) -> Money:

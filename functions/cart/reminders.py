@@ -1,12 +1,10 @@
-"""Reminds customers of the carts that they have left: once, until the cart was emptied and filled
-again.
-
-A run may be repeated and several may run at once: the transaction that emits the event also makes
-the cart not pending, on condition that it is pending and unchanged.
+"""Reminds customers once of the carts that they have left. Runs may be repeated and overlap: the
+transaction that emits the event also makes the cart not pending, if it is pending and unchanged.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from cart.events import to_cart_abandoned
@@ -20,22 +18,15 @@ from supermarket.transaction import BeginTransaction
 OUTCOMES = ("reminded", "passed_over", "skipped", "failed", "unfinished")
 
 
+@dataclass(frozen=True)
 class Reminders:
     """Finds abandoned carts and emits `CartAbandoned` once for each."""
 
-    def __init__(
-        self,
-        carts: Carts,
-        catalogue: Catalogue,
-        customers: Customers,
-        begin: BeginTransaction,
-        clock: Clock,
-    ) -> None:
-        self._carts = carts
-        self._catalogue = catalogue
-        self._customers = customers
-        self._begin = begin
-        self._clock = clock
+    carts: Carts
+    catalogue: Catalogue
+    customers: Customers
+    begin: BeginTransaction
+    clock: Clock
 
     def remind(self, until: datetime, has_time: Callable[[], bool]) -> Counter[str]:
         """Remind of the carts that were idle for a day at `until`; returns how many carts had
@@ -43,7 +34,7 @@ class Reminders:
         """
         outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
         idle_since = until - IDLE_BEFORE_REMINDER
-        for page in self._carts.list_pending(idle_since):
+        for page in self.carts.list_pending(idle_since):
             if not has_time():
                 outcomes["unfinished"] = 1
                 break
@@ -51,7 +42,7 @@ class Reminders:
         return outcomes
 
     def _try_remind(self, cart: Cart, idle_since: datetime) -> str:
-        if cart.updated_at > idle_since or cart.is_expired(self._clock()):
+        if cart.updated_at > idle_since or cart.is_expired(self.clock()):
             return "skipped"
         try:
             return self._remind(cart)
@@ -66,16 +57,16 @@ class Reminders:
         cart not pending in any case.
         """
         lines = () if cart.was_reminded else self._lines_in_stock(cart)
-        customer = self._customers.find(cart.user_id) if lines else None
-        transaction = self._begin()
-        reminded_at = self._clock() if customer else None
-        self._carts.clear_reminder(cart, reminded_at, transaction)
+        customer = self.customers.find(cart.user_id) if lines else None
+        transaction = self.begin()
+        reminded_at = self.clock() if customer else None
+        self.carts.clear_reminder(cart, reminded_at, transaction)
         if customer:
             transaction.emit(to_cart_abandoned(cart, lines, customer))
         transaction.commit()
         return "reminded" if customer else "passed_over"
 
     def _lines_in_stock(self, cart: Cart) -> Sequence[CartLine]:
-        products = self._catalogue.find_many(line.product_id for line in cart.lines)
+        products = self.catalogue.find_many(line.product_id for line in cart.lines)
         in_stock = {product_id for product_id, product in products.items() if product.stock}
         return [line for line in cart.lines if line.product_id in in_stock]

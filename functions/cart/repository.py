@@ -13,11 +13,10 @@ from pynamodb.attributes import MapAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from cart.model import LIFETIME, MAX_ITEMS, Cart, CartLine
 from supermarket.clock import Clock, from_iso, iso
-from supermarket.dynamo.rows import Row, table
+from supermarket.dynamo.rows import Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import update_if
 from supermarket.errors import DomainError
@@ -30,17 +29,6 @@ ITEM_MAPS = ("quantities", "prices", "titles", "addedAt")
 # every change of a cart moves it within the index; one partition takes 1,000 writes per second
 SHARDS = 8
 CARTS_PER_PAGE = 25
-
-
-class ByPendingReminder(GlobalSecondaryIndex["CartRow"]):
-    """The pending carts by their last change, in shards."""
-
-    class Meta:
-        index_name = "byPendingReminder"
-        projection = KeysOnlyProjection()
-
-    pending_reminder = UnicodeAttribute(hash_key=True, attr_name="pendingReminder")
-    updated_at = UnicodeAttribute(range_key=True, attr_name="updatedAt")
 
 
 class CartRow(Row):
@@ -64,7 +52,7 @@ class CartRow(Row):
     pending_reminder = UnicodeAttribute(null=True, attr_name="pendingReminder")
     reminded_at = UnicodeAttribute(null=True, attr_name="remindedAt")
 
-    by_pending_reminder = ByPendingReminder()
+    by_pending_reminder = index("byPendingReminder", "pendingReminder", "updatedAt", keys_only=True)
 
 
 class DynamoCarts:

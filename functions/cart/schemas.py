@@ -65,8 +65,4 @@ class CartResponse(View):
 
     @classmethod
     def of(cls, priced: PricedCart, message: str | None = None) -> Self:
-        return cls(
-            message=message,
-            cart=CartView.model_validate(priced),
-            totals=TotalsView.model_validate(priced),
-        )
+        return cls.model_validate({"message": message, "cart": priced, "totals": priced})

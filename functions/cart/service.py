@@ -1,8 +1,10 @@
 """Use cases of the cart: get, add, change, remove, clear, and empty for an order."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from cart.model import (
+    MAX_QUANTITY,
     Cart,
     CartLine,
     ItemNotFound,
@@ -10,7 +12,6 @@ from cart.model import (
     Product,
     check_add,
     check_change,
-    max_quantity,
 )
 from cart.ports import Carts, Catalogue
 from supermarket.clock import Clock, is_id
@@ -24,13 +25,13 @@ type Write = Callable[[str, CartLine, int], Cart | None]
 type Check = Callable[[Cart, CartLine, int], None]
 
 
+@dataclass(frozen=True)
 class CartService:
     """The use cases of the cart."""
 
-    def __init__(self, carts: Carts, catalogue: Catalogue, clock: Clock) -> None:
-        self._carts = carts
-        self._catalogue = catalogue
-        self._clock = clock
+    carts: Carts
+    catalogue: Catalogue
+    clock: Clock
 
     def get_cart(self, user_id: str) -> PricedCart:
         """Return the cart at today's prices."""
@@ -38,28 +39,28 @@ class CartService:
 
     def add(self, user_id: str, product_id: str, quantity: int) -> PricedCart:
         """Add to the quantity of a product, at its present price."""
-        return self._change(user_id, product_id, quantity, self._carts.add, check_add)
+        return self._change(user_id, product_id, quantity, self.carts.add, check_add)
 
     def change(self, user_id: str, product_id: str, quantity: int) -> PricedCart:
         """Set the quantity of a product, and accept its present price."""
-        return self._change(user_id, product_id, quantity, self._carts.change, check_change)
+        return self._change(user_id, product_id, quantity, self.carts.change, check_change)
 
     def remove(self, user_id: str, product_id: str) -> PricedCart:
         """Remove a product from the cart. Raises ItemNotFound."""
-        cart = self._carts.remove(user_id, product_id) if is_id(product_id) else None
+        cart = self.carts.remove(user_id, product_id) if is_id(product_id) else None
         if cart is None:
             raise ItemNotFound
         return self._price(cart, {})
 
     def clear(self, user_id: str) -> PricedCart:
         """Remove everything from the cart."""
-        self._carts.clear(user_id)
-        return PricedCart(Cart.new(user_id, self._clock()), ())
+        self.carts.clear(user_id)
+        return PricedCart(Cart.new(user_id, self.clock()), ())
 
     def stored_cart(self, user_id: str) -> Cart:
         """Return the cart as stored; an empty one when there is none or it has expired."""
-        now = self._clock()
-        cart = self._carts.find(user_id)
+        now = self.clock()
+        cart = self.carts.find(user_id)
         return cart if cart and not cart.is_expired(now) else Cart.new(user_id, now)
 
     def empty(
@@ -68,18 +69,18 @@ class CartService:
         """Remove everything in `transaction`. Its commit raises `on_conflict` when the cart has
         another version.
         """
-        self._carts.empty(user_id, version, transaction, on_conflict)
+        self.carts.empty(user_id, version, transaction, on_conflict)
 
     def _change(
         self, user_id: str, product_id: str, quantity: int, write: Write, check: Check
     ) -> PricedCart:
-        product = self._catalogue.find_many([product_id]).get(product_id)
+        product = self.catalogue.find_many([product_id]).get(product_id)
         if product is None:
             raise NotFound("Product not found")
-        line = CartLine(product.id, quantity, product.price, product.title, self._clock())
+        line = CartLine(product.id, quantity, product.price, product.title, self.clock())
 
         def attempt() -> PricedCart:
-            cart = write(user_id, line, max_quantity(product.stock))
+            cart = write(user_id, line, min(product.stock, MAX_QUANTITY))
             if cart is None:
                 check(self.stored_cart(user_id), line, product.stock)
                 # another change forbade this one, and a further one permits it again
@@ -91,5 +92,5 @@ class CartService:
     def _price(self, cart: Cart, known: Mapping[str, Product]) -> PricedCart:
         """Return the cart at today's prices; reads only the products that are not in `known`."""
         unknown = [line.product_id for line in cart.lines if line.product_id not in known]
-        found = self._catalogue.find_many(unknown) if unknown else {}
+        found = self.catalogue.find_many(unknown) if unknown else {}
         return PricedCart.of(cart, {**found, **known})

@@ -28,13 +28,12 @@ def plan_cart(_request: Request, caller: Caller) -> None:
 @cache
 def reminders() -> Reminders:
     from auth.wiring import auth_service
-    from cart.repository import DynamoCarts
-    from product.wiring import product_service
     from supermarket.dynamo.transaction import DynamoTransaction
 
+    service = cart_service()
     return Reminders(
-        carts=DynamoCarts(utc_now),
-        catalogue=ShopCatalogue(product_service()),
+        carts=service.carts,
+        catalogue=service.catalogue,
         customers=AccountHolders(auth_service()),
         begin=DynamoTransaction,
         clock=utc_now,

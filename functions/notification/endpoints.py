@@ -1,12 +1,7 @@
 """The HTTP Lambdas of the caller's inbox."""
 
 from notification import wiring
-from notification.schemas import (
-    NotificationListResponse,
-    NotificationResponse,
-    NotificationView,
-    ReadAllResponse,
-)
+from notification.schemas import NotificationListResponse, NotificationResponse, ReadAllResponse
 from supermarket.caller import Caller
 from supermarket.http import get, post
 from supermarket.init_phase import prepare
@@ -18,19 +13,19 @@ from supermarket.wiring import cursors
 def list_notifications(page: Page, caller: Caller) -> NotificationListResponse:
     purpose = f"GET /api/notifications {caller.user_id}"
     position = cursors().decode(page.cursor, purpose) or {}
-    found = wiring.inbox().list_messages(caller.user_id, position.get("before"), page.limit)
-    following = {"before": found.page.next_before} if found.page.next_before else None
-    return NotificationListResponse(
-        notifications=[NotificationView.of(message) for message in found.page.messages],
-        unread=found.unread,
-        next_cursor=cursors().encode(following, purpose),
+    before = position.get("before")
+    found, unread = wiring.inbox().list_messages(caller.user_id, before, page.limit)
+    following = {"before": found.next_before} if found.next_before else None
+    cursor = cursors().encode(following, purpose)
+    return NotificationListResponse.model_validate(
+        {"notifications": found.messages, "unread": unread, "next_cursor": cursor}
     )
 
 
 @post("/api/notifications/{notificationId}/read")
 def read_notification(notificationId: str, caller: Caller) -> NotificationResponse:
     message = wiring.inbox().read(caller.user_id, notificationId)
-    return NotificationResponse(notification=NotificationView.of(message))
+    return NotificationResponse.model_validate({"notification": message})
 
 
 @post("/api/notifications/read-all")

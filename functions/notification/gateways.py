@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from email.utils import formataddr
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from notification.mails import EMAIL_VERIFICATION, PASSWORD_RESET
 from notification.model import Mail
 from notification.ports import MailRejected
 from supermarket import telemetry
@@ -14,6 +15,9 @@ from supermarket.errors import RetryLater
 
 SENDER_NAME = "Super-Market"
 UTF_8 = "UTF-8"
+PAGES = {EMAIL_VERIFICATION: "verify-email", PASSWORD_RESET: "reset-password"}
+
+type CreateToken = Callable[[str, str], str | None]
 
 # SES's errors for mails that it will never send; others may be temporary
 PERMANENT_ERRORS = {"MessageRejected", "BadRequestException", "MailFromDomainNotVerifiedException"}
@@ -63,30 +67,15 @@ class SesSuppressions:
         return True
 
 
-class TokenLinks(Protocol):
-    """Auth's tokens, which expire soon."""
-
-    def email_verification(self, user_id: str) -> str | None: ...
-
-    def password_reset(self, user_id: str) -> str | None: ...
-
-
 class StorefrontLinks:
-    """`Links` to the storefront's pages with auth's tokens, which are loaded for mails with links
-    only.
-    """
+    """`Links` to the storefront's pages with auth's tokens, which expire soon."""
 
-    def __init__(self, tokens: Callable[[], TokenLinks], storefront_url: str) -> None:
-        self._tokens = tokens
+    def __init__(self, create_token: CreateToken, storefront_url: str) -> None:
+        self._create_token = create_token
         self._storefront = storefront_url.rstrip("/")
 
-    def email_verification(self, user_id: str) -> str | None:
-        return self._link("verify-email", self._tokens().email_verification(user_id))
-
-    def password_reset(self, user_id: str) -> str | None:
-        return self._link("reset-password", self._tokens().password_reset(user_id))
-
-    def _link(self, page: str, token: str | None) -> str | None:
+    def create(self, purpose: str, user_id: str) -> str | None:
+        page, token = PAGES[purpose], self._create_token(purpose, user_id)
         return f"{self._storefront}/{page}?token={quote(token, safe='')}" if token else None
 
 
@@ -103,19 +92,15 @@ def _mapped(failure: ClientError) -> RetryLater | MailRejected | None:
 
 
 def _content(mail: Mail) -> dict[str, Any]:
+    # no automatic replies
+    headers = [{"Name": "Auto-Submitted", "Value": "auto-generated"}]
+    if mail.correlation_id:
+        headers.append({"Name": "X-Correlation-ID", "Value": mail.correlation_id})
     return {
         "Subject": {"Data": mail.subject, "Charset": UTF_8},
         "Body": {
             "Html": {"Data": mail.body.html, "Charset": UTF_8},
             "Text": {"Data": mail.body.text, "Charset": UTF_8},
         },
-        "Headers": _headers(mail),
+        "Headers": headers,
     }
-
-
-def _headers(mail: Mail) -> list[dict[str, str]]:
-    # no automatic replies
-    headers = [{"Name": "Auto-Submitted", "Value": "auto-generated"}]
-    if mail.correlation_id:
-        headers.append({"Name": "X-Correlation-ID", "Value": mail.correlation_id})
-    return headers

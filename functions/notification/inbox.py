@@ -12,33 +12,28 @@ MAX_UNREAD = 100
 
 
 @dataclass(frozen=True)
-class InboxPage:
-    """A page of an inbox, and the number of unread messages of all pages."""
-
-    page: MessagePage
-    unread: int
-
-
 class InboxService:
     """The inbox of the caller."""
 
-    def __init__(self, inbox: Inbox, clock: Clock) -> None:
-        self._inbox = inbox
-        self._clock = clock
+    inbox: Inbox
+    clock: Clock
 
-    def list_messages(self, user_id: str, before: str | None, limit: int) -> InboxPage:
-        page = self._inbox.list_messages(user_id, before, limit)
-        return InboxPage(page, len(self._inbox.unread(user_id, MAX_UNREAD)))
+    def list_messages(
+        self, user_id: str, before: str | None, limit: int
+    ) -> tuple[MessagePage, int]:
+        """Return a page, and the number of unread messages of all pages."""
+        page = self.inbox.list_messages(user_id, before, limit)
+        return page, len(self.inbox.unread(user_id, MAX_UNREAD))
 
     def read(self, user_id: str, message_id: str) -> Message:
-        message = self._inbox.mark_read(user_id, message_id, self._clock())
+        message = self.inbox.mark_read(user_id, message_id, self.clock())
         if message is None:
             raise NotFound("Notification not found")
         return message
 
     def read_all(self, user_id: str) -> bool:
         """Mark up to a hundred messages as read; returns whether none is left unread."""
-        found = self._inbox.unread(user_id, MAX_UNREAD)
+        found = self.inbox.unread(user_id, MAX_UNREAD)
         if found:
-            self._inbox.mark_all_read(found, self._clock())
+            self.inbox.mark_all_read(found, self.clock())
         return len(found) < MAX_UNREAD

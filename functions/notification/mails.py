@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from notification.model import format_money, greeting_name, safe_title
 from supermarket import contracts as c
 from supermarket.people import Recipient
 
-type Prepare = Callable[[Any], Any]
+EMAIL_VERIFICATION, PASSWORD_RESET = "email-verification", "password-reset"  # purposes of links
 
 
 @dataclass(frozen=True)
@@ -16,28 +17,24 @@ class MailTemplate:
     """One kind of mail; `kind` names its templates and is stored in the inbox.
 
     `recipient` and `subject` are read from the prepared event; `prepare` replaces titles that look
-    like links. `link` names the method of `Links` that creates the mail's secret link; without a
-    link, a mail that `needs_link` is not sent.
+    like links. `link` is the purpose of the mail's secret link; without a link, a mail that
+    `needs_link` is not sent.
     """
 
     kind: str
     recipient: Callable[[Any], Recipient]
     subject: Callable[[Any], str]
-    prepare: Prepare = lambda event: event
+    prepare: Callable[[Any], Any] = lambda event: event
     link: str | None = None
     needs_link: bool = False
 
 
+_customer: Callable[[Any], Recipient] = attrgetter("customer")
+_seller: Callable[[Any], Recipient] = attrgetter("seller")
+
+
 def _user(event: Any) -> Recipient:
     return Recipient(user_id=event.user_id, email=event.email, first_name=event.first_name)
-
-
-def _customer(event: Any) -> Recipient:
-    return Recipient(**vars(event.customer))
-
-
-def _seller(event: Any) -> Recipient:
-    return Recipient(**vars(event.seller))
 
 
 def _price(amount: c.Amount) -> str:
@@ -76,20 +73,20 @@ MAILS: Mapping[type[c.Event], MailTemplate] = {
         "welcome",
         _user,
         lambda event: f"Welcome to Super-Market, {greeting_name(event.first_name)}",
-        link="email_verification",
+        link=EMAIL_VERIFICATION,
     ),
     c.EmailVerificationRequested: MailTemplate(
         "email_verification",
         _user,
         lambda _: "Confirm your email address",
-        link="email_verification",
+        link=EMAIL_VERIFICATION,
         needs_link=True,
     ),
     c.PasswordResetRequested: MailTemplate(
         "password_reset",
         _user,
         lambda _: "Choose a new password",
-        link="password_reset",
+        link=PASSWORD_RESET,
         needs_link=True,
     ),
     c.ProductCreated: MailTemplate(

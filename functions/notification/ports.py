@@ -29,10 +29,10 @@ class MessagePage:
 
 
 class TemplateRenderer(Protocol):
-    """Writes renderer."""
+    """Renders mails."""
 
     def render(self, kind: str, facts: Mapping[str, Any]) -> MailBody:
-        """The body of this kind about these facts."""
+        """Return the mail of this kind about these facts."""
 
 
 class MailSender(Protocol):
@@ -45,11 +45,10 @@ class MailSender(Protocol):
 
 
 class Links(Protocol):
-    """Creates links with a secret token; None when there is nothing to link to."""
+    """Creates links with a secret token."""
 
-    def email_verification(self, user_id: str) -> str | None: ...
-
-    def password_reset(self, user_id: str) -> str | None: ...
+    def create(self, purpose: str, user_id: str) -> str | None:
+        """Return a link with this purpose (of auth's); None when there is nothing to link to."""
 
 
 class Messages(Protocol):

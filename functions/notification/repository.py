@@ -10,6 +10,7 @@ DynamoDB deletes messages after a year and limits after their hour; suppressions
 operator removes them (`make unsuppress`).
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -17,12 +18,11 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from notification.model import Message
 from notification.ports import MessagePage, SendInProgress
-from supermarket.clock import Clock, from_iso, iso
-from supermarket.dynamo.rows import Row, table
+from supermarket.clock import Clock, iso
+from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import try_write, update_if
 from supermarket.errors import Conflict, RetryLater, Unavailable
@@ -36,28 +36,6 @@ HOUR = timedelta(hours=1)
 DELETED = "A message was deleted at the same time. Try again."
 
 
-class ByRecipient(GlobalSecondaryIndex["MessageRow"]):
-    """A person's messages by the time they were sent."""
-
-    class Meta:
-        index_name = "byRecipient"
-        projection = AllProjection()
-
-    recipient_id = UnicodeAttribute(hash_key=True, attr_name="recipientId")
-    place = UnicodeAttribute(range_key=True)
-
-
-class ByUnread(GlobalSecondaryIndex["MessageRow"]):
-    """The unread messages of a person."""
-
-    class Meta:
-        index_name = "byUnread"
-        projection = KeysOnlyProjection()
-
-    unread_by = UnicodeAttribute(hash_key=True, attr_name="unreadBy")
-    place = UnicodeAttribute(range_key=True)
-
-
 class MessageRow(Row):
     """One mail. While it is being sent the row has only the claim, without the recipient."""
 
@@ -68,15 +46,13 @@ class MessageRow(Row):
     settled_at = UnicodeAttribute(null=True, attr_name="settledAt")
     recipient_id = UnicodeAttribute(null=True, attr_name="recipientId")
     place = UnicodeAttribute(null=True)
-    kind = UnicodeAttribute(null=True)
-    subject = UnicodeAttribute(null=True)
-    text = UnicodeAttribute(null=True)
+    message = Mapped[Message](Message, exclude=frozenset({"read"}), null=True)
     unread_by = UnicodeAttribute(null=True, attr_name="unreadBy")
     read_at = UnicodeAttribute(null=True, attr_name="readAt")
     expires_at = NumberAttribute(attr_name="expiresAt")
 
-    by_recipient = ByRecipient()
-    by_unread = ByUnread()
+    by_recipient = index("byRecipient", "recipientId", "place")
+    by_unread = index("byUnread", "unreadBy", "place", keys_only=True)
 
 
 class RateLimitRow(Row):
@@ -131,9 +107,7 @@ class DynamoMessages:
             MessageRow.recipient_id.set(message.recipient_id),
             MessageRow.unread_by.set(message.recipient_id),
             MessageRow.place.set(f"{sent}#{message.id}"),
-            MessageRow.kind.set(message.kind),
-            MessageRow.subject.set(message.subject),
-            MessageRow.text.set(message.text),
+            MessageRow.message.set(message),
         ]
         MessageRow(MESSAGE + message.id).update(actions)
 
@@ -168,12 +142,8 @@ class DynamoMessages:
     def mark_all_read(self, message_ids: list[str], at: datetime) -> None:
         transaction = DynamoTransaction()
         for message_id in message_ids:
-            transaction.update(
-                MessageRow(MESSAGE + message_id),
-                _mark_read(at),
-                condition=MessageRow.pk.exists(),
-                on_conflict=Conflict(DELETED),
-            )
+            row, exists = MessageRow(MESSAGE + message_id), MessageRow.pk.exists()
+            transaction.update(row, _mark_read(at), exists, Conflict(DELETED))
         transaction.commit()
 
 
@@ -205,11 +175,7 @@ class DynamoSuppressions:
     """`Suppressions` in DynamoDB."""
 
     def has(self, address: str) -> bool:
-        try:
-            SuppressionRow.get(SUPPRESSED + _plain(address), consistent_read=True)
-        except SuppressionRow.DoesNotExist:
-            return False
-        return True
+        return SuppressionRow.find(SUPPRESSED + _plain(address)) is not None
 
     def add(self, address: str, why: str, at: datetime) -> None:
         SuppressionRow(SUPPRESSED + _plain(address), why=why, since=iso(at)).save()
@@ -230,15 +196,7 @@ def _mark_read(at: datetime) -> list[Action]:
 
 
 def _message(row: MessageRow) -> Message:
-    return Message(
-        id=row.pk.removeprefix(MESSAGE),
-        recipient_id=str(row.recipient_id),
-        kind=str(row.kind),
-        subject=str(row.subject),
-        text=str(row.text),
-        sent_at=from_iso(str(row.settled_at)),
-        read=row.read_at is not None,
-    )
+    return replace(row.message, read=row.read_at is not None)
 
 
 def _hour(moment: datetime) -> datetime:

@@ -1,12 +1,11 @@
 """Views of the inbox, and SES's reports."""
 
 from email.utils import parseaddr
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from notification.model import Message
 from supermarket.schemas import Timestamp, View
 
 
@@ -19,17 +18,6 @@ class NotificationView(View):
     text: str
     sent_at: Timestamp
     read: bool
-
-    @classmethod
-    def of(cls, message: Message) -> Self:
-        return cls(
-            id=message.id,
-            kind=message.kind,
-            subject=message.subject,
-            text=message.text,
-            sent_at=message.sent_at,
-            read=message.read,
-        )
 
 
 class NotificationResponse(View):

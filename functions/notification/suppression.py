@@ -1,5 +1,7 @@
 """The use case of SES's reports: suppress addresses that bounce or complain."""
 
+from dataclasses import dataclass
+
 from notification.ports import Suppressions
 from supermarket import telemetry
 from supermarket.clock import Clock
@@ -9,15 +11,15 @@ ON_SES_OWN_LIST = "OnAccountSuppressionList"  # SES did not send the mail
 NOT_SPAM = "not-spam"  # the recipient moved the mail out of the spam folder
 
 
+@dataclass(frozen=True)
 class FeedbackService:
     """Suppresses addresses after permanent bounces and complaints; counts other reports.
 
     Reports may be repeated.
     """
 
-    def __init__(self, suppressions: Suppressions, clock: Clock) -> None:
-        self._suppressions = suppressions
-        self._clock = clock
+    suppressions: Suppressions
+    clock: Clock
 
     def bounced(self, address: str, bounce_type: str, sub_type: str = "") -> None:
         telemetry.count("MailsBounced", type=bounce_type)
@@ -30,5 +32,5 @@ class FeedbackService:
             self._suppress(address, "complaint")
 
     def _suppress(self, address: str, why: str) -> None:
-        self._suppressions.add(address, why, self._clock())
+        self.suppressions.add(address, why, self.clock())
         telemetry.logger.warning("address suppressed", extra={"why": why})

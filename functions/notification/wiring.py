@@ -19,19 +19,18 @@ def notification_service() -> "NotificationService":
     # imported here: only the listener needs templates, SES and auth
     from notification.gateways import SesMailSender, StorefrontLinks
     from notification.renderer import JinjaRenderer
-    from notification.sending import Mailer
     from notification.service import NotificationService
 
     known = settings()
-    mailer = Mailer(
+    return NotificationService(
         renderer=JinjaRenderer(known.storefront_url),
         sender=SesMailSender(_ses(), known.mail_sender, f"supermarket-{known.stage}"),
         messages=DynamoMessages(utc_now),
         rate_limit=DynamoRateLimit(utc_now, known.mails_per_recipient_per_hour),
         suppressions=DynamoSuppressions(),
+        links=StorefrontLinks(_create_token, known.storefront_url),
         clock=utc_now,
     )
-    return NotificationService(mailer, StorefrontLinks(_token_links, known.storefront_url))
 
 
 @cache
@@ -51,10 +50,11 @@ def suppressions() -> tuple["SesSuppressions", DynamoSuppressions]:
     return SesSuppressions(_ses()), DynamoSuppressions()
 
 
-def _token_links() -> Any:
+def _create_token(purpose: str, user_id: str) -> str | None:
+    from auth.model import Purpose
     from auth.wiring import token_links
 
-    return token_links()
+    return token_links().create(Purpose(purpose), user_id)
 
 
 def _ses() -> Any:

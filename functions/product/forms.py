@@ -73,7 +73,9 @@ def read[Sent: Body](request: Request, kind: type[Sent]) -> tuple[Sent, list[Pic
         form = _parse(request)
         fields = form.fields()
         if len(fields.get("description", "")) > MAX_FORM_DESCRIPTION:
-            raise invalid_field("description", f"at most {MAX_FORM_DESCRIPTION} characters in a form")
+            raise invalid_field(
+                "description", f"at most {MAX_FORM_DESCRIPTION} characters in a form"
+            )
         # a form holds text only, so numbers are parsed
         return kind.model_validate(fields, strict=False), form.pictures()
     except ValidationError as fault:

@@ -1,6 +1,6 @@
 """Products and the search index in DynamoDB."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial, reduce
@@ -45,7 +45,7 @@ EVALUATED = 100
 MAX_QUERIES = 5
 WITHDRAWN_PER_PAGE = 25
 
-REVISION, MINOR = Path("product.revision"), Path("product.price.minor")
+_revision, _minor = Path("product.revision"), Path("product.price.minor")
 
 
 class ProductRow(Row):
@@ -222,7 +222,7 @@ class DynamoProducts:
             ProductRow.cheapest.remove(),
             ProductRow.deleted_at.set(iso(now)),
             ProductRow.withdrawn.set(ALL_PRODUCTS),
-            REVISION.set(product.revision + 1),
+            _revision.set(product.revision + 1),
         ]
         _update(product, actions, transaction)
 
@@ -236,7 +236,7 @@ class DynamoProducts:
     ) -> None:
         as_shown = (
             (ProductRow.stock >= quantity)
-            & (MINOR == price.minor)
+            & (_minor == price.minor)
             & (ProductRow.price_shelf == price.currency.value)
             & ProductRow.deleted_at.does_not_exist()
         )
@@ -320,9 +320,9 @@ def _conditions(filters: Filters) -> Iterator[Condition]:
     if filters.currency is not None:
         yield ProductRow.price_shelf == filters.currency.value
     if filters.lowest is not None:
-        yield MINOR >= filters.lowest
+        yield _minor >= filters.lowest
     if filters.highest is not None:
-        yield MINOR <= filters.highest
+        yield _minor <= filters.highest
     if filters.in_stock:
         yield ProductRow.stock > 0
 
@@ -334,12 +334,12 @@ def _all(conditions: Iterable[Condition]) -> Condition | None:
 
 def _update(
     before: Product,
-    actions: list[Action],
+    actions: Sequence[Action],
     transaction: Transaction,
     condition: Condition | None = None,
 ) -> None:
     """Update a product on condition that `before` is its latest revision and on sale."""
-    latest = ProductRow.deleted_at.does_not_exist() & (REVISION == before.revision)
+    latest = ProductRow.deleted_at.does_not_exist() & (_revision == before.revision)
     condition = latest if condition is None else latest & condition
     DynamoTransaction.of(transaction).update(
         ProductRow(before.id), actions, condition, StaleWrite(STALE)

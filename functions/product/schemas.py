@@ -83,7 +83,7 @@ class UpdateProductRequest(Body):
         if "price_currency" in sent and "price_amount" not in sent:
             raise invalid_field("priceAmount", "is required with priceCurrency")
         unused = set() if self.remove_images else {"remove_images"}
-        return cast(Changes, self.model_dump(exclude_unset=True, exclude=unused))
+        return cast("Changes", self.model_dump(exclude_unset=True, exclude=unused))
 
 
 class ChangeStockRequest(Body):

@@ -14,6 +14,7 @@ from ai_buddy import endpoints as ai_buddy
 from ai_buddy.conversations.repository import DynamoConversations
 from ai_buddy.model import ConversationKey, Turn, TurnKey
 from auth import endpoints as auth
+from auth.model import Purpose
 from auth.wiring import token_links
 from cart import endpoints as cart
 from documentation import endpoints as documentation
@@ -137,9 +138,11 @@ def accounts(ledger: Ledger) -> Caller:
 
 def recovery(ledger: Ledger, email: str, caller: Caller) -> None:
     ledger.call(auth.resend_verification, body={"email": email})
-    ledger.call(auth.verify_email, body={"token": token_links().email_verification(caller.user_id)})
+    verification = token_links().create(Purpose.EMAIL_VERIFICATION, caller.user_id)
+    ledger.call(auth.verify_email, body={"token": verification})
     ledger.call(auth.forgot_password, body={"email": email})
-    reset = {"token": token_links().password_reset(caller.user_id), "password": "longer still"}
+    token = token_links().create(Purpose.PASSWORD_RESET, caller.user_id)
+    reset = {"token": token, "password": "longer still"}
     ledger.call(auth.reset_password, body=reset)
     change = {"currentPassword": "longer still", "newPassword": "the longest of all"}
     ledger.call(auth.change_password, caller, body=change)

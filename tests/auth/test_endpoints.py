@@ -7,6 +7,7 @@ from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
 import pytest
+from pynamodb.expressions.operand import Path
 
 from auth import endpoints, wiring
 from auth.endpoints import (
@@ -24,7 +25,7 @@ from auth.endpoints import (
     reset_password,
     verify_email,
 )
-from auth.model import MAX_ADDRESSES, MAX_MAILS, Address, AddressBook, digest
+from auth.model import MAX_ADDRESSES, MAX_MAILS, AddressBook, Purpose, SavedAddress, digest
 from auth.repository import DynamoAddressBooks, UserRow
 from supermarket.clock import utc_now
 from supermarket.config import settings
@@ -311,7 +312,7 @@ def test_another_site_cannot_post_a_logout() -> None:
 def test_me_returns_the_stored_user_and_not_the_tokens() -> None:
     user = register_somebody()
     token = log_in(user)
-    UserRow(f"user#{user['id']}").update(actions=[UserRow.first_name.set("Usha")])
+    UserRow(f"user#{user['id']}").update(actions=[Path("user.full_name.first").set("Usha")])
     reply = call(get_me, headers=by_header(token))
     assert reply.body["user"]["fullName"] == {"firstName": "Usha", "lastName": "Rao"}
 
@@ -398,7 +399,7 @@ def test_an_incomplete_address_is_400(missing: str) -> None:
 
 def test_a_full_book_is_a_conflict() -> None:
     caller = a_caller()
-    addresses = tuple(Address(f"a{number}", **ADDRESS) for number in range(MAX_ADDRESSES))
+    addresses = tuple(SavedAddress(id=f"a{number}", **ADDRESS) for number in range(MAX_ADDRESSES))
     assert DynamoAddressBooks().replace(AddressBook(caller.user_id, addresses, "a0"))
     assert call(add_address, body=ADDRESS, caller=caller).status == 409
     assert len(call(list_addresses, caller=caller).body["addresses"]) == MAX_ADDRESSES
@@ -456,7 +457,7 @@ def outbox(kind: str) -> list[OutboxRow]:
 def test_a_forgotten_password_is_replaced_and_every_session_ends() -> None:
     user = register_somebody()
     tokens = [log_in(user) for _ in range(2)]
-    link = wiring.token_links().password_reset(user["id"])
+    link = wiring.token_links().create(Purpose.PASSWORD_RESET, user["id"])
     reply = call(reset_password, body={"token": link, "password": NEW_PASSWORD})
     assert reply.status == 200
     assert the_cookie(reply).value == ""
@@ -470,7 +471,8 @@ def test_a_forgotten_password_is_replaced_and_every_session_ends() -> None:
 
 def test_a_reset_link_works_once() -> None:
     user = register_somebody()
-    body = {"token": wiring.token_links().password_reset(user["id"]), "password": NEW_PASSWORD}
+    token = wiring.token_links().create(Purpose.PASSWORD_RESET, user["id"])
+    body = {"token": token, "password": NEW_PASSWORD}
     assert call(reset_password, body=body).status == 200
     reply = call(reset_password, body={**body, "password": "yet another one"})
     assert reply.status == 400
@@ -478,7 +480,7 @@ def test_a_reset_link_works_once() -> None:
 
 
 def test_a_refused_password_does_not_consume_the_link() -> None:
-    token = wiring.token_links().password_reset(register_somebody()["id"])
+    token = wiring.token_links().create(Purpose.PASSWORD_RESET, register_somebody()["id"])
     reply = call(reset_password, body={"token": token, "password": "short"})
     assert reply.status == 400
     assert [error["field"] for error in reply.body["errors"]] == ["password"]
@@ -537,7 +539,7 @@ def test_requests_over_the_mail_limit_get_the_same_answer_and_send_no_mail() -> 
 
 def test_a_verification_link_can_be_followed_repeatedly() -> None:
     user = register_somebody()
-    body = {"token": wiring.token_links().email_verification(user["id"])}
+    body = {"token": wiring.token_links().create(Purpose.EMAIL_VERIFICATION, user["id"])}
     replies = [call(verify_email, body=body) for _ in range(2)]
     assert [reply.status for reply in replies] == [200, 200]
     token = log_in(user)
@@ -547,7 +549,7 @@ def test_a_verification_link_can_be_followed_repeatedly() -> None:
 def test_verification_mails_are_sent_until_the_address_is_verified() -> None:
     user = register_somebody()
     asked = [call(resend_verification, body={"email": user["email"]})]
-    body = {"token": wiring.token_links().email_verification(user["id"])}
+    body = {"token": wiring.token_links().create(Purpose.EMAIL_VERIFICATION, user["id"])}
     assert call(verify_email, body=body).status == 200
     asked += [call(resend_verification, body={"email": user["email"]})]
     asked += [call(resend_verification, body={"email": "nobody@example.com"})]
@@ -566,7 +568,8 @@ def test_mails_to_an_address_are_limited() -> None:
 def test_no_log_line_or_event_contains_a_token(caplog: pytest.LogCaptureFixture) -> None:
     user = register_somebody()
     minter = wiring.token_links()
-    link, reset = minter.email_verification(user["id"]), minter.password_reset(user["id"])
+    link = minter.create(Purpose.EMAIL_VERIFICATION, user["id"])
+    reset = minter.create(Purpose.PASSWORD_RESET, user["id"])
     assert link
     assert reset
     call(verify_email, body={"token": link})

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from pynamodb.expressions.operand import Path
 
 from auth import wiring
 from auth.model import Account, FullName, Link, Purpose, User, digest
@@ -55,14 +56,14 @@ def test_a_new_password_invalidates_resets_and_no_verification() -> None:
 
 
 def test_without_an_account_there_is_no_link(auth: InMemoryAuth) -> None:
-    assert auth.token_links.email_verification("unknown") is None
-    assert auth.token_links.password_reset("unknown") is None
+    assert auth.token_links.create(Purpose.EMAIL_VERIFICATION, "unknown") is None
+    assert auth.token_links.create(Purpose.PASSWORD_RESET, "unknown") is None
     assert auth.links.links == {}
 
 
 def test_a_new_link_does_not_invalidate_earlier_ones(auth: InMemoryAuth) -> None:
     user = auth.registration_service.register(a_registration())
-    tokens = [auth.token_links.email_verification(user.id) for _ in range(3)]
+    tokens = [auth.token_links.create(Purpose.EMAIL_VERIFICATION, user.id) for _ in range(3)]
     account = auth.accounts.find(user.id)
     assert account is not None
     for token in tokens:
@@ -76,8 +77,8 @@ def test_a_new_link_does_not_invalidate_earlier_ones(auth: InMemoryAuth) -> None
 def test_tokens_are_long_random_and_url_safe() -> None:
     user_id = register_somebody()["id"]
     minter = wiring.token_links()
-    tokens = [minter.email_verification(user_id) for _ in range(3)]
-    tokens += [minter.password_reset(user_id) for _ in range(3)]
+    tokens = [minter.create(Purpose.EMAIL_VERIFICATION, user_id) for _ in range(3)]
+    tokens += [minter.create(Purpose.PASSWORD_RESET, user_id) for _ in range(3)]
     assert len(set(tokens)) == 6
     for token in tokens:
         assert token is not None
@@ -90,6 +91,6 @@ def test_tokens_are_long_random_and_url_safe() -> None:
 @pytest.mark.usefixtures("aws")
 def test_a_verified_address_needs_no_link() -> None:
     user_id = register_somebody()["id"]
-    UserRow(f"user#{user_id}").update(actions=[UserRow.email_verified.set(True)])
-    assert wiring.token_links().email_verification(user_id) is None
-    assert wiring.token_links().password_reset(user_id) is not None
+    UserRow(f"user#{user_id}").update(actions=[Path("user.email_verified").set(True)])
+    assert wiring.token_links().create(Purpose.EMAIL_VERIFICATION, user_id) is None
+    assert wiring.token_links().create(Purpose.PASSWORD_RESET, user_id) is not None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth.model import MAX_ADDRESSES, Address, AddressBook
+from auth.model import MAX_ADDRESSES, AddressBook, SavedAddress
 from supermarket.errors import Conflict, NotFound
 
 type Change = tuple[str, int, bool]
@@ -14,8 +14,9 @@ CHANGES: st.SearchStrategy[list[Change]] = st.lists(
 )
 
 
-def an_address(number: int) -> Address:
-    return Address(f"a{number}", f"{number} MG Road", "Bengaluru", "Karnataka", "560001", "IN")
+def an_address(number: int) -> SavedAddress:
+    street = f"{number} MG Road"
+    return SavedAddress(street, "Bengaluru", "Karnataka", "560001", "IN", id=f"a{number}")
 
 
 def a_book(*numbers: int) -> AddressBook:

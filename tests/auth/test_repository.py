@@ -9,11 +9,11 @@ import pytest
 from auth.model import (
     MAX_MAILS,
     Account,
-    Address,
     AddressBook,
     FullName,
     Link,
     Purpose,
+    SavedAddress,
     User,
     digest,
 )
@@ -81,9 +81,10 @@ def an_account(user_id: str, username: str, email: str) -> Account:
     )
 
 
-def an_address(number: int, phone: str | None = None) -> Address:
+def an_address(number: int, phone: str | None = None) -> SavedAddress:
     street = f"{number} MG Road"
-    return Address(f"a{number}", street, "Bengaluru", "Karnataka", "560001", "IN", phone)
+    place = (street, "Bengaluru", "Karnataka", "560001", "IN")
+    return SavedAddress(*place, id=f"a{number}", phone=phone)
 
 
 def test_an_account_is_found_by_id_email_and_username_as_it_was_added(store: Store) -> None:

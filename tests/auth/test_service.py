@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from auth.model import Address
+from auth.model import SavedAddress
 from auth.service import ATTEMPTS
 from conftest import FrozenClock
 from supermarket.caller import Role
@@ -20,8 +20,9 @@ def auth(clock: FrozenClock) -> Auth:
     return InMemoryAuth(clock)
 
 
-def an_address(number: int) -> Address:
-    return Address(f"a{number}", f"{number} MG Road", "Bengaluru", "Karnataka", "560001", "IN")
+def an_address(number: int) -> SavedAddress:
+    street = f"{number} MG Road"
+    return SavedAddress(street, "Bengaluru", "Karnataka", "560001", "IN", id=f"a{number}")
 
 
 def test_a_registration_creates_a_user_with_an_unverified_email(
@@ -68,9 +69,9 @@ def test_a_person_can_log_in_by_email_or_username(auth: Auth) -> None:
     user = auth.registration_service.register(
         a_registration(username="Asha", email="asha@example.com")
     )
-    assert auth.service.log_in("asha@example.com", None, PASSWORD).user == user
-    assert auth.service.log_in(None, "aSHA", PASSWORD).user == user
-    assert auth.service.log_in("asha@example.com", "unknown", PASSWORD).user == user
+    assert auth.service.log_in("asha@example.com", None, PASSWORD)[0] == user
+    assert auth.service.log_in(None, "aSHA", PASSWORD)[0] == user
+    assert auth.service.log_in("asha@example.com", "unknown", PASSWORD)[0] == user
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,11 @@ pytestmark = pytest.mark.e2e
 NEW_PASSWORD = "a brand new password"
 MINT = """
 import sys
+from auth.model import Purpose
 from auth.wiring import token_links
 
 purpose, user_id = sys.argv[1:]
-print(getattr(token_links(), purpose)(user_id))
+print(token_links().create(Purpose(purpose), user_id))
 """
 
 
@@ -62,14 +63,14 @@ def test_the_link_in_a_mail_verifies_the_address(endpoints: dict[str, Any]) -> N
     assert not person.get("/api/auth/me").json()["user"]["emailVerified"]
     body = {"email": person.email}
     assert person.http.post("/api/auth/email/resend", json=body).status_code == 202
-    token = token_for(endpoints, person, "email_verification")
+    token = token_for(endpoints, person, "email-verification")
 
     for _ in range(2):  # a second click is no error
         verified = person.http.post("/api/auth/email/verify", json={"token": token})
         assert verified.status_code == 200, verified.text
 
     assert person.get("/api/auth/me").json()["user"]["emailVerified"]
-    assert token_for(endpoints, person, "email_verification") == "None"
+    assert token_for(endpoints, person, "email-verification") == "None"
     assert reset(endpoints, token, NEW_PASSWORD).status_code == 400
 
 
@@ -83,7 +84,7 @@ def test_a_password_reset_ends_every_session(endpoints: dict[str, Any]) -> None:
     assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
     assert known.status_code == 202
 
-    replaced = reset(endpoints, token_for(endpoints, person, "password_reset"), NEW_PASSWORD)
+    replaced = reset(endpoints, token_for(endpoints, person, "password-reset"), NEW_PASSWORD)
 
     assert replaced.status_code == 200, replaced.text
     assert person.get("/api/auth/me").status_code == 401
@@ -100,7 +101,7 @@ def test_only_one_of_many_concurrent_resets_with_one_link_succeeds(
     endpoints: dict[str, Any],
 ) -> None:
     person = Person.register(endpoints)
-    token = token_for(endpoints, person, "password_reset")
+    token = token_for(endpoints, person, "password-reset")
     passwords = [f"the password of number {number}" for number in range(6)]
 
     answers = at_once(partial(reset, endpoints, token, password) for password in passwords)
@@ -116,7 +117,7 @@ def test_a_reset_ends_sessions_that_begin_with_the_old_password_during_it(
     endpoints: dict[str, Any],
 ) -> None:
     person = Person.register(endpoints)
-    token = token_for(endpoints, person, "password_reset")
+    token = token_for(endpoints, person, "password-reset")
     thief = partial(log_in, person, PASSWORD)
 
     answers = at_once([*[thief] * 6, partial(reset, endpoints, token, NEW_PASSWORD), *[thief] * 6])

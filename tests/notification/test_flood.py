@@ -10,7 +10,6 @@ from conftest import FrozenClock
 from notification import wiring
 from notification.listeners import event_handlers
 from notification.renderer import JinjaRenderer
-from notification.sending import Mailer
 from notification.service import NotificationService
 from supermarket.contracts import Envelope, Metadata
 from support.contracts import sqs_batch
@@ -56,15 +55,15 @@ def test_every_event_of_five_hundred_orders_is_mailed_once_however_often_it_is_d
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bag = Mailbag()
-    sender = Mailer(
+    service = NotificationService(
         renderer=JinjaRenderer("https://shop.example"),
         sender=bag,
         messages=InMemoryMessages(clock),
         rate_limit=InMemoryRateLimit(clock, MANY),
         suppressions=InMemorySuppressions(),
+        links=NumberedLinks(),
         clock=clock,
     )
-    service = NotificationService(sender, NumberedLinks())
     monkeypatch.setattr(wiring, "notification_service", lambda: service)
     events = events_by_id()
     deliveries = [*events.values()] * 3

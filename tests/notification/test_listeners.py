@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from auth.wiring import token_links
 from conftest import FrozenClock
 from notification import wiring
-from notification.gateways import TEMPORARY_ERRORS, TokenLinks
+from notification.gateways import PAGES, TEMPORARY_ERRORS
 from notification.listeners import event_handlers
 from notification.model import Message
 from notification.repository import CLAIM_LIFETIME
@@ -80,30 +79,29 @@ def forget() -> None:
     wiring.inbox.cache_clear()
 
 
+CREATE_TOKEN = wiring._create_token  # the fixture below replaces it
+
+
 class NumberedTokens:
-    """`TokenLinks` whose tokens contain a character that must be escaped in a URL."""
+    """Tokens with a character that must be escaped in a URL."""
 
     def __init__(self) -> None:
         self.minted: list[str] = []
 
-    def email_verification(self, user_id: str) -> str:
-        self.minted.append(f"verify-{user_id}-{len(self.minted)}")
-        return self.minted[-1] + "+"
-
-    def password_reset(self, user_id: str) -> str:
-        self.minted.append(f"reset-{user_id}-{len(self.minted)}")
+    def create(self, purpose: str, user_id: str) -> str:
+        self.minted.append(f"{purpose}-{user_id}-{len(self.minted)}")
         return self.minted[-1] + "+"
 
 
 @pytest.fixture(autouse=True)
 def minter(monkeypatch: pytest.MonkeyPatch) -> NumberedTokens:
     minter = NumberedTokens()
-    monkeypatch.setattr(wiring, "_token_links", lambda: minter)
+    monkeypatch.setattr(wiring, "_create_token", minter.create)
     return minter
 
 
 def inbox_of(user_id: str) -> list[Message]:
-    return list(wiring.inbox().list_messages(user_id, None, 100).page.messages)
+    return list(wiring.inbox().list_messages(user_id, None, 100)[0].messages)
 
 
 def takes(ses: Stubber, times: int = 1) -> None:
@@ -311,7 +309,6 @@ def test_the_link_points_to_the_storefront_with_auths_token(
     assert f"https://shop.example/reset-password?token={minter.minted[0]}%2B" in text
 
 
-def test_auths_token_links_satisfy_the_port() -> None:
-    minter: TokenLinks = token_links()
-    assert minter.email_verification("unknown") is None
-    assert minter.password_reset("unknown") is None
+@pytest.mark.parametrize("purpose", PAGES)
+def test_auth_knows_the_purpose_of_every_link(purpose: str) -> None:
+    assert CREATE_TOKEN(purpose, "unknown") is None

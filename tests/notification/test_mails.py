@@ -17,7 +17,6 @@ from auth.model import Purpose
 from conftest import FrozenClock
 from notification.model import MAX_SUBJECT, Mail
 from notification.renderer import TEMPLATES, JinjaRenderer
-from notification.sending import Mailer
 from notification.service import NotificationService
 from supermarket.contracts import Metadata
 from support.notification import (
@@ -160,15 +159,16 @@ HOSTILE_MAILS: dict[str, Send] = {
 def sent(send: Send, *, links_are_needed: bool = True) -> Mail:
     bag, links, clock = Mailbag(), NumberedLinks(), FrozenClock()
     links.are_needed = links_are_needed
-    sender = Mailer(
+    service = NotificationService(
         renderer=JinjaRenderer(STOREFRONT + "/"),
         sender=bag,
         messages=InMemoryMessages(clock),
         rate_limit=InMemoryRateLimit(clock),
         suppressions=InMemorySuppressions(),
+        links=links,
         clock=clock,
     )
-    send(NotificationService(sender, links))
+    send(service)
     (mail,) = bag.mails
     return mail
 

@@ -18,7 +18,6 @@ from notification.gateways import SesMailSender
 from notification.model import Mail, MailBody, Message
 from notification.ports import MailRejected, SendInProgress
 from notification.renderer import JinjaRenderer
-from notification.sending import Mailer
 from notification.service import NotificationService
 from supermarket.errors import RetryLater
 from supermarket.events import SPARE_MILLISECONDS
@@ -52,15 +51,15 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.messages = InMemoryMessages(self.clock)
-        sender = Mailer(
+        self.service = NotificationService(
             renderer=self.renderer,
             sender=self.bag,
             messages=self.messages,
             rate_limit=InMemoryRateLimit(self.clock, MAILS_PER_HOUR),
             suppressions=self.suppressions,
+            links=self.links,
             clock=self.clock,
         )
-        self.service = NotificationService(sender, self.links)
 
     @property
     def inbox(self) -> tuple[Message, ...]:

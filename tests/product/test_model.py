@@ -52,7 +52,10 @@ def test_a_change_sets_its_fields_and_raises_the_revision() -> None:
     ("changes", "price"),
     [
         (Changes(price_amount=Decimal("1.05")), Money(105, Currency.USD)),
-        (Changes(price_amount=Decimal("1.05"), price_currency=Currency.INR), Money(105, Currency.INR)),
+        (
+            Changes(price_amount=Decimal("1.05"), price_currency=Currency.INR),
+            Money(105, Currency.INR),
+        ),
     ],
 )
 def test_a_new_amount_is_in_the_products_currency_unless_one_is_given(

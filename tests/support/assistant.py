@@ -13,7 +13,7 @@ from ai_buddy.tools.actions import ActionExecutor
 from ai_buddy.tools.gateways import Checkout, SellerMetrics, WritableShop
 from ai_buddy.tools.gateways import Shop as ReadableShop
 from ai_buddy.tools.toolbox import Toolbox
-from auth.model import Address
+from auth.model import SavedAddress
 from cart.gateways import ShopCatalogue as CartCatalogue
 from cart.service import CartService
 from order import gateways as order_gateways
@@ -137,7 +137,7 @@ class Visitor:
         self.shop.carts.add(self.caller.user_id, product.id, quantity)
 
     def lives_at(self, street: str = "12 MG Road") -> None:
-        home = Address(new_id(), street, "Bengaluru", "Karnataka", "560001", "IN")
+        home = SavedAddress(street, "Bengaluru", "Karnataka", "560001", "IN", id=new_id())
         self.shop.auth.service.add_address(self.caller.user_id, home, make_default=False)
 
     def orders(self, product: Product, quantity: int = 1, *, paid: bool = False) -> Order:

@@ -165,7 +165,7 @@ class PlainPasswords:
 
 
 class NamedTokens:
-    """`auth.service.Tokens` that can be read."""
+    """Access tokens that can be read."""
 
     def issue(self, caller: Any) -> str:
         return f"{caller.user_id} {caller.session_id} {caller.role}"
@@ -192,7 +192,7 @@ class InMemoryAuth:
             self.address_books,
             self.passwords,
             self.sessions,
-            NamedTokens(),
+            NamedTokens().issue,
             self.outbox.begin,
             new_id,
         )

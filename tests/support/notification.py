@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from notification.gateways import PAGES
 from notification.model import Mail, Message
 from notification.ports import MailRejected, MessagePage, SendInProgress
 from supermarket.clock import Clock, iso
@@ -334,15 +335,10 @@ class NumberedLinks:
         self.minted: list[str] = []
         self.are_needed = True
 
-    def email_verification(self, user_id: str) -> str | None:
-        return self._mint(f"https://shop.example/verify-email?token={user_id}-secret")
-
-    def password_reset(self, user_id: str) -> str | None:
-        return self._mint(f"https://shop.example/reset-password?token={user_id}-secret")
-
-    def _mint(self, link: str) -> str | None:
+    def create(self, purpose: str, user_id: str) -> str | None:
         if not self.are_needed:
             return None
+        link = f"https://shop.example/{PAGES[purpose]}?token={user_id}-secret"
         self.minted.append(f"{link}-{len(self.minted) + 1}")
         return self.minted[-1]
 
