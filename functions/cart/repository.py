@@ -52,7 +52,7 @@ class CartRow(Row):
     pending_reminder = UnicodeAttribute(null=True, attr_name="pendingReminder")
     reminded_at = UnicodeAttribute(null=True, attr_name="remindedAt")
 
-    by_pending_reminder = index("byPendingReminder", "pendingReminder", "updatedAt", keys_only=True)
+    by_pending = index("byPendingReminder", "pendingReminder", "updatedAt", keys_only=True)
 
 
 class DynamoCarts:
@@ -119,7 +119,7 @@ class DynamoCarts:
     def list_pending(self, unchanged_since: datetime) -> Iterator[Sequence[Cart]]:
         for shard in range(SHARDS):
             until = CartRow.updated_at <= iso(unchanged_since)
-            found = CartRow.by_pending_reminder.query(str(shard), until, page_size=CARTS_PER_PAGE)
+            found = CartRow.by_pending.query(str(shard), until, page_size=CARTS_PER_PAGE)
             for page in batched(found, CARTS_PER_PAGE, strict=False):
                 # the index lags behind and has only the keys
                 ids = [row.user_id for row in page]
