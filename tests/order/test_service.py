@@ -225,20 +225,17 @@ def test_a_refused_order_does_not_use_its_key(shop: LittleShop) -> None:
 def test_two_copies_of_a_request_at_once_create_one_order(shop: LittleShop, moment: str) -> None:
     shop.carts.add("asha", shop.catalogue.sell().id, 1)
     winner: list[Order] = []
-    owner, name = (
-        (shop.carts, "get_cart")
-        if moment == "before the cart is read"
-        else (shop.address_book, "find")
-    )
+    is_first = moment == "before the cart is read"
+    owner, name = (shop.carts.carts if is_first else shop.address_book), "find"
     original = getattr(owner, name)
 
     def call_after_a_copy(*arguments: object) -> object:
         setattr(owner, name, original)
         winner.append(shop.service.place(ASHA, HOME, KEY))
-        return original(*arguments) if name == "get_cart" else HOME
+        return original(*arguments) if is_first else HOME
 
     setattr(owner, name, call_after_a_copy)
-    destination = HOME if name == "get_cart" else "home"
+    destination = HOME if is_first else "home"
     assert [shop.service.place(ASHA, destination, KEY)] == winner
     assert len(shop.orders.stored) == 1
 
