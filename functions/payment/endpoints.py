@@ -58,6 +58,7 @@ def create_payment(
 @post(
     "/api/payments/verify",
     uses=CALLS_RAZORPAY,
+    reads_ahead=(wiring.plan_payment,),
     errors=(NotFound, AttemptMismatch, CancelledOrder, ExpiredOrder, *RAZORPAY_ERRORS),
 )
 def verify_payment(body: VerifyPaymentRequest, caller: Caller) -> PaymentChangeResponse:

@@ -1,10 +1,11 @@
-"""The HTTP session of Razorpay's SDK, with time-outs and one TLS context.
+"""Razorpay's SDK with an HTTP session of ours, which has time-outs and one TLS context.
 
 requests reads the root certificates for each new connection, which takes 100 ms of an invocation
 with 512 MB. A session that is made in the init phase has read them before the first one.
 """
 
 import ssl
+from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -18,6 +19,15 @@ AUTHORITIES = Path(razorpay.__file__).with_name("ca-bundle.crt")  # those that t
 TIMEOUT_SECONDS = (2.0, 4.0)
 # unauthorized, in progress, rate-limited: says nothing about the request itself
 RETRYABLE_STATUSES = {401, 409, 429}
+
+
+class Client(razorpay.Client):  # type: ignore[misc] # the SDK has no types
+    """The SDK's client, which reads its own version once instead of for each call."""
+
+    _version = version("razorpay")
+
+    def _get_version(self) -> str:
+        return self._version
 
 
 class _OneContext(HTTPAdapter):

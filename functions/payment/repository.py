@@ -100,6 +100,11 @@ class DynamoPayments:
         row = PaymentRow.find(_payment_key(payment_id))
         return row.read() if row else None
 
+    @staticmethod
+    def plan_read(razorpay_order_id: str) -> None:
+        """Read which payment a Razorpay order has, together with the session."""
+        PointerRow.plan_read(_razorpay_key(razorpay_order_id))
+
     def find_by_order(self, order_id: str) -> Payment | None:
         return self._find_at(f"order#{order_id}")
 
