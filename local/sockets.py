@@ -7,10 +7,13 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.protocol import State
 
 PATH = "/ws"
 FRAME_LIMIT = 32 * 1024  # clients send a message as one frame
 OPEN_TIMEOUT = 60.0  # the first call of a function starts a process
+CLOSE_TIMEOUT = 1.0
+CHECK_SECONDS = 1.0
 FORWARDED_HEADERS = ("cookie", "origin", "authorization", "user-agent", "x-forwarded-for")
 
 UNSUPPORTED_DATA = 1003  # API Gateway's close code for binary frames
@@ -32,6 +35,7 @@ class SocketGateway:
                 additional_headers=[(name, client.headers[name]) for name in names],
                 user_agent_header=None,
                 open_timeout=OPEN_TIMEOUT,
+                close_timeout=CLOSE_TIMEOUT,
                 ping_interval=None,
                 compression=None,
                 proxy=None,
@@ -65,9 +69,16 @@ async def _send(client: WebSocket, api: ClientConnection) -> None:
 
 
 async def _receive(client: WebSocket, api: ClientConnection) -> None:
-    """Forward frames to the client until the emulator closes the connection."""
+    """Forward frames to the client until the emulator closes the connection.
+
+    `recv` waits for the end of the TCP connection, which never comes after a flood, because the
+    emulator does not read the rest of it; so the state is checked, too.
+    """
     with suppress(ConnectionClosed):
-        while True:
-            frame = await api.recv()
-            await client.send_text(frame if isinstance(frame, str) else frame.decode())
-    await client.close(api.close_code or GOING_AWAY, api.close_reason or "")
+        while api.state is State.OPEN:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    frame = await api.recv()
+                await client.send_text(frame if isinstance(frame, str) else frame.decode())
+    closed = api.protocol.close_rcvd
+    await client.close(closed.code if closed else GOING_AWAY, closed.reason if closed else "")

@@ -1,6 +1,8 @@
 """The front door's WebSocket with a fake emulator behind it."""
 
+import socket as socket_module
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.applications import Starlette
@@ -8,6 +10,8 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
@@ -110,3 +114,31 @@ def test_without_an_emulator_a_handshake_is_refused_with_503() -> None:
     ):
         pass
     assert refused.value.response.status_code == 503
+
+
+def test_a_connection_is_closed_when_the_emulator_reads_no_more() -> None:
+    front = free_port()
+    with socket_module.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        behind = f"ws://127.0.0.1:{server.getsockname()[1]}/stage"
+        app = front_door.create_app("http://127.0.0.1:9", {}, {}, behind)
+        emulator = pool.submit(send_a_close_frame_only, server)
+        with (
+            serving(app, "127.0.0.1", front),
+            connect(f"ws://127.0.0.1:{front}/ws", proxy=None) as client,
+        ):
+            assert closed_with(client) == 1008
+        emulator.result().close()
+
+
+def send_a_close_frame_only(server: socket_module.socket) -> socket_module.socket:
+    """Accept a WebSocket and send a close frame; return the TCP connection, which stays open."""
+    connection, _ = server.accept()
+    protocol = ServerProtocol()
+    protocol.receive_data(connection.recv(2**16))
+    [request] = protocol.events_received()
+    assert isinstance(request, Request)
+    protocol.send_response(protocol.accept(request))
+    protocol.send_close(1008, "enough")
+    for data in protocol.data_to_send():
+        connection.sendall(data)
+    return connection
