@@ -58,6 +58,7 @@ def stream_batch(events: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_a_killed_relay_and_a_failing_bus_lose_no_event_and_repeat_no_effect(
     endpoints: dict[str, Any],
 ) -> None:

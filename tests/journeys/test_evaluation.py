@@ -26,6 +26,7 @@ def test_there_are_conversations_of_all_kinds_in_all_languages() -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.long
 def test_the_assistant_understands_users_and_resists_attacks(endpoints: dict[str, Any]) -> None:
     with exclusive_runner(endpoints) as runner:
         results = list(runner.run(read()))

@@ -170,6 +170,7 @@ def reconcile(endpoints: dict[str, Any]) -> dict[str, Any]:
 # --- one effect of several reports ----------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_hundred_concurrent_callbacks_and_webhooks_have_one_effect_each(
     endpoints: dict[str, Any], razorpay: Razorpay
 ) -> None:
@@ -619,6 +620,7 @@ class Crashes:
         raise AssertionError("the request makes too many calls")
 
 
+@pytest.mark.long
 def test_a_crash_at_any_call_loses_no_money_and_moves_none_twice(
     endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
 ) -> None:
@@ -832,6 +834,7 @@ def a_plan(luck: random.Random) -> list[list[str]]:
     return plan
 
 
+@pytest.mark.long
 def test_random_concurrent_steps_lose_no_money_and_no_stock(
     endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
 ) -> None:

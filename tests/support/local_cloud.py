@@ -30,13 +30,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let parallel workers start with the tests that take longest or wait for a cloud."""
+    """Let all parallel workers start with tests that take long or wait for a cloud.
+
+    The list is split into one part for each worker; idle workers later steal from the others' ends.
+    """
     if hasattr(config, "workerinput"):
         items.sort(key=_priority)  # stable
+        workers = config.workerinput["workercount"]
+        items[:] = [item for worker in range(workers) for item in items[worker::workers]]
 
 
 def _priority(item: pytest.Item) -> int:
-    if "own_endpoints" in getattr(item, "fixturenames", ()):
+    if item.get_closest_marker("long"):
         return 0
     return 1 if item.get_closest_marker("e2e") else 2
 
