@@ -50,7 +50,7 @@ smoke: setup ## check the installation with three tests, in a few seconds
 
 check: ## run the fast checks: lint, types, template, contracts, architecture
 	@$(MAKE) --no-print-directory -j 2 lint validate
-	@$(PYTHON) -m pytest -q tests/architecture tests/contracts
+	@$(PYTHON) -m pytest -q -n 2 --dist worksteal -m "not e2e" tests/architecture tests/contracts
 
 lint: setup
 	@$(PYTHON) -m ruff check .
