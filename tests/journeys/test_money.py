@@ -157,8 +157,8 @@ def proof_of(paid: httpx.Response) -> dict[str, str]:
 
 def reconcile(endpoints: dict[str, Any]) -> dict[str, Any]:
     """Run the job until it has compared everything that happened until now."""
+    time.sleep(2.1)  # a run ends before the last full second
     with locked(Path(os.environ[HOME]) / "reconciling"):
-        time.sleep(2.1)  # a run ends before the last full second
         for _ in range(RUNS):
             report = run_job(endpoints, RECONCILIATION)
             assert report["stopped"] == 0, report
@@ -168,65 +168,6 @@ def reconcile(endpoints: dict[str, Any]) -> dict[str, Any]:
 
 
 # --- one effect of several reports ----------------------------------------------------------------
-
-
-@pytest.mark.long
-def test_a_hundred_concurrent_callbacks_and_webhooks_have_one_effect_each(
-    endpoints: dict[str, Any], razorpay: Razorpay
-) -> None:
-    product = Person.register(endpoints, "seller").sells(stock=100)
-    customers = [Person.register(endpoints) for _ in range(4)]
-
-    def buy(customer: Person) -> list[Purchase]:
-        purchases = []
-        for _ in range(25):
-            purchase = Purchase.begin(endpoints, customer, product)
-            proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
-            webhook = razorpay.webhook(proof["razorpay_payment_id"])
-            answers = at_once(
-                [
-                    partial(customer.post, "/api/payments/verify", proof),
-                    partial(razorpay.delivers, webhook),
-                ]
-            )
-            assert [answer.status_code for answer in answers] == [200, 200]
-            purchases.append(purchase)
-        return purchases
-
-    with ThreadPoolExecutor(len(customers)) as pool:
-        purchases = [one for some in pool.map(buy, customers) for one in some]
-
-    assert len({purchase.order_id for purchase in purchases}) == 100
-    for customer in customers:
-        eventually(partial(has_confirmed, customer, 25), "25 confirmed orders")
-        eventually(lambda one=customer: receipts(one, endpoints) >= 25, "25 mails")  # type: ignore[misc]
-    assert [receipts(customer, endpoints) for customer in customers] == [25] * 4
-    assert purchases[0].stock == 0
-    ledger, audit = rows(endpoints, "ledger"), rows(endpoints, "audit")
-    for subject in (f"payment#{purchase.payment_id}" for purchase in purchases):
-        entries = Counter(kind_of(row) for row in ledger if row["pk"]["S"] == subject)
-        assert entries == {"capture": 1, "fee": 1}
-        history = [row["action"]["S"] for row in audit if row["pk"]["S"] == subject]
-        assert sorted(history) == sorted(OPENED_AND_PAID)
-
-
-def has_confirmed(customer: Person, number: int) -> bool:
-    """Whether the customer has so many orders, each confirmed in one step."""
-    orders = customer.get("/api/orders/me", params={"limit": 100}).json()["orders"]
-    steps = [[step["status"] for step in order["timeline"]] for order in orders]
-    return steps == [["PENDING", "CONFIRMED"]] * number
-
-
-def kind_of(entry: dict[str, Any]) -> str:
-    kind: str = entry["sk"]["S"].partition("#")[0]
-    return kind
-
-
-def receipts(customer: Person, endpoints: dict[str, Any]) -> int:
-    """Count the orders with exactly one mail that confirms the payment."""
-    mails = [mail["text"] for mail in customer.mails(endpoints) if "received" in mail["subject"]]
-    assert len(mails) == len(set(mails))
-    return len(mails)
 
 
 def test_webhooks_confirm_orders_without_callbacks(
@@ -585,7 +526,7 @@ def test_partial_refunds_of_an_admin_never_exceed_the_payment(
 # --- crashes --------------------------------------------------------------------------------------
 
 
-CALLS_AT_LEAST, CALLS_AT_MOST = 4, 20
+CALLS_AT_LEAST, CALLS_AT_MOST = 3, 20  # verify_payment makes three (docs/round-trips.md)
 
 
 @dataclass
@@ -620,7 +561,6 @@ class Crashes:
         raise AssertionError("the request makes too many calls")
 
 
-@pytest.mark.long
 def test_a_crash_at_any_call_loses_no_money_and_moves_none_twice(
     endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
 ) -> None:
@@ -663,6 +603,67 @@ def test_a_crash_at_any_call_loses_no_money_and_moves_none_twice(
 
 def signed_in(person: Person) -> dict[str, str]:
     return {"authorization": f"Bearer {person.token}"}
+
+
+# --- many payments, behind the tests above: each reconciliation compares all payments ------------
+
+
+def test_a_hundred_concurrent_callbacks_and_webhooks_have_one_effect_each(
+    endpoints: dict[str, Any], razorpay: Razorpay
+) -> None:
+    product = Person.register(endpoints, "seller").sells(stock=100)
+    customers = [Person.register(endpoints) for _ in range(4)]
+
+    def buy(customer: Person) -> list[Purchase]:
+        purchases = []
+        for _ in range(25):
+            purchase = Purchase.begin(endpoints, customer, product)
+            proof = proof_of(razorpay.is_paid(purchase.razorpay_order_id))
+            webhook = razorpay.webhook(proof["razorpay_payment_id"])
+            answers = at_once(
+                [
+                    partial(customer.post, "/api/payments/verify", proof),
+                    partial(razorpay.delivers, webhook),
+                ]
+            )
+            assert [answer.status_code for answer in answers] == [200, 200]
+            purchases.append(purchase)
+        return purchases
+
+    with ThreadPoolExecutor(len(customers)) as pool:
+        purchases = [one for some in pool.map(buy, customers) for one in some]
+
+    assert len({purchase.order_id for purchase in purchases}) == 100
+    for customer in customers:
+        eventually(partial(has_confirmed, customer, 25), "25 confirmed orders")
+        eventually(lambda one=customer: receipts(one, endpoints) >= 25, "25 mails")  # type: ignore[misc]
+    assert [receipts(customer, endpoints) for customer in customers] == [25] * 4
+    assert purchases[0].stock == 0
+    ledger, audit = rows(endpoints, "ledger"), rows(endpoints, "audit")
+    for subject in (f"payment#{purchase.payment_id}" for purchase in purchases):
+        entries = Counter(kind_of(row) for row in ledger if row["pk"]["S"] == subject)
+        assert entries == {"capture": 1, "fee": 1}
+        history = [row["action"]["S"] for row in audit if row["pk"]["S"] == subject]
+        assert sorted(history) == sorted(OPENED_AND_PAID)
+
+
+def has_confirmed(customer: Person, number: int) -> bool:
+    """Whether the customer has so many orders, each confirmed in one step."""
+    orders = customer.get("/api/orders/me", params={"limit": 100}).json()["orders"]
+    steps = [[step["status"] for step in order["timeline"]] for order in orders]
+    return steps == [["PENDING", "CONFIRMED"]] * number
+
+
+def kind_of(entry: dict[str, Any]) -> str:
+    kind: str = entry["sk"]["S"].partition("#")[0]
+    return kind
+
+
+def receipts(customer: Person, endpoints: dict[str, Any]) -> int:
+    """Count the orders with exactly one mail that confirms the payment."""
+    mails = [mail["text"] for mail in customer.mails(endpoints) if "received" in mail["subject"]]
+    assert len(mails) == len(set(mails))
+    return len(mails)
 
 
 # --- random concurrent steps ----------------------------------------------------------------------
@@ -834,7 +835,6 @@ def a_plan(luck: random.Random) -> list[list[str]]:
     return plan
 
 
-@pytest.mark.long
 def test_random_concurrent_steps_lose_no_money_and_no_stock(
     endpoints: dict[str, Any], razorpay: Razorpay, admin: Person
 ) -> None:
@@ -860,8 +860,9 @@ def test_random_concurrent_steps_lose_no_money_and_no_stock(
     assert took_effect >= {"pay", "callback", "webhook", "cancel", "part", "ship"}
     reconcile(endpoints)
     for group in groups:
+        unsettled = list(group)
         with suppress(AssertionError):  # a deal that is not settled fails below with its story
-            eventually(partial(are_settled, group), "all is settled")
+            eventually(partial(all_are_settled, unsettled), "all is settled")
         mails = mails_of(group)
         for deal in group:
             deal.check(mails)
@@ -876,6 +877,9 @@ def mails_of(group: list[Deal]) -> list[dict[str, Any]]:
     return purchase.customer.mails(purchase.endpoints)
 
 
-def are_settled(group: list[Deal]) -> bool:
-    mails = mails_of(group)
-    return all(deal.is_settled(mails) for deal in group)
+def all_are_settled(unsettled: list[Deal]) -> bool:
+    """Remove the deals that are settled; return whether no other is left."""
+    mails = mails_of(unsettled)
+    while unsettled and unsettled[0].is_settled(mails):
+        del unsettled[0]
+    return not unsettled
