@@ -21,7 +21,7 @@ def speed_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SigV4Auth, "add_auth", add_credential_only)
 
 
-def add_credential_only(auth: SigV4Auth, request: AWSRequest) -> None:
+def add_credential_only(auth: Any, request: AWSRequest) -> None:
     """Moto reads the key and the region, and checks no signature."""
     credential = f"{auth.credentials.access_key}/20261122/{auth._region_name}/{auth._service_name}"
     request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={credential}/aws4_request"
@@ -73,8 +73,9 @@ class OneCopyOfEachTable:
 
 def _copy_of(table: Table) -> Table:
     copied = copy(table)
+    items: dict[Any, Any] = table.items  # without a sort key, they are no dictionaries of items
     copied.items = defaultdict(dict)
-    for key, found in table.items.items():
+    for key, found in items.items():
         copied.items[key] = found.copy() if isinstance(found, dict) else found
     if table.stream_shard:
         copied.stream_shard = copy(table.stream_shard)
@@ -84,9 +85,10 @@ def _copy_of(table: Table) -> Table:
 
 
 def _replace(item: Item, other: Item, table: Table) -> None:
-    found = table.items.get(item.hash_key)
+    items: dict[Any, Any] = table.items
+    found = items.get(item.hash_key)
     if found is item:
-        table.items[item.hash_key] = other
+        items[item.hash_key] = other
     elif isinstance(found, dict) and found.get(item.range_key) is item:
         found[item.range_key] = other
 
