@@ -1,5 +1,9 @@
 """The HTTP Lambdas of payment."""
 
+from contextlib import suppress
+
+from pydantic import ValidationError
+
 from payment import wiring
 from payment.model import PaymentStatus
 from payment.ports import (
@@ -55,10 +59,16 @@ def create_payment(
     return CreatePaymentResponse.with_key(payment, wiring.razorpay_keys().key_id)
 
 
+def _plan_payment(request: Request, _caller: Caller) -> None:
+    with suppress(ValidationError):  # the endpoint reports it
+        body = VerifyPaymentRequest.model_validate_json(request.body or b"{}")
+        wiring.plan_payment(body.razorpay_order_id)
+
+
 @post(
     "/api/payments/verify",
     uses=CALLS_RAZORPAY,
-    reads_ahead=(wiring.plan_payment,),
+    reads_ahead=(_plan_payment,),
     errors=(NotFound, AttemptMismatch, CancelledOrder, ExpiredOrder, *RAZORPAY_ERRORS),
 )
 def verify_payment(body: VerifyPaymentRequest, caller: Caller) -> PaymentChangeResponse:

@@ -1,23 +1,17 @@
 """Composition root of payment."""
 
-from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from payment.changes import Changes
 from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.ports import RazorpayKeys
 from payment.repository import DynamoLedger, DynamoPayments
-from payment.schemas import VerifyPaymentRequest
 from payment.service import PaymentService
 from payment.webhooks import Webhooks
-from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.request import Request
 from supermarket.secrets import secret
 from supermarket.wiring import audit_trail, idempotency_keys
 
@@ -57,11 +51,9 @@ def webhooks() -> Webhooks:
     return Webhooks(payment_service(), webhook_secrets)
 
 
-def plan_payment(request: Request, _caller: Caller) -> None:
-    """Read which payment the request's Razorpay order has, together with the session."""
-    with suppress(ValidationError):  # the endpoint reports it
-        body = VerifyPaymentRequest.model_validate_json(request.body or b"{}")
-        DynamoPayments.plan_read(body.razorpay_order_id)
+def plan_payment(razorpay_order_id: str) -> None:
+    """Read which payment a Razorpay order has, together with the session."""
+    DynamoPayments.plan_read(razorpay_order_id)
 
 
 def razorpay_keys() -> RazorpayKeys:
