@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 # limits of one PutEvents call: https://docs.aws.amazon.com/eventbridge, PutEvents
 MAX_ENTRIES = 10
 MAX_BYTES = 256 * 1024
 BYTES_OF_A_TIME = 14
+
+UNSENDABLE = "unsendable"  # the shard of the events that the bus never accepts
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,24 @@ def age_in_seconds(moment: datetime | None, now: datetime) -> float:
 
 @dataclass(frozen=True)
 class Backlog:
-    """The result of a sweep: events found, those not sent, and those that can never be sent."""
+    """The result of a sweep: how many events were found, were not sent and can never be sent, and
+    whether all were tried.
+    """
 
-    found: int
-    failed: int
-    unsendable: int
-    oldest: datetime | None
+    found: int = 0
+    failed: int = 0
+    unsendable: int = 0
+    oldest: datetime | None = None
+    is_finished: bool = True
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            self.found + other.found,
+            self.failed + other.failed,
+            self.unsendable + other.unsendable,
+            min((one for one in (self.oldest, other.oldest) if one), default=None),
+            self.is_finished and other.is_finished,
+        )
 
 
 @dataclass(frozen=True)

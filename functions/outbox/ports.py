@@ -1,6 +1,6 @@
 """What the outbox needs from the outside."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -29,10 +29,20 @@ class EventBus(Protocol):
 
 
 class Outbox(Protocol):
-    """Events that have not been sent yet."""
+    """Events that have not been sent yet, in several shards, each ordered by time."""
+
+    @property
+    def shards(self) -> Sequence[str]:
+        """The names of the shards, besides `UNSENDABLE`."""
 
     def delete(self, event_ids: Iterable[str]) -> None:
         """Delete events that were sent; ids that are not there are ignored."""
 
-    def list_older_than(self, moment: datetime) -> Sequence[UnsentEvent]:
-        """List events that occurred before `moment`, at most as many as one sweep can send."""
+    def set_aside(self, event_id: str) -> None:
+        """Move an event that the bus can never accept to the shard `UNSENDABLE`."""
+
+    def list_older_than(self, moment: datetime, shard: str) -> Iterator[Sequence[UnsentEvent]]:
+        """Yield pages of the shard's events that occurred before `moment`, oldest first."""
+
+    def oldest(self) -> datetime | None:
+        """Return when the oldest event occurred, of those that the bus may accept."""

@@ -2,11 +2,21 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from outbox.model import Backlog, Dependency, SendFailure, SendFailures, UnsentEvent, batches
+from outbox.model import (
+    UNSENDABLE,
+    Backlog,
+    Dependency,
+    SendFailure,
+    SendFailures,
+    UnsentEvent,
+    batches,
+)
 from outbox.ports import BatchRejected, BusUnavailable, EventBus, Outbox, Probe
+from supermarket.clock import Clock
 
 SWEEP_AFTER = timedelta(minutes=2)
 PROBE_TIMEOUT_SECONDS = 4.0
@@ -30,7 +40,7 @@ class OutboxRelay:
         """Send events, with retries, and delete them from the outbox. Returns those that the bus
         did not accept; they stay in the outbox.
         """
-        events = list(events)
+        events = list({event.id: event for event in events}.values())  # a stream may repeat one
         failures = self._send(events)
         for seconds in RETRY_PAUSES_SECONDS:
             retried = [e for e in events if e.id in failures and not failures[e.id].is_final]
@@ -39,15 +49,34 @@ class OutboxRelay:
             self._pause(seconds)
             final = {i: failure for i, failure in failures.items() if failure.is_final}
             failures = final | self._send(retried)
+        for event_id in (i for i, failure in failures.items() if failure.is_final):
+            self._outbox.set_aside(event_id)
         return failures
 
-    def sweep(self, now: datetime) -> Backlog:
-        """Send the events that the stream should have sent before `now`, and did not."""
-        events = self._outbox.list_older_than(now - SWEEP_AFTER)
-        failures = self.send(events)
-        oldest = min((event.occurred_at for event in events), default=None)
-        unsendable = sum(failure.is_final for failure in failures.values())
-        return Backlog(len(events), len(failures), unsendable, oldest)
+    def sweep(self, now: datetime, has_time: Callable[[], bool]) -> Backlog:
+        """Send the events that the stream should have sent before `now`, and did not: the oldest
+        first, all shards at the same time, until the bus is down or the time is up.
+        """
+        moment = now - SWEEP_AFTER
+        # those of earlier sweeps: this one sets further events aside
+        unsendable = self._sweep(UNSENDABLE, moment, has_time)
+        shards = self._outbox.shards
+        with ThreadPoolExecutor(len(shards)) as executor:
+            parts = executor.map(lambda shard: self._sweep(shard, moment, has_time), shards)
+            return sum(parts, unsendable)
+
+    def _sweep(self, shard: str, moment: datetime, has_time: Callable[[], bool]) -> Backlog:
+        backlog = Backlog()
+        for events in self._outbox.list_older_than(moment, shard):
+            if not has_time():
+                return backlog + Backlog(is_finished=False)
+            failures = self.send(events)
+            unsendable = sum(failure.is_final for failure in failures.values())
+            oldest = min((event.occurred_at for event in events), default=None)
+            backlog += Backlog(len(events), len(failures), unsendable, oldest)
+            if len(failures) - unsendable == len(events) > 0:  # the bus is down
+                return backlog + Backlog(is_finished=False)
+        return backlog
 
     def _send(self, events: Iterable[UnsentEvent]) -> dict[str, SendFailure]:
         failures: dict[str, SendFailure] = {}
@@ -68,6 +97,21 @@ class OutboxRelay:
             self._outbox.delete(event.id for event in batch if event.id not in failed)
             failures.update(failed)
         return failures
+
+
+@dataclass(frozen=True)
+class OutboxMonitor:
+    """Measures how late events are, for those who must not decide while news is missing."""
+
+    outbox: Outbox
+    clock: Clock
+
+    def oldest_age(self) -> timedelta:
+        """Return how long the oldest event has been waiting; zero when none is. Events that the bus
+        can never accept do not count.
+        """
+        oldest = self.outbox.oldest()
+        return max(self.clock() - oldest, timedelta()) if oldest else timedelta()
 
 
 class Readiness:

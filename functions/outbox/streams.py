@@ -17,7 +17,7 @@ def relay_outbox(changes: Sequence[Change]) -> Collection[Change]:
     """Send new outbox rows to the bus; returns those to retry.
 
     An event that can never be sent is not retried here, where it would block those behind it: it
-    stays in the outbox, where the sweep counts it and an alarm reports it.
+    stays in the outbox, apart from the others, where the sweep counts it and an alarm reports it.
     """
     # the template's filter passes inserts only; a deletion has no image to send
     events = [
@@ -31,7 +31,7 @@ def relay_outbox(changes: Sequence[Change]) -> Collection[Change]:
         telemetry.logger.error("event not sent", extra=details)
     oldest = min((event.occurred_at for _, event in events), default=None)
     telemetry.measure("RelayLag", age_in_seconds(oldest, utc_now()), MetricUnit.Seconds)
-    telemetry.count("EventsRelayed", len(events) - len(failures))
+    telemetry.count("EventsRelayed", len({event.id for _, event in events}) - len(failures))
     retried = {event_id for event_id, failure in failures.items() if not failure.is_final}
     return [change for change, event in events if event.id in retried]
 

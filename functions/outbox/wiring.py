@@ -5,7 +5,8 @@ needs none.
 from functools import cache
 
 from outbox.model import RouteMap
-from outbox.service import OutboxRelay, Readiness
+from outbox.service import OutboxMonitor, OutboxRelay, Readiness
+from supermarket.clock import utc_now
 from supermarket.config import event_bus_name, secret_name, settings, table_name
 
 IMAGEKIT = "https://api.imagekit.io"  # the default of ImageKit's SDK
@@ -17,6 +18,13 @@ def outbox_relay() -> OutboxRelay:
     from outbox.repository import DynamoOutbox
 
     return OutboxRelay(EventBridge(event_bridge_client(), event_bus_name()), DynamoOutbox())
+
+
+@cache
+def outbox_monitor() -> OutboxMonitor:
+    from outbox.repository import DynamoOutbox
+
+    return OutboxMonitor(DynamoOutbox(), utc_now)
 
 
 @cache

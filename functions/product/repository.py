@@ -27,6 +27,7 @@ from product.model import (
 from product.words import PREFIX_LENGTH, KeyRange
 from supermarket import telemetry
 from supermarket.clock import iso
+from supermarket.dynamo.batches import delete_many, put_many
 from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import try_write
@@ -288,9 +289,7 @@ class DynamoEntries:
         return entries, key["entry"]["S"] if key else None
 
     def add(self, words: Iterable[str], product: Product) -> None:
-        with EntryRow.batch_write() as batch:
-            for word in words:
-                batch.save(EntryRow.of(word, product))
+        put_many(EntryRow.of(word, product) for word in words)
 
     def remove_outdated(self, words: Iterable[str], product: Product) -> None:
         # a later change may have added a word again, so each delete has a condition, which batches
@@ -299,9 +298,7 @@ class DynamoEntries:
             try_write(partial(row.delete, EntryRow.revision <= product.revision))
 
     def remove_all(self, words: Iterable[str], product: Product) -> None:
-        with EntryRow.batch_write() as batch:
-            for word in words:
-                batch.delete(EntryRow.of(word, product))
+        delete_many(EntryRow.of(word, product) for word in words)
 
 
 def _query_by_price(filters: Filters, currency: Currency, *, forward: bool) -> IndexQuery:

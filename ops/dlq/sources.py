@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from ops.aws import client
 from ops.bus_topology import BusTopology, count_messages, other_queues
 from ops.dlq.failure_log import json_object
 from ops.dlq.service import DeadLetter, DeadLetterSource
-from outbox.model import MAX_BYTES, UnsentEvent
+from outbox.model import MAX_BYTES, UNSENDABLE, UnsentEvent
 from outbox.ports import Outbox
 from outbox.service import SWEEP_AFTER, OutboxRelay
 from supermarket.clock import Clock
@@ -166,7 +167,10 @@ class OutboxSource:
         self._outbox.delete([message.id])
 
     def _events(self) -> Sequence[UnsentEvent]:
-        return self._outbox.list_older_than(self._clock() - SWEEP_AFTER)
+        moment = self._clock() - SWEEP_AFTER
+        shards = (*self._outbox.shards, UNSENDABLE)
+        pages = (self._outbox.list_older_than(moment, shard) for shard in shards)
+        return [event for page in chain.from_iterable(pages) for event in page]
 
 
 def _parse(body: str) -> tuple[str, str, str]:

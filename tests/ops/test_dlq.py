@@ -16,13 +16,13 @@ from ops import wiring
 from ops.dlq import service, sources
 from ops.dlq.service import DeadLetter, DeadLetters, Outcome
 from outbox.repository import DynamoOutbox
-from supermarket.clock import iso, utc_now
+from supermarket.clock import utc_now
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.errors import NotFound
 from support.cloud import client, make_bus, queue_arn, queue_url
 from support.contracts import sample
 from support.ops import InMemorySource, ops
-from support.outbox import InMemoryBus, a_relay, an_event
+from support.outbox import InMemoryBus, a_relay, an_event, an_outbox_row
 
 IDS = list("abcdef")
 
@@ -302,14 +302,7 @@ def test_dead_letters_of_a_queue_that_the_bus_does_not_fill_are_a_source() -> No
 
 
 def save_old_event() -> None:
-    old = an_event("a", '{"n": 1}', NOON - timedelta(days=9000))
-    OutboxRow(
-        old.id,
-        source=old.source,
-        detail_type=old.detail_type,
-        detail=old.detail,
-        occurred_at=iso(old.occurred_at),
-    ).save()
+    an_outbox_row(an_event("a", '{"n": 1}', NOON - timedelta(days=9000))).save()
 
 
 def test_an_event_in_the_outbox_can_be_sent_now(bus: InMemoryBus) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -14,10 +14,20 @@ from hypothesis import strategies as st
 
 from conftest import NOON
 from outbox.model import MAX_BYTES, SendFailure, UnsentEvent, age_in_seconds
-from outbox.service import RETRY_PAUSES_SECONDS, SWEEP_AFTER, OutboxRelay, Readiness
-from support.outbox import InMemoryBus, InMemoryOutbox, a_relay, an_event
+from outbox.service import (
+    RETRY_PAUSES_SECONDS,
+    SWEEP_AFTER,
+    OutboxMonitor,
+    OutboxRelay,
+    Readiness,
+)
+from support.outbox import InMemoryBus, InMemoryOutbox, a_relay, all_older_than, an_event
 
 IDS = [str(number) for number in range(25)]
+
+
+def always() -> bool:
+    return True
 
 
 def an_outbox(*ids: str) -> InMemoryOutbox:
@@ -134,7 +144,7 @@ def test_a_relay_that_is_killed_at_any_call_of_a_failing_bus_loses_nothing(
     for _ in range(len(deaths) + 20):
         settled = {i: bus.accepted.count(i) for i in ids if i not in outbox.events}
         with suppress(Killed):
-            relay.sweep(NOON + timedelta(days=1))
+            relay.sweep(NOON + timedelta(days=1), always)
         assert all(bus.accepted.count(i) == times for i, times in settled.items())
     assert set(bus.accepted) == set(ids)
     assert outbox.events == {}
@@ -148,7 +158,7 @@ def test_a_relay_that_dies_before_the_deletion_leaves_the_event_in_the_outbox() 
     outbox = Dying([an_event("a")])
     with pytest.raises(ConnectionError):
         a_relay(InMemoryBus(), outbox).send([an_event("a")])
-    assert outbox.list_older_than(NOON) == [an_event("a")]
+    assert all_older_than(outbox, NOON) == [an_event("a")]
 
 
 def at(moment: datetime) -> InMemoryOutbox:
@@ -157,7 +167,7 @@ def at(moment: datetime) -> InMemoryOutbox:
 
 def test_a_sweep_sends_old_events() -> None:
     outbox, bus = at(NOON - SWEEP_AFTER - timedelta(seconds=1)), InMemoryBus()
-    backlog = a_relay(bus, outbox).sweep(NOON)
+    backlog = a_relay(bus, outbox).sweep(NOON, always)
     assert (backlog.found, backlog.failed) == (1, 0)
     assert bus.calls == [["a"]]
     assert outbox.events == {}
@@ -165,7 +175,7 @@ def test_a_sweep_sends_old_events() -> None:
 
 def test_a_sweep_leaves_new_events_to_the_stream() -> None:
     outbox, bus = at(NOON - SWEEP_AFTER + timedelta(seconds=1)), InMemoryBus()
-    backlog = a_relay(bus, outbox).sweep(NOON)
+    backlog = a_relay(bus, outbox).sweep(NOON, always)
     assert (backlog.found, age_in_seconds(backlog.oldest, NOON), bus.calls) == (0, 0, [])
     assert outbox.events.keys() == {"a"}
 
@@ -173,10 +183,97 @@ def test_a_sweep_leaves_new_events_to_the_stream() -> None:
 def test_a_sweep_returns_the_age_of_the_oldest_event_and_the_failures() -> None:
     moments = {"a": NOON - timedelta(hours=2), "b": NOON - timedelta(hours=5)}
     outbox = InMemoryOutbox(an_event(i, occurred_at=moment) for i, moment in moments.items())
-    backlog = a_relay(InMemoryBus(malformed={"b"}), outbox).sweep(NOON)
+    backlog = a_relay(InMemoryBus(malformed={"b"}), outbox).sweep(NOON, always)
     assert (backlog.found, backlog.failed, backlog.unsendable) == (2, 1, 1)
     assert age_in_seconds(backlog.oldest, NOON) == 5 * 3600
     assert outbox.events.keys() == {"b"}
+
+
+def old_events(count: int) -> list[UnsentEvent]:
+    """The last one is the oldest."""
+    return [
+        an_event(str(n), occurred_at=NOON - timedelta(hours=5, seconds=n)) for n in range(count)
+    ]
+
+
+def test_a_sweep_takes_the_oldest_first_and_ends_when_its_time_is_up() -> None:
+    events = old_events(300)
+    outbox, bus = InMemoryOutbox(events), InMemoryBus()
+    checks = count()
+    backlog = a_relay(bus, outbox).sweep(NOON, lambda: next(checks) < 8)
+    assert not backlog.is_finished
+    assert (backlog.found, backlog.failed) == (80, 0)
+    for shard in outbox.shards:
+        oldest_first = [event.id for event in all_of(events, shard)]
+        sent = [event_id for event_id in bus.accepted if event_id in oldest_first]
+        assert sent == oldest_first[: len(sent)]
+    assert a_relay(bus, outbox).sweep(NOON, always).is_finished
+    assert sorted(bus.accepted) == sorted(event.id for event in events)
+
+
+def all_of(events: list[UnsentEvent], shard: str) -> list[UnsentEvent]:
+    return [e for page in InMemoryOutbox(events).list_older_than(NOON, shard) for e in page]
+
+
+def test_a_sweep_works_on_its_shards_at_the_same_time() -> None:
+    meeting = threading.Barrier(2, timeout=10)
+
+    class Meeting(InMemoryBus):
+        def put(self, events: Sequence[UnsentEvent]) -> dict[str, SendFailure]:
+            meeting.wait()
+            return super().put(events)
+
+    outbox = InMemoryOutbox([an_event("0"), an_event("4")])
+    assert all(all_of(list(outbox.events.values()), shard) for shard in outbox.shards)
+    assert a_relay(Meeting(), outbox).sweep(NOON, always).found == 2
+    assert outbox.events == {}
+
+
+def test_a_sweep_does_not_try_every_event_while_the_bus_is_down() -> None:
+    outbox, bus = InMemoryOutbox(old_events(300)), InMemoryBus()
+    bus.is_down = True
+    backlog = a_relay(bus, outbox).sweep(NOON, always)
+    assert len(bus.calls) == 2 * (1 + len(RETRY_PAUSES_SECONDS))
+    assert (backlog.failed, backlog.is_finished) == (backlog.found, False)
+    assert len(outbox.events) == 300
+
+
+def test_events_that_can_never_be_sent_do_not_hold_up_later_ones() -> None:
+    events = old_events(300)
+    malformed = {event.id for event in events[-60:]}  # the oldest
+    outbox, bus = InMemoryOutbox(events), InMemoryBus(malformed=malformed)
+    for _ in range(2):
+        backlog = a_relay(bus, outbox).sweep(NOON, always)
+        assert (backlog.unsendable, backlog.is_finished) == (60, True)
+        assert outbox.events.keys() == outbox.unsendable == malformed
+    assert sorted(bus.accepted) == sorted(e.id for e in events if e.id not in malformed)
+
+
+def test_an_event_that_a_batch_of_the_stream_has_twice_is_sent_and_deleted_once() -> None:
+    class Strict(InMemoryOutbox):
+        """Rejects a key that is given twice, as DynamoDB does."""
+
+        def delete(self, event_ids: Iterable[str]) -> None:
+            ids = list(event_ids)
+            assert len(ids) == len(set(ids))
+            super().delete(ids)
+
+    events = [an_event(event_id) for event_id in "abacb"]
+    outbox, bus = Strict(events), InMemoryBus()
+    assert a_relay(bus, outbox).send(events) == {}
+    assert (bus.accepted, outbox.events) == (["a", "b", "c"], {})
+
+
+def test_the_oldest_age_is_that_of_the_oldest_event_that_may_be_sent() -> None:
+    outbox = InMemoryOutbox(old_events(2))
+    monitor = OutboxMonitor(outbox, lambda: NOON)
+    assert monitor.oldest_age() == timedelta(hours=5, seconds=1)
+    outbox.set_aside("1")
+    assert monitor.oldest_age() == timedelta(hours=5)
+    outbox.delete(["0"])
+    assert monitor.oldest_age() == timedelta()
+    outbox.events["2"] = an_event("2", occurred_at=NOON + timedelta(milliseconds=1))
+    assert monitor.oldest_age() == timedelta()  # clocks differ a little
 
 
 def fails() -> None:

@@ -24,6 +24,7 @@ from ai_buddy.conversations.model import (
 )
 from ai_buddy.model import ConversationKey, PendingProposal, Turn, TurnKey, TurnState
 from supermarket.clock import Clock, iso
+from supermarket.dynamo.batches import delete_many
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import update_if
@@ -202,13 +203,9 @@ class DynamoConversations:
         turns = [row.turn for row in rows if row.turn.state is TurnState.RUNNING]
         failed = [Path("turn.state").set(TurnState.FAILED.value)]
         ended = [turn for turn in turns if _end(turn.key, failed)]
-        with TurnRow.batch_write() as batch:
-            for row in rows:
-                batch.delete(row)
-                if row.turn.client_message_id:
-                    batch.delete(TurnRow(key.user_id, SENT + row.turn.client_message_id))
-            if latest == key:
-                batch.delete(TurnRow(key.user_id, LATEST))
+        sent = [row.turn.client_message_id for row in rows if row.turn.client_message_id]
+        pointers = [SENT + message_id for message_id in sent] + [LATEST] * (latest == key)
+        delete_many([*rows, *(TurnRow(key.user_id, pointer) for pointer in pointers)])
         _row(key).delete()
         return ended
 
