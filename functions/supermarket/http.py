@@ -257,7 +257,7 @@ def domain_error(failure: Exception) -> DomainError:
     """Return the error that a client sees for a failure; logs what is no `DomainError`."""
     if isinstance(failure, DomainError):
         return failure
-    if isinstance(failure, aws_failures()):
+    if isinstance(failure, aws_failures()) and _is_transient(failure):
         telemetry.logger.exception("AWS call failed")
         return Unavailable("A service that this request needs does not answer. Try again later.")
     telemetry.logger.exception("unexpected error")
@@ -272,6 +272,12 @@ def aws_failures() -> tuple[type[Exception], ...]:
     from pynamodb.exceptions import PynamoDBException
 
     return BotoCoreError, ClientError, PynamoDBException
+
+
+def _is_transient(failure: Exception) -> bool:
+    from supermarket.aws import is_transient
+
+    return is_transient(failure)
 
 
 def _authenticate() -> Callable[..., Caller]:

@@ -20,10 +20,10 @@ from payment.model import (
     sort_key,
 )
 from payment.repository import DynamoPayments
+from supermarket.aws import error_code
 from supermarket.clock import new_id
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import error_code
 from supermarket.money import Currency, Money
 from supermarket.retry import StaleWrite
 from supermarket.transaction import BeginTransaction

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from supermarket.dynamo import batches
 from supermarket.dynamo.batches import MAX_WRITES, delete_many, put_many
 from supermarket.dynamo.idempotency import IdempotencyRow
+from supermarket.dynamo.rows import database
 from supermarket.dynamo.writes import ATTEMPTS
 from supermarket.errors import Unavailable
 
@@ -25,21 +26,24 @@ def stored() -> set[str]:
     return {row.id for row in IdempotencyRow.scan()}
 
 
+def failure(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+
+
 class Throttled:
     """Processes `capacity` writes of a call, and rejects a call when nothing is processed."""
 
     def __init__(self, capacities: Iterator[int]) -> None:
         self.capacities = capacities
         self.calls = 0
-        self._dispatch = batches.database().dispatch
+        self._dispatch = database().dispatch
 
     def dispatch(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         self.calls += 1
         [(table, writes)] = request["RequestItems"].items()
         capacity = next(self.capacities)
         if not capacity:
-            error = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "m"}}
-            raise ClientError(error, operation)
+            raise failure("ProvisionedThroughputExceededException", operation)
         self._dispatch(operation, {"RequestItems": {table: writes[:capacity]}})
         left = writes[capacity:]
         return {"UnprocessedItems": {table: left} if left else {}}
@@ -100,7 +104,7 @@ def test_a_table_that_takes_nothing_is_unavailable(
 def test_another_failure_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     class Denied:
         def dispatch(self, operation: str, _: object) -> None:
-            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, operation)
+            raise failure("AccessDeniedException", operation)
 
     monkeypatch.setattr(batches, "database", Denied)
     with pytest.raises(ClientError):
@@ -110,4 +114,4 @@ def test_another_failure_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None
 def test_nothing_is_written_without_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "database", lambda: pytest.fail("called"))
     put_many([])
-    delete_many(row for row in ())
+    delete_many([])

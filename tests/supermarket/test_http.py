@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
 from pydantic import Field
 from pynamodb.exceptions import GetError
 
@@ -124,6 +124,49 @@ def test_a_database_timeout_is_503_with_retry_after() -> None:
     reply = call(slow)
     assert (reply.status, reply.headers["retry-after"]) == (503, "1")
     assert "database" not in json.dumps(reply.body)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("ThrottlingException", 400, 503),
+        ("InternalServerError", 500, 503),
+        ("SomethingNew", 503, 503),
+        ("ValidationException", 400, 500),
+        ("AccessDeniedException", 400, 500),
+        ("ResourceNotFoundException", 400, 500),
+    ],
+)
+def test_only_a_failure_that_may_pass_asks_the_client_to_try_again(
+    code: str, status: int, expected: int
+) -> None:
+    response: Any = {
+        "Error": {"Code": code, "Message": "secret"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    failure = ClientError(response, "GetItem")
+
+    @get("/api/failing")
+    def fails() -> Message:
+        raise failure
+
+    @get("/api/failing")
+    def fails_in_pynamodb() -> Message:
+        raise GetError("failed", failure)
+
+    for endpoint in (fails, fails_in_pynamodb):
+        reply = call(endpoint)
+        assert reply.status == expected
+        assert ("retry-after" in reply.headers) == (expected == 503)
+        assert "secret" not in json.dumps(reply.body)
+
+
+def test_a_call_that_botocore_refuses_to_send_is_500() -> None:
+    @get("/api/failing")
+    def fails() -> Message:
+        raise ParamValidationError(report="a mistake")
+
+    assert call(fails).status == 500
 
 
 def test_anonymous_requests_get_401_before_the_body_is_parsed() -> None:

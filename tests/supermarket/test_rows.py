@@ -12,8 +12,9 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import PutError
 from pynamodb.expressions.operand import Path
 
+from supermarket.aws import error_code
 from supermarket.dynamo.rows import Mapped, Row, table
-from supermarket.dynamo.writes import error_code, try_write, update_if
+from supermarket.dynamo.writes import try_write, update_if
 from supermarket.money import Currency, Money
 from support.domains import ROOT
 from support.sources import lambdas

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.exceptions import TransactWriteError
 
 from supermarket import telemetry
@@ -17,10 +17,20 @@ from supermarket.contracts import Envelope, UserRegistered
 from supermarket.dynamo import rows
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import Row, table
-from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import ATTEMPTS, FIRST_WAIT_SECONDS
-from supermarket.errors import Conflict, DomainError, FieldError, Invalid, NotFound, Unavailable
+from supermarket.dynamo.transaction import DynamoTransaction, put_once, update_once
+from supermarket.dynamo.writes import ATTEMPTS, FIRST_WAIT_SECONDS, update_if
+from supermarket.errors import (
+    Conflict,
+    DomainError,
+    FieldError,
+    Internal,
+    Invalid,
+    NotFound,
+    Unavailable,
+)
+from supermarket.http import domain_error
 from support.in_memory import InMemoryOutbox, InMemoryTransaction
+from support.lost_answers import losing_answers
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -45,6 +55,15 @@ class ThingRow(Row):
 
     id = UnicodeAttribute(hash_key=True)
     changes = NumberAttribute(default=0)
+
+
+class VersionedRow(Row):
+    """A row whose version grows with each write."""
+
+    Meta = table("idempotency")
+
+    id = UnicodeAttribute(hash_key=True)
+    version = VersionAttribute()
 
 
 def exists(thing_id: str) -> bool:
@@ -334,6 +353,76 @@ def test_a_database_timeout_raises_unavailable(api_calls: list[ApiCall]) -> None
     work.put(ThingRow("new"))
     with pytest.raises(Unavailable):
         work.commit()
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["ValidationException", "AccessDeniedException", "IdempotentParameterMismatchException"],
+)
+def test_a_transaction_that_can_never_succeed_is_not_reported_as_unavailable(
+    api_calls: list[ApiCall], waits: list[float], code: str
+) -> None:
+    api_calls.append(failing(code))
+    work = DynamoTransaction()
+    work.put(ThingRow("new"))
+    with pytest.raises(TransactWriteError) as failure:
+        work.commit()
+    assert isinstance(domain_error(failure.value), Internal)
+    assert waits == []
+
+
+def test_a_row_that_is_written_twice_is_a_mistake_of_ours() -> None:
+    work = DynamoTransaction()
+    work.put(ThingRow("new"))
+    work.update(ThingRow("new"), [ThingRow.changes.set(1)])
+    with pytest.raises(TransactWriteError) as failure:
+        work.commit()
+    assert isinstance(domain_error(failure.value), Internal)
+
+
+# --- lost answers -----------------------------------------------------------------------------
+
+IS_BELOW_NINE = ThingRow.changes < 9
+
+
+def test_a_repeated_update_adds_twice_and_fails_its_own_condition() -> None:
+    ThingRow("t").save()
+    with losing_answers() as lost:
+        ThingRow("t").update([ThingRow.changes.add(1)])
+        assert not update_if(ThingRow("t"), [ThingRow.changes.set(9)], IS_BELOW_NINE)
+    assert lost == ["UpdateItem", "UpdateItem"]
+    assert ThingRow.get("t").changes == 9
+
+
+def test_an_update_once_is_applied_once_and_reports_its_success() -> None:
+    ThingRow("t").save()
+    with losing_answers() as lost:
+        assert update_once(ThingRow("t"), [ThingRow.changes.add(1)], IS_BELOW_NINE)
+        assert ThingRow.get("t").changes == 1
+        assert update_once(ThingRow("t"), [ThingRow.changes.set(9)], IS_BELOW_NINE)
+        assert not update_once(ThingRow("t"), [ThingRow.changes.set(9)], IS_BELOW_NINE)
+    assert set(lost) == {"TransactWriteItems"}
+
+
+def test_a_put_once_reports_whether_the_version_was_unchanged() -> None:
+    with losing_answers():
+        assert put_once(VersionedRow("v"))
+        assert not put_once(VersionedRow("v"))
+        read = VersionedRow.get("v")
+        assert put_once(read)
+    assert VersionedRow.get("v").version == 2
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_further_writes_of_an_update_once_come_first(holds: bool) -> None:
+    with pytest.raises(NotFound):
+        update_once(
+            ThingRow("t"),
+            [ThingRow.changes.set(1)],
+            ThingRow.id.does_not_exist() if holds else ThingRow.id.exists(),
+            lambda work: work.put(ThingRow("other"), ThingRow.id.exists(), NotFound("other")),
+        )
+    assert list(ThingRow.scan()) == []
 
 
 def test_a_repository_accepts_only_transactions_of_its_own_class() -> None:

@@ -10,14 +10,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pynamodb.constants import BATCH_WRITE_ITEM, REQUEST_ITEMS
 
+from supermarket.aws import THROTTLED, error_code
 from supermarket.dynamo.rows import Row, database
 from supermarket.dynamo.writes import ATTEMPTS, wait
 from supermarket.errors import Unavailable
 
 MAX_WRITES = 25  # of one BatchWriteItem
-THROTTLED = {
-    *("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"),
-}
 
 type Write = dict[str, Any]
 """`{"PutRequest": {"Item": …}}` or `{"DeleteRequest": {"Key": …}}`."""
@@ -56,7 +54,7 @@ def _unprocessed(table: str, writes: Sequence[Write]) -> Sequence[Write]:
             BATCH_WRITE_ITEM, {REQUEST_ITEMS: {table: writes}}
         )
     except ClientError as failure:
-        if failure.response["Error"]["Code"] not in THROTTLED:
+        if error_code(failure) not in THROTTLED:
             raise
         return writes
     left: Sequence[Write] = response.get("UnprocessedItems", {}).get(table, ())

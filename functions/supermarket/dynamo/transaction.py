@@ -1,6 +1,6 @@
 """The transaction on DynamoDB: one TransactWriteItems; failed conditions become domain errors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Self
@@ -10,10 +10,11 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from supermarket import telemetry
+from supermarket.aws import error_code, is_transient
 from supermarket.contracts import Event
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import Row, database
-from supermarket.dynamo.writes import ATTEMPTS, CONTENDED, error_code, wait
+from supermarket.dynamo.writes import ATTEMPTS, CONTENDED, wait
 from supermarket.errors import Conflict, DomainError, Unavailable
 from supermarket.transaction import Transaction
 
@@ -118,6 +119,8 @@ class DynamoTransaction:
     def _raise_unless_transient(self, failure: TransactWriteError) -> None:
         """Raise what a failure means; return when repeating the transaction makes sense."""
         if error_code(failure) != "TransactionCanceledException":
+            if not is_transient(failure):
+                raise failure  # the transaction itself is at fault
             telemetry.logger.error("transaction failed", extra={"problem": str(failure.cause)})
             raise Unavailable("The database does not answer. Try again.") from failure
         reasons = failure.cancellation_reasons
@@ -141,3 +144,43 @@ def _merged(failed: Sequence[_Write]) -> Exception:
         return RuntimeError(UNEXPECTED)
     first.errors = tuple(chain.from_iterable(error.errors for error in errors if error))
     return first
+
+
+class _ConditionFailed(Conflict):
+    """The condition of a write of one row does not hold."""
+
+
+def update_once(
+    row: Row,
+    actions: Sequence[Action],
+    condition: Condition,
+    also: Callable[[DynamoTransaction], None] = lambda _: None,
+) -> bool:
+    """Update a row if the condition holds; returns whether it did.
+
+    The SDK sends a write again when its answer is lost. In a transaction, whose token both have,
+    the second one changes nothing; `update_if` would add twice, or fail because of the first one.
+    `also` adds further writes, whose failures come first. `row` is not updated.
+    """
+    return _commit_if(
+        lambda work, failed: work.update(row, actions, condition, on_conflict=failed), also
+    )
+
+
+def put_once(row: Row, also: Callable[[DynamoTransaction], None] = lambda _: None) -> bool:
+    """Write a whole row with a version as `update_once` does, unless its version has changed."""
+    return _commit_if(lambda work, failed: work.put(row, on_conflict=failed), also)
+
+
+def _commit_if(
+    write: Callable[[DynamoTransaction, DomainError], None],
+    also: Callable[[DynamoTransaction], None],
+) -> bool:
+    transaction = DynamoTransaction()
+    also(transaction)
+    write(transaction, _ConditionFailed(CONTENDED))
+    try:
+        transaction.commit()
+    except _ConditionFailed:
+        return False
+    return True

@@ -4,12 +4,12 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from botocore.exceptions import ClientError
 from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
+from supermarket.aws import error_code
 from supermarket.errors import Unavailable
 
 ATTEMPTS = 8
@@ -20,12 +20,6 @@ TRANSACTION_CONFLICT = "TransactionConflictException"
 
 # SystemRandom: copies of a process that continue from one snapshot must not wait in step
 _random = random.SystemRandom()
-
-
-def error_code(failure: PynamoDBException) -> str | None:
-    """Return DynamoDB's code of a failure; None when DynamoDB did not answer."""
-    # PynamoDB's own `cause_response_code` fails on a timeout, whose `response` is None
-    return failure.cause_response_code if isinstance(failure.cause, ClientError) else None
 
 
 def try_write(write: Callable[[], object]) -> bool:
@@ -43,7 +37,11 @@ def try_write(write: Callable[[], object]) -> bool:
 
 
 def update_if(row: Model, actions: Sequence[Action], condition: Condition) -> bool:
-    """Update a row if the condition holds; returns whether it did. `row` is then as stored."""
+    """Update a row if the condition holds; returns whether it did. `row` is then as stored.
+
+    For writes that may be sent twice: the SDK repeats one whose answer is lost. Others use
+    `transaction.update_once`.
+    """
     return try_write(lambda: row.update(list(actions), condition=condition))
 
 
