@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from payment.events import audit_snapshot, events_between
 from payment.ledger import entries_between
@@ -11,7 +12,7 @@ from supermarket import telemetry
 from supermarket.audit import AuditTrail
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
 from supermarket.retry import StaleWrite, retry_on_conflict
-from supermarket.transaction import BeginTransaction
+from supermarket.transaction import BeginTransaction, Transaction
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,16 @@ class Changes:
     begin: BeginTransaction
 
     def update(
-        self, payment: Payment, change: Callable[[Payment], Payment], action: str, actor: str
+        self,
+        payment: Payment,
+        change: Callable[[Payment], Payment],
+        action: str,
+        actor: str,
+        join: Callable[[Payment, Payment, Transaction], None] = lambda *_: None,
     ) -> tuple[Payment, Payment]:
         """Commit `change(payment)` and return the payment before and after it.
+
+        `join` gets both and may add writes to the transaction.
 
         A payment that changed since it was read is read again. A change that makes no difference
         is not committed. Raises `StaleWrite` after several conflicts.
@@ -39,7 +47,7 @@ class Changes:
             after = change(before)
             try:
                 if after != before:
-                    self.commit(before, after, action, actor)
+                    self.commit(before, after, action, actor, join=partial(join, before, after))
             except StaleWrite:
                 before = self.payments.find(payment.id) or before
                 raise
@@ -55,6 +63,7 @@ class Changes:
         actor: str,
         key: IdempotencyKey | None = None,
         result_id: str = "",
+        join: Callable[[Transaction], None] = lambda _: None,
     ) -> None:
         """Commit a new payment or a change of one, with the result of an idempotency key.
 
@@ -63,6 +72,7 @@ class Changes:
         transaction = self.begin()
         if key is not None:
             self.idempotency_keys.save_result(key, result_id, transaction)
+        join(transaction)
         if before is None:
             self.payments.add(after, transaction)
         else:

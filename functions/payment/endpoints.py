@@ -14,6 +14,7 @@ from payment.ports import (
     ProviderRejected,
     ProviderTimeout,
 )
+from payment.refunds import RefundTooSmall
 from payment.schemas import (
     REFUND_MESSAGES,
     CreatePaymentResponse,
@@ -108,11 +109,11 @@ def get_order_payment(orderId: str, caller: Caller) -> PaymentResponse:
     "/api/payments/{paymentId}/refund",
     roles=ADMINS,
     uses=CALLS_RAZORPAY,
-    errors=RAZORPAY_ERRORS,
+    errors=(RefundTooSmall, *RAZORPAY_ERRORS),
     other_statuses=(ACCEPTED,),
 )
 def refund_payment(
-    paymentId: str, body: RefundPaymentRequest, key: IdempotencyKey | None, caller: Caller
+    paymentId: str, body: RefundPaymentRequest, key: IdempotencyKey, caller: Caller
 ) -> PaymentChangeResponse | Response[PaymentChangeResponse]:
     """Refund a payment, or a part of it."""
     payment, refund = wiring.payment_service().refund(paymentId, body.amount, caller, key)

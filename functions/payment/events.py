@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from payment.model import FAILURE_REASONS, Payment, PaymentStatus, Refund
+from payment.model import FAILURE_REASONS, Dispute, Payment, PaymentStatus, Refund
 from supermarket.audit import Facts
 from supermarket.contracts import (
     Amount,
     Event,
+    PaymentAuthorizedLate,
     PaymentCompleted,
+    PaymentDisputed,
     PaymentFailed,
     PaymentInitiated,
     PaymentRefunded,
@@ -28,7 +30,7 @@ def events_between(before: Payment | None, after: Payment) -> Iterator[Event]:
         # a payment that was refunded before its first report completes no order
         yield PaymentCompleted(
             **_common(after),
-            razorpay_payment_id=after.captures[0].attempt_id,
+            razorpay_payment_id=after.razorpay_payment_id,
             completed_at=at,
             goes_back=after.status is PaymentStatus.REFUND_PENDING,
         )
@@ -36,13 +38,18 @@ def events_between(before: Payment | None, after: Payment) -> Iterator[Event]:
         yield to_refund_progressed(after)
     for refund in after.refunds_processed_since(before):
         yield to_payment_refunded(after, refund)
+    yield from _late_authorizations(before, after)
+    known = {one.id: one.status for one in before.disputes} if before else {}
+    for dispute in after.disputes:
+        if known.get(dispute.id) is not dispute.status:
+            yield to_payment_disputed(after, dispute)
 
 
 def audit_snapshot(payment: Payment | None) -> Facts:
     """Return what the audit trail stores of a payment: its money, but no personal data."""
     if payment is None:
         return {}
-    fee, duplicates = payment.fee, payment.duplicate_payments
+    fee = payment.fee
     return {
         "status": payment.status.value,
         "minor": payment.price.minor,
@@ -53,18 +60,19 @@ def audit_snapshot(payment: Payment | None) -> Facts:
         "feeMinor": fee.minor if fee else None,
         "feeCurrency": fee.currency.value if fee else None,
         "refundedMinor": payment.refunded.minor,
-        **{f"duplicate {one.attempt_id}": payment.price.minor for one in duplicates},
+        **{f"surplus {one.attempt_id}": one.amount.minor for one in payment.surplus},
         **{f"refund {one.id}": f"{one.status} {one.amount.minor}" for one in payment.refunds},
+        **{f"dispute {one.id}": f"{one.status} {one.amount.minor}" for one in payment.disputes},
     }
 
 
 def to_payment_refunded(payment: Payment, refund: Refund) -> PaymentRefunded:
-    is_duplicate = payment.is_duplicate(refund)
+    is_surplus = payment.is_surplus(refund)
     return PaymentRefunded(
         **_common(payment) | {"amount": Amount.of(refund.amount)},
         refund_id=refund.id,
-        fully=payment.is_refunded and not is_duplicate,
-        surplus=is_duplicate,
+        fully=payment.is_refunded and not is_surplus,
+        surplus=is_surplus,
         reason=refund.reason,
         refunded_at=refund.updated_at,
     )
@@ -79,6 +87,31 @@ def to_refund_progressed(payment: Payment) -> PaymentRefundProgressed:
         returning=Amount.of(payment.balance.pending),
         progressed_at=payment.updated_at,
     )
+
+
+def to_payment_disputed(payment: Payment, dispute: Dispute) -> PaymentDisputed:
+    return PaymentDisputed(
+        payment_id=payment.id,
+        order_id=payment.order_id,
+        dispute_id=dispute.id,
+        status=dispute.status.value,
+        amount=Amount.of(dispute.amount),
+        lost=Amount.of(dispute.lost),
+        reason=dispute.reason,
+        respond_by=dispute.respond_by,
+        changed_at=payment.updated_at,
+    )
+
+
+def _late_authorizations(before: Payment | None, after: Payment) -> Iterator[Event]:
+    known = before.late_authorizations if before else frozenset()
+    for attempt_id in sorted(after.late_authorizations - known):
+        yield PaymentAuthorizedLate(
+            payment_id=after.id,
+            order_id=after.order_id,
+            razorpay_payment_id=attempt_id,
+            authorized_at=after.updated_at,
+        )
 
 
 def _common(payment: Payment) -> dict[str, Any]:

@@ -6,7 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from payment.model import Attempt, PayableOrder, RazorpayOrder, RazorpayRefund, UnreadableRecord
+from payment.model import (
+    Attempt,
+    PayableOrder,
+    RazorpayOrder,
+    RazorpayRefund,
+    Settlement,
+    UnreadableRecord,
+)
 from payment.ports import (
     CancelledOrder,
     ExpiredOrder,
@@ -15,19 +22,25 @@ from payment.ports import (
     ProviderRejected,
     ProviderTimeout,
 )
-from payment.razorpay_records import INVALID_RECORD, to_attempt, to_order, to_refund
+from payment.razorpay_records import (
+    INVALID_RECORD,
+    to_attempt,
+    to_order,
+    to_refund,
+    to_settlement,
+)
 from payment.reconciliation.model import PAGE, RecordPage, Records
 from supermarket import telemetry
 from supermarket.errors import BadGateway, NotFound, Unavailable
 from supermarket.money import Money
 
-# set per order, so that it does not depend on the account: money that is only authorized would be
-# released after days
+# Set per order, so that it does not depend on the account. What is authorized after the checkout's
+# time, for which an order is reserved, is released at once: 12 minutes are the shortest period.
 AUTOMATIC_CAPTURE = {
     "capture": "automatic",
     "capture_options": {
         "automatic_expiry_period": 12,
-        "manual_expiry_period": 7200,
+        "manual_expiry_period": 12,
         "refund_speed": "optimum",
     },
 }
@@ -118,6 +131,9 @@ class RazorpayApi:
 
     def list_orders_between(self, page: RecordPage) -> Records[RazorpayOrder]:
         return self._page("order", page, to_order)
+
+    def list_settlements_between(self, page: RecordPage) -> Records[Settlement]:
+        return self._page("settlement", page, to_settlement)
 
     def _page[R](self, kind: str, page: RecordPage, convert: Callable[[Any], R]) -> Records[R]:
         """Return a page with every record in its place, since the next page is found by number."""

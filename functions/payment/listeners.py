@@ -1,8 +1,13 @@
-"""The Lambda that handles events of other domains, and payment's own completions."""
+"""The Lambda that handles events of other domains, and payment's own."""
 
 from payment import wiring
 from payment.model import Failure
-from supermarket.contracts import Metadata, OrderCancelled, PaymentCompleted
+from supermarket.contracts import (
+    Metadata,
+    OrderCancelled,
+    PaymentAuthorizedLate,
+    PaymentCompleted,
+)
 from supermarket.events import EventHandlers
 from supermarket.init_phase import prepare
 
@@ -24,6 +29,12 @@ def refund_late_payment(event: PaymentCompleted, _metadata: Metadata) -> None:
     A webhook makes no calls to Razorpay, so its refunds are sent from here.
     """
     wiring.payment_service().refund_late_payment(event.payment_id)
+
+
+@event_handlers.on(PaymentAuthorizedLate)
+def release_authorization(event: PaymentAuthorizedLate, _metadata: Metadata) -> None:
+    """Give a customer's money back that was authorized after the order was cancelled."""
+    wiring.payment_service().release_authorization(event.razorpay_payment_id)
 
 
 prepare(__name__)

@@ -9,10 +9,10 @@ from hashlib import sha256
 from typing import Any, Self
 
 from supermarket.clock import iso
-from supermarket.money import Money
+from supermarket.money import Currency, Money
 from supermarket.people import Recipient
 
-MINIMUM_MINOR = 100  # Razorpay's smallest payment: one rupee or dollar
+MINIMUM_MINOR = 100  # Razorpay's smallest payment or refund: one rupee or dollar
 SHOP, RAZORPAY = "shop", "razorpay"  # who changes a payment when it is no person
 # a required refund that Razorpay rejects is sent again for so long; then a person has to act
 RETRY_REJECTED_FOR = timedelta(days=3)
@@ -81,12 +81,20 @@ REFUND_REASONS = {
 }
 
 
+PAID_TWICE = "This order was paid twice, so the second payment is refunded."
+WRONG_AMOUNT = "The amount was not that of the order, so the payment is refunded."
+
+
 class IllegalTransition(RuntimeError):
     """A payment cannot change to this state from its present one: a defect, or a stale read."""
 
 
-class RefundMismatch(ValueError):
-    """A refund record of Razorpay belongs to another payment, or is in another currency."""
+class ForeignAmount(ValueError):
+    """An attempt took money in a currency that the shop does not trade in."""
+
+
+class RecordMismatch(ValueError):
+    """A refund or dispute at Razorpay belongs to another payment, or is in another currency."""
 
 
 class AttemptStatus(StrEnum):
@@ -99,23 +107,50 @@ class AttemptStatus(StrEnum):
     REFUNDED = "refunded"
 
 
+class DisputeStatus(StrEnum):
+    """The states of a dispute."""
+
+    OPEN = "OPEN"
+    UNDER_REVIEW = "UNDER_REVIEW"
+    CLOSED = "CLOSED"  # without a decision
+    WON = "WON"
+    LOST = "LOST"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {DisputeStatus.CLOSED, DisputeStatus.WON, DisputeStatus.LOST}
+
+    def follows(self, other: "DisputeStatus") -> bool:
+        """Whether a report of this status counts after one of `other`.
+
+        It does not depend on the order in which reports arrive: a loss is final for the shop.
+        """
+        order = list(DisputeStatus)
+        return order.index(self) > order.index(other)
+
+
 @dataclass(frozen=True)
 class ForeignMoney:
-    """An amount in a currency that the shop does not trade in."""
+    """An amount in a currency that the shop does not trade in. Raises `ValueError` for others."""
 
     minor: int
     currency: str
 
+    def __post_init__(self) -> None:
+        if self.currency in set(Currency):
+            raise ValueError(self.currency)
+
 
 @dataclass(frozen=True)
 class Attempt:
-    """Razorpay's record of one attempt to pay."""
+    """Razorpay's record of one attempt to pay. `fee` includes the `tax` on it."""
 
     id: str
     razorpay_order_id: str | None
     amount: Money | ForeignMoney
     status: AttemptStatus
     fee: Money | None = None
+    tax: Money | None = None
 
     @property
     def was_captured(self) -> bool:
@@ -132,6 +167,88 @@ class RazorpayRefund:
     amount: Money | ForeignMoney
     status: RefundStatus
     our_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """A dispute of an attempt, as Razorpay and the shop record it.
+
+    While it is open, the shop cannot use its amount. `deducted` is what the shop lost by it.
+    """
+
+    id: str
+    attempt_id: str
+    amount: Money
+    status: DisputeStatus
+    phase: str
+    reason: str
+    opened_at: datetime
+    respond_by: datetime | None = None
+    deducted: Money | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return not self.status.is_final
+
+    @property
+    def lost(self) -> Money:
+        """What the shop lost: all of the amount, unless Razorpay says that it was less."""
+        if self.status is not DisputeStatus.LOST:
+            return Money.zero(self.amount.currency)
+        return self.deducted or self.amount
+
+    @property
+    def withheld(self) -> Money:
+        """What the shop cannot refund because of it."""
+        return self.amount if self.is_open else self.lost
+
+
+@dataclass(frozen=True)
+class EarlyReports:
+    """Reports about an attempt that arrived before the attempt itself, in the order of arrival.
+
+    `version` grows with each report; it is 0 while there is none.
+    """
+
+    attempt_id: str
+    refunds: tuple[RazorpayRefund, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    version: int = 0
+
+    def with_report(self, report: RazorpayRefund | Dispute) -> Self:
+        """Add a report, unless it is known."""
+        if report in (*self.refunds, *self.disputes):
+            return self
+        if isinstance(report, Dispute):
+            added = replace(self, disputes=(*self.disputes, report))
+        else:
+            added = replace(self, refunds=(*self.refunds, report))
+        return replace(added, version=self.version + 1)
+
+
+class SettlementStatus(StrEnum):
+    """Razorpay's own states of a settlement."""
+
+    CREATED = "created"
+    PROCESSED = "processed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """Razorpay's record of money that it paid to the shop's bank account.
+
+    `fees` are those of the settlement itself, which include the `tax` on them. `utr` is the
+    reference in the bank's statement.
+    """
+
+    id: str
+    amount: Money
+    status: SettlementStatus
+    created_at: datetime
+    fees: Money
+    tax: Money
+    utr: str | None = None
 
 
 @dataclass(frozen=True)
@@ -183,10 +300,19 @@ class PayableOrder:
 
 @dataclass(frozen=True)
 class Capture:
-    """An attempt that took the price of a payment. `fee` is Razorpay's fee, once it is known."""
+    """Money that an attempt took. `fee` is Razorpay's fee with its `tax`, once they are known."""
 
     attempt_id: str
+    amount: Money
     fee: Money | None = None
+    tax: Money | None = None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        """Raises `ForeignAmount`, since the shop keeps no books in other currencies."""
+        if isinstance(attempt.amount, ForeignMoney):
+            raise ForeignAmount(attempt.id)
+        return cls(attempt.id, attempt.amount, attempt.fee, attempt.tax)
 
 
 @dataclass(frozen=True)
@@ -247,10 +373,14 @@ class Refund:
 
 @dataclass(frozen=True)
 class RefundBalance:
-    """How much of the money that one attempt took is refunded, on its way back, and left."""
+    """How much of the money that one attempt took is refunded, on its way back, and left.
+
+    `withheld` is what the shop cannot refund because of disputes.
+    """
 
     captured: Money
     refunds: tuple[Refund, ...]
+    withheld: Money
 
     @property
     def refunded(self) -> Money:
@@ -262,9 +392,14 @@ class RefundBalance:
 
     @property
     def remaining(self) -> Money:
-        left = self.captured - self.refunded - self.pending
+        left = self.captured - self.refunded - self.pending - self.withheld
         # a refund made in Razorpay's dashboard may compete with an open one; Razorpay rejects one
         return Money(max(left.minor, 0), left.currency)
+
+    @property
+    def is_refundable(self) -> bool:
+        """Whether what is left is as much as Razorpay can refund."""
+        return self.remaining.minor >= MINIMUM_MINOR
 
     @property
     def is_refunded(self) -> bool:
@@ -286,10 +421,12 @@ class RefundBalance:
 class Payment:
     """The one payment of an order. `version` grows with every change.
 
-    The first of the `captures` completed the payment. The others are duplicate payments of the same
-    price: they are refunded in full and do not change the status. `failed_attempts` counts each
-    failed attempt once, however often it is reported. `failure` is why the payment failed last; the
-    failure of a cancelled order stays when its money arrives, and is set when it had arrived.
+    `captures` is the money that arrived. The attempt `completed_by` took the price. The others are
+    a surplus: they took the price again, or another amount; they are refunded in full and do not
+    change the status. `failed_attempts` counts each failed attempt once, however often it is
+    reported. `failure` is why the payment failed last; the failure of a cancelled order stays when
+    its money arrives, and is set when it had arrived. `late_authorizations` are the attempts that
+    were authorized after that, and are released.
     """
 
     id: str
@@ -302,8 +439,11 @@ class Payment:
     status: PaymentStatus = PaymentStatus.PENDING
     failure: Failure | None = None
     failed_attempts: frozenset[str] = frozenset()
+    completed_by: str | None = None
     captures: tuple[Capture, ...] = ()
     refunds: tuple[Refund, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    late_authorizations: frozenset[str] = frozenset()
     version: int = 1
 
     @classmethod
@@ -316,8 +456,8 @@ class Payment:
 
     @property
     def is_paid(self) -> bool:
-        """Whether its money was captured, even if it was refunded since."""
-        return bool(self.captures)
+        """Whether its price was captured, even if it was refunded since."""
+        return self.completed_by is not None
 
     @property
     def is_refunded(self) -> bool:
@@ -336,27 +476,28 @@ class Payment:
 
     @property
     def attempt_ids(self) -> frozenset[str]:
-        """The attempts that took money: the one that completed it, and duplicate payments."""
+        """The attempts that took money: the one that completed it, and the surplus."""
         return frozenset(capture.attempt_id for capture in self.captures)
 
     @property
     def razorpay_payment_id(self) -> str | None:
         """The attempt that completed it."""
-        return self.captures[0].attempt_id if self.captures else None
+        return self.completed_by
 
     @property
     def fee(self) -> Money | None:
         """Razorpay's fee for the attempt that completed it, once it is known."""
-        return self.captures[0].fee if self.captures else None
+        return self.fee_of(self.completed_by)
 
     @property
-    def duplicate_payments(self) -> tuple[Capture, ...]:
-        return self.captures[1:]
+    def surplus(self) -> tuple[Capture, ...]:
+        """The money that did not complete it."""
+        return tuple(one for one in self.captures if one.attempt_id != self.completed_by)
 
     @property
     def balance(self) -> RefundBalance:
         """The balance of the money that completed it; zero while it is not paid."""
-        return self.balance_of(self.razorpay_payment_id)
+        return self.balance_of(self.completed_by)
 
     @property
     def refunded(self) -> Money:
@@ -366,15 +507,24 @@ class Payment:
     def open_refunds(self) -> tuple[Refund, ...]:
         return tuple(refund for refund in self.refunds if refund.is_open)
 
+    @property
+    def is_disputed(self) -> bool:
+        """Whether a dispute is open."""
+        return any(dispute.is_open for dispute in self.disputes)
+
     def balance_of(self, attempt_id: str | None) -> RefundBalance:
         """Return the balance of the money that an attempt took; zero if it took none."""
-        captured = self.price if attempt_id in self.attempt_ids else Money.zero(self.price.currency)
+        capture = self._find_capture(attempt_id)
+        captured = capture.amount if capture else Money.zero(self.price.currency)
         refunds = tuple(refund for refund in self.refunds if refund.attempt_id == attempt_id)
-        return RefundBalance(captured, refunds)
+        disputes = (dispute for dispute in self.disputes if dispute.attempt_id == attempt_id)
+        withheld = Money.total((dispute.withheld for dispute in disputes), captured.currency)
+        return RefundBalance(captured, refunds, withheld)
 
-    def fee_of(self, attempt_id: str) -> Money | None:
+    def fee_of(self, attempt_id: str | None) -> Money | None:
         """Return Razorpay's fee for an attempt, if it is known."""
-        return next((one.fee for one in self.captures if one.attempt_id == attempt_id), None)
+        capture = self._find_capture(attempt_id)
+        return capture.fee if capture else None
 
     def get_refund(self, refund_id: str) -> Refund:
         return next(refund for refund in self.refunds if refund.id == refund_id)
@@ -384,15 +534,29 @@ class Payment:
         done = {refund.id for refund in before.refunds if refund.is_processed} if before else set()
         return [one for one in self.refunds if one.is_processed and one.id not in done]
 
-    def is_duplicate(self, refund: Refund) -> bool:
-        """Whether a refund returns the money of a duplicate payment."""
-        return refund.attempt_id != self.razorpay_payment_id
+    def is_surplus(self, refund: Refund) -> bool:
+        """Whether a refund returns money that did not complete the payment."""
+        return refund.attempt_id != self.completed_by
 
     def requires_full_refund(self, attempt_id: str) -> bool:
-        """Whether all that an attempt took must go back: it is a duplicate payment, or the order is
+        """Whether all that an attempt took must go back: it is a surplus, or the order is
         cancelled.
         """
-        return self.has_cancelled_order or attempt_id != self.razorpay_payment_id
+        return self.has_cancelled_order or attempt_id != self.completed_by
+
+    def requires_refund_now(self, attempt_id: str) -> bool:
+        """Whether a refund of what is left of an attempt is required and possible."""
+        is_refundable = self.balance_of(attempt_id).is_refundable
+        return is_refundable and self.requires_full_refund(attempt_id)
+
+    def refund_reason(self, attempt_id: str) -> str:
+        """Return why all of an attempt is refunded, for the customer."""
+        capture = self._find_capture(attempt_id)
+        if capture and capture.amount != self.price:
+            return WRONG_AMOUNT
+        if attempt_id == self.completed_by and self.failure in REFUND_REASONS:
+            return REFUND_REASONS[self.failure]
+        return PAID_TWICE
 
     def needs_manual_action(self, attempt_id: str) -> bool:
         """Whether a required refund failed for good: sending it again would fail again."""
@@ -406,19 +570,28 @@ class Payment:
 
     def completed(self, attempt: Attempt, at: datetime) -> Self:
         """Complete the payment with the money of an attempt."""
-        captures = (Capture(attempt.id, attempt.fee),)
-        return self._transition(PaymentStatus.COMPLETED, at, captures=captures)
+        captures = (*self.captures, Capture.of(attempt))
+        values = {"captures": captures, "completed_by": attempt.id}
+        return self._transition(PaymentStatus.COMPLETED, at, **values)
 
-    def with_duplicate_payment(self, attempt: Attempt, at: datetime) -> Self:
-        """Add an attempt that took the price again."""
-        return self._changed(at, captures=(*self.captures, Capture(attempt.id, attempt.fee)))
+    def with_surplus(self, attempt: Attempt, at: datetime) -> Self:
+        """Add an attempt that took the price again, or another amount."""
+        return self._changed(at, captures=(*self.captures, Capture.of(attempt)))
+
+    def with_late_authorization(self, attempt_id: str, at: datetime) -> Self:
+        """Note that an attempt was authorized after the order was cancelled."""
+        if attempt_id in self.late_authorizations:
+            return self
+        return self._changed(at, late_authorizations=self.late_authorizations | {attempt_id})
 
     def with_fee(self, attempt: Attempt, at: datetime) -> Self:
         """Set Razorpay's fee for an attempt, unless it is known or the attempt has none yet."""
         if attempt.fee is None or self.fee_of(attempt.id) is not None:
             return self
-        charged = Capture(attempt.id, attempt.fee)
-        captures = (charged if one.attempt_id == attempt.id else one for one in self.captures)
+        captures = (
+            replace(one, fee=attempt.fee, tax=attempt.tax) if one.attempt_id == attempt.id else one
+            for one in self.captures
+        )
         return self._changed(at, captures=tuple(captures))
 
     def with_failed_attempt(self, attempt: Attempt, at: datetime) -> Self:
@@ -443,7 +616,7 @@ class Payment:
         if refund in self.refunds:
             return self
         refunds = tuple(({one.id: one for one in self.refunds} | {refund.id: refund}).values())
-        status = replace(self, refunds=refunds).balance.status
+        status = replace(self, refunds=refunds).balance.status if self.is_paid else self.status
         if status is self.status:
             return self._changed(at, refunds=refunds)
         return self._transition(status, at, refunds=refunds)
@@ -456,8 +629,8 @@ class Payment:
     def with_cancelled_order(self, failure: Failure, refund_id: str, at: datetime) -> Self:
         """Note that the order of a paid payment is cancelled, and refund what is left."""
         changed = self._changed(at, failure=failure)
-        attempt_id = self.razorpay_payment_id
-        if attempt_id is None or not changed.balance.remaining.minor:
+        attempt_id = self.completed_by
+        if attempt_id is None or not changed.requires_refund_now(attempt_id):
             return changed
         return changed.with_full_refund(attempt_id, refund_id, REFUND_REASONS[failure], at)
 
@@ -470,10 +643,10 @@ class Payment:
         if refund.is_sent or not self.requires_full_refund(refund.attempt_id):
             return self
         ended = self.with_refund(refund.with_status(RefundStatus.FAILED, at), at)
-        left = ended.balance_of(refund.attempt_id).remaining
-        if left.minor >= refund.amount.minor:
+        balance = ended.balance_of(refund.attempt_id)
+        if balance.remaining.minor >= refund.amount.minor:
             return self
-        if not left.minor:
+        if not balance.is_refundable:
             return ended
         return ended.with_full_refund(refund.attempt_id, new_refund_id, refund.reason, at)
 
@@ -490,12 +663,9 @@ class Payment:
     def with_refund_record(self, record: RazorpayRefund, new_refund_id: str, at: datetime) -> Self:
         """Apply Razorpay's record of a refund, also of one made in Razorpay's dashboard.
 
-        Raises `RefundMismatch` when the record cannot belong to this payment.
+        Raises `RecordMismatch` when the record cannot belong to this payment.
         """
-        amount = record.amount
-        is_known = record.payment_id in self.attempt_ids
-        if not isinstance(amount, Money) or amount.currency != self.price.currency or not is_known:
-            raise RefundMismatch(record.id)
+        amount = self._own_amount(record.id, record.payment_id, record.amount)
         for refund in self.refunds:
             if refund.matches(record):
                 return self.with_refund(refund.with_status(record.status, at, record.id), at)
@@ -504,6 +674,37 @@ class Payment:
         made = Refund(*ids, amount, reason, by, at, at, record.status, record.id)
         return self.with_refund(made, at)
 
+    def with_dispute(self, report: Dispute, new_refund_id: str, at: datetime) -> Self:
+        """Apply a report of a dispute; the outcome does not depend on the order of the reports.
+
+        What the shop gets back by its end is refunded if the order is cancelled meanwhile. Raises
+        `RecordMismatch` when it cannot belong to this payment.
+        """
+        self._own_amount(report.id, report.attempt_id, report.amount)
+        known = {dispute.id: dispute for dispute in self.disputes}
+        before = known.get(report.id)
+        if before is not None:
+            if not report.status.follows(before.status):
+                return self
+            # the amount is booked
+            report = replace(report, amount=before.amount, opened_at=before.opened_at)
+        after = self._changed(at, disputes=tuple((known | {report.id: report}).values()))
+        attempt_id = report.attempt_id
+        if not report.status.is_final or not after.requires_refund_now(attempt_id):
+            return after
+        reason = after.refund_reason(attempt_id)
+        return after.with_full_refund(attempt_id, new_refund_id, reason, at)
+
+    def _own_amount(self, id_: str, attempt_id: str, amount: Money | ForeignMoney) -> Money:
+        """Return the amount of a record of this payment. Raises `RecordMismatch`."""
+        capture = self._find_capture(attempt_id)
+        if capture is None or amount.currency != capture.amount.currency:
+            raise RecordMismatch(id_)
+        return Money(amount.minor, capture.amount.currency)
+
+    def _find_capture(self, attempt_id: str | None) -> Capture | None:
+        return next((one for one in self.captures if one.attempt_id == attempt_id), None)
+
     def _changed(self, at: datetime, **values: Any) -> Self:
         return replace(self, **values, updated_at=at, version=self.version + 1)
 
@@ -511,6 +712,11 @@ class Payment:
         if to not in TRANSITIONS[self.status]:
             raise IllegalTransition(f"a payment cannot change from {self.status} to {to}")
         return self._changed(at, status=to, **values)
+
+
+def smallest_amount(currency: Currency) -> Money:
+    """Return the smallest amount that Razorpay takes in a payment, and gives back in a refund."""
+    return Money(MINIMUM_MINOR, currency)
 
 
 def sort_key(payment: Payment) -> str:

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from payment.ledger import Entry
-from payment.model import Attempt, Failure, PayableOrder, Payment, RazorpayRefund
+from payment.model import (
+    Attempt,
+    EarlyReports,
+    Failure,
+    PayableOrder,
+    Payment,
+    RazorpayRefund,
+)
 from supermarket.errors import BadGateway, Conflict, Unavailable
 from supermarket.money import Money
 from supermarket.transaction import Transaction
@@ -73,6 +80,21 @@ class Payments(Protocol):
         """Save a change. Raises `StaleWrite` when the stored payment is no longer `before`."""
 
 
+class EarlyReportStore(Protocol):
+    """The table of reports about attempts that the shop does not know yet. They are deleted after
+    some weeks.
+    """
+
+    def find(self, attempt_id: str) -> EarlyReports:
+        """Return the reports about an attempt, also when there are none."""
+
+    def save(self, reports: EarlyReports, transaction: Transaction) -> None:
+        """Save reports. Raises `StaleWrite` unless the version before is stored."""
+
+    def require_unchanged(self, reports: EarlyReports, transaction: Transaction) -> None:
+        """Raises `StaleWrite` when there are other reports by now."""
+
+
 class Ledger(Protocol):
     """The table of ledger entries."""
 
@@ -81,6 +103,9 @@ class Ledger(Protocol):
 
     def list_by_payment(self, payment_id: str) -> tuple[Entry, ...]:
         """Return the entries of a payment, oldest first."""
+
+    def find_settlement(self, settlement_id: str) -> Entry | None:
+        """Return the entry of a settlement."""
 
 
 class Orders(Protocol):

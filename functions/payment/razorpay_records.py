@@ -1,14 +1,20 @@
 """Parses the records in Razorpay's responses and webhooks."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from payment.model import (
     Attempt,
     AttemptStatus,
+    Dispute,
+    DisputeStatus,
     ForeignMoney,
     RazorpayOrder,
     RazorpayRefund,
     RefundStatus,
+    Settlement,
+    SettlementStatus,
 )
 from supermarket.money import Currency, Money
 
@@ -18,27 +24,43 @@ REFUND_STATUSES = {
     "processed": RefundStatus.PROCESSED,
     "failed": RefundStatus.FAILED,
 }
-
+DISPUTE_STATUSES = {
+    "open": DisputeStatus.OPEN,
+    "action_required": DisputeStatus.OPEN,
+    "under_review": DisputeStatus.UNDER_REVIEW,
+    "won": DisputeStatus.WON,
+    "lost": DisputeStatus.LOST,
+    "closed": DisputeStatus.CLOSED,
+}
+ID = re.compile(r"[A-Za-z0-9_]{1,64}")
+MAX_MINOR = 10**15
+MAX_TEXT = 200
 
 # what a parser raises when a field is missing or has an unexpected value
-INVALID_RECORD = (KeyError, TypeError, ValueError)
+INVALID_RECORD = (KeyError, TypeError, ValueError, OverflowError, OSError)
+
+
+class ForeignId(ValueError):
+    """An id cannot be one of Razorpay's, so the record is not about a payment of the shop."""
 
 
 def to_attempt(record: Any) -> Attempt:
-    """Parse a payment of Razorpay. Raises one of `INVALID_RECORD`, as all three parsers do."""
+    """Parse a payment of Razorpay. Raises one of `INVALID_RECORD`, as all these parsers do."""
+    order_id = record["order_id"]
     return Attempt(
-        id=_typed(record["id"], str),
-        razorpay_order_id=record["order_id"],
+        id=_id(record["id"]),
+        razorpay_order_id=None if order_id is None else _id(order_id),
         amount=_amount(record),
         status=_attempt_status(record),
-        fee=_fee(record),
+        fee=_fee(record, "fee"),
+        tax=_fee(record, "tax"),
     )
 
 
 def to_refund(record: Any) -> RazorpayRefund:
     return RazorpayRefund(
-        id=_typed(record["id"], str),
-        payment_id=_typed(record["payment_id"], str),
+        id=_id(record["id"]),
+        payment_id=_id(record["payment_id"]),
         amount=_amount(record),
         status=REFUND_STATUSES[record["status"]],
         our_id=_note(record, "refund_id"),
@@ -47,13 +69,47 @@ def to_refund(record: Any) -> RazorpayRefund:
 
 def to_order(record: Any) -> RazorpayOrder:
     is_paid = _typed(record["status"], str) == "paid"
-    return RazorpayOrder(_typed(record["id"], str), _amount(record), is_paid)
+    return RazorpayOrder(_id(record["id"]), _amount(record), is_paid)
+
+
+def to_dispute(record: Any) -> Dispute:
+    amount = _amount(record)
+    if isinstance(amount, ForeignMoney):
+        raise ValueError(amount.currency)  # noqa: TRY004 - a record of Razorpay's, not an argument
+    respond_by, deducted = record.get("respond_by"), record.get("amount_deducted")
+    return Dispute(
+        id=_id(record["id"]),
+        attempt_id=_id(record["payment_id"]),
+        amount=amount,
+        status=DISPUTE_STATUSES[record["status"]],
+        phase=_text(record, "phase"),
+        reason=_text(record, "reason_description") or _text(record, "reason_code"),
+        opened_at=_time(record["created_at"]),
+        respond_by=None if respond_by is None else _time(respond_by),
+        deducted=Money(_minor(deducted), amount.currency) if deducted else None,
+    )
+
+
+def to_settlement(record: Any) -> Settlement:
+    """Parse a settlement, which is in the account's currency, rupees."""
+    return Settlement(
+        id=_id(record["id"]),
+        amount=Money(_minor(record["amount"]), Currency.INR),
+        status=SettlementStatus(record["status"]),
+        created_at=_time(record["created_at"]),
+        fees=Money(_minor(record.get("fees") or 0), Currency.INR),
+        tax=Money(_minor(record.get("tax") or 0), Currency.INR),
+        utr=_text(record, "utr") or None,
+    )
 
 
 def _amount(record: Any) -> Money | ForeignMoney:
-    minor, currency = _typed(record["amount"], int), _typed(record["currency"], str)
-    known = currency in set(Currency)
-    return Money(minor, Currency(currency)) if known else ForeignMoney(minor, currency)
+    minor, currency = _minor(record["amount"]), _typed(record["currency"], str)
+    if currency in set(Currency):
+        return Money(minor, Currency(currency))
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise ValueError("currency")
+    return ForeignMoney(minor, currency)
 
 
 def _attempt_status(record: Any) -> AttemptStatus:
@@ -63,18 +119,43 @@ def _attempt_status(record: Any) -> AttemptStatus:
     return AttemptStatus.FAILED if was_released else status
 
 
-def _fee(record: Any) -> Money | None:
-    """Return the fee, which is known after the capture and in the account's currency, rupees."""
-    fee, currency = record.get("fee"), record.get("base_currency") or Currency.INR
+def _fee(record: Any, name: str) -> Money | None:
+    """Return the fee, or the tax that is part of it. They are known after the capture and in the
+    account's currency, rupees.
+    """
+    fee, currency = record.get(name), record.get("base_currency") or Currency.INR
     is_known = fee and currency in set(Currency)
-    return Money(_typed(fee, int), Currency(currency)) if is_known else None
+    return Money(_minor(fee), Currency(currency)) if is_known else None
 
 
 def _note(record: Any, name: str) -> str | None:
     notes = record.get("notes")
     # Razorpay writes empty notes as an empty list
     note = notes.get(name) if isinstance(notes, dict) else None
-    return note if isinstance(note, str) else None
+    return note if isinstance(note, str) and ID.fullmatch(note) else None
+
+
+def _text(record: Any, name: str) -> str:
+    text = _typed(record.get(name) or "", str)
+    return text.encode(errors="replace").decode()[:MAX_TEXT]
+
+
+def _time(seconds: Any) -> datetime:
+    return datetime.fromtimestamp(_typed(seconds, int), UTC)
+
+
+def _id(value: Any) -> str:
+    """Return an id. Raises `ForeignId`."""
+    if not ID.fullmatch(_typed(value, str)):
+        raise ForeignId("id")
+    return str(value)
+
+
+def _minor(value: Any) -> int:
+    minor = _typed(value, int)
+    if not 0 <= minor <= MAX_MINOR:
+        raise ValueError("amount")
+    return minor
 
 
 def _typed[Value](value: Any, kind: type[Value]) -> Value:

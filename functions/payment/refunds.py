@@ -12,14 +12,17 @@ from payment.changes import Changes
 from payment.model import (
     RAZORPAY,
     SHOP,
+    Dispute,
+    DisputeStatus,
     Failure,
     Payment,
     RazorpayRefund,
+    RecordMismatch,
     Refund,
-    RefundMismatch,
     RefundStatus,
+    smallest_amount,
 )
-from payment.ports import Payments, ProviderRejected, Razorpay
+from payment.ports import EarlyReportStore, Payments, ProviderRejected, Razorpay
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
@@ -32,6 +35,12 @@ NOT_FOUND = "Payment not found"
 BY_ADMIN = "The shop refunded this payment."
 
 
+class RefundTooSmall(Conflict):
+    """The refund, or what it would leave of the payment, is less than Razorpay can refund."""
+
+    code = "REFUND_TOO_SMALL"
+
+
 @dataclass(frozen=True)
 class Refunds:
     """The use cases of refunds."""
@@ -40,18 +49,19 @@ class Refunds:
     razorpay: Razorpay
     changes: Changes
     idempotency_keys: IdempotencyKeys
+    early_reports: EarlyReportStore
     clock: Clock
     new_id: NewId
 
     def refund(
-        self, payment_id: str, amount: Decimal | None, caller: Caller, key: IdempotencyKey | None
+        self, payment_id: str, amount: Decimal | None, caller: Caller, key: IdempotencyKey
     ) -> tuple[Payment, Refund]:
         """Refund `amount`, or all that is left, on behalf of an admin, once per key.
 
         The refund stays REQUESTED when Razorpay does not answer, and `sync_refunds` sends it again.
-        Raises `BadGateway` when Razorpay rejects it.
+        Raises `RefundTooSmall`; `BadGateway` when Razorpay rejects it.
         """
-        key, by = key and key.about(payment_id), caller.user_id
+        key, by = key.about(payment_id), caller.user_id
         payment, refund_id = retry_on_conflict(
             lambda: self._request(payment_id, amount, by, key), on=(StaleWrite, KeyInUse)
         )
@@ -94,7 +104,7 @@ class Refunds:
         return payment
 
     def apply_refund_update(self, record: RazorpayRefund) -> Payment | None:
-        """Apply Razorpay's record of a refund once; returns None when the payment is not ours."""
+        """Apply Razorpay's record of a refund once; returns None when its attempt is unknown."""
         payment = self.payments.find_by_razorpay_id(record.payment_id)
         if payment is None:
             telemetry.logger.warning("refund of an unknown payment", extra=_ids_of(record))
@@ -105,11 +115,41 @@ class Refunds:
         _report_failed(before, after)
         return after
 
+    def apply_dispute_update(self, report: Dispute) -> Payment | None:
+        """Apply Razorpay's record of a dispute once; returns None when its attempt is unknown."""
+        payment = self.payments.find_by_razorpay_id(report.attempt_id)
+        if payment is None:
+            return None
+        action, apply = f"dispute {report.status.lower()}", partial(self._with_dispute, report)
+        before, after = self.changes.update(payment, apply, action, RAZORPAY)
+        report_disputes(before, after)
+        return after
+
+    def keep_early_report(self, report: RazorpayRefund | Dispute) -> None:
+        """Keep a report about an attempt that is not known yet, until the attempt is applied."""
+        attempt_id = report.attempt_id if isinstance(report, Dispute) else report.payment_id
+
+        def keep() -> None:
+            known = self.early_reports.find(attempt_id)
+            kept = known.with_report(report)
+            if kept != known:
+                transaction = self.changes.begin()
+                self.early_reports.save(kept, transaction)
+                transaction.commit()
+
+        retry_on_conflict(keep)
+        telemetry.logger.warning("report about an unknown attempt kept", extra={"id": report.id})
+        # an attempt that was applied before the report was kept did not find it
+        if isinstance(report, Dispute):
+            self.apply_dispute_update(report)
+        else:
+            self.apply_refund_update(report)
+
     def _request(
-        self, payment_id: str, amount: Decimal | None, by: str, key: IdempotencyKey | None
+        self, payment_id: str, amount: Decimal | None, by: str, key: IdempotencyKey
     ) -> tuple[Payment, str]:
         # the key is read first: a payment read after it contains the refund that it led to
-        earlier = self.idempotency_keys.find_result(key) if key else None
+        earlier = self.idempotency_keys.find_result(key)
         payment = self._get(payment_id)
         if earlier is not None:
             return payment, earlier
@@ -117,7 +157,7 @@ class Refunds:
             refund = self._new_refund(payment, amount, by)
         except Conflict:
             # the same request, sent twice, may have requested the money in between
-            if key and (earlier := self.idempotency_keys.find_result(key)):
+            if earlier := self.idempotency_keys.find_result(key):
                 return self._get(payment_id), earlier
             raise
         after = payment.with_refund(refund, self.clock())
@@ -129,10 +169,11 @@ class Refunds:
         if attempt_id is None:
             raise Conflict("This payment is not paid, so it cannot be refunded")
         if not left.minor:
-            raise Conflict("This payment is refunded, or its refund is pending")
+            raise Conflict("This payment is refunded or disputed, or its refund is pending")
         wanted = left if amount is None else Money.of(amount, left.currency)
         if wanted.minor > left.minor:
             raise Conflict(f"At most {left} of this payment can be refunded")
+        _require_refundable(wanted, left)
         now = self.clock()
         return Refund(self.new_id(), attempt_id, wanted, BY_ADMIN, by, now, now)
 
@@ -184,8 +225,17 @@ class Refunds:
     def _with_record(self, record: RazorpayRefund, payment: Payment) -> Payment:
         try:
             return payment.with_refund_record(record, self.new_id(), self.clock())
-        except RefundMismatch:
+        except RecordMismatch:
             telemetry.logger.exception("refund does not match its payment", extra=_ids_of(record))
+            telemetry.count("PaymentMismatches")
+            return payment
+
+    def _with_dispute(self, report: Dispute, payment: Payment) -> Payment:
+        try:
+            return payment.with_dispute(report, self.new_id(), self.clock())
+        except RecordMismatch:
+            ids = {"dispute_id": report.id, "razorpay_payment_id": report.attempt_id}
+            telemetry.logger.exception("dispute does not match its payment", extra=ids)
             telemetry.count("PaymentMismatches")
             return payment
 
@@ -196,8 +246,34 @@ class Refunds:
         return payment
 
 
+def _require_refundable(wanted: Money, left: Money) -> None:
+    """Check that Razorpay can make a refund, and later one of the rest. Raises `RefundTooSmall`."""
+    smallest, rest = smallest_amount(wanted.currency), left - wanted
+    if wanted.minor < smallest.minor:
+        raise RefundTooSmall(f"The smallest possible refund is {smallest}")
+    if 0 < rest.minor < smallest.minor:
+        raise RefundTooSmall(
+            f"This would leave {rest}, and the smallest possible refund is {smallest}. "
+            f"Refund {left}, or at most {left - smallest}."
+        )
+
+
 def _ids_of(record: RazorpayRefund) -> dict[str, object]:
     return {"razorpay_refund_id": record.id, "razorpay_payment_id": record.payment_id}
+
+
+def report_disputes(before: Payment, after: Payment) -> None:
+    """Report disputes that were opened or lost by a change: a person has to act."""
+    known = {one.id: one.status for one in before.disputes}
+    for dispute in after.disputes:
+        ids = {"payment_id": after.id, "order_id": after.order_id, "dispute_id": dispute.id}
+        if dispute.is_open and dispute.id not in known:
+            telemetry.logger.error("a dispute was opened", extra=ids)
+            telemetry.count("DisputesOpened")
+        lost = DisputeStatus.LOST
+        if dispute.status is lost and known.get(dispute.id) is not lost:
+            telemetry.logger.error("a dispute was lost", extra=ids)
+            telemetry.count("DisputesLost")
 
 
 def _report_failed(before: Payment, after: Payment) -> None:

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from itertools import chain, islice, zip_longest
 from typing import Self
 
-from pynamodb.attributes import UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
-from payment.ledger import Entry
-from payment.model import Payment, sort_key
-from supermarket.clock import from_iso, iso
+from payment.ledger import Entry, Kind
+from payment.model import EarlyReports, Payment, sort_key
+from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import update_if
@@ -20,6 +21,7 @@ from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
 UNSENT, SENT = "unsent", "sent"
+EARLY_REPORTS_KEPT_FOR = timedelta(days=30)
 
 
 class ByOpenRefunds(GlobalSecondaryIndex["PaymentRow"]):
@@ -169,7 +171,9 @@ class DynamoPayments:
 
 
 class EntryRow(Row):
-    """A ledger entry of a payment, at `payment#<id>` and `<kind>#<reference>`."""
+    """A ledger entry at `payment#<id>`, or for a settlement at `settlement#<id>`, and
+    `<kind>#<reference>`.
+    """
 
     Meta = table("ledger")
 
@@ -182,15 +186,69 @@ class DynamoLedger:
     """`Ledger` in DynamoDB. No policy allows to update or delete its rows."""
 
     def add(self, entry: Entry, transaction: Transaction) -> None:
-        keys = (_payment_key(entry.payment_id), f"{entry.kind}#{entry.reference}")
+        keys = (_owner_key(entry), f"{entry.kind}#{entry.reference}")
         # a put would replace a row, so it must be new
         DynamoTransaction.of(transaction).put(
             EntryRow(*keys, entry=entry), EntryRow.pk.does_not_exist(), StaleWrite()
         )
 
+    def find_settlement(self, settlement_id: str) -> Entry | None:
+        key = f"{Kind.SETTLEMENT}#{settlement_id}"
+        row = EntryRow.find(key, key)
+        return row.entry if row else None
+
     def list_by_payment(self, payment_id: str) -> tuple[Entry, ...]:
         rows = EntryRow.query(_payment_key(payment_id), consistent_read=True)
         return tuple(sorted((row.entry for row in rows), key=lambda entry: entry.at))
+
+
+class EarlyReportsRow(Row):
+    """Early reports, at `early#<attempt id>`. DynamoDB deletes them after `expires_at`."""
+
+    Meta = table("payment")
+
+    pk = UnicodeAttribute(hash_key=True)
+    reports = Mapped[EarlyReports](EarlyReports)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class DynamoEarlyReports:
+    """`EarlyReportStore` in DynamoDB."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def find(self, attempt_id: str) -> EarlyReports:
+        row = EarlyReportsRow.find(_early_key(attempt_id))
+        return row.reports if row else EarlyReports(attempt_id)
+
+    def save(self, reports: EarlyReports, transaction: Transaction) -> None:
+        expires_at = int((self._clock() + EARLY_REPORTS_KEPT_FOR).timestamp())
+        key = _early_key(reports.attempt_id)
+        row = EarlyReportsRow(key, reports=reports, expires_at=expires_at)
+        is_unchanged = _has_version(reports.version - 1)
+        DynamoTransaction.of(transaction).put(row, is_unchanged, StaleWrite())
+
+    def require_unchanged(self, reports: EarlyReports, transaction: Transaction) -> None:
+        row = EarlyReportsRow(_early_key(reports.attempt_id))
+        is_unchanged = _has_version(reports.version)
+        DynamoTransaction.of(transaction).condition_check(row, is_unchanged, StaleWrite())
+
+
+def _has_version(version: int) -> Condition:
+    if version:
+        return Path("reports.version") == version
+    return EarlyReportsRow.pk.does_not_exist()
+
+
+def _early_key(attempt_id: str) -> str:
+    return f"early#{attempt_id}"
+
+
+def _owner_key(entry: Entry) -> str:
+    if entry.payment_id is None:
+        return f"{entry.kind}#{entry.reference}"
+    return _payment_key(entry.payment_id)
 
 
 def _point(key: str, payment: Payment, writes: DynamoTransaction) -> None:

@@ -7,7 +7,13 @@ from pydantic import AliasChoices, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from payment.ledger import Account, Kind
-from payment.model import CheckoutSignature, Payment, PaymentStatus, RefundStatus
+from payment.model import (
+    CheckoutSignature,
+    DisputeStatus,
+    Payment,
+    PaymentStatus,
+    RefundStatus,
+)
 from supermarket.money import Currency
 from supermarket.schemas import Body, MoneyView, Timestamp, View
 
@@ -67,6 +73,19 @@ class RefundView(View):
     updated_at: Timestamp
 
 
+class DisputeView(View):
+    """A dispute of a payment with the customer's bank."""
+
+    id: str
+    amount: MoneyView
+    lost: MoneyView
+    status: DisputeStatus
+    phase: str
+    reason: str
+    opened_at: Timestamp
+    respond_by: Timestamp | None
+
+
 class LedgerLineView(View):
     """The change of one account; negative when money leaves it."""
 
@@ -94,6 +113,7 @@ class PaymentView(View):
     price: MoneyView
     refunded: MoneyView
     refunds: list[RefundView]
+    disputes: list[DisputeView]
     created_at: Timestamp
     updated_at: Timestamp
 

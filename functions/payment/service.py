@@ -3,35 +3,35 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 from payment.ledger import Entry
 from payment.model import (
     FAILURE_REASONS,
-    MINIMUM_MINOR,
     RAZORPAY,
-    REFUND_REASONS,
     SHOP,
+    WRONG_AMOUNT,
     Attempt,
     AttemptStatus,
     CheckoutSignature,
+    Dispute,
+    EarlyReports,
     Failure,
+    ForeignMoney,
     PayableOrder,
     Payment,
     PaymentStatus,
     RazorpayRefund,
+    smallest_amount,
 )
 from payment.ports import CancelledOrder, Ledger, Orders, RazorpayKeys
-from payment.refunds import NOT_FOUND, Refunds
+from payment.refunds import NOT_FOUND, Refunds, report_disputes
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import is_id
 from supermarket.errors import Conflict, Invalid, NotFound, Unavailable
 from supermarket.idempotency import IdempotencyKey, KeyInUse
-from supermarket.money import Money
 from supermarket.retry import StaleWrite, retry_on_conflict
-
-PAID_TWICE = "This order was paid twice, so the second payment is refunded."
+from supermarket.transaction import Transaction
 
 
 class AttemptMismatch(Invalid):
@@ -66,21 +66,15 @@ class PaymentService(Refunds):
         payment = self.payments.find_by_razorpay_id(signature.razorpay_order_id)
         if payment is None or payment.customer.user_id != caller.user_id:
             raise NotFound(NOT_FOUND)
-        if signature.razorpay_payment_id in payment.attempt_ids:
-            return payment
-        attempt = self.razorpay.get_attempt(signature.razorpay_payment_id)
-        attempt = self._capture_authorized(payment, attempt)
+        attempt_id = signature.razorpay_payment_id
+        if attempt_id in payment.attempt_ids:
+            return _paid(payment, AttemptStatus.CAPTURED)
+        attempt = self._capture_authorized(payment, self.razorpay.get_attempt(attempt_id))
         payment = self._apply(payment, attempt)
-        if payment.is_paid:
-            if any(payment.is_duplicate(refund) for refund in payment.open_refunds):
-                with suppress(Unavailable, Conflict):  # then the job sends them
-                    return self.sync_refunds(payment.id)
-            return payment
-        if attempt.status is AttemptStatus.REFUNDED:
-            raise Invalid("This payment was refunded")
-        if attempt.status is AttemptStatus.FAILED:
-            raise Invalid(FAILURE_REASONS[Failure.DECLINED])
-        raise Unavailable("Razorpay has not captured this payment yet. Try again.")
+        if any(payment.is_surplus(refund) for refund in payment.open_refunds):
+            with suppress(Unavailable, Conflict):  # then the job sends them
+                payment = self.sync_refunds(payment.id)
+        return _paid(payment, attempt.status)
 
     def apply_payment_update(
         self, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
@@ -88,8 +82,9 @@ class PaymentService(Refunds):
         """Apply Razorpay's record of an attempt once, without any call to Razorpay.
 
         Returns None when its Razorpay order is not ours. `refunds` are the known refunds of the
-        attempt: one that was refunded before its first report is applied together with them.
-        Raises `AttemptMismatch`.
+        attempt: one that was refunded before its first report is applied together with them. Money
+        over another amount is refunded like a duplicate payment. Raises `AttemptMismatch` when the
+        attempt took no money, or in a foreign currency.
         """
         payment = self.payments.find_by_razorpay_id(attempt.razorpay_order_id or "")
         if payment is None:
@@ -100,11 +95,21 @@ class PaymentService(Refunds):
         return self._apply(payment, attempt, refunds)
 
     def capture(self, attempt: Attempt) -> Payment | None:
-        """Capture an authorized attempt unless its payment is cancelled, and apply it."""
+        """Capture an authorized attempt and apply it; if the order is cancelled, refund it at once.
+
+        Razorpay cannot release an authorization by request, only by a refund.
+        """
         payment = self.payments.find_by_razorpay_id(attempt.razorpay_order_id or "")
-        if payment is None or payment.is_cancelled:
-            return payment
-        return self._apply(payment, self._capture_authorized(payment, attempt))
+        if payment is None:
+            return None
+        payment = self._apply(payment, self._capture_authorized(payment, attempt))
+        if payment.has_cancelled_order and payment.open_refunds:
+            self.try_sync_refunds(payment.id)
+        return self.payments.find(payment.id)
+
+    def release_authorization(self, razorpay_payment_id: str) -> None:
+        """Capture and refund an attempt that was authorized after its order was cancelled."""
+        self.capture(self.razorpay.get_attempt(razorpay_payment_id))
 
     def sync_order(self, payment_id: str) -> bool:
         """Confirm the order of a completed payment, or refund the payment if it is cancelled.
@@ -117,7 +122,7 @@ class PaymentService(Refunds):
         try:
             return self.orders.confirm(payment.order_id)
         except CancelledOrder as cancelled:
-            if payment.needs_manual_action(payment.captures[0].attempt_id):
+            if payment.needs_manual_action(payment.completed_by or ""):
                 return False
             self.refund_cancelled_order(payment, cancelled.failure)
             return True
@@ -186,7 +191,7 @@ class PaymentService(Refunds):
         return opened
 
     def _new_payment(self, order: PayableOrder) -> Payment:
-        minimum = Money(MINIMUM_MINOR, order.total.currency)
+        minimum = smallest_amount(order.total.currency)
         if order.total.minor < minimum.minor:
             raise Conflict(f"The smallest possible payment is {minimum}")
         payment_id = self.new_id()
@@ -194,16 +199,15 @@ class PaymentService(Refunds):
         return Payment.opened(payment_id, order, razorpay_order_id, self.clock())
 
     def _capture_authorized(self, payment: Payment, attempt: Attempt) -> Attempt:
-        """Check an attempt and, if it is authorized and needed, capture it.
+        """Check an attempt and, if it is authorized and not paid otherwise, capture it.
 
-        Raises `AttemptMismatch`; `Conflict` when the payment is cancelled.
+        Raises `AttemptMismatch`.
         """
         _check(payment, attempt)
+        is_taken = payment.is_paid or attempt.id in payment.attempt_ids
         # Razorpay releases by itself what is not captured
-        if attempt.status is not AttemptStatus.AUTHORIZED or payment.is_paid:
+        if attempt.status is not AttemptStatus.AUTHORIZED or is_taken:
             return attempt
-        if payment.is_cancelled:
-            raise Conflict("The order is cancelled, so its payment was not captured")
         captured = self.razorpay.capture(attempt)
         _check(payment, captured)
         return captured
@@ -212,56 +216,103 @@ class PaymentService(Refunds):
         self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
     ) -> Payment:
         """Apply an attempt that was checked; returns the payment after it."""
-        add = partial(self._with_attempt, attempt, refunds)
-        before, after = self.changes.update(payment, add, f"payment {attempt.status}", RAZORPAY)
-        for capture in after.duplicate_payments:
-            if capture.attempt_id not in before.attempt_ids:
-                ids = {"payment_id": after.id, "razorpay_payment_id": capture.attempt_id}
-                telemetry.logger.error("an order was paid twice", extra=ids)
-                telemetry.count("DuplicatePayments")
+        early = EarlyReports(attempt.id)
+
+        def add(payment: Payment) -> Payment:
+            nonlocal early
+            if not attempt.was_captured or attempt.id in payment.attempt_ids:
+                return self._with_attempt(payment, attempt)
+            early = self.early_reports.find(attempt.id)
+            return self._with_capture(payment, attempt, (*early.refunds, *refunds), early.disputes)
+
+        def join(before: Payment, after: Payment, transaction: Transaction) -> None:
+            if after.attempt_ids != before.attempt_ids:
+                self.early_reports.require_unchanged(early, transaction)
+
+        action = f"payment {attempt.status}"
+        before, after = self.changes.update(payment, add, action, RAZORPAY, join)
+        _report_surplus(before, after)
+        report_disputes(before, after)
         return after
 
-    def _with_attempt(
-        self, attempt: Attempt, refunds: Sequence[RazorpayRefund], payment: Payment
-    ) -> Payment:
+    def _with_attempt(self, payment: Payment, attempt: Attempt) -> Payment:
         if attempt.id in payment.attempt_ids:
             return payment.with_fee(attempt, self.clock())
-        if attempt.was_captured:
-            return self._with_capture(payment, attempt, refunds)
+        if attempt.status is AttemptStatus.AUTHORIZED and payment.is_cancelled:
+            return payment.with_late_authorization(attempt.id, self.clock())
         is_new = payment.is_open and attempt.id not in payment.failed_attempts
         if attempt.status is AttemptStatus.FAILED and is_new:
             return payment.with_failed_attempt(attempt, self.clock())
         return payment
 
     def _with_capture(
-        self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund]
+        self,
+        payment: Payment,
+        attempt: Attempt,
+        refunds: Sequence[RazorpayRefund],
+        disputes: Sequence[Dispute],
     ) -> Payment:
-        """Return the payment with a captured attempt and, in one change, the refund it requires."""
+        """Return the payment with a captured attempt and, in one change, what is known about it and
+        the refund that it requires.
+        """
         now = self.clock()
-        add = payment.with_duplicate_payment if payment.is_paid else payment.completed
-        after = add(attempt, now)
-        if attempt.status is AttemptStatus.REFUNDED:
+        is_surplus = payment.is_paid or not payment.matches(attempt)
+        after = (payment.with_surplus if is_surplus else payment.completed)(attempt, now)
+        for record in refunds:
+            after = self._with_record(record, after)
+        for dispute in disputes:
+            after = self._with_dispute(dispute, after)
+        is_refunded = attempt.status is AttemptStatus.REFUNDED
+        if is_refunded and not after.balance_of(attempt.id).is_refunded:
             # refunded before its first report: it must never confirm an order, so nothing
             # changes until the refunds of all of it are known
-            known = (attempt.id, attempt.amount.currency)
-            for record in refunds:
-                if (record.payment_id, record.amount.currency) == known:
-                    after = after.with_refund_record(record, self.new_id(), now)
-            return after if after.balance_of(attempt.id).is_refunded else payment
-        if not after.requires_full_refund(attempt.id):
+            return payment
+        if not after.requires_refund_now(attempt.id):
             return after
-        failure = None if payment.is_paid else payment.failure
-        reason = REFUND_REASONS[failure] if failure else PAID_TWICE
+        reason = after.refund_reason(attempt.id)
         return after.with_full_refund(attempt.id, self.new_id(), reason, now)
 
 
 def _check(payment: Payment, attempt: Attempt) -> None:
-    """Check that an attempt pays this payment's amount. Raises `AttemptMismatch`."""
-    if not payment.matches(attempt):
-        ids = {"payment_id": payment.id, "razorpay_payment_id": attempt.id}
-        telemetry.logger.error("attempt does not match its payment", extra=ids)
-        telemetry.count("PaymentMismatches")
+    """Check that the shop can use an attempt, or give its money back. Raises `AttemptMismatch`."""
+    is_own = attempt.razorpay_order_id == payment.razorpay_order_id
+    is_foreign = isinstance(attempt.amount, ForeignMoney)
+    took_money = attempt.was_captured or payment.is_cancelled
+    if not is_own or is_foreign or not (took_money or payment.matches(attempt)):
+        _report_mismatch(payment, attempt.id)
         raise AttemptMismatch("Razorpay's record does not match this payment")
+
+
+def _report_surplus(before: Payment, after: Payment) -> None:
+    """Report new money that did not complete the payment."""
+    for capture in after.surplus:
+        if capture.attempt_id in before.attempt_ids:
+            continue
+        if capture.amount != after.price:
+            _report_mismatch(after, capture.attempt_id)
+        else:
+            ids = {"payment_id": after.id, "razorpay_payment_id": capture.attempt_id}
+            telemetry.logger.error("an order was paid twice", extra=ids)
+            telemetry.count("DuplicatePayments")
+
+
+def _report_mismatch(payment: Payment, attempt_id: str) -> None:
+    ids = {"payment_id": payment.id, "razorpay_payment_id": attempt_id}
+    telemetry.logger.error("attempt does not match its payment", extra=ids)
+    telemetry.count("PaymentMismatches")
+
+
+def _paid(payment: Payment, status: AttemptStatus) -> Payment:
+    """Return a paid payment. Raises why an attempt with this status did not pay it."""
+    if payment.is_paid:
+        return payment
+    if status is AttemptStatus.CAPTURED:
+        raise AttemptMismatch(WRONG_AMOUNT)
+    if status is AttemptStatus.REFUNDED:
+        raise Invalid("This payment was refunded")
+    if status is AttemptStatus.FAILED:
+        raise Invalid(FAILURE_REASONS[Failure.DECLINED])
+    raise Unavailable("Razorpay has not captured this payment yet. Try again.")
 
 
 def _visible(payment: Payment | None, caller: Caller) -> Payment:

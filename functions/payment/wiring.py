@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from payment.changes import Changes
 from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.ports import RazorpayKeys
-from payment.repository import DynamoLedger, DynamoPayments
+from payment.repository import DynamoEarlyReports, DynamoLedger, DynamoPayments
 from payment.service import PaymentService
+from payment.settlements import Settlements
 from payment.webhooks import Webhooks
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
@@ -30,6 +31,7 @@ def payment_service(base_url: str | None = None) -> PaymentService:
         razorpay=_razorpay(base_url),
         changes=Changes(payments, ledger, audit_trail(), keys, DynamoTransaction),
         idempotency_keys=keys,
+        early_reports=DynamoEarlyReports(utc_now),
         keys=razorpay_keys,
         clock=utc_now,
         new_id=new_id,
@@ -48,7 +50,12 @@ def reconciliation(base_url: str | None = None) -> "Reconciliation":
 
 @cache
 def webhooks() -> Webhooks:
-    return Webhooks(payment_service(), webhook_secrets)
+    return Webhooks(payment_service(), webhook_secrets, settlements())
+
+
+@cache
+def settlements() -> Settlements:
+    return Settlements(DynamoLedger(), audit_trail(), DynamoTransaction)
 
 
 def plan_payment(razorpay_order_id: str) -> None:

@@ -300,8 +300,9 @@ class PaymentFailed(PaymentFacts):
 
 class PaymentRefunded(PaymentFacts):
     """Razorpay confirmed a refund. `amount` is the amount of this refund; `fully` is true when
-    nothing of the payment is left. A `surplus` is a duplicate payment: its refund does not change
-    the payment, its order or any sale.
+    nothing of the payment is left. A `surplus` is money that did not complete the payment, since it
+    was paid again or was another amount: its refund does not change the payment, its order or any
+    sale.
     """
 
     refund_id: str
@@ -323,6 +324,34 @@ class PaymentRefundProgressed(Event):
     refunded: Amount
     returning: Amount
     progressed_at: Moment
+
+
+class PaymentAuthorizedLate(Event):
+    """A customer's money was authorized after the order was cancelled. Payment releases it."""
+
+    SOURCE = "supermarket.payment"
+    payment_id: str
+    order_id: str
+    razorpay_payment_id: str
+    authorized_at: Moment
+
+
+class PaymentDisputed(Event):
+    """A dispute (chargeback) of a payment was opened, is reviewed or has ended. The shop has until
+    `respond_by` to contest it. Of the `amount`, `lost` went back to the customer.
+    """
+
+    SOURCE = "supermarket.payment"
+    PUBLIC = True
+    payment_id: str
+    order_id: str
+    dispute_id: str
+    status: Literal["OPEN", "UNDER_REVIEW", "CLOSED", "WON", "LOST"]
+    amount: Amount
+    lost: Amount
+    reason: str
+    respond_by: Moment | None = None
+    changed_at: Moment
 
 
 class PaymentDriftFound(Event):

@@ -4,8 +4,9 @@
     def create_order(body: PlaceOrder, caller: Caller) -> OrderResponse: ...
 
 A parameter is filled by its type: a `Body` from the JSON body, a `Query` from the query string,
-`Caller` with the signed-in person, `Request` with the request itself, `IdempotencyKey | None` with
-the key of the request, and a `str` with the path parameter of the same name.
+`Caller` with the signed-in person, `Request` with the request itself, `IdempotencyKey` with the key
+of the request (`IdempotencyKey | None` where it is optional), and a `str` with the path parameter
+of the same name.
 
 The decorator and the types are the only place that describes a route: `python -m local openapi`
 writes the published API description and API Gateway's routes from them.
@@ -210,15 +211,18 @@ class Endpoint(Handler[Route]):
         if hint is str:
             return lambda request, _: _path_parameter(request.path_parameters[name])
         if optional := get_args(hint):  # `IdempotencyKey | None`, whose module is not loaded here
-            use_case = self.function.__name__
-            return lambda request, caller: optional[0].from_request(
-                request, use_case, caller.user_id if caller else ""
-            )
+            return self._key_binder(optional[0].from_request)
+        if require_key := getattr(hint, "require", None):  # `IdempotencyKey`
+            return self._key_binder(require_key)
         if issubclass(hint, Body):
             return lambda request, _: validated(
                 lambda: hint.model_validate_json(self._checked(request).body or EMPTY_OBJECT)
             )
         return lambda request, _: validated(lambda: hint.model_validate(request.query))
+
+    def _key_binder(self, read: Callable[[Request, str, str], Any]) -> Bind:
+        use_case = self.function.__name__
+        return lambda request, caller: read(request, use_case, caller.user_id if caller else "")
 
     def _caller(self, request: Request) -> Caller:
         caller = _authenticate()(request, *self.reads_ahead)

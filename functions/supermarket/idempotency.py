@@ -19,6 +19,12 @@ VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
 REUSED = "This Idempotency-Key was used before with another request body"
 
 
+class KeyMissing(Invalid):
+    """The request needs an idempotency key and has none."""
+
+    code = "IDEMPOTENCY_KEY_REQUIRED"
+
+
 class KeyInUse(Conflict):
     """Another request with the same key was committed first."""
 
@@ -51,6 +57,15 @@ class IdempotencyKey:
             fault = FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters")
             raise Invalid("The Idempotency-Key is not valid", (fault,))
         return cls.of(use_case, user_id, key, request.body)
+
+    @classmethod
+    def require(cls, request: Request, use_case: str, user_id: str) -> Self:
+        """Return the key of a request. Raises KeyMissing, and Invalid when it is malformed."""
+        key = cls.from_request(request, use_case, user_id)
+        if key is None:
+            fault = FieldError("Idempotency-Key", "is required", "REQUIRED")
+            raise KeyMissing("Send an Idempotency-Key, the same one when you repeat it", (fault,))
+        return key
 
 
 def _canonical(body: bytes) -> bytes:

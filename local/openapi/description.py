@@ -15,7 +15,7 @@ from local.openapi.examples import example
 from local.openapi.routes import Route
 from supermarket import errors, http
 from supermarket.http import JSON, ErrorView
-from supermarket.idempotency import IdempotencyKey, KeyInUse
+from supermarket.idempotency import IdempotencyKey, KeyInUse, KeyMissing
 from supermarket.request import Request
 from supermarket.retry import StaleWrite
 from supermarket.schemas import Body, Query
@@ -101,8 +101,8 @@ class _Operation:
         for hint in self._endpoint.parameters.values():
             if _is_subclass(hint, Query):
                 yield from self._query(hint)
-            elif IdempotencyKey in get_args(hint):
-                yield IDEMPOTENCY_KEY
+            elif _is_key(hint):
+                yield {**IDEMPOTENCY_KEY, "required": hint is IdempotencyKey}
 
     def _query(self, model: type[BaseModel]) -> Iterator[dict[str, Any]]:
         schema = self._schemas[self._references[_name(model)]]
@@ -165,8 +165,9 @@ class _Operation:
                 yield from (errors.Invalid, http.PayloadTooLarge, http.UnsupportedMediaType)
             elif _is_subclass(hint, Query):
                 yield errors.Invalid
-            elif IdempotencyKey in get_args(hint):
-                yield from (errors.Invalid, errors.RuleViolated, KeyInUse)
+            elif _is_key(hint):
+                missing = (KeyMissing,) if hint is IdempotencyKey else ()
+                yield from (errors.Invalid, errors.RuleViolated, KeyInUse, *missing)
 
 
 def _schemas(routes: Iterable[Route]) -> tuple[dict[str, str], dict[str, Any]]:
@@ -237,6 +238,11 @@ def _operation_id(route: Route) -> str:
 
 def _name(model: type[BaseModel]) -> str:
     return f"{model.__module__}.{model.__qualname__}"
+
+
+def _is_key(hint: Any) -> bool:
+    """Whether a parameter is an idempotency key, required or optional."""
+    return hint is IdempotencyKey or IdempotencyKey in get_args(hint)
 
 
 def _is_subclass(hint: Any, kind: type) -> bool:

@@ -179,7 +179,8 @@ def bought(endpoints: dict[str, Any], customer: Person, products: list[dict[str,
 def refund(customer: Person, admin: Person, order_id: str, amount: float | None) -> None:
     payment = customer.get(f"/api/payments/order/{order_id}").json()["payment"]["id"]
     body = {} if amount is None else {"amount": amount}
-    answer = admin.post(f"/api/payments/{payment}/refund", body)
+    key = {"idempotency-key": new_id()}
+    answer = admin.post(f"/api/payments/{payment}/refund", body, headers=key)
     assert answer.status_code < 300, answer.text
 
 

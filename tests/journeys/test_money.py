@@ -447,6 +447,11 @@ def test_a_payment_that_razorpay_did_not_open_can_be_opened_later(
     customer.waits_for_status(order_id, "CONFIRMED")
 
 
+def a_key() -> dict[str, str]:
+    """Make the header with a key that no other request has."""
+    return {"idempotency-key": new_id()}
+
+
 def a_paid_purchase(endpoints: dict[str, Any], razorpay: Razorpay) -> tuple[Purchase, str]:
     """Return a paid purchase and the id of its attempt."""
     purchase = Purchase.begin(endpoints)
@@ -467,7 +472,7 @@ def test_a_refund_that_razorpay_did_not_confirm_is_made_later_and_once(
     purchase, paid = a_paid_purchase(endpoints, razorpay)
     razorpay.fails(f"payments/{paid}/refund", **fault)
 
-    asked = admin.post(f"/api/payments/{purchase.payment_id}/refund", {})
+    asked = admin.post(f"/api/payments/{purchase.payment_id}/refund", {}, headers=a_key())
     assert asked.status_code == 202, asked.text
     assert "kept" in asked.json()["message"]
     assert asked.json()["payment"]["status"] == "REFUND_PENDING"
@@ -495,7 +500,7 @@ def test_an_admin_refunds_a_payment_in_full_once(
     assert {answer.status_code for answer in answers} <= {200, 202}
     assert admin.post(path, {}, headers=key).json()["payment"]["status"] == "REFUNDED"
     assert admin.post(path, {"amount": 1}, headers=key).status_code == 422
-    assert admin.post(path, {}).status_code == 409
+    assert admin.post(path, {}, headers=a_key()).status_code == 409
     purchase.waits_for("CANCELLED")
     check_full_refund(purchase, razorpay, admin)
     assert "ledger" not in purchase.customer.get(f"/api/payments/{purchase.payment_id}").json()
@@ -508,11 +513,16 @@ def test_partial_refunds_of_an_admin_never_exceed_the_payment(
     path = f"/api/payments/{purchase.payment_id}/refund"
     price = minor(purchase.payment["price"])
 
-    first = admin.post(path, {"amount": 20.25})
+    def refund(amount: float) -> httpx.Response:
+        return admin.post(path, {"amount": amount}, headers=a_key())
+
+    assert admin.post(path, {"amount": 20.25}).status_code == 400
+    first = refund(20.25)
     assert (first.status_code, first.json()["payment"]["status"]) == (200, "COMPLETED")
-    assert admin.post(path, {"amount": (price - 2024) / 100}).status_code == 409
-    assert {admin.post(path, {"amount": wrong}).status_code for wrong in (0, -1, 1.234)} == {400}
-    answers = at_once([lambda: admin.post(path, {"amount": 60})] * 3)
+    assert refund((price - 2024) / 100).status_code == 409
+    assert refund((price - 2026) / 100).json()["code"] == "REFUND_TOO_SMALL"
+    assert {refund(wrong).status_code for wrong in (0, -1, 1.234)} == {400}
+    answers = at_once([lambda: refund(60)] * 3)
 
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
     assert sorted(one["amount"] for one in razorpay.list_refunds(paid)) == [2025, 6000]
@@ -721,7 +731,8 @@ class Deal:
         run_job(self.purchase.endpoints, EXPIRY)
 
     def _refund(self, **amount: float) -> httpx.Response:
-        return self.admin.post(f"/api/payments/{self.purchase.payment_id}/refund", amount)
+        path = f"/api/payments/{self.purchase.payment_id}/refund"
+        return self.admin.post(path, amount, headers=a_key())
 
     def _part(self) -> httpx.Response:
         return self._refund(amount=50.5)

@@ -19,6 +19,7 @@ from payment.endpoints import (
 from payment.model import Attempt, AttemptStatus, CheckoutSignature, PayableOrder
 from supermarket import secrets
 from supermarket.caller import Caller, Role
+from supermarket.clock import new_id
 from support import cloud
 from support.api import Reply, a_caller, api_event, call
 from support.payment import (
@@ -58,8 +59,10 @@ def create(order: PayableOrder, caller: Caller) -> Reply:
     return call(create_payment, path={"orderId": order.id}, caller=caller)
 
 
-def proof_of(reply: Reply, razorpay: FakeRazorpay, *status: AttemptStatus) -> CheckoutSignature:
-    return razorpay.pay(reply.body["razorpay"]["orderId"], *status)
+def proof_of(
+    reply: Reply, razorpay: FakeRazorpay, status: AttemptStatus = AttemptStatus.CAPTURED
+) -> CheckoutSignature:
+    return razorpay.pay(reply.body["razorpay"]["orderId"], status)
 
 
 def snake(proof: CheckoutSignature) -> dict[str, str]:
@@ -104,6 +107,7 @@ def test_creating_a_payment_returns_the_options_of_the_checkout(
         "price": {"amount": 499.5, "currency": "INR"},
         "refunded": {"amount": 0.0, "currency": "INR"},
         "refunds": [],
+        "disputes": [],
         "createdAt": payment["createdAt"],
         "updatedAt": payment["createdAt"],
     }
@@ -358,7 +362,7 @@ def test_a_webhook_without_headers_is_rejected() -> None:
 
 
 def refund(payment_id: str, caller: Caller, body: Any = None, key: str | None = None) -> Reply:
-    headers = {"idempotency-key": key} if key else {}
+    headers = {"idempotency-key": key or new_id()}
     path = {"paymentId": payment_id}
     return call(refund_payment, path=path, caller=caller, body=body, headers=headers)
 
@@ -379,6 +383,32 @@ def test_an_admin_refunds_a_part_and_then_the_rest(
     assert refund(payment_id, admin).status == 409
     assert shown(payment_id, customer)["payment"] == rest.body["payment"]
     assert sent_events().count("PaymentRefunded") == 2
+
+
+def test_a_refund_without_a_key_is_400_and_moves_no_money(
+    order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
+) -> None:
+    payment_id, admin = paid(order, customer, razorpay), a_caller(Role.ADMIN)
+    path = {"paymentId": payment_id}
+    for headers, code in (({}, "IDEMPOTENCY_KEY_REQUIRED"), ({"idempotency-key": ""}, "INVALID")):
+        reply = call(refund_payment, path=path, caller=admin, body={}, headers=headers)
+        assert (reply.status, reply.body["code"]) == (400, code)
+        assert [error["field"] for error in reply.body["errors"]] == ["Idempotency-Key"]
+    assert not razorpay.refunds
+
+
+def test_a_refund_that_razorpay_cannot_make_now_or_later_is_409_and_writes_nothing(
+    order: PayableOrder, customer: Caller, razorpay: FakeRazorpay
+) -> None:
+    payment_id, admin = paid(order, customer, razorpay), a_caller(Role.ADMIN)
+    before = shown(payment_id, admin)
+    for amount in (0.01, 0.99, 499.49, 498.51):
+        reply = refund(payment_id, admin, {"amount": amount})
+        assert (reply.status, reply.body["code"]) == (409, "REFUND_TOO_SMALL")
+    assert shown(payment_id, admin) == before
+    assert not razorpay.refunds
+    assert refund(payment_id, admin, {"amount": 498.5}).status == 200
+    assert refund(payment_id, admin, {"amount": 1}).status == 200
 
 
 def test_a_key_makes_one_refund(

@@ -173,8 +173,11 @@ def test_an_authorized_attempt_is_captured(razorpay: RazorpayApi, address: str) 
     attempt = razorpay.get_attempt(authorized(razorpay, address))
     assert attempt.status is AttemptStatus.AUTHORIZED
     captured = razorpay.capture(attempt)
-    assert captured == replace(attempt, status=AttemptStatus.CAPTURED, fee=captured.fee)
+    assert captured == replace(
+        attempt, status=AttemptStatus.CAPTURED, fee=captured.fee, tax=captured.tax
+    )
     assert captured.fee is not None
+    assert captured.tax is not None
     assert razorpay.get_attempt(attempt.id) == captured
 
 

@@ -60,7 +60,7 @@ def test_a_capture_moves_money_from_sales_to_razorpay_and_its_fee_to_fees() -> N
     assert (capture.kind, capture.reference) == (Kind.CAPTURE, "pay_1")
     assert capture.lines == lines((Account.RAZORPAY, 49_950), (Account.SALES, -49_950))
     assert (fee.kind, fee.reference) == (Kind.FEE, "pay_1")
-    assert fee.lines == lines((Account.FEES, 1_000), (Account.RAZORPAY, -1_000))
+    assert fee.lines == lines((Account.RAZORPAY, -1_000), (Account.FEES, 1_000))
 
 
 def test_a_fee_that_becomes_known_later_is_entered_then() -> None:
@@ -79,12 +79,20 @@ def test_a_fee_of_a_payment_in_dollars_is_an_entry_in_rupees() -> None:
     assert capture.lines == lines(
         (Account.RAZORPAY, 1_000), (Account.SALES, -1_000), currency=Currency.USD
     )
-    assert fee.lines == lines((Account.FEES, 3_009), (Account.RAZORPAY, -3_009))
+    assert fee.lines == lines((Account.RAZORPAY, -3_009), (Account.FEES, 3_009))
+
+
+def test_the_tax_of_a_fee_has_an_account_of_its_own() -> None:
+    before, paid = completed()
+    charged = replace(an_attempt(before, "pay_1", fee=1_180), tax=Money(180, Currency.INR))
+    (entry,) = entries_between(paid, paid.with_fee(charged, NOON))
+    expected = (Account.RAZORPAY, -1_180), (Account.FEES, 1_000), (Account.TAX, 180)
+    assert entry.lines == lines(*expected)
 
 
 def test_a_duplicate_payment_is_owed_until_it_is_refunded() -> None:
     _, paid = completed(fee=1_000)
-    twice = paid.with_duplicate_payment(an_attempt(paid, "pay_2"), NOON)
+    twice = paid.with_surplus(an_attempt(paid, "pay_2"), NOON)
     wanted = twice.with_full_refund("pay_2", "r2", "why", NOON)
     (capture,) = entries_between(paid, wanted)
     assert (capture.kind, capture.reference) == (Kind.CAPTURE, "pay_2")
@@ -92,7 +100,7 @@ def test_a_duplicate_payment_is_owed_until_it_is_refunded() -> None:
     charged = wanted.with_fee(an_attempt(paid, "pay_2", fee=900), NOON)
     (fee,) = entries_between(wanted, charged)
     assert (fee.kind, fee.reference) == (Kind.FEE, "pay_2")
-    assert fee.lines == lines((Account.FEES, 900), (Account.RAZORPAY, -900))
+    assert fee.lines == lines((Account.RAZORPAY, -900), (Account.FEES, 900))
     (refund,) = charged.refunds
     back = charged.with_refund(refund.with_status(RefundStatus.PROCESSED, NOON), NOON)
     (entry,) = entries_between(charged, back)
@@ -163,4 +171,4 @@ def test_an_entry_cannot_be_replaced(store: Store) -> None:
     for rival in (entry, replace(entry, lines=lines((Account.SALES, 1), (Account.FEES, -1)))):
         with pytest.raises(StaleWrite):
             add(store, rival)
-    assert ledger.list_by_payment(entry.payment_id) == (entry,)
+    assert ledger.list_by_payment(entry.payment_id or "") == (entry,)

@@ -23,6 +23,7 @@ from payment.model import (
     RefundStatus,
 )
 from payment.ports import CancelledOrder, ExpiredOrder, ProviderBusy, ProviderRejected
+from payment.refunds import RefundTooSmall
 from supermarket.clock import new_id
 from supermarket.contracts import PaymentCompleted, PaymentRefunded, PaymentRefundProgressed
 from supermarket.errors import (
@@ -37,7 +38,7 @@ from supermarket.idempotency import IdempotencyKey
 from supermarket.money import Currency, Money
 from supermarket.transaction import BeginTransaction
 from support.in_memory import InMemoryTransaction
-from support.payment import PRICE, FakeRazorpay, Shop
+from support.payment import PRICE, FakeRazorpay, Shop, a_key
 
 KEY = IdempotencyKey.of("refund_payment", "admin", "key-1", b"{}")
 
@@ -136,6 +137,31 @@ def test_refunds_never_exceed_the_payment(shop: Shop, amounts: list[str | None])
     assert_books_agree(shop)
 
 
+@pytest.mark.parametrize("amount", ["0.01", "0.99", "499.49", "498.51"])
+def test_a_refund_or_a_rest_below_the_minimum_of_razorpay_is_rejected_and_stores_nothing(
+    shop: Shop, amount: str
+) -> None:
+    before, events = shop.payment, shop.events()
+    with pytest.raises(RefundTooSmall):
+        shop.refund(amount, KEY)
+    assert (shop.payment, shop.events()) == (before, events)
+    assert shop.keys.find_result(KEY.about(before.id)) is None
+    assert not shop.razorpay.refunds
+
+
+@given(st.lists(st.integers(1, PRICE.minor), max_size=6))
+def test_what_partial_refunds_leave_can_always_be_refunded(minors_wanted: list[int]) -> None:
+    shop = Shop()
+    shop.paid()
+    for minor in minors_wanted:
+        with suppress(Conflict):
+            shop.refund(str(Money(minor, Currency.INR).amount))
+    if shop.payment.balance.remaining.minor:
+        shop.refund()
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert min(refund.amount.minor for refund in shop.payment.refunds) >= 100
+
+
 def test_a_pending_refund_is_not_refundable_again(shop: Shop) -> None:
     shop.razorpay.refund_outcome = RefundStatus.PENDING
     assert shop.refund("400").status is PaymentStatus.REFUND_PENDING
@@ -147,7 +173,7 @@ def test_a_pending_refund_is_not_refundable_again(shop: Shop) -> None:
 def test_of_two_concurrent_full_refunds_one_is_made(shop: Shop) -> None:
     begin = interrupted(shop, before=shop.refund)
     with pytest.raises(Conflict):
-        shop.a_service(begin).refund(shop.payment.id, None, shop.admin, None)
+        shop.a_service(begin).refund(shop.payment.id, None, shop.admin, a_key())
     assert minors(*shop.razorpay.refunds.values()) == PRICE.minor
     assert_books_agree(shop)
 
@@ -162,7 +188,7 @@ def test_an_unpaid_payment_cannot_be_refunded() -> None:
         shop.refund()
     for id_ in ("x", new_id()):
         with pytest.raises(NotFound):
-            shop.service.refund(id_, None, shop.admin, None)
+            shop.service.refund(id_, None, shop.admin, a_key())
 
 
 def test_a_repeated_key_returns_the_same_refund_and_rejects_another_request(shop: Shop) -> None:
@@ -173,7 +199,7 @@ def test_a_repeated_key_returns_the_same_refund_and_rejects_another_request(shop
     with pytest.raises(RuleViolated):
         shop.refund("20", other)
     with pytest.raises(NotFound):
-        shop.service.refund("x", None, shop.admin, None)
+        shop.service.refund("x", None, shop.admin, a_key())
     assert len(shop.razorpay.refunds) == 1
 
 
@@ -465,7 +491,7 @@ def test_a_pending_refund_that_fails_after_the_cancellation_needs_manual_action(
     shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
     shop.service.apply_refund_update(shop.razorpay.set_status(made.id, RefundStatus.FAILED))
     run_everything_that_could_send_it_again(shop)
-    assert shop.payment.needs_manual_action(shop.payment.captures[0].attempt_id)
+    assert shop.payment.needs_manual_action(shop.payment.completed_by or "")
     assert len(shop.razorpay.refunds) == 1
 
 
@@ -484,7 +510,7 @@ def test_a_required_refund_that_is_rejected_for_days_fails_and_an_admin_can_requ
     assert shop.payment.status is PaymentStatus.COMPLETED
     errors = [r.message for r in caplog.records if r.levelname == "ERROR"]
     assert errors == ["Razorpay rejects a required refund", "a refund failed"]
-    assert shop.payment.needs_manual_action(shop.payment.captures[0].attempt_id)
+    assert shop.payment.needs_manual_action(shop.payment.completed_by or "")
     shop.razorpay.refund_fails = False
     shop.orders.cancel(shop.order.id)
     run_everything_that_could_send_it_again(shop)

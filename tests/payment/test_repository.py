@@ -81,7 +81,7 @@ def test_a_fee_is_stored_in_its_own_currency(store: Store) -> None:
     fee = Money(3_009, Currency.INR)
     taken = replace(attempt(payment), status=AttemptStatus.CAPTURED, fee=fee)
     paid = save(store, payment, payment.completed(taken, LATER))
-    twice = save(store, paid, paid.with_duplicate_payment(replace(taken, id="pay_2"), LATER))
+    twice = save(store, paid, paid.with_surplus(replace(taken, id="pay_2"), LATER))
     assert payments.find(payment.id) == twice
     assert (twice.fee, twice.fee_of("pay_2")) == (fee, fee)
 
@@ -167,7 +167,7 @@ def test_a_duplicate_payment_is_stored_completely_and_found_by_its_attempt(store
     payments, _ = store
     payment = paid(store)
     fee = Money(9, payment.price.currency)
-    wanted = payment.with_duplicate_payment(attempt(payment, "pay_2"), LATER)
+    wanted = payment.with_surplus(attempt(payment, "pay_2"), LATER)
     wanted = wanted.with_full_refund("pay_2", new_id(), "why", LATER)
     payment = save(store, payment, wanted)
     for attempt_id in ("pay_1", "pay_2"):

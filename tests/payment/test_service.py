@@ -7,25 +7,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payment.ledger import Account, Kind
 from payment.model import (
     FAILURE_REASONS,
     REFUND_REASONS,
+    WRONG_AMOUNT,
     Attempt,
     AttemptStatus,
     CheckoutSignature,
     Failure,
+    ForeignMoney,
     Payment,
     PaymentStatus,
+    RefundStatus,
 )
+from payment.service import AttemptMismatch
 from supermarket.caller import Caller, Role
-from supermarket.contracts import PaymentCompleted, PaymentFailed, PaymentInitiated
+from supermarket.contracts import (
+    PaymentAuthorizedLate,
+    PaymentCompleted,
+    PaymentFailed,
+    PaymentInitiated,
+    PaymentRefunded,
+)
 from supermarket.errors import Conflict, DomainError, Invalid, NotFound, Unavailable
 from supermarket.money import Currency, Money
 from support.api import a_caller
-from support.payment import Shop, an_order, signed
+from support.in_memory import InMemoryTransaction
+from support.payment import PRICE, Shop, an_order, signed
 
 # a constant, since every worker must collect the same tests
 UNUSED_ID = "01M83K9VF68985Q06XKS3Y0MER"
+
+
+class Crash(BaseException):
+    """The process ends at this point."""
 
 
 @pytest.fixture
@@ -218,8 +234,9 @@ def test_a_valid_signature_of_an_unknown_order_finds_no_payment(shop: Shop) -> N
 @pytest.mark.parametrize(
     "differs",
     [
-        {"amount": Money(1, Currency.INR)},
-        {"amount": Money(49_950, Currency.USD)},
+        {"amount": Money(49_949, Currency.INR), "status": AttemptStatus.AUTHORIZED},
+        {"amount": Money(49_950, Currency.USD), "status": AttemptStatus.FAILED},
+        {"amount": ForeignMoney(49_950, "EUR")},
         {"razorpay_order_id": "order_other"},
         {"razorpay_order_id": None},
     ],
@@ -236,6 +253,47 @@ def test_an_attempt_that_does_not_match_is_not_captured_and_completes_nothing(
     assert shop.payment.status is PaymentStatus.PENDING
     assert not shop.razorpay.captures
     assert shop.events() == ["PaymentInitiated"]
+
+
+@pytest.mark.parametrize(
+    "amount", [Money(49_949, Currency.INR), Money(60_000, Currency.INR), Money(100, Currency.USD)]
+)
+def test_money_over_another_amount_is_booked_and_refunded_once_and_completes_nothing(
+    shop: Shop, amount: Money
+) -> None:
+    proof = shop.razorpay.pay(shop.create().razorpay_order_id, amount=amount)
+    for _ in range(3):
+        with pytest.raises(AttemptMismatch):
+            shop.verify(proof)
+        shop.service.apply_payment_update(shop.razorpay.attempts[proof.razorpay_payment_id])
+    payment = shop.payment
+    assert (payment.status, payment.is_paid) == (PaymentStatus.PENDING, False)
+    (refund,) = payment.refunds
+    assert (refund.amount, refund.status) == (amount, RefundStatus.PROCESSED)
+    (made,) = shop.razorpay.refunds.values()
+    assert (made.payment_id, made.amount) == (proof.razorpay_payment_id, amount)
+    (event,) = shop.outbox.of(PaymentRefunded)
+    assert isinstance(event, PaymentRefunded)
+    assert (event.surplus, event.fully, event.reason) == (True, False, WRONG_AMOUNT)
+    assert set(shop.balances(amount.currency).values()) == {0}
+    assert [entry.kind for entry in shop.ledger.entries.values()] == [Kind.CAPTURE, Kind.REFUND]
+    assert PaymentCompleted not in {type(one) for one in shop.outbox.events}
+
+
+def test_after_money_over_another_amount_the_order_can_still_be_paid(shop: Shop) -> None:
+    razorpay_order_id = shop.create().razorpay_order_id
+    wrong = shop.razorpay.pay(razorpay_order_id, amount=Money(100, Currency.INR))
+    with pytest.raises(AttemptMismatch):
+        shop.verify(wrong)
+    proof = shop.razorpay.pay(razorpay_order_id)
+    payment = shop.verify(proof)
+    assert (payment.status, payment.completed_by) == (
+        PaymentStatus.COMPLETED,
+        proof.razorpay_payment_id,
+    )
+    assert [one.attempt_id for one in payment.surplus] == [wrong.razorpay_payment_id]
+    assert shop.balances()[Account.SALES] == -PRICE.minor
+    assert shop.balances()[Account.OWED] == 0
 
 
 def test_an_authorized_attempt_is_captured_once_and_completes_the_payment(shop: Shop) -> None:
@@ -346,12 +404,62 @@ def test_an_authorized_attempt_is_captured_once(shop: Shop) -> None:
     assert shop.service.capture(replace(attempt, razorpay_order_id="order_unknown")) is None
 
 
-def test_an_authorized_attempt_for_an_expired_order_is_not_captured(shop: Shop) -> None:
-    proof = shop.pay(AttemptStatus.AUTHORIZED)
+@pytest.mark.parametrize("amount", [PRICE, Money(60_000, Currency.INR)])
+def test_an_authorized_attempt_for_an_expired_order_is_captured_and_refunded_once(
+    shop: Shop, amount: Money
+) -> None:
+    authorized = AttemptStatus.AUTHORIZED
+    proof = shop.razorpay.pay(shop.create().razorpay_order_id, authorized, amount)
     shop.service.cancel_payment(shop.order.id, Failure.ORDER_EXPIRED)
-    shop.service.capture(shop.razorpay.attempts[proof.razorpay_payment_id])
-    assert shop.razorpay.captures == []
-    assert shop.payment.is_cancelled
+    attempt = shop.razorpay.attempts[proof.razorpay_payment_id]
+    for _ in range(2):
+        shop.service.capture(attempt)
+        shop.service.release_authorization(attempt.id)
+    assert shop.razorpay.captures == [attempt.id]
+    (made,) = shop.razorpay.refunds.values()
+    assert (made.payment_id, made.amount) == (attempt.id, amount)
+    assert shop.balances()[Account.RAZORPAY] == 0
+    assert shop.payment.has_cancelled_order
+
+
+def test_a_late_authorization_emits_one_event_and_only_for_a_cancelled_order(shop: Shop) -> None:
+    proof = shop.pay(AttemptStatus.AUTHORIZED)
+    attempt = shop.razorpay.attempts[proof.razorpay_payment_id]
+    shop.service.apply_payment_update(attempt)
+    assert not shop.outbox.of(PaymentAuthorizedLate)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
+    for _ in range(3):
+        shop.service.apply_payment_update(attempt)
+    (event,) = shop.outbox.of(PaymentAuthorizedLate)
+    assert isinstance(event, PaymentAuthorizedLate)
+    assert event.razorpay_payment_id == attempt.id
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_release_that_crashes_before_or_after_a_commit_is_finished_by_the_next_one(
+    shop: Shop, place: int
+) -> None:
+    proof = shop.pay(AttemptStatus.AUTHORIZED)
+    shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
+    places = iter(range(100))
+
+    class Crashing(InMemoryTransaction):
+        def commit(self) -> None:
+            if next(places) == place:
+                raise Crash
+            super().commit()
+            if next(places) == place:
+                raise Crash
+
+    service = shop.a_service(lambda: Crashing(shop.outbox.events))
+    with pytest.raises(Crash):
+        service.release_authorization(proof.razorpay_payment_id)
+    shop.service.release_authorization(proof.razorpay_payment_id)
+    shop.service.sync_refunds(shop.payment.id)
+    assert shop.razorpay.captures == [proof.razorpay_payment_id]
+    assert len(shop.razorpay.refunds) == 1
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert set(shop.balances().values()) == {0}
 
 
 # --- cancel ---------------------------------------------------------------------------------------
@@ -394,13 +502,15 @@ def test_a_late_payment_of_a_cancelled_order_is_completed_and_refunded(shop: Sho
     assert shop.service.sync_refunds(payment.id).status is PaymentStatus.REFUNDED
 
 
-def test_an_authorized_attempt_for_a_cancelled_order_is_rejected(shop: Shop) -> None:
+def test_an_authorized_attempt_for_a_cancelled_order_is_captured_and_refunded(shop: Shop) -> None:
     proof = shop.pay(AttemptStatus.AUTHORIZED)
     shop.service.cancel_payment(shop.order.id, Failure.ORDER_CANCELLED)
-    with pytest.raises(Conflict):
-        shop.verify(proof)
-    assert not shop.razorpay.captures
-    assert shop.payment.status is PaymentStatus.FAILED
+    assert shop.verify(proof).status is PaymentStatus.REFUND_PENDING
+    assert shop.razorpay.captures == [proof.razorpay_payment_id]
+    (event,) = shop.outbox.of(PaymentCompleted)
+    assert isinstance(event, PaymentCompleted)
+    assert event.goes_back
+    assert shop.service.sync_refunds(shop.payment.id).status is PaymentStatus.REFUNDED
 
 
 def test_a_payment_whose_order_is_cancelled_during_the_verification_is_refunded(shop: Shop) -> None:

@@ -45,7 +45,7 @@ class WebhookShop(Shop):
     def __init__(self) -> None:
         super().__init__()
         self.secrets = (WEBHOOK_SECRET, "")
-        self.webhooks = Webhooks(self.service, lambda: self.secrets)
+        self.webhooks = Webhooks(self.service, lambda: self.secrets, self.settlements)
 
     def receive(self, sent: SentWebhook) -> bool:
         headers = sent.headers
@@ -135,7 +135,7 @@ def test_a_known_event_without_its_record_is_rejected(shop: WebhookShop, payload
         shop.receive(a_webhook(body))
 
 
-@pytest.mark.parametrize("event", ["invoice.paid", "payment.dispute.created", "", "refund"])
+@pytest.mark.parametrize("event", ["invoice.paid", "settlement.created", "", "refund"])
 def test_an_unknown_event_is_accepted_and_ignored(shop: WebhookShop, event: str) -> None:
     assert not shop.receive(a_payment_webhook(event, shop.attempt()))
     assert not shop.payment.is_paid
@@ -187,12 +187,26 @@ def test_the_attempt_of_another_shop_is_ignored(shop: WebhookShop) -> None:
     )
 
 
-def test_a_valid_webhook_with_another_amount_is_accepted_and_changes_nothing(
+@pytest.mark.parametrize("status", [AttemptStatus.FAILED, AttemptStatus.AUTHORIZED])
+def test_a_webhook_with_another_amount_that_was_not_captured_changes_nothing(
+    shop: WebhookShop, status: AttemptStatus
+) -> None:
+    attempt = replace(shop.attempt(status), amount=Money(500, Currency.INR))
+    before = shop.payment
+    assert not shop.receive(a_payment_webhook(f"payment.{status}", attempt))
+    assert shop.payment == before
+
+
+def test_a_captured_webhook_with_another_amount_requests_one_refund_of_that_amount(
     shop: WebhookShop,
 ) -> None:
-    attempt = replace(shop.attempt(), amount=Money(1, Currency.INR))
-    assert not shop.receive(a_payment_webhook("payment.captured", attempt))
+    attempt = replace(shop.attempt(), amount=Money(500, Currency.INR))
+    for event in ("payment.captured", "order.paid", "payment.captured"):
+        assert shop.receive(a_payment_webhook(event, attempt))
     assert shop.payment.is_open
+    (refund,) = shop.payment.refunds
+    assert (refund.attempt_id, refund.amount) == (attempt.id, attempt.amount)
+    assert shop.payments.list_with_open_refunds(10) == [shop.payment.id]
 
 
 def test_an_event_id_with_another_body_is_handled(shop: WebhookShop) -> None:
@@ -218,7 +232,7 @@ def test_a_webhook_that_failed_can_be_sent_again(shop: WebhookShop) -> None:
     sent = a_payment_webhook("payment.captured", shop.attempt())
     broken = shop.a_service(lambda: Down([]))
     with pytest.raises(Unavailable):
-        Webhooks(broken, lambda: shop.secrets).receive(
+        Webhooks(broken, lambda: shop.secrets, shop.settlements).receive(
             sent.body, sent.headers["x-razorpay-signature"], sent.headers["x-razorpay-event-id"]
         )
     assert shop.receive(sent)
@@ -233,7 +247,7 @@ def test_a_conflict_makes_razorpay_send_the_webhook_again(shop: WebhookShop) -> 
     sent = a_payment_webhook("payment.captured", shop.attempt())
     busy = shop.a_service(lambda: Busy([]))
     with pytest.raises(Unavailable):
-        Webhooks(busy, lambda: shop.secrets).receive(
+        Webhooks(busy, lambda: shop.secrets, shop.settlements).receive(
             sent.body, sent.headers["x-razorpay-signature"], None
         )
 
@@ -273,7 +287,7 @@ def test_a_webhook_and_a_concurrent_verification_have_one_effect(
 
         service = shop.a_service(lambda: Late(shop.outbox.events))
         headers = sent.headers
-        Webhooks(service, lambda: shop.secrets).receive(
+        Webhooks(service, lambda: shop.secrets, shop.settlements).receive(
             sent.body, headers["x-razorpay-signature"], headers["x-razorpay-event-id"]
         )
     assert shop.payment.status is PaymentStatus.COMPLETED

@@ -37,6 +37,7 @@ from payment.ports import ProviderBusy, ProviderRejected
 from payment.reconciliation.model import PAGE, RecordPage, Report
 from payment.reconciliation.walker import Reconciliation
 from payment.service import PaymentService
+from payment.settlements import Settlements
 from payment.webhooks import Webhooks
 from product.model import Product
 from product.search import SearchIndex
@@ -63,6 +64,7 @@ from support.payment import (
     KEYS,
     WEBHOOK_SECRET,
     FakeRazorpay,
+    InMemoryEarlyReports,
     InMemoryLedger,
     InMemoryPayments,
     SentWebhook,
@@ -194,9 +196,12 @@ class RazorpayWithRecords(FakeRazorpay):
         self.webhooks: list[SentWebhook] = []
 
     def pay(
-        self, razorpay_order_id: str, status: AttemptStatus = AttemptStatus.CAPTURED
+        self,
+        razorpay_order_id: str,
+        status: AttemptStatus = AttemptStatus.CAPTURED,
+        amount: Money | None = None,
     ) -> CheckoutSignature:
-        proof = super().pay(razorpay_order_id, status)
+        proof = super().pay(razorpay_order_id, status, amount)
         self._store(self.attempts[proof.razorpay_payment_id])
         return proof
 
@@ -309,6 +314,7 @@ class MoneyShop:
         self.orders = InMemoryOrders()
         self.payments = ListedPayments()
         self.ledger = InMemoryLedger()
+        self.early_reports = InMemoryEarlyReports()
         self.drift_store = InMemoryDriftStore()
         self.last_report = Report()
         self.seller, self.admin = a_caller(Role.SELLER), a_caller(Role.ADMIN)
@@ -401,10 +407,11 @@ class MoneyShop:
     # --- admins and sellers
 
     def admin_refunds(self, which: int, how: int) -> None:
-        """All of it or one rupee, with or without an idempotency key."""
+        """All of it or one rupee, with a new idempotency key or one that is used again."""
         if payment := _one(self.payments.all(), which):
             amount = Decimal(1) if how % 2 else None
-            key = self._key(f"{payment.id} {amount}", self.admin, 0) if how > 1 else None
+            number = 0 if how > 1 else len(self.log)
+            key = self._key(f"{payment.id} {amount}", self.admin, number)
             _, refund = self.payment_service.refund(payment.id, amount, self.admin, key)
             self._remember(key, refund.id)
 
@@ -605,11 +612,13 @@ class MoneyShop:
             razorpay=self.razorpay,
             changes=changes,
             idempotency_keys=self._keys,
+            early_reports=self.early_reports,
             keys=lambda: KEYS,
             clock=self.clock,
             new_id=new_id,
         )
-        self._webhooks = Webhooks(self.payment_service, lambda: (WEBHOOK_SECRET,))
+        settlements = Settlements(self.ledger, self._audit, self._begin)
+        self._webhooks = Webhooks(self.payment_service, lambda: (WEBHOOK_SECRET,), settlements)
         self._reconciliation = Reconciliation(
             payments=self.payments,
             records=self.razorpay,

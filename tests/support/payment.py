@@ -13,18 +13,22 @@ import pytest
 
 from conftest import FrozenClock
 from payment.changes import Changes
-from payment.ledger import Account, Entry
+from payment.ledger import Account, Entry, Kind
 from payment.model import (
     Attempt,
     AttemptStatus,
     CheckoutSignature,
+    Dispute,
+    EarlyReports,
     PayableOrder,
     Payment,
     RazorpayRefund,
     RefundStatus,
+    Settlement,
 )
 from payment.ports import CancelledOrder, ProviderRejected, RazorpayKeys
 from payment.service import PaymentService
+from payment.settlements import Settlements
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.errors import Conflict, Invalid, NotFound, Unavailable
@@ -68,6 +72,11 @@ def signed(
     return CheckoutSignature(razorpay_order_id, razorpay_payment_id, signature)
 
 
+def a_key() -> IdempotencyKey:
+    """Make a key that no other request has."""
+    return IdempotencyKey.of("refund", "an admin", new_id(), b"{}")
+
+
 @dataclass(frozen=True)
 class SentWebhook:
     """A webhook as it arrives at the endpoint."""
@@ -101,6 +110,16 @@ def a_refund_webhook(
     return a_webhook(as_event(event, payload), **options)
 
 
+def a_dispute_webhook(event: str, dispute: Dispute, attempt: Attempt | None = None) -> SentWebhook:
+    payload = {"payment": {"entity": attempt_record(attempt)}} if attempt else {}
+    return a_webhook(as_event(event, {**payload, "dispute": {"entity": dispute_record(dispute)}}))
+
+
+def a_settlement_webhook(settlement: Settlement) -> SentWebhook:
+    payload = {"settlement": {"entity": settlement_record(settlement)}}
+    return a_webhook(as_event(f"settlement.{settlement.status}", payload))
+
+
 def as_event(event: str, payload: Mapping[str, object]) -> bytes:
     """Write an event as Razorpay does."""
     webhook = {
@@ -124,6 +143,7 @@ def attempt_record(attempt: Attempt) -> dict[str, object]:
         "status": attempt.status.value,
         "order_id": attempt.razorpay_order_id,
         "fee": attempt.fee.minor if attempt.fee else None,
+        "tax": attempt.tax.minor if attempt.tax else None,
         "captured": attempt.was_captured,
         "notes": [],
         **({"base_currency": attempt.fee.currency} if attempt.fee else {}),
@@ -140,6 +160,37 @@ def refund_record(refund: RazorpayRefund) -> dict[str, object]:
         "currency": str(refund.amount.currency),
         "status": refund.status.value.lower(),
         "notes": {"refund_id": refund.our_id} if refund.our_id else [],
+    }
+
+
+def dispute_record(dispute: Dispute) -> dict[str, object]:
+    """Write a dispute as Razorpay does."""
+    return {
+        "id": dispute.id,
+        "entity": "dispute",
+        "payment_id": dispute.attempt_id,
+        "amount": dispute.amount.minor,
+        "currency": str(dispute.amount.currency),
+        "amount_deducted": dispute.deducted.minor if dispute.deducted else 0,
+        "reason_code": dispute.reason,
+        "respond_by": int(dispute.respond_by.timestamp()) if dispute.respond_by else None,
+        "status": dispute.status.lower(),
+        "phase": dispute.phase,
+        "created_at": int(dispute.opened_at.timestamp()),
+    }
+
+
+def settlement_record(settlement: Settlement) -> dict[str, object]:
+    """Write a settlement as Razorpay does."""
+    return {
+        "id": settlement.id,
+        "entity": "settlement",
+        "amount": settlement.amount.minor,
+        "status": settlement.status.value,
+        "fees": settlement.fees.minor,
+        "tax": settlement.tax.minor,
+        "utr": settlement.utr,
+        "created_at": int(settlement.created_at.timestamp()),
     }
 
 
@@ -210,7 +261,7 @@ class InMemoryLedger:
     """`Ledger` in a dictionary."""
 
     def __init__(self) -> None:
-        self.entries: dict[tuple[str, str, str], Entry] = {}
+        self.entries: dict[tuple[str | None, str, str], Entry] = {}
 
     def add(self, entry: Entry, transaction: Transaction) -> None:
         key = (entry.payment_id, entry.kind.value, entry.reference)
@@ -223,6 +274,34 @@ class InMemoryLedger:
     def list_by_payment(self, payment_id: str) -> tuple[Entry, ...]:
         found = (entry for entry in self.entries.values() if entry.payment_id == payment_id)
         return tuple(sorted(found, key=lambda entry: entry.at))
+
+    def find_settlement(self, settlement_id: str) -> Entry | None:
+        found = (one for one in self.entries.values() if one.kind is Kind.SETTLEMENT)
+        return next((entry for entry in found if entry.reference == settlement_id), None)
+
+
+class InMemoryEarlyReports:
+    """`EarlyReportStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, EarlyReports] = {}
+
+    def find(self, attempt_id: str) -> EarlyReports:
+        return self.stored.get(attempt_id, EarlyReports(attempt_id))
+
+    def save(self, reports: EarlyReports, transaction: Transaction) -> None:
+        in_memory(transaction).add(
+            lambda: self.find(reports.attempt_id).version == reports.version - 1,
+            lambda: self.stored.update({reports.attempt_id: reports}),
+            StaleWrite(),
+        )
+
+    def require_unchanged(self, reports: EarlyReports, transaction: Transaction) -> None:
+        in_memory(transaction).add(
+            lambda: self.find(reports.attempt_id).version == reports.version,
+            lambda: None,
+            StaleWrite(),
+        )
 
 
 class FakeOrders:
@@ -289,12 +368,15 @@ class FakeRazorpay:
         self.orders[payment.razorpay_order_id] = payment.price
 
     def pay(
-        self, razorpay_order_id: str, status: AttemptStatus = AttemptStatus.CAPTURED
+        self,
+        razorpay_order_id: str,
+        status: AttemptStatus = AttemptStatus.CAPTURED,
+        amount: Money | None = None,
     ) -> CheckoutSignature:
         """Make an attempt to pay; returns what the browser gets from the checkout."""
-        price = self.orders[razorpay_order_id]
+        amount = amount or self.orders[razorpay_order_id]
         id_ = f"pay_{next(_numbers):014}"
-        self.attempts[id_] = Attempt(id_, razorpay_order_id, price, status)
+        self.attempts[id_] = Attempt(id_, razorpay_order_id, amount, status)
         return signed(razorpay_order_id, id_)
 
     def create_order(self, payment_id: str, order_id: str, price: Money) -> str:
@@ -382,7 +464,9 @@ class Shop:
         self.ledger = InMemoryLedger()
         self.audit = InMemoryAuditTrail()
         self.keys = InMemoryIdempotencyKeys(self.clock)
+        self.early_reports = InMemoryEarlyReports()
         self.service = self.a_service()
+        self.settlements = Settlements(self.ledger, self.audit, self.outbox.begin)
         self.customer = a_caller()
         self.admin = a_caller(Role.ADMIN)
         self.order = self.orders.place(an_order(self.customer))
@@ -398,6 +482,7 @@ class Shop:
             razorpay=self.razorpay,
             changes=changes,
             idempotency_keys=self.keys,
+            early_reports=self.early_reports,
             keys=lambda: KEYS,
             clock=self.clock,
             new_id=new_id,
@@ -423,7 +508,9 @@ class Shop:
         return self.verify(self.pay())
 
     def refund(self, amount: str | None = None, key: IdempotencyKey | None = None) -> Payment:
+        """Refund an amount or all that is left; with a new key unless one is given."""
         decimal = None if amount is None else Decimal(amount)
+        key = key or a_key()
         payment, _ = self.service.refund(self.payment.id, decimal, self.admin, key)
         return payment
 

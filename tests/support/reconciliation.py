@@ -173,8 +173,8 @@ class FakePaymentUpdates:
         payment = self.payments.find_by_razorpay_id(attempt.razorpay_order_id or "")
         if payment is None:
             return payment
-        if attempt.was_captured and payment.is_paid:
-            return self.payments.store(payment.with_duplicate_payment(attempt, self.at))
+        if attempt.was_captured and (payment.is_paid or not payment.matches(attempt)):
+            return self.payments.store(payment.with_surplus(attempt, self.at))
         if attempt.was_captured:
             self.completed.append(payment.id)
             return self.payments.store(payment.completed(attempt, self.at))

@@ -29,7 +29,7 @@ from payment.reconciliation.ports import (
     ReconciledPayments,
     is_unanswered,
 )
-from payment.service import PaymentService
+from payment.service import AttemptMismatch, PaymentService
 from supermarket import telemetry
 from supermarket.clock import Clock, iso
 from supermarket.contracts import PaymentDriftFound
@@ -184,6 +184,8 @@ class Comparison:
                 details = f"Razorpay captured {amount} for no payment of this shop"
                 self._found("missing_here", attempt.id, details, None)
         elif not payment.matches(attempt):
+            if attempt.was_captured and attempt.id not in payment.attempt_ids:
+                self._refund_wrong_amount(attempt)
             details = f"Razorpay has {amount}, the shop {in_minor_units(payment.price)}"
             self._found("different_amount", attempt.id, details, payment)
         elif attempt.status is AttemptStatus.AUTHORIZED:
@@ -193,6 +195,15 @@ class Comparison:
                 self.report.counts["repaired"] += 1
         elif not _agree(payment, attempt):
             self._apply_attempt(payment, attempt)
+
+    def _refund_wrong_amount(self, attempt: Attempt) -> None:
+        """Book money over another amount, and refund it."""
+        try:
+            payment = self.updates.apply_payment_update(attempt)
+        except AttemptMismatch:
+            return  # in a foreign currency
+        if payment and payment.open_refunds:
+            self.updates.sync_refunds(payment.id)
 
     def _apply_attempt(self, payment: Payment, attempt: Attempt) -> None:
         is_refunded = attempt.status is AttemptStatus.REFUNDED
@@ -258,7 +269,7 @@ class Comparison:
         for attempt in self.records.list_attempts(order.id):
             self._compare_attempt(attempt)
         present = self.payments.find(payment.id) or payment
-        if not present.is_paid:
+        if not present.captures:
             details = f"the order is paid at Razorpay, the payment is {present.status}"
             self._found("different_state", order.id, details, present)
 
