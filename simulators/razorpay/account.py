@@ -1,15 +1,31 @@
-"""A merchant's account at Razorpay: orders, payments, captures and refunds."""
+"""A merchant's account at Razorpay: payments, captures, refunds, disputes and settlements."""
 
 import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from simulators.razorpay.errors import already_paid, refusal
-from simulators.razorpay.model import Order, Payment, Record, Refund, RefundStatus, new_id
+from simulators.razorpay.model import (
+    Dispute,
+    DisputePhase,
+    DisputeStatus,
+    Order,
+    Payment,
+    Record,
+    Refund,
+    RefundStatus,
+    Settlement,
+    in_base_currency,
+    new_id,
+)
 from simulators.razorpay.records import Records, Transaction
 from simulators.razorpay.requests import NewOrder, NewRefund, Page
 from simulators.razorpay.webhooks import Webhook, Webhooks
+
+RESPONSE_SECONDS = 7 * 24 * 60 * 60  # in which a dispute can be contested
+type Outcome = Literal["success", "failure", "authorized"]
 
 
 @dataclass
@@ -56,11 +72,19 @@ class Account:
         return order
 
     def pay(
-        self, order_id: str, *, succeeds: bool, webhook: bool = True, again: bool = False
+        self,
+        order_id: str,
+        *,
+        outcome: Outcome,
+        webhook: bool = True,
+        again: bool = False,
+        amount: int | None = None,
     ) -> Payment:
         """Add an attempt of the customer to pay.
 
-        `again` lets a paid order be paid once more, as with two open checkouts.
+        An `authorized` one is not captured automatically, as when the bank answers too late.
+        `again` lets a paid order be paid once more, as with two open checkouts. The `amount` may
+        differ from that of the order, as with an offer of the merchant's.
         """
         with self._records.transaction() as records:
             order = records.get(Order, order_id)
@@ -70,12 +94,12 @@ class Account:
             attempt = payment = Payment(
                 id=new_id("pay"),
                 order_id=order.id,
-                amount=order.amount,
+                amount=order.amount if amount is None else amount,
                 currency=order.currency,
-                status="authorized" if succeeds else "failed",
+                status="failed" if outcome == "failure" else "authorized",
                 created_at=self._now(),
             )
-            if payment.status == "authorized" and order.auto_capture:
+            if outcome == "success" and order.auto_capture:
                 payment, order = payment.captured(), order.paid()
             records.put(order)
             records.put(payment)
@@ -141,6 +165,53 @@ class Account:
         self._send(f"refund.{refund.status}", refund=refund, payment=payment)
         return refund
 
+    def open_dispute(
+        self, payment_id: str, amount: int | None, reason_code: str, phase: DisputePhase
+    ) -> Dispute:
+        with self._records.transaction() as records:
+            payment = records.get(Payment, payment_id)
+            if payment.status not in ("captured", "refunded"):
+                raise refusal("Only payments which have been captured can be disputed")
+            dispute = Dispute(
+                id=new_id("disp"),
+                payment_id=payment.id,
+                amount=payment.amount if amount is None else amount,
+                currency=payment.currency,
+                reason_code=reason_code,
+                phase=phase,
+                respond_by=self._now() + RESPONSE_SECONDS,
+                created_at=self._now(),
+            )
+            records.put(dispute)
+        self._send("payment.dispute.created", payment=payment, dispute=dispute)
+        return dispute
+
+    def change_dispute(
+        self, dispute_id: str, status: DisputeStatus, deducted: int | None = None
+    ) -> Dispute:
+        """Move a dispute on, or end it. One that has ended stays as it is."""
+        with self._records.transaction() as records:
+            dispute = records.get(Dispute, dispute_id)
+            payment = records.get(Payment, dispute.payment_id)
+            if not dispute.is_open:
+                raise refusal("The dispute has already ended")
+            dispute = dispute.changed(status, deducted)
+            records.put(dispute)
+        event = "action_required" if status == "open" else status
+        self._send(f"payment.dispute.{event}", payment=payment, dispute=dispute)
+        return dispute
+
+    def settle(self, fees: int = 0) -> Settlement:
+        """Pay everything that the merchant is due to the bank account."""
+        with self._records.transaction() as records:
+            balance = _balance(records)
+            if balance <= fees:
+                raise refusal("There is no balance to settle")
+            settlement = Settlement.of(balance, fees, self._now())
+            records.put(settlement)
+        self._send("settlement.processed", settlement=settlement)
+        return settlement
+
     def _send_capture(self, payment: Payment, order: Order) -> None:
         self._send("payment.captured", payment=payment)
         self._send("order.paid", payment=payment, order=order)
@@ -150,6 +221,18 @@ class Account:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _balance(records: Transaction) -> int:
+    """Return what the merchant is due, in the currency of the account."""
+    payments = {one.id: one for one in records.list_kind(Payment)}
+    captured = [one for one in payments.values() if one.status in ("captured", "refunded")]
+    due = sum(payment.base_amount - (payment.fee or 0) for payment in captured)
+    refunds = (one for one in records.list_kind(Refund) if one.status != "failed")
+    due -= sum(in_base_currency(refund.amount, refund.currency) for refund in refunds)
+    disputes = records.list_kind(Dispute)
+    due -= sum(in_base_currency(dispute.withheld, dispute.currency) for dispute in disputes)
+    return due - sum(one.amount + one.fees for one in records.list_kind(Settlement))
 
 
 def _refundable(payment: Payment, wanted: int | None) -> int:

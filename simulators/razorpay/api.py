@@ -16,7 +16,14 @@ from simulators.razorpay import requests
 from simulators.razorpay.account import Account
 from simulators.razorpay.control import Control
 from simulators.razorpay.errors import ordered_error, refusal, unknown_id
-from simulators.razorpay.model import Order, Payment, Record, Refund
+from simulators.razorpay.model import (
+    Dispute,
+    Order,
+    Payment,
+    Record,
+    Refund,
+    Settlement,
+)
 
 LONGEST_TIMEOUT_SECONDS = 60.0
 
@@ -43,6 +50,11 @@ class Api:
                 Route("/refunds", self.refund, methods=["POST"]),
                 Route("/refunds", partial(self.list_page, Refund)),
                 Route("/refunds/{id}", partial(self.get, Refund)),
+                Route("/disputes", partial(self.list_page, Dispute)),
+                Route("/disputes/{id}", partial(self.get, Dispute)),
+                Route("/disputes/{id}/accept", self.accept_dispute, methods=["POST"]),
+                Route("/settlements", partial(self.list_page, Settlement)),
+                Route("/settlements/{id}", partial(self.get, Settlement)),
             ],
             middleware=[
                 Middleware(_Faults, control=self._control),
@@ -77,6 +89,11 @@ class Api:
         key = request.headers.get("X-Refund-Idempotency")
         wanted = requests.parse_refund(body, payment.currency, key)
         return _entity(await run_in_threadpool(self._account.refund, payment_id, wanted))
+
+    async def accept_dispute(self, request: Request) -> Response:
+        """Let the merchant give up, and lose the dispute."""
+        change = self._account.change_dispute
+        return _entity(await run_in_threadpool(change, request.path_params["id"], "lost"))
 
     def list_refunds_of_payment(self, request: Request) -> Response:
         page = requests.parse_page(request.query_params)

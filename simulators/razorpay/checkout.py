@@ -16,7 +16,7 @@ from simulators.http import ApiError
 from simulators.razorpay.account import Account
 from simulators.razorpay.errors import refusal, unknown_id
 from simulators.razorpay.model import Order, Payment
-from simulators.razorpay.requests import Page, parse_json
+from simulators.razorpay.requests import Page, parse_amount, parse_json
 
 _SYMBOLS = {"INR": "₹", "USD": "$"}
 _ORDERS_SHOWN = 50
@@ -59,18 +59,24 @@ class Checkout:
         return self._page(request, "paid.html", context)
 
     async def pay(self, request: Request) -> Response:
+        """Choose an outcome, which may be `authorized`, and perhaps another amount."""
         body = parse_json(await request.body())
+        amount = parse_amount(body, "INR") if "amount" in body else None
         options = {"webhook": body.get("webhook") is not False, "again": body.get("again") is True}
-        payment = await self._pay(body.get("orderId"), body.get("outcome"), **options)
+        payment = await self._pay(
+            body.get("orderId"), body.get("outcome"), amount=amount, **options
+        )
         return JSONResponse(self._signed(payment))
 
-    async def _pay(self, order_id: object, outcome: object, **options: bool) -> Payment:
+    async def _pay(
+        self, order_id: object, outcome: object, amount: int | None = None, **options: bool
+    ) -> Payment:
         if not isinstance(order_id, str) or not order_id:
             raise refusal("The orderId field is required.", field="orderId")
-        if outcome not in ("success", "failure"):
+        if outcome not in ("success", "failure", "authorized"):
             raise refusal("The outcome must be success or failure.", field="outcome")
         self._get_order(order_id)
-        pay = partial(self._account.pay, order_id, succeeds=outcome == "success", **options)
+        pay = partial(self._account.pay, order_id, outcome=outcome, amount=amount, **options)
         return await run_in_threadpool(pay)
 
     def _get_order(self, order_id: str) -> Order:

@@ -1,4 +1,4 @@
-"""The control API for tests: delivery of webhooks, faults, outcomes of refunds, and the clock."""
+"""The control API for tests: webhooks, faults, refunds, disputes, settlements and the clock."""
 
 import threading
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from simulators.razorpay.account import Account
 from simulators.razorpay.errors import refusal
-from simulators.razorpay.model import RefundStatus
+from simulators.razorpay.model import DisputePhase, DisputeStatus, RefundStatus
 from simulators.razorpay.webhooks import Mode, Webhooks
 
 type NotNegative = Annotated[float, Field(ge=0, strict=True)]
@@ -52,6 +52,28 @@ class RefundOutcome(BaseModel):
     refundId: str | None = None  # noqa: N815 - the name in the request
 
 
+class NewDispute(BaseModel):
+    """A dispute of a payment, over all of it or an amount."""
+
+    paymentId: str  # noqa: N815 - the name in the request
+    amount: Annotated[int, Field(gt=0, strict=True)] | None = None
+    reason: str = "goods_or_services_not_received_or_partially_received"
+    phase: DisputePhase = "chargeback"
+
+
+class DisputeChange(BaseModel):
+    """The next status of a dispute; `deducted` is what a lost one costs, if not its amount."""
+
+    status: DisputeStatus
+    deducted: Annotated[int, Field(ge=0, strict=True)] | None = None
+
+
+class NewSettlement(BaseModel):
+    """A settlement of everything that is due, less its own fees."""
+
+    fees: Annotated[int, Field(ge=0, strict=True)] = 0
+
+
 class Advance(BaseModel):
     advanceSeconds: NotNegative = 0.0  # noqa: N815 - the name in the request
 
@@ -86,6 +108,9 @@ class Control:
             Route("/simulator/webhooks", self.change_delivery, methods=["POST"]),
             Route("/simulator/faults", self.add_fault, methods=["POST"]),
             Route("/simulator/refunds", self.change_refunds, methods=["POST"]),
+            Route("/simulator/disputes", self.open_dispute, methods=["POST"]),
+            Route("/simulator/disputes/{id}", self.change_dispute, methods=["POST"]),
+            Route("/simulator/settlements", self.settle, methods=["POST"]),
             Route("/simulator/clock", self.advance_clock, methods=["POST"]),
         ]
 
@@ -126,6 +151,23 @@ class Control:
         settle = self._account.settle_refund
         refund = await run_in_threadpool(settle, wanted.refundId, wanted.outcome)
         return JSONResponse(refund.to_json())
+
+    async def open_dispute(self, request: Request) -> Response:
+        new = await _parsed(NewDispute, request)
+        facts = (new.paymentId, new.amount, new.reason, new.phase)
+        dispute = await run_in_threadpool(self._account.open_dispute, *facts)
+        return JSONResponse(dispute.to_json())
+
+    async def change_dispute(self, request: Request) -> Response:
+        wanted = await _parsed(DisputeChange, request)
+        facts = (request.path_params["id"], wanted.status, wanted.deducted)
+        dispute = await run_in_threadpool(self._account.change_dispute, *facts)
+        return JSONResponse(dispute.to_json())
+
+    async def settle(self, request: Request) -> Response:
+        wanted = await _parsed(NewSettlement, request)
+        settlement = await run_in_threadpool(self._account.settle, wanted.fees)
+        return JSONResponse(settlement.to_json())
 
     async def advance_clock(self, request: Request) -> Response:
         self._clock.advance((await _parsed(Advance, request)).advanceSeconds)

@@ -1,4 +1,4 @@
-"""Razorpay's orders, payments and refunds, their changes, and their JSON."""
+"""Razorpay's orders, payments, refunds, disputes and settlements, and their JSON."""
 
 import secrets
 import string
@@ -9,6 +9,8 @@ Notes = dict[str, str]
 OrderStatus = Literal["created", "attempted", "paid"]
 PaymentStatus = Literal["authorized", "captured", "refunded", "failed"]
 RefundStatus = Literal["pending", "processed", "failed"]
+DisputeStatus = Literal["open", "under_review", "won", "lost", "closed"]
+DisputePhase = Literal["fraud", "retrieval", "chargeback", "pre_arbitration", "arbitration"]
 
 _ID_ALPHABET = string.ascii_letters + string.digits
 _FEE_PERCENT = {"INR": 2}
@@ -25,6 +27,11 @@ def new_id(prefix: str) -> str:
 def percent_of(amount: int, percent: int) -> int:
     """Return a percentage of an amount in minor units, half a unit rounded up."""
     return (amount * percent + 50) // 100
+
+
+def in_base_currency(amount: int, currency: str) -> int:
+    """Convert an amount to the currency of the account."""
+    return amount if currency == _BASE_CURRENCY else percent_of(amount, _PERCENT_OF_RATE)
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,7 @@ class Payment:
     @property
     def base_amount(self) -> int:
         """The amount in the currency of the account."""
-        if not self.is_international:
-            return self.amount
-        return percent_of(self.amount, _PERCENT_OF_RATE)
+        return in_base_currency(self.amount, self.currency)
 
     def captured(self) -> "Payment":
         percent = _FEE_PERCENT.get(self.currency, _INTERNATIONAL_FEE_PERCENT)
@@ -174,7 +179,70 @@ class Refund:
         }
 
 
-Record = Order | Payment | Refund
+@dataclass(frozen=True)
+class Dispute:
+    id: str
+    payment_id: str
+    amount: int
+    currency: str
+    reason_code: str
+    phase: DisputePhase
+    respond_by: int
+    created_at: int
+    status: DisputeStatus = "open"
+    amount_deducted: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in ("open", "under_review")
+
+    @property
+    def withheld(self) -> int:
+        """What the merchant is not paid because of it."""
+        return self.amount if self.is_open else self.amount_deducted
+
+    def changed(self, status: DisputeStatus, deducted: int | None) -> "Dispute":
+        """Return it with a status; a lost one costs its amount, or less."""
+        lost = 0
+        if status == "lost":
+            lost = self.amount if deducted is None else deducted
+        return replace(self, status=status, amount_deducted=lost)
+
+    def to_json(self) -> dict[str, Any]:
+        words = self.reason_code.replace("_", " ")
+        return {
+            **asdict(self),
+            "entity": "dispute",
+            "gateway_dispute_id": None,
+            "reason_description": words.capitalize(),
+            "evidence": {"amount": 0, "summary": None, "submitted_at": None},
+        }
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """Money that was paid to the bank account of the merchant."""
+
+    id: str
+    amount: int
+    utr: str
+    created_at: int
+    fees: int = 0
+    tax: int = 0
+    status: Literal["processed"] = "processed"
+
+    @classmethod
+    def of(cls, balance: int, fees: int, created_at: int) -> "Settlement":
+        """Pay out a balance; `fees` are those of the settlement itself, with the tax on them."""
+        tax = round(fees * _TAX_PERCENT_OF_FEE / (100 + _TAX_PERCENT_OF_FEE))
+        utr = f"{created_at}{new_id('')[1:7].lower()}"
+        return cls(new_id("setl"), balance - fees, utr, created_at, fees, tax)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "entity": "settlement"}
+
+
+Record = Order | Payment | Refund | Dispute | Settlement
 
 
 def _without(fields: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Stores orders, payments and refunds in one SQLite file."""
+"""Stores the records of the account in one SQLite file."""
 
 import json
 import sqlite3
@@ -68,6 +68,13 @@ class Transaction:
             ORDER BY created_at DESC, number DESC LIMIT :count OFFSET :skip
             """,
             {"kind": kind.__name__, "owner": belongs_to, **asdict(page)},
+        )
+        return [kind(**json.loads(document)) for (document,) in rows]
+
+    def list_kind[R: Record](self, kind: type[R]) -> list[R]:
+        """List all records of one kind, oldest first."""
+        rows = self._connection.execute(
+            "SELECT document FROM record WHERE kind = ? ORDER BY number", (kind.__name__,)
         )
         return [kind(**json.loads(document)) for (document,) in rows]
 

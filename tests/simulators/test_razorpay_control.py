@@ -372,3 +372,82 @@ def test_an_invalid_control_request_is_refused(
     address: str, what: str, body: dict[str, Any]
 ) -> None:
     assert http.post(f"{address}/simulator/{what}", json=body).status_code == 400
+
+
+# --- late authorizations, disputes and settlements -----------------------------------------------
+
+
+def test_a_late_authorization_is_not_captured_automatically(address: str, client: Any) -> None:
+    payment = client.payment.fetch(paid(address, client, "authorized"))
+    assert (payment["status"], payment["captured"]) == ("authorized", False)
+    assert client.payment.capture(payment["id"], 49_950)["status"] == "captured"
+
+
+def test_a_payment_can_be_over_another_amount_than_its_order(address: str, client: Any) -> None:
+    payment = client.payment.fetch(paid(address, client, amount=45_000))
+    assert (payment["amount"], payment["status"]) == (45_000, "captured")
+    assert client.order.fetch(payment["order_id"])["amount"] == 49_950
+
+
+@pytest.mark.parametrize(
+    ("status", "deducted", "costs"),
+    [("won", None, 0), ("closed", None, 0), ("lost", None, 20_000), ("lost", 5_000, 5_000)],
+)
+def test_a_dispute_is_opened_reviewed_and_ended_with_a_webhook_for_each_step(
+    address: str, client: Any, receiver: Receiver, status: str, deducted: int | None, costs: int
+) -> None:
+    payment_id = paid(address, client, webhook=False)
+    opened = control(address, "disputes", paymentId=payment_id, amount=20_000)
+    assert (opened["entity"], opened["status"], opened["phase"]) == (
+        "dispute",
+        "open",
+        "chargeback",
+    )
+    assert opened["respond_by"] > opened["created_at"]
+    control(address, f"disputes/{opened['id']}", status="under_review")
+    ended = control(address, f"disputes/{opened['id']}", status=status, deducted=deducted)
+    assert (ended["status"], ended["amount_deducted"]) == (status, costs)
+    assert client.dispute.fetch(opened["id"]) == ended
+    assert client.dispute.all()["items"] == [ended]
+    deliveries(address)
+    steps = ("created", "under_review", status)
+    assert receiver.events == sorted(f"payment.dispute.{step}" for step in steps)
+    for webhook in receiver.received:
+        payload = json.loads(webhook.body)["payload"]
+        assert payload["payment"]["entity"]["id"] == payment_id
+        assert payload["dispute"]["entity"]["payment_id"] == payment_id
+    again = http.post(f"{address}/simulator/disputes/{opened['id']}", json={"status": "won"})
+    assert again.status_code == 400
+
+
+def test_a_merchant_accepts_a_dispute_and_loses_it(address: str, client: Any) -> None:
+    opened = control(address, "disputes", paymentId=paid(address, client, webhook=False))
+    assert client.dispute.accept(opened["id"])["status"] == "lost"
+
+
+def test_only_captured_payments_can_be_disputed(address: str, client: Any) -> None:
+    failed = paid(address, client, "failure")
+    answer = http.post(f"{address}/simulator/disputes", json={"paymentId": failed})
+    assert answer.status_code == 400
+
+
+def test_a_settlement_pays_out_what_is_due_once(
+    address: str, client: Any, receiver: Receiver
+) -> None:
+    first, second = (paid(address, client, webhook=False) for _ in range(2))
+    refund(client, first, 10_000)
+    opened = control(address, "disputes", paymentId=second, amount=20_000)
+    fees = sum(client.payment.fetch(one)["fee"] for one in (first, second))
+    due = 2 * 49_950 - fees - 10_000 - 20_000
+    settled = control(address, "settlements", fees=118)
+    assert (settled["entity"], settled["status"]) == ("settlement", "processed")
+    assert (settled["amount"], settled["fees"], settled["tax"]) == (due - 118, 118, 18)
+    assert settled["utr"]
+    assert http.post(f"{address}/simulator/settlements").status_code == 400
+    control(address, f"disputes/{opened['id']}", status="won")
+    assert control(address, "settlements")["amount"] == 20_000
+    listed = client.settlement.all()["items"]
+    assert [one["amount"] for one in listed] == [20_000, due - 118]
+    assert client.settlement.fetch(settled["id"]) == settled
+    deliveries(address)
+    assert receiver.events.count("settlement.processed") == 2
