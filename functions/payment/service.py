@@ -216,17 +216,21 @@ class PaymentService(Refunds):
         self, payment: Payment, attempt: Attempt, refunds: Sequence[RazorpayRefund] = ()
     ) -> Payment:
         """Apply an attempt that was checked; returns the payment after it."""
-        early = EarlyReports(attempt.id)
+        early: EarlyReports | None = None
 
         def add(payment: Payment) -> Payment:
             nonlocal early
             if not attempt.was_captured or attempt.id in payment.attempt_ids:
                 return self._with_attempt(payment, attempt)
-            early = self.early_reports.find(attempt.id)
+            if early is None and attempt.status is AttemptStatus.CAPTURED:
+                # there are hardly ever any, so they are read when the commit finds some
+                early = EarlyReports(attempt.id)
+            else:
+                early = self.early_reports.find(attempt.id)
             return self._with_capture(payment, attempt, (*early.refunds, *refunds), early.disputes)
 
         def join(before: Payment, after: Payment, transaction: Transaction) -> None:
-            if after.attempt_ids != before.attempt_ids:
+            if early and after.attempt_ids != before.attempt_ids:
                 self.early_reports.require_unchanged(early, transaction)
 
         action = f"payment {attempt.status}"

@@ -12,14 +12,18 @@ from pynamodb.exceptions import UpdateError
 from payment.model import (
     Attempt,
     AttemptStatus,
+    Dispute,
+    DisputeStatus,
+    EarlyReports,
     Failure,
+    ForeignMoney,
     Payment,
     RazorpayRefund,
     Refund,
     RefundStatus,
     sort_key,
 )
-from payment.repository import DynamoPayments
+from payment.repository import DynamoEarlyReports, DynamoPayments
 from supermarket.aws import error_code
 from supermarket.clock import new_id
 from supermarket.dynamo.rows import database
@@ -29,12 +33,13 @@ from supermarket.retry import StaleWrite
 from supermarket.transaction import BeginTransaction
 from support.api import a_caller
 from support.in_memory import InMemoryOutbox
-from support.payment import NOON, InMemoryPayments, a_payment
+from support.payment import NOON, InMemoryEarlyReports, InMemoryPayments, a_payment
 from support.reconciliation import FakeReconciledPayments
 
 LATER = NOON + timedelta(minutes=1)
 
 Payments = DynamoPayments | InMemoryPayments
+EarlyReportStores = DynamoEarlyReports | InMemoryEarlyReports
 Store = tuple[Payments, BeginTransaction]
 
 
@@ -303,3 +308,73 @@ def test_payments_of_a_page_of_razorpay_orders_are_found_together() -> None:
     found = table.find_by_razorpay_orders(ids)
     assert found == {payment.razorpay_order_id: payment for payment in payments[:99]}
     assert table.find_by_razorpay_orders(set()) == {}
+
+
+# --- early reports --------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def early(request: pytest.FixtureRequest) -> tuple[EarlyReportStores, BeginTransaction]:
+    if request.param == "memory":
+        return InMemoryEarlyReports(), InMemoryOutbox().begin
+    request.getfixturevalue("aws")
+    return DynamoEarlyReports(lambda: NOON), DynamoTransaction
+
+
+def a_dispute() -> Dispute:
+    amount = Money(500, Currency.INR)
+    return Dispute("disp_1", "pay_1", amount, DisputeStatus.OPEN, "chargeback", "fraud", NOON)
+
+
+def test_early_reports_are_stored_as_they_are_in_the_order_of_their_arrival(
+    early: tuple[EarlyReportStores, BeginTransaction],
+) -> None:
+    store, begin = early
+    assert store.find("pay_1") == EarlyReports("pay_1")
+    made, foreign = Money(100, Currency.USD), ForeignMoney(100, "EUR")
+    processed = RefundStatus.PROCESSED
+    reports = EarlyReports("pay_1")
+    for report in (
+        RazorpayRefund("rfnd_2", "pay_1", made, processed, "our-id"),
+        RazorpayRefund("rfnd_1", "pay_1", foreign, processed),
+        a_dispute(),
+        replace(a_dispute(), respond_by=LATER, deducted=Money(1, Currency.INR)),
+    ):
+        reports = reports.with_report(report)
+        transaction = begin()
+        store.save(reports, transaction)
+        transaction.commit()
+    assert store.find("pay_1") == reports
+    assert reports.with_report(a_dispute()) == reports
+    assert (len(reports.refunds), len(reports.disputes), reports.version) == (2, 2, 4)
+
+
+def test_early_reports_of_an_earlier_version_are_stale(
+    early: tuple[EarlyReportStores, BeginTransaction],
+) -> None:
+    store, begin = early
+    none = EarlyReports("pay_1")
+    one = none.with_report(a_dispute())
+    for write, reports, is_stale in (
+        (store.require_unchanged, none, False),
+        (store.save, one, False),
+        (store.save, one, True),
+        (store.require_unchanged, none, True),
+        (store.require_unchanged, one, False),
+    ):
+        transaction = begin()
+        write(reports, transaction)
+        if is_stale:
+            with pytest.raises(StaleWrite):
+                transaction.commit()
+        else:
+            transaction.commit()
+
+
+def test_disputes_and_late_authorizations_are_stored_with_the_payment(store: Store) -> None:
+    payment = add(store, a_payment(a_caller()))
+    attempt_ = replace(attempt(payment), status=AttemptStatus.CAPTURED)
+    paid = payment.completed(attempt_, LATER).with_dispute(a_dispute(), new_id(), LATER)
+    saved = save(store, payment, replace(paid, version=2, late_authorizations=frozenset({"pay_2"})))
+    assert store[0].find(payment.id) == saved
+    assert saved.is_disputed

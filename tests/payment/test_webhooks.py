@@ -9,6 +9,7 @@ import razorpay
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payment.ledger import Account
 from payment.model import (
     Attempt,
     AttemptStatus,
@@ -27,7 +28,7 @@ from support.payment import (
     PRICE,
     WEBHOOK_SECRET,
     SentWebhook,
-    Shop,
+    WebhookShop,
     a_payment_webhook,
     a_refund_webhook,
     a_webhook,
@@ -37,24 +38,6 @@ from support.payment import (
 )
 
 OLD_SECRET = "the previous one"
-
-
-class WebhookShop(Shop):
-    """A shop that receives webhooks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.secrets = (WEBHOOK_SECRET, "")
-        self.webhooks = Webhooks(self.service, lambda: self.secrets, self.settlements)
-
-    def receive(self, sent: SentWebhook) -> bool:
-        headers = sent.headers
-        return self.webhooks.receive(
-            sent.body, headers["x-razorpay-signature"], headers.get("x-razorpay-event-id")
-        )
-
-    def attempt(self, status: AttemptStatus = AttemptStatus.CAPTURED) -> Attempt:
-        return self.razorpay.attempts[self.pay(status).razorpay_payment_id]
 
 
 @pytest.fixture
@@ -120,7 +103,18 @@ def test_a_forged_webhook_is_rejected_and_changes_nothing(shop: WebhookShop, for
     assert not shop.outbox.of(PaymentCompleted)
 
 
-@pytest.mark.parametrize("body", [b"", b"x", b"[]", b"7", b"\xff", b'"a"'])
+NESTED = 50_000
+MALFORMED = {
+    **{repr(body): body for body in (b"", b"x", b"[]", b"7", b"\xff", b'"a"', b"{}", b"null")},
+    "nested brackets": b"[" * NESTED + b"]" * NESTED,
+    "unfinished brackets": b"[" * NESTED,
+    "nested objects": b'{"event":' * NESTED + b"1" + b"}" * NESTED,
+    "a long number": b'{"event":"payment.captured","payload":' + b"9" * 5_000 + b"}",
+    "a nested event": b'{"event":' + b"[" * 500 + b"]" * 500 + b"}",
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
 def test_a_signed_body_that_is_no_webhook_is_rejected(shop: WebhookShop, body: bytes) -> None:
     with pytest.raises(Invalid):
         shop.receive(a_webhook(body))
@@ -133,6 +127,60 @@ def test_a_known_event_without_its_record_is_rejected(shop: WebhookShop, payload
     body = json.dumps({"event": "payment.captured", "payload": payload}).encode()
     with pytest.raises(Invalid):
         shop.receive(a_webhook(body))
+
+
+LONG = "x" * 3_000
+NOT_IDS = (LONG, "", "pay 1", "pay_é", "\ud800", "pay_1\n", "../pay_1")
+
+
+@pytest.mark.parametrize("field", ["id", "order_id"])
+@pytest.mark.parametrize("id_", NOT_IDS)
+def test_a_signed_webhook_with_an_id_that_razorpay_cannot_have_made_is_ignored(
+    shop: WebhookShop, id_: str, field: str
+) -> None:
+    attempt = shop.attempt()
+    before, events = shop.payment, shop.events()
+    record = attempt_record(attempt) | {field: id_}
+    refund = refund_record(RazorpayRefund("rfnd_1", attempt.id, PRICE, RefundStatus.PROCESSED))
+    other = {"id": id_} if field == "id" else {"payment_id": id_}
+    for event, payload in (
+        ("payment.captured", {"payment": record}),
+        ("refund.processed", {"refund": refund, "payment": record}),
+        ("refund.processed", {"refund": refund | other}),
+    ):
+        entities = {name: {"entity": entity} for name, entity in payload.items()}
+        assert shop.receive(a_webhook(as_event(event, entities))) is False
+    assert (shop.payment, shop.events()) == (before, events)
+    assert not shop.early_reports.stored
+
+
+def test_an_event_id_of_any_length_is_remembered(shop: WebhookShop) -> None:
+    sent = a_payment_webhook("payment.captured", shop.attempt(), event_id=LONG)
+    assert shop.receive(sent)
+    assert not shop.receive(sent)
+
+
+WRONG_VALUES: dict[str, tuple[object, ...]] = {
+    "amount": (-1, 10**40, 1.5, "1", True, None, []),
+    "currency": (LONG, "inr", "", 7, None),
+    "status": (LONG, "", [], None),
+    "fee": (-1, 10**40, "1", [1]),
+    "id": (7, None, []),
+    "order_id": (7, [], {}),
+}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{name: value} for name, values in WRONG_VALUES.items() for value in values], ids=str
+)
+def test_a_signed_record_with_an_impossible_value_is_rejected_and_changes_nothing(
+    shop: WebhookShop, wrong: dict[str, object]
+) -> None:
+    record = attempt_record(shop.attempt()) | wrong
+    before = shop.payment
+    with pytest.raises(Invalid):
+        shop.receive(a_webhook(as_event("payment.captured", {"payment": {"entity": record}})))
+    assert shop.payment == before
 
 
 @pytest.mark.parametrize("event", ["invoice.paid", "settlement.created", "", "refund"])
@@ -340,3 +388,102 @@ def test_the_release_of_an_authorized_attempt_is_not_entered_in_the_ledger(
     assert shop.payment.status is PaymentStatus.FAILED
     assert shop.ledger.entries == {}
     assert shop.outbox.of(PaymentRefunded) == []
+
+
+# --- before the attempt is known ------------------------------------------------------------------
+
+
+def a_refund(attempt: Attempt, minor: int = PRICE.minor, number: int = 1) -> RazorpayRefund:
+    amount = Money(minor, Currency.INR)
+    return RazorpayRefund(f"rfnd_{number}", attempt.id, amount, RefundStatus.PROCESSED)
+
+
+def a_bare_refund_webhook(refund: RazorpayRefund, event: str = "refund.processed") -> SentWebhook:
+    """A webhook of a refund without its attempt."""
+    return a_webhook(as_event(event, {"refund": {"entity": refund_record(refund)}}))
+
+
+@pytest.mark.parametrize("reported", ["webhook", "verification"])
+def test_a_full_refund_that_is_reported_before_its_attempt_confirms_no_order(
+    shop: WebhookShop, reported: str
+) -> None:
+    proof = shop.pay()
+    attempt = shop.razorpay.attempts[proof.razorpay_payment_id]
+    assert shop.receive(a_bare_refund_webhook(a_refund(attempt)))
+    if reported == "webhook":
+        shop.receive(a_payment_webhook("payment.captured", attempt))
+    else:
+        shop.verify(proof)
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert not shop.outbox.of(PaymentCompleted)
+    assert set(shop.balances().values()) == {0}
+
+
+def test_all_reports_before_an_attempt_are_applied_with_it_once(shop: WebhookShop) -> None:
+    attempt = shop.attempt()
+    parts = [a_refund(attempt, 10_000, 1), a_refund(attempt, 5_000, 2)]
+    created = replace(parts[0], status=RefundStatus.PENDING)
+    shop.receive(a_bare_refund_webhook(created, "refund.created"))
+    for part in (*parts, *parts):
+        shop.receive(a_bare_refund_webhook(part))
+    for _ in range(2):
+        shop.receive(a_payment_webhook("payment.captured", attempt))
+    for part in parts:
+        shop.receive(a_bare_refund_webhook(part))
+    assert shop.payment.status is PaymentStatus.COMPLETED
+    assert [one.amount.minor for one in shop.payment.refunds] == [10_000, 5_000]
+    assert shop.balances()[Account.RAZORPAY] == PRICE.minor - 15_000
+
+
+@pytest.mark.parametrize("moment", ["before the report is kept", "after it is kept"])
+def test_an_attempt_that_is_applied_while_a_report_is_kept_gets_the_report(
+    shop: WebhookShop, moment: str
+) -> None:
+    attempt = shop.attempt()
+
+    class Interrupted(InMemoryTransaction):
+        """Lets the attempt in while the first transaction, that keeps the report, commits."""
+
+        pending = True
+
+        def commit(self) -> None:
+            is_first, Interrupted.pending = Interrupted.pending, False
+            if is_first and moment == "before the report is kept":
+                shop.service.apply_payment_update(attempt)
+            super().commit()
+            if is_first and moment == "after it is kept":
+                shop.service.apply_payment_update(attempt)
+
+    service = shop.a_service(lambda: Interrupted(shop.outbox.events))
+    service.keep_early_report(a_refund(attempt))
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert len(shop.payment.refunds) == 1
+
+
+def test_a_report_that_is_kept_while_its_attempt_is_applied_is_applied_with_it(
+    shop: WebhookShop,
+) -> None:
+    attempt = shop.attempt()
+
+    class Interrupted(InMemoryTransaction):
+        """Lets the report in before the first commit, which is that of the attempt."""
+
+        pending = True
+
+        def commit(self) -> None:
+            is_first, Interrupted.pending = Interrupted.pending, False
+            if is_first:
+                shop.service.keep_early_report(a_refund(attempt))
+            super().commit()
+
+    shop.a_service(lambda: Interrupted(shop.outbox.events)).apply_payment_update(attempt)
+    assert shop.payment.status is PaymentStatus.REFUNDED
+    assert not shop.outbox.of(PaymentCompleted)
+
+
+def test_a_refund_of_an_attempt_that_pays_no_order_of_the_shop_is_not_kept(
+    shop: WebhookShop,
+) -> None:
+    attempt = replace(shop.attempt(), razorpay_order_id=None)
+    assert not shop.receive(a_refund_webhook("refund.processed", a_refund(attempt), attempt))
+    assert not shop.early_reports.stored

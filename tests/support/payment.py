@@ -29,6 +29,7 @@ from payment.model import (
 from payment.ports import CancelledOrder, ProviderRejected, RazorpayKeys
 from payment.service import PaymentService
 from payment.settlements import Settlements
+from payment.webhooks import Webhooks
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.errors import Conflict, Invalid, NotFound, Unavailable
@@ -533,3 +534,21 @@ class Shop:
 
     def events(self) -> list[str]:
         return [type(event).__name__ for event in self.outbox.events]
+
+
+class WebhookShop(Shop):
+    """A shop that receives webhooks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets = (WEBHOOK_SECRET, "")
+        self.webhooks = Webhooks(self.service, lambda: self.secrets, self.settlements)
+
+    def receive(self, sent: SentWebhook) -> bool:
+        headers = sent.headers
+        return self.webhooks.receive(
+            sent.body, headers["x-razorpay-signature"], headers.get("x-razorpay-event-id")
+        )
+
+    def attempt(self, status: AttemptStatus = AttemptStatus.CAPTURED) -> Attempt:
+        return self.razorpay.attempts[self.pay(status).razorpay_payment_id]
