@@ -44,7 +44,7 @@ sam-local: setup ## serve the HTTP API with `sam local start-api` on port 3001 (
 # always write bytecode: every test process reuses it
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: smoke check lint test validate documents openapi iam-report bench
+.PHONY: smoke check lint test validate documents openapi iam-report bench bench-sale
 smoke: setup ## check the installation with three tests, in a few seconds
 	@$(PYTHON) -m pytest -q tests/smoke
 
@@ -77,6 +77,9 @@ iam-report: setup ## compare each function's policy with the calls it made in th
 
 bench: setup ## compare cold starts with a bare boto3 handler; writes docs/benchmarks.md
 	@PYTHONPATH=functions:tests:. $(PYTHON) -P -m benchmarks $(BENCH_ARGS)
+
+bench-sale: setup ## simulate a flash sale of one product; writes docs/flash-sale.md
+	@PYTHONPATH=functions:tests:. $(PYTHON) -P -m benchmarks.flash_sale
 
 # --- AWS -----------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The HTTP Lambdas of orders."""
 
 from order import wiring
-from order.model import WrongStatus
+from order.model import ItemsUnavailable, WrongStatus
 from order.schemas import (
     ChangeAddressRequest,
     FulfilmentRequest,
@@ -12,7 +12,7 @@ from order.schemas import (
     OrderView,
     PlaceOrderRequest,
 )
-from order.service import CartEmpty, ItemsUnavailable
+from order.service import CartEmpty
 from supermarket.caller import Caller, Role
 from supermarket.errors import NotFound
 from supermarket.http import get, patch, post

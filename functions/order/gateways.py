@@ -1,4 +1,4 @@
-"""The cart and the address book behind the ports of orders.
+"""The stock, the cart and the address book behind the ports of orders.
 
 Carts and accounts are made on first use, since only placing an order needs them.
 """
@@ -6,7 +6,9 @@ Carts and accounts are made on first use, since only placing an order needs them
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from order.model import OrderLine
+from inventory.model import StockRequest
+from inventory.service import InventoryService, LinesUnavailable
+from order.model import ItemsUnavailable, Order, OrderLine
 from order.ports import Cart
 from supermarket.errors import DomainError
 from supermarket.people import Address
@@ -16,6 +18,28 @@ if TYPE_CHECKING:
     from auth.service import AuthService
     from cart.model import CartLine, Product
     from cart.service import CartService
+
+
+class ShopStock:
+    """`Stock` of the inventory domain."""
+
+    def __init__(self, inventory: InventoryService) -> None:
+        self._inventory = inventory
+
+    def reserve(self, order: Order, prepare: Callable[[], Transaction]) -> None:
+        requests = [
+            StockRequest(line.product_id, line.unit_price, line.quantity) for line in order.lines
+        ]
+        try:
+            self._inventory.commit_reserving(order.id, requests, prepare)
+        except LinesUnavailable as refusal:
+            raise ItemsUnavailable(refusal.errors) from refusal
+
+    def release(self, order: Order, transaction: Transaction) -> None:
+        self._inventory.release(order.id, transaction)
+
+    def ship(self, order: Order, transaction: Transaction) -> None:
+        self._inventory.ship(order.id, transaction)
 
 
 class ShopCarts:

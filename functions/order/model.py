@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Self
 
 from supermarket.caller import Caller
-from supermarket.errors import Conflict
+from supermarket.errors import Conflict, FieldError
 from supermarket.money import Currency, Money
 from supermarket.people import Address, Recipient
 
@@ -58,6 +58,15 @@ class WrongStatus(Conflict):
     """The order's state does not permit the change."""
 
     code = "ORDER_STATUS_CONFLICT"
+
+
+class ItemsUnavailable(Conflict):
+    """Some lines of the cart cannot be ordered as they are; there is a field error for each."""
+
+    code = "ITEMS_UNAVAILABLE"
+
+    def __init__(self, errors: tuple[FieldError, ...]) -> None:
+        super().__init__("Some items are not available as shown. Nothing was ordered.", errors)
 
 
 @dataclass(frozen=True)

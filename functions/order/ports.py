@@ -1,13 +1,12 @@
 """What orders need from their own store, the cart, the stock and the address book."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from order.model import Order, OrderLine, OrderStatus
 from supermarket.errors import DomainError, FieldError
-from supermarket.money import Money
 from supermarket.people import Address
 from supermarket.transaction import Transaction
 
@@ -37,20 +36,21 @@ class OrderPage:
 class Stock(Protocol):
     """The stock of the products."""
 
-    def reserve_stock(
-        self,
-        product_id: str,
-        price: Money,
-        quantity: int,
-        transaction: Transaction,
-        on_conflict: DomainError,
-    ) -> None:
-        """Lower the stock. The commit raises `on_conflict` when the stock is too low, the product
-        has another price, or it is off sale.
+    def reserve(self, order: Order, prepare: Callable[[], Transaction]) -> None:
+        """Reserve the lines of the order and commit, in one transaction with the writes that
+        `prepare` adds to a new one. It may be called several times.
+
+        Raises ItemsUnavailable when a line cannot be had as it is, and Busy when too many reserve
+        the same product at once.
         """
 
-    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        """Raise the stock, also of a product that is off sale."""
+    def release(self, order: Order, transaction: Transaction) -> None:
+        """Return what the order holds. The commit raises StaleWrite when it holds nothing."""
+
+    def ship(self, order: Order, transaction: Transaction) -> None:
+        """Remove what the order holds from the shelf. The commit raises StaleWrite when it holds
+        nothing.
+        """
 
 
 class Carts(Protocol):

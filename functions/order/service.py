@@ -15,6 +15,7 @@ from order.events import (
 from order.model import (
     Actor,
     Charges,
+    ItemsUnavailable,
     Order,
     OrderStatus,
     RefundSummary,
@@ -26,7 +27,7 @@ from supermarket.audit import AuditTrail
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
 from supermarket.contracts import Event
-from supermarket.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
+from supermarket.errors import Conflict, Forbidden, Invalid, NotFound
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
 from supermarket.people import Address, Recipient
 from supermarket.retry import StaleWrite, retry_on_conflict
@@ -43,15 +44,6 @@ class CartEmpty(Invalid):
     """There is nothing to order."""
 
     code = "CART_EMPTY"
-
-
-class ItemsUnavailable(Conflict):
-    """Some lines of the cart cannot be ordered as they are; there is a field error for each."""
-
-    code = "ITEMS_UNAVAILABLE"
-
-    def __init__(self, errors: tuple[FieldError, ...]) -> None:
-        super().__init__("Some items are not available as shown. Nothing was ordered.", errors)
 
 
 class ReservationExpired(Conflict):
@@ -213,19 +205,19 @@ class OrderService:
             raise CartEmpty("Your cart is empty")
         order = self._new_order(caller, cart, destination)
         precondition(order)
+        self.stock.reserve(order, lambda: self._prepare(order, cart, key))
+        return order
+
+    def _prepare(self, order: Order, cart: Cart, key: IdempotencyKey | None) -> Transaction:
+        """Return a transaction that stores the order and empties the cart."""
         transaction = self.begin()
         if key is not None:
             self.idempotency_keys.save_result(key, order.id, transaction)
         self.orders.add(order, transaction)
         changed = StaleWrite("Your cart changed at the same time. Check it and order again.")
         self.carts.empty(cart, transaction, changed)
-        for line in order.lines:
-            sold = FieldError(f"items.{line.product_id}", "Just sold or changed", "ITEM_CHANGED")
-            reserved = (line.product_id, line.unit_price, line.quantity)
-            self.stock.reserve_stock(*reserved, transaction, ItemsUnavailable((sold,)))
         transaction.emit(to_order_placed(order))
-        transaction.commit()
-        return order
+        return transaction
 
     def _new_order(self, caller: Caller, cart: Cart, destination: Address | str) -> Order:
         if isinstance(destination, str):
@@ -311,6 +303,8 @@ class OrderService:
         order = read.with_status(status, self.clock(), by, tracking_number)
         transaction = self.begin()
         self.orders.save(read, order, STATE, transaction)
+        if is_shipping:
+            self.stock.ship(read, transaction)
         self._audit(read, order, caller.user_id, transaction)
         transaction.emit((to_order_shipped if is_shipping else to_order_delivered)(order))
         transaction.commit()
@@ -323,8 +317,7 @@ class OrderService:
         order = (refunded or read).with_status(OrderStatus.CANCELLED, self.clock(), by)
         transaction = self.begin()
         self.orders.save(read, order, STATE, transaction)
-        for line in read.lines:
-            self.stock.release_stock(line.product_id, line.quantity, transaction)
+        self.stock.release(read, transaction)
         if order.is_paid:
             self._audit(read, order, actor, transaction)
         transaction.emit(to_order_cancelled(order, by))

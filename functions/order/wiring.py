@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @cache
 def order_service() -> OrderService:
-    from order.gateways import SavedAddresses, ShopCarts
+    from inventory.wiring import inventory_service
+    from order.gateways import SavedAddresses, ShopCarts, ShopStock
     from order.repository import DynamoOrders
-    from product.wiring import product_service
     from supermarket.dynamo.transaction import DynamoTransaction
 
     return OrderService(
         orders=DynamoOrders(),
-        stock=product_service(),
+        stock=ShopStock(inventory_service()),
         carts=ShopCarts(cart_service),
         address_book=SavedAddresses(_auth_service),
         idempotency_keys=idempotency_keys(),

@@ -1,5 +1,7 @@
 """The catalogue's HTTP Lambdas."""
 
+from typing import Any
+
 from product import wiring
 from product.forms import FORM, MAX_FORM_BYTES, read
 from product.model import Filters, Selection
@@ -7,16 +9,21 @@ from product.schemas import (
     ChangeStockRequest,
     CreateProductRequest,
     ListProductsQuery,
-    ProductChangedResponse,
+    OwnProductChangedResponse,
+    OwnProductListResponse,
+    OwnProductResponse,
     ProductListResponse,
     ProductResponse,
+    StockHistoryResponse,
     UpdateProductRequest,
 )
 from supermarket.caller import Caller, Role
-from supermarket.errors import BadGateway
+from supermarket.errors import BadGateway, Conflict
 from supermarket.http import JSON, delete, get, patch, post
 from supermarket.init_phase import prepare
+from supermarket.preconditions import IfMatch
 from supermarket.request import Request
+from supermarket.retry import StaleWrite
 from supermarket.schemas import Message, Page
 from supermarket.wiring import cursors
 
@@ -35,24 +42,26 @@ BRIEFLY = "public, max-age=10"
     reads=CreateProductRequest,
     errors=(BadGateway,),
 )
-def create_product(request: Request, caller: Caller) -> ProductChangedResponse:
+def create_product(request: Request, caller: Caller) -> OwnProductChangedResponse:
     """Create a product with up to five pictures."""
     sent, pictures = read(request, CreateProductRequest)
     product = wiring.product_service().create(sent.draft(), pictures, caller)
-    return ProductChangedResponse.of("Product created", product)
+    return OwnProductChangedResponse.of("Product created", product)
 
 
 @get("/api/products", cache_control=BRIEFLY)
 def list_products(query: ListProductsQuery) -> ProductListResponse:
     """List products by age or price, or search by words."""
-    return _list(query.selection(), query, query.purpose())
+    found = _list(query.selection(), query, query.purpose())
+    return ProductListResponse.model_validate(found)
 
 
 @get("/api/products/seller", roles={Role.SELLER})
-def list_own_products(page: Page, caller: Caller) -> ProductListResponse:
+def list_own_products(page: Page, caller: Caller) -> OwnProductListResponse:
     """List the caller's own products, also sold-out ones."""
     own = Selection(Filters(seller_id=caller.user_id))
-    return _list(own, page, f"products of {caller.user_id}")
+    found = _list(own, page, f"products of {caller.user_id}")
+    return OwnProductListResponse.model_validate(found)
 
 
 @get("/api/products/{productId}", cache_control=BRIEFLY)
@@ -69,11 +78,13 @@ def get_product(productId: str) -> ProductResponse:
     reads=UpdateProductRequest,
     errors=(BadGateway,),
 )
-def update_product(productId: str, request: Request, caller: Caller) -> ProductChangedResponse:
-    """Change fields of a product, add and remove pictures."""
+def update_product(
+    productId: str, request: Request, caller: Caller, if_match: IfMatch | None
+) -> OwnProductChangedResponse:
+    """Change fields of a product, add and remove pictures. The stock has a route of its own."""
     sent, pictures = read(request, UpdateProductRequest)
-    product = wiring.product_service().update(productId, sent.changes(), pictures, caller)
-    return ProductChangedResponse.of("Product changed", product)
+    product = wiring.product_service().update(productId, sent.changes(), pictures, caller, if_match)
+    return OwnProductChangedResponse.of("Product changed", product)
 
 
 @delete("/api/products/{productId}", roles=SELLERS)
@@ -83,18 +94,32 @@ def delete_product(productId: str, caller: Caller) -> Message:
     return Message(message="Product deleted")
 
 
-@patch("/api/products/{productId}/stock", roles=SELLERS)
-def change_stock(productId: str, body: ChangeStockRequest, caller: Caller) -> ProductResponse:
-    """Set the counted stock, or add to it."""
-    product = wiring.product_service().change_stock(productId, body.change(), caller)
-    return ProductResponse.of(product)
+@patch("/api/products/{productId}/stock", roles=SELLERS, errors=(Conflict, StaleWrite))
+def change_stock(
+    productId: str, body: ChangeStockRequest, caller: Caller, if_match: IfMatch | None
+) -> OwnProductResponse:
+    """Count what is on the shelf, reserved goods included, or add to it."""
+    product = wiring.product_service().change_stock(productId, body.change(), caller, if_match)
+    return OwnProductResponse.of(product)
 
 
-def _list(selection: Selection, page: Page, purpose: str) -> ProductListResponse:
+@get("/api/products/{productId}/stock/history", roles=SELLERS)
+def list_stock_movements(productId: str, page: Page, caller: Caller) -> StockHistoryResponse:
+    """List how the stock of a product moved, newest first."""
+    purpose = f"stock of {productId}"
+    position = cursors().decode(page.cursor, purpose)
+    before = position["before"] if position else None
+    found = wiring.product_service().list_stock_movements(productId, caller, before, page.limit)
+    following = {"before": found.next_before} if found.next_before else None
+    return StockHistoryResponse.model_validate(
+        {"movements": found.movements, "next_cursor": cursors().encode(following, purpose)}
+    )
+
+
+def _list(selection: Selection, page: Page, purpose: str) -> dict[str, Any]:
     position = cursors().decode(page.cursor, purpose)
     found = wiring.product_service().list_products(selection, position, page.limit)
-    cursor = cursors().encode(found.next, purpose)
-    return ProductListResponse.model_validate({"products": found.products, "next_cursor": cursor})
+    return {"products": found.products, "next_cursor": cursors().encode(found.next, purpose)}
 
 
 prepare(__name__)

@@ -1,6 +1,6 @@
 """Bodies of product requests: JSON, or a form with pictures."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,6 +27,8 @@ LIMITS = {
 }
 
 IMAGES = "images"
+UNKNOWN = "EXTRA_FORBIDDEN"
+ROUTES = {"stock": "is changed by PATCH /api/products/{productId}/stock"}
 LISTS = frozenset({"removeImages"})
 
 
@@ -79,7 +81,18 @@ def read[Sent: Body](request: Request, kind: type[Sent]) -> tuple[Sent, list[Pic
         # a form holds text only, so numbers are parsed
         return kind.model_validate(fields, strict=False), form.pictures()
     except ValidationError as fault:
-        raise invalid(fault) from None
+        raise _with_routes(invalid(fault)) from None
+
+
+def _with_routes(refusal: Invalid) -> Invalid:
+    """Name the route of each field that has one of its own."""
+    errors = tuple(
+        replace(error, message=ROUTES[error.field])
+        if error.code == UNKNOWN and error.field in ROUTES
+        else error
+        for error in refusal.errors
+    )
+    return Invalid(refusal.message, errors)
 
 
 def _parse(request: Request) -> Form:

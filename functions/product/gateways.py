@@ -1,15 +1,31 @@
-"""Pictures at ImageKit, through its official SDK."""
+"""Pictures at ImageKit, through its official SDK, and the stock of the inventory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from product.model import MAX_IMAGES, Image
+from inventory.model import BucketChange, Offer, StockLevel
+from inventory.service import InventoryService
+from product.model import (
+    MAX_IMAGES,
+    Availability,
+    Image,
+    MovementPage,
+    Product,
+    ShownLevel,
+    StockChange,
+    StockMovement,
+)
 from product.pictures import Picture
 from supermarket import telemetry
 from supermarket.clock import NewId
+from supermarket.dynamo.read_ahead import reading_ahead
 from supermarket.errors import BadGateway, Unavailable
+from supermarket.streams import Change
+from supermarket.transaction import Transaction
 
 if TYPE_CHECKING:
     from imagekitio import ImageKit
@@ -19,6 +35,115 @@ BUSY = 429
 
 DOWN = "The image service does not answer. Nothing was changed; try again."
 INVALID_RESPONSE = "The image service answered with an error. Nothing was changed."
+
+
+class InventoryStock:
+    """`Stock` of the inventory domain."""
+
+    def __init__(self, inventory: InventoryService) -> None:
+        self._inventory = inventory
+
+    @contextmanager
+    def reading(self, product_ids: Iterable[str]) -> Iterator[None]:
+        with reading_ahead():
+            self._inventory.plan(product_ids)
+            yield
+
+    def fill(self, products: Iterable[Product]) -> list[Product]:
+        found = list(products)
+        levels = self._inventory.find_many([product.id for product in found])
+        return [_with_level(product, levels[product.id]) for product in found]
+
+    def open(self, product: Product, transaction: Transaction) -> None:
+        self._inventory.open(
+            product.id, product.stock, _offer(product), product.seller.user_id, transaction
+        )
+
+    def change_offer(
+        self, product: Product, changed_by: str, transaction: Transaction, *, on_sale: bool = True
+    ) -> None:
+        offer = replace(_offer(product), is_on_sale=on_sale)
+        self._inventory.change_offer(product.id, offer, changed_by, transaction)
+
+    def change(
+        self,
+        product: Product,
+        change: StockChange,
+        changed_by: str,
+        transaction: Transaction,
+        *,
+        same_shelf: bool,
+    ) -> None:
+        if change.counted is None:
+            self._inventory.add(
+                product.id, change.added, changed_by, transaction, same_shelf=same_shelf
+            )
+        else:
+            self._inventory.count(product.id, change.counted, changed_by, transaction)
+
+    def list_movements(self, product_id: str, before: str | None, limit: int) -> MovementPage:
+        page = self._inventory.list_movements(product_id, before, limit)
+        movements = tuple(
+            StockMovement(each.id, each.kind, each.on_hand, each.reserved, each.by, each.at)
+            for each in page.movements
+        )
+        return MovementPage(movements, page.next_before)
+
+
+class StockMonitor:
+    """Follows the changes that the stream of the inventory's table delivers: in order for each
+    product, some twice. `parse` returns the change of a bucket that a stream record describes.
+    """
+
+    def __init__(
+        self, inventory: InventoryService, parse: Callable[[Change], BucketChange]
+    ) -> None:
+        self._inventory = inventory
+        self._parse = parse
+
+    def record(self, changes: Iterable[Change]) -> None:
+        """Write the history, except for changes that `level_to_show` cannot parse either."""
+        self._inventory.record([read for change in changes for read in self._parsed(change)])
+
+    def by_product(self, changes: Iterable[Change]) -> Iterable[Sequence[Change]]:
+        """Return the changes of each product, in their order."""
+        groups: defaultdict[str, list[Change]] = defaultdict(list)
+        for change in changes:
+            groups[change.keys["subject"]["S"]].append(change)
+        return groups.values()
+
+    def request_of(self, changes: Sequence[Change]) -> str:
+        """Return the id of the request that made the last change."""
+        return self._parse(changes[-1]).cause.request
+
+    def level_to_show(self, changes: Sequence[Change]) -> ShownLevel | None:
+        """Return the level after changes of one product, if lists or listeners need it."""
+        read = [self._parse(change) for change in changes]
+        level = self._inventory.changed_level(read)
+        if level is None:
+            return None
+        availability = Availability(level.available > 0, level.is_low, level.changes)
+        by_seller = any(change.is_by_seller for change in read)
+        return ShownLevel(level.product_id, level.available, availability, by_seller)
+
+    def _parsed(self, change: Change) -> Iterator[BucketChange]:
+        with suppress(Exception):
+            yield self._parse(change)
+
+
+def _offer(product: Product) -> Offer:
+    return Offer(product.price, product.low_stock_threshold)
+
+
+def _with_level(product: Product, level: StockLevel) -> Product:
+    return replace(
+        product,
+        stock=level.available,
+        on_hand=level.on_hand,
+        reserved=level.reserved,
+        stock_revision=level.changes,
+        shelf_revision=level.shelf_changes,
+    )
 
 
 class ImageKitPictures:

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from product.words import index_terms
 from supermarket.caller import Caller
-from supermarket.errors import Conflict, FieldError, Forbidden, Invalid
+from supermarket.errors import FieldError, Forbidden, Invalid
 from supermarket.money import Currency, Money
 from supermarket.people import Recipient
 
@@ -47,7 +47,6 @@ class Changes(TypedDict, total=False):
 
     title: str
     description: str
-    stock: int
     category: str | None
     low_stock_threshold: int | None
     price_amount: Decimal
@@ -56,9 +55,53 @@ class Changes(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
+class Availability:
+    """What the lists show of a product's stock, as of its change number `revision`."""
+
+    in_stock: bool = False
+    is_low: bool = False
+    revision: int = -1
+
+
+@dataclass(frozen=True)
+class ShownLevel:
+    """A level of stock to show, with its availability; `by_seller` tells whether the seller changed
+    it.
+    """
+
+    product_id: str
+    stock: int
+    availability: Availability
+    by_seller: bool
+
+
+@dataclass(frozen=True)
+class StockMovement:
+    """One change of a product's stock: the differences, and who or which order made it."""
+
+    id: str
+    kind: str
+    on_hand: int
+    reserved: int
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class MovementPage:
+    """A page of movements, newest first; the next one begins before the id `next_before`."""
+
+    movements: tuple[StockMovement, ...]
+    next_before: str | None
+
+
+@dataclass(frozen=True)
 class Product:
-    """A product on sale; the seller's address and name are those at its creation. `revision` counts
-    changes by the seller, `stock_revision` changes of the stock or the threshold, sales included.
+    """A product on sale; the seller's address and name are those at its creation.
+
+    `revision` counts changes by the seller. The inventory's part: `stock` can be sold, `on_hand` is
+    on the shelf and `reserved` of it for orders; `stock_revision` counts all changes of these, and
+    `shelf_revision` those of `on_hand`.
     """
 
     id: str
@@ -72,13 +115,22 @@ class Product:
     revision: int
     created_at: datetime
     updated_at: datetime
+    shown: Availability = Availability()
     stock: int = 0
+    on_hand: int = 0
+    reserved: int = 0
     stock_revision: int = 0
+    shelf_revision: int = 0
 
     @property
-    def is_low(self) -> bool:
-        """Whether the stock is at or below the seller's threshold."""
-        return self.low_stock_threshold is not None and self.stock <= self.low_stock_threshold
+    def available(self) -> bool:
+        """Whether there is any to sell."""
+        return self.stock > 0
+
+    @property
+    def version(self) -> int:
+        """The version for `If-Match`; it grows with every change but sales and cancellations."""
+        return self.revision + self.shelf_revision
 
     def require_editor(self, caller: Caller) -> None:
         """Raise Forbidden unless `caller` sells this product or is an admin."""
@@ -102,32 +154,16 @@ class Product:
         if amount is not None:
             values["price"] = Money.of(amount, currency or self.price.currency)
         left = tuple(image for image in self.images if image.id not in removed)
-        return self._revised(now, images=left + added, **values)
-
-    def with_stock(self, stock: int, now: datetime) -> "Product":
-        """Return the product with another stock. Raises Conflict outside 0 to MAX_STOCK."""
-        if stock < 0:
-            raise Conflict(f"Only {self.stock} in stock")
-        if stock > MAX_STOCK:
-            raise Conflict(f"At most {MAX_STOCK} can be in stock")
-        return self._revised(now, stock=stock)
-
-    def _revised(self, now: datetime, **values: Any) -> "Product":
-        after = replace(self, **values, revision=self.revision + 1, updated_at=now)
-        moved = (after.stock, after.low_stock_threshold) != (self.stock, self.low_stock_threshold)
-        return replace(after, stock_revision=self.stock_revision + moved)
+        values |= {"images": left + added, "revision": self.revision + 1, "updated_at": now}
+        return replace(self, **values)
 
 
 @dataclass(frozen=True)
 class StockChange:
-    """A change of stock: to a counted number, or by a difference."""
+    """A change of what is on hand: to a counted number, or by a difference."""
 
     counted: int | None = None
     added: int = 0
-
-    def apply(self, stock: int) -> int:
-        """Return the stock after the change."""
-        return self.counted if self.counted is not None else stock + self.added
 
 
 class Sort(StrEnum):
@@ -158,7 +194,7 @@ class Filters:
             and self.currency in {None, price.currency}
             and (self.lowest is None or price.minor >= self.lowest)
             and (self.highest is None or price.minor <= self.highest)
-            and (product.stock > 0 or not self.in_stock)
+            and (product.shown.in_stock or not self.in_stock)
             and self.seller_id in {None, product.seller.user_id}
         )
 

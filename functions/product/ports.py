@@ -1,20 +1,31 @@
 """What the catalogue needs from the outside."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from product.model import Document, Entry, Filters, Image, Page, Position, Product, Sort
+from product.model import (
+    Availability,
+    Document,
+    Entry,
+    Filters,
+    Image,
+    MovementPage,
+    Page,
+    Position,
+    Product,
+    Sort,
+    StockChange,
+)
 from product.pictures import Picture
 from product.words import KeyRange
-from supermarket.errors import DomainError
-from supermarket.money import Money
 from supermarket.transaction import Transaction
 
 
 class Products(Protocol):
-    """Stores products. Reads are consistent; lists and documents may lag a little behind. A change
-    has the commit raise StaleWrite when the product is not at the given revision.
+    """Stores products without their stock. Reads are consistent; lists may lag a little behind. A
+    change has the commit raise StaleWrite when the product is not at the given revision.
     """
 
     def find(self, product_id: str) -> Product | None:
@@ -33,30 +44,52 @@ class Products(Protocol):
         """Add a new product."""
 
     def change(self, before: Product, after: Product, transaction: Transaction) -> None:
-        """Write the differences; the stock only if it differs."""
-
-    def add_stock(self, before: Product, after: Product, transaction: Transaction) -> None:
-        """Change the stock by the difference of both, in addition to concurrent sales. The commit
-        raises StaleWrite also when the stock would be negative.
-        """
+        """Write the differences."""
 
     def withdraw(self, product: Product, now: datetime, transaction: Transaction) -> None:
         """Take a product off sale."""
 
-    def reserve_stock(
-        self,
-        product_id: str,
-        price: Money,
-        quantity: int,
-        transaction: Transaction,
-        on_conflict: DomainError,
+    def show_availability(
+        self, product: Product, availability: Availability, transaction: Transaction
     ) -> None:
-        """Lower the stock. Commit raises `on_conflict` when the stock is too low, the price differs
-        or the product is not on sale.
+        """Show whether there is any stock. The commit raises StaleWrite when the availability of a
+        later change is shown, or the product is not on sale.
         """
 
-    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        """Raise the stock, also of a withdrawn product."""
+
+class Stock(Protocol):
+    """The stock of the products."""
+
+    def reading(self, product_ids: Iterable[str]) -> AbstractContextManager[None]:
+        """Read the stock together with the products that are read inside the block."""
+
+    def fill(self, products: Iterable[Product]) -> list[Product]:
+        """Return the products with their present stock."""
+
+    def open(self, product: Product, transaction: Transaction) -> None:
+        """Store the first stock of a new product."""
+
+    def change_offer(
+        self, product: Product, changed_by: str, transaction: Transaction, *, on_sale: bool = True
+    ) -> None:
+        """Store another price or threshold for the orders to come, or that there are none."""
+
+    def change(
+        self,
+        product: Product,
+        change: StockChange,
+        changed_by: str,
+        transaction: Transaction,
+        *,
+        same_shelf: bool,
+    ) -> None:
+        """Change what is on hand. Raises Conflict when too little is available; the commit raises
+        StaleWrite when that or, for a count and with `same_shelf`, what is on hand changed after
+        the product was read.
+        """
+
+    def list_movements(self, product_id: str, before: str | None, limit: int) -> MovementPage:
+        """Return the movements with ids below `before`, newest first."""
 
 
 class Pictures(Protocol):

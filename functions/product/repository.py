@@ -1,6 +1,6 @@
 """Products and the search index in DynamoDB."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial, reduce
@@ -8,13 +8,19 @@ from itertools import batched
 from operator import and_
 from typing import Any, Self
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.attributes import (
+    BooleanAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+)
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
 from product.model import (
     MAX_MINOR,
+    Availability,
     Document,
     Entry,
     Filters,
@@ -25,14 +31,12 @@ from product.model import (
     category_key,
 )
 from product.words import PREFIX_LENGTH, KeyRange
-from supermarket import telemetry
 from supermarket.clock import iso
 from supermarket.dynamo.batches import delete_many, put_many
 from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import try_write
-from supermarket.errors import DomainError
-from supermarket.money import Currency, Money
+from supermarket.money import Currency
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
@@ -41,16 +45,23 @@ SEPARATOR = "#"
 LAST = "~"  # sorts after every character of an id
 STALE = "The product was changed at the same time. Try again."
 
-# a list with filters reads at most this many products in this many queries
-EVALUATED = 100
-MAX_QUERIES = 5
+# a list with filters reads at most this many items: the products that it filters, and the stock of
+# those on the page
+MAX_ITEMS = 120
 WITHDRAWN_PER_PAGE = 25
 
+# the inventory has the stock
+STOCK = frozenset({"shown", "stock", "on_hand", "reserved", "stock_revision", "shelf_revision"})
+# a sale changes none of these, so that it does not write to the indexes
+SHOWN = ("product", "inStock")
+
 _revision, _minor = Path("product.revision"), Path("product.price.minor")
+_currency = Path("product.price.currency")
 
 
 class ProductRow(Row):
-    """A product. `stock` and `stock_revision` change without the other fields.
+    """A product without its stock. Whether there is any and it is low, as of the change number
+    `stock_revision`, changes without the other fields.
 
     A withdrawn product keeps its row for a while, for orders and returns, and leaves the lists
     because `newest` and `cheapest` are removed.
@@ -59,10 +70,10 @@ class ProductRow(Row):
     Meta = table("product")
 
     product_id = UnicodeAttribute(hash_key=True, attr_name="productId")
-    product = Mapped[Product](Product, exclude=frozenset({"stock", "stock_revision"}))
-    stock = NumberAttribute()
+    product = Mapped[Product](Product, exclude=STOCK)
+    in_stock = BooleanAttribute(attr_name="inStock")
+    is_low = BooleanAttribute(null=True, attr_name="isLow")
     stock_revision = NumberAttribute(null=True, attr_name="stockRevision")
-    changed_by = UnicodeAttribute(null=True, attr_name="changedBy")
     deleted_at = UnicodeAttribute(null=True, attr_name="deletedAt")
     withdrawn = UnicodeAttribute(null=True)
     words = UnicodeSetAttribute(null=True)
@@ -75,11 +86,11 @@ class ProductRow(Row):
     price_category = UnicodeAttribute(null=True, attr_name="priceCategory")
     cheapest = UnicodeAttribute(null=True)
 
-    by_newest = index("byNewest", "shelf", "newest")
-    by_category_newest = index("byCategoryNewest", "category", "newest")
-    by_seller = index("bySeller", "seller", "newest")
-    by_price = index("byPrice", "priceShelf", "cheapest")
-    by_category_price = index("byCategoryPrice", "priceCategory", "cheapest")
+    by_newest = index("byNewest", "shelf", "newest", attributes=SHOWN)
+    by_category_newest = index("byCategoryNewest", "category", "newest", attributes=SHOWN)
+    by_seller = index("bySeller", "seller", "newest", attributes=SHOWN)
+    by_price = index("byPrice", "priceShelf", "cheapest", attributes=SHOWN)
+    by_category_price = index("byCategoryPrice", "priceCategory", "cheapest", attributes=SHOWN)
     by_deletion = index("byDeletion", "withdrawn", "deletedAt", keys_only=True)
 
     @classmethod
@@ -89,9 +100,9 @@ class ProductRow(Row):
         return cls(
             product.id,
             product=product,
-            stock=product.stock,
-            stock_revision=product.stock_revision,
-            changed_by=telemetry.correlation_id(),
+            in_stock=product.shown.in_stock,
+            is_low=product.shown.is_low,
+            stock_revision=product.shown.revision,
             words=set(document.words) or None,
             title_words=set(document.title_words) or None,
             seller=product.seller.user_id,
@@ -104,8 +115,10 @@ class ProductRow(Row):
         )
 
     def read(self) -> Product:
-        stock_revision = int(self.stock_revision or 0)
-        return replace(self.product, stock=int(self.stock), stock_revision=stock_revision)
+        # an index has no more than `in_stock`
+        revision = int(self.stock_revision or 0)
+        shown = Availability(self.in_stock, bool(self.is_low), revision)
+        return replace(self.product, shown=shown)
 
     def document(self) -> Document:
         words, title_words = frozenset(self.words or ()), frozenset(self.title_words or ())
@@ -183,7 +196,7 @@ class DynamoProducts:
         return _on_sale(row) if row else None
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
-        rows = ProductRow.batch_get(list(dict.fromkeys(product_ids)), consistent_read=True)
+        rows = ProductRow.find_many((product_id,) for product_id in product_ids)
         return {product.id: product for row in rows if (product := _on_sale(row))}
 
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
@@ -193,13 +206,9 @@ class DynamoProducts:
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
         query = IndexQuery.of(filters, sort)
         place: str | None = after["place"] if after else None
-        matches: list[ProductRow] = []
-        for _ in range(MAX_QUERIES):
-            # one more than the page holds: whether there is a next page
-            rows, place = query.rows(place, limit + 1 if query.filter is None else EVALUATED)
-            matches += rows
-            if place is None or len(matches) > limit:
-                break
+        # one more than the page holds: whether there is a next page
+        filtered = max(MAX_ITEMS // 2, MAX_ITEMS - limit)
+        matches, place = query.rows(place, limit + 1 if query.filter is None else filtered)
         if len(matches) > limit:
             place = getattr(matches[limit - 1], query.place_name)
         products = tuple(row.read() for row in matches[:limit])
@@ -210,12 +219,7 @@ class DynamoProducts:
         DynamoTransaction.of(transaction).put(ProductRow.of(product), condition=new)
 
     def change(self, before: Product, after: Product, transaction: Transaction) -> None:
-        _update(before, _update_actions(before, after), transaction)
-
-    def add_stock(self, before: Product, after: Product, transaction: Transaction) -> None:
-        added = after.stock - before.stock
-        actions = [*_stock_actions(added), ProductRow.product.set(after)]
-        _update(before, actions, transaction, ProductRow.stock >= -added)
+        _update(before, _update_actions(after), transaction)
 
     def withdraw(self, product: Product, now: datetime, transaction: Transaction) -> None:
         actions = [
@@ -227,46 +231,30 @@ class DynamoProducts:
         ]
         _update(product, actions, transaction)
 
-    def reserve_stock(
-        self,
-        product_id: str,
-        price: Money,
-        quantity: int,
-        transaction: Transaction,
-        on_conflict: DomainError,
+    def show_availability(
+        self, product: Product, availability: Availability, transaction: Transaction
     ) -> None:
-        as_shown = (
-            (ProductRow.stock >= quantity)
-            & (_minor == price.minor)
-            & (ProductRow.price_shelf == price.currency.value)
-            & ProductRow.deleted_at.does_not_exist()
+        actions = [
+            ProductRow.in_stock.set(availability.in_stock),
+            ProductRow.is_low.set(availability.is_low),
+            ProductRow.stock_revision.set(availability.revision),
+        ]
+        is_later = ProductRow.deleted_at.does_not_exist() & (
+            ProductRow.stock_revision < availability.revision
         )
-        row, actions = ProductRow(product_id), _stock_actions(-quantity)
-        DynamoTransaction.of(transaction).update(row, actions, as_shown, on_conflict)
-
-    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        DynamoTransaction.of(transaction).update(ProductRow(product_id), _stock_actions(quantity))
+        row = ProductRow(product.id)
+        DynamoTransaction.of(transaction).update(row, actions, is_later, StaleWrite(STALE))
 
     def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
         until = ProductRow.deleted_at <= iso(moment)
         found = ProductRow.by_deletion.query(ALL_PRODUCTS, until, page_size=WITHDRAWN_PER_PAGE)
         for page in batched(found, WITHDRAWN_PER_PAGE, strict=False):
-            ids = [row.product_id for row in page]
-            yield from (row.read() for row in ProductRow.batch_get(ids, consistent_read=True))
+            ids = [(row.product_id,) for row in page]
+            yield from (row.read() for row in ProductRow.find_many(ids))
 
     def remove(self, product: Product) -> bool:
         is_withdrawn = ProductRow.deleted_at.exists()
         return try_write(lambda: ProductRow(product.id).delete(is_withdrawn))
-
-
-def product_of(image: Mapping[str, Any] | None) -> Product | None:
-    """Return the product of a stream record's image; None when it is not on sale."""
-    return _on_sale(ProductRow.from_raw_data(dict(image))) if image else None
-
-
-def changed_by(image: Mapping[str, Any] | None) -> str | None:
-    """Return the id of the request that made the change of a stream record's image."""
-    return (image or {}).get("changedBy", {}).get("S") or None
 
 
 class DynamoEntries:
@@ -315,13 +303,13 @@ def _query_by_price(filters: Filters, currency: Currency, *, forward: bool) -> I
 
 def _conditions(filters: Filters) -> Iterator[Condition]:
     if filters.currency is not None:
-        yield ProductRow.price_shelf == filters.currency.value
+        yield _currency == filters.currency.value
     if filters.lowest is not None:
         yield _minor >= filters.lowest
     if filters.highest is not None:
         yield _minor <= filters.highest
     if filters.in_stock:
-        yield ProductRow.stock > 0
+        yield ProductRow.in_stock == True  # noqa: E712 - a condition
 
 
 def _all(conditions: Iterable[Condition]) -> Condition | None:
@@ -329,49 +317,26 @@ def _all(conditions: Iterable[Condition]) -> Condition | None:
     return reduce(and_, found) if found else None
 
 
-def _update(
-    before: Product,
-    actions: Sequence[Action],
-    transaction: Transaction,
-    condition: Condition | None = None,
-) -> None:
+def _update(before: Product, actions: Sequence[Action], transaction: Transaction) -> None:
     """Update a product on condition that `before` is its latest revision and on sale."""
     latest = ProductRow.deleted_at.does_not_exist() & (_revision == before.revision)
-    condition = latest if condition is None else latest & condition
-    DynamoTransaction.of(transaction).update(
-        ProductRow(before.id), actions, condition, StaleWrite(STALE)
-    )
+    row = ProductRow(before.id)
+    DynamoTransaction.of(transaction).update(row, actions, latest, StaleWrite(STALE))
 
 
-def _update_actions(before: Product, after: Product) -> list[Action]:
-    """Return the actions that write `after`; the stock, which sales change, only if it differs."""
+def _update_actions(after: Product) -> list[Action]:
+    """Return the actions that write `after`, except for what is shown of its stock."""
     values = ProductRow.of(after).attribute_values
-    unchanged = {"product_id", "stock_revision"} | (
-        {"stock"} if after.stock == before.stock else set()
-    )
-    written = [
+    return [
         attribute.remove() if values.get(name) is None else attribute.set(values[name])
         for name, attribute in ProductRow.get_attributes().items()
-        if name not in unchanged
-    ]
-    moved = after.stock_revision - before.stock_revision
-    return [*written, ProductRow.stock_revision.add(moved)]
-
-
-def _stock_actions(added: int) -> list[Action]:
-    """Return the actions that add stock, and store the request's id for the stream's reader."""
-    return [
-        ProductRow.stock.add(added),
-        ProductRow.stock_revision.add(1 if added else 0),
-        ProductRow.changed_by.set(telemetry.correlation_id()),
+        if name not in {"product_id", "in_stock", "is_low", "stock_revision"}
     ]
 
 
 def _on_sale(row: ProductRow) -> Product | None:
-    """Return the product of a row unless it was withdrawn. Stock that is released after the purge
-    creates a row with nothing else.
-    """
-    return None if row.deleted_at or "product" not in row.attribute_values else row.read()
+    """Return the product of a row unless it was withdrawn."""
+    return None if row.deleted_at else row.read()
 
 
 def _place(order: str, product_id: str) -> str:

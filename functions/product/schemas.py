@@ -70,7 +70,6 @@ class UpdateProductRequest(Body):
     description: Description = ""
     price_amount: Amount = Decimal(0)
     price_currency: Currency = Currency.INR
-    stock: Stock = 0
     category: Category = None
     low_stock_threshold: Threshold = None
     remove_images: Annotated[tuple[ImageId, ...], Field(max_length=MAX_IMAGES)] = ()
@@ -155,9 +154,18 @@ class ProductView(View):
     seller: str = Field(validation_alias=AliasPath("seller", "user_id"))
     images: list[ImageView]
     stock: int
+    available: bool
     category: str | None
+    version: int
     created_at: Timestamp
     updated_at: Timestamp
+
+
+class OwnProductView(ProductView):
+    """A product as its seller sees it: what is on hand, and how much of it is reserved."""
+
+    on_hand: int
+    reserved: int
 
 
 class ProductResponse(View):
@@ -170,19 +178,54 @@ class ProductResponse(View):
         return cls.model_validate({"product": product})
 
 
-class ProductChangedResponse(View):
+class ProductListResponse(View):
+    """A page of products."""
+
+    products: list[ProductView]
+    next_cursor: str | None
+
+
+class OwnProductResponse(View):
+    """A product of the caller."""
+
+    product: OwnProductView
+
+    @classmethod
+    def of(cls, product: Product) -> Self:
+        return cls.model_validate({"product": product})
+
+
+class OwnProductChangedResponse(View):
     """A changed product with a message."""
 
     message: str
-    product: ProductView
+    product: OwnProductView
 
     @classmethod
     def of(cls, message: str, product: Product) -> Self:
         return cls.model_validate({"message": message, "product": product})
 
 
-class ProductListResponse(View):
-    """A page of products."""
+class OwnProductListResponse(View):
+    """A page of the caller's products."""
 
-    products: list[ProductView]
+    products: list[OwnProductView]
+    next_cursor: str | None
+
+
+class MovementView(View):
+    """One change of a product's stock: the differences, and the person or order that made it."""
+
+    id: str
+    kind: str
+    on_hand: int
+    reserved: int
+    by: str
+    at: Timestamp
+
+
+class StockHistoryResponse(View):
+    """A page of movements, newest first."""
+
+    movements: list[MovementView]
     next_cursor: str | None

@@ -1,22 +1,40 @@
 """The use cases of the catalogue: create, change, list, search, delete, change stock."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from product.events import to_event
-from product.model import Changes, Draft, Image, Page, Position, Product, Selection, StockChange
+from product.model import (
+    Availability,
+    Changes,
+    Draft,
+    Image,
+    MovementPage,
+    Page,
+    Position,
+    Product,
+    Selection,
+    ShownLevel,
+    StockChange,
+)
 from product.pictures import Picture
-from product.ports import Pictures, Products
+from product.ports import Pictures, Products, Stock
 from product.search import SearchIndex
 from supermarket.audit import AuditTrail, Facts
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
-from supermarket.contracts import ProductCreated, ProductDeleted, ProductUpdated
-from supermarket.errors import DomainError, Invalid, NotFound
-from supermarket.money import Money
+from supermarket.contracts import (
+    ProductCreated,
+    ProductDeleted,
+    ProductUpdated,
+    StockMoved,
+    StockRanLow,
+)
+from supermarket.errors import Invalid, NotFound
 from supermarket.people import Recipient
-from supermarket.retry import retry_on_conflict
+from supermarket.preconditions import IfMatch
+from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.transaction import BeginTransaction, Transaction
 
 ATTEMPTS = 10
@@ -27,6 +45,7 @@ class ProductService:
     """The use cases of the catalogue."""
 
     products: Products
+    stock: Stock
     index: SearchIndex
     pictures: Pictures
     audit: AuditTrail
@@ -47,6 +66,8 @@ class ProductService:
             revision=1,
             created_at=now,
             updated_at=now,
+            on_hand=draft.stock,
+            shown=Availability(in_stock=draft.stock > 0),
             **vars(draft),
         )
         with self._discarding_on_failure(product_id, images):
@@ -54,45 +75,63 @@ class ProductService:
             self.index.add(None, product)
             transaction = self.begin()
             self.products.add(product, transaction)
+            self.stock.open(product, transaction)
             transaction.emit(to_event(ProductCreated, product))
             transaction.commit()
         return product
 
     def get_product(self, product_id: str) -> Product:
         """Return a product that is on sale. Raises NotFound."""
-        product = self.products.find(product_id) if is_id(product_id) else None
+        product = self.find_many([product_id]).get(product_id)
         if product is None:
             raise NotFound("Product not found")
         return product
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         """Return the products that are on sale by their ids, in one consistent read."""
-        return self.products.find_many(filter(is_id, product_ids))
+        ids = [product_id for product_id in product_ids if is_id(product_id)]
+        with self.stock.reading(ids):
+            found = self.products.find_many(ids)
+            return {product.id: product for product in self.stock.fill(found.values())}
 
     def list_products(self, selection: Selection, after: Position | None, limit: int) -> Page:
         """Return a page of a list or of a search."""
         if selection.text:
-            return self.index.search(selection, after, limit)
-        return self.products.page(selection.filters, selection.sort, after, limit)
+            page = self.index.search(selection, after, limit)
+        else:
+            page = self.products.page(selection.filters, selection.sort, after, limit)
+        return replace(page, products=tuple(self.stock.fill(page.products)))
 
     def update(
-        self, product_id: str, changes: Changes, pictures: Sequence[Picture], caller: Caller
+        self,
+        product_id: str,
+        changes: Changes,
+        pictures: Sequence[Picture],
+        caller: Caller,
+        if_match: IfMatch | None = None,
     ) -> Product:
-        """Change a product. Concurrent changes are not lost."""
+        """Change a product. Concurrent changes are not lost. Raises PreconditionFailed when
+        `if_match` has another version.
+        """
         if not changes and not pictures:
             raise Invalid("Send at least one field to change")
-        self._own(product_id, caller).check_images(changes, len(pictures))
+        self._own(product_id, caller, if_match).check_images(changes, len(pictures))
         added = self.pictures.upload(product_id, pictures) if pictures else ()
 
-        def change(product: Product) -> Product:
-            return product.changed(changes, added, self.clock())
-
-        def write(before: Product, after: Product, transaction: Transaction) -> None:
+        def attempt() -> tuple[Product, Product]:
+            before = self._own(product_id, caller, if_match)
+            after = before.changed(changes, added, self.clock())
             self.index.add(before, after)
+            transaction = self.begin()
             self.products.change(before, after, transaction)
+            self.stock.change_offer(after, caller.user_id, transaction)
+            self._audit(transaction, "product changed", caller, before, after)
+            transaction.emit(to_event(ProductUpdated, after))
+            transaction.commit()
+            return before, after
 
         with self._discarding_on_failure(product_id, added):
-            before, after = self._revise(product_id, caller, "product changed", change, write)
+            before, after = self._retrying(attempt)
         try:
             self.index.remove(before, after)
         finally:
@@ -104,20 +143,52 @@ class ProductService:
         product_id: str,
         change: StockChange,
         caller: Caller,
+        if_match: IfMatch | None = None,
         also: Callable[[Transaction], None] = lambda _: None,
     ) -> Product:
-        """Set or add stock, which is never negative. `also` adds writes to the transaction."""
-        counted = change.counted is not None
-        write_stock = self.products.change if counted else self.products.add_stock
+        """Count what is on hand, reserved goods included, or add to it. `also` adds writes to the
+        transaction. Raises PreconditionFailed when `if_match` has another version.
+        """
 
-        def write(before: Product, after: Product, transaction: Transaction) -> None:
-            write_stock(before, after, transaction)
+        def attempt() -> None:
+            before = self._own(product_id, caller, if_match)
+            transaction = self.begin()
+            same_shelf = if_match is not None
+            self.stock.change(before, change, caller.user_id, transaction, same_shelf=same_shelf)
+            after = before.on_hand + change.added if change.counted is None else change.counted
+            restocked = replace(before, on_hand=after)
+            self._audit(transaction, "product restocked", caller, before, restocked)
             also(transaction)
+            transaction.commit()
 
-        def restock(product: Product) -> Product:
-            return product.with_stock(change.apply(product.stock), self.clock())
+        self._retrying(attempt)
+        return self.get_product(product_id)
 
-        return self._revise(product_id, caller, "product restocked", restock, write)[1]
+    def list_stock_movements(
+        self, product_id: str, caller: Caller, before: str | None, limit: int
+    ) -> MovementPage:
+        """Return how the stock of the caller's product moved, from the id `before` on back."""
+        self._own(product_id, caller)
+        return self.stock.list_movements(product_id, before, limit)
+
+    def update_availability(self, level: ShownLevel) -> None:
+        """Show in the lists whether there is any stock, and emit StockRanLow when it has become
+        low, StockMoved for later changes and those by the seller. The same change is one event.
+        """
+        product, availability = self.products.find(level.product_id), level.availability
+        if product is None or availability.revision <= product.shown.revision:
+            return
+        transaction = self.begin()
+        facts = replace(product, stock=level.stock, stock_revision=availability.revision)
+        event = _stock_event(facts, level)
+        if event is not None:
+            transaction.emit(event, f"{product.id}-stock-{availability.revision}")
+        if _flags(availability) != _flags(product.shown):
+            self.products.show_availability(product, availability, transaction)
+        elif event is None:
+            return
+        with suppress(StaleWrite):  # a later level is shown, or the product was withdrawn
+            transaction.commit()
 
     def delete(self, product_id: str, caller: Caller) -> None:
         """Withdraw a product; past orders keep their own copy of it. The purge removes later what
@@ -130,54 +201,18 @@ class ProductService:
             # left-over index entries do no harm, pictures do
             self.pictures.discard(product.images)
 
-    def reserve_stock(
-        self,
-        product_id: str,
-        price: Money,
-        quantity: int,
-        transaction: Transaction,
-        on_conflict: DomainError,
-    ) -> None:
-        """Lower the stock in `transaction`, on condition that it suffices, the product has
-        this price and is on sale.
-        """
-        self.products.reserve_stock(product_id, price, quantity, transaction, on_conflict)
-
-    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        """Raise the stock in `transaction`, also of a withdrawn product."""
-        self.products.release_stock(product_id, quantity, transaction)
-
-    def _own(self, product_id: str, caller: Caller) -> Product:
+    def _own(self, product_id: str, caller: Caller, if_match: IfMatch | None = None) -> Product:
         product = self.get_product(product_id)
         product.require_editor(caller)
+        if if_match is not None:
+            if_match.check(product.version)
         return product
-
-    def _revise(
-        self,
-        product_id: str,
-        caller: Caller,
-        action: str,
-        change: Callable[[Product], Product],
-        write: Callable[[Product, Product, Transaction], None],
-    ) -> tuple[Product, Product]:
-        """Apply a change to the latest revision; returns the product before and after it."""
-
-        def attempt() -> tuple[Product, Product]:
-            before = self._own(product_id, caller)
-            after = change(before)
-            transaction = self.begin()
-            write(before, after, transaction)
-            self._audit(transaction, action, caller, before, after)
-            transaction.emit(to_event(ProductUpdated, after))
-            transaction.commit()
-            return before, after
-
-        return self._retrying(attempt)
 
     def _withdraw(self, product_id: str, caller: Caller) -> Product:
         product = self._own(product_id, caller)
         transaction = self.begin()
         self.products.withdraw(product, self.clock(), transaction)
+        self.stock.change_offer(product, caller.user_id, transaction, on_sale=False)
         self._audit(transaction, "product withdrawn", caller, product, None)
         withdrawn = replace(product, revision=product.revision + 1)
         transaction.emit(to_event(ProductDeleted, withdrawn))
@@ -221,6 +256,19 @@ class ProductService:
             raise
 
 
+def _stock_event(product: Product, level: ShownLevel) -> StockRanLow | StockMoved | None:
+    """Return the event of a level that follows the one that is shown, if there is one."""
+    if level.availability.is_low and not product.shown.is_low:
+        return to_event(StockRanLow, product)
+    if product.shown.is_low or level.by_seller:
+        return to_event(StockMoved, product)
+    return None
+
+
+def _flags(availability: Availability) -> tuple[bool, bool]:
+    return availability.in_stock, availability.is_low
+
+
 def _audited(product: Product) -> Facts:
     """Return the product's fields for the audit trail."""
     return {
@@ -228,7 +276,7 @@ def _audited(product: Product) -> Facts:
         "description": product.description,
         "minor": product.price.minor,
         "currency": product.price.currency.value,
-        "stock": product.stock,
+        "onHand": product.on_hand,
         "category": product.category,
         "lowStockThreshold": product.low_stock_threshold,
         "images": " ".join(image.id for image in product.images),

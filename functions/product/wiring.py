@@ -3,12 +3,12 @@
 from functools import cache
 from typing import TYPE_CHECKING
 
-from product.gateways import ImageKitPictures
+from inventory.wiring import bucket_change, inventory_service
+from product.gateways import ImageKitPictures, InventoryStock, StockMonitor
 from product.purge import Purge
-from product.repository import DynamoEntries, DynamoProducts, changed_by, product_of
+from product.repository import DynamoEntries, DynamoProducts
 from product.search import SearchIndex
 from product.service import ProductService
-from product.stock import StockMonitor
 from supermarket.clock import new_id, utc_now
 from supermarket.config import ConfigurationError, settings
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -29,6 +29,7 @@ def product_service() -> ProductService:
     products = DynamoProducts()
     return ProductService(
         products=products,
+        stock=InventoryStock(inventory_service()),
         index=SearchIndex(DynamoEntries(), products),
         pictures=ImageKitPictures(imagekit, new_id),
         audit=audit_trail(),
@@ -41,7 +42,7 @@ def product_service() -> ProductService:
 
 @cache
 def stock_monitor() -> StockMonitor:
-    return StockMonitor(product_of, changed_by, DynamoTransaction)
+    return StockMonitor(inventory_service(), bucket_change)
 
 
 @cache

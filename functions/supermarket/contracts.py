@@ -172,7 +172,7 @@ class StockRanLow(Event):
 
 
 class StockMoved(Event):
-    """The stock of a product changed that was at or below its threshold before."""
+    """The stock changed of a product that was low, or its seller changed it."""
 
     SOURCE = "supermarket.product"
     product_id: str

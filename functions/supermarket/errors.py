@@ -98,6 +98,18 @@ class BadGateway(Unavailable):
     code = "BAD_GATEWAY"
 
 
+class Busy(Unavailable):
+    """Other requests are changing the same thing; a later request may succeed."""
+
+    code = "BUSY"
+
+
+class PreconditionFailed(DomainError):
+    """The thing has changed since the version that the caller names."""
+
+    code = "PRECONDITION_FAILED"
+
+
 class RetryLater(Exception):
     """An event can be handled only later: its queue delivers it again after `wait` or, without
     one, after a delay that grows with each attempt. Never reaches a client.

@@ -16,6 +16,7 @@ from local.openapi.routes import Route
 from supermarket import errors, http
 from supermarket.http import JSON, ErrorView
 from supermarket.idempotency import IdempotencyKey, KeyInUse, KeyMissing
+from supermarket.preconditions import IfMatch
 from supermarket.request import Request
 from supermarket.retry import StaleWrite
 from supermarket.schemas import Body, Query
@@ -45,6 +46,15 @@ IDEMPOTENCY_KEY = {
     "description": "A request that is repeated with the same key gets the first one's result.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "example": "order-2026-11-29-0001",
+}
+
+
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The version that the caller has read, in quotes.",
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'},
+    "example": '"3"',
 }
 
 
@@ -103,6 +113,8 @@ class _Operation:
                 yield from self._query(hint)
             elif _is_key(hint):
                 yield {**IDEMPOTENCY_KEY, "required": hint is IdempotencyKey}
+            elif IfMatch in get_args(hint):
+                yield IF_MATCH
 
     def _query(self, model: type[BaseModel]) -> Iterator[dict[str, Any]]:
         schema = self._schemas[self._references[_name(model)]]
@@ -155,7 +167,7 @@ class _Operation:
         """Yield the errors that follow from the method and the parameters' types."""
         yield errors.Unavailable
         if self._route.method != "GET":
-            yield from (errors.Conflict, StaleWrite)
+            yield from (errors.Conflict, StaleWrite, errors.Busy)
         if self._endpoint.needs_session:
             yield from (errors.Unauthenticated, errors.Forbidden)
         for hint in self._endpoint.parameters.values():
@@ -165,9 +177,17 @@ class _Operation:
                 yield from (errors.Invalid, http.PayloadTooLarge, http.UnsupportedMediaType)
             elif _is_subclass(hint, Query):
                 yield errors.Invalid
-            elif _is_key(hint):
-                missing = (KeyMissing,) if hint is IdempotencyKey else ()
-                yield from (errors.Invalid, errors.RuleViolated, KeyInUse, *missing)
+            else:
+                yield from _header_errors(hint)
+
+
+def _header_errors(hint: Any) -> Iterator[type[errors.DomainError]]:
+    """Yield the errors of a parameter that is a header."""
+    if _is_key(hint):
+        missing = (KeyMissing,) if hint is IdempotencyKey else ()
+        yield from (errors.Invalid, errors.RuleViolated, KeyInUse, *missing)
+    elif IfMatch in get_args(hint):
+        yield from (errors.Invalid, errors.PreconditionFailed)
 
 
 def _schemas(routes: Iterable[Route]) -> tuple[dict[str, str], dict[str, Any]]:

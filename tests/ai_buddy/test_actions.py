@@ -159,22 +159,34 @@ def test_the_shop_refuses_an_invalid_address(shop: AssistedShop, asha: Visitor) 
 def test_a_confirmed_stock_is_set(shop: AssistedShop, ravi: Visitor) -> None:
     tea = shop.sells("Tea", seller=ravi, stock=5)
     wanted = proposal(ravi, "propose_stock", product_id=tea.id, stock=77)
-    assert confirm(ravi, wanted) == "The stock is now 77."
+    assert confirm(ravi, wanted) == "The stock on hand is now 77."
     confirm(ravi, wanted)
     assert shop.catalogue.service.get_product(tea.id).stock == 77
 
 
-def test_a_stock_confirmed_again_does_not_undo_sales(
+def test_a_stock_confirmed_again_does_not_undo_shipments(
     shop: AssistedShop, asha: Visitor, ravi: Visitor
 ) -> None:
     tea = shop.sells("Tea", seller=ravi, stock=5)
     wanted = proposal(ravi, "propose_stock", product_id=tea.id, stock=9)
     confirm(ravi, wanted)
+    shop.orders.ship(asha.orders(tea, 3, paid=True).id, None, ravi.caller)
+
+    assert confirm(ravi, wanted) == "The stock on hand is now 6."
+    assert shop.catalogue.service.get_product(tea.id).stock == 6
+    assert confirm(ravi, wanted, "another message") == "The stock on hand is now 9."
+
+
+def test_a_count_includes_what_is_reserved_for_orders(
+    shop: AssistedShop, asha: Visitor, ravi: Visitor
+) -> None:
+    tea = shop.sells("Tea", seller=ravi, stock=5)
+    wanted = proposal(ravi, "propose_stock", product_id=tea.id, stock=9)
     asha.orders(tea, 3)
 
-    assert confirm(ravi, wanted) == "The stock is now 6."
-    assert shop.catalogue.service.get_product(tea.id).stock == 6
-    assert confirm(ravi, wanted, "another message") == "The stock is now 9."
+    assert confirm(ravi, wanted) == "The stock on hand is now 9. Reserved for orders: 3."
+    counted = shop.catalogue.service.get_product(tea.id)
+    assert (counted.on_hand, counted.reserved, counted.stock) == (9, 3, 6)
 
 
 def test_a_shipment_confirmed_twice_is_marked_and_audited_once(

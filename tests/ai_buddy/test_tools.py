@@ -553,8 +553,22 @@ def test_the_oldest_order_to_ship_comes_first(shop: AssistedShop, ravi: Visitor)
 def test_a_stock_is_proposed_and_not_set(shop: AssistedShop, ravi: Visitor) -> None:
     tea = shop.sells("Tea", seller=ravi, stock=5)
     proposal = proposed(ravi.uses("propose_stock", product_id=tea.id, stock=77))
-    assert proposal.text == "Set the stock of Tea from 5 to 77."
+    assert proposal.text == "Set the stock on hand of Tea from 5 to 77."
     assert shop.catalogue.service.get_product(tea.id).stock == 5
+
+
+def test_a_seller_sees_what_is_on_hand_and_how_much_of_it_is_reserved(
+    shop: AssistedShop, asha: Visitor, ravi: Visitor
+) -> None:
+    tea = shop.sells("Tea", seller=ravi, stock=5)
+    asha.orders(tea, 3)
+    [listed] = ravi.uses("my_products").result["products"]
+    assert (listed["on_hand"], listed["reserved"], listed["stock"]) == (5, 3, 2)
+    proposal = proposed(ravi.uses("propose_stock", product_id=tea.id, stock=77))
+    assert proposal.text == "Set the stock on hand of Tea from 5 to 77. Reserved for orders: 3."
+    [searched] = asha.uses("search_products", text="tea").result["products"]
+    assert "on_hand" not in searched
+    assert "reserved" not in searched
 
 
 def test_a_proposal_reaches_products_that_no_list_contains(

@@ -38,7 +38,8 @@ PURE_KERNEL = {
     f"supermarket.{name}"
     for name in (
         *("audit", "caller", "clock", "contracts", "errors", "idempotency", "money"),
-        *("people", "postal_codes", "retry", "sessions", "telemetry", "transaction"),
+        *("people", "postal_codes", "preconditions", "retry", "sessions", "telemetry"),
+        "transaction",
     )
 }
 PURE_LIBRARIES = {"snowballstemmer"}  # reduces words to their stems

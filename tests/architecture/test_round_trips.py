@@ -156,6 +156,7 @@ def catalogue(ledger: Ledger, seller: Caller) -> dict[str, Any]:
     ledger.call(product.get_product, path=path)
     ledger.call(product.update_product, seller, path=path, body={"title": "Brown rice"})
     ledger.call(product.change_stock, seller, path=path, body={"add": 5})
+    ledger.call(product.list_stock_movements, seller, path=path)
     ledger.call(product.list_own_products, seller)
     ledger.call(product.list_products)
     return rice

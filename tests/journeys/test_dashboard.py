@@ -161,10 +161,10 @@ def test_dashboards_agree_with_the_tables_of_orders_and_payments(
         )
 
     eventually(agree, "the dashboards agree with the tables")
-    stock = {row["productId"]: row for row in plain(endpoints, "product") if "productId" in row}
+    buckets = {row["subject"]: row for row in plain(endpoints, "inventory") if "onHand" in row}
     [low] = sellers[1].get("/api/seller/dashboard/metrics").json()["lowStock"]
     assert low["id"] == products[1]["id"]
-    assert low["stock"] == int(stock[low["id"]]["stock"])
+    assert low["stock"] == int(buckets[low["id"]]["available"])
 
 
 def bought(endpoints: dict[str, Any], customer: Person, products: list[dict[str, Any]]) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from supermarket.clock import new_id
+from support.contended import sell_to_many
+from support.deployed import function_environment
 from support.shop import PASSWORD, Person, at_once, client, eventually
 
 pytestmark = pytest.mark.e2e
@@ -30,6 +32,17 @@ def test_forty_customers_at_once_get_exactly_seven_units(
             assert answer.json()["errors"][0]["field"] == f"items.{product['id']}"
     shown = customers[0].get(f"/api/products/{product['id']}").json()["product"]
     assert shown["stock"] == 0
+
+
+def test_two_hundred_buyers_of_a_hundred_pieces_get_right_answers_under_contention(
+    endpoints: dict[str, Any],
+) -> None:
+    environment = function_environment(endpoints, "order.endpoints.create_order")
+    result = sell_to_many(environment, buyers=200, pieces=100, share=0.3)
+
+    assert result["answers"] == {"201": 100, "409 OUT_OF_STOCK": 100}
+    assert result["cancelled"] > 20
+    assert (result["onHand"], result["reserved"], result["stock"]) == (100, 100, 0)
 
 
 def test_two_hundred_concurrent_cart_changes_are_all_kept(endpoints: dict[str, Any]) -> None:

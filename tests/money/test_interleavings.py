@@ -3,6 +3,7 @@ lost, and no step has two effects.
 """
 
 from collections import Counter
+from collections.abc import Set
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
@@ -33,6 +34,7 @@ from support.money import (
 
 EXAMPLES_EACH = 520
 
+OPEN = {OrderStatus.PENDING, OrderStatus.CONFIRMED}
 PAID_FOR = {OrderStatus.CONFIRMED, OrderStatus.SHIPPED, OrderStatus.DELIVERED}
 ONCE: dict[type[Event], str] = {
     OrderPlaced: "order_id",
@@ -102,18 +104,54 @@ def check_after_each_step(shop: MoneyShop) -> None:
 
 
 def check_at_the_end(shop: MoneyShop) -> None:
+    open_orders_hold_their_stock(shop)
+    the_history_of_stock_is_complete(shop)
     no_money_is_kept_without_an_order(shop)
     the_ledger_is_complete(shop)
     orders_agree_with_their_payments(shop)
 
 
 def stock_is_conserved(shop: MoneyShop) -> None:
-    held: Counter[str] = Counter()
+    """Open orders reserve what they ordered; shipped ones have taken it from what was on hand."""
+    reserved = _ordered(shop, OPEN)
+    shipped = _ordered(shop, {OrderStatus.SHIPPED, OrderStatus.DELIVERED})
+    for product_id, level in shop.levels().items():
+        assert level.on_hand == STOCK - shipped[product_id]
+        assert level.reserved == reserved[product_id]
+        assert level.available == level.on_hand - level.reserved
+
+
+def open_orders_hold_their_stock(shop: MoneyShop) -> None:
+    """An open order has a reservation of its lines; any other has none."""
     for order in shop.orders.stored.values():
-        if order.status is not OrderStatus.CANCELLED:
-            held.update({line.product_id: line.quantity for line in order.lines})
-    for product in shop.on_sale:
-        assert shop.products.stock_of(product.id) + held[product.id] == STOCK
+        reservation = shop.inventory.service.reservations.find(order.id)
+        assert (reservation is not None) is (order.status in OPEN)
+        if reservation is not None:
+            held = {name: sum(each.values()) for name, each in reservation.quantities.items()}
+            assert held == {line.product_id: line.quantity for line in order.lines}
+
+
+def the_history_of_stock_is_complete(shop: MoneyShop) -> None:
+    """The movements of each product add up to its level, and each of an order happened once in a
+    bucket.
+    """
+    service = shop.inventory.service
+    service.record(shop.inventory.levels.changes)
+    for product_id, level in shop.levels().items():
+        movements = service.list_movements(product_id, None, 10_000).movements
+        assert sum(each.on_hand for each in movements) == level.on_hand
+        assert sum(each.reserved for each in movements) == level.reserved
+        made = Counter((each.kind, each.by, each.id.split("#")[1]) for each in movements)
+        assert set(made.values()) == {1}
+
+
+def _ordered(shop: MoneyShop, statuses: Set[OrderStatus]) -> Counter[str]:
+    """Return the quantity of each product in the orders with these statuses."""
+    ordered: Counter[str] = Counter()
+    for order in shop.orders.stored.values():
+        if order.status in statuses:
+            ordered.update({line.product_id: line.quantity for line in order.lines})
+    return ordered
 
 
 def every_effect_happens_once(shop: MoneyShop) -> None:

@@ -5,16 +5,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from auth.model import SavedAddress
 from auth.wiring import auth_service
 from cart.endpoints import add_cart_item, change_cart_item, get_cart
 from cart.model import CartLine
 from cart.repository import DynamoCarts
+from inventory.service import ATTEMPTS, BUSY
+from inventory.wiring import inventory_service
 from order import endpoints
 from order.wiring import order_service
 from product.model import Changes, Product
-from product.repository import DynamoProducts
 from product.wiring import product_service
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id, utc_now
@@ -40,10 +42,11 @@ HOME = {
 
 
 def put_on_sale(*products: Product) -> None:
-    transaction = DynamoTransaction()
     for product in products:
-        DynamoProducts().add(product, transaction)
-    transaction.commit()
+        transaction = DynamoTransaction()
+        product_service().products.add(product, transaction)
+        product_service().stock.open(product, transaction)
+        transaction.commit()
 
 
 def on_sale(stock: int = 10, price: int = 120) -> Product:
@@ -54,6 +57,18 @@ def on_sale(stock: int = 10, price: int = 120) -> Product:
 
 def stock_of(product: Product) -> int:
     return product_service().get_product(product.id).stock
+
+
+def shelf_of(product: Product) -> tuple[int, int]:
+    """How many are on hand, and how many of them are reserved."""
+    level = inventory_service().get_level(product.id)
+    return level.on_hand, level.reserved
+
+
+def shelf_of_line(order: dict[str, Any]) -> tuple[int, int]:
+    """The same of the product of an order's only line."""
+    (line,) = order["items"]
+    return shelf_of(product_service().get_product(line["product"]))
 
 
 def add_to_cart(caller: Caller, product: Product, quantity: int = 1) -> None:
@@ -111,6 +126,7 @@ def test_an_order_is_placed_and_returned() -> None:
     assert on_order(endpoints.get_order, order["id"], caller).body["order"] == order
     assert call(get_cart, caller=caller).body["cart"]["items"] == []
     assert (stock_of(product), events()) == (7, ["OrderPlaced"])
+    assert shelf_of(product) == (10, 3)
 
 
 def test_an_order_of_fifty_lines_fits_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,9 +146,9 @@ def test_an_order_of_fifty_lines_fits_in_one_transaction(monkeypatch: pytest.Mon
     monkeypatch.setattr(database(), "transact_write_items", counted)
     placed = place_order(caller, key="fifty")
     assert (placed.status, len(placed.body["order"]["items"])) == (201, 50)
-    assert sent == [50 + 4]
+    assert sent == [50 + 5]
     cancelled = on_order(endpoints.cancel_order, placed.body["order"]["id"], caller)
-    assert (cancelled.status, sent) == (200, [50 + 4, 50 + 2])
+    assert (cancelled.status, sent) == (200, [50 + 5, 50 + 3])
 
 
 def test_an_empty_cart_is_400() -> None:
@@ -207,6 +223,34 @@ def test_each_unavailable_item_has_an_error_of_its_own() -> None:
         path = {"productId": product.id}
         call(change_cart_item, path=path, body={"quantity": quantity}, caller=caller)
     assert place_order(caller).body["order"]["totalPrice"]["amount"] == 2 * 150 + 3 * 120
+
+
+def test_a_product_that_too_many_order_at_once_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    caller, product = a_caller(), on_sale(stock=5)
+    add_to_cart(caller, product)
+    client, attempts = database().client, []
+    real: Callable[..., Any] = client._make_api_call
+    monkeypatch.setattr("supermarket.dynamo.writes.time.sleep", lambda _: None)
+
+    def conflict(operation: str, arguments: dict[str, Any]) -> Any:
+        """Let another transaction hold every row that a transaction writes."""
+        if operation != "TransactWriteItems":
+            return real(operation, arguments)
+        attempts.append(operation)
+        reasons = [{"Code": "TransactionConflict"} for _ in arguments["TransactItems"]]
+        error = {"Code": "TransactionCanceledException", "Message": "cancelled"}
+        response: Any = {"Error": error, "CancellationReasons": reasons}
+        raise ClientError(response, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "_make_api_call", conflict)
+        refused = place_order(caller, key="key-1")
+    assert (refused.status, refused.body["code"]) == (503, "BUSY")
+    assert refused.body["message"] == BUSY
+    assert len(attempts) >= ATTEMPTS
+    assert (shelf_of(product), events()) == ((5, 0), [])
+    placed = place_order(caller, key="key-1")
+    assert (placed.status, shelf_of(product)) == (201, (5, 1))
 
 
 def test_an_idempotency_key_creates_one_order() -> None:
@@ -349,6 +393,7 @@ def a_paid_order() -> tuple[dict[str, Any], Caller, Caller]:
 def test_the_customer_sees_how_an_order_is_shipped_and_delivered() -> None:
     order, customer, seller = a_paid_order()
     body = {"trackingNumber": "  DTDC 4711/08 · ✓ "}
+    assert shelf_of_line(order) == (10, 1)
     shipped = on_order(endpoints.ship_order, order["id"], seller, body)
     assert (shipped.status, shipped.body["order"]["status"]) == (200, "SHIPPED")
     delivered = on_order(endpoints.deliver_order, order["id"], a_caller(Role.ADMIN), {})
@@ -361,6 +406,7 @@ def test_the_customer_sees_how_an_order_is_shipped_and_delivered() -> None:
         ("SHIPPED", "seller"),
         ("DELIVERED", "admin"),
     ]
+    assert shelf_of_line(order) == (9, 0)
     assert on_order(endpoints.cancel_order, order["id"], customer).status == 409
     assert events() == ["OrderConfirmed", "OrderDelivered", "OrderPlaced", "OrderShipped"]
     audited = [row.actor for row in AuditRow.query(f"order#{order['id']}")]

@@ -53,6 +53,7 @@ def state_of(shop: LittleShop) -> object:
     return (
         dict(shop.orders.stored),
         dict(shop.catalogue.on_sale),
+        dict(shop.catalogue.levels()),
         shop.carts.stored_cart("asha").lines,
         list(shop.outbox.events),
     )
@@ -80,6 +81,7 @@ def test_placing_reserves_the_stock_empties_the_cart_and_emits_an_event(
     assert order.pricing.total == rupees(420)
     assert order.reserved_until == clock() + RESERVATION
     assert (shop.catalogue.stock_of(tea.id), shop.catalogue.stock_of(rice.id)) == (8, 0)
+    assert (shop.catalogue.shelf_of(tea.id), shop.catalogue.shelf_of(rice.id)) == ((10, 2), (3, 3))
     assert shop.carts.stored_cart("asha").lines == ()
     (placed,) = shop.outbox.of(OrderPlaced)
     assert isinstance(placed, OrderPlaced)
@@ -154,9 +156,18 @@ def test_mixed_currencies_are_refused(shop: LittleShop) -> None:
     assert state_of(shop) == before
 
 
-@pytest.mark.parametrize("happens", ["reprice", "restock", "withdraw", "cart"])
-def test_a_change_after_the_read_is_refused_by_the_transaction(
-    shop: LittleShop, happens: str
+@pytest.mark.parametrize("read", ["the cart", "the stock"])
+@pytest.mark.parametrize(
+    ("happens", "code"),
+    [
+        ("reprice", "PRICE_CHANGED"),
+        ("restock", "OUT_OF_STOCK"),
+        ("withdraw", "NOT_FOR_SALE"),
+        ("cart", None),
+    ],
+)
+def test_a_change_after_a_read_is_refused(
+    shop: LittleShop, read: str, happens: str, code: str | None
 ) -> None:
     tea, rice = shop.catalogue.sell(stock=5), shop.catalogue.sell(stock=5)
     shop.carts.add("asha", tea.id, 2)
@@ -167,19 +178,20 @@ def test_a_change_after_the_read_is_refused_by_the_transaction(
         "withdraw": lambda: shop.catalogue.withdraw(tea),
         "cart": lambda: shop.carts.add("asha", tea.id, 1),
     }
-    find_many = shop.catalogue.find_many
 
-    def find_many_before_a_change(ids: object) -> object:
-        found = find_many(ids)  # type: ignore[arg-type]
-        shop.catalogue.find_many = find_many  # type: ignore[method-assign]
+    def happen() -> None:
         events[happens]()
-        return found
 
-    shop.catalogue.find_many = find_many_before_a_change  # type: ignore[method-assign,assignment]
+    def happen_at_the_next_read() -> None:
+        shop.inventory.levels.meanwhile = happen
+
+    # the cart shows the levels, and placing the order reads them again
+    shop.inventory.levels.meanwhile = happen if read == "the cart" else happen_at_the_next_read
     with pytest.raises(Conflict) as refused:
         shop.service.place(ASHA, HOME)
-    fields = [] if happens == "cart" else [f"items.{tea.id}"]
-    assert [error.field for error in refused.value.errors] == fields
+    expected = [(f"items.{tea.id}", code)] if code else []
+    assert [(error.field, error.code) for error in refused.value.errors] == expected
+    assert refused.value.code == ("ITEMS_UNAVAILABLE" if code else "STALE_WRITE")
     assert shop.orders.stored == {}
     assert shop.outbox.events == []
     assert shop.catalogue.stock_of(rice.id) == 5
@@ -386,6 +398,26 @@ def test_cancelling_releases_the_stock_of_a_withdrawn_product(shop: LittleShop) 
     shop.catalogue.withdraw(shop.catalogue.on_sale[order.lines[0].product_id])
     shop.service.cancel(order.id, "asha")
     assert shop.catalogue.stock_of(order.lines[0].product_id) == 10
+    assert shop.catalogue.shelf_of(order.lines[0].product_id) == (10, 0)
+
+
+def test_shipping_removes_the_reserved_stock_from_the_shelf(shop: LittleShop) -> None:
+    order = shop.places(ASHA, stock=10, quantity=4)
+    shop.service.confirm(order.id)
+    assert shop.catalogue.shelf_of(order.lines[0].product_id) == (10, 4)
+    shop.service.ship(order.id, None, SELLER)
+    assert shop.catalogue.shelf_of(order.lines[0].product_id) == (6, 0)
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 6
+    shop.service.deliver(order.id, None, SELLER)
+    assert shop.catalogue.shelf_of(order.lines[0].product_id) == (6, 0)
+
+
+def test_shipping_removes_the_stock_of_a_withdrawn_product(shop: LittleShop) -> None:
+    order = shop.places(ASHA, stock=10, quantity=4)
+    shop.service.confirm(order.id)
+    shop.catalogue.withdraw(shop.catalogue.on_sale[order.lines[0].product_id])
+    shop.service.ship(order.id, None, SELLER)
+    assert shop.catalogue.shelf_of(order.lines[0].product_id) == (6, 0)
 
 
 def test_an_order_is_cancelled_once_and_only_by_its_customer(shop: LittleShop) -> None:
@@ -761,7 +793,9 @@ EVENT_OF: dict[OrderStatus, type[Event]] = {
 
 
 class StockIsConserved(RuleBasedStateMachine):
-    """After any sequence of use cases and crashes each unit is in stock or in an active order."""
+    """After any sequence of use cases and crashes open orders hold what they reserved, and shipped
+    ones have taken it from the shelf.
+    """
 
     @initialize(stocks=st.lists(st.integers(0, 8), min_size=1, max_size=3))
     def open_shop(self, stocks: list[int]) -> None:
@@ -817,17 +851,20 @@ class StockIsConserved(RuleBasedStateMachine):
 
     @invariant()
     def every_unit_is_in_stock_or_ordered(self) -> None:
-        active = [
-            line
-            for order in self.shop.orders.stored.values()
-            if order.status is not OrderStatus.CANCELLED
-            for line in order.lines
-        ]
+        reserved = self.ordered(OrderStatus.PENDING, OrderStatus.CONFIRMED)
+        shipped = self.ordered(OrderStatus.SHIPPED, OrderStatus.DELIVERED)
         for product_id, stock in self.begun_with.items():
-            in_stock = self.shop.catalogue.stock_of(product_id)
-            sold = sum(line.quantity for line in active if line.product_id == product_id)
-            assert in_stock >= 0
-            assert in_stock + sold == stock
+            on_hand = stock - shipped[product_id]
+            assert self.shop.catalogue.shelf_of(product_id) == (on_hand, reserved[product_id])
+            assert self.shop.catalogue.stock_of(product_id) == on_hand - reserved[product_id] >= 0
+
+    def ordered(self, *statuses: OrderStatus) -> Counter[str]:
+        """Return the quantity of each product in the orders with these statuses."""
+        found: Counter[str] = Counter()
+        for order in self.shop.orders.stored.values():
+            if order.status in statuses:
+                found.update({line.product_id: line.quantity for line in order.lines})
+        return found
 
     @invariant()
     def every_transition_has_an_event(self) -> None:

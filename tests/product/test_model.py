@@ -7,15 +7,15 @@ from decimal import Decimal
 import pytest
 
 from product.model import (
+    Availability,
     Changes,
     Filters,
     Image,
-    StockChange,
     category_key,
 )
 from supermarket.caller import Role
 from supermarket.clock import is_id, new_id
-from supermarket.errors import Conflict, Forbidden, Invalid
+from supermarket.errors import Forbidden, Invalid
 from supermarket.money import Currency, Money
 from support.api import a_caller
 from support.product import SELLER, a_product
@@ -79,12 +79,12 @@ def test_an_unknown_picture_cannot_be_removed() -> None:
         a_product(images=IMAGES[:1]).check_images(Changes(remove_images=("0", "4")), 0)
 
 
-def test_stock_is_set_or_added_to_and_never_negative() -> None:
-    assert StockChange(counted=0).apply(7) == 0
-    assert StockChange(added=-7).apply(7) == 0
-    assert a_product(stock=7).with_stock(0, LATER).stock == 0
-    with pytest.raises(Conflict, match="Only 7"):
-        a_product(stock=7).with_stock(-1, LATER)
+def test_changes_by_the_seller_and_of_the_shelf_make_another_version() -> None:
+    product = a_product(revision=3, shelf_revision=2, stock_revision=9)
+    assert product.version == 5
+    assert replace(product, stock_revision=10, stock=4, reserved=1).version == 5
+    assert replace(product, shelf_revision=3).version == 6
+    assert product.changed(Changes(title="Brown rice"), (), LATER).version == 6
 
 
 def test_category_keys_ignore_case_and_white_space() -> None:
@@ -114,7 +114,7 @@ def test_filters_match_as_described(filters: Filters, admitted: bool) -> None:
 
 
 def test_sold_out_products_are_not_in_stock() -> None:
-    assert not Filters(in_stock=True).matches(a_product(stock=0))
+    assert not Filters(in_stock=True).matches(a_product(shown=Availability(in_stock=False)))
 
 
 @pytest.mark.parametrize("text", ["", "x", A_FREE_ID.lower(), A_FREE_ID + "\n", "é" * 26, "9" * 26])

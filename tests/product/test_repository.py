@@ -8,20 +8,23 @@ from typing import Any
 
 import pytest
 
-from product.model import Entry, Filters, Image, Position, Product, Sort
+from product.model import Availability, Entry, Filters, Image, Position, Product, Sort
 from product.ports import Entries, Products
 from product.repository import DynamoEntries, DynamoProducts
 from product.words import KeyRange
 from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import Conflict
 from supermarket.money import Currency, Money
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 from support.in_memory import InMemoryOutbox
-from support.product import SELLER, InMemoryEntries, InMemoryProducts, a_product
-
-REFUSED = Conflict("refused")
+from support.product import (
+    SELLER,
+    InMemoryEntries,
+    InMemoryProducts,
+    a_product,
+    without_stock,
+)
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,13 @@ class Store:
         for product in products:
             self.do(partial(self.products.add, product))
 
+    def show(self, product: Product, availability: Availability) -> None:
+        self.do(partial(self.products.show_availability, product, availability))
+
     def do(self, write: Callable[[Transaction], None]) -> None:
         transaction = self.begin()
         write(transaction)
         transaction.commit()
-
-    def stock_of(self, product: Product) -> int:
-        found = self.products.find(product.id)
-        assert found is not None
-        return found.stock
 
 
 @pytest.fixture(params=["in memory", "DynamoDB"])
@@ -57,16 +58,17 @@ FULL = a_product(
     images=(Image("https://i/1", "https://t/1", "1"), Image("https://i/2", "https://t/2", "2")),
     low_stock_threshold=3,
 )
-BARE = a_product(title="!!!", description="", category=None, stock=0)
+BARE = a_product(title="!!!", description="", category=None, shown=Availability())
 
 
 @pytest.mark.parametrize("product", [FULL, BARE], ids=["full", "bare"])
 def test_a_product_is_read_as_it_was_added(store: Store, product: Product) -> None:
     store.add(product)
-    assert store.products.find(product.id) == product
-    assert store.products.find_many([product.id, product.id, new_id()]) == {product.id: product}
+    stored = without_stock(product)
+    assert store.products.find(product.id) == stored
+    assert store.products.find_many([product.id, product.id, new_id()]) == {product.id: stored}
     (document,) = store.products.documents([product.id, new_id()])
-    assert document.product == product
+    assert document.product == stored
 
 
 def test_a_document_has_the_words_of_title_and_description(store: Store) -> None:
@@ -91,110 +93,79 @@ def test_a_change_writes_the_differences(store: Store) -> None:
     store.add(FULL)
     after = replace(BARE, id=FULL.id, revision=2, updated_at=FULL.updated_at + timedelta(seconds=1))
     store.do(partial(store.products.change, FULL, after))
-    assert store.products.find(FULL.id) == after
-
-
-def test_a_change_of_other_fields_does_not_write_the_stock(store: Store) -> None:
-    store.add(product := a_product(stock=5))
-    after = replace(product, title="Brown rice", revision=2)
-    store.do(
-        partial(store.products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED)
-    )
-    store.do(partial(store.products.change, product, after))
-    assert store.products.find(product.id) == replace(after, stock=3, stock_revision=1)
+    # the stream of the stock decides what is shown of it
+    assert store.products.find(FULL.id) == without_stock(replace(after, shown=FULL.shown))
 
 
 def test_a_change_of_an_older_revision_is_refused(store: Store) -> None:
     store.add(product := a_product())
     first, second = (replace(product, title=title, revision=2) for title in ("First", "Second"))
     store.do(partial(store.products.change, product, first))
-    for write in (store.products.change, store.products.add_stock):
-        with pytest.raises(StaleWrite):
-            store.do(partial(write, product, second))
-    assert store.products.find(product.id) == first
-
-
-def test_stock_is_added_to_the_present_value_and_not_to_the_one_read(store: Store) -> None:
-    store.add(product := a_product(stock=5))
-    store.do(
-        partial(store.products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED)
-    )
-    after = replace(product, stock=15, revision=2, stock_revision=1)
-    store.do(partial(store.products.add_stock, product, after))
-    assert store.products.find(product.id) == replace(after, stock=13, stock_revision=2)
-
-
-def test_stock_never_becomes_negative(store: Store) -> None:
-    store.add(product := a_product(stock=5))
-    store.do(
-        partial(store.products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED)
-    )
-    none = replace(product, stock=0, revision=2)
     with pytest.raises(StaleWrite):
-        store.do(partial(store.products.add_stock, product, none))
-    assert store.stock_of(product) == 3
+        store.do(partial(store.products.change, product, second))
+    assert store.products.find(product.id) == without_stock(first)
 
 
-def test_stock_can_be_reserved_down_to_zero(store: Store) -> None:
-    store.add(product := a_product(stock=3))
-    for _ in range(3):
-        store.do(
-            partial(store.products.reserve_stock, product.id, product.price, 1, on_conflict=REFUSED)
-        )
-    with pytest.raises(Conflict, match="refused"):
-        store.do(
-            partial(store.products.reserve_stock, product.id, product.price, 1, on_conflict=REFUSED)
-        )
-    assert store.stock_of(product) == 0
-
-
-@pytest.mark.parametrize(
-    "price", [Money(49800, Currency.INR), Money(50000, Currency.INR), Money(49900, Currency.USD)]
-)
-def test_stock_is_not_reserved_at_another_price(store: Store, price: Money) -> None:
-    store.add(product := a_product(price=Money(49900, Currency.INR)))
-    shown = replace(product, price=price)
-    with pytest.raises(Conflict, match="refused"):
-        store.do(
-            partial(store.products.reserve_stock, shown.id, shown.price, 1, on_conflict=REFUSED)
-        )
-    assert store.stock_of(product) == product.stock
-
-
-def test_released_stock_can_be_sold_again(store: Store) -> None:
-    store.add(product := a_product(stock=3))
-    store.do(partial(store.products.release_stock, product.id, 2))
-    assert store.stock_of(product) == 5
-
-
-def test_a_withdrawn_product_is_in_no_list_and_cannot_be_sold(store: Store) -> None:
+def test_a_withdrawn_product_is_in_no_list(store: Store) -> None:
     store.add(product := a_product(), other := a_product())
     now = product.updated_at
     store.do(partial(store.products.withdraw, product, now))
     assert store.products.find(product.id) is None
-    assert store.products.find_many([product.id, other.id]) == {other.id: other}
+    assert store.products.find_many([product.id, other.id]) == {other.id: without_stock(other)}
     assert [each.product.id for each in store.products.documents([product.id, other.id])] == [
         other.id
     ]
     for filters, sort in EVERY_LIST:
         assert listed(store, filters, sort) == [other.id]
-    with pytest.raises(Conflict, match="refused"):
-        store.do(
-            partial(store.products.reserve_stock, product.id, product.price, 1, on_conflict=REFUSED)
-        )
 
 
-def test_a_withdrawn_product_accepts_released_stock_and_no_changes(store: Store) -> None:
+def test_a_withdrawn_product_accepts_no_changes(store: Store) -> None:
     store.add(product := a_product())
     now = product.updated_at
     store.do(partial(store.products.withdraw, product, now))
-    store.do(partial(store.products.release_stock, product.id, 1))
     after = replace(product, revision=product.revision + 2)
     again = replace(product, revision=product.revision + 1)
     for before in (product, again):
         with pytest.raises(StaleWrite):
             store.do(partial(store.products.change, before, after))
+    with pytest.raises(StaleWrite):
+        store.show(product, Availability(in_stock=False, revision=1))
     assert store.products.find(product.id) is None
+
+
+def test_the_availability_of_a_later_change_is_shown(store: Store) -> None:
+    store.add(product := a_product())
+    latest = Availability(in_stock=False, is_low=True, revision=7)
+    store.show(product, latest)
+    for revision in (7, 6, 0):
+        with pytest.raises(StaleWrite):
+            store.show(product, Availability(in_stock=True, revision=revision))
+    found = store.products.find(product.id)
+    assert found == without_stock(replace(product, shown=latest))
+    assert listed(store, Filters(in_stock=True), Sort.NEWEST) == []
+    store.show(product, Availability(in_stock=True, revision=8))
+    assert listed(store, Filters(in_stock=True), Sort.NEWEST) == [product.id]
+
+
+def test_a_change_of_other_fields_keeps_the_availability(store: Store) -> None:
+    store.add(product := a_product())
+    shown = Availability(in_stock=False, is_low=True, revision=7)
+    store.show(product, shown)
+    after = replace(product, title="Brown rice", revision=2)
+    store.do(partial(store.products.change, product, after))
+    assert store.products.find(product.id) == without_stock(replace(after, shown=shown))
+
+
+def test_the_availability_changes_during_a_change_of_other_fields(store: Store) -> None:
+    store.add(product := a_product())
+    changing = store.begin()
+    after = replace(product, title="Brown rice", revision=2)
+    store.products.change(product, after, changing)
+    store.show(product, Availability(in_stock=False, revision=1))
+    changing.commit()
+    found = store.products.find(product.id)
+    assert found is not None
+    assert (found.title, found.shown.in_stock) == ("Brown rice", False)
 
 
 EVERY_LIST = [
@@ -228,7 +199,7 @@ def a_shelf() -> list[Product]:
             title=f"Product {number}",
             price=Money(100 + number * 37 % 5 * 100, [Currency.INR, Currency.USD][number % 2]),
             category=["Rice & Grains", "  rice &  GRAINS", "Tea", None][number % 4],
-            stock=number % 3,
+            shown=Availability(in_stock=bool(number % 3)),
             seller=[SELLER, replace(SELLER, user_id=OTHER_SELLER)][number % 7 == 0],
             created_at=born + timedelta(seconds=number // 2),
         )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from product import search
-from product.model import Document, Filters, Position, Product, Selection, Sort
+from product.model import Availability, Document, Filters, Position, Product, Selection, Sort
 from product.search import SearchIndex
 from product.words import SearchQuery, words_of
 from supermarket.money import Currency, Money
@@ -77,7 +77,7 @@ def test_matches_can_be_sorted_by_price_and_filtered() -> None:
     found = Found(
         *(a_product(title=each, price=Money(prices[each], Currency.INR)) for each in prices),
         a_product(title="Rice abroad", price=Money(200, Currency.USD)),
-        a_product(title="No rice", stock=0, price=Money(200, Currency.INR)),
+        a_product(title="No rice", shown=Availability(), price=Money(200, Currency.INR)),
     )
     rupees = Filters(currency=Currency.INR, in_stock=True)
     by_price = ["Cheap rice", "Fair rice", "Dear rice"]

@@ -1,6 +1,7 @@
 """The use cases of the catalogue, on ports in memory."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -8,21 +9,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory.model import StockRequest
+from inventory.service import LinesUnavailable
 from product.model import Changes, Draft, Product, Selection, Sort, StockChange
 from product.pictures import Picture
 from product.service import ATTEMPTS
 from supermarket.caller import Caller, Role
-from supermarket.clock import utc_now
+from supermarket.clock import new_id, utc_now
 from supermarket.contracts import (
     Amount,
-    Event,
     ProductCreated,
     ProductDeleted,
     ProductUpdated,
 )
-from supermarket.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from supermarket.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+)
 from supermarket.money import Currency, Money
 from supermarket.people import Recipient
+from supermarket.preconditions import IfMatch
 from supermarket.retry import StaleWrite
 from support.api import a_caller
 from support.in_memory import Audited, InMemoryTransaction
@@ -51,6 +61,19 @@ def shop() -> Shop:
 @pytest.fixture
 def seller() -> Caller:
     return a_caller(Role.SELLER)
+
+
+def sell(shop: Shop, product: Product, quantity: int) -> str:
+    """Reserve stock for an order; returns its id."""
+    order_id = new_id()
+    request = StockRequest(product.id, product.price, quantity)
+    shop.inventory.service.commit_reserving(order_id, [request], shop.outbox.begin)
+    return order_id
+
+
+def meanwhile(shop: Shop, overtake: Callable[[], object]) -> None:
+    """Have `overtake` happen right after the next read of the stock."""
+    shop.inventory.levels.meanwhile = overtake
 
 
 def titles(shop: Shop, text: str = "") -> list[str]:
@@ -154,12 +177,13 @@ def test_a_change_is_visible_found_and_emits_an_event(
     product = shop.service.create(DRAFT, [PICTURE], seller)
     editor = seller if role is Role.SELLER else a_caller(role)
     changes = Changes(
-        title="Brown rice", price_amount=Decimal(2), stock=9, remove_images=(product.images[0].id,)
+        title="Brown rice", price_amount=Decimal(2), remove_images=(product.images[0].id,)
     )
     changed = shop.service.update(product.id, changes, [PICTURE, PICTURE], editor)
-    assert shop.service.get_product(product.id) == changed
+    found = shop.service.get_product(product.id)
+    assert replace(found, stock_revision=changed.stock_revision) == changed
     assert changed.updated_at > product.updated_at
-    assert (changed.price.minor, changed.stock, len(changed.images)) == (200, 9, 2)
+    assert (changed.price.minor, changed.stock, len(changed.images)) == (200, 5, 2)
     assert [image.id for image in changed.images] == list(shop.pictures.kept)
     assert (titles(shop, "basmati"), titles(shop, "brown")) == ([], ["Brown rice"])
     assert "basmati" not in {entry.word for entry in shop.entries.entries}
@@ -168,7 +192,7 @@ def test_a_change_is_visible_found_and_emits_an_event(
     assert (event.title, event.price.minor, event.stock, event.revision) == (
         "Brown rice",
         200,
-        9,
+        5,
         2,
     )
     assert event.seller.user_id == seller.user_id
@@ -187,14 +211,14 @@ def test_changes_by_an_admin_are_audited(shop: Shop, seller: Caller) -> None:
         "description": "Long grains",
         "minor": 49900,
         "currency": "INR",
-        "stock": 5,
+        "onHand": 5,
         "category": "Rice",
         "lowStockThreshold": None,
         "images": picture,
         "revision": 1,
     }
     changed = put_on_sale | {"title": "Brown rice", "minor": 200, "images": "", "revision": 2}
-    with_stock = changed | {"stock": 2, "revision": 3}
+    with_stock = changed | {"onHand": 2}
     subject = f"product#{product.id}"
     assert shop.audit.entries == [
         Audited(subject, "product changed", admin.user_id, put_on_sale, changed),
@@ -214,20 +238,15 @@ def test_changes_by_the_seller_are_not_audited(shop: Shop, seller: Caller) -> No
 def test_a_failed_change_by_an_admin_is_not_audited(shop: Shop, seller: Caller) -> None:
     product, admin = shop.service.create(DRAFT, [], seller), a_caller(Role.ADMIN)
 
-    def sell() -> None:
-        transaction = shop.outbox.begin()
-        shop.service.reserve_stock(product.id, product.price, 4, transaction, Conflict("sold out"))
-        transaction.commit()
+    def count() -> None:
+        shop.service.change_stock(product.id, StockChange(counted=7), seller)
 
-    def overtake() -> None:
-        shop.service.update(product.id, Changes(description="Aged"), [], seller)
-
-    shop.products.meanwhile = overtake
-    shop.service.change_stock(product.id, StockChange(added=1), admin)
+    shop.inventory.levels.meanwhile = lambda: meanwhile(shop, count)
+    shop.service.change_stock(product.id, StockChange(counted=9), admin)
     (entry,) = shop.audit.entries
-    assert (entry.before["revision"], entry.after["revision"]) == (2, 3)
-    shop.products.meanwhile = sell
-    with pytest.raises(Conflict):
+    assert (entry.before["onHand"], entry.after["onHand"]) == (7, 9)
+    shop.inventory.levels.meanwhile = lambda: meanwhile(shop, lambda: sell(shop, product, 8))
+    with pytest.raises(Conflict, match="Only 1 in stock"):
         shop.service.change_stock(product.id, StockChange(added=-6), admin)
     assert shop.audit.entries == [entry]
 
@@ -248,11 +267,11 @@ def test_too_many_pictures_are_refused_before_any_is_uploaded(shop: Shop, seller
 def test_concurrent_changes_are_both_applied(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
 
-    def meanwhile() -> None:
-        shop.products.meanwhile = lambda: None
+    def overtake() -> None:
         shop.service.update(product.id, Changes(description="Aged"), [], seller)
 
-    shop.products.meanwhile = lambda: setattr(shop.products, "meanwhile", meanwhile)
+    # of the two reads before the write, the second one is overtaken
+    shop.inventory.levels.meanwhile = lambda: meanwhile(shop, overtake)
     changed = shop.service.update(product.id, Changes(title="Brown rice"), [], seller)
     assert (changed.title, changed.description, changed.revision) == ("Brown rice", "Aged", 3)
     revisions = [event.revision for event in shop.outbox.of(ProductUpdated)]  # type: ignore[attr-defined]
@@ -263,16 +282,16 @@ def test_a_change_that_always_conflicts_is_a_conflict_and_leaves_no_picture(
     shop: Shop, seller: Caller
 ) -> None:
     product = shop.service.create(DRAFT, [], seller)
-    tries = iter(range(ATTEMPTS + 1))
+    tries = iter(range(2 * ATTEMPTS + 1))  # an attempt reads the stock twice
 
     def overtake() -> None:
         number = next(tries, None)
         if number is not None:
-            shop.products.meanwhile = lambda: None
-            shop.service.change_stock(product.id, StockChange(counted=number), seller)
-            shop.products.meanwhile = overtake
+            shop.inventory.levels.meanwhile = lambda: None
+            shop.service.update(product.id, Changes(category=f"Rice {number}"), [], seller)
+            shop.inventory.levels.meanwhile = overtake
 
-    shop.products.meanwhile = overtake
+    shop.inventory.levels.meanwhile = overtake
     with pytest.raises(StaleWrite):
         shop.service.update(product.id, Changes(title="Late"), [PICTURE], seller)
     assert shop.pauses == list(range(ATTEMPTS - 1))
@@ -284,6 +303,7 @@ def test_a_deleted_product_is_not_found_but_accepts_released_stock(
     shop: Shop, seller: Caller
 ) -> None:
     product = shop.service.create(DRAFT, [PICTURE], seller)
+    order_id = sell(shop, product, 2)
     shop.service.delete(product.id, seller)
     with pytest.raises(NotFound):
         shop.service.get_product(product.id)
@@ -294,10 +314,13 @@ def test_a_deleted_product_is_not_found_but_accepts_released_stock(
     assert shop.outbox.of(ProductDeleted) == [
         ProductDeleted(product_id=product.id, seller_id=seller.user_id, revision=2)
     ]
+    with pytest.raises(LinesUnavailable):
+        sell(shop, product, 1)
     transaction = shop.outbox.begin()
-    shop.service.release_stock(product.id, 2, transaction)
+    shop.inventory.service.release(order_id, transaction)
     transaction.commit()
-    assert shop.products.stock_of(product.id) == 7
+    level = shop.inventory.service.get_level(product.id)
+    assert (level.available, level.offer.is_on_sale) == (5, False)
 
 
 def test_pictures_of_a_deleted_product_are_deleted_even_when_the_index_fails(
@@ -313,20 +336,6 @@ def test_pictures_of_a_deleted_product_are_deleted_even_when_the_index_fails(
     assert shop.pictures.kept == {}
 
 
-def test_stock_is_reserved_in_the_transaction_of_an_order(shop: Shop, seller: Caller) -> None:
-    product = shop.service.create(DRAFT, [], seller)
-    on_conflict = Conflict("sold out")
-    for quantity, left in ((5, 0), (1, 0)):
-        transaction = shop.outbox.begin()
-        shop.service.reserve_stock(product.id, product.price, quantity, transaction, on_conflict)
-        if quantity == 5:
-            transaction.commit()
-        else:
-            with pytest.raises(Conflict, match="sold out"):
-                transaction.commit()
-        assert shop.service.get_product(product.id).stock == left
-
-
 def test_stock_cannot_become_negative(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
     with pytest.raises(Conflict, match="Only 5"):
@@ -337,18 +346,98 @@ def test_stock_cannot_become_negative(shop: Shop, seller: Caller) -> None:
 def test_a_sale_during_a_stock_change_is_not_lost(shop: Shop, seller: Caller) -> None:
     product = shop.service.create(DRAFT, [], seller)
 
-    def sell() -> None:
-        transaction = shop.outbox.begin()
-        shop.service.reserve_stock(product.id, product.price, 4, transaction, Conflict("sold out"))
-        transaction.commit()
-
-    shop.products.meanwhile = sell
+    shop.inventory.levels.meanwhile = lambda: meanwhile(shop, lambda: sell(shop, product, 4))
     shop.service.change_stock(product.id, StockChange(added=-1), seller)
     assert shop.service.get_product(product.id).stock == 0
 
 
+def test_the_product_form_does_not_write_the_stock(shop: Shop, seller: Caller) -> None:
+    """Field case F04: stock 5, three are ordered, and the seller saves the form."""
+    product = shop.service.create(DRAFT, [], seller)
+    order_id = sell(shop, product, 3)
+    changed = shop.service.update(product.id, Changes(title="Brown rice"), [], seller)
+    assert (changed.on_hand, changed.reserved, changed.stock) == (5, 3, 2)
+    shop.service.change_stock(product.id, StockChange(counted=5), seller)
+    transaction = shop.outbox.begin()
+    shop.inventory.service.release(order_id, transaction)
+    transaction.commit()
+    assert shop.service.get_product(product.id).stock == 5
+
+
+def test_a_price_change_reaches_the_inventory_in_the_same_transaction(
+    shop: Shop, seller: Caller
+) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+    shop.service.update(product.id, Changes(price_amount=Decimal(2)), [], seller)
+    with pytest.raises(LinesUnavailable):
+        sell(shop, product, 1)
+    sell(shop, shop.service.get_product(product.id), 1)
+
+
+@pytest.mark.parametrize("version", [0, 2, 99])
+def test_a_change_of_another_version_is_refused_and_uploads_nothing(
+    shop: Shop, seller: Caller, version: int
+) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+    other = IfMatch(version)
+    with pytest.raises(PreconditionFailed):
+        shop.service.update(product.id, Changes(title="New"), [PICTURE], seller, other)
+    with pytest.raises(PreconditionFailed):
+        shop.service.change_stock(product.id, StockChange(counted=1), seller, other)
+    assert shop.service.get_product(product.id) == product
+    assert shop.pictures.kept == {}
+
+
+def test_a_change_of_the_present_version_is_applied_and_sales_do_not_matter(
+    shop: Shop, seller: Caller
+) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+    sell(shop, product, 1)
+    changes = Changes(title="New")
+    first = shop.service.update(product.id, changes, [], seller, IfMatch(product.version))
+    second = shop.service.change_stock(
+        product.id, StockChange(counted=9), seller, IfMatch(first.version)
+    )
+    assert product.version < first.version < second.version
+    for stale in (product.version, first.version):
+        with pytest.raises(PreconditionFailed):
+            shop.service.update(product.id, changes, [], seller, IfMatch(stale))
+
+
+@pytest.mark.parametrize("change", [StockChange(counted=9), StockChange(added=4)])
+def test_a_version_that_is_overtaken_before_the_commit_is_refused(
+    shop: Shop, seller: Caller, change: StockChange
+) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+
+    def overtake() -> None:
+        shop.service.change_stock(product.id, StockChange(added=1), seller)
+
+    shop.inventory.levels.meanwhile = lambda: meanwhile(shop, overtake)
+    with pytest.raises(PreconditionFailed):
+        shop.service.change_stock(product.id, change, seller, IfMatch(product.version))
+    assert shop.service.get_product(product.id).stock == 6
+
+
+def test_the_owner_and_admins_see_how_the_stock_moved(shop: Shop, seller: Caller) -> None:
+    product = shop.service.create(DRAFT, [], seller)
+    order_id = sell(shop, product, 2)
+    shop.service.change_stock(product.id, StockChange(counted=9), seller)
+    shop.inventory.service.record(shop.inventory.levels.changes)
+    for caller in (seller, a_caller(Role.ADMIN)):
+        page = shop.service.list_stock_movements(product.id, caller, None, 2)
+        first, second = page.movements
+        assert (first.kind, first.on_hand, first.by) == ("COUNTED", 4, seller.user_id)
+        assert (second.kind, second.reserved, second.by) == ("RESERVED", 2, order_id)
+        rest = shop.service.list_stock_movements(product.id, caller, page.next_before, 2)
+        assert [each.kind for each in rest.movements] == ["OPENED"]
+        assert rest.next_before is None
+    with pytest.raises(Forbidden):
+        shop.service.list_stock_movements(product.id, a_caller(Role.SELLER), None, 2)
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(-8, 8)), max_size=20))
-def test_stock_equals_the_applied_changes_and_each_emits_an_event(
+def test_stock_equals_the_applied_changes(
     changes: list[tuple[bool, int]],
 ) -> None:
     shop, seller = Shop(utc_now), a_caller(Role.SELLER)
@@ -364,13 +453,6 @@ def test_stock_equals_the_applied_changes_and_each_emits_an_event(
         stock = term
         known.append(shop.service.change_stock(product.id, change, seller))
     assert shop.service.get_product(product.id) == known[-1]
-    assert known[-1].stock == stock
-    assert announced(shop.outbox.of(ProductUpdated)) == shown(known[1:])
-
-
-def announced(events: list[Event]) -> list[tuple[int, int]]:
-    return [(each.revision, each.stock) for each in events if isinstance(each, ProductUpdated)]
-
-
-def shown(products: list[Product]) -> list[tuple[int, int]]:
-    return [(product.revision, product.stock) for product in products]
+    assert (known[-1].stock, known[-1].on_hand, known[-1].reserved) == (stock, stock, 0)
+    revisions = [each.stock_revision for each in known]
+    assert revisions == list(range(len(known))), "each change is counted, for the stream"

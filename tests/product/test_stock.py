@@ -1,8 +1,8 @@
-"""Stock events: by rule, for any sequence of changes, and from the table's own stream."""
+"""What lists show of the stock, and its events: by rule, and from the stream of the inventory."""
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -11,427 +11,417 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import NOON, FrozenClock
+from inventory.model import StockRequest
+from inventory.wiring import inventory_service
 from product import streams, wiring
-from product.model import Changes, Draft, Product, StockChange
-from product.ports import Products
-from product.repository import DynamoProducts, ProductRow, changed_by, product_of
-from product.stock import StockMonitor, event_id, stock_event
+from product.model import Availability, Changes, Draft, Product, ShownLevel, StockChange
 from supermarket import telemetry
-from supermarket.caller import Role
-from supermarket.clock import is_id
+from supermarket.caller import Caller, Role
+from supermarket.clock import is_id, new_id, utc_now
 from supermarket.contracts import ProductUpdated, StockMoved, StockRanLow
 from supermarket.dynamo.outbox import OutboxRow
+from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import Conflict
 from supermarket.money import Currency, Money
 from supermarket.streams import BatchFailed
-from supermarket.transaction import Transaction
 from support.api import a_caller
-from support.cloud import client
-from support.in_memory import InMemoryOutbox
-from support.product import InMemoryProducts, Shop, a_product
+from support.product import Shop
+from support.streams import records_of
 
-REFUSED = Conflict("refused")
-TABLE = "supermarket-test-product"
+RICE = Draft(title="Rice", price=Money(100, Currency.INR), stock=9, low_stock_threshold=5)
 
 
-def low_at(threshold: int | None, stock: int, **values: Any) -> Product:
-    return a_product(low_stock_threshold=threshold, stock=stock, **values)
+def low_at_five() -> tuple[Shop, Product]:
+    shop = Shop(utc_now)
+    return shop, shop.service.create(RICE, [], a_caller(Role.SELLER))
 
 
-def sold(product: Product, stock: int) -> Product:
-    """With another stock, which its seller had no part in."""
-    return replace(product, stock=stock, stock_revision=product.stock_revision + 1)
+def a_level(product: Product, stock: int, revision: int, *, by_seller: bool = False) -> ShownLevel:
+    availability = Availability(stock > 0, stock <= 5, revision)
+    return ShownLevel(product.id, stock, availability, by_seller)
+
+
+def stock_events(shop: Shop) -> list[tuple[str, int, int]]:
+    """The name, the stock and the revision of each stock event."""
+    return [
+        (event.NAME, event.stock, event.stock_revision)
+        for event in shop.outbox.events
+        if isinstance(event, StockRanLow | StockMoved)
+    ]
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "emitted"),
+    ("levels", "emitted"),
     [
-        (6, 5, StockRanLow),
-        (9, 0, StockRanLow),
-        (9, 6, None),
-        (5, 4, StockMoved),
-        (5, 6, StockMoved),
-        (6, 9, None),
+        ([9], []),
+        ([5], [("StockRanLow", 5, 0)]),
+        ([9, 6], []),
+        ([9, 0], [("StockRanLow", 0, 1)]),
+        ([6, 5, 4], [("StockRanLow", 5, 1), ("StockMoved", 4, 2)]),
+        ([5, 6, 9], [("StockRanLow", 5, 0), ("StockMoved", 6, 1)]),
+        ([5, 6, 5], [("StockRanLow", 5, 0), ("StockMoved", 6, 1), ("StockRanLow", 5, 2)]),
     ],
 )
 def test_sales_and_releases_of_low_stock_emit_events(
-    before: int, after: int, emitted: type | None
+    levels: list[int], emitted: list[tuple[str, int, int]]
 ) -> None:
-    product = low_at(5, stock=before)
-    news = stock_event(product, sold(product, after))
-    assert type(news) is (emitted or type(None))
-    assert news is None or (news.stock, news.threshold, news.stock_revision) == (after, 5, 1)
-
-
-def test_without_a_threshold_no_event_is_emitted() -> None:
-    product = low_at(None, stock=1)
-    assert stock_event(product, sold(product, 0)) is None
-    assert stock_event(product, product.with_stock(5, NOON)) is None
-
-
-def test_a_product_created_at_its_threshold_is_low_at_once() -> None:
-    assert isinstance(stock_event(None, low_at(5, stock=5)), StockRanLow)
-    assert stock_event(None, low_at(5, stock=6)) is None
-
-
-def test_a_threshold_that_is_raised_above_the_stock_makes_it_low() -> None:
-    product = low_at(5, stock=8)
-    raised = product.changed(Changes(low_stock_threshold=10), (), NOON)
-    assert isinstance(stock_event(product, raised), StockRanLow)
-    first = low_at(None, stock=8)
-    set_for_the_first_time = first.changed(Changes(low_stock_threshold=10), (), NOON)
-    assert isinstance(stock_event(first, set_for_the_first_time), StockRanLow)
-
-
-@pytest.mark.parametrize("threshold", [3, None])
-def test_a_lowered_or_removed_threshold_ends_low_stock(threshold: int | None) -> None:
-    product = low_at(5, stock=4)
-    news = stock_event(product, product.changed(Changes(low_stock_threshold=threshold), (), NOON))
-    assert isinstance(news, StockMoved)
-    assert (news.stock, news.threshold) == (4, threshold)
-
-
-def test_changes_of_other_fields_emit_no_stock_event() -> None:
-    product = low_at(5, stock=4)
-    assert stock_event(product, product.changed(Changes(title="Brown rice"), (), NOON)) is None
+    shop, product = low_at_five()
+    for revision, stock in enumerate(levels):
+        shop.service.update_availability(a_level(product, stock, revision))
+    assert stock_events(shop) == emitted
 
 
 def test_stock_changes_by_the_seller_always_emit_an_event() -> None:
-    """The seller's own ProductUpdated knows nothing of the sales in between."""
-    product = low_at(5, stock=8)
-    news = stock_event(product, product.with_stock(20, NOON))
-    assert isinstance(news, StockMoved)
-    assert (news.stock, news.stock_revision) == (20, 1)
+    shop, product = low_at_five()
+    shop.service.update_availability(a_level(product, 20, 1, by_seller=True))
+    assert stock_events(shop) == [("StockMoved", 20, 1)]
 
 
-def test_a_withdrawn_product_emits_no_stock_event() -> None:
-    assert stock_event(low_at(5, stock=8), None) is None
-    assert stock_event(None, None) is None
+def test_a_stock_event_names_seller_product_and_threshold() -> None:
+    shop, product = low_at_five()
+    shop.service.update_availability(a_level(product, 2, 1))
+    (event,) = shop.outbox.of(StockRanLow)
+    assert isinstance(event, StockRanLow)
+    assert (event.product_id, event.title, event.threshold) == (product.id, product.title, 5)
+    assert event.seller.email == product.seller.email
 
 
-def test_a_stock_event_names_seller_and_product() -> None:
-    product = low_at(5, stock=6)
-    news = stock_event(product, sold(product, 2))
-    assert isinstance(news, StockRanLow)
-    assert (news.product_id, news.title) == (product.id, product.title)
-    assert news.seller.email == product.seller.email
-
-
-stocks = st.lists(
-    st.tuples(st.integers(0, 9), st.one_of(st.none(), st.integers(0, 9)), st.booleans()),
-    min_size=1,
-    max_size=25,
-)
-
-
-def history(moves: list[tuple[int, int | None, bool]]) -> list[tuple[Product | None, Product]]:
-    """A product from its beginning: what it was and what it became, change by change."""
-    (stock, threshold, _), *rest = moves
-    product = low_at(threshold, stock)
-    records: list[tuple[Product | None, Product]] = [(None, product)]
-    for stock, threshold, by_seller in rest:
-        if by_seller:
-            after = product.changed(Changes(stock=stock, low_stock_threshold=threshold), (), NOON)
-        else:
-            after = sold(product, stock)
-        records.append((product, after))
-        product = after
-    return records
-
-
-def emitted(records: list[tuple[Product | None, Product]]) -> dict[str, StockRanLow | StockMoved]:
-    """The events by their id, as the outbox and every consumer have them."""
-    return {
-        event_id(after): news for before, after in records if (news := stock_event(before, after))
-    }
-
-
-@given(stocks, st.data())
-def test_repeated_and_reordered_records_are_the_same_events(
-    moves: list[tuple[int, int | None, bool]], data: st.DataObject
-) -> None:
-    records = history(moves)
-    repeated = data.draw(st.permutations(records + data.draw(st.lists(st.sampled_from(records)))))
-    assert emitted(repeated) == emitted(records)
-
-
-@given(stocks)
-def test_each_low_stock_emits_one_event_and_the_latest_has_the_present_stock(
-    moves: list[tuple[int, int | None, bool]],
-) -> None:
-    records = history(moves)
-    states = [False, *(after.is_low for _, after in records)]
-    became_low = sum(not was and low for was, low in pairwise(states))
-    events = emitted(records).values()
-    assert sum(isinstance(event, StockRanLow) for event in events) == became_low
-    # the highest stock revision shows whether the product is low
-    latest = max(events, key=lambda event: event.stock_revision, default=None)
-    believed = (
-        latest is not None and latest.threshold is not None and latest.stock <= latest.threshold
-    )
-    assert believed == records[-1][1].is_low
-
-
-@given(stocks, st.data())
-def test_a_consumer_of_all_catalogue_events_knows_which_products_are_low(
-    moves: list[tuple[int, int | None, bool]], data: st.DataObject
-) -> None:
-    """A ProductUpdated may tell of a stock that was read some sales earlier; the highest stock
-    revision is right all the same, whichever of two that are alike is believed.
-    """
-    records = history(moves)
-    received: list[tuple[int, int, int | None]] = [
-        (event.stock_revision, event.stock, event.threshold) for event in emitted(records).values()
-    ]
-    sales_since = 0
-    for before, after in records:
-        if before is not None and before.revision == after.revision:
-            sales_since += 1
-            continue
-        stale_by = data.draw(st.integers(0, sales_since))
-        stock = data.draw(st.integers(0, 9)) if stale_by else after.stock
-        received.append((after.stock_revision - stale_by, stock, after.low_stock_threshold))
-        sales_since = 0
-    shuffled = data.draw(st.permutations(received))
-    _, stock, threshold = max(shuffled, key=lambda news: news[0])
-    assert (threshold is not None and stock <= threshold) == records[-1][1].is_low
-
-
-@pytest.fixture(params=["in memory", "DynamoDB"])
-def store(request: pytest.FixtureRequest) -> tuple[Products, Callable[[], Transaction]]:
-    if request.param == "in memory":
-        return InMemoryProducts(), InMemoryOutbox().begin
-    request.getfixturevalue("aws")
-    return DynamoProducts(), DynamoTransaction
-
-
-def test_every_change_of_the_stock_is_counted(
-    store: tuple[Products, Callable[[], Transaction]],
-) -> None:
-    products, begin = store
-
-    def do(write: Callable[[Transaction], None]) -> Product:
-        transaction = begin()
-        write(transaction)
-        transaction.commit()
-        found = products.find(product.id)
+def test_lists_show_whether_there_is_stock() -> None:
+    shop, product = low_at_five()
+    for revision, stock in enumerate((0, 3, 9, 0)):
+        shop.service.update_availability(a_level(product, stock, revision))
+        found = shop.products.find(product.id)
         assert found is not None
-        return found
-
-    product = low_at(5, stock=50)
-    seen = [do(partial(products.add, product))]
-    seen.append(
-        do(partial(products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED))
-    )
-    seen.append(do(partial(products.release_stock, product.id, 1)))
-    for after, write in (
-        (seen[-1].with_stock(60, NOON), products.add_stock),
-        (seen[-1].with_stock(60, NOON).with_stock(7, NOON), products.change),
-    ):
-        seen.append(do(partial(write, seen[-1], after)))
-    raised = seen[-1].changed(Changes(low_stock_threshold=6), (), NOON)
-    seen.append(do(partial(products.change, seen[-1], raised)))
-    renamed = seen[-1].changed(Changes(title="Brown rice"), (), NOON)
-    seen.append(do(partial(products.change, seen[-1], renamed)))
-    assert [(each.stock, each.stock_revision) for each in seen] == [
-        *((50, 0), (48, 1), (49, 2), (60, 3), (7, 4), (7, 5), (7, 5)),
-    ]
+        assert (found.shown.in_stock, found.shown.is_low) == (stock > 0, stock <= 5)
 
 
-def test_sales_between_read_and_write_are_counted(
-    store: tuple[Products, Callable[[], Transaction]],
-) -> None:
-    products, begin = store
-    product = low_at(5, stock=50)
-    for write in (
-        partial(products.add, product),
-        partial(products.reserve_stock, product.id, product.price, 2, on_conflict=REFUSED),
-        partial(products.add_stock, product, product.with_stock(60, NOON)),
-    ):
-        transaction = begin()
-        write(transaction)
-        transaction.commit()
-    found = products.find(product.id)
+def test_an_earlier_level_than_the_shown_one_is_ignored() -> None:
+    shop, product = low_at_five()
+    shop.service.update_availability(a_level(product, 3, 7))
+    for revision in (7, 6, 0):
+        shop.service.update_availability(a_level(product, 9, revision, by_seller=True))
+    assert stock_events(shop) == [("StockRanLow", 3, 7)]
+
+
+def test_a_withdrawn_product_emits_nothing() -> None:
+    shop, product = low_at_five()
+    shop.service.delete(product.id, a_caller(Role.ADMIN))
+    shop.service.update_availability(a_level(product, 0, 1, by_seller=True))
+    assert stock_events(shop) == []
+
+
+def test_a_level_that_another_one_overtakes_is_not_shown() -> None:
+    shop, product = low_at_five()
+    later = partial(shop.service.update_availability, a_level(product, 3, 8))
+    shop.products.meanwhile = later
+    shop.service.update_availability(a_level(product, 0, 7))
+    found = shop.products.find(product.id)
     assert found is not None
-    assert (found.stock, found.stock_revision) == (58, 2)
+    assert found.shown == Availability(in_stock=True, is_low=True, revision=8)
+    assert stock_events(shop) == [("StockRanLow", 3, 8)]
 
 
-@pytest.mark.usefixtures("aws")
-def test_a_row_without_a_stock_revision_starts_at_zero() -> None:
-    products = DynamoProducts()
-    transaction = DynamoTransaction()
-    products.add(product := low_at(5, stock=6), transaction)
-    transaction.commit()
-    ProductRow(product.id).update([ProductRow.stock_revision.remove()])
-    assert products.find(product.id) == product
-    transaction = DynamoTransaction()
-    products.reserve_stock(product.id, product.price, 1, transaction, REFUSED)
-    transaction.commit()
-    assert products.find(product.id) == sold(product, 5)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=25), st.data())
+def test_repeated_levels_are_the_same_events_and_the_last_one_is_shown(
+    stocks: list[int], data: st.DataObject
+) -> None:
+    shop, product = low_at_five()
+    levels = [a_level(product, stock, revision) for revision, stock in enumerate(stocks)]
+    at = 0
+    while at < len(levels):
+        for level in levels[at - data.draw(st.integers(0, at)) : at + 1]:
+            shop.service.update_availability(level)
+        at += 1
+    found = shop.products.find(product.id)
+    assert found is not None
+    assert (found.shown.in_stock, found.shown.is_low) == (stocks[-1] > 0, stocks[-1] <= 5)
+    ran_low = sum(
+        low and not before for before, low in pairwise([False, *(stock <= 5 for stock in stocks)])
+    )
+    names = {event[0::2] for event in stock_events(shop)}
+    assert sum(name == "StockRanLow" for name, _ in names) == ran_low
 
 
-def test_catalogue_events_carry_threshold_and_stock_revision(clock: FrozenClock) -> None:
-    shop, seller = Shop(clock), a_caller(Role.SELLER)
-    draft = Draft(title="Rice", price=Money(100, Currency.INR), stock=9, low_stock_threshold=5)
-    product = shop.service.create(draft, [], seller)
-    shop.service.change_stock(product.id, StockChange(added=1), seller)
-    shop.service.update(product.id, Changes(low_stock_threshold=7), [], seller)
-    facts = [event for event in shop.outbox.events if isinstance(event, ProductUpdated)]
-    assert [(fact.low_stock_threshold, fact.stock_revision) for fact in facts] == [(5, 1), (7, 2)]
+def test_catalogue_events_carry_the_threshold_and_the_stock() -> None:
+    shop, product = low_at_five()
+    shop.service.update(product.id, Changes(low_stock_threshold=7), [], a_caller(Role.ADMIN))
+    (event,) = shop.outbox.of(ProductUpdated)
+    assert isinstance(event, ProductUpdated)
+    assert (event.low_stock_threshold, event.stock) == (7, 9)
 
 
-class Table:
-    """The product table, and the records that its stream has of what is done to it."""
+@dataclass
+class Market:
+    """The catalogue and the inventory in DynamoDB, and the stream between them."""
 
-    def __init__(self) -> None:
-        self.products = DynamoProducts()
-        self.records: list[dict[str, Any]] = []
+    seller: Caller
+    delivered: int = 0
 
-    def do(self, product_id: str, write: Callable[[Transaction], None]) -> None:
-        before = self._image(product_id)
-        transaction = DynamoTransaction()
-        write(transaction)
-        transaction.commit()
-        self._record(before, self._image(product_id))
+    def create(self, stock: int, threshold: int | None = 5) -> Product:
+        draft = Draft("Rice", RICE.price, stock=stock, low_stock_threshold=threshold)
+        return wiring.product_service().create(draft, [], self.seller)
 
-    def sell_out_of(self, stock: int, *quantities: int) -> Product:
-        """A product that is low at five, and so many bought of it, one time after the other."""
-        product = low_at(5, stock)
-        self.do(product.id, partial(self.products.add, product))
+    def sell(self, product: Product, *quantities: int) -> None:
+        """Reserve stock for an order for each quantity."""
         for quantity in quantities:
-            self.do(
-                product.id,
-                partial(
-                    self.products.reserve_stock,
-                    product.id,
-                    product.price,
-                    quantity,
-                    on_conflict=REFUSED,
-                ),
-            )
-        return product
+            request = StockRequest(product.id, product.price, quantity)
+            inventory_service().commit_reserving(new_id(), [request], DynamoTransaction)
 
-    def drop(self, product_id: str) -> None:
-        before = self._image(product_id)
-        ProductRow(product_id).delete()
-        self._record(before, None)
+    def change(self, product: Product, change: StockChange) -> None:
+        wiring.product_service().change_stock(product.id, change, self.seller)
 
-    def _image(self, product_id: str) -> dict[str, Any] | None:
-        key = {"productId": {"S": product_id}}
-        image: dict[str, Any] | None = (
-            client("dynamodb").get_item(TableName=TABLE, Key=key).get("Item")
-        )
-        return image
+    def records(self) -> list[dict[str, Any]]:
+        """The records that were not delivered yet."""
+        records = records_of("inventory", "bucket#")[self.delivered :]
+        self.delivered += len(records)
+        return records
 
-    def _record(self, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
-        images = {"OldImage": before, "NewImage": after}
-        change = {name: image for name, image in images.items() if image is not None}
-        name = "INSERT" if before is None else "MODIFY" if after else "REMOVE"
-        number = str(len(self.records) + 1)
-        self.records.append(
-            {"eventName": name, "dynamodb": {"SequenceNumber": number, "Keys": {}, **change}}
-        )
+    def shown(self, product: Product) -> Availability:
+        found = wiring.product_service().products.find(product.id)
+        assert found is not None
+        return found.shown
 
 
 @pytest.fixture
-def table(aws: None, monkeypatch: pytest.MonkeyPatch) -> Table:
-    monkeypatch.setattr(
-        wiring, "stock_monitor", lambda: StockMonitor(product_of, changed_by, DynamoTransaction)
-    )
-    return Table()
+def market(aws: None) -> Market:
+    return Market(a_caller(Role.SELLER))
+
+
+def deliver(records: list[dict[str, Any]]) -> None:
+    assert streams.watch_stock({"Records": records}, None) == {"batchItemFailures": []}
 
 
 def outbox() -> dict[str, tuple[str, int]]:
-    """What each event tells: its name, and the stock."""
-    rows = list(OutboxRow.scan())
+    """The name and the stock of each stock event, by its id."""
+    rows = [row for row in OutboxRow.scan() if row.detail_type.startswith("Stock")]
     return {
         row.event_id: (row.detail_type, json.loads(row.detail)["data"]["stock"]) for row in rows
     }
 
 
-def test_the_stream_emits_the_crossing_and_later_changes(table: Table) -> None:
-    product = table.sell_out_of(7, 1, 2, 3)
-    assert streams.watch_stock({"Records": table.records}, None) == {"batchItemFailures": []}
+def test_changes_that_come_one_by_one_emit_the_crossing_and_later_changes(market: Market) -> None:
+    product = market.create(7)
+    market.sell(product, 1, 2, 3)
+    for record in market.records():
+        deliver([record])
     assert outbox() == {
         f"{product.id}-stock-2": ("StockRanLow", 4),
         f"{product.id}-stock-3": ("StockMoved", 1),
     }
+    assert market.shown(product) == Availability(in_stock=True, is_low=True, revision=2)
 
 
-def test_stock_events_carry_the_id_of_the_request(table: Table) -> None:
-    product = low_at(5, 7)
+def test_changes_in_one_batch_emit_the_last_level(market: Market) -> None:
+    product = market.create(7)
+    market.sell(product, 1, 2, 3)
+    deliver(market.records())
+    assert outbox() == {f"{product.id}-stock-3": ("StockRanLow", 1)}
+
+
+def test_a_release_above_the_threshold_ends_low_stock(market: Market) -> None:
+    product, order_id = market.create(7), new_id()
+    request = StockRequest(product.id, product.price, 3)
+    inventory_service().commit_reserving(order_id, [request], DynamoTransaction)
+    deliver(market.records())
+    transaction = DynamoTransaction()
+    inventory_service().release(order_id, transaction)
+    transaction.commit()
+    deliver(market.records())
+    assert outbox()[f"{product.id}-stock-2"] == ("StockMoved", 7)
+    assert not market.shown(product).is_low
+
+
+@pytest.mark.parametrize(("threshold", "name"), [(10, "StockRanLow"), (3, "StockMoved")])
+def test_another_threshold_emits_an_event(market: Market, threshold: int, name: str) -> None:
+    product = market.create(8)
+    deliver(market.records())
+    changes = Changes(low_stock_threshold=threshold)
+    wiring.product_service().update(product.id, changes, [], market.seller)
+    deliver(market.records())
+    assert outbox() == {f"{product.id}-stock-1": (name, 8)}
+
+
+def test_a_lowered_or_removed_threshold_ends_low_stock(market: Market) -> None:
+    for threshold in (3, None):
+        product = market.create(4)
+        deliver(market.records())
+        assert market.shown(product).is_low
+        changes = Changes(low_stock_threshold=threshold)
+        wiring.product_service().update(product.id, changes, [], market.seller)
+        deliver(market.records())
+        assert not market.shown(product).is_low
+        assert outbox()[f"{product.id}-stock-1"] == ("StockMoved", 4)
+
+
+def test_a_change_of_other_fields_emits_no_stock_event(market: Market) -> None:
+    product = market.create(4, threshold=None)
+    wiring.product_service().update(product.id, Changes(title="Brown rice"), [], market.seller)
+    deliver(market.records())
+    assert outbox() == {}
+
+
+def test_without_a_threshold_only_the_availability_is_shown(market: Market) -> None:
+    product = market.create(2, threshold=None)
+    market.sell(product, 1, 1)
+    deliver(market.records())
+    assert outbox() == {}
+    assert market.shown(product) == Availability(in_stock=False, is_low=False, revision=2)
+
+
+def test_changes_of_several_products_are_shown_for_each(market: Market) -> None:
+    products = [market.create(stock) for stock in (6, 1, 9)]
+    for product in products:
+        market.sell(product, 1)
+    deliver(market.records())
+    shown = [market.shown(product) for product in products]
+    assert [(each.in_stock, each.is_low) for each in shown] == [
+        (True, True),
+        (False, True),
+        (True, False),
+    ]
+    assert [len(history(product)) for product in products] == [2, 2, 2]
+
+
+def test_a_product_with_several_buckets_is_shown_as_a_whole(market: Market) -> None:
+    product = market.create(16)
+    assert inventory_service().split(product.id)
+    market.sell(product, 4, 4, 4)
+    deliver(market.records())
+    assert outbox() == {
+        f"{product.id}-stock-{inventory_service().get_level(product.id).changes}": (
+            "StockRanLow",
+            4,
+        )
+    }
+
+
+def test_a_repeated_batch_changes_nothing(market: Market) -> None:
+    product = market.create(7)
+    market.sell(product, 1, 2, 3)
+    records = market.records()
+    deliver(records)
+    first, shown, movements = outbox(), market.shown(product), history(product)
+    deliver(records * 2)
+    for record in records:
+        deliver([record])
+    assert (outbox(), market.shown(product), history(product)) == (first, shown, movements)
+    assert len(movements) == 4
+
+
+def test_an_ordinary_sale_reads_nothing_and_writes_only_the_history(market: Market) -> None:
+    product = market.create(9)
+    deliver(market.records())
+    market.sell(product, 1)
+    assert calls_of(lambda: deliver(market.records())) == ["BatchWriteItem"]
+
+
+def test_stock_events_carry_the_id_of_the_request(market: Market) -> None:
     telemetry.begin("request of the seller")
-    table.do(product.id, partial(table.products.add, product))
+    product = market.create(7)
     telemetry.begin("request of a buyer")
-    table.do(
-        product.id,
-        partial(table.products.reserve_stock, product.id, product.price, 3, on_conflict=REFUSED),
-    )
-    telemetry.begin("request that cancels")
-    table.do(product.id, partial(table.products.release_stock, product.id, 1))
+    market.sell(product, 3)
     telemetry.begin("request that counts")
-    counted = replace(product, stock=9, stock_revision=product.stock_revision + 1)
-    table.do(product.id, partial(table.products.add_stock, product, counted))
-    streams.watch_stock({"Records": table.records}, None)
-    emitted = {row.event_id: json.loads(row.detail)["metadata"] for row in OutboxRow.scan()}
+    market.change(product, StockChange(counted=9))
+    for record in market.records():
+        deliver([record])
+    rows = [row for row in OutboxRow.scan() if row.detail_type.startswith("Stock")]
+    emitted = {row.event_id: json.loads(row.detail)["metadata"] for row in rows}
     assert [emitted[event_id]["correlationId"] for event_id in sorted(emitted)] == [
         "request of a buyer",
-        "request that cancels",
         "request that counts",
     ]
 
 
-def test_a_change_without_a_request_id_emits_an_event(table: Table) -> None:
-    table.sell_out_of(7, 2)
-    for record in table.records:
-        for image in ("OldImage", "NewImage"):
-            record["dynamodb"].get(image, {}).pop("changedBy", None)
-    assert streams.watch_stock({"Records": table.records}, None) == {"batchItemFailures": []}
-    (row,) = OutboxRow.scan()
+def test_a_change_without_a_request_id_emits_an_event(market: Market) -> None:
+    market.create(3)
+    records = market.records()
+    for record in records:
+        record["dynamodb"]["NewImage"]["cause"]["M"]["request"] = {"S": ""}
+    deliver(records)
+    (row,) = [row for row in OutboxRow.scan() if row.detail_type == "StockRanLow"]
     assert is_id(json.loads(row.detail)["metadata"]["correlationId"])
 
 
-def test_a_repeated_batch_emits_nothing_new(table: Table) -> None:
-    table.sell_out_of(7, 1, 2, 3)
-    streams.watch_stock({"Records": table.records}, None)
-    first = outbox()
-    streams.watch_stock({"Records": table.records * 2}, None)
-    assert outbox() == first
-    assert len(first) == 2
-
-
-def test_a_withdrawn_product_emits_nothing_when_stock_is_released(table: Table) -> None:
-    product = table.sell_out_of(7)
-    withdraw = partial(table.products.withdraw, product, NOON)
-    table.do(product.id, withdraw)
-    table.do(product.id, partial(table.products.release_stock, product.id, 3))
-    table.drop(product.id)
-    table.do(product.id, partial(table.products.release_stock, product.id, 3))
-    names = [record["eventName"] for record in table.records]
-    assert names == ["INSERT", "MODIFY", "MODIFY", "REMOVE", "INSERT"]
-    assert streams.watch_stock({"Records": table.records}, None) == {"batchItemFailures": []}
+def test_a_withdrawn_product_has_a_history_and_emits_nothing(market: Market) -> None:
+    product, order_id = market.create(7), new_id()
+    request = StockRequest(product.id, product.price, 3)
+    inventory_service().commit_reserving(order_id, [request], DynamoTransaction)
+    wiring.product_service().delete(product.id, market.seller)
+    transaction = DynamoTransaction()
+    inventory_service().release(order_id, transaction)
+    transaction.commit()
+    deliver(market.records())
     assert outbox() == {}
-    assert table.products.find(product.id) is None, "what has only a stock is no product"
-    assert table.products.find_many([product.id]) == {}
+    assert history(product) == ["RELEASED", "RESERVED", "OPENED"]
 
 
-def test_an_invalid_record_is_reported_and_the_others_are_handled(table: Table) -> None:
-    product = table.sell_out_of(7, 1, 2)
-    table.records[1]["dynamodb"]["NewImage"]["stock"] = {"N": "many"}
-    answer = streams.watch_stock({"Records": table.records}, None)
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
-    assert outbox() == {f"{product.id}-stock-2": ("StockRanLow", 4)}
+def test_a_product_that_fails_fails_only_its_own_changes(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing, other = market.create(7), market.create(7)
+    for product in (failing, other, failing):
+        market.sell(product, 2)
+    update = type(wiring.product_service()).update_availability
+
+    def update_others(service: Any, level: ShownLevel) -> None:
+        if level.product_id == failing.id:
+            raise ConnectionError("no answer")
+        update(service, level)
+
+    monkeypatch.setattr(type(wiring.product_service()), "update_availability", update_others)
+    records = market.records()
+    failed = streams.watch_stock({"Records": records}, None)["batchItemFailures"]
+    own = [each["dynamodb"] for each in records]
+    assert [each["itemIdentifier"] for each in failed] == [
+        each["SequenceNumber"] for each in own if each["Keys"]["subject"]["S"] == failing.id
+    ]
+    assert outbox() == {f"{other.id}-stock-1": ("StockRanLow", 5)}
+    assert len(history(failing)) == 3
+
+
+def test_an_invalid_record_is_reported_and_the_others_are_handled(market: Market) -> None:
+    broken, other = market.create(7), market.create(7)
+    market.sell(broken, 2)
+    market.sell(other, 2)
+    records = market.records()
+    records[2]["dynamodb"]["NewImage"]["onHand"] = {"N": "many"}
+    failed = streams.watch_stock({"Records": records}, None)["batchItemFailures"]
+    numbers = [records[place]["dynamodb"]["SequenceNumber"] for place in (0, 2)]
+    assert [each["itemIdentifier"] for each in failed] == numbers
+    assert outbox() == {f"{other.id}-stock-1": ("StockRanLow", 5)}
+    assert (len(history(broken)), len(history(other))) == (1, 2)
 
 
 def test_a_batch_of_which_every_record_fails_is_an_error(
-    table: Table, monkeypatch: pytest.MonkeyPatch
+    market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ConnectionError("no answer")
 
-    table.sell_out_of(7, 2)
-    monkeypatch.setattr(DynamoTransaction, "commit", refuse)
+    market.sell(market.create(7), 2)
+    records = market.records()
+    monkeypatch.setattr(DynamoTransaction, "commit", fail)
     with pytest.raises(BatchFailed):
-        streams.watch_stock({"Records": table.records[-1:]}, None)
+        streams.watch_stock({"Records": records}, None)
+
+
+def history(product: Product) -> list[str]:
+    """The kinds of a product's movements, newest first."""
+    page = inventory_service().list_movements(product.id, None, 100)
+    return [movement.kind.value for movement in page.movements]
+
+
+def calls_of(action: Callable[[], object]) -> list[str]:
+    """Return the calls of DynamoDB that an action makes."""
+    calls: list[str] = []
+
+    def save(model: Any, **_: Any) -> None:
+        calls.append(model.name)
+
+    events = database().client.meta.events
+    events.register("before-call.dynamodb", save)
+    try:
+        action()
+    finally:
+        events.unregister("before-call.dynamodb", save)
+    return calls

@@ -1,16 +1,19 @@
 """Rows of several tables, read in one call."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from supermarket.dynamo import read_ahead
+from supermarket.dynamo.audit import AuditRow
 from supermarket.dynamo.idempotency import IdempotencyRow
-from supermarket.dynamo.read_ahead import Key, reading_ahead
+from supermarket.dynamo.read_ahead import BatchGet, Key, reading_ahead
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.sessions import SignInRow
+from supermarket.dynamo.writes import ATTEMPTS
+from supermarket.errors import Unavailable
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -97,11 +100,141 @@ def test_other_reads_do_not_use_the_planned_rows() -> None:
     assert made == ["GetItem"]
 
 
+def test_rows_with_a_range_key_are_read_together_with_others() -> None:
+    AuditRow(
+        "order#1",
+        "2026#a",
+        action="shipped",
+        actor="ravi",
+        before={},
+        after={},
+        correlation_id="request",
+    ).save()
+    with calls() as made, reading_ahead():
+        AuditRow.plan_read("order#1", "2026#a")
+        AuditRow.plan_read("order#1", "2026#b")
+        signed_in, row = SignInRow.find("asha"), AuditRow.find("order#1", "2026#a")
+        assert AuditRow.find("order#1", "2026#b") is None
+    assert signed_in
+    assert row
+    assert row.action == "shipped"
+    assert made == ["BatchGetItem"]
+
+
+# --- many rows
+
+
+def texts(found: Iterable[IdempotencyRow]) -> dict[str, str]:
+    return {row.id: row.result_id for row in found}
+
+
+def test_many_rows_are_found_in_one_call_and_missing_ones_are_left_out() -> None:
+    IdempotencyRow("other", fingerprint="f", result_id="o", expires_at=1).save()
+    with calls() as made:
+        found = IdempotencyRow.find_many([(KEY,), ("unknown",), ("other",), (KEY,)])
+    assert texts(found) == {KEY: "r", "other": "o"}
+    assert made == ["BatchGetItem"]
+
+
+def test_no_rows_are_found_without_a_call() -> None:
+    with calls() as made:
+        assert IdempotencyRow.find_many([]) == []
+    assert made == []
+
+
+def test_many_rows_are_found_together_with_planned_ones() -> None:
+    with calls() as made, reading_ahead():
+        SignInRow.plan_read("asha")
+        assert texts(IdempotencyRow.find_many([(KEY,)])) == {KEY: "r"}
+        assert SignInRow.find("asha")
+    assert made == ["BatchGetItem"]
+
+
+def test_many_rows_that_were_planned_are_not_read_again() -> None:
+    with calls() as made, reading_ahead():
+        IdempotencyRow.plan_read(KEY)
+        IdempotencyRow.plan_read("unknown")
+        SignInRow.find("asha")
+        assert texts(IdempotencyRow.find_many([(KEY,), ("unknown",)])) == {KEY: "r"}
+    assert made == ["BatchGetItem"]
+
+
+def test_many_rows_are_read_from_the_table_each_time() -> None:
+    with calls() as made, reading_ahead():
+        assert texts(IdempotencyRow.find_many([(KEY,)])) == {KEY: "r"}
+        IdempotencyRow(KEY, fingerprint="f", result_id="changed", expires_at=1).save()
+        assert texts(IdempotencyRow.find_many([(KEY,)])) == {KEY: "changed"}
+    assert made == ["BatchGetItem", "PutItem", "BatchGetItem"]
+
+
+def test_rows_that_are_kept_are_returned_once_more_without_a_call() -> None:
+    with calls() as made, reading_ahead():
+        IdempotencyRow.find_many([(KEY,)], keep=True)
+        assert texts(IdempotencyRow.find_many([(KEY,)])) == {KEY: "r"}
+        assert made == ["BatchGetItem"]
+        IdempotencyRow(KEY, fingerprint="f", result_id="changed", expires_at=1).save()
+        assert texts(IdempotencyRow.find_many([(KEY,)])) == {KEY: "changed"}
+
+
+def test_a_kept_row_that_is_planned_again_is_read_again() -> None:
+    with reading_ahead():
+        IdempotencyRow.find_many([(KEY,)], keep=True)
+        IdempotencyRow(KEY, fingerprint="f", result_id="changed", expires_at=1).save()
+        IdempotencyRow.plan_read(KEY)
+        assert texts(IdempotencyRow.find_many([(KEY,)])) == {KEY: "changed"}
+
+
+def test_kept_rows_are_forgotten_without_a_block() -> None:
+    IdempotencyRow.find_many([(KEY,)], keep=True)
+    IdempotencyRow(KEY, fingerprint="f", result_id="changed", expires_at=1).save()
+    assert texts(IdempotencyRow.find_many([(KEY,)])) == {KEY: "changed"}
+
+
+def test_more_than_a_hundred_rows_are_found_in_several_calls() -> None:
+    with IdempotencyRow.batch_write() as batch:
+        for number in range(120):
+            row = IdempotencyRow(f"{number}", fingerprint="f", result_id="r", expires_at=1)
+            batch.save(row)
+    with calls() as made, reading_ahead():
+        SignInRow.plan_read("asha")
+        found = IdempotencyRow.find_many([(f"{number}",) for number in range(120)])
+        assert SignInRow.find("asha")
+    assert texts(found) == {f"{number}": "r" for number in range(120)}
+    assert made == ["BatchGetItem", "BatchGetItem"]
+
+
+# --- blocks inside others
+
+
+def test_a_block_inside_another_one_is_part_of_it() -> None:
+    with calls() as made, reading_ahead():
+        IdempotencyRow.plan_read(KEY)
+        with reading_ahead():
+            SignInRow.plan_read("asha")
+            assert result() == "r"
+        assert SignInRow.find("asha")
+    assert made == ["BatchGetItem"]
+
+
+def test_a_block_inside_another_one_ends_neither_of_them() -> None:
+    with calls() as made, reading_ahead():
+        with reading_ahead():
+            IdempotencyRow.find_many([(KEY,)], keep=True)
+        assert result() == "r"
+        IdempotencyRow.plan_read(KEY)
+        SignInRow.find("asha")
+    assert made == ["BatchGetItem", "BatchGetItem"]
+
+
+# --- unprocessed keys
+
+ONE, TWO = (Key("tables", (("id", number),)) for number in "12")
+
+
 def test_unprocessed_keys_are_requested_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("supermarket.dynamo.writes.wait", lambda _: None)
-    one, two = Key("tables", "id", "1"), Key("tables", "id", "2")
     requests: list[dict[str, Any]] = []
 
     def batch_get(request: dict[str, Any]) -> dict[str, Any]:
@@ -111,23 +244,34 @@ def test_unprocessed_keys_are_requested_again(
         return {"Responses": {"tables": [wanted[0]]}, "UnprocessedKeys": rest}
 
     with reading_ahead():
-        read_ahead.plan(one)
-        first = read_ahead.take(two, batch_get)
-        second = read_ahead.take(one, batch_get)
-    assert first
+        read_ahead.plan(ONE)
+        first = read_ahead.take(TWO, batch_get)
+        second = read_ahead.take(ONE, batch_get)
     assert first == {"id": {"S": "2"}}
-    assert second
     assert second == {"id": {"S": "1"}}
     assert len(requests) == 2
     assert all(request["tables"]["ConsistentRead"] for request in requests)
 
 
-def test_a_key_that_is_never_processed_is_left_to_the_repository(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda batch_get: read_ahead.take(ONE, batch_get),
+        lambda batch_get: read_ahead.take_many([TWO], batch_get),
+    ],
+    ids=["one row", "many rows"],
+)
+def test_a_key_that_is_never_processed_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[BatchGet], object]
 ) -> None:
-    monkeypatch.setattr("supermarket.dynamo.writes.wait", lambda _: None)
-    key = Key("tables", "id", "1")
+    waits: list[int] = []
+    monkeypatch.setattr("supermarket.dynamo.writes.wait", waits.append)
+
+    def leave_out(request: dict[str, Any]) -> dict[str, Any]:
+        return {"Responses": {}, "UnprocessedKeys": request}
+
     with reading_ahead():
-        read_ahead.plan(key)
-        taken = read_ahead.take(key, lambda keys: {"Responses": {}, "UnprocessedKeys": keys})
-    assert taken is None
+        read_ahead.plan(ONE)
+        with pytest.raises(Unavailable, match="overloaded"):
+            read(leave_out)
+    assert waits == list(range(ATTEMPTS))

@@ -18,8 +18,9 @@ from supermarket.dynamo import rows
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction, put_once, update_once
-from supermarket.dynamo.writes import ATTEMPTS, FIRST_WAIT_SECONDS, update_if
+from supermarket.dynamo.writes import ATTEMPTS, FIRST_WAIT_SECONDS, try_write, update_if
 from supermarket.errors import (
+    Busy,
     Conflict,
     DomainError,
     FieldError,
@@ -294,17 +295,89 @@ def test_the_waits_between_attempts_grow_and_are_random(
     assert len(set(waits)) == len(waits)
 
 
-def test_too_many_transaction_conflicts_raise_conflict_and_change_nothing(
+def test_too_many_transaction_conflicts_raise_busy_and_change_nothing(
     api_calls: list[ApiCall], waits: list[float]
 ) -> None:
     api_calls.extend([cancelled("TransactionConflict", "None")] * ATTEMPTS)
     work = DynamoTransaction()
     work.put(ThingRow("new"))
     work.emit(REGISTERED)
-    with pytest.raises(Conflict, match="Try again"):
+    with pytest.raises(Busy, match="Try again"):
         work.commit()
     assert not exists("new")
     assert list(OutboxRow.scan()) == []
+    assert len(waits) == ATTEMPTS
+
+
+class ThingBusy(Busy):
+    """Other transactions hold a thing."""
+
+
+def add_with_on_busy(work: DynamoTransaction, name: str) -> None:
+    """Add an update that raises `ThingBusy` while another transaction holds its row."""
+    is_new = ThingRow.id.does_not_exist()
+    changes = [ThingRow.changes.set(1)]
+    work.update(ThingRow(name), changes, is_new, error_of(name), ThingBusy(f"{name} is busy"))
+
+
+@pytest.mark.parametrize(
+    "reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]
+)
+def test_a_held_row_with_on_busy_is_reported_at_once(
+    api_calls: list[ApiCall], waits: list[float], reason: str
+) -> None:
+    api_calls.append(cancelled("None", "None", reason))
+    work = DynamoTransaction()
+    work.put(ThingRow("new"))
+    add_with_on_busy(work, "free")
+    add_with_on_busy(work, "held")
+    with pytest.raises(ThingBusy, match="held is busy"):
+        work.commit()
+    assert waits == []
+    assert not exists("new")
+
+
+def test_a_transaction_is_repeated_while_only_rows_without_on_busy_are_held(
+    api_calls: list[ApiCall], waits: list[float]
+) -> None:
+    api_calls.append(cancelled("TransactionConflict", "None"))
+    work = DynamoTransaction()
+    add_with_on_busy(work, "free")
+    work.put(ThingRow("held"))  # puts are sent before updates
+    work.commit()
+    assert exists("free")
+    assert exists("held")
+    assert len(waits) == 1
+
+
+def test_a_failed_condition_is_reported_rather_than_a_held_row(
+    api_calls: list[ApiCall], waits: list[float]
+) -> None:
+    api_calls.append(cancelled("TransactionConflict", "ConditionalCheckFailed"))
+    work = DynamoTransaction()
+    add_with_on_busy(work, "held")
+    add_with_on_busy(work, "refused")
+    with pytest.raises(Conflict, match="refused is refused"):
+        work.commit()
+    assert waits == []
+
+
+def test_a_failed_condition_of_a_write_with_on_busy_raises_on_conflict() -> None:
+    ThingRow("old").save()
+    work = DynamoTransaction()
+    add_with_on_busy(work, "old")
+    with pytest.raises(Conflict, match="old is refused"):
+        work.commit()
+
+
+def test_a_row_that_stays_held_is_busy_for_a_single_write(
+    api_calls: list[ApiCall], waits: list[float]
+) -> None:
+    api_calls.extend([failing("TransactionConflictException")] * ATTEMPTS)
+    with pytest.raises(Busy, match="Try again"):
+        try_write(ThingRow("new").save)
+    assert len(waits) == ATTEMPTS
+    assert not exists("new")
 
 
 def test_a_failed_condition_beside_a_transaction_conflict_is_not_retried(

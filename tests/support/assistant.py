@@ -1,7 +1,7 @@
 """The assistant's tools on the shop's real services, which store everything in memory."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,7 @@ from cart.service import CartService
 from order import gateways as order_gateways
 from order.model import Charges, Order, OrderStatus
 from order.service import OrderService, Terms
-from product.model import Product
+from product.model import Availability, Product
 from seller_dashboard.projections.model import ProductDetails, ProductFacts, Sale
 from seller_dashboard.projections.totals import DailyTotals
 from supermarket.caller import Caller, Role
@@ -55,7 +55,7 @@ class AssistedShop:
         keys = InMemoryIdempotencyKeys(clock)
         self.orders = OrderService(
             orders=InMemoryOrders(),
-            stock=products,
+            stock=order_gateways.ShopStock(self.catalogue.inventory.service),
             carts=order_gateways.ShopCarts(lambda: self.carts),
             address_book=order_gateways.SavedAddresses(lambda: self.auth.service),
             idempotency_keys=keys,
@@ -87,9 +87,11 @@ class AssistedShop:
             person = seller.caller
             values["seller"] = Recipient(person.user_id, person.email, person.first_name)
         product = a_product(title=title, **values)
+        product = replace(product, shown=Availability(in_stock=product.stock > 0))
         transaction = self.catalogue.outbox.begin()
         self.catalogue.entries.add(_words(product), product)
         self.catalogue.products.add(product, transaction)
+        self.catalogue.service.stock.open(product, transaction)
         transaction.commit()
         details = ProductDetails(
             1, title, product.price, product.category, product.low_stock_threshold

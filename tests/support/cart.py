@@ -1,16 +1,20 @@
 """Carts and a catalogue in memory, and products to put in them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
 from cart.model import LIFETIME, Cart, CartLine, Product, check_add, check_change
+from inventory.model import Offer, StockLevel
+from inventory.service import InventoryService
 from supermarket.clock import Clock, new_id
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
-from support.in_memory import in_memory
+from support.in_memory import InMemoryOutbox, in_memory
+from support.inventory import inventory_in_memory
 
 
 def rupees(amount: int) -> Money:
@@ -22,60 +26,65 @@ def dollars(amount: int) -> Money:
 
 
 class InMemoryCatalogue:
-    """`cart.ports.Catalogue` and `order.ports.Stock` in a dictionary."""
+    """`cart.ports.Catalogue`: products in a dictionary, and their stock in `inventory`."""
 
-    def __init__(self) -> None:
+    def __init__(self, inventory: InventoryService | None = None) -> None:
         self.on_sale: dict[str, Product] = {}
-        self._off_sale: dict[str, Product] = {}
         self.reads: list[list[str]] = []
+        self._inventory = inventory or inventory_in_memory().service
+        self._ids: list[str] = []
 
     def sell(
         self, stock: int = 10, price: Money | None = None, seller_id: str = "seller"
     ) -> Product:
         product = Product(new_id(), "Darjeeling tea", price or rupees(120), stock, seller_id)
+        with self._transaction() as transaction:
+            self._inventory.open(product.id, stock, Offer(product.price), seller_id, transaction)
+        self._ids.append(product.id)
         self.on_sale[product.id] = product
         return product
 
     def reprice(self, product: Product, price: Money) -> None:
+        self._change_offer(product, Offer(price))
         self.on_sale[product.id] = replace(self.on_sale[product.id], price=price)
 
-    def restock(self, product: Product, stock: int) -> None:
-        self.on_sale[product.id] = replace(self.on_sale[product.id], stock=stock)
+    def restock(self, product: Product, on_hand: int) -> None:
+        with self._transaction() as transaction:
+            self._inventory.count(product.id, on_hand, product.seller_id, transaction)
 
     def withdraw(self, product: Product) -> None:
-        self._off_sale[product.id] = self.on_sale.pop(product.id)
+        self._change_offer(product, Offer(product.price, is_on_sale=False))
+        del self.on_sale[product.id]
 
     def stock_of(self, product_id: str) -> int:
-        return (self.on_sale | self._off_sale)[product_id].stock
+        """How many can be sold."""
+        return self._inventory.get_level(product_id).available
+
+    def shelf_of(self, product_id: str) -> tuple[int, int]:
+        """How many are on hand, and how many of them are reserved."""
+        level = self._inventory.get_level(product_id)
+        return level.on_hand, level.reserved
+
+    def levels(self) -> Mapping[str, StockLevel]:
+        """The levels of all products, also of withdrawn ones."""
+        return self._inventory.find_many(self._ids)
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         ids = list(product_ids)
         self.reads.append(ids)
-        return {each: self.on_sale[each] for each in ids if each in self.on_sale}
+        found = [self.on_sale[each] for each in ids if each in self.on_sale]
+        levels = self._inventory.find_many(product.id for product in found)
+        return {each.id: replace(each, stock=levels[each.id].available) for each in found}
 
-    def reserve_stock(
-        self,
-        product_id: str,
-        price: Money,
-        quantity: int,
-        transaction: Transaction,
-        on_conflict: DomainError,
-    ) -> None:
-        def is_available() -> bool:
-            product = self.on_sale.get(product_id)
-            return bool(product and product.stock >= quantity and product.price == price)
+    def _change_offer(self, product: Product, offer: Offer) -> None:
+        with self._transaction() as transaction:
+            self._inventory.change_offer(product.id, offer, product.seller_id, transaction)
 
-        in_memory(transaction).add(
-            is_available, lambda: self._add_stock(product_id, -quantity), on_conflict
-        )
-
-    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        in_memory(transaction).add(lambda: True, lambda: self._add_stock(product_id, quantity))
-
-    def _add_stock(self, product_id: str, quantity: int) -> None:
-        products = self.on_sale if product_id in self.on_sale else self._off_sale
-        product = products[product_id]
-        products[product_id] = replace(product, stock=product.stock + quantity)
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        transaction = InMemoryOutbox().begin()
+        yield transaction
+        transaction.commit()
 
 
 class InMemoryCarts:

@@ -3,7 +3,7 @@ with its own records, and points at which a step can be interrupted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,9 +14,10 @@ import pytest
 from cart.gateways import ShopCatalogue
 from cart.service import CartService
 from conftest import NOON, FrozenClock
+from inventory.model import StockLevel
 from order import jobs, listeners
 from order import wiring as order_wiring
-from order.gateways import ShopCarts
+from order.gateways import ShopCarts, ShopStock
 from order.model import Order, OrderStatus
 from order.service import GRACE, OrderService, Terms
 from payment import listeners as payment_listeners
@@ -39,6 +40,7 @@ from payment.reconciliation.walker import Reconciliation
 from payment.service import PaymentService
 from payment.settlements import Settlements
 from payment.webhooks import Webhooks
+from product.gateways import InventoryStock
 from product.model import Product
 from product.search import SearchIndex
 from product.service import ProductService
@@ -58,6 +60,7 @@ from support.in_memory import (
     InMemoryIdempotencyKeys,
     InMemoryTransaction,
 )
+from support.inventory import inventory_in_memory
 from support.jobs import AContext
 from support.order import CHARGES, HOME, RESERVATION, InMemoryAddressBook, InMemoryOrders
 from support.payment import (
@@ -311,6 +314,8 @@ class MoneyShop:
         self.results: dict[IdempotencyKey, set[str]] = {}
         self.razorpay = RazorpayWithRecords(self.points)
         self.products = InMemoryProducts()
+        self.inventory = inventory_in_memory(clock=self.clock)
+        self._stock = InventoryStock(self.inventory.service)
         self.orders = InMemoryOrders()
         self.payments = ListedPayments()
         self.ledger = InMemoryLedger()
@@ -334,6 +339,9 @@ class MoneyShop:
             patch.setattr(payment_wiring, "payment_service", lambda: self.payment_service)
             # thousands of examples would log millions of lines
             patch.setattr(telemetry, "count", lambda *_, **__: None)
+            # an order of two pieces of the last product takes them from two buckets
+            patch.setattr("inventory.model.PIECES_PER_BUCKET", 1)
+            assert self.inventory.service.split(self.on_sale[-1].id)
             level = telemetry.logger.log_level
             telemetry.logger.setLevel("CRITICAL")
             yield
@@ -469,6 +477,10 @@ class MoneyShop:
                 refund.id, RefundStatus.PROCESSED if how else RefundStatus.FAILED
             )
 
+    def levels(self) -> Mapping[str, StockLevel]:
+        """The stock of all products."""
+        return self.inventory.service.find_many(product.id for product in self.on_sale)
+
     # --- the end of a history
 
     def settle(self) -> None:
@@ -507,9 +519,7 @@ class MoneyShop:
         order_states = {order.status for order in self.orders.stored.values()}
         payments = self.payments.all()
         subjects: dict[str, object] = {
-            "customer_places_an_order": any(
-                self.products.stock_of(product.id) for product in self.on_sale
-            ),
+            "customer_places_an_order": any(level.available for level in self.levels().values()),
             "customer_opens_the_payment": OrderStatus.PENDING in order_states,
             "customer_pays": self._payable(),
             "customer_pays_again": self._paid_there(),
@@ -573,6 +583,7 @@ class MoneyShop:
         product = a_product(stock=STOCK, price=Money(50_000, currency), seller=seller)
         transaction = self._begin()
         self.products.add(product, transaction)
+        self._stock.open(product, transaction)
         transaction.commit()
         return product
 
@@ -583,6 +594,7 @@ class MoneyShop:
         """Wire the services as in production."""
         products = ProductService(
             products=self.products,
+            stock=self._stock,
             index=SearchIndex(InMemoryEntries(), self.products),
             pictures=InMemoryPictures(),
             audit=self._audit,
@@ -594,7 +606,7 @@ class MoneyShop:
         self._carts = CartService(InMemoryCarts(self.clock), ShopCatalogue(products), self.clock)
         self.order_service = OrderService(
             orders=self.orders,
-            stock=products,
+            stock=ShopStock(self.inventory.service),
             carts=ShopCarts(lambda: self._carts),
             address_book=InMemoryAddressBook(),
             idempotency_keys=self._keys,

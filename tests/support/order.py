@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from cart.service import CartService
-from order.gateways import ShopCarts
+from order.gateways import ShopCarts, ShopStock
 from order.model import (
     NO_CHARGES,
     Actor,
@@ -33,6 +33,7 @@ from support.in_memory import (
     InMemoryTransaction,
     in_memory,
 )
+from support.inventory import inventory_in_memory
 
 RESERVATION = timedelta(minutes=15)
 CHARGES = Charges(Decimal(18), {Currency.INR: 4900, Currency.USD: 99})
@@ -144,16 +145,17 @@ class LittleShop:
 
     def __init__(self, clock: Clock, charges: Charges | None = None) -> None:
         self.orders = InMemoryOrders()
-        self.catalogue = InMemoryCatalogue()
+        self.outbox = InMemoryOutbox()
+        self.inventory = inventory_in_memory(self.outbox, clock)
+        self.catalogue = InMemoryCatalogue(self.inventory.service)
         self.carts = CartService(InMemoryCarts(clock), self.catalogue, clock)
         self.is_crashing = False
         self.address_book = InMemoryAddressBook()
         self.idempotency_keys = InMemoryIdempotencyKeys(clock)
         self.audit = InMemoryAuditTrail()
-        self.outbox = InMemoryOutbox()
         self.service = OrderService(
             orders=self.orders,
-            stock=self.catalogue,
+            stock=ShopStock(self.inventory.service),
             carts=ShopCarts(lambda: self.carts),
             address_book=self.address_book,
             idempotency_keys=self.idempotency_keys,

@@ -7,18 +7,30 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from product.model import Document, Entry, Filters, Image, Page, Position, Product, Sort
+from product.gateways import InventoryStock
+from product.model import (
+    Availability,
+    Document,
+    Entry,
+    Filters,
+    Image,
+    Page,
+    Position,
+    Product,
+    Sort,
+)
 from product.pictures import Picture
 from product.search import SearchIndex
 from product.service import ProductService
 from product.words import KeyRange
 from supermarket.clock import Clock, iso, new_id
-from supermarket.errors import DomainError, Unavailable
+from supermarket.errors import Unavailable
 from supermarket.money import Currency, Money
 from supermarket.people import Recipient
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 from support.in_memory import InMemoryAuditTrail, InMemoryOutbox, in_memory
+from support.inventory import inventory_in_memory
 
 SELLER = Recipient("01JDSELLER0000000000000000", "ravi@example.com", "Ravi")
 
@@ -34,6 +46,8 @@ def a_product(**values: Any) -> Product:
         "seller": SELLER,
         "images": (),
         "stock": 5,
+        "on_hand": 5,
+        "shown": Availability(in_stock=True),
         "category": "Rice & Grains",
         "low_stock_threshold": None,
         "revision": 1,
@@ -41,6 +55,11 @@ def a_product(**values: Any) -> Product:
         "updated_at": moment,
     }
     return Product(**(usual | values))
+
+
+def without_stock(product: Product) -> Product:
+    """Return the product as it is stored: the inventory has its stock."""
+    return replace(product, stock=0, on_hand=0, reserved=0, stock_revision=0, shelf_revision=0)
 
 
 def png(width: int = 2, height: int = 2, size: int = 0) -> bytes:
@@ -92,27 +111,27 @@ class InMemoryProducts:
         return Page(shown, {"place": places[limit - 1][0]} if len(places) > limit else None)
 
     def add(self, product: Product, transaction: Transaction) -> None:
-        in_memory(transaction).add(
-            lambda: product.id not in self._all, lambda: self._all.update({product.id: product})
-        )
+        in_memory(transaction).add(lambda: product.id not in self._all, lambda: self._put(product))
 
     def change(self, before: Product, after: Product, transaction: Transaction) -> None:
-        def write() -> None:
-            stock = self._all[before.id].stock if after.stock == before.stock else after.stock
-            self._write(before, after, stock)
+        in_memory(transaction).add(
+            lambda: self._is_latest(before),
+            lambda: self._put(replace(after, shown=self._all[after.id].shown)),
+            StaleWrite(),
+        )
 
-        in_memory(transaction).add(lambda: self._is_latest(before), write, StaleWrite())
+    def show_availability(
+        self, product: Product, availability: Availability, transaction: Transaction
+    ) -> None:
+        def is_later() -> bool:
+            shown = self.find_many([product.id]).get(product.id)
+            return shown is not None and shown.shown.revision < availability.revision
 
-    def add_stock(self, before: Product, after: Product, transaction: Transaction) -> None:
-        added = after.stock - before.stock
-
-        def there() -> bool:
-            return self._is_latest(before) and self._all[before.id].stock + added >= 0
-
-        def write() -> None:
-            self._write(before, after, self._all[before.id].stock + added)
-
-        in_memory(transaction).add(there, write, StaleWrite())
+        in_memory(transaction).add(
+            is_later,
+            lambda: self._put(replace(self._all[product.id], shown=availability)),
+            StaleWrite(),
+        )
 
     def withdraw(self, product: Product, now: datetime, transaction: Transaction) -> None:
         in_memory(transaction).add(
@@ -131,37 +150,8 @@ class InMemoryProducts:
         del self._all[product.id]
         return True
 
-    def reserve_stock(
-        self,
-        product_id: str,
-        price: Money,
-        quantity: int,
-        transaction: Transaction,
-        on_conflict: DomainError,
-    ) -> None:
-        def as_shown() -> bool:
-            present = self.find_many([product_id]).get(product_id)
-            return present is not None and present.stock >= quantity and present.price == price
-
-        in_memory(transaction).add(as_shown, lambda: self._move(product_id, -quantity), on_conflict)
-
-    def release_stock(self, product_id: str, quantity: int, transaction: Transaction) -> None:
-        in_memory(transaction).add(lambda: True, lambda: self._move(product_id, quantity))
-
-    def stock_of(self, product_id: str) -> int:
-        """Also of what was withdrawn."""
-        return self._all[product_id].stock
-
-    def _move(self, product_id: str, quantity: int) -> None:
-        product = self._all[product_id]
-        self._all[product_id] = replace(
-            product, stock=product.stock + quantity, stock_revision=product.stock_revision + 1
-        )
-
-    def _write(self, before: Product, after: Product, stock: int) -> None:
-        moved = after.stock_revision - before.stock_revision
-        stock_revision = self._all[before.id].stock_revision + moved
-        self._all[before.id] = replace(after, stock=stock, stock_revision=stock_revision)
+    def _put(self, product: Product) -> None:
+        self._all[product.id] = without_stock(product)
 
     def _is_latest(self, product: Product) -> bool:
         present = self._all[product.id]
@@ -227,9 +217,11 @@ class Shop:
         self.pictures = InMemoryPictures()
         self.audit = InMemoryAuditTrail()
         self.outbox = InMemoryOutbox()
+        self.inventory = inventory_in_memory(self.outbox, clock)
         self.pauses: list[int] = []
         self.service = ProductService(
             products=self.products,
+            stock=InventoryStock(self.inventory.service),
             index=SearchIndex(self.entries, self.products),
             pictures=self.pictures,
             audit=self.audit,

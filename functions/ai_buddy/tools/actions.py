@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ai_buddy.model import Proposal
-from ai_buddy.tools.gateways import Cart, OrderStatus, Shop, WritableShop, fingerprint
+from ai_buddy.tools.gateways import Cart, OrderStatus, Product, Shop, WritableShop, fingerprint
 from supermarket.caller import Caller, Role
 from supermarket.clock import ID_PATTERN
 from supermarket.errors import DomainError, Invalid, Unavailable
@@ -105,7 +105,7 @@ class RedirectOrder(Action):
 
 
 class SetStock(Action):
-    """Set the counted stock of a product."""
+    """Set the counted stock of a product: what is on hand, with the reserved part."""
 
     kind = "set_stock"
     roles = SELLERS
@@ -114,7 +114,7 @@ class SetStock(Action):
 
     def execute(self, shop: WritableShop, caller: Caller, key: str) -> str:
         product = shop.set_stock(caller, self.product_id, self.stock, key)
-        return f"The stock is now {product.stock}."
+        return f"The stock on hand is now {product.on_hand}.{reserved_text(product)}"
 
 
 class MarkShipped(Action):
@@ -217,3 +217,8 @@ class ActionExecutor:
             raise Invalid("What was to be confirmed is not valid any more") from invalid
         caller.require(kind.roles)
         return action.execute(self._shop, caller, key)
+
+
+def reserved_text(product: Product) -> str:
+    """Return a sentence about the part of the stock on hand that orders hold; empty for none."""
+    return f" Reserved for orders: {product.reserved}." if product.reserved else ""

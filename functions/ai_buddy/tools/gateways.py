@@ -121,7 +121,7 @@ class WritableShop(Shop):
         return self.orders.ship(order_id, tracking_number, caller)
 
     def set_stock(self, caller: Caller, product_id: str, stock: int, key: str) -> Product:
-        """Set the counted stock; the same key sets it once, whatever was sold since."""
+        """Set the counted stock on hand; the same key sets it once, whatever was shipped since."""
         body = json.dumps([product_id, stock]).encode()
         own = IdempotencyKey.of("confirm_stock", caller.user_id, key, body)
         if self.keys.find_result(own) is None:
@@ -129,7 +129,7 @@ class WritableShop(Shop):
             also = partial(self.keys.save_result, own, product_id)
             # in use: the same decision is being executed at this moment
             with suppress(KeyInUse):
-                return self.catalogue.change_stock(product_id, change, caller, also)
+                return self.catalogue.change_stock(product_id, change, caller, also=also)
         return self.catalogue.get_product(product_id)
 
 

@@ -9,7 +9,13 @@ from pydantic import Field
 
 from ai_buddy.agent.sanitise import fenced
 from ai_buddy.agent.tool import ToolOutcome, tool
-from ai_buddy.tools.actions import MAX_STOCK, MarkShipped, SetStock, TrackingNumber
+from ai_buddy.tools.actions import (
+    MAX_STOCK,
+    MarkShipped,
+    SetStock,
+    TrackingNumber,
+    reserved_text,
+)
 from ai_buddy.tools.gateways import OrderStatus, Product, ProductSales, SellerMetrics, Shop
 from ai_buddy.tools.proposals import Proposals
 from ai_buddy.tools.results import (
@@ -102,12 +108,15 @@ class SellerTools:
         ids = frozenset(order.order_id for order in orders)
         return ToolOutcome({"orders_to_ship": numbered(results)}, ids=ids)
 
-    @tool("propose_stock", "Ask the person to confirm a product's counted stock.")
+    @tool("propose_stock", "Ask the person to confirm a count of a product's stock on hand.")
     def propose_stock(
-        self, product_id: ProductId, stock: Annotated[Stock, "How many there are"]
+        self,
+        product_id: ProductId,
+        stock: Annotated[Stock, "How many are on hand, with those reserved"],
     ) -> ToolOutcome:
         product = self._metrics.get_product(self._caller, product_id)
-        text = f"Set the stock of {product.title} from {product.stock} to {stock}."
+        text = f"Set the stock on hand of {product.title} from {product.on_hand} to {stock}."
+        text += reserved_text(product)
         return self._proposals.add(SetStock(product_id=product.id, stock=stock), text)
 
     @tool("propose_shipped", "Ask the person to confirm that an order was shipped.")
@@ -125,7 +134,12 @@ class SellerTools:
 
 def _list(products: Sequence[Product], own: Sequence[Product]) -> ToolOutcome:
     outcome = products_outcome(products)
-    return replace(outcome, result={**outcome.result, "found": len(products), **_scope(own)})
+    results = [
+        {**result, "on_hand": product.on_hand, "reserved": product.reserved}
+        for result, product in zip(outcome.result["products"], products, strict=False)
+    ]
+    more = {"products": results, "found": len(products), **_scope(own)}
+    return replace(outcome, result={**outcome.result, **more})
 
 
 def _scope(scanned: Sequence[object]) -> dict[str, str]:

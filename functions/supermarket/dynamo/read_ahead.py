@@ -6,16 +6,22 @@
         CartRow.find(user_id)  # no call
 
 An endpoint opens the block, a repository plans the rows that it is going to read by the caller's
-id (`reads_ahead`), and the check of the session is the first read. A planned row is returned once:
+id (`reads_ahead`), and the check of the session is the first read. A block inside another one is
+part of it. A planned row is returned once, unless it is kept for another reader of the same block:
 a second read of it reads the table.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import batched
 from typing import Any
+
+from supermarket.errors import Unavailable
+
+MAX_KEYS = 100  # of one BatchGetItem
 
 type Item = dict[str, Any]
 type BatchGet = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -24,16 +30,24 @@ type BatchGet = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Key:
-    """A row's table, and the name and the text of its only key."""
+    """A row's table, and the names and texts of its keys: `(("subject", "p1"), ("part", "a"))`."""
 
     table: str
-    name: str
-    value: str
+    values: tuple[tuple[str, str], ...]
+
+    @property
+    def attributes(self) -> dict[str, dict[str, str]]:
+        """The key in DynamoDB's form."""
+        return {name: {"S": text} for name, text in self.values}
+
+    def is_of(self, item: Item) -> bool:
+        """Return whether the item has this key."""
+        return all(item.get(name) == {"S": text} for name, text in self.values)
 
 
 @dataclass
 class _Reads:
-    planned: set[Key] = field(default_factory=set)
+    planned: dict[Key, None] = field(default_factory=dict)
     done: dict[Key, Item] = field(default_factory=dict)
 
 
@@ -43,7 +57,7 @@ _reads: ContextVar[_Reads | None] = ContextVar("reads", default=None)
 @contextmanager
 def reading_ahead() -> Iterator[None]:
     """Reads the rows that are planned inside the block in one call."""
-    token = _reads.set(_Reads())
+    token = _reads.set(_reads.get() or _Reads())
     try:
         yield
     finally:
@@ -52,8 +66,9 @@ def reading_ahead() -> Iterator[None]:
 
 def plan(key: Key) -> None:
     """Read the row in the next call, if a block is open."""
-    if reads := _reads.get():
-        reads.planned.add(key)
+    if (reads := _reads.get()) is not None:
+        reads.done.pop(key, None)
+        reads.planned[key] = None
 
 
 def take(key: Key, batch_get: BatchGet) -> Item | None:
@@ -64,28 +79,50 @@ def take(key: Key, batch_get: BatchGet) -> Item | None:
     if reads is None:
         return None
     if reads.planned:
-        reads.done |= _read(reads.planned | {key}, batch_get)
-        reads.planned.clear()
+        _read_planned(reads, [key], batch_get)
     return reads.done.pop(key, None)
 
 
-def _read(keys: set[Key], batch_get: BatchGet) -> dict[Key, Item]:
-    """Read rows consistently; those that DynamoDB does not process are left out."""
+def take_many(keys: Iterable[Key], batch_get: BatchGet, *, keep: bool = False) -> dict[Key, Item]:
+    """Return the items of the rows that exist, in one call per 100 rows for those that were not
+    read ahead, together with the planned ones. With `keep`, another reader of the block gets them
+    without a call.
+    """
+    reads = _reads.get() or _Reads()
+    wanted = dict.fromkeys(keys)
+    missing = [key for key in wanted if key not in reads.done]
+    if missing:
+        _read_planned(reads, missing, batch_get)
+    found = {key: item for key in wanted if (item := reads.done.get(key))}
+    if not keep:
+        for key in wanted:
+            reads.done.pop(key, None)
+    return found
+
+
+def _read_planned(reads: _Reads, keys: Iterable[Key], batch_get: BatchGet) -> None:
+    """Read the keys and the planned rows."""
+    for batch in batched(reads.planned | dict.fromkeys(keys), MAX_KEYS, strict=False):
+        reads.done |= _read(batch, batch_get)
+    reads.planned.clear()
+
+
+def _read(keys: Sequence[Key], batch_get: BatchGet) -> dict[Key, Item]:
+    """Read rows consistently. Raises Unavailable when DynamoDB keeps leaving some out."""
     # imported late, since an endpoint without data needs no PynamoDB
     from supermarket.dynamo.writes import ATTEMPTS, wait
 
     wanted: dict[str, Any] = defaultdict(lambda: {"Keys": [], "ConsistentRead": True})
     for key in keys:
-        wanted[key.table]["Keys"].append({key.name: {"S": key.value}})
-    found = {}
+        wanted[key.table]["Keys"].append(key.attributes)
+    found: dict[Key, Item] = {key: {} for key in keys}
     for attempt in range(ATTEMPTS):
         response = batch_get(dict(wanted))
-        for key in keys:
-            for item in response["Responses"].get(key.table, ()):
-                if item[key.name] == {"S": key.value}:
-                    found[key] = item
+        for table, items in response["Responses"].items():
+            own = [key for key in keys if key.table == table]
+            found |= {key: item for item in items for key in own if key.is_of(item)}
         wanted = response.get("UnprocessedKeys", {})
         if not wanted:
-            break
+            return found
         wait(attempt)
-    return {key: found.get(key, {}) for key in keys if key.table not in wanted}
+    raise Unavailable("The database is overloaded. Try again.")

@@ -3,6 +3,7 @@ attribute for dataclasses.
 """
 
 import os
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, Self, get_origin
 
@@ -12,7 +13,13 @@ from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
 from pynamodb.constants import BATCH_GET_ITEM, LIST, MAP, REQUEST_ITEMS
 from pynamodb.expressions.operand import Path
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.indexes import (
+    AllProjection,
+    GlobalSecondaryIndex,
+    IncludeProjection,
+    KeysOnlyProjection,
+    Projection,
+)
 from pynamodb.models import Model
 
 from supermarket.aws import session
@@ -40,13 +47,22 @@ def table(name: str) -> Any:
     return type("Meta", (), {"table_name": _TableName(name)})
 
 
-def index(name: str, hash_key: str, range_key: str, *, keys_only: bool = False) -> Any:
+def index(
+    name: str,
+    hash_key: str,
+    range_key: str,
+    *,
+    keys_only: bool = False,
+    attributes: Sequence[str] = (),
+) -> Any:
     """Return a global secondary index with two text attributes as its keys, `key` and `place`. It
-    has all attributes of the rows, or the keys only.
+    has all attributes of the rows, the keys only, or the keys and some `attributes`.
 
         by_customer = index("byCustomer", "customerId", "orderId")
     """
-    projection = KeysOnlyProjection() if keys_only else AllProjection()
+    projection: Projection = KeysOnlyProjection() if keys_only else AllProjection()
+    if attributes:
+        projection = IncludeProjection(list(attributes))
     parts = {
         "Meta": type("Meta", (), {"index_name": name, "projection": projection}),
         "key": UnicodeAttribute(hash_key=True, attr_name=hash_key),
@@ -84,7 +100,7 @@ class Row(Model):
         """Return the row with this key, read strongly consistently; None when there is none. It may
         have been read ahead.
         """
-        item = None if range_key else read_ahead.take(cls._key(hash_key), _batch_get)
+        item = read_ahead.take(cls._key(hash_key, range_key), _batch_get)
         if item is not None:
             return cls.from_raw_data(item) if item else None
         try:
@@ -93,13 +109,28 @@ class Row(Model):
             return None
 
     @classmethod
-    def plan_read(cls, hash_key: str) -> None:
-        """Read the row together with the next one; see `read_ahead`."""
-        read_ahead.plan(cls._key(hash_key))
+    def find_many(cls, keys: Iterable[tuple[str, ...]], *, keep: bool = False) -> list[Self]:
+        """Return the rows with these keys that exist, read strongly consistently in one call per
+        100 rows, together with planned ones. `keep` leaves them for another reader of the block
+        (`read_ahead`).
+
+            BucketRow.find_many([("p1", "bucket#00"), ("p2", "bucket#00")])
+        """
+        wanted = [cls._key(*key) for key in keys]
+        found = read_ahead.take_many(wanted, _batch_get, keep=keep) if wanted else {}
+        return [cls.from_raw_data(dict(item)) for item in found.values()]
 
     @classmethod
-    def _key(cls, hash_key: str) -> read_ahead.Key:
-        return read_ahead.Key(cls.Meta.table_name, cls._hash_key_attribute().attr_name, hash_key)
+    def plan_read(cls, hash_key: str, range_key: str | None = None) -> None:
+        """Read the row together with the next one; see `read_ahead`."""
+        read_ahead.plan(cls._key(hash_key, range_key))
+
+    @classmethod
+    def _key(cls, hash_key: str, range_key: str | None = None) -> read_ahead.Key:
+        values = [(cls._hash_key_attribute().attr_name, hash_key)]
+        if range_key is not None:
+            values.append((cls._range_key_attribute().attr_name, range_key))
+        return read_ahead.Key(cls.Meta.table_name, tuple(values))
 
 
 def _batch_get(request: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from supermarket.contracts import Event
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import Row, database
 from supermarket.dynamo.writes import ATTEMPTS, CONTENDED, wait
-from supermarket.errors import Conflict, DomainError, Unavailable
+from supermarket.errors import Busy, Conflict, DomainError, Unavailable
 from supermarket.transaction import Transaction
 
 TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
@@ -28,11 +28,12 @@ KINDS = ("condition_check_items", "delete_items", "put_items", "update_items")
 
 @dataclass(frozen=True, eq=False)
 class _Write:
-    """One write, and the error for a failed condition."""
+    """One write, the error for a failed condition, and the one for a row that is held."""
 
     kind: str
     operation: dict[str, Any]
     on_conflict: DomainError | None
+    on_busy: DomainError | None = None
 
 
 class DynamoTransaction:
@@ -43,8 +44,9 @@ class DynamoTransaction:
         transaction.emit(OrderPlaced(…))
         transaction.commit()
 
-    `on_conflict` is the error that `commit` raises when the condition of that write does not hold.
-    DynamoDB allows 100 writes in one transaction.
+    `on_conflict` is the error that `commit` raises when the condition of that write does not hold,
+    `on_busy` the one that it raises at once, instead of repeating the transaction, while another
+    transaction holds the row. DynamoDB allows 100 writes in one transaction.
     """
 
     def __init__(self) -> None:
@@ -72,10 +74,11 @@ class DynamoTransaction:
         actions: Sequence[Action],
         condition: Condition | None = None,
         on_conflict: DomainError | None = None,
+        on_busy: DomainError | None = None,
     ) -> None:
         """Add an update of the row with the keys of `row`."""
         changes = row.get_update_kwargs_from_instance(actions=list(actions), condition=condition)
-        self._add("update_items", changes, on_conflict)
+        self._writes.append(_Write("update_items", changes, on_conflict, on_busy))
 
     def delete(
         self, row: Row, condition: Condition | None = None, on_conflict: DomainError | None = None
@@ -96,8 +99,9 @@ class DynamoTransaction:
         self.put(OutboxRow.of(event, event_id))
 
     def commit(self) -> None:
-        """Send all writes. Raises what the failed write's `on_conflict` says; Conflict when other
-        transactions keep holding the rows; Unavailable when DynamoDB does not answer.
+        """Send all writes. Raises what the failed write's `on_conflict` says; Busy, or the write's
+        `on_busy`, when other transactions keep holding the rows; Unavailable when DynamoDB does not
+        answer.
         """
         operations: dict[str, Any] = {
             kind: [write.operation for write in self._writes if write.kind == kind]
@@ -111,7 +115,7 @@ class DynamoTransaction:
                 wait(attempt)
             else:
                 return
-        raise Conflict(CONTENDED)
+        raise Busy(CONTENDED)
 
     def _add(self, kind: str, operation: dict[str, Any], on_conflict: DomainError | None) -> None:
         self._writes.append(_Write(kind, operation, on_conflict))
@@ -125,13 +129,17 @@ class DynamoTransaction:
             raise Unavailable("The database does not answer. Try again.") from failure
         reasons = failure.cancellation_reasons
         sent = sorted(self._writes, key=lambda write: KINDS.index(write.kind))
-        failed = [
-            write
+        outcomes = [
+            (write, reason.code)
             for write, reason in zip(sent, reasons, strict=True)
-            if reason is not None and reason.code == "ConditionalCheckFailed"
+            if reason is not None
         ]
+        failed = [write for write, code in outcomes if code == "ConditionalCheckFailed"]
         if failed:
             raise _merged([write for write in self._writes if write in failed]) from failure
+        for write, code in outcomes:
+            if write.on_busy and code in TRANSIENT:
+                raise write.on_busy from failure
         if not all(reason is None or reason.code in TRANSIENT for reason in reasons):
             raise failure
 

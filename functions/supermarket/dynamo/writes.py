@@ -10,7 +10,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
 from supermarket.aws import error_code
-from supermarket.errors import Unavailable
+from supermarket.errors import Busy
 
 ATTEMPTS = 8
 FIRST_WAIT_SECONDS = 0.02
@@ -48,7 +48,7 @@ def update_if(row: Model, actions: Sequence[Action], condition: Condition) -> bo
 def retry_on_transaction_conflict[Outcome](write: Callable[[], Outcome]) -> Outcome:
     """Run a write of one row until no transaction holds the row, which takes milliseconds.
 
-    Raises Unavailable when transactions keep holding it.
+    Raises Busy when transactions keep holding it.
     """
     for attempt in range(ATTEMPTS):
         try:
@@ -57,7 +57,7 @@ def retry_on_transaction_conflict[Outcome](write: Callable[[], Outcome]) -> Outc
             if error_code(failure) != TRANSACTION_CONFLICT:
                 raise
             wait(attempt)
-    raise Unavailable(CONTENDED)
+    raise Busy(CONTENDED)
 
 
 def wait(attempt: int) -> None:
