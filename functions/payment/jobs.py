@@ -23,6 +23,7 @@ def reconcile_payments(run: Run) -> Counts:
         since = datetime.combine(run.day, time(), UTC)
         until = since + timedelta(days=1, milliseconds=-1)
         report = reconciliation.reconcile(since, until, run.has_time)
+    report.counts.update(wiring.settlement_sync().run(run.has_time))
     counts = {name: report.counts[name] for name in COUNTED}
     return {**counts, "finished": report.is_finished}
 

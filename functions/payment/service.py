@@ -281,8 +281,8 @@ def _check(payment: Payment, attempt: Attempt) -> None:
     """Check that the shop can use an attempt, or give its money back. Raises `AttemptMismatch`."""
     is_own = attempt.razorpay_order_id == payment.razorpay_order_id
     is_foreign = isinstance(attempt.amount, ForeignMoney)
-    took_money = attempt.was_captured or payment.is_cancelled
-    if not is_own or is_foreign or not (took_money or payment.matches(attempt)):
+    is_returnable = attempt.was_captured or payment.has_cancelled_order
+    if not is_own or is_foreign or not (is_returnable or payment.matches(attempt)):
         _report_mismatch(payment, attempt.id)
         raise AttemptMismatch("Razorpay's record does not match this payment")
 

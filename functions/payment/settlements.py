@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from payment.ledger import Entry, entry_of
+from payment.ledger import Account, entry_of
 from payment.model import RAZORPAY, Settlement, SettlementStatus
 from payment.ports import Ledger
 from supermarket import telemetry
@@ -47,13 +47,18 @@ class Settlements:
         try:
             transaction.commit()
         except StaleWrite:
-            self._report_difference(entry)
+            if self.difference(settlement):
+                ids = {"settlement_id": settlement.id}
+                telemetry.logger.error("a settlement differs from its entry", extra=ids)
+                telemetry.count("PaymentMismatches")
             return False
         return True
 
-    def _report_difference(self, entry: Entry) -> None:
-        known = self.ledger.find_settlement(entry.reference)
-        if known and known.lines != entry.lines:
-            ids = {"settlement_id": entry.reference}
-            telemetry.logger.error("a settlement differs from its entry", extra=ids)
-            telemetry.count("PaymentMismatches")
+    def difference(self, settlement: Settlement) -> str:
+        """Describe how a settlement differs from its entry; empty when it does not."""
+        known = self.ledger.find_settlement(settlement.id)
+        if known is None or known.lines == entry_of(settlement).lines:
+            return ""
+        booked = next(line.amount for line in known.lines if line.account is Account.BANK)
+        fees = settlement.fees
+        return f"Razorpay settled {settlement.amount} with fees of {fees}, the ledger has {booked}"

@@ -17,6 +17,7 @@ from supermarket.secrets import secret
 from supermarket.wiring import audit_trail, idempotency_keys
 
 if TYPE_CHECKING:
+    from payment.reconciliation.settlements import SettlementSync
     from payment.reconciliation.walker import Reconciliation
 
 
@@ -46,6 +47,20 @@ def reconciliation(base_url: str | None = None) -> "Reconciliation":
     payments, store = DynamoPayments(), DynamoDriftStore()
     records, updates = _razorpay(base_url), payment_service(base_url)
     return Reconciliation(payments, records, updates, store, DynamoTransaction, utc_now)
+
+
+@cache
+def settlement_sync(base_url: str | None = None) -> "SettlementSync":
+    from payment.reconciliation.comparison import DriftReporter
+    from payment.reconciliation.repository import DynamoDriftStore
+    from payment.reconciliation.settlements import SettlementSync
+
+    drift = DriftReporter(DynamoDriftStore(), DynamoTransaction, utc_now)
+
+    def report(settlement_id: str, details: str) -> None:
+        drift.report("different_amount", settlement_id, details, None)
+
+    return SettlementSync(_razorpay(base_url), settlements(), report, utc_now)
 
 
 @cache

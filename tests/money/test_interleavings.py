@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from order.model import OrderStatus
 from payment.ledger import Account, Entry, Kind
-from payment.model import SHOP, RazorpayRefund, RefundStatus
+from payment.model import SHOP, AttemptStatus, RazorpayRefund, RefundStatus
 from supermarket.contracts import (
     Event,
     OrderCancelled,
@@ -107,6 +107,7 @@ def check_at_the_end(shop: MoneyShop) -> None:
     open_orders_hold_their_stock(shop)
     the_history_of_stock_is_complete(shop)
     no_money_is_kept_without_an_order(shop)
+    no_authorization_is_held_for_a_cancelled_order(shop)
     the_ledger_is_complete(shop)
     orders_agree_with_their_payments(shop)
 
@@ -221,6 +222,15 @@ def no_money_is_kept_without_an_order(shop: MoneyShop) -> None:
     assert shop.last_report.counts["drift"] == reported
 
 
+def no_authorization_is_held_for_a_cancelled_order(shop: MoneyShop) -> None:
+    """What is still authorized cannot be captured, since its order at Razorpay is paid."""
+    for attempt in shop.razorpay.attempts.values():
+        payment = shop.payments.find_by_razorpay_id(attempt.razorpay_order_id or "")
+        is_held = attempt.status is AttemptStatus.AUTHORIZED
+        if payment and payment.has_cancelled_order and is_held:
+            assert shop.razorpay.is_paid(attempt.razorpay_order_id)
+
+
 def the_ledger_is_complete(shop: MoneyShop) -> None:
     held: Counter[str] = Counter()
     for entry in shop.ledger.entries.values():
@@ -234,7 +244,11 @@ def orders_agree_with_their_payments(shop: MoneyShop) -> None:
     for order in shop.orders.stored.values():
         payment = shop.payments.find_by_order(order.id)
         order_id = payment.razorpay_order_id if payment else None
-        captured = [a for a in shop.razorpay.captured() if a.razorpay_order_id == order_id]
+        captured = [
+            attempt
+            for attempt in shop.razorpay.captured()
+            if attempt.razorpay_order_id == order_id and payment and payment.matches(attempt)
+        ]
         assert order.is_paid is bool(captured)
         own = [a for a in captured if payment and a.id == payment.razorpay_payment_id]
         is_refunded = any(shop.razorpay.refunded(a) == a.amount.minor for a in own)

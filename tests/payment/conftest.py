@@ -7,7 +7,10 @@ import pytest
 from payment import wiring
 from support.payment import FakeOrders, FakeRazorpay
 
-CACHED = (wiring.payment_service, wiring.razorpay_client, wiring.razorpay_session, wiring.webhooks)
+CACHED = (
+    *(wiring.payment_service, wiring.razorpay_client, wiring.razorpay_session, wiring.webhooks),
+    *(wiring.settlements, wiring.settlement_sync),
+)
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,11 @@ from starlette.applications import Starlette
 
 from payment import jobs, wiring
 from payment.gateways import RazorpayApi
+from payment.ledger import Account
 from payment.model import Attempt, AttemptStatus, Failure, Payment, PaymentStatus
+from payment.razorpay_records import to_settlement
 from payment.reconciliation.model import PAGE, RecordPage
-from payment.repository import DynamoPayments
+from payment.repository import DynamoLedger, DynamoPayments
 from simulators.razorpay import create_app
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
@@ -141,6 +143,24 @@ def test_without_webhooks_every_payment_reaches_its_state(shop: Shop) -> None:
         counts = events()
         assert (counts["PaymentCompleted"], counts["PaymentRefunded"]) == (3, 1)
     assert answer["repaired"] == 0
+
+
+def test_a_settlement_whose_webhook_was_lost_is_booked_and_a_changed_one_is_drift(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.pay(shop.add_payment())
+    settled = shop.control("settlements")
+    run()
+    entry = DynamoLedger().find_settlement(settled["id"])
+    assert entry is not None
+    booked = [line.amount.minor for line in entry.lines if line.account is Account.BANK]
+    assert booked == [settled["amount"]]
+    assert run()["drift"] == 0
+    monkeypatch.setattr(
+        "payment.gateways.to_settlement", lambda record: to_settlement({**record, "amount": 1})
+    )
+    assert run()["drift"] == 1
+    assert events()["PaymentDriftFound"] == 1
 
 
 def test_several_pages_are_compared_in_several_runs(

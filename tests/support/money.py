@@ -89,6 +89,7 @@ STEPS = (
     *["customer_places_an_order", "admin_refunds"] * 2,
     "customer_cancels",
     "customer_pays_again",
+    "customer_pays_another_amount",
     "seller_ships",
     "seller_delivers",
     "webhook_gets_lost",
@@ -395,6 +396,14 @@ class MoneyShop:
             proof = self.razorpay.pay(payment.razorpay_order_id, outcome)
             self.proofs.append((proof, self._customer_of(self.orders.stored[payment.order_id])))
 
+    def customer_pays_another_amount(self, which: int, how: int) -> None:
+        """At Razorpay, for which an offer or a fee is switched on there."""
+        if payment := _one(self._payable(), which):
+            outcome = AttemptStatus.AUTHORIZED if how == 1 else AttemptStatus.CAPTURED
+            amount = Money(payment.price.minor + (how - 2) * 1_000 - 500, payment.price.currency)
+            proof = self.razorpay.pay(payment.razorpay_order_id, outcome, amount)
+            self.proofs.append((proof, self._customer_of(self.orders.stored[payment.order_id])))
+
     def refund_is_made_in_the_dashboard(self, which: int, how: int) -> None:
         """All that is left of an attempt, or one rupee of it."""
         if attempt := _one(self.razorpay.captured(), which):
@@ -523,6 +532,7 @@ class MoneyShop:
             "customer_opens_the_payment": OrderStatus.PENDING in order_states,
             "customer_pays": self._payable(),
             "customer_pays_again": self._paid_there(),
+            "customer_pays_another_amount": self._payable(),
             "refund_is_made_in_the_dashboard": self.razorpay.captured(),
             "browser_calls_back": self.proofs,
             "customer_cancels": order_states - {OrderStatus.CANCELLED},

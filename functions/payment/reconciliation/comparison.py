@@ -1,6 +1,7 @@
 """Compares Razorpay's records with the shop's payments, and repairs or reports differences."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -183,34 +184,26 @@ class Comparison:
             if attempt.was_captured:
                 details = f"Razorpay captured {amount} for no payment of this shop"
                 self._found("missing_here", attempt.id, details, None)
-        elif not payment.matches(attempt):
-            if attempt.was_captured and attempt.id not in payment.attempt_ids:
-                self._refund_wrong_amount(attempt)
-            details = f"Razorpay has {amount}, the shop {in_minor_units(payment.price)}"
-            self._found("different_amount", attempt.id, details, payment)
-        elif attempt.status is AttemptStatus.AUTHORIZED:
-            # Razorpay captures automatically, and this may have failed
+        elif attempt.status is AttemptStatus.AUTHORIZED and _is_capturable(payment, attempt):
+            # Razorpay captures automatically, and this may have failed; or it is to be released
             captured = self.updates.capture(attempt) or payment
-            if captured.status is not payment.status:
+            if captured.version != payment.version:
                 self.report.counts["repaired"] += 1
+        elif not payment.matches(attempt) and attempt.id not in payment.attempt_ids:
+            if attempt.was_captured:
+                details = f"Razorpay has {amount}, the shop {in_minor_units(payment.price)}"
+                self._found("different_amount", attempt.id, details, payment)
+                with suppress(AttemptMismatch):  # in a foreign currency
+                    self._apply_attempt(payment, attempt)
         elif not _agree(payment, attempt):
             self._apply_attempt(payment, attempt)
-
-    def _refund_wrong_amount(self, attempt: Attempt) -> None:
-        """Book money over another amount, and refund it."""
-        try:
-            payment = self.updates.apply_payment_update(attempt)
-        except AttemptMismatch:
-            return  # in a foreign currency
-        if payment and payment.open_refunds:
-            self.updates.sync_refunds(payment.id)
 
     def _apply_attempt(self, payment: Payment, attempt: Attempt) -> None:
         is_refunded = attempt.status is AttemptStatus.REFUNDED
         refunds = self.records.list_refunds(attempt.id) if is_refunded else ()
         payment = self.updates.apply_payment_update(attempt, refunds) or payment
         if payment.open_refunds:
-            # a late or duplicate payment, which is refunded at once
+            # a late payment or a surplus, which is refunded at once
             payment = self.updates.sync_refunds(payment.id)
         if _agree(payment, attempt):
             self.report.counts["repaired"] += 1
@@ -310,7 +303,13 @@ class Comparison:
 def _is_settled(payment: Payment, attempt: Attempt) -> bool:
     """Whether there is nothing to repair or to report about an attempt."""
     is_final = attempt.status is not AttemptStatus.AUTHORIZED
-    return is_final and payment.matches(attempt) and _agree(payment, attempt)
+    is_own = payment.matches(attempt) or attempt.id in payment.attempt_ids
+    return is_final and is_own and _agree(payment, attempt)
+
+
+def _is_capturable(payment: Payment, attempt: Attempt) -> bool:
+    """Whether an authorized attempt pays the price, or is released since the order is cancelled."""
+    return payment.matches(attempt) or payment.has_cancelled_order
 
 
 def _agree(payment: Payment, attempt: Attempt) -> bool:

@@ -108,13 +108,16 @@ def test_a_payment_without_a_razorpay_order_is_missing_there(shop: ReconciledSho
     assert shop.drift == [(payment.id, "missing_there")]
 
 
-def test_an_attempt_with_another_amount_is_reported_and_not_applied(shop: ReconciledShop) -> None:
+def test_money_over_another_amount_is_booked_and_refunded_and_reported_once(
+    shop: ReconciledShop,
+) -> None:
     payment = shop.add_payment()
     attempt = shop.records.add_attempt(payment, OPENED_AT, amount=Money(100, Currency.INR))
-    shop.records.add_order(payment)
-    shop.run()
+    assert shop.run().counts["drift"] == 1
+    assert shop.run().counts["drift"] == 0
     assert shop.drift == [(attempt.id, "different_amount")]
     assert shop.status(payment) is PaymentStatus.PENDING
+    assert shop.payments.stored[payment.id].attempt_ids == {attempt.id}
 
 
 def test_an_order_with_another_amount_is_reported(shop: ReconciledShop) -> None:
