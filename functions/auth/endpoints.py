@@ -23,6 +23,7 @@ from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.errors import Forbidden, Unauthenticated
 from supermarket.http import Response, delete, get, post
+from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
 from supermarket.request import Request
 from supermarket.schemas import Message
@@ -108,9 +109,12 @@ def list_addresses(caller: Caller) -> AddressBookResponse:
 
 
 @post("/api/auth/users/me/address", status=201, also=("POST /api/auth/users/me/addresses",))
-def add_address(body: AddAddressRequest, caller: Caller) -> AddAddressResponse:
-    address = body.saved_address(new_id())
-    book = wiring.auth_service().add_address(caller.user_id, address, make_default=body.is_default)
+def add_address(
+    body: AddAddressRequest, key: IdempotencyKey | None, caller: Caller
+) -> AddAddressResponse:
+    address, book = wiring.auth_service().add_address(
+        caller.user_id, body.saved_address(new_id()), make_default=body.is_default, key=key
+    )
     return AddAddressResponse(
         message="The address is saved",
         address=AddressView.of(address, book),

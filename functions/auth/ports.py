@@ -4,7 +4,7 @@ from typing import Protocol
 
 from auth.model import Account, AddressBook, Link, Purpose
 from supermarket.errors import DomainError
-from supermarket.transaction import Transaction
+from supermarket.transaction import AddWrites, Transaction, add_nothing
 
 
 class Accounts(Protocol):
@@ -33,8 +33,10 @@ class AddressBooks(Protocol):
     def of(self, user_id: str) -> AddressBook:
         """Return the person's present book; an empty one if nothing was saved."""
 
-    def replace(self, book: AddressBook) -> bool:
-        """Write the book unless it changed since it was read; returns whether it was written."""
+    def replace(self, book: AddressBook, also: AddWrites = add_nothing) -> bool:
+        """Write the book unless it changed since it was read; returns whether it was written.
+        `also` adds writes that happen with it.
+        """
 
 
 class Passwords(Protocol):

@@ -9,10 +9,9 @@ from pynamodb.expressions.update import Action
 from auth.model import MAX_MAILS, Account, AddressBook, Link, Purpose, SavedAddress, User, digest
 from supermarket.clock import Clock
 from supermarket.dynamo.rows import Mapped, Row, table
-from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import try_write
+from supermarket.dynamo.transaction import DynamoTransaction, put_once
 from supermarket.errors import Conflict, DomainError, FieldError
-from supermarket.transaction import Transaction
+from supermarket.transaction import AddWrites, Transaction, add_nothing
 
 # the prefixes of keys, which an id or a name in lower case follows
 USER, EMAIL, USERNAME, ADDRESSES = "user#", "email#", "username#", "addresses#"
@@ -122,12 +121,12 @@ class DynamoAddressBooks:
             return AddressBook(user_id)
         return AddressBook(user_id, row.addresses, row.default_id, row.version)
 
-    def replace(self, book: AddressBook) -> bool:
+    def replace(self, book: AddressBook, also: AddWrites = add_nothing) -> bool:
         key = ADDRESSES + book.user_id
         row = AddressBookRow(key, addresses=book.addresses, default_id=book.default_id)
         if book.version:
             row.version = book.version
-        return try_write(row.save)
+        return put_once(row, also)
 
 
 class DynamoLinks:

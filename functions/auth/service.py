@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from auth.events import to_user_registered
 from auth.model import Account, AddressBook, FullName, SavedAddress, User
@@ -10,9 +11,10 @@ from supermarket.audit import AuditTrail
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, NewId
 from supermarket.errors import Conflict, FieldError, Invalid, Unauthenticated
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, run_once
 from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.sessions import Sessions
-from supermarket.transaction import BeginTransaction
+from supermarket.transaction import AddWrites, BeginTransaction, Transaction, add_nothing
 
 # an attempt fails only when another change of the book was written first; 20 concurrent additions
 # to an empty book all succeed
@@ -87,6 +89,7 @@ class AuthService:
     issue_token: Callable[[Caller], str]
     begin: BeginTransaction
     new_id: NewId
+    idempotency_keys: IdempotencyKeys
 
     def log_in(self, email: str | None, username: str | None, password: str) -> tuple[User, str]:
         """Sign in with an email, or else a username, and the password; returns the user and the
@@ -144,9 +147,31 @@ class AuthService:
         """Return an address of the user's own book. Raises NotFound."""
         return self.address_books.of(user_id).find(address_id)
 
-    def add_address(self, user_id: str, added: SavedAddress, *, make_default: bool) -> AddressBook:
-        """Add an address to the book. Raises Conflict when the book is full."""
-        return self._change(user_id, lambda book: book.add(added, make_default=make_default))
+    def add_address(
+        self,
+        user_id: str,
+        added: SavedAddress,
+        *,
+        make_default: bool,
+        key: IdempotencyKey | None = None,
+    ) -> tuple[SavedAddress, AddressBook]:
+        """Add an address to the book; returns both. The same key returns the address that it added
+        first. Raises Conflict when the book is full.
+        """
+
+        def save_key(transaction: Transaction) -> None:
+            if key:
+                self.idempotency_keys.save_result(key, added.id, transaction)
+
+        def add() -> tuple[SavedAddress, AddressBook]:
+            change = partial(AddressBook.add, address=added, make_default=make_default)
+            return added, self._change(user_id, change, save_key)
+
+        def find(address_id: str) -> tuple[SavedAddress, AddressBook]:
+            book = self.address_books.of(user_id)
+            return book.find(address_id), book
+
+        return run_once(self.idempotency_keys, key, add, find)
 
     def delete_address(self, user_id: str, address_id: str) -> AddressBook:
         """Remove an address from the book. Raises NotFound."""
@@ -172,10 +197,15 @@ class AuthService:
             return self.accounts.find_by_email(email)
         return self.accounts.find_by_username(username) if username is not None else None
 
-    def _change(self, user_id: str, change: Callable[[AddressBook], AddressBook]) -> AddressBook:
+    def _change(
+        self,
+        user_id: str,
+        change: Callable[[AddressBook], AddressBook],
+        also: AddWrites = add_nothing,
+    ) -> AddressBook:
         def attempt() -> AddressBook:
             changed = change(self.address_books.of(user_id))
-            if not self.address_books.replace(changed):
+            if not self.address_books.replace(changed, also):
                 raise StaleWrite(BOOK_CHANGED)
             return changed
 

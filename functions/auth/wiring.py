@@ -11,7 +11,7 @@ from auth.service import AuthService, RegistrationService
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.wiring import access_tokens, audit_trail, sessions
+from supermarket.wiring import access_tokens, audit_trail, idempotency_keys, sessions
 
 TOKEN_BYTES = 32
 
@@ -26,6 +26,7 @@ def auth_service() -> AuthService:
         issue_token=access_tokens().issue,
         begin=DynamoTransaction,
         new_id=new_id,
+        idempotency_keys=idempotency_keys(),
     )
 
 

@@ -6,6 +6,7 @@ from cart.schemas import AddItemRequest, CartResponse, ChangeItemRequest
 from supermarket.caller import Caller, Role
 from supermarket.errors import NotFound
 from supermarket.http import delete, get, patch, post
+from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
 
 CUSTOMERS = {Role.USER}
@@ -18,8 +19,8 @@ def get_cart(caller: Caller) -> CartResponse:
 
 
 @post("/api/cart/items", roles=CUSTOMERS, errors=(NotFound, *QUANTITY_ERRORS))
-def add_cart_item(body: AddItemRequest, caller: Caller) -> CartResponse:
-    cart = wiring.cart_service().add(caller.user_id, body.product_id, body.quantity)
+def add_cart_item(body: AddItemRequest, key: IdempotencyKey | None, caller: Caller) -> CartResponse:
+    cart = wiring.cart_service().add(caller.user_id, body.product_id, body.quantity, key)
     return CartResponse.of(cart, "Added to your cart")
 
 

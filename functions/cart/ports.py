@@ -7,7 +7,7 @@ from typing import Protocol
 from cart.model import Cart, CartLine, Product
 from supermarket.errors import DomainError
 from supermarket.people import Recipient
-from supermarket.transaction import Transaction
+from supermarket.transaction import AddWrites, Transaction, add_nothing
 
 
 class Catalogue(Protocol):
@@ -25,8 +25,12 @@ class Carts(Protocol):
     def find(self, user_id: str) -> Cart | None:
         """Return the cart, read consistently, even if it has expired."""
 
-    def add(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
-        """Raise the quantity of a product, up to `max_quantity`, and store its title and price."""
+    def add(
+        self, user_id: str, line: CartLine, max_quantity: int, also: AddWrites = add_nothing
+    ) -> Cart | None:
+        """Raise the quantity of a product, up to `max_quantity`, and store its title and price.
+        `also` adds writes that happen with it.
+        """
 
     def change(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
         """Set quantity, title and price of a product in the cart."""

@@ -17,12 +17,12 @@ from pynamodb.expressions.update import Action
 from cart.model import LIFETIME, MAX_ITEMS, Cart, CartLine
 from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Row, index, table
-from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.transaction import DynamoTransaction, update_once
 from supermarket.dynamo.writes import update_if
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
 from supermarket.retry import StaleWrite
-from supermarket.transaction import Transaction
+from supermarket.transaction import AddWrites, Transaction, add_nothing
 
 ITEM_MAPS = ("quantities", "prices", "titles", "addedAt")
 
@@ -70,7 +70,9 @@ class DynamoCarts:
         row = CartRow.find(user_id)
         return _cart(row) if row else None
 
-    def add(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
+    def add(
+        self, user_id: str, line: CartLine, max_quantity: int, also: AddWrites = add_nothing
+    ) -> Cart | None:
         if line.quantity > max_quantity:
             return None
         quantity = Path(["quantities", line.product_id])
@@ -84,9 +86,9 @@ class DynamoCarts:
             *_line_actions(line),
             CartRow.pending_reminder.set(str(crc32(user_id.encode()) % SHARDS)),
         ]
-        cart = self._update(user_id, actions, condition)
+        cart = self._update(user_id, actions, condition, also)
         if cart is None and self._create(user_id):
-            cart = self._update(user_id, actions, condition)
+            cart = self._update(user_id, actions, condition, also)
         return cart
 
     def change(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
@@ -104,7 +106,8 @@ class DynamoCarts:
         return self._update(user_id, [entry.remove() for entry in entries], entries[0].exists())
 
     def clear(self, user_id: str) -> None:
-        self._update(user_id, _empty_actions(), CartRow.user_id.exists())
+        is_open = CartRow.expires_at > self._now()
+        update_if(CartRow(user_id), [*_empty_actions(), *self._touch_actions()], is_open)
 
     def empty(
         self, user_id: str, version: int, transaction: Transaction, on_conflict: DomainError
@@ -137,22 +140,26 @@ class DynamoCarts:
             StaleWrite(),
         )
 
-    def _update(self, user_id: str, actions: Sequence[Action], condition: Condition) -> Cart | None:
+    def _update(
+        self,
+        user_id: str,
+        actions: Sequence[Action],
+        condition: Condition,
+        also: AddWrites = add_nothing,
+    ) -> Cart | None:
         """Return the cart after the change; None when the condition fails or there is no cart."""
-        return self._write(user_id, actions, (CartRow.expires_at > self._now()) & condition)
+        changes = [*actions, *self._touch_actions()]
+        is_open = CartRow.expires_at > self._now()
+        written = update_once(CartRow(user_id), changes, is_open & condition, also)
+        return self.find(user_id) if written else None
 
     def _create(self, user_id: str) -> bool:
         """Store an empty cart unless there is one. The version of an expired cart goes on, so that
         it is higher than any that an order has read.
         """
-        actions = [*_empty_actions(), CartRow.reminded_at.remove()]
+        actions = [*_empty_actions(), CartRow.reminded_at.remove(), *self._touch_actions()]
         no_cart = CartRow.user_id.does_not_exist() | (CartRow.expires_at <= self._now())
-        return self._write(user_id, actions, no_cart) is not None
-
-    def _write(self, user_id: str, actions: Sequence[Action], condition: Condition) -> Cart | None:
-        row = CartRow(user_id)
-        written = update_if(row, [*actions, *self._touch_actions()], condition)
-        return _cart(row) if written else None
+        return update_once(CartRow(user_id), actions, no_cart)
 
     def _now(self) -> int:
         return int(self._clock().timestamp())

@@ -16,6 +16,7 @@ from cart.model import (
 from cart.ports import Carts, Catalogue
 from supermarket.clock import Clock, is_id
 from supermarket.errors import DomainError, NotFound
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, run_once
 from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.transaction import Transaction
 
@@ -32,14 +33,30 @@ class CartService:
     carts: Carts
     catalogue: Catalogue
     clock: Clock
+    idempotency_keys: IdempotencyKeys
 
     def get_cart(self, user_id: str) -> PricedCart:
         """Return the cart at today's prices."""
         return self._price(self.stored_cart(user_id), {})
 
-    def add(self, user_id: str, product_id: str, quantity: int) -> PricedCart:
-        """Add to the quantity of a product, at its present price."""
-        return self._change(user_id, product_id, quantity, self.carts.add, check_add)
+    def add(
+        self, user_id: str, product_id: str, quantity: int, key: IdempotencyKey | None = None
+    ) -> PricedCart:
+        """Add to the quantity of a product, at its present price; with the same key once."""
+
+        def write(user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
+            return self.carts.add(user_id, line, max_quantity, save_key)
+
+        def save_key(transaction: Transaction) -> None:
+            if key:
+                self.idempotency_keys.save_result(key, product_id, transaction)
+
+        return run_once(
+            self.idempotency_keys,
+            key,
+            lambda: self._change(user_id, product_id, quantity, write, check_add),
+            lambda _: self.get_cart(user_id),
+        )
 
     def change(self, user_id: str, product_id: str, quantity: int) -> PricedCart:
         """Set the quantity of a product, and accept its present price."""

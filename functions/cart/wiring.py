@@ -14,8 +14,14 @@ from supermarket.request import Request
 def cart_service() -> CartService:
     from cart.repository import DynamoCarts
     from product.wiring import product_service
+    from supermarket.wiring import idempotency_keys
 
-    return CartService(DynamoCarts(utc_now), ShopCatalogue(product_service()), utc_now)
+    return CartService(
+        carts=DynamoCarts(utc_now),
+        catalogue=ShopCatalogue(product_service()),
+        clock=utc_now,
+        idempotency_keys=idempotency_keys(),
+    )
 
 
 def plan_cart(_request: Request, caller: Caller) -> None:

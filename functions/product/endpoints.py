@@ -20,6 +20,7 @@ from product.schemas import (
 from supermarket.caller import Caller, Role
 from supermarket.errors import BadGateway, Conflict
 from supermarket.http import JSON, delete, get, patch, post
+from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
 from supermarket.preconditions import IfMatch
 from supermarket.request import Request
@@ -42,10 +43,12 @@ BRIEFLY = "public, max-age=10"
     reads=CreateProductRequest,
     errors=(BadGateway,),
 )
-def create_product(request: Request, caller: Caller) -> OwnProductChangedResponse:
+def create_product(
+    request: Request, key: IdempotencyKey | None, caller: Caller
+) -> OwnProductChangedResponse:
     """Create a product with up to five pictures."""
     sent, pictures = read(request, CreateProductRequest)
-    product = wiring.product_service().create(sent.draft(), pictures, caller)
+    product = wiring.product_service().create(sent.draft(), pictures, caller, key)
     return OwnProductChangedResponse.of("Product created", product)
 
 

@@ -32,6 +32,7 @@ from supermarket.contracts import (
     StockRanLow,
 )
 from supermarket.errors import Invalid, NotFound
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, run_once
 from supermarket.people import Recipient
 from supermarket.preconditions import IfMatch
 from supermarket.retry import StaleWrite, retry_on_conflict
@@ -49,36 +50,28 @@ class ProductService:
     index: SearchIndex
     pictures: Pictures
     audit: AuditTrail
+    idempotency_keys: IdempotencyKeys
     begin: BeginTransaction
     clock: Clock
     new_id: NewId
     pause: Callable[[int], None]
 
-    def create(self, draft: Draft, pictures: Sequence[Picture], caller: Caller) -> Product:
-        """Create a product with all of its pictures, or nothing."""
-        now = self.clock()
-        product_id = self.new_id()
-        images = self.pictures.upload(product_id, pictures) if pictures else ()
-        product = Product(
-            id=product_id,
-            seller=Recipient(caller.user_id, caller.email, caller.first_name),
-            images=images,
-            revision=1,
-            created_at=now,
-            updated_at=now,
-            on_hand=draft.stock,
-            shown=Availability(in_stock=draft.stock > 0),
-            **vars(draft),
+    def create(
+        self,
+        draft: Draft,
+        pictures: Sequence[Picture],
+        caller: Caller,
+        key: IdempotencyKey | None = None,
+    ) -> Product:
+        """Create a product with all of its pictures, or nothing. The same key returns the same
+        product.
+        """
+        return run_once(
+            self.idempotency_keys,
+            key,
+            lambda: self._create(draft, pictures, caller, key),
+            self.get_product,
         )
-        with self._discarding_on_failure(product_id, images):
-            # words first: entries without a product do no harm, one without entries is not found
-            self.index.add(None, product)
-            transaction = self.begin()
-            self.products.add(product, transaction)
-            self.stock.open(product, transaction)
-            transaction.emit(to_event(ProductCreated, product))
-            transaction.commit()
-        return product
 
     def get_product(self, product_id: str) -> Product:
         """Return a product that is on sale. Raises NotFound."""
@@ -200,6 +193,39 @@ class ProductService:
         finally:
             # left-over index entries do no harm, pictures do
             self.pictures.discard(product.images)
+
+    def _create(
+        self,
+        draft: Draft,
+        pictures: Sequence[Picture],
+        caller: Caller,
+        key: IdempotencyKey | None,
+    ) -> Product:
+        now = self.clock()
+        product_id = self.new_id()
+        images = self.pictures.upload(product_id, pictures) if pictures else ()
+        product = Product(
+            id=product_id,
+            seller=Recipient(caller.user_id, caller.email, caller.first_name),
+            images=images,
+            revision=1,
+            created_at=now,
+            updated_at=now,
+            on_hand=draft.stock,
+            shown=Availability(in_stock=draft.stock > 0),
+            **vars(draft),
+        )
+        with self._discarding_on_failure(product_id, images):
+            # words first: entries without a product do no harm, one without entries is not found
+            self.index.add(None, product)
+            transaction = self.begin()
+            self.products.add(product, transaction)
+            self.stock.open(product, transaction)
+            transaction.emit(to_event(ProductCreated, product))
+            if key:
+                self.idempotency_keys.save_result(key, product_id, transaction)
+            transaction.commit()
+        return product
 
     def _own(self, product_id: str, caller: Caller, if_match: IfMatch | None = None) -> Product:
         product = self.get_product(product_id)

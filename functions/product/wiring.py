@@ -14,7 +14,7 @@ from supermarket.config import ConfigurationError, settings
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import wait
 from supermarket.secrets import secret
-from supermarket.wiring import audit_trail
+from supermarket.wiring import audit_trail, idempotency_keys
 
 if TYPE_CHECKING:
     from imagekitio import ImageKit
@@ -33,6 +33,7 @@ def product_service() -> ProductService:
         index=SearchIndex(DynamoEntries(), products),
         pictures=ImageKitPictures(imagekit, new_id),
         audit=audit_trail(),
+        idempotency_keys=idempotency_keys(),
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,

@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from typing import Protocol, Self
 
-from supermarket.errors import Conflict, FieldError, Invalid
+from supermarket.errors import Conflict, DomainError, FieldError, Invalid
 from supermarket.request import Request
 from supermarket.transaction import Transaction
 
@@ -15,6 +16,7 @@ RETENTION = timedelta(hours=24)
 
 HEADER = "idempotency-key"
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
+BOUNDARY = re.compile(r'boundary="?([^";\s]+)')
 
 REUSED = "This Idempotency-Key was used before with another request body"
 
@@ -56,7 +58,7 @@ class IdempotencyKey:
         if not VISIBLE_ASCII.fullmatch(key):
             fault = FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters")
             raise Invalid("The Idempotency-Key is not valid", (fault,))
-        return cls.of(use_case, user_id, key, request.body)
+        return cls.of(use_case, user_id, key, _without_boundary(request))
 
     @classmethod
     def require(cls, request: Request, use_case: str, user_id: str) -> Self:
@@ -66,6 +68,12 @@ class IdempotencyKey:
             fault = FieldError("Idempotency-Key", "is required", "REQUIRED")
             raise KeyMissing("Send an Idempotency-Key, the same one when you repeat it", (fault,))
         return key
+
+
+def _without_boundary(request: Request) -> bytes:
+    """Return the body; that of a form without its boundary, which differs with each sending."""
+    boundary = BOUNDARY.search(request.headers.get("content-type", ""))
+    return request.body.replace(boundary[1].encode(), b"") if boundary else request.body
 
 
 def _canonical(body: bytes) -> bytes:
@@ -86,3 +94,25 @@ class IdempotencyKeys(Protocol):
         """Store the key with its result in the transaction that creates the result. The commit
         raises KeyInUse when the key is in use.
         """
+
+
+def run_once[Result](
+    keys: IdempotencyKeys,
+    key: IdempotencyKey | None,
+    run: Callable[[], Result],
+    find: Callable[[str], Result],
+) -> Result:
+    """Return the result of the key, which `find` gets by its id; without one, call `run`, which
+    saves it in its transaction.
+
+        run_once(keys, key, lambda: self._create(draft, key), self.get_product)
+    """
+    if key and (result_id := keys.find_result(key)):
+        return find(result_id)
+    try:
+        return run()
+    except DomainError:
+        # a second copy of the request may have been committed meanwhile
+        if key and (result_id := keys.find_result(key)):
+            return find(result_id)
+        raise

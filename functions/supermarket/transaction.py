@@ -26,3 +26,10 @@ class Transaction(Protocol):
 
 
 type BeginTransaction = Callable[[], Transaction]
+
+type AddWrites = Callable[[Transaction], None]
+"""Adds writes to the transaction of a repository's own write."""
+
+
+def add_nothing(_: Transaction) -> None:
+    """The `AddWrites` of a write that happens alone."""

@@ -433,7 +433,7 @@ def test_an_update_is_retried_while_a_transaction_holds_the_conversation(
 
     monkeypatch.setattr(ConversationRow, "update", conflict_once)
 
-    assert DynamoConversations(utc_now).claim(task.key)
+    assert DynamoConversations(utc_now).renew_lease(task.key, "draft")
     assert len(tried) == 2
 
 

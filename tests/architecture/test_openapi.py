@@ -112,3 +112,37 @@ def _examples(operation: dict[str, Any]) -> list[tuple[dict[str, Any], Any]]:
     for response in operation["responses"].values():
         contents += response["content"].values()
     return [(one["schema"], one["example"]) for one in contents if "example" in one]
+
+
+# what these routes do happens once by itself, and a repetition answers the same
+WITHOUT_IDEMPOTENCY_KEY = {
+    "/api/ai/ticket": "a ticket is a secret that is not stored, valid once and for a minute",
+    "/api/auth/email/resend": "the mails to an address are limited",
+    "/api/auth/email/verify": "an address is verified once",
+    "/api/auth/login": "a session of its own for each sign-in",
+    "/api/auth/logout": "adds nothing",
+    "/api/auth/logout-all": "adds nothing",
+    "/api/auth/password/change": "the second one has the wrong password",
+    "/api/auth/password/forgot": "the mails to an address are limited",
+    "/api/auth/password/reset": "a link is valid once",
+    "/api/auth/register": "names are unique, and a digest of a password must not be stored",
+    "/api/notifications/read-all": "adds nothing",
+    "/api/notifications/{notificationId}/read": "adds nothing",
+    "/api/orders/{orderId}/cancel": "a change of state",
+    "/api/orders/{orderId}/deliver": "a change of state",
+    "/api/orders/{orderId}/ship": "a change of state",
+    "/api/payments/verify": "a payment is verified once",
+    "/api/payments/webhook": "Razorpay's own event id",
+}
+
+
+def test_every_post_that_creates_or_adds_takes_an_idempotency_key() -> None:
+    posts = {path: item["post"] for path, item in DESCRIPTION["paths"].items() if "post" in item}
+    with_key = {
+        path
+        for path, operation in posts.items()
+        if any(p["name"] == "Idempotency-Key" for p in operation.get("parameters", ()))
+    }
+    assert posts.keys() - with_key == WITHOUT_IDEMPOTENCY_KEY.keys()
+    for path in with_key:
+        assert {"409", "422"} <= posts[path]["responses"].keys(), path

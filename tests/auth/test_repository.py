@@ -36,6 +36,7 @@ from supermarket.errors import Conflict
 from supermarket.transaction import Transaction
 from support.auth import InMemoryAccounts, InMemoryAddressBooks, InMemoryLinks, InMemoryMailLimits
 from support.in_memory import InMemoryOutbox
+from support.lost_answers import losing_answers
 from support.template import resources
 
 
@@ -266,3 +267,14 @@ def test_permanent_rows_have_no_expiry() -> None:
     assert {LinkRow.expires_at.attr_name, CounterRow.expires_at.attr_name} == {forgets_by}
     for kind in (UserRow, ClaimRow, AddressBookRow):
         assert forgets_by not in {each.attr_name for each in kind.get_attributes().values()}
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_book_whose_answer_is_lost_is_written_once() -> None:
+    books = DynamoAddressBooks()
+    with losing_answers() as lost:
+        assert books.replace(AddressBook("u1").add(an_address(1), make_default=False))
+        assert books.replace(books.of("u1").add(an_address(2), make_default=False))
+        assert books.replace(books.of("u1").remove("a1"))
+    assert len(lost) == 3
+    assert [address.id for address in books.of("u1").addresses] == ["a2"]

@@ -9,7 +9,8 @@ from auth.service import ATTEMPTS
 from conftest import FrozenClock
 from supermarket.caller import Role
 from supermarket.contracts import UserRegistered
-from supermarket.errors import Conflict, NotFound, Unauthenticated
+from supermarket.errors import Conflict, NotFound, RuleViolated, Unauthenticated
+from supermarket.idempotency import IdempotencyKey
 from support.auth import PASSWORD, InMemoryAuth, a_registration
 
 type Auth = InMemoryAuth
@@ -154,3 +155,39 @@ def test_a_book_that_always_conflicts_is_a_conflict(auth: Auth) -> None:
     with pytest.raises(Conflict):
         auth.service.add_address("u1", an_address(1), make_default=False)
     assert next(reads) == ATTEMPTS
+
+
+KEY = IdempotencyKey.of("add_address", "u1", "key-1", b"{}")
+
+
+def add(auth: Auth, number: int, key: IdempotencyKey | None = KEY) -> tuple[str, int]:
+    """Add an address; returns its id and the number of addresses."""
+    address, book = auth.service.add_address("u1", an_address(number), make_default=False, key=key)
+    return address.id, len(book.addresses)
+
+
+def test_the_same_key_adds_an_address_once(auth: Auth) -> None:
+    assert add(auth, 1) == ("a1", 1)
+    assert add(auth, 2) == ("a1", 1)  # an id is made for each request
+    assert add(auth, 3, None) == ("a3", 2)
+    with pytest.raises(RuleViolated):
+        add(auth, 4, IdempotencyKey(KEY.scope, "another body"))
+
+
+def test_two_requests_with_one_key_at_the_same_time_add_one_address(auth: Auth) -> None:
+    copies: list[tuple[str, int]] = []
+
+    def another_copy_is_faster() -> None:
+        auth.address_books.meanwhile = lambda: None
+        copies.append(add(auth, 2))
+
+    auth.address_books.meanwhile = another_copy_is_faster
+    assert add(auth, 1) == ("a2", 1)
+    assert copies == [("a2", 1)]
+
+
+def test_an_address_that_was_removed_since_is_not_added_again_by_its_key(auth: Auth) -> None:
+    add(auth, 1)
+    auth.service.delete_address("u1", "a1")
+    with pytest.raises(NotFound):
+        add(auth, 2)

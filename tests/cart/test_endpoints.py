@@ -10,6 +10,7 @@ from cart.service import CartService
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id, utc_now
 from supermarket.http import Endpoint
+from supermarket.wiring import idempotency_keys
 from support.api import Reply, a_caller, call
 from support.cart import InMemoryCatalogue, rupees
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("aws")
 @pytest.fixture
 def catalogue(monkeypatch: pytest.MonkeyPatch) -> InMemoryCatalogue:
     catalogue = InMemoryCatalogue()
-    service = CartService(DynamoCarts(utc_now), catalogue, utc_now)
+    service = CartService(DynamoCarts(utc_now), catalogue, utc_now, idempotency_keys())
     monkeypatch.setattr(wiring, "cart_service", lambda: service)
     return catalogue
 

@@ -24,7 +24,7 @@ from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict, Unauthenticated
 from supermarket.people import Recipient
 from support.cart import InMemoryCarts, InMemoryCatalogue, rupees
-from support.in_memory import InMemoryOutbox
+from support.in_memory import InMemoryIdempotencyKeys, InMemoryOutbox
 from support.jobs import AContext
 
 DAY = IDLE_BEFORE_REMINDER
@@ -52,7 +52,8 @@ class Shop:
         self.outbox = outbox
         self.catalogue = InMemoryCatalogue()
         self.customers = KnownCustomers()
-        self.service = CartService(cast("Carts", carts), self.catalogue, clock)
+        keys = InMemoryIdempotencyKeys(clock)
+        self.service = CartService(cast("Carts", carts), self.catalogue, clock, keys)
         self.reminders = Reminders(
             cast("Carts", carts),
             self.catalogue,

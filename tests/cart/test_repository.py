@@ -7,19 +7,22 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from pynamodb.exceptions import UpdateError
+from pynamodb.exceptions import TransactWriteError
 
 from cart.model import LIFETIME, MAX_ITEMS, CartLine
 from cart.ports import Carts
-from cart.repository import CartRow, DynamoCarts
+from cart.repository import DynamoCarts
 from conftest import FrozenClock
 from supermarket.clock import new_id
+from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import Conflict, Unavailable
+from supermarket.errors import Conflict, DomainError
 from supermarket.money import Money
 from supermarket.transaction import Transaction
 from support.cart import InMemoryCarts, dollars, rupees
+from support.contention import contend
 from support.in_memory import InMemoryTransaction
+from support.lost_answers import losing_answers
 
 type Begin = Callable[[], Transaction]
 
@@ -219,21 +222,6 @@ def test_an_order_does_not_empty_a_cart_that_changed_meanwhile(
     assert carts.find("user") == before
 
 
-def contend(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
-    """Make DynamoDB answer as it does while a transaction holds the row, `times` times."""
-    update = CartRow.update
-    refusals = iter(range(times))
-    error = {"Error": {"Code": "TransactionConflictException", "Message": "in progress"}}
-
-    def contended(row: CartRow, *args: Any, **named: Any) -> Any:
-        if next(refusals, None) is not None:
-            raise UpdateError(cause=ClientError(error, "UpdateItem"))  # type: ignore[arg-type]
-        return update(row, *args, **named)
-
-    monkeypatch.setattr("supermarket.dynamo.writes.FIRST_WAIT_SECONDS", 0)
-    monkeypatch.setattr(CartRow, "update", contended)
-
-
 @pytest.mark.usefixtures("aws")
 def test_a_change_waits_for_the_transaction_that_holds_the_cart(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
@@ -246,13 +234,13 @@ def test_a_change_waits_for_the_transaction_that_holds_the_cart(
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_cart_that_transactions_keep_holding_is_unavailable(
+def test_a_cart_that_transactions_keep_holding_is_busy(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     carts, line = DynamoCarts(clock), a_line(clock)
     carts.add("user", line, max_quantity=9)
     contend(monkeypatch, times=100)
-    with pytest.raises(Unavailable):
+    with pytest.raises(DomainError, match="Try again"):
         carts.add("user", line, max_quantity=9)
     assert quantities(carts) == {line.product_id: 1}
 
@@ -261,9 +249,46 @@ def test_a_cart_that_transactions_keep_holding_is_unavailable(
 def test_other_database_errors_are_raised(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_args: object, **_named: object) -> None:
-        raise UpdateError(cause=ClientError({"Error": {"Code": "AccessDenied"}}, "UpdateItem"))
+    def fail(operation: str, _arguments: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, operation)
 
-    monkeypatch.setattr(CartRow, "update", fail)
-    with pytest.raises(UpdateError):
+    monkeypatch.setattr(database().client, "_make_api_call", fail)
+    with pytest.raises(TransactWriteError):
         DynamoCarts(clock).remove("user", new_id())
+
+
+def test_what_an_add_brings_along_happens_with_it_or_prevents_it(
+    carts: Carts, begin: Begin, clock: FrozenClock
+) -> None:
+    line, other = a_line(clock), a_line(clock)
+    carts.add("user", line, max_quantity=9)
+    version = version_of(carts)
+
+    def empty_another(transaction: Transaction) -> None:
+        carts.empty("another", 1, transaction, Conflict("other"))
+
+    carts.add("another", other, max_quantity=9)
+    carts.remove("another", other.product_id)
+    with pytest.raises(Conflict, match="other"):
+        carts.add("user", line, 9, empty_another)
+    assert version_of(carts) == version
+
+
+def version_of(carts: Carts) -> int:
+    cart = carts.find("user")
+    assert cart
+    return cart.version
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_change_whose_answer_is_lost_is_applied_once(clock: FrozenClock) -> None:
+    carts, line = DynamoCarts(clock), a_line(clock)
+    with losing_answers() as lost:
+        assert carts.add("user", line, max_quantity=9)
+        assert carts.add("user", line, max_quantity=9)
+        assert quantities(carts) == {line.product_id: 2}
+        assert carts.change("user", line, max_quantity=9)
+        assert quantities(carts) == {line.product_id: 1}
+        assert carts.remove("user", line.product_id)
+        assert quantities(carts) == {}
+    assert lost

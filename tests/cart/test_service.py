@@ -11,9 +11,12 @@ from cart.model import LIFETIME, MAX_QUANTITY, Cart, CartLine, PricedCart, Produ
 from cart.service import BUSY, CartService
 from conftest import FrozenClock
 from supermarket.clock import new_id
-from supermarket.errors import Conflict, DomainError, NotFound
+from supermarket.errors import Conflict, DomainError, NotFound, RuleViolated
+from supermarket.idempotency import IdempotencyKey
 from supermarket.retry import ATTEMPTS
+from supermarket.transaction import AddWrites, add_nothing
 from support.cart import InMemoryCarts, InMemoryCatalogue, dollars, rupees
+from support.in_memory import InMemoryIdempotencyKeys
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def carts(clock: FrozenClock) -> InMemoryCarts:
 
 @pytest.fixture
 def service(carts: InMemoryCarts, catalogue: InMemoryCatalogue, clock: FrozenClock) -> CartService:
-    return CartService(carts, catalogue, clock)
+    return CartService(carts, catalogue, clock, InMemoryIdempotencyKeys(clock))
 
 
 def shown(cart: PricedCart) -> dict[str, int]:
@@ -161,11 +164,13 @@ class RefusesAtFirst(InMemoryCarts):
 
     refusals = 0
 
-    def add(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
+    def add(
+        self, user_id: str, line: CartLine, max_quantity: int, also: AddWrites = add_nothing
+    ) -> Cart | None:
         if self.refusals:
             self.refusals -= 1
             return None
-        return super().add(user_id, line, max_quantity)
+        return super().add(user_id, line, max_quantity, also)
 
 
 @pytest.mark.parametrize(
@@ -176,12 +181,60 @@ def test_an_add_is_retried_when_the_reason_of_its_refusal_has_ended(
 ) -> None:
     carts = RefusesAtFirst(clock)
     carts.refusals = refusals
-    service, tea = CartService(carts, catalogue, clock), catalogue.sell()
+    service = CartService(carts, catalogue, clock, InMemoryIdempotencyKeys(clock))
+    tea = catalogue.sell()
     if succeeds:
         assert shown(service.add("user", tea.id, 1)) == {tea.id: 1}
     else:
         with pytest.raises(Conflict, match=BUSY):
             service.add("user", tea.id, 1)
+
+
+KEY = IdempotencyKey.of("add_cart_item", "user", "key-1", b"{}")
+
+
+def test_the_same_key_adds_once_and_another_one_again(
+    service: CartService, catalogue: InMemoryCatalogue
+) -> None:
+    tea = catalogue.sell()
+    first = service.add("user", tea.id, 2, KEY)
+    assert service.add("user", tea.id, 2, KEY) == first
+    assert shown(first) == {tea.id: 2}
+    other = IdempotencyKey.of("add_cart_item", "user", "key-2", b"{}")
+    assert shown(service.add("user", tea.id, 2, other)) == {tea.id: 4}
+
+
+def test_a_key_of_another_request_is_refused(
+    service: CartService, catalogue: InMemoryCatalogue
+) -> None:
+    tea = catalogue.sell()
+    service.add("user", tea.id, 2, KEY)
+    with pytest.raises(RuleViolated):
+        service.add("user", tea.id, 3, IdempotencyKey(KEY.scope, "another body"))
+    assert shown(service.get_cart("user")) == {tea.id: 2}
+
+
+def test_two_requests_with_one_key_at_the_same_time_add_once(
+    catalogue: InMemoryCatalogue, clock: FrozenClock
+) -> None:
+    class WithFasterCopy(InMemoryCarts):
+        """Another copy of the request is committed right before the first add."""
+
+        overtake = True
+
+        def add(
+            self, user_id: str, line: CartLine, max_quantity: int, also: AddWrites = add_nothing
+        ) -> Cart | None:
+            if self.overtake:
+                self.overtake = False
+                copies.append(service.add(user_id, line.product_id, line.quantity, KEY))
+            return super().add(user_id, line, max_quantity, also)
+
+    copies: list[PricedCart] = []
+    service = CartService(WithFasterCopy(clock), catalogue, clock, InMemoryIdempotencyKeys(clock))
+    tea = catalogue.sell(stock=3)
+    assert service.add("user", tea.id, 2, KEY) == copies[0]
+    assert shown(copies[0]) == {tea.id: 2}
 
 
 class CartOfOneCustomer(RuleBasedStateMachine):
@@ -196,7 +249,8 @@ class CartOfOneCustomer(RuleBasedStateMachine):
             self.catalogue.sell(50, dollars(1)),
         ]
         clock = FrozenClock()
-        self.service = CartService(InMemoryCarts(clock), self.catalogue, clock)
+        keys = InMemoryIdempotencyKeys(clock)
+        self.service = CartService(InMemoryCarts(clock), self.catalogue, clock, keys)
         self.expected: dict[str, int] = {}
 
     def attempt(self, change: Callable[[], PricedCart], expected: dict[str, int]) -> None:

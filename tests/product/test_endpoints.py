@@ -130,6 +130,29 @@ def test_a_created_product_is_visible_to_all_clients(seller: Caller) -> None:
     assert one.headers["cache-control"] == "public, max-age=10"
 
 
+def test_the_same_key_creates_one_product(seller: Caller) -> None:
+    def send(key: str, **fields: Any) -> Reply:
+        headers = {"idempotency-key": key}
+        return call(endpoints.create_product, body=RICE | fields, caller=seller, headers=headers)
+
+    first, second = send("key-1"), send("key-1")
+    assert (second.status, second.body) == (first.status, first.body) == (201, first.body)
+    assert send("key-2").body["product"]["id"] != first.body["product"]["id"]
+    assert send("key-1", title="Red rice").status == 422
+    assert len(call(endpoints.list_products).body["products"]) == 2
+
+
+def test_a_form_may_be_sent_again_with_another_boundary(seller: Caller) -> None:
+    def send(*parts: Part) -> Reply:
+        sent = form(*FIELDS, *parts)
+        headers = sent["headers"] | {"idempotency-key": "key-1"}
+        return call(endpoints.create_product, raw=sent["raw"], headers=headers, caller=seller)
+
+    first = send()
+    assert (first.status, send().body) == (201, first.body)
+    assert send(("stock", "3")).status == 422
+
+
 def test_optional_fields_may_be_left_out(seller: Caller) -> None:
     reply = call(endpoints.create_product, body={"title": " Tea ", "priceAmount": 1}, caller=seller)
     product = reply.body["product"]

@@ -1,6 +1,6 @@
 """The use cases of the catalogue, on ports in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from inventory.model import StockRequest
 from inventory.service import LinesUnavailable
-from product.model import Changes, Draft, Product, Selection, Sort, StockChange
+from product.model import Changes, Draft, Image, Product, Selection, Sort, StockChange
 from product.pictures import Picture
 from product.service import ATTEMPTS
 from supermarket.caller import Caller, Role
@@ -30,6 +30,7 @@ from supermarket.errors import (
     PreconditionFailed,
     Unavailable,
 )
+from supermarket.idempotency import IdempotencyKey
 from supermarket.money import Currency, Money
 from supermarket.people import Recipient
 from supermarket.preconditions import IfMatch
@@ -456,3 +457,30 @@ def test_stock_equals_the_applied_changes(
     assert (known[-1].stock, known[-1].on_hand, known[-1].reserved) == (stock, stock, 0)
     revisions = [each.stock_revision for each in known]
     assert revisions == list(range(len(known))), "each change is counted, for the stream"
+
+
+KEY = IdempotencyKey.of("create_product", "seller", "key-1", b"{}")
+
+
+def test_a_repeated_creation_uploads_no_picture(shop: Shop, seller: Caller) -> None:
+    product = shop.service.create(DRAFT, [PICTURE], seller, KEY)
+    kept = dict(shop.pictures.kept)
+    assert shop.service.create(DRAFT, [PICTURE], seller, KEY) == product
+    assert shop.pictures.kept == kept
+    assert titles(shop) == ["Basmati rice"]
+
+
+def test_two_creations_with_one_key_at_the_same_time_are_one(shop: Shop, seller: Caller) -> None:
+    copies: list[Product] = []
+    upload = shop.pictures.upload
+
+    def overtaken(product_id: str, pictures: Sequence[Picture]) -> tuple[Image, ...]:
+        if not copies:
+            shop.pictures.upload = upload  # type: ignore[method-assign]
+            copies.append(shop.service.create(DRAFT, [PICTURE], seller, KEY))
+        return upload(product_id, pictures)
+
+    shop.pictures.upload = overtaken  # type: ignore[method-assign]
+    assert shop.service.create(DRAFT, [PICTURE], seller, KEY) == copies[0]
+    assert [image.id for image in copies[0].images] == list(shop.pictures.kept)
+    assert (titles(shop), len(shop.outbox.events)) == (["Basmati rice"], 1)

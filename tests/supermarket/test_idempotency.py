@@ -9,8 +9,14 @@ import pytest
 from conftest import FrozenClock
 from supermarket.dynamo.idempotency import DynamoIdempotencyKeys
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import Invalid, RuleViolated
-from supermarket.idempotency import RETENTION, IdempotencyKey, IdempotencyKeys, KeyInUse
+from supermarket.errors import Invalid, NotFound, RuleViolated
+from supermarket.idempotency import (
+    RETENTION,
+    IdempotencyKey,
+    IdempotencyKeys,
+    KeyInUse,
+    run_once,
+)
 from supermarket.request import Request
 from supermarket.transaction import Transaction
 from support.in_memory import InMemoryIdempotencyKeys, InMemoryOutbox
@@ -130,3 +136,44 @@ def test_a_body_that_is_not_json_is_compared_byte_by_byte() -> None:
     assert IdempotencyKey.of("place", "u1", "k", deep) != IdempotencyKey.of(
         "place", "u1", "k", b"["
     )
+
+
+# --- one run for each key ---------------------------------------------------------------------
+
+
+def test_a_key_with_a_result_runs_nothing(store: Store) -> None:
+    store.save_result(KEY, "o1")
+    assert run_once(store.keys, KEY, lambda: pytest.fail("it ran"), str.upper) == "O1"
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_a_key_without_a_result_runs_once(store: Store, key: IdempotencyKey | None) -> None:
+    assert run_once(store.keys, key, lambda: "new", str.upper) == "new"
+
+
+def test_a_run_that_another_copy_has_overtaken_returns_its_result(store: Store) -> None:
+    def run() -> str:
+        store.save_result(KEY, "o1")  # the other copy
+        store.save_result(KEY, "o2")
+        return "o2"
+
+    assert run_once(store.keys, KEY, run, str.upper) == "O1"
+
+
+def test_a_refused_run_raises_its_own_error(store: Store) -> None:
+    def run() -> str:
+        raise NotFound("Product not found")
+
+    for key in (KEY, None):
+        with pytest.raises(NotFound):
+            run_once(store.keys, key, run, str.upper)
+
+
+def test_the_boundary_of_a_form_is_no_part_of_its_body() -> None:
+    def key_of(boundary: str, value: str) -> IdempotencyKey | None:
+        body = f'--{boundary}\r\nContent-Disposition: form-data; name="a"\r\n\r\n{value}'.encode()
+        kind = f'multipart/form-data; boundary="{boundary}"'
+        headers = {"idempotency-key": "key-1", "content-type": kind}
+        return IdempotencyKey.from_request(a_request(headers, body), "place", "u1")
+
+    assert key_of("x1", "1") == key_of("y22", "1") != key_of("x1", "2")

@@ -30,6 +30,7 @@ from supermarket.errors import (
     Unavailable,
 )
 from supermarket.http import domain_error
+from supermarket.transaction import Transaction
 from support.in_memory import InMemoryOutbox, InMemoryTransaction
 from support.lost_answers import losing_answers
 
@@ -486,6 +487,11 @@ def test_a_put_once_reports_whether_the_version_was_unchanged() -> None:
     assert VersionedRow.get("v").version == 2
 
 
+def require_another(transaction: Transaction) -> None:
+    missing = NotFound("other")
+    DynamoTransaction.of(transaction).put(ThingRow("other"), ThingRow.id.exists(), missing)
+
+
 @pytest.mark.parametrize("holds", [True, False])
 def test_further_writes_of_an_update_once_come_first(holds: bool) -> None:
     with pytest.raises(NotFound):
@@ -493,7 +499,7 @@ def test_further_writes_of_an_update_once_come_first(holds: bool) -> None:
             ThingRow("t"),
             [ThingRow.changes.set(1)],
             ThingRow.id.does_not_exist() if holds else ThingRow.id.exists(),
-            lambda work: work.put(ThingRow("other"), ThingRow.id.exists(), NotFound("other")),
+            require_another,
         )
     assert list(ThingRow.scan()) == []
 

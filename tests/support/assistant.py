@@ -49,10 +49,10 @@ class AssistedShop:
     def __init__(self, clock: Clock) -> None:
         self.catalogue = Shop(clock)
         products = self.catalogue.service
-        self.carts = CartService(InMemoryCarts(clock), CartCatalogue(products), clock)
+        keys = InMemoryIdempotencyKeys(clock)
+        self.carts = CartService(InMemoryCarts(clock), CartCatalogue(products), clock, keys)
         self.auth = InMemoryAuth(clock)
         self.audit = InMemoryAuditTrail()
-        keys = InMemoryIdempotencyKeys(clock)
         self.orders = OrderService(
             orders=InMemoryOrders(),
             stock=order_gateways.ShopStock(self.catalogue.inventory.service),

@@ -14,9 +14,16 @@ from auth.service import AuthService, Registration, RegistrationService
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from supermarket.errors import DomainError
-from supermarket.transaction import Transaction
+from supermarket.transaction import AddWrites, Transaction, add_nothing
 from support.api import call
-from support.in_memory import InMemoryAuditTrail, InMemoryOutbox, InMemorySessions, in_memory
+from support.in_memory import (
+    InMemoryAuditTrail,
+    InMemoryIdempotencyKeys,
+    InMemoryOutbox,
+    InMemorySessions,
+    in_memory,
+    write_once,
+)
 
 PASSWORD = "correct horse battery staple"
 
@@ -89,12 +96,14 @@ class InMemoryAddressBooks:
         self.meanwhile()
         return book
 
-    def replace(self, book: AddressBook) -> bool:
+    def replace(self, book: AddressBook, also: AddWrites = add_nothing) -> bool:
         present = self._books.get(book.user_id, AddressBook(book.user_id))
-        if present.version != book.version:
-            return False
-        self._books[book.user_id] = replace(book, version=book.version + 1)
-        return True
+        written = replace(book, version=book.version + 1)
+        return write_once(
+            lambda: present.version == book.version,
+            lambda: self._books.update({book.user_id: written}),
+            also,
+        )
 
 
 class InMemoryLinks:
@@ -195,6 +204,7 @@ class InMemoryAuth:
             NamedTokens().issue,
             self.outbox.begin,
             new_id,
+            InMemoryIdempotencyKeys(clock),
         )
         self.recovery = Recovery(
             self.accounts,

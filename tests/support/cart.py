@@ -12,8 +12,8 @@ from supermarket.clock import Clock, new_id
 from supermarket.errors import DomainError
 from supermarket.money import Currency, Money
 from supermarket.retry import StaleWrite
-from supermarket.transaction import Transaction
-from support.in_memory import InMemoryOutbox, in_memory
+from supermarket.transaction import AddWrites, Transaction, add_nothing
+from support.in_memory import InMemoryOutbox, in_memory, write_once
 from support.inventory import inventory_in_memory
 
 
@@ -98,15 +98,17 @@ class InMemoryCarts:
     def find(self, user_id: str) -> Cart | None:
         return self._carts.get(user_id)
 
-    def add(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
+    def add(
+        self, user_id: str, line: CartLine, max_quantity: int, also: AddWrites = add_nothing
+    ) -> Cart | None:
         cart = self._current(user_id)
         try:
             check_add(cart, line, max_quantity)
         except DomainError:
             return None
         quantity = cart.quantity_of(line.product_id) + line.quantity
-        self._pending.add(user_id)
-        return self._with(cart, replace(line, quantity=quantity))
+        write_once(lambda: True, lambda: self._raise(cart, replace(line, quantity=quantity)), also)
+        return self._carts[user_id]
 
     def change(self, user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
         cart = self._current(user_id)
@@ -160,6 +162,10 @@ class InMemoryCarts:
         now = self._clock()
         cart = self._carts.get(user_id) or Cart.new(user_id, now)
         return replace(cart, lines=(), reminded_at=None) if cart.is_expired(now) else cart
+
+    def _raise(self, cart: Cart, line: CartLine) -> None:
+        self._pending.add(cart.user_id)
+        self._with(cart, line)
 
     def _with(self, cart: Cart, line: CartLine) -> Cart:
         added_at = {each.product_id: each.added_at for each in cart.lines}

@@ -9,10 +9,10 @@ from itertools import chain
 from supermarket.audit import Facts
 from supermarket.clock import Clock
 from supermarket.contracts import Event
-from supermarket.errors import DomainError, RuleViolated, Unauthenticated
+from supermarket.errors import Conflict, DomainError, RuleViolated, Unauthenticated
 from supermarket.idempotency import RETENTION, REUSED, IdempotencyKey, KeyInUse
 from supermarket.sessions import MAX_SESSIONS, SESSION_LIFETIME
-from supermarket.transaction import Transaction
+from supermarket.transaction import AddWrites, Transaction, add_nothing
 
 
 class InMemoryTransaction:
@@ -51,6 +51,24 @@ def in_memory(transaction: Transaction) -> InMemoryTransaction:
     """Return the transaction of a service as an `InMemoryTransaction`."""
     assert isinstance(transaction, InMemoryTransaction)
     return transaction
+
+
+class ConditionFailed(Conflict):
+    """The write of one thing does not apply."""
+
+
+def write_once(
+    holds: Callable[[], bool], effect: Callable[[], None], also: AddWrites = add_nothing
+) -> bool:
+    """Write one thing and what `also` adds, if `holds()`; returns whether it did."""
+    transaction = InMemoryTransaction([])
+    also(transaction)
+    transaction.add(holds, effect, ConditionFailed("the condition failed"))
+    try:
+        transaction.commit()
+    except ConditionFailed:
+        return False
+    return True
 
 
 class InMemoryOutbox:

@@ -608,12 +608,14 @@ class MoneyShop:
             index=SearchIndex(InMemoryEntries(), self.products),
             pictures=InMemoryPictures(),
             audit=self._audit,
+            idempotency_keys=self._keys,
             begin=self._begin,
             clock=self.clock,
             new_id=new_id,
             pause=lambda _: None,
         )
-        self._carts = CartService(InMemoryCarts(self.clock), ShopCatalogue(products), self.clock)
+        carts, catalogue = InMemoryCarts(self.clock), ShopCatalogue(products)
+        self._carts = CartService(carts, catalogue, self.clock, self._keys)
         self.order_service = OrderService(
             orders=self.orders,
             stock=ShopStock(self.inventory.service),

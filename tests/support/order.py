@@ -148,7 +148,8 @@ class LittleShop:
         self.outbox = InMemoryOutbox()
         self.inventory = inventory_in_memory(self.outbox, clock)
         self.catalogue = InMemoryCatalogue(self.inventory.service)
-        self.carts = CartService(InMemoryCarts(clock), self.catalogue, clock)
+        keys = InMemoryIdempotencyKeys(clock)
+        self.carts = CartService(InMemoryCarts(clock), self.catalogue, clock, keys)
         self.is_crashing = False
         self.address_book = InMemoryAddressBook()
         self.idempotency_keys = InMemoryIdempotencyKeys(clock)

@@ -29,7 +29,12 @@ from supermarket.money import Currency, Money
 from supermarket.people import Recipient
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
-from support.in_memory import InMemoryAuditTrail, InMemoryOutbox, in_memory
+from support.in_memory import (
+    InMemoryAuditTrail,
+    InMemoryIdempotencyKeys,
+    InMemoryOutbox,
+    in_memory,
+)
 from support.inventory import inventory_in_memory
 
 SELLER = Recipient("01JDSELLER0000000000000000", "ravi@example.com", "Ravi")
@@ -225,6 +230,7 @@ class Shop:
             index=SearchIndex(self.entries, self.products),
             pictures=self.pictures,
             audit=self.audit,
+            idempotency_keys=InMemoryIdempotencyKeys(clock),
             begin=self.outbox.begin,
             clock=clock,
             new_id=new_id,

@@ -26,7 +26,7 @@ from ai_buddy.model import ConversationKey, PendingProposal, Turn, TurnKey, Turn
 from supermarket.clock import Clock, iso
 from supermarket.dynamo.batches import delete_many
 from supermarket.dynamo.rows import Mapped, Row, table
-from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.transaction import DynamoTransaction, update_once
 from supermarket.dynamo.writes import update_if
 from supermarket.errors import Conflict
 from supermarket.retry import StaleWrite
@@ -147,16 +147,20 @@ class DynamoConversations:
         return update_if(_row(key), [ConversationRow.stopping.set(True)], self._is_waiting())
 
     def claim(self, key: TurnKey) -> Conversation | None:
-        unclaimed = ConversationRow.claimed.does_not_exist()
+        is_free = ConversationRow.claimed.does_not_exist() & _is_kept()
+        is_waiting = ConversationRow.running == key.id
         actions = [ConversationRow.claimed.set(True), self._lease(LEASE)]
-        return _update_waiting(key, actions, unclaimed & _is_kept())
+        claimed = update_once(_row(key.conversation), actions, is_waiting & is_free)
+        return self.find(key.conversation) if claimed else None
 
     def renew_lease(self, key: TurnKey, draft: str) -> Conversation | None:
+        row = _row(key.conversation)
         actions = [self._lease(LEASE), ConversationRow.draft.set(draft)]
-        return _update_waiting(key, actions, _is_kept())
+        is_renewed = update_if(row, actions, (ConversationRow.running == key.id) & _is_kept())
+        return row.to_conversation(key.conversation) if is_renewed else None
 
     def release_lease(self, key: TurnKey) -> bool:
-        return update_if(_row(key.conversation), _release(), ConversationRow.running == key.id)
+        return update_once(_row(key.conversation), _release(), ConversationRow.running == key.id)
 
     def finish(self, turn: Turn) -> bool:
         actions: list[Action] = [TurnRow.turn.set(turn)]
@@ -175,7 +179,7 @@ class DynamoConversations:
 
     def save_decision(self, key: TurnKey, read: PendingProposal, decided: PendingProposal) -> None:
         change = [TurnRow.proposal.set(decided)]
-        if not update_if(_turn_at(key), change, TurnRow.proposal == read):
+        if not update_once(_turn_at(key), change, TurnRow.proposal == read):
             raise StaleWrite
 
     def save_outcome(self, key: TurnKey, decided: PendingProposal, outcome: Turn) -> bool:
@@ -264,12 +268,12 @@ class DynamoUsage:
 
     def spend_tokens(self, user_id: str, day: datetime, tokens: int) -> None:
         if tokens:
-            _day(user_id, day).update([CounterRow.tokens.add(tokens), self._expiry()])
+            update_once(_day(user_id, day), [CounterRow.tokens.add(tokens), self._expiry()])
 
     def _add(self, row: CounterRow, counter: NumberAttribute, number: int, limit: int) -> bool:
         """Add to a counter that has not reached its limit; returns whether it did."""
         has_room = counter.does_not_exist() | (counter < limit)
-        return update_if(row, [counter.add(number), self._expiry()], has_room)
+        return update_once(row, [counter.add(number), self._expiry()], has_room)
 
     def _minute(self, user_id: str) -> CounterRow:
         return CounterRow(user_id, f"{MINUTE}{iso(self._clock())[:16]}")
@@ -286,22 +290,13 @@ def _row(key: ConversationKey) -> ConversationRow:
     return ConversationRow(_pk(key), CONVERSATION)
 
 
-def _update_waiting(
-    key: TurnKey, actions: Sequence[Action], condition: Condition
-) -> Conversation | None:
-    """Update a conversation that waits for this turn; None when it does not."""
-    row = _row(key.conversation)
-    is_updated = update_if(row, actions, (ConversationRow.running == key.id) & condition)
-    return row.to_conversation(key.conversation) if is_updated else None
-
-
 def _turn_at(key: TurnKey) -> TurnRow:
     return TurnRow(_pk(key.conversation), TURN + key.id)
 
 
 def _end(key: TurnKey, actions: Sequence[Action]) -> bool:
     """Update a turn that is running; returns False when another one has ended it."""
-    return update_if(_turn_at(key), actions, Path("turn.state") == TurnState.RUNNING.value)
+    return update_once(_turn_at(key), actions, Path("turn.state") == TurnState.RUNNING.value)
 
 
 def _pointed_at(user_id: str, sk: str) -> TurnKey | None:

@@ -10,7 +10,7 @@ from ai_buddy.realtime.ports import TICKET_LIFETIME, OpenConnection
 from supermarket.caller import Caller
 from supermarket.clock import Clock
 from supermarket.dynamo.rows import Mapped, Row, table
-from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.transaction import DynamoTransaction, update_once
 from supermarket.dynamo.writes import update_if
 from supermarket.websocket import Connection
 
@@ -92,10 +92,13 @@ class DynamoConnections:
         TicketRow(fingerprint, TICKET, caller=caller, expires_at=ends).save()
 
     def redeem_ticket(self, fingerprint: str) -> Caller | None:
-        row = TicketRow(fingerprint, TICKET)
         is_unused = TicketRow.used.does_not_exist()
         is_valid = is_unused & (TicketRow.expires_at > self._clock().timestamp())
-        return row.caller if update_if(row, [TicketRow.used.set(True)], is_valid) else None
+        use = [TicketRow.used.set(True)]
+        if not update_once(TicketRow(fingerprint, TICKET), use, is_valid):
+            return None
+        row = TicketRow.find(fingerprint, TICKET)
+        return row.caller if row else None
 
     def _is_open(self, row: ConnectionRow) -> bool:
         return bool(row.expires_at > self._clock().timestamp())

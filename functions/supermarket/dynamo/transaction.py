@@ -16,7 +16,7 @@ from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import Row, database
 from supermarket.dynamo.writes import ATTEMPTS, CONTENDED, wait
 from supermarket.errors import Busy, Conflict, DomainError, Unavailable
-from supermarket.transaction import Transaction
+from supermarket.transaction import AddWrites, Transaction, add_nothing
 
 TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
@@ -161,8 +161,8 @@ class _ConditionFailed(Conflict):
 def update_once(
     row: Row,
     actions: Sequence[Action],
-    condition: Condition,
-    also: Callable[[DynamoTransaction], None] = lambda _: None,
+    condition: Condition | None = None,
+    also: AddWrites = add_nothing,
 ) -> bool:
     """Update a row if the condition holds; returns whether it did.
 
@@ -175,14 +175,14 @@ def update_once(
     )
 
 
-def put_once(row: Row, also: Callable[[DynamoTransaction], None] = lambda _: None) -> bool:
+def put_once(row: Row, also: AddWrites = add_nothing) -> bool:
     """Write a whole row with a version as `update_once` does, unless its version has changed."""
     return _commit_if(lambda work, failed: work.put(row, on_conflict=failed), also)
 
 
 def _commit_if(
     write: Callable[[DynamoTransaction, DomainError], None],
-    also: Callable[[DynamoTransaction], None],
+    also: AddWrites,
 ) -> bool:
     transaction = DynamoTransaction()
     also(transaction)
