@@ -53,6 +53,9 @@ class Sales(Protocol):
     ) -> Iterable[Sale]:
         """Return a seller's sales, newest first, of one status or of all."""
 
+    def list_oldest_sales(self, seller_id: str, status: SaleStatus, limit: int) -> Iterable[Sale]:
+        """Return a seller's oldest sales of one status, the oldest first."""
+
     def list_payments(self, seller_id: str, period: Period, part: Slice) -> Iterable[Sale]:
         """Return a seller's sales that have a payment, newest first."""
 

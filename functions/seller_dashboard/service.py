@@ -50,6 +50,10 @@ class Dashboard:
         read = partial(self._sales.list_sales, seller_id, period, status)
         return _page(read, part, lambda sale: sale.sort_key)
 
+    def list_oldest_orders(self, seller_id: str, status: SaleStatus, limit: int) -> Sequence[Sale]:
+        """List the seller's shares of orders that have this status, the oldest first."""
+        return list(self._sales.list_oldest_sales(seller_id, status, limit))
+
     def list_payments(self, seller_id: str, period: Period, part: Slice) -> Page[Sale]:
         """List the seller's shares of orders that have a payment, newest first."""
         read = partial(self._sales.list_payments, seller_id, period)

@@ -1,6 +1,7 @@
 """Each tool, on the shop's own services: its results and its refusals."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -548,6 +549,16 @@ def test_the_oldest_order_to_ship_comes_first(shop: AssistedShop, ravi: Visitor)
     early = shop.sold(ravi, placed_at=late.placed_at.replace(hour=1))
     result = ravi.uses("orders_to_ship").result["orders_to_ship"]
     assert [order["id"] for order in result] == [early.order_id, late.order_id]
+
+
+def test_the_oldest_order_to_ship_is_found_behind_many_newer_ones(
+    shop: AssistedShop, ravi: Visitor
+) -> None:
+    oldest = shop.sold(ravi)
+    for minute in range(1, 320):
+        shop.sold(ravi, placed_at=oldest.placed_at + timedelta(minutes=minute))
+    result = ravi.uses("orders_to_ship").result["orders_to_ship"]
+    assert result[0]["id"] == oldest.order_id
 
 
 def test_a_stock_is_proposed_and_not_set(shop: AssistedShop, ravi: Visitor) -> None:

@@ -152,6 +152,11 @@ class InMemorySales:
         )
         return list(islice(wanted, part.limit))
 
+    def list_oldest_sales(self, seller_id: str, status: SaleStatus, limit: int) -> Iterable[Sale]:
+        always = Period.between(None, None)
+        newest_first = self._backwards(seller_id, always, None)
+        return [sale for sale in reversed(newest_first) if sale.status is status][:limit]
+
     def list_payments(self, seller_id: str, period: Period, part: Slice) -> Sequence[Sale]:
         sales = self._backwards(seller_id, period, part.after)
         return [sale for sale in sales if sale.payment][: part.limit]

@@ -204,10 +204,8 @@ class SellerMetrics:
 
     def list_orders_to_ship(self, caller: Caller, limit: int) -> Sequence[sales.Sale]:
         """Return paid orders that are not shipped, the oldest first."""
-        always, paid = sales.Period.between(None, None), sales.SaleStatus.CONFIRMED
-        read = partial(self.dashboard.list_orders, caller.user_id, always, paid)
-        pages = _read_pages(lambda after: read(sales.Slice(PAGE, after)))
-        return sorted((s for page in pages for s in page.items), key=lambda s: s.sort_key)[:limit]
+        paid = sales.SaleStatus.CONFIRMED
+        return self.dashboard.list_oldest_orders(caller.user_id, paid, limit)
 
 
 def fingerprint(lines: Iterable[tuple[str, int, Money]]) -> str:

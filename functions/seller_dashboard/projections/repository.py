@@ -117,6 +117,11 @@ class DynamoSales:
         start = {"pk": seller, "sk": Key.ORDER + after, "partition": partition, "sortKey": after}
         return map(_sale, SaleRow.by_status.query(partition, within, **_backwards(part, start)))
 
+    def list_oldest_sales(self, seller_id: str, status: SaleStatus, limit: int) -> Iterator[Sale]:
+        partition = f"{Key.SELLER}{seller_id}#{status}"
+        rows = SaleRow.by_status.query(partition, limit=limit, page_size=limit)
+        return map(_sale, rows)
+
     def list_payments(self, seller_id: str, period: Period, part: Slice) -> Iterator[Sale]:
         return map(_sale, _list_backwards(SaleRow, seller_id, Key.PAYMENT, part, period))
 

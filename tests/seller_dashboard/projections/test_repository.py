@@ -243,6 +243,15 @@ def test_sales_are_listed_by_status_and_period(projections: Projections) -> None
     assert list(rest) == [last]
 
 
+def test_the_oldest_sales_of_a_status_are_listed_oldest_first(projections: Projections) -> None:
+    for number in range(6):
+        status = SaleStatus.CONFIRMED if number % 2 else SaleStatus.CANCELLED
+        placed = PLACED + timedelta(minutes=number)
+        save(projections, a_sale(status, f"o{number}", placed_at=placed, payment=PAID))
+    oldest = projections.sales.list_oldest_sales("s1", SaleStatus.CONFIRMED, 2)
+    assert [sale.order_id for sale in oldest] == ["o1", "o3"]
+
+
 def test_a_sale_is_listed_under_its_current_status_only(projections: Projections) -> None:
     pending = a_sale(SaleStatus.PENDING)
     save(projections, pending)
