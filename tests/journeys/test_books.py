@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from supermarket.clock import new_id
+from supermarket.dynamo.outbox import SHARDS
 from support.contracts import sample
 from support.deployed import aws, no_relay, rows, sweep, table
 from support.shop import Person, eventually
@@ -92,6 +93,7 @@ def test_the_sweep_sends_an_event_that_the_relay_missed(endpoints: dict[str, Any
         "detailType": event["detail-type"],
         "detail": json.dumps(event["detail"]),
         "occurredAt": "2026-11-22T09:30:00.000Z",
+        "shard": SHARDS[0],
     }
     with no_relay(endpoints):
         aws(endpoints, "dynamodb").put_item(
