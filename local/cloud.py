@@ -39,6 +39,7 @@ RAZORPAY = {
 IMAGEKIT = {"PublicKey": "public_supermarket", "PrivateKey": "private_supermarket"}
 GEMINI_KEY = "local-gemini-key"
 MAILS_PER_HOUR = 1000  # to one recipient: tests send many
+RAZORPAY_CALLS = 100  # a second: the simulator takes any number
 
 
 class CloudUnavailable(RuntimeError):
@@ -146,6 +147,7 @@ class _Cloud:
             "ConnectionsBaseUrl": stack.gateway(self.emulator),
             "BcryptRounds": str(self.plan.bcrypt_rounds),
             "MailsPerRecipientPerHour": str(MAILS_PER_HOUR),
+            "RazorpayCallsPerSecond": str(RAZORPAY_CALLS),
             **{f"Razorpay{name}": value for name, value in RAZORPAY.items()},
             **{f"ImageKit{name}": value for name, value in IMAGEKIT.items()},
             "GeminiApiKey": self.plan.gemini_key or GEMINI_KEY,

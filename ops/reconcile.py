@@ -29,22 +29,23 @@ def run(options: argparse.Namespace, stage: Stage) -> int:
     check_days(options)
     telemetry.begin(new_id())
     reconciliation = wiring.reconciliation(stage.razorpay)
+    refunds, _ = wiring.refund_driver(stage.razorpay).run(lambda: True)
     since, until = options.since, options.until - LAST_MOMENT
     with progress() as show:
         report = reconciliation.reconcile(
             since, until, lambda: True, lambda so_far: show(_progress(so_far))
         )
     output.print(_counts(report, OF_THE_DAYS))
-    output.print(f"Open refunds of all days: {_counts(report, OF_OPEN_REFUNDS)}")
-    if report.checkpoint is None or not report.is_finished:
+    output.print(f"Open refunds of all days: {_counts(refunds, OF_OPEN_REFUNDS)}")
+    if report.agenda is None or not report.is_finished:
         raise Unavailable("Stopped before the end: run the same command again to continue")
-    # the checkpoint has the findings of earlier runs of the same command, too
-    return FAILED if report.checkpoint.found else SUCCESS
+    # the agenda has the findings of earlier runs of the same command, too
+    return FAILED if report.agenda.found else SUCCESS
 
 
 def _progress(report: "Report") -> str:
-    at = report.checkpoint
-    return f"{at.phase:<12}  {_counts(report, OF_THE_DAYS)}" if at else "starting"
+    windows = f"window {report.compared} of {report.windows}"
+    return f"{windows:<16}  {_counts(report, OF_THE_DAYS)}"
 
 
 def _counts(report: "Report", names: tuple[str, ...]) -> str:

@@ -33,6 +33,7 @@ os.environ.update(
     GEMINI_TIMEOUT_SECONDS="5",
     GEMINI_RETRIES="1",
     MAILS_PER_RECIPIENT_PER_HOUR="50",
+    RAZORPAY_CALLS_PER_SECOND="1000",
     POWERTOOLS_SERVICE_NAME="supermarket",
 )
 os.environ.pop("AWS_ENDPOINT_URL", None)

@@ -1,6 +1,6 @@
 """What orders need from their own store, the cart, the stock and the address book."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -74,6 +74,9 @@ class AddressBook(Protocol):
 
 class Orders(Protocol):
     """The stored orders."""
+
+    def find_many(self, order_ids: Collection[str]) -> Sequence[Order]:
+        """Return the known orders among these."""
 
     def find(self, order_id: str) -> Order | None:
         """Return the order, read consistently."""

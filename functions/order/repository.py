@@ -67,6 +67,9 @@ class DynamoOrders:
         row = OrderRow.find(order_id)
         return row.order if row else None
 
+    def find_many(self, order_ids: Collection[str]) -> list[Order]:
+        return [row.order for row in OrderRow.find_many((order_id,) for order_id in order_ids)]
+
     def list_by_customer(
         self, user_id: str, status: OrderStatus | None, before: str | None, limit: int
     ) -> OrderPage:

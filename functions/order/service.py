@@ -183,6 +183,12 @@ class OrderService:
         self.confirm(order_id)
         return True
 
+    def list_unconfirmed(self, order_ids: Collection[str]) -> set[str]:
+        """Return those of the orders that are pending or cancelled."""
+        unconfirmed = {OrderStatus.PENDING, OrderStatus.CANCELLED}
+        found = self.orders.find_many(order_ids)
+        return {order.id for order in found if order.status in unconfirmed}
+
     def mark_refunded(self, order_id: str) -> None:
         """Record the full refund; an order that has not left the shop is cancelled."""
         self._retry_transition(order_id, self._mark_refunded)

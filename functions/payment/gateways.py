@@ -1,9 +1,10 @@
 """Razorpay through its own SDK, and the order domain, behind the ports of payment."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from payment.model import (
@@ -14,12 +15,15 @@ from payment.model import (
     Settlement,
     UnreadableRecord,
 )
+from payment.pacing import Unpaced
 from payment.ports import (
     CancelledOrder,
     ExpiredOrder,
     InvalidProviderResponse,
+    Pace,
     ProviderBusy,
     ProviderRejected,
+    ProviderThrottled,
     ProviderTimeout,
 )
 from payment.razorpay_records import (
@@ -46,6 +50,8 @@ AUTOMATIC_CAPTURE = {
 }
 TRIES = 3
 FIRST_WAIT_SECONDS = 0.2
+TOO_MANY_REQUESTS = 429
+RETRY_AFTER_SECONDS = 1  # when Razorpay does not say it
 IDEMPOTENCY_HEADER = "X-Refund-Idempotency"
 # bad requests that Razorpay accepts later, recognised by their description only
 BUSY_DESCRIPTIONS = ("in progress", "enough balance", "insufficient balance")
@@ -61,11 +67,12 @@ INVALID_RESPONSE = "Razorpay's response is not valid. Nothing was changed; try a
 class RazorpayApi:
     """`Razorpay` and `RazorpayRecords` over HTTPS.
 
-    `client` returns the SDK's client with the present keys.
+    `client` returns the SDK's client with the present keys. `pace` limits the calls of jobs.
     """
 
     client: Callable[[], Any]
     sleep: Callable[[float], None] = time.sleep
+    pace: Pace = field(default_factory=Unpaced)
 
     def create_order(self, payment_id: str, order_id: str, price: Money) -> str:
         order = {
@@ -143,12 +150,18 @@ class RazorpayApi:
         return [_convert_if_valid(convert, record) for record in _items(response)]
 
     def _read(self, call: Callable[[Any], Any]) -> Any:
-        """Make a call that may be repeated, up to three times; not after a time-out."""
+        """Make a call that may be repeated, up to three times; not after a time-out, and not before
+        Razorpay takes calls again.
+        """
         for attempt in range(TRIES - 1):
             try:
                 return self._call(call)
             except (ProviderRejected, ProviderTimeout):
                 raise
+            except ProviderThrottled as throttled:
+                if throttled.retry_after > self.pace.longest_wait:
+                    raise
+                self.sleep(throttled.retry_after.total_seconds())
             except Unavailable:
                 self.sleep(FIRST_WAIT_SECONDS * 2**attempt)
         return self._call(call)
@@ -156,12 +169,14 @@ class RazorpayApi:
     def _call(self, call: Callable[[Any], Any]) -> Any:
         """Make a call, and convert the errors of the SDK.
 
-        Raises `ProviderRejected`, `ProviderBusy`, `ProviderTimeout`, `BadGateway`, `Unavailable`.
+        Raises `ProviderRejected`, `ProviderBusy`, `ProviderThrottled`, `ProviderTimeout`,
+        `BadGateway`, `Unavailable`.
         """
         # imported here, since only some of payment's Lambdas call Razorpay
         from razorpay import errors
         from requests import exceptions
 
+        self.pace.wait()
         try:
             return call(self.client())
         except errors.BadRequestError as rejection:
@@ -173,6 +188,13 @@ class RazorpayApi:
             raise _reported(ProviderTimeout(DOWN)) from timeout
         except exceptions.ConnectionError as down:
             raise _reported(Unavailable(DOWN)) from down
+        except exceptions.HTTPError as failure:
+            if failure.response is None or failure.response.status_code != TOO_MANY_REQUESTS:
+                raise _reported(BadGateway(FAILING)) from failure
+            throttled = ProviderThrottled(_retry_after(failure.response.headers))
+            self.pace.pause(throttled.retry_after)
+            telemetry.count("RazorpayThrottled")
+            raise _reported(throttled) from failure
         except (
             errors.ServerError,
             errors.GatewayError,
@@ -180,6 +202,12 @@ class RazorpayApi:
             TypeError,  # the SDK's own, when the response is JSON but no object
         ) as failure:
             raise _reported(BadGateway(FAILING)) from failure
+
+
+def _retry_after(headers: Mapping[str, str]) -> timedelta:
+    """Return for how long Razorpay takes no calls."""
+    value = headers.get("Retry-After", "")
+    return timedelta(seconds=int(value) if value.isdecimal() else RETRY_AFTER_SECONDS)
 
 
 class OrderServiceOrders:
@@ -200,6 +228,11 @@ class OrderServiceOrders:
                 return order_service().confirm_if_pending(order_id)
         except NotFound:
             return False
+
+    def list_unconfirmed(self, order_ids: Collection[str]) -> set[str]:
+        from order.wiring import order_service
+
+        return order_service().list_unconfirmed(order_ids)
 
 
 @contextmanager

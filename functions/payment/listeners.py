@@ -19,7 +19,7 @@ def cancel_payment(event: OrderCancelled, _metadata: Metadata) -> None:
     """Cancel or refund the payment of a cancelled order."""
     expired = event.cancelled_by == "expiry"
     failure = Failure.ORDER_EXPIRED if expired else Failure.ORDER_CANCELLED
-    wiring.payment_service().cancel_payment(event.order_id, failure)
+    wiring.background_service().cancel_payment(event.order_id, failure)
 
 
 @event_handlers.on(PaymentCompleted)
@@ -28,7 +28,7 @@ def refund_late_payment(event: PaymentCompleted, _metadata: Metadata) -> None:
 
     A webhook makes no calls to Razorpay, so its refunds are sent from here.
     """
-    wiring.payment_service().refund_late_payment(event.payment_id)
+    wiring.background_service().refund_late_payment(event.payment_id)
 
 
 @event_handlers.on(PaymentAuthorizedLate)

@@ -258,6 +258,7 @@ class RazorpayOrder:
     id: str
     amount: Money | ForeignMoney
     is_paid: bool
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -722,3 +723,8 @@ def smallest_amount(currency: Currency) -> Money:
 def sort_key(payment: Payment) -> str:
     """Return the place of a payment among all, by time and then by id."""
     return f"{iso(payment.created_at)}#{payment.id}"
+
+
+def payment_id_in(key: str) -> str:
+    """Return the id of the payment with this sort key."""
+    return key.partition("#")[2]

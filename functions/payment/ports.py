@@ -1,7 +1,8 @@
 """The interfaces that the use cases of payment need: tables, orders and Razorpay."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from payment.ledger import Entry
@@ -54,6 +55,14 @@ class InvalidProviderResponse(BadGateway):
     """Razorpay's response is not what was requested."""
 
     code = "INVALID_PROVIDER_RESPONSE"
+
+
+class ProviderThrottled(BadGateway):
+    """Razorpay takes no more calls for so long: there were too many."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__("Razorpay takes no more requests now. Nothing was changed; try again.")
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,23 @@ class Orders(Protocol):
 
         Raises `CancelledOrder` when it is cancelled.
         """
+
+    def list_unconfirmed(self, order_ids: Collection[str]) -> set[str]:
+        """Return those of the orders that are pending or cancelled."""
+
+
+class Pace(Protocol):
+    """How many calls may be made to Razorpay."""
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """How long a call may wait."""
+
+    def wait(self) -> None:
+        """Wait until a call may be made. Raises `ProviderThrottled` when that takes too long."""
+
+    def pause(self, span: timedelta) -> None:
+        """Let no further calls be made for this time."""
 
 
 class Razorpay(Protocol):

@@ -69,7 +69,9 @@ def to_refund(record: Any) -> RazorpayRefund:
 
 def to_order(record: Any) -> RazorpayOrder:
     is_paid = _typed(record["status"], str) == "paid"
-    return RazorpayOrder(_id(record["id"]), _amount(record), is_paid)
+    created_at = record.get("created_at")
+    made_at = None if created_at is None else _time(created_at)
+    return RazorpayOrder(_id(record["id"]), _amount(record), is_paid, made_at)
 
 
 def to_dispute(record: Any) -> Dispute:

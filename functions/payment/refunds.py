@@ -89,8 +89,10 @@ class Refunds:
         """Call `sync_refunds`; what Razorpay does not accept now is left to the job."""
         try:
             self.sync_refunds(payment_id)
-        except Unavailable:
-            telemetry.logger.warning("refunds wait to be sent", extra={"payment_id": payment_id})
+        except Unavailable as failure:
+            extra = {"payment_id": payment_id, "problem": failure.message}
+            telemetry.logger.warning("refunds wait to be sent", extra=extra)
+            telemetry.count("RefundsPostponed")
 
     def sync_refunds(self, payment_id: str) -> Payment:
         """Apply Razorpay's records of the open refunds of a payment, and send those without one."""

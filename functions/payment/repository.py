@@ -1,10 +1,12 @@
 """Payments in DynamoDB: payments with pointers to them, and ledger entries."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, islice, zip_longest
+from operator import attrgetter
 from typing import Self
+from zlib import crc32
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
@@ -14,7 +16,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyPr
 from payment.ledger import Entry, Kind
 from payment.model import EarlyReports, Payment, sort_key
 from supermarket.clock import Clock, from_iso, iso
-from supermarket.dynamo.rows import Mapped, Row, table
+from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import update_if
 from supermarket.retry import StaleWrite
@@ -22,11 +24,12 @@ from supermarket.transaction import Transaction
 
 UNSENT, SENT = "unsent", "sent"
 EARLY_REPORTS_KEPT_FOR = timedelta(days=30)
+SHARDS = range(8)  # of an index with few other keys, so that no partition takes all writes
 
 
 class ByOpenRefunds(GlobalSecondaryIndex["PaymentRow"]):
     """The payments with open refunds, by their last change or synchronisation; those with an unsent
-    refund have a partition of their own.
+    refund have partitions of their own.
     """
 
     class Meta:
@@ -51,7 +54,9 @@ class ByDay(GlobalSecondaryIndex["PaymentRow"]):
 
 
 class PaymentRow(Row):
-    """A payment, at `payment#<id>`. `updated_at` is also the time of the last synchronisation."""
+    """A payment, at `payment#<id>`. `updated_at` is also the time of the last synchronisation;
+    `unsettled` exists while it is not paid.
+    """
 
     Meta = table("payment")
 
@@ -60,22 +65,26 @@ class PaymentRow(Row):
     payment = Mapped[Payment](Payment)
     updated_at = UnicodeAttribute(attr_name="updatedAt")
     open_refunds = UnicodeAttribute(attr_name="openRefunds", null=True)
+    unsettled = UnicodeAttribute(null=True)
     day = UnicodeAttribute()
     sort_key = UnicodeAttribute(attr_name="sortKey")
 
     by_day = ByDay()
+    by_unsettled = index("byUnsettled", "unsettled", "sortKey", keys_only=True)
     by_open_refunds = ByOpenRefunds()
 
     @classmethod
     def of(cls, payment: Payment) -> Self:
         is_unsent = any(not refund.is_sent for refund in payment.open_refunds)
-        state = UNSENT if is_unsent else SENT
+        shard = crc32(payment.id.encode()) % len(SHARDS)
+        state = f"{UNSENT if is_unsent else SENT}#{shard}"
         return cls(
             _payment_key(payment.id),
             payment_id=payment.id,
             payment=payment,
             updated_at=iso(payment.updated_at),
             open_refunds=state if payment.open_refunds else None,
+            unsettled=None if payment.is_paid else str(shard),
             day=payment.created_at.date().isoformat(),
             sort_key=sort_key(payment),
         )
@@ -102,6 +111,11 @@ class DynamoPayments:
         row = PaymentRow.find(_payment_key(payment_id))
         return row.read() if row else None
 
+    def find_many(self, payment_ids: Collection[str]) -> list[Payment]:
+        return [
+            row.read() for row in PaymentRow.find_many((_payment_key(id_),) for id_ in payment_ids)
+        ]
+
     @staticmethod
     def plan_read(razorpay_order_id: str) -> None:
         """Read which payment a Razorpay order has, together with the session."""
@@ -114,11 +128,10 @@ class DynamoPayments:
         return self._find_at(_razorpay_key(razorpay_id))
 
     def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
-        pointers = [_razorpay_key(order_id) for order_id in razorpay_order_ids]
-        found = PointerRow.batch_get(pointers, consistent_read=True)
-        keys = {_payment_key(pointer.payment_id) for pointer in found}
-        rows = PaymentRow.batch_get(list(keys), consistent_read=True)
-        return {row.payment.razorpay_order_id: row.read() for row in rows}
+        pointers = PointerRow.find_many((_razorpay_key(id_),) for id_ in razorpay_order_ids)
+        keys = {_payment_key(pointer.payment_id) for pointer in pointers}
+        found = (row.read() for row in PaymentRow.find_many((key,) for key in keys))
+        return {payment.razorpay_order_id: payment for payment in found}
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
         writes = DynamoTransaction.of(transaction)
@@ -128,42 +141,45 @@ class DynamoPayments:
 
     def save(self, before: Payment, after: Payment, transaction: Transaction) -> None:
         writes = DynamoTransaction.of(transaction)
-        row, state = PaymentRow.of(after), PaymentRow.open_refunds
+        row, state, unsettled = PaymentRow.of(after), PaymentRow.open_refunds, PaymentRow.unsettled
         actions = [
             PaymentRow.payment.set(after),
             PaymentRow.updated_at.set(row.updated_at),
             state.set(row.open_refunds) if row.open_refunds else state.remove(),
+            unsettled.set(row.unsettled) if row.unsettled else unsettled.remove(),
         ]
         writes.update(row, actions, Path("payment.version") == before.version, StaleWrite())
         for attempt_id in after.attempt_ids - before.attempt_ids:
             _point(_razorpay_key(attempt_id), after, writes)
 
     def list_with_open_refunds(self, limit: int) -> list[str]:
-        rows = (PaymentRow.by_open_refunds.query(each, limit=limit) for each in (UNSENT, SENT))
-        alternately = filter(None, chain.from_iterable(zip_longest(*rows)))
-        return [row.payment_id for row in islice(alternately, limit)]
+        ids = (self._list_by_refunds(state, limit) for state in (UNSENT, SENT))
+        return list(islice(filter(None, chain.from_iterable(zip_longest(*ids))), limit))
 
     def touch(self, payment_id: str, at: datetime) -> None:
         touched = PaymentRow.updated_at.set(iso(at))
         update_if(PaymentRow(_payment_key(payment_id)), [touched], PaymentRow.open_refunds.exists())
 
-    def list_created_between(
-        self, since: datetime, until: datetime, after: str, count: int
-    ) -> Sequence[Payment]:
-        first, last = max(iso(since), after), f"{iso(until)}~"
-        keys: list[str] = []
-        first_day = from_iso(first[:24]).date()
-        for number in range((until.date() - first_day).days + 1):
-            day = first_day + timedelta(days=number)
-            # `first!` lies behind `first` and before every other key
-            between = ByDay.sort_key.between(f"{first}!" if after else first, last)
-            rows = PaymentRow.by_day.query(day.isoformat(), between, limit=count - len(keys))
-            keys += [row.pk for row in rows]
-            if len(keys) == count:
-                break
+    def list_keys_between(self, since: datetime, until: datetime) -> Iterator[str]:
+        between = PaymentRow.sort_key.between(iso(since), _end_of(until))
+        for number in range((until.date() - since.date()).days + 1):
+            day = since.date() + timedelta(days=number)
+            for row in PaymentRow.by_day.query(day.isoformat(), between):
+                yield row.sort_key
+
+    def list_unsettled_between(self, since: datetime, until: datetime) -> list[Payment]:
+        between = PaymentRow.sort_key.between(iso(since), _end_of(until))
+        query = PaymentRow.by_unsettled.query
+        keys = [row.pk for shard in SHARDS for row in query(str(shard), between)]
         # the index is eventually consistent, so the payments are read from the table
-        found = (self.find(key.removeprefix("payment#")) for key in keys)
-        return [payment for payment in found if payment is not None]
+        found = (row.read() for row in PaymentRow.find_many((key,) for key in keys))
+        return [payment for payment in found if not payment.is_paid]
+
+    def _list_by_refunds(self, state: str, limit: int) -> list[str]:
+        listing = PaymentRow.by_open_refunds
+        shards = (listing.query(f"{state}#{shard}", limit=limit) for shard in SHARDS)
+        oldest_first = sorted(chain.from_iterable(shards), key=attrgetter("updated_at"))
+        return [row.payment_id for row in oldest_first]
 
     def _find_at(self, key: str) -> Payment | None:
         pointer = PointerRow.find(key)
@@ -262,3 +278,8 @@ def _payment_key(payment_id: str) -> str:
 
 def _razorpay_key(razorpay_id: str) -> str:
     return f"razorpay#{razorpay_id}"
+
+
+def _end_of(until: datetime) -> str:
+    """Return a sort key behind those of `until`."""
+    return f"{iso(until)}~"

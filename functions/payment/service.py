@@ -1,6 +1,6 @@
 """Use cases of payment: open, verify, capture, cancel and refund the payment of an order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -126,6 +126,14 @@ class PaymentService(Refunds):
                 return False
             self.refund_cancelled_order(payment, cancelled.failure)
             return True
+
+    def list_unconfirmed(self, payments: Collection[Payment]) -> list[Payment]:
+        """Return those of the payments that are completed and have an order that is not confirmed,
+        which means that an event was lost.
+        """
+        completed = [one for one in payments if one.status is PaymentStatus.COMPLETED]
+        unconfirmed = self.orders.list_unconfirmed({one.order_id for one in completed})
+        return [payment for payment in completed if payment.order_id in unconfirmed]
 
     def refund_late_payment(self, payment_id: str) -> None:
         """Refund a completed payment whose order is cancelled, and send its unsent refunds.

@@ -1,5 +1,6 @@
 """Composition root of payment."""
 
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,50 +18,61 @@ from supermarket.secrets import secret
 from supermarket.wiring import audit_trail, idempotency_keys
 
 if TYPE_CHECKING:
+    from payment.reconciliation.refund_driver import RefundDriver
     from payment.reconciliation.settlements import SettlementSync
     from payment.reconciliation.walker import Reconciliation
 
+COMMANDS_PER_SECOND = 5  # calls to Razorpay, besides those of the jobs
+JOBS_WAIT, LISTENERS_WAIT = timedelta(seconds=30), timedelta(seconds=3)  # for a call
+
 
 @cache
-def payment_service(base_url: str | None = None) -> PaymentService:
-    """`base_url` is for a command, which runs without the settings of a Lambda."""
-    payments, ledger, keys = DynamoPayments(), DynamoLedger(), idempotency_keys()
-    return PaymentService(
-        payments=payments,
-        ledger=ledger,
-        orders=OrderServiceOrders(),
-        razorpay=_razorpay(base_url),
-        changes=Changes(payments, ledger, audit_trail(), keys, DynamoTransaction),
-        idempotency_keys=keys,
-        early_reports=DynamoEarlyReports(utc_now),
-        keys=razorpay_keys,
-        clock=utc_now,
-        new_id=new_id,
-    )
+def payment_service() -> PaymentService:
+    return _payment_service(_razorpay())
+
+
+@cache
+def background_service() -> PaymentService:
+    """The use cases for listeners, whose calls to Razorpay leave room for those of customers."""
+    return _payment_service(_paced_razorpay(None, LISTENERS_WAIT))
 
 
 @cache
 def reconciliation(base_url: str | None = None) -> "Reconciliation":
+    """`base_url` is for a command, which runs without the settings of a Lambda."""
     from payment.reconciliation.repository import DynamoDriftStore
     from payment.reconciliation.walker import Reconciliation
 
-    payments, store = DynamoPayments(), DynamoDriftStore()
-    records, updates = _razorpay(base_url), payment_service(base_url)
-    return Reconciliation(payments, records, updates, store, DynamoTransaction, utc_now)
+    razorpay = _paced_razorpay(base_url, JOBS_WAIT)
+    updates, store = _payment_service(razorpay), DynamoDriftStore(utc_now)
+    return Reconciliation(DynamoPayments(), razorpay, updates, store, DynamoTransaction, utc_now)
+
+
+@cache
+def refund_driver(base_url: str | None = None) -> "RefundDriver":
+    """`base_url` is for a command, which runs without the settings of a Lambda."""
+    from payment.reconciliation.drift import DriftReporter
+    from payment.reconciliation.refund_driver import RefundDriver
+    from payment.reconciliation.repository import DynamoDriftStore
+
+    updates = _payment_service(_paced_razorpay(base_url, JOBS_WAIT))
+    drift = DriftReporter(DynamoDriftStore(utc_now), DynamoTransaction, utc_now)
+    return RefundDriver(DynamoPayments(), updates, drift, utc_now)
 
 
 @cache
 def settlement_sync(base_url: str | None = None) -> "SettlementSync":
-    from payment.reconciliation.comparison import DriftReporter
+    from payment.reconciliation.drift import DriftReporter
     from payment.reconciliation.repository import DynamoDriftStore
     from payment.reconciliation.settlements import SettlementSync
 
-    drift = DriftReporter(DynamoDriftStore(), DynamoTransaction, utc_now)
+    drift = DriftReporter(DynamoDriftStore(utc_now), DynamoTransaction, utc_now)
 
     def report(settlement_id: str, details: str) -> None:
         drift.report("different_amount", settlement_id, details, None)
 
-    return SettlementSync(_razorpay(base_url), settlements(), report, utc_now)
+    razorpay = _paced_razorpay(base_url, JOBS_WAIT)
+    return SettlementSync(razorpay, settlements(), report, utc_now)
 
 
 @cache
@@ -108,5 +120,30 @@ def razorpay_session() -> Any:
     return make_session(settings().razorpay_base_url)
 
 
-def _razorpay(base_url: str | None) -> RazorpayApi:
-    return RazorpayApi(lambda: razorpay_client(razorpay_keys(), base_url))
+def _payment_service(razorpay: RazorpayApi) -> PaymentService:
+    payments, ledger, keys = DynamoPayments(), DynamoLedger(), idempotency_keys()
+    return PaymentService(
+        payments=payments,
+        ledger=ledger,
+        orders=OrderServiceOrders(),
+        razorpay=razorpay,
+        changes=Changes(payments, ledger, audit_trail(), keys, DynamoTransaction),
+        idempotency_keys=keys,
+        early_reports=DynamoEarlyReports(utc_now),
+        keys=razorpay_keys,
+        clock=utc_now,
+        new_id=new_id,
+    )
+
+
+def _razorpay() -> RazorpayApi:
+    return RazorpayApi(lambda: razorpay_client(razorpay_keys()))
+
+
+def _paced_razorpay(base_url: str | None, longest_wait: timedelta) -> RazorpayApi:
+    from payment.pacing import SharedPace
+    from payment.reconciliation.repository import DynamoSlots
+
+    per_second = COMMANDS_PER_SECOND if base_url else settings().razorpay_calls_per_second
+    pace = SharedPace(DynamoSlots(), per_second, longest_wait, utc_now)
+    return RazorpayApi(lambda: razorpay_client(razorpay_keys(), base_url), pace=pace)

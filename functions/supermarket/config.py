@@ -24,6 +24,7 @@ class Settings(BaseModel):
     storefront_url: str
     mail_sender: str
     razorpay_base_url: str
+    razorpay_calls_per_second: float = Field(gt=0)
     imagekit_base_url: str
     imagekit_url_endpoint: str
     bcrypt_rounds: int = Field(ge=4, le=16)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Lock
 
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
@@ -11,6 +12,7 @@ logger = Logger(use_rfc3339=True)  # Lambda reads the level of a line only if it
 metrics = Metrics(namespace="Supermarket")
 
 _correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
+_writing_metrics = Lock()  # threads share the metrics that are not written yet
 _causation_id: ContextVar[str | None] = ContextVar("causation_id", default=None)
 
 
@@ -49,13 +51,15 @@ def warn_on_failure(message: str) -> Iterator[None]:
 
 def measure(name: str, value: float, unit: MetricUnit) -> None:
     """Write a metric without dimensions at once."""
-    metrics.add_metric(name=name, unit=unit, value=value)
-    metrics.flush_metrics()
+    with _writing_metrics:
+        metrics.add_metric(name=name, unit=unit, value=value)
+        metrics.flush_metrics()
 
 
 def count(name: str, value: int = 1, **dimensions: str) -> None:
     """Write a count with its dimensions at once (CloudWatch embedded metric format)."""
-    for dimension, text in dimensions.items():
-        metrics.add_dimension(name=dimension, value=text)
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    metrics.flush_metrics()
+    with _writing_metrics:
+        for dimension, text in dimensions.items():
+            metrics.add_dimension(name=dimension, value=text)
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+        metrics.flush_metrics()

@@ -207,7 +207,7 @@ def no_money_is_kept_without_an_order(shop: MoneyShop) -> None:
     """Money belongs to an order that is not cancelled, or is refunded; or its refund failed at
     Razorpay, which is reported as drift.
     """
-    reported = 0
+    reported: set[str | None] = set()
     for attempt in shop.razorpay.captured():
         payment = shop.payments.find_by_razorpay_id(attempt.id)
         assert payment is not None
@@ -218,8 +218,11 @@ def no_money_is_kept_without_an_order(shop: MoneyShop) -> None:
         has_order = is_paid_for and attempt.id == payment.razorpay_payment_id
         assert has_order or is_refunded or failed
         if payment.requires_full_refund(attempt.id) and not is_refunded:
-            reported += len(failed)
-    assert shop.last_report.counts["drift"] == reported
+            reported.update(refund.razorpay_refund_id for refund in failed)
+    assert reported <= {subject_id for subject_id, _ in shop.drift_store.drift}
+    everything = shop.compare_everything()
+    assert everything.is_finished
+    assert (everything.counts["repaired"], everything.found) == (0, len(reported))
 
 
 def no_authorization_is_held_for_a_cancelled_order(shop: MoneyShop) -> None:

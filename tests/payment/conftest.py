@@ -8,8 +8,9 @@ from payment import wiring
 from support.payment import FakeOrders, FakeRazorpay
 
 CACHED = (
-    *(wiring.payment_service, wiring.razorpay_client, wiring.razorpay_session, wiring.webhooks),
-    *(wiring.settlements, wiring.settlement_sync),
+    *(wiring.payment_service, wiring.background_service, wiring.webhooks),
+    *(wiring.razorpay_client, wiring.razorpay_session, wiring.settlements),
+    *(wiring.reconciliation, wiring.refund_driver, wiring.settlement_sync),
 )
 
 

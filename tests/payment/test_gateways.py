@@ -28,7 +28,15 @@ from payment.model import (
     RazorpayRefund,
     UnreadableRecord,
 )
-from payment.ports import CancelledOrder, ExpiredOrder, ProviderBusy, ProviderRejected, RazorpayKeys
+from payment.pacing import SharedPace
+from payment.ports import (
+    CancelledOrder,
+    ExpiredOrder,
+    ProviderBusy,
+    ProviderRejected,
+    ProviderThrottled,
+    RazorpayKeys,
+)
 from payment.reconciliation.model import RecordPage
 from payment.wiring import razorpay_client
 from simulators.razorpay import create_app
@@ -38,6 +46,7 @@ from supermarket.errors import BadGateway, Conflict, Unavailable
 from supermarket.money import Currency, Money
 from support.api import a_caller
 from support.order import LittleShop, an_order
+from support.pacing import InMemorySlots
 from support.payment import KEYS, NOON, PRICE
 
 Serve = Callable[[Starlette, str], str]
@@ -252,6 +261,63 @@ def test_a_retryable_status_is_no_rejection(
     with pytest.raises(BadGateway) as failure:
         connect(address).refund("pay_1", PRICE, new_id())
     assert not isinstance(failure.value, ProviderRejected)
+
+
+def too_many_requests(seconds: str | None = None) -> Response:
+    error = {"error": {"code": "BAD_REQUEST_ERROR", "description": "Too many requests"}}
+    return JSONResponse(error, 429, {"Retry-After": seconds} if seconds else None)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("2", 2), (None, 1), ("soon", 1)], ids=["given", "missing", "invalid"]
+)
+def test_a_read_is_repeated_when_razorpay_takes_calls_again(
+    serve: Serve,
+    connect: Callable[..., RazorpayApi],
+    waits: Waits,
+    capsys: pytest.CaptureFixture[str],
+    header: str | None,
+    seconds: int,
+) -> None:
+    server = Answers(too_many_requests(header), JSONResponse(RECORD))
+    connect(serve(server.app(), "")).get_attempt("pay_1")
+    assert (server.requests, waits) == (2, [seconds])
+    assert '"RazorpayThrottled":[1.0]' in capsys.readouterr().out
+
+
+def test_a_customer_does_not_wait_for_long_until_razorpay_takes_calls_again(
+    serve: Serve, connect: Callable[..., RazorpayApi], waits: Waits
+) -> None:
+    server = Answers(too_many_requests("30"))
+    with pytest.raises(ProviderThrottled) as throttled:
+        connect(serve(server.app(), "")).get_attempt("pay_1")
+    assert throttled.value.retry_after == timedelta(seconds=30)
+    assert (server.requests, waits) == (1, [])
+
+
+def test_all_jobs_pause_for_as_long_as_razorpay_demands(
+    serve: Serve, connect: Callable[..., RazorpayApi], clock: FrozenClock
+) -> None:
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        clock.advance(timedelta(seconds=seconds))
+
+    ok = JSONResponse(RECORD)
+    server = Answers(ok, too_many_requests("20"), ok, too_many_requests("60"), ok)
+    pace = SharedPace(InMemorySlots(), 10, timedelta(seconds=30), clock, wait)
+    one = replace(connect(serve(server.app(), "")), pace=pace, sleep=wait)
+    another = replace(one)
+    one.get_attempt("pay_1")
+    another.get_attempt("pay_1")
+    assert (server.requests, waited) == (3, [0.1, 20])
+    for each in (one, another, one):
+        with pytest.raises(ProviderThrottled):
+            each.get_attempt("pay_1")
+    assert server.requests == 4
+    clock.advance(timedelta(seconds=60))
+    assert another.get_attempt("pay_1").id == "pay_1"
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"items": 7}, {"items": [{}]}, {"items": [7]}])

@@ -3,7 +3,8 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from payment.gateways import RazorpayApi
 from payment.ledger import Account
 from payment.model import Attempt, AttemptStatus, Failure, Payment, PaymentStatus
 from payment.razorpay_records import to_settlement
+from payment.reconciliation import parallel
 from payment.reconciliation.model import PAGE, RecordPage
 from payment.repository import DynamoLedger, DynamoPayments
 from simulators.razorpay import create_app
@@ -97,9 +99,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(
-    aws: None, tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shop]:
+def shop(aws: None, tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Shop:
     app = create_app(
         tmp_path,
         key_id=KEYS.key_id,
@@ -111,13 +111,17 @@ def shop(
     monkeypatch.setattr("payment.wiring.settings", lambda: here)
     stage = replace(TEST_STAGE, razorpay=address)
     monkeypatch.setattr("ops.cli.find_stage", lambda *_: stage)
-    wiring.reconciliation.cache_clear()
-    yield Shop(address)
-    wiring.reconciliation.cache_clear()
+    # moto answers one thread at a time
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", lambda _: ThreadPoolExecutor(1))
+    return Shop(address)
 
 
 def run(pages: int = 10_000, **event: str) -> dict[str, int]:
     return jobs.reconcile_payments(event, Context(pages))
+
+
+def send_refunds() -> dict[str, int]:
+    return jobs.send_refunds({}, Context())
 
 
 def events() -> Counter[str]:
@@ -134,6 +138,7 @@ def test_without_webhooks_every_payment_reaches_its_state(shop: Shop) -> None:
     shop.pay(expired)
     for _ in range(2):
         answer = run()
+        send_refunds()
         assert (answer["finished"], answer["drift"], answer["failed"]) == (True, 0, 0)
         assert shop.status(paid) is PaymentStatus.COMPLETED
         assert shop.status(declined) is PaymentStatus.FAILED
@@ -166,15 +171,18 @@ def test_a_settlement_whose_webhook_was_lost_is_booked_and_a_changed_one_is_drif
 def test_several_pages_are_compared_in_several_runs(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("gateways", "reconciliation.walker"):
+    for module in ("gateways", "reconciliation.model", "reconciliation.comparison"):
         monkeypatch.setattr(f"payment.{module}.PAGE", 10)
+    at = utc_now()  # otherwise each run would add what happened since the last one
+    stopped = replace(wiring.reconciliation(), clock=lambda: at)
+    monkeypatch.setattr(wiring, "reconciliation", lambda: stopped)
     paid = [shop.add_payment() for _ in range(23)]
     for payment in paid:
         shop.pay(payment)
-    answers = [run(pages=2)]
+    answers = [run(pages=1)]
     while not answers[-1]["finished"]:
         assert len(answers) < 20
-        answers.append(run(pages=2))
+        answers.append(run(pages=1))
     assert len(answers) >= 5
     assert {shop.status(payment) for payment in paid} == {PaymentStatus.COMPLETED}
     assert sum(answer["repaired"] for answer in answers) == 23
@@ -209,10 +217,11 @@ def test_without_webhooks_a_refund_reaches_its_outcome(shop: Shop) -> None:
     run()
     shop.control("refunds", outcome="pending")
     made = shop.refund(attempt_id, PRICE.minor)
+    time.sleep(1.1)  # a run ends before the last full second
     run()
     assert shop.status(payment) is PaymentStatus.REFUND_PENDING
     shop.control("refunds", outcome="processed", refundId=made["id"])
-    assert run()["drift"] == 0
+    assert send_refunds() == {"synced": 1, "unsynced": 0, "overdue": 0}
     assert shop.status(payment) is PaymentStatus.REFUNDED
     assert events()["PaymentRefunded"] == 1
 
@@ -303,3 +312,42 @@ def test_a_range_includes_the_last_second_of_its_last_day(
     transaction.commit()
     assert ops("reconcile", "--from=2026-11-01", "--to=2026-11-01") == 1
     assert "1 checked" in capsys.readouterr().out
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
+    """The metrics without dimensions that were written since the last call."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    names = ("ReconciliationLag", "ReconciliationUnfinished", "RefundsOldest")
+    return {name: line[name][0] for line in lines for name in names if name in line}
+
+
+def test_a_run_reports_its_lag_and_whether_it_finished(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.pay(shop.add_payment())
+    shop.control("faults", status=503, times=3, path="/v1/payments")
+    assert not run()["finished"]
+    assert metrics(capsys)["ReconciliationUnfinished"] == 1
+    assert run()["finished"]
+    assert metrics(capsys).items() >= {"ReconciliationUnfinished": 0}.items()
+    assert run()["finished"]
+    assert 0 <= metrics(capsys)["ReconciliationLag"] < 5
+
+
+def test_the_refund_driver_reports_how_long_the_oldest_refund_waits(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payment, at = shop.add_payment(), utc_now() - timedelta(minutes=90)
+    taken = Attempt(shop.pay(payment), payment.razorpay_order_id, PRICE, AttemptStatus.CAPTURED)
+    wanted = payment.completed(taken, at).with_full_refund(taken.id, new_id(), "why", at)
+    transaction = DynamoTransaction()
+    shop.payments.save(payment, wanted, transaction)
+    transaction.commit()
+    shop.control("faults", status=429, times=4, path="/v1/payments")
+    assert send_refunds() == {"synced": 0, "unsynced": 1, "overdue": 0}
+    assert metrics(capsys)["RefundsOldest"] == pytest.approx(90 * 60, abs=60)
+    shop.control("faults", status=429, times=0, path="/v1/payments")
+    time.sleep(1.1)  # a rejection without Retry-After pauses all calls for a second
+    assert send_refunds() == {"synced": 1, "unsynced": 0, "overdue": 0}
+    assert metrics(capsys)["RefundsOldest"] == 0
+    assert shop.status(payment) is PaymentStatus.REFUNDED

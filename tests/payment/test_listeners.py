@@ -77,7 +77,7 @@ def test_the_open_payment_of_a_cancelled_order_fails_once(by: str, failure: Fail
 def test_a_payment_of_a_cancelled_order_is_refunded_once_whichever_comes_first(
     monkeypatch: pytest.MonkeyPatch, razorpay: FakeRazorpay, first: str
 ) -> None:
-    monkeypatch.setattr(wiring, "RazorpayApi", lambda _: razorpay)
+    monkeypatch.setattr(wiring, "RazorpayApi", lambda *_, **__: razorpay)
     customer = a_caller()
     payment = a_payment(customer)
     transaction = DynamoTransaction()
@@ -103,7 +103,7 @@ def test_a_payment_of_a_cancelled_order_is_refunded_once_whichever_comes_first(
 def test_a_refund_that_razorpay_does_not_accept_is_left_to_the_job_and_no_failure_of_the_event(
     monkeypatch: pytest.MonkeyPatch, razorpay: FakeRazorpay
 ) -> None:
-    monkeypatch.setattr(wiring, "RazorpayApi", lambda _: razorpay)
+    monkeypatch.setattr(wiring, "RazorpayApi", lambda *_, **__: razorpay)
     payment = a_payment(a_caller())
     transaction = DynamoTransaction()
     DynamoPayments().add(payment, transaction)

@@ -23,7 +23,7 @@ from payment.model import (
     RefundStatus,
     sort_key,
 )
-from payment.repository import DynamoEarlyReports, DynamoPayments
+from payment.repository import SHARDS, DynamoEarlyReports, DynamoPayments, PaymentRow
 from supermarket.aws import error_code
 from supermarket.clock import new_id
 from supermarket.dynamo.rows import database
@@ -274,7 +274,7 @@ def test_a_time_out_of_a_touch_is_raised(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.usefixtures("aws")
-def test_payments_are_listed_in_pages_over_several_days_as_in_memory() -> None:
+def test_payments_are_listed_over_several_days_as_in_memory() -> None:
     table, memory = DynamoPayments(), FakeReconciledPayments()
     midnight = datetime(2026, 11, 23, tzinfo=UTC)
     offsets = [-90_000, -3_600, -1, 0, 0, 0, 1, 3_600, 90_000, 200_000]
@@ -286,14 +286,10 @@ def test_payments_are_listed_in_pages_over_several_days_as_in_memory() -> None:
         transaction.commit()
     for since, until in ((-100_000, 250_000), (-3_600, 90_000), (0, 0), (1, 3_599), (2, 3)):
         window = (midnight + timedelta(seconds=since), midnight + timedelta(seconds=until))
-        for count in (1, 2, 3, 100):
-            found: list[Payment] = []
-            while page := table.list_created_between(
-                *window, sort_key(found[-1]) if found else "", count
-            ):
-                assert len(page) <= count
-                found += page
-            assert found == memory.list_created_between(*window, "", 100)
+        assert list(table.list_keys_between(*window)) == list(memory.list_keys_between(*window))
+        unsettled = memory.list_unsettled_between(*window)
+        found = table.list_unsettled_between(*window)
+        assert sorted(found, key=sort_key) == sorted(unsettled, key=sort_key)
 
 
 @pytest.mark.usefixtures("aws")
@@ -308,6 +304,33 @@ def test_payments_of_a_page_of_razorpay_orders_are_found_together() -> None:
     found = table.find_by_razorpay_orders(ids)
     assert found == {payment.razorpay_order_id: payment for payment in payments[:99]}
     assert table.find_by_razorpay_orders(set()) == {}
+    some = [payment.id for payment in payments[:99]] + [new_id()]
+    assert {one.id: one for one in table.find_many(some)} == {one.id: one for one in payments[:99]}
+
+
+def test_a_payment_is_unsettled_until_it_is_paid(store: Store) -> None:
+    payments, _ = store
+    window = (NOON - timedelta(days=1), NOON + timedelta(days=1))
+    payment = add(store, a_payment(a_caller()))
+    assert payments.list_unsettled_between(*window) == [payment]
+    payment = save(store, payment, payment.with_failed_attempt(attempt(payment), LATER))
+    assert payments.list_unsettled_between(*window) == [payment]
+    assert payments.list_unsettled_between(window[0], NOON - timedelta(seconds=1)) == []
+    captured = replace(attempt(payment, "pay_2"), status=AttemptStatus.CAPTURED)
+    save(store, payment, payment.completed(captured, LATER))
+    assert payments.list_unsettled_between(*window) == []
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_unsettled_payments_are_spread_over_the_shards_of_their_index() -> None:
+    table = DynamoPayments()
+    for _ in range(64):
+        transaction = DynamoTransaction()
+        table.add(a_payment(a_caller()), transaction)
+        transaction.commit()
+    in_shards = [len(list(PaymentRow.by_unsettled.query(str(shard)))) for shard in SHARDS]
+    assert sum(in_shards) == 64
+    assert max(in_shards) < 24
 
 
 # --- early reports --------------------------------------------------------------------------------

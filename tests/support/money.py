@@ -32,10 +32,11 @@ from payment.model import (
     RazorpayOrder,
     RazorpayRefund,
     RefundStatus,
-    sort_key,
 )
 from payment.ports import ProviderBusy, ProviderRejected
-from payment.reconciliation.model import PAGE, RecordPage, Report
+from payment.reconciliation.drift import DriftReporter
+from payment.reconciliation.model import COMPARED_AGAIN_AFTER, PAGE, RecordPage, Report
+from payment.reconciliation.refund_driver import RefundDriver
 from payment.reconciliation.walker import Reconciliation
 from payment.service import PaymentService
 from payment.settlements import Settlements
@@ -46,7 +47,7 @@ from product.search import SearchIndex
 from product.service import ProductService
 from supermarket import telemetry
 from supermarket.caller import Caller, Role
-from supermarket.clock import new_id
+from supermarket.clock import Clock, new_id
 from supermarket.contracts import Event, Metadata
 from supermarket.errors import DomainError, Unavailable
 from supermarket.events import EventHandlers
@@ -96,6 +97,7 @@ STEPS = (
     "time_passes",
     "unpaid_orders_expire",
     "reconciliation_runs",
+    "refunds_are_sent",
     "razorpay_changes_how_it_treats_refunds",
     "razorpay_ends_a_refund",
     "refund_is_made_in_the_dashboard",
@@ -181,22 +183,28 @@ class ListedPayments(InMemoryPayments):
     def all(self) -> list[Payment]:
         return list(self._by_id.values())
 
-    def list_created_between(
-        self, since: datetime, until: datetime, after: str, count: int
-    ) -> Sequence[Payment]:
-        found = [p for p in self.all() if since <= p.created_at <= until and sort_key(p) > after]
-        return sorted(found, key=sort_key)[:count]
+
+class _DatedOrders(dict[str, Money]):
+    """Orders whose time is noted when they are added."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    def __setitem__(self, id_: str, price: Money) -> None:
+        self._note(id_)
+        super().__setitem__(id_, price)
 
 
 class RazorpayWithRecords(FakeRazorpay):
-    """`Razorpay` and `RazorpayRecords`, with a webhook for every change.
+    """`Razorpay` and `RazorpayRecords`, with a webhook for every change."""
 
-    Its lists ignore the window: a history takes less than the day that a run compares.
-    """
-
-    def __init__(self, points: InterruptionPoints) -> None:
+    def __init__(self, points: InterruptionPoints, clock: Clock) -> None:
         super().__init__()
         self._points = points
+        self._clock = clock
+        self._made_at: dict[str, datetime] = {}
+        self.orders = _DatedOrders(lambda id_: self._made_at.update({id_: clock()}))
         self.webhooks: list[SentWebhook] = []
 
     def pay(
@@ -220,6 +228,7 @@ class RazorpayWithRecords(FakeRazorpay):
         self, razorpay_payment_id: str, amount: Money, *, our_id: str | None = None
     ) -> RazorpayRefund:
         record = super().make_refund(razorpay_payment_id, amount, our_id=our_id)
+        self._made_at[record.id] = self._clock()
         self._send("refund.created", replace(record, status=RefundStatus.PENDING))
         return self.set_status(record.id, record.status)
 
@@ -258,15 +267,15 @@ class RazorpayWithRecords(FakeRazorpay):
 
     def list_attempts_between(self, page: RecordPage) -> Sequence[Attempt]:
         self._answer()
-        return list(self.attempts.values())[page.skip : page.skip + PAGE]
+        return self._page(list(self.attempts.values()), page)
 
     def list_refunds_between(self, page: RecordPage) -> Sequence[RazorpayRefund]:
         self._answer()
-        return list(self.refunds.values())[page.skip : page.skip + PAGE]
+        return self._page(list(self.refunds.values()), page)
 
     def list_orders_between(self, page: RecordPage) -> Sequence[RazorpayOrder]:
         self._answer()
-        return [self._record(id_) for id_ in self.orders][page.skip : page.skip + PAGE]
+        return self._page([self._record(id_) for id_ in self.orders], page)
 
     def find_order(self, razorpay_order_id: str) -> RazorpayOrder | None:
         self._answer()
@@ -278,7 +287,15 @@ class RazorpayWithRecords(FakeRazorpay):
 
     def _record(self, razorpay_order_id: str) -> RazorpayOrder:
         is_paid = self.is_paid(razorpay_order_id)
-        return RazorpayOrder(razorpay_order_id, self.orders[razorpay_order_id], is_paid)
+        made_at = self._made_at[razorpay_order_id]
+        return RazorpayOrder(razorpay_order_id, self.orders[razorpay_order_id], is_paid, made_at)
+
+    def _page[R: (Attempt, RazorpayRefund, RazorpayOrder)](
+        self, records: Sequence[R], page: RecordPage
+    ) -> Sequence[R]:
+        found = [one for one in records if page.since <= self._made_at[one.id] <= page.until]
+        newest_first = sorted(found, key=lambda one: self._made_at[one.id], reverse=True)
+        return newest_first[page.skip : page.skip + PAGE]
 
     def _store(self, attempt: Attempt) -> None:
         if attempt.was_captured:
@@ -286,6 +303,7 @@ class RazorpayWithRecords(FakeRazorpay):
             price = Money(attempt.amount.minor, Currency.INR)
             attempt = replace(attempt, fee=price.percent(FEE_PERCENT))
         self.attempts[attempt.id] = attempt
+        self._made_at.setdefault(attempt.id, self._clock())
         self.webhooks.append(a_payment_webhook(f"payment.{attempt.status}", attempt))
         if attempt.was_captured:
             self.webhooks.append(a_payment_webhook("order.paid", attempt))
@@ -313,7 +331,7 @@ class MoneyShop:
         self.queue: list[tuple[EventHandlers, Event]] = []
         self.proofs: list[tuple[CheckoutSignature, Caller]] = []
         self.results: dict[IdempotencyKey, set[str]] = {}
-        self.razorpay = RazorpayWithRecords(self.points)
+        self.razorpay = RazorpayWithRecords(self.points, self.clock)
         self.products = InMemoryProducts()
         self.inventory = inventory_in_memory(clock=self.clock)
         self._stock = InventoryStock(self.inventory.service)
@@ -322,7 +340,6 @@ class MoneyShop:
         self.ledger = InMemoryLedger()
         self.early_reports = InMemoryEarlyReports()
         self.drift_store = InMemoryDriftStore()
-        self.last_report = Report()
         self.seller, self.admin = a_caller(Role.SELLER), a_caller(Role.ADMIN)
         self.customers = (a_caller(), a_caller())
         self._audit = InMemoryAuditTrail()
@@ -338,6 +355,7 @@ class MoneyShop:
             patch.setattr("supermarket.jobs.utc_now", self.clock)
             patch.setattr(order_wiring, "order_service", lambda: self.order_service)
             patch.setattr(payment_wiring, "payment_service", lambda: self.payment_service)
+            patch.setattr(payment_wiring, "background_service", lambda: self.payment_service)
             # thousands of examples would log millions of lines
             patch.setattr(telemetry, "count", lambda *_, **__: None)
             # an order of two pieces of the last product takes them from two buckets
@@ -473,6 +491,9 @@ class MoneyShop:
     def reconciliation_runs(self, which: int = 0, how: int = 0) -> Report:
         return self._reconciliation.catch_up(lambda: True)
 
+    def refunds_are_sent(self, which: int = 0, how: int = 0) -> Report:
+        return self._refunds.run(lambda: True)[0]
+
     def razorpay_changes_how_it_treats_refunds(self, which: int, how: int) -> None:
         ways = (RefundStatus.PROCESSED, RefundStatus.PENDING, RefundStatus.FAILED)
         self.razorpay.refund_fails = how == len(ways)
@@ -496,18 +517,24 @@ class MoneyShop:
         """Let everything arrive and every refund succeed, until nothing is left to do."""
         self.razorpay.refund_fails = False
         self.razorpay.refund_outcome = RefundStatus.PROCESSED
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             for refund in self._pending():
                 self.razorpay.set_status(refund.id, RefundStatus.PROCESSED)
             self._all_arrives()
-            self.clock.advance(timedelta(seconds=2))
-            # the first run may only finish the window of an interrupted one
-            work = self._work_of(self.reconciliation_runs())
+            # every window is compared again
+            self.clock.advance(timedelta(days=2) if number else timedelta(seconds=2))
+            work = self._work_of(self.refunds_are_sent())
             work += self._work_of(self.reconciliation_runs())
             self._publish()
-            if not (self.queue or self.razorpay.webhooks or work):
+            is_compared = number > len(COMPARED_AGAIN_AFTER)  # as often as it ever is
+            if is_compared and not (self.queue or self.razorpay.webhooks or work):
                 return
         raise AssertionError(f"there is always something left to do: {work}")
+
+    def compare_everything(self) -> Report:
+        """Compare all payments and records, however often they were compared before."""
+        until = self.clock() + timedelta(seconds=1)
+        return self._reconciliation.reconcile(NOON - timedelta(days=1), until, lambda: True)
 
     def _all_arrives(self) -> None:
         while self.queue or self.razorpay.webhooks:
@@ -519,7 +546,6 @@ class MoneyShop:
 
     def _work_of(self, report: Report) -> Counter[str]:
         """What a run had to do. Drift is checked by the test."""
-        self.last_report = report
         idle = {"checked", "drift"}
         return Counter({name: n for name, n in report.counts.items() if name not in idle})
 
@@ -543,6 +569,7 @@ class MoneyShop:
             "webhook_gets_lost": self.razorpay.webhooks,
             "event_arrives": self.queue,
             "reconciliation_runs": payments,
+            "refunds_are_sent": any(payment.open_refunds for payment in payments),
             "unpaid_orders_expire": OrderStatus.PENDING in order_states,
             "razorpay_changes_how_it_treats_refunds": self.razorpay.captured(),
             "razorpay_ends_a_refund": self._pending(),
@@ -650,6 +677,11 @@ class MoneyShop:
             store=self.drift_store,
             begin=self._begin,
             clock=self.clock,
+            workers=1,
+        )
+        drift = DriftReporter(self.drift_store, self._begin, self.clock)
+        self._refunds = RefundDriver(
+            self.payments, self.payment_service, drift, self.clock, workers=1
         )
 
 

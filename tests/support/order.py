@@ -74,6 +74,9 @@ class InMemoryOrders:
     def find(self, order_id: str) -> Order | None:
         return self.stored.get(order_id)
 
+    def find_many(self, order_ids: Collection[str]) -> list[Order]:
+        return [self.stored[order_id] for order_id in order_ids if order_id in self.stored]
+
     def list_by_customer(
         self, user_id: str, status: OrderStatus | None, before: str | None, limit: int
     ) -> OrderPage:

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import itertools
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ from payment.model import (
     RazorpayRefund,
     RefundStatus,
     Settlement,
+    sort_key,
 )
 from payment.ports import CancelledOrder, ProviderRejected, RazorpayKeys
 from payment.service import PaymentService
@@ -206,6 +207,9 @@ class InMemoryPayments:
     def find(self, payment_id: str) -> Payment | None:
         return self._by_id.get(payment_id)
 
+    def find_many(self, payment_ids: Collection[str]) -> list[Payment]:
+        return [self._by_id[id_] for id_ in payment_ids if id_ in self._by_id]
+
     def find_by_order(self, order_id: str) -> Payment | None:
         return self.find(self._by_order.get(order_id, ""))
 
@@ -225,6 +229,14 @@ class InMemoryPayments:
         payment = self._by_id.get(payment_id)
         if payment and payment.open_refunds:
             self._by_id[payment_id] = replace(payment, updated_at=at)
+
+    def list_keys_between(self, since: datetime, until: datetime) -> Iterator[str]:
+        found = [p for p in self._by_id.values() if since <= p.created_at <= until]
+        return iter(sorted(map(sort_key, found)))
+
+    def list_unsettled_between(self, since: datetime, until: datetime) -> list[Payment]:
+        unpaid = [payment for payment in self._by_id.values() if not payment.is_paid]
+        return [payment for payment in unpaid if since <= payment.created_at <= until]
 
     def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
         found = {order_id: self.find_by_razorpay_id(order_id) for order_id in razorpay_order_ids}
@@ -335,6 +347,9 @@ class FakeOrders:
         if order_id in self._out_of_time:
             raise Conflict("This order cannot be paid")
         return order
+
+    def list_unconfirmed(self, order_ids: Collection[str]) -> set[str]:
+        return set(order_ids) - set(self.confirmed)
 
     def confirm(self, order_id: str) -> bool:
         if order_id in self._cancelled:

@@ -17,8 +17,10 @@ from payment.model import (
     UnreadableRecord,
     sort_key,
 )
-from payment.reconciliation.model import PAGE, Checkpoint, HasTime, RecordPage, Report
+from payment.reconciliation.drift import DriftReporter
+from payment.reconciliation.model import PAGE, Agenda, Checkpoint, HasTime, RecordPage, Report
 from payment.reconciliation.ports import KnownDrift
+from payment.reconciliation.refund_driver import RefundDriver
 from payment.reconciliation.walker import Reconciliation
 from payment.service import PaymentService
 from supermarket.contracts import PaymentDriftFound
@@ -89,7 +91,8 @@ class FakeRazorpayRecords:
 
     def add_order(self, payment: Payment, *, is_paid: bool = False) -> RazorpayOrder:
         """Add or replace the order of a payment."""
-        order = RazorpayOrder(payment.razorpay_order_id, payment.price, is_paid)
+        made_at = payment.created_at
+        order = RazorpayOrder(payment.razorpay_order_id, payment.price, is_paid, made_at)
         self.orders = [one for one in self.orders if one.record.id != order.id]
         self.orders.append(Dated(payment.created_at, order))
         return order
@@ -130,6 +133,9 @@ class FakeReconciledPayments:
     def find(self, payment_id: str) -> Payment | None:
         return self.stored.get(payment_id)
 
+    def find_many(self, payment_ids: Collection[str]) -> list[Payment]:
+        return [self.stored[id_] for id_ in payment_ids if id_ in self.stored]
+
     def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None:
         found = (p for p in self.stored.values() if p.razorpay_order_id == razorpay_id)
         return next(found, None)
@@ -145,11 +151,13 @@ class FakeReconciledPayments:
     def touch(self, payment_id: str, at: datetime) -> None:
         self.stored[payment_id] = replace(self.stored[payment_id], updated_at=at)
 
-    def list_created_between(
-        self, since: datetime, until: datetime, after: str, count: int
-    ) -> Sequence[Payment]:
+    def list_keys_between(self, since: datetime, until: datetime) -> Iterator[str]:
         found = [p for p in self.stored.values() if since <= p.created_at <= until]
-        return sorted((p for p in found if sort_key(p) > after), key=sort_key)[:count]
+        return iter(sorted(map(sort_key, found)))
+
+    def list_unsettled_between(self, since: datetime, until: datetime) -> list[Payment]:
+        unpaid = [payment for payment in self.stored.values() if not payment.is_paid]
+        return [payment for payment in unpaid if since <= payment.created_at <= until]
 
 
 @dataclass
@@ -185,6 +193,10 @@ class FakePaymentUpdates:
     def capture(self, attempt: Attempt) -> Payment | None:
         return self.apply_payment_update(replace(attempt, status=AttemptStatus.CAPTURED))
 
+    def list_unconfirmed(self, payments: Collection[Payment]) -> list[Payment]:
+        completed = PaymentStatus.COMPLETED
+        return [p for p in payments if p.status is completed and p.id in self.unconfirmed]
+
     def sync_order(self, payment_id: str) -> bool:
         is_unconfirmed = payment_id in self.unconfirmed
         self.unconfirmed.discard(payment_id)
@@ -202,8 +214,18 @@ class InMemoryDriftStore:
     """`DriftStore` in dictionaries."""
 
     def __init__(self) -> None:
+        self.agendas: dict[str, Agenda] = {}
         self.checkpoints: dict[str, Checkpoint] = {}
         self.drift: dict[tuple[str, str], PaymentDriftFound] = {}
+
+    def find_agenda(self, name: str) -> Agenda | None:
+        return self.agendas.get(name)
+
+    def save_agenda(self, agenda: Agenda) -> None:
+        known = self.agendas.get(agenda.name)
+        if (known.version if known else 0) != agenda.version - 1:
+            raise StaleWrite("superseded")
+        self.agendas[agenda.name] = agenda
 
     def find_checkpoint(self, name: str) -> Checkpoint | None:
         return self.checkpoints.get(name)
@@ -235,8 +257,10 @@ class ReconciledShop:
         self.outbox = InMemoryOutbox()
         updates = cast("PaymentService", self.updates)
         self.reconciliation = Reconciliation(
-            self.payments, self.records, updates, self.store, self.outbox.begin, clock
+            self.payments, self.records, updates, self.store, self.outbox.begin, clock, workers=1
         )
+        drift = DriftReporter(self.store, self.outbox.begin, clock)
+        self.refunds = RefundDriver(self.payments, updates, drift, clock, workers=1)
 
     def add_payment(self, at: datetime = OPENED_AT) -> Payment:
         """Add an open payment and its Razorpay order."""
@@ -268,6 +292,13 @@ class ReconciledShop:
 
     def run(self, has_time: HasTime = lambda: True) -> Report:
         return self.reconciliation.catch_up(has_time)
+
+    def run_again(self) -> Report:
+        """Compare the hour before noon completely, however often it was compared."""
+        return self.reconciliation.reconcile(OPENED_AT, NOON, lambda: True)
+
+    def send_refunds(self, has_time: HasTime = lambda: True) -> Report:
+        return self.refunds.run(has_time)[0]
 
     def status(self, payment: Payment) -> PaymentStatus:
         return self.payments.stored[payment.id].status

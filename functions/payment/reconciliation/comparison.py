@@ -1,9 +1,11 @@
 """Compares Razorpay's records with the shop's payments, and repairs or reports differences."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from itertools import batched
 
 from payment.model import (
     Attempt,
@@ -13,127 +15,30 @@ from payment.model import (
     RazorpayRefund,
     RefundStatus,
     UnreadableRecord,
+    payment_id_in,
 )
+from payment.reconciliation.drift import DriftReporter
 from payment.reconciliation.model import (
-    MAX_UNANSWERED,
+    PAGE,
     DriftKind,
-    HasTime,
     RecordPage,
     Records,
     Report,
+    Window,
     in_minor_units,
 )
-from payment.reconciliation.ports import (
-    DriftStore,
-    KnownDrift,
-    RazorpayRecords,
-    ReconciledPayments,
-    is_unanswered,
-)
+from payment.reconciliation.ports import RazorpayRecords, ReconciledPayments, is_unanswered
 from payment.service import AttemptMismatch, PaymentService
 from supermarket import telemetry
-from supermarket.clock import Clock, iso
-from supermarket.contracts import PaymentDriftFound
-from supermarket.errors import Unavailable
-from supermarket.transaction import BeginTransaction
 
-PAYMENTS_PER_RUN = 200
-TIME_PER_RUN = timedelta(minutes=1)  # leaves time for the comparison
-OVERDUE_AFTER = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class DriftReporter:
-    """Reports drift."""
-
-    store: DriftStore
-    begin: BeginTransaction
-    clock: Clock
-
-    def report(self, kind: DriftKind, id_: str, details: str, payment: Payment | None) -> None:
-        """Store a drift with its event; nothing happens when it was reported before."""
-        drift = PaymentDriftFound(
-            subject_id=id_,
-            kind=kind,
-            details=details,
-            payment_id=payment.id if payment else None,
-            order_id=payment.order_id if payment else None,
-            found_at=self.clock(),
-        )
-        transaction = self.begin()
-        self.store.add(drift, transaction)
-        transaction.emit(drift)
-        try:
-            transaction.commit()
-        except KnownDrift:
-            return
-        fields = {**vars(drift), "found_at": iso(drift.found_at)}
-        telemetry.logger.error("payment drift", extra=fields)
-        telemetry.count("PaymentDrift", kind=kind)
-
-
-@dataclass(frozen=True)
-class RefundSync:
-    """Synchronises the payments with open refunds, those first that waited longest."""
-
-    payments: ReconciledPayments
-    updates: PaymentService
-    drift: DriftReporter
-    clock: Clock
-    report: Report
-
-    def run(self, has_time: HasTime) -> None:
-        """Synchronise as many payments as there is time for.
-
-        Overdue refunds are reported for the others, too: their customers wait for the money.
-        """
-        ends = self.clock() + TIME_PER_RUN
-        for payment_id in self.payments.list_with_open_refunds(PAYMENTS_PER_RUN):
-            if not has_time():
-                break
-            is_synced = self.clock() <= ends and self.report.unanswered < MAX_UNANSWERED
-            try:
-                self._handle(payment_id, is_synced=is_synced)
-            except Exception as failure:
-                self.report.note_failure(unanswered=is_unanswered(failure))
-                self.report.counts["unsynced"] += 1
-                _log(payment_id, failure)
-        self.report.unanswered = 0
-
-    def _handle(self, payment_id: str, *, is_synced: bool) -> None:
-        try:
-            if is_synced:
-                # first, so that a payment that cannot be synchronised does not block the others
-                self.payments.touch(payment_id, self.clock())
-                self.updates.sync_refunds(payment_id)
-                self.report.counts["synced"] += 1
-                self.report.unanswered = 0
-        finally:
-            self._report_overdue(payment_id)
-
-    def _report_overdue(self, payment_id: str) -> None:
-        payment, since = self.payments.find(payment_id), self.clock() - OVERDUE_AFTER
-        for refund in payment.open_refunds if payment else ():
-            if not refund.is_sent and refund.requested_at < since:
-                amount = in_minor_units(refund.amount)
-                details = f"a refund of {amount} is requested, and Razorpay has not accepted it"
-                self.report.counts["overdue"] += 1
-                self.drift.report("missing_there", refund.id, details, payment)
-
-
-def _log(payment_id: str, failure: Exception) -> None:
-    """Log a failure: Razorpay's refusal to accept a refund now is a warning, a defect an error."""
-    ids = {"payment_id": payment_id}
-    if isinstance(failure, Unavailable):
-        extra = {**ids, "problem": failure.message}
-        telemetry.logger.warning("refunds not synchronised", extra=extra)
-    else:
-        telemetry.logger.error("refunds not synchronised", exc_info=failure, extra=ids)
+# a Razorpay order is made before its payment is stored
+ORDERS_EARLIER = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Compares pages of records, and returns their numbers of records.
+    """Compares sets of records: a page of Razorpay's with the shop's rows for it, and the payments
+    of a window with all of Razorpay's orders.
 
     Everything may be compared twice, and by two runs at once.
     """
@@ -144,8 +49,11 @@ class Comparison:
     drift: DriftReporter
     report: Report
 
-    def compare_attempts(self, page: RecordPage) -> int:
-        """Compare a page of attempts. Those that agree cost one read for the whole page."""
+    def compare_attempts(self, page: RecordPage) -> tuple[int, int]:
+        """Compare a page of attempts. Those that agree cost one read for the whole page.
+
+        Returns the number of attempts, and of those that may still change.
+        """
         attempts = self.records.list_attempts_between(page)
         known = self._find(one.razorpay_order_id for one in attempts if isinstance(one, Attempt))
 
@@ -154,28 +62,80 @@ class Comparison:
             if payment is None or not _is_settled(payment, attempt):
                 self._compare_attempt(attempt)
 
-        return self._for_each(attempts, compare)
+        self._for_each(attempts, compare)
+        return len(attempts), sum(map(_may_change, attempts))
 
     def compare_refunds(self, page: RecordPage) -> int:
+        """Compare a page of refunds; returns their number."""
         refunds = self.records.list_refunds_between(page)
-        return self._for_each(refunds, self._compare_refund)
+        self._for_each(refunds, self._compare_refund)
+        return len(refunds)
 
-    def compare_orders(self, page: RecordPage) -> int:
-        orders = self.records.list_orders_between(page)
-        known = self._find(one.id for one in orders if isinstance(one, RazorpayOrder))
+    def compare_orders(self, window: Window) -> int:
+        """Compare the orders of a window with the shop's payments, page by page, and the payments
+        with the set of those orders; returns the number of orders.
+
+        Only a payment whose order was not among them costs a call.
+        """
+        seen: set[str] = set()
+        number = 0
+        for orders in self._pages_of_orders(window):
+            known = self._find(one.id for one in orders if isinstance(one, RazorpayOrder))
+            seen |= {payment.id for payment in known.values()}
+            own = [one for one in orders if not _is_before(window, one)]
+            self._compare_page(own, known)
+            number += len(own)
+        keys = self.payments.list_keys_between(window.since, window.until)
+        for unseen in batched(
+            (id_ for id_ in map(payment_id_in, keys) if id_ not in seen), PAGE, strict=False
+        ):
+            self._for_each(self.payments.find_many(unseen), self._compare_payment)
+        return number
+
+    def compare_unsettled(self, window: Window, orders: int) -> None:
+        """Compare the payments of a window that are still not paid; `orders` is how many Razorpay
+        has in it. Costs a call for each payment or for each page of orders, whatever are fewer.
+        """
+        unsettled = self.payments.list_unsettled_between(window.since, window.until)
+        if len(unsettled) <= orders // PAGE + 1:
+            self._for_each(unsettled, self._compare_attempts_of)
+            return
+        known = {payment.razorpay_order_id: payment for payment in unsettled}
+        for page in self._pages_of_orders(window):
+            own = [one for one in page if isinstance(one, RazorpayOrder) and one.id in known]
+            self._compare_page(own, known)
+
+    def confirm_orders(self, window: Window) -> None:
+        """Confirm the orders of the payments of a window whose event was lost."""
+        keys = self.payments.list_keys_between(window.since, window.until)
+        for ids in batched(map(payment_id_in, keys), PAGE, strict=False):
+            self._confirm(self.payments.find_many(ids))
+
+    def _pages_of_orders(self, window: Window) -> Iterator[Records[RazorpayOrder]]:
+        """Yield the orders of a window in pages, with those shortly before it."""
+        page = RecordPage(window.since - ORDERS_EARLIER, window.until, 0)
+        while True:
+            orders = self.records.list_orders_between(page)
+            yield orders
+            if len(orders) < PAGE:
+                return
+            page = replace(page, skip=page.skip + PAGE)
+
+    def _compare_page(self, orders: Records[RazorpayOrder], known: Mapping[str, Payment]) -> None:
+        """Compare orders with their payments, and confirm the shop's orders of those that agree."""
+        agreed: list[Payment] = []
 
         def compare(order: RazorpayOrder) -> None:
-            if payment := known.get(order.id):
-                self._compare_order(payment, order)
-            elif order.is_paid:
+            payment = known.get(order.id)
+            if payment and self._compare_order(payment, order):
+                agreed.append(payment)
+            elif payment is None and order.is_paid:
                 # an unpaid one is harmless: the request that created it died
                 details = "a Razorpay order is paid, and no payment of this shop belongs to it"
                 self._found("missing_here", order.id, details, None)
 
-        return self._for_each(orders, compare)
-
-    def compare_payments(self, page: Sequence[Payment]) -> int:
-        return self._for_each(page, self._compare_payment)
+        self._for_each(orders, compare)
+        self._confirm(agreed)
 
     def _compare_attempt(self, attempt: Attempt) -> None:
         payment = self.payments.find_by_razorpay_id(attempt.razorpay_order_id or "")
@@ -237,16 +197,22 @@ class Comparison:
         if order is None:
             details = f"Razorpay does not have {payment.razorpay_order_id}"
             self._found("missing_there", payment.id, details, payment)
-        elif order.amount != payment.price or order.is_paid is not payment.is_paid:
-            # one that agrees was compared with the orders
-            self._compare_order(payment, order)
+        elif self._compare_order(payment, order):
+            self._confirm([payment])
 
-    def _compare_order(self, payment: Payment, order: RazorpayOrder) -> None:
+    def _compare_attempts_of(self, payment: Payment) -> None:
+        for attempt in self.records.list_attempts(payment.razorpay_order_id):
+            if not _is_settled(payment, attempt):
+                self._compare_attempt(attempt)
+
+    def _compare_order(self, payment: Payment, order: RazorpayOrder) -> bool:
+        """Compare an order with its payment; returns whether both are paid."""
         if order.amount != payment.price:
             expected, amount = in_minor_units(payment.price), in_minor_units(order.amount)
             details = f"Razorpay has {amount}, the shop {expected}"
             self._found("different_amount", order.id, details, payment)
-        elif order.is_paid and not payment.is_paid:
+            return False
+        if order.is_paid and not payment.is_paid:
             self._find_capture(payment, order)
         elif payment.is_paid and not order.is_paid:
             # it may have been paid since the list was read
@@ -254,7 +220,15 @@ class Comparison:
             if present is None or not present.is_paid:
                 details = f"the payment is {payment.status}, its order is not paid at Razorpay"
                 self._found("different_state", order.id, details, payment)
-        elif payment.is_paid and self.updates.sync_order(payment.id):
+        return order.is_paid and payment.is_paid
+
+    def _confirm(self, payments: Collection[Payment]) -> None:
+        """Confirm the orders of paid payments whose event was lost. Costs one read for all."""
+        for payment in self.updates.list_unconfirmed(payments):
+            self._try(payment.id, partial(self._sync_order, payment.id))
+
+    def _sync_order(self, payment_id: str) -> None:
+        if self.updates.sync_order(payment_id):
             self.report.counts["repaired"] += 1
 
     def _find_capture(self, payment: Payment, order: RazorpayOrder) -> None:
@@ -275,29 +249,43 @@ class Comparison:
 
     def _for_each[R: (Attempt, RazorpayRefund, RazorpayOrder, Payment)](
         self, page: Records[R], compare: Callable[[R], None]
-    ) -> int:
-        """Compare each record of a page and count failures; returns the number of records.
+    ) -> None:
+        """Compare each record of a page and count failures.
 
         Raises the failure when Razorpay does not answer about several records in a row.
         """
-        counts = self.report.counts
         for record in page:
-            counts["checked"] += 1
-            ids = {"record": record.id}
+            self.report.counts["checked"] += 1
             if isinstance(record, UnreadableRecord):
+                ids = {"record": record.id}
                 telemetry.logger.error("not compared: the record cannot be read", extra=ids)
-                counts["failed"] += 1
-                continue
-            try:
-                compare(record)
-            except Exception as failure:
-                if self.report.note_failure(unanswered=is_unanswered(failure)):
-                    raise
-                telemetry.logger.exception("not compared", extra=ids)
-                counts["failed"] += 1
+                self.report.counts["failed"] += 1
             else:
-                self.report.unanswered = 0
-        return len(page)
+                self._try(record.id, partial(compare, record))
+
+    def _try(self, id_: str, compare: Callable[[], None]) -> None:
+        try:
+            compare()
+        except Exception as failure:
+            if self.report.note_failure(unanswered=is_unanswered(failure)):
+                raise
+            telemetry.logger.exception("not compared", extra={"record": id_})
+            self.report.counts["failed"] += 1
+        else:
+            self.report.unanswered = 0
+
+
+def _is_before(window: Window, order: RazorpayOrder | UnreadableRecord) -> bool:
+    made_at = order.created_at if isinstance(order, RazorpayOrder) else None
+    return made_at is not None and made_at < window.since
+
+
+def _may_change(attempt: Attempt | UnreadableRecord) -> bool:
+    """Whether an attempt has no outcome yet, or no fee."""
+    if not isinstance(attempt, Attempt):
+        return False
+    has_no_outcome = attempt.status in {AttemptStatus.CREATED, AttemptStatus.AUTHORIZED}
+    return has_no_outcome or (attempt.status is AttemptStatus.CAPTURED and attempt.fee is None)
 
 
 def _is_settled(payment: Payment, attempt: Attempt) -> bool:

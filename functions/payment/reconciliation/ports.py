@@ -1,12 +1,12 @@
 """The interfaces that reconciliation needs: payments, Razorpay's records and its store."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from payment.model import Attempt, Payment, RazorpayOrder, RazorpayRefund
 from payment.ports import InvalidProviderResponse, ProviderBusy, ProviderRejected
-from payment.reconciliation.model import Checkpoint, RecordPage, Records
+from payment.reconciliation.model import Agenda, Checkpoint, RecordPage, Records
 from supermarket.contracts import PaymentDriftFound
 from supermarket.errors import Conflict, Unavailable
 from supermarket.transaction import Transaction
@@ -28,6 +28,7 @@ class ReconciledPayments(Protocol):
     """The shop's payments."""
 
     def find(self, payment_id: str) -> Payment | None: ...
+    def find_many(self, payment_ids: Collection[str]) -> Sequence[Payment]: ...
     def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None: ...
 
     def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> Mapping[str, Payment]:
@@ -41,10 +42,13 @@ class ReconciledPayments(Protocol):
     def touch(self, payment_id: str, at: datetime) -> None:
         """Move a payment to the end of the list of those with open refunds."""
 
-    def list_created_between(
-        self, since: datetime, until: datetime, after: str, count: int
-    ) -> Sequence[Payment]:
-        """Return a page of payments, oldest first, behind the sort key `after`."""
+    def list_keys_between(self, since: datetime, until: datetime) -> Iterator[str]:
+        """Yield the sort keys of all payments that were created in a window, oldest first.
+        Eventually consistent.
+        """
+
+    def list_unsettled_between(self, since: datetime, until: datetime) -> Sequence[Payment]:
+        """Return the payments that were created in a window and are not paid."""
 
 
 class RazorpayRecords(Protocol):
@@ -64,7 +68,12 @@ class RazorpayRecords(Protocol):
 
 
 class DriftStore(Protocol):
-    """The table of checkpoints and drift."""
+    """The tables of agendas, checkpoints and drift."""
+
+    def find_agenda(self, name: str) -> Agenda | None: ...
+
+    def save_agenda(self, agenda: Agenda) -> None:
+        """Save a change. Raises `StaleWrite` unless the stored agenda is the version before."""
 
     def find_checkpoint(self, name: str) -> Checkpoint | None: ...
 

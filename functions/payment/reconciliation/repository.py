@@ -1,28 +1,64 @@
-"""Checkpoints and drift in DynamoDB."""
+"""Agendas, checkpoints and drift in DynamoDB, and the pace of the calls to Razorpay.
 
-from pynamodb.attributes import UnicodeAttribute
+| table   | id                                   | row        | removed by DynamoDB |
+|---------|--------------------------------------|------------|---------------------|
+| job     | reconciliation#<name>                | agenda     | never               |
+| job     | reconciliation#<name>#<plan>#<since> | checkpoint | after 30 days       |
+| job     | pace#razorpay                        | pace       | never               |
+| payment | drift#<subject>#<kind>               | drift      | never               |
+"""
+
+from datetime import datetime, timedelta
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 
-from payment.reconciliation.model import Checkpoint
+from payment.reconciliation.model import Agenda, Checkpoint
 from payment.reconciliation.ports import KnownDrift
+from supermarket.clock import Clock
 from supermarket.contracts import PaymentDriftFound
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import update_if
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
+CHECKPOINT_LIFETIME = timedelta(days=30)
+PACE = "pace#razorpay"
+TRIES = 8
+
+
+class AgendaRow(Row):
+    """An agenda."""
+
+    Meta = table("job")
+
+    id = UnicodeAttribute(hash_key=True)
+    agenda = Mapped[Agenda](Agenda)
+
 
 class CheckpointRow(Row):
-    """The checkpoint of a window, at `checkpoint#reconciliation#<name>`."""
+    """The checkpoint of a window."""
 
-    Meta = table("payment")
+    Meta = table("job")
 
-    pk = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(hash_key=True)
     checkpoint = Mapped[Checkpoint](Checkpoint)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class PaceRow(Row):
+    """When the next call may be made, in milliseconds since 1970."""
+
+    Meta = table("job")
+
+    id = UnicodeAttribute(hash_key=True, default=PACE)
+    next_at = NumberAttribute(attr_name="nextAt")
 
 
 class DriftRow(Row):
-    """A drift, at `drift#<subject>#<kind>`; it stays, so that it is reported once."""
+    """A drift; it stays, so that it is reported once."""
 
     Meta = table("payment")
 
@@ -33,19 +69,24 @@ class DriftRow(Row):
 class DynamoDriftStore:
     """`DriftStore` in DynamoDB."""
 
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def find_agenda(self, name: str) -> Agenda | None:
+        row = AgendaRow.find(_key(name))
+        return row.agenda if row else None
+
+    def save_agenda(self, agenda: Agenda) -> None:
+        _save(AgendaRow(_key(agenda.name), agenda=agenda), "agenda", agenda.version)
+
     def find_checkpoint(self, name: str) -> Checkpoint | None:
-        row = CheckpointRow.find(_checkpoint_key(name))
+        row = CheckpointRow.find(_key(name))
         return row.checkpoint if row else None
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        row = CheckpointRow(_checkpoint_key(checkpoint.name), checkpoint=checkpoint)
-        before = checkpoint.version - 1
-        is_unchanged = (
-            Path("checkpoint.version") == before if before else CheckpointRow.pk.does_not_exist()
-        )
-        transaction = DynamoTransaction()
-        transaction.put(row, is_unchanged, StaleWrite())
-        transaction.commit()
+        expires_at = int((self._clock() + CHECKPOINT_LIFETIME).timestamp())
+        row = CheckpointRow(_key(checkpoint.name), checkpoint=checkpoint, expires_at=expires_at)
+        _save(row, "checkpoint", checkpoint.version)
 
     def add(self, drift: PaymentDriftFound, transaction: Transaction) -> None:
         row = DriftRow(f"drift#{drift.subject_id}#{drift.kind}", drift=drift)
@@ -53,5 +94,45 @@ class DynamoDriftStore:
         DynamoTransaction.of(transaction).put(row, DriftRow.pk.does_not_exist(), known)
 
 
-def _checkpoint_key(name: str) -> str:
-    return f"checkpoint#reconciliation#{name}"
+class DynamoSlots:
+    """`Slots` in one row of DynamoDB, so that all Lambdas share them."""
+
+    def reserve(self, now: datetime, interval: timedelta, longest: timedelta) -> datetime | None:
+        start, step, limit = _millis(now), _in_millis(interval), _in_millis(longest)
+        for _ in range(TRIES):
+            row = PaceRow()
+            is_near: Condition = PaceRow.next_at.between(start, start + limit)
+            if update_if(row, [PaceRow.next_at.add(step)], is_near):
+                return now + timedelta(milliseconds=int(row.next_at) - step - start)
+            is_free: Condition = PaceRow.id.does_not_exist() | (PaceRow.next_at < start)
+            if update_if(row, [PaceRow.next_at.set(start + step)], is_free):
+                return now
+            present = PaceRow.find(PACE)
+            if present and present.next_at > start + limit:
+                return None
+        return None
+
+    def postpone(self, until: datetime) -> None:
+        is_later: Condition = PaceRow.id.does_not_exist() | (PaceRow.next_at < _millis(until))
+        update_if(PaceRow(), [PaceRow.next_at.set(_millis(until))], is_later)
+
+
+def _save(row: Row, name: str, version: int) -> None:
+    """Put a row if its `name` is stored in the version before, or not at all before the first."""
+    is_first: Condition = Path("id").does_not_exist()
+    is_unchanged = Path(f"{name}.version") == version - 1 if version > 1 else is_first
+    transaction = DynamoTransaction()
+    transaction.put(row, is_unchanged, StaleWrite())
+    transaction.commit()
+
+
+def _key(name: str) -> str:
+    return f"reconciliation#{name}"
+
+
+def _millis(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _in_millis(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)

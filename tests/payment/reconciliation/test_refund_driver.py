@@ -1,54 +1,41 @@
-"""The synchronisation of open refunds."""
+"""The driver of open refunds."""
 
 from datetime import timedelta
 
 import pytest
 
 from conftest import NOON, FrozenClock
-from payment.model import Payment, PaymentStatus
+from payment.model import Payment
 from payment.ports import ProviderBusy
-from payment.reconciliation.comparison import OVERDUE_AFTER, TIME_PER_RUN
 from payment.reconciliation.model import MAX_UNANSWERED
+from payment.reconciliation.refund_driver import OVERDUE_AFTER
 from supermarket.errors import Unavailable
-from support.reconciliation import OPENED_AT, ReconciledShop, pages
+from support.reconciliation import OPENED_AT, ReconciledShop
 
 
 def test_open_refunds_are_synchronised(shop: ReconciledShop) -> None:
     payment = shop.add_pending_refund()
-    report = shop.run()
+    report = shop.send_refunds()
     assert shop.updates.synced == [payment.id]
     assert report.counts["synced"] == 1
 
 
-def test_open_refunds_are_synchronised_first_and_not_without_time(shop: ReconciledShop) -> None:
-    payment = shop.add_pending_refund()
-    shop.run(pages(0))
-    assert shop.updates.synced == []
-
-    def down(_: str) -> None:
-        raise Unavailable("Razorpay does not answer")
-
-    shop.records.before_call = down
-    assert shop.run().counts["stopped"] == 1
-    assert shop.updates.synced == [payment.id]
-
-
-def test_slow_refunds_leave_time_for_the_comparison(
+def test_no_refund_is_synchronised_without_time(
     shop: ReconciledShop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, later = shop.add_pending_refund(), shop.add_pending_refund()
-    paid = shop.pay()
 
     def sync_slowly(payment_id: str) -> Payment:
-        clock.advance(TIME_PER_RUN + timedelta(seconds=1))
+        clock.advance(timedelta(minutes=5))
         shop.updates.synced.append(payment_id)
         return slow
 
     monkeypatch.setattr(shop.updates, "sync_refunds", sync_slowly)
-    shop.run()
+    shop.send_refunds(lambda: clock.now < NOON)
+    assert shop.updates.synced == []
+    shop.send_refunds(lambda: clock.now < NOON + timedelta(minutes=5))
     assert later.open_refunds
     assert shop.updates.synced == [slow.id]
-    assert shop.status(paid) is PaymentStatus.COMPLETED
 
 
 @pytest.mark.parametrize(
@@ -66,16 +53,16 @@ def test_a_refund_that_razorpay_does_not_accept_for_a_day_is_missing_there(
         raise ProviderBusy("not enough balance")
 
     monkeypatch.setattr(shop.updates, "sync_refunds", reject)
-    report = shop.run()
+    report = shop.send_refunds()
     assert (report.counts["unsynced"], report.counts["overdue"]) == (1, drift)
     assert shop.drift == [("01JD9F", "missing_there")] * drift
-    assert report.found == 0  # in the compared window
 
 
 def test_refunds_that_cannot_be_made_do_not_block_the_others(
     shop: ReconciledShop, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(3 * TIME_PER_RUN // timedelta(minutes=1) * 60):
+    stuck = 3 * timedelta(minutes=5) // timedelta(seconds=1)
+    for number in range(stuck):
         since = NOON - timedelta(days=9) + timedelta(seconds=number)
         shop.add_unsent_refund(f"stuck {number}", since)
     new = shop.add_unsent_refund("new", NOON - timedelta(days=2))
@@ -86,13 +73,12 @@ def test_refunds_that_cannot_be_made_do_not_block_the_others(
         return shop.payments.stored[payment_id]
 
     monkeypatch.setattr(shop.updates, "sync_refunds", change_nothing)
-    shop.run()
-    assert new.id not in shop.updates.synced
-    assert ("new", "missing_there") in shop.drift  # reported without a synchronisation
-    for _ in range(3):
-        clock.advance(timedelta(minutes=15))
-        shop.run()
+    for number in range(4):
+        assert new.id not in shop.updates.synced, number
+        ends = clock.now + timedelta(minutes=5)
+        shop.send_refunds(lambda ends=ends: clock.now < ends)  # type: ignore[misc]
     assert new.id in shop.updates.synced
+    assert ("new", "missing_there") in shop.drift
 
 
 def test_after_several_unanswered_calls_no_more_refunds_are_synchronised(
@@ -107,9 +93,8 @@ def test_after_several_unanswered_calls_no_more_refunds_are_synchronised(
         raise Unavailable("Razorpay does not answer")
 
     monkeypatch.setattr(shop.updates, "sync_refunds", fail)
-    report = shop.run()
+    report = shop.send_refunds()
     assert calls == ids[:MAX_UNANSWERED]
-    assert report.is_finished
     counts = report.counts
     assert (counts["unsynced"], counts["overdue"]) == (MAX_UNANSWERED, len(ids))
     levels = {r.levelname for r in caplog.records if r.message == "refunds not synchronised"}
@@ -126,7 +111,7 @@ def test_a_busy_razorpay_does_not_end_the_synchronisation(
         raise ProviderBusy("not enough balance")
 
     monkeypatch.setattr(shop.updates, "sync_refunds", reject)
-    assert shop.run().counts["unsynced"] == MAX_UNANSWERED + 2
+    assert shop.send_refunds().counts["unsynced"] == MAX_UNANSWERED + 2
 
 
 def test_a_defect_with_one_payment_is_logged_as_an_error_and_does_not_stop_the_run(
@@ -139,6 +124,6 @@ def test_a_defect_with_one_payment_is_logged_as_an_error_and_does_not_stop_the_r
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(shop.updates, "sync_refunds", fail)
-    report = shop.run()
+    report = shop.send_refunds()
     assert (report.counts["unsynced"], report.is_finished) == (2, True)
     assert [r.levelname for r in caplog.records] == ["ERROR"] * 2
