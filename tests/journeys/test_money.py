@@ -43,6 +43,7 @@ pytestmark = pytest.mark.e2e
 
 EXPIRY = "order.jobs.release_expired_reservations"
 RECONCILIATION = "payment.jobs.reconcile_payments"
+REFUNDS = "payment.jobs.send_refunds"
 RUNS = 10
 OPENED_AND_PAID = ["payment opened", "payment captured"]
 
@@ -156,8 +157,9 @@ def proof_of(paid: httpx.Response) -> dict[str, str]:
 
 
 def reconcile(endpoints: dict[str, Any]) -> dict[str, Any]:
-    """Run the job until it has compared everything that happened until now."""
+    """Send refunds, and compare everything that happened until now."""
     time.sleep(2.1)  # a run ends before the last full second
+    run_job(endpoints, REFUNDS)
     with locked(Path(os.environ[HOME]) / "reconciling"):
         for _ in range(RUNS):
             report = run_job(endpoints, RECONCILIATION)
@@ -749,6 +751,7 @@ class Deal:
         return answer
 
     def _job(self) -> None:
+        run_job(self.purchase.endpoints, REFUNDS)
         run_job(self.purchase.endpoints, RECONCILIATION)
 
     @property

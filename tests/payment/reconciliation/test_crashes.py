@@ -55,7 +55,7 @@ class Process:
 
 
 def a_shop(process: Process, workers: int) -> ReconciledShop:
-    """A shop with some windows of payments without webhooks, and a refund that nobody requested."""
+    """A shop with some windows of payments without webhooks, and a refund that the shop did not request."""
     shop = ReconciledShop(FrozenClock())
     shop.reconciliation = replace(shop.reconciliation, workers=workers)
     shop.refunds = replace(shop.refunds, workers=workers)
