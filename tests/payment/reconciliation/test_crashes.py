@@ -55,7 +55,7 @@ class Process:
 
 
 def a_shop(process: Process, workers: int) -> ReconciledShop:
-    """A shop with some windows of payments without webhooks, and a refund that the shop did not request."""
+    """A shop with some windows of payments without webhooks, and with a refund of others."""
     shop = ReconciledShop(FrozenClock())
     shop.reconciliation = replace(shop.reconciliation, workers=workers)
     shop.refunds = replace(shop.refunds, workers=workers)
