@@ -72,6 +72,13 @@ def test_a_client_with_pruned_data_has_its_endpoint(tmp_path: Path) -> None:
     assert len(trusted) == len(pruning()["ROOTS"])
 
 
+def used_resources() -> set[str]:
+    """The SDK's resources that payment calls: `api.order.create`, `self._page("order", …)`."""
+    source = (FUNCTIONS / "payment" / "gateways.py").read_text()
+    found = re.findall(r'\bapi\.(\w+)\.|_page\(\s*"(\w+)"', source)
+    return {called or listed for called, listed in found}
+
+
 def test_the_pruned_client_of_razorpay_has_the_used_resources_and_imports_no_others(
     tmp_path: Path,
 ) -> None:
@@ -86,6 +93,7 @@ sys.path.insert(0, {str(tmp_path)!r})
 import razorpay
 client = razorpay.Client(auth=("key", "secret"))
 assert client.order.create and client.payment.capture and client.refund.all
+assert all(hasattr(client, name) for name in {used_resources()!r})
 assert client.utility.verify_webhook_signature
 assert not hasattr(client, "invoice")
 assert razorpay.__file__.startswith({str(tmp_path)!r})
