@@ -7,6 +7,7 @@ them in the write, so that no concurrent change can break them.
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import batched
+from random import SystemRandom
 from zlib import crc32
 
 from pynamodb.attributes import MapAttribute, NumberAttribute, UnicodeAttribute
@@ -29,6 +30,8 @@ ITEM_MAPS = ("quantities", "prices", "titles", "addedAt")
 # every change of a cart moves it within the index; one partition takes 1,000 writes per second
 SHARDS = 8
 CARTS_PER_PAGE = 25
+
+_random = SystemRandom()
 
 
 class CartRow(Row):
@@ -120,7 +123,9 @@ class DynamoCarts:
         )
 
     def list_pending(self, unchanged_since: datetime) -> Iterator[Sequence[Cart]]:
-        for shard in range(SHARDS):
+        # each shard is first at times: a run may end before the last one
+        first = _random.randrange(SHARDS)
+        for shard in (*range(first, SHARDS), *range(first)):
             until = CartRow.updated_at <= iso(unchanged_since)
             found = CartRow.by_pending.query(str(shard), until, page_size=CARTS_PER_PAGE)
             for page in batched(found, CARTS_PER_PAGE, strict=False):

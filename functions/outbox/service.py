@@ -20,6 +20,7 @@ from supermarket.clock import Clock
 
 SWEEP_AFTER = timedelta(minutes=2)
 PROBE_TIMEOUT_SECONDS = 4.0
+REMEMBERED_FOR_SECONDS = 10.0
 RETRY_PAUSES_SECONDS = (0.2, 0.8)  # a throttled entry is accepted a moment later
 
 type ProbeResult = tuple[str | None, float]
@@ -115,20 +116,34 @@ class OutboxMonitor:
 
 
 class Readiness:
-    """Probes all dependencies at the same time, each with the same timeout in seconds."""
+    """Probes all dependencies at the same time, each with the same timeout in seconds. Remembers
+    the result for some seconds, so that many requests cost few probes.
+    """
 
     def __init__(
         self,
         probes: Mapping[str, Probe],
         executor: Executor,
         timeout: float = PROBE_TIMEOUT_SECONDS,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._probes = probes
         self._executor = executor
         self._timeout = timeout
+        self._now = now
+        self._found: list[Dependency] = []
+        self._probe_after = float("-inf")
 
     def check(self) -> list[Dependency]:
-        """Probe the dependencies; returns them in the order of the probes."""
+        """Return the dependencies in the order of their probes, as they were found just now or
+        within the last seconds.
+        """
+        if self._now() >= self._probe_after:
+            self._found = self._probe()
+            self._probe_after = self._now() + REMEMBERED_FOR_SECONDS
+        return self._found
+
+    def _probe(self) -> list[Dependency]:
         deadline = time.monotonic() + self._timeout
         results = {name: self._executor.submit(_timed, p) for name, p in self._probes.items()}
         return [self._dependency(name, result, deadline) for name, result in results.items()]

@@ -108,7 +108,7 @@ def test_the_turn_worker_has_the_configured_name() -> None:
 
 
 def test_costly_routes_have_a_request_limit() -> None:
-    """The public routes that hash passwords or send mails."""
+    """The public routes that hash passwords, send mails or call every dependency."""
     [http] = resources("AWS::Serverless::HttpApi").values()
     [socket] = resources("AWS::Serverless::WebSocketApi").values()
     everything = {
@@ -121,9 +121,27 @@ def test_costly_routes_have_a_request_limit() -> None:
         assert 0 < limits["ThrottlingRateLimit"] < limits["ThrottlingBurstLimit"] < usual, route
     costly = {name for name in routes_of_functions() if _hashes_passwords(name)}
     costly |= {"ForgotPassword", "ResendVerification"}
+    costly |= {"CheckReadiness"}  # calls every dependency
     assert http["RouteSettings"].keys() == {
         route for name in costly for route in routes_of_functions()[name]
     }
+
+
+def test_concurrency_can_be_reserved_for_what_must_not_wait_and_is_not_by_default() -> None:
+    """A new account has no more than Lambda leaves unreserved: a deployment would fail."""
+    reserved = {
+        "ReceiveWebhook": "Webhook",
+        "VerifyPayment": "Verify",
+        "RelayOutbox": "Relay",
+        "ReleaseExpiredReservations": "Expiry",
+    }
+    for name, prefix in reserved.items():
+        parameter = f"{prefix}Concurrency"
+        if_reserved = [f"Reserves{prefix}", {"Ref": parameter}, {"Ref": "AWS::NoValue"}]
+        assert FUNCTIONS[name]["ReservedConcurrentExecutions"] == {"Fn::If": if_reserved}
+        is_zero = {"Fn::Equals": [{"Ref": parameter}, 0]}
+        assert template()["Conditions"][f"Reserves{prefix}"] == {"Fn::Not": [is_zero]}
+        assert template()["Parameters"][parameter]["Default"] == 0
 
 
 def test_no_two_functions_take_the_same_route() -> None:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from cart import jobs, wiring
 from cart.gateways import AccountHolders
-from cart.model import IDLE_BEFORE_REMINDER, LIFETIME, Product
+from cart.model import IDLE_BEFORE_REMINDER, LIFETIME, CartLine, Product
 from cart.ports import Carts, Customers
 from cart.reminders import Reminders
 from cart.repository import SHARDS, DynamoCarts
@@ -23,7 +23,7 @@ from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict, Unauthenticated
 from supermarket.people import Recipient
-from support.cart import InMemoryCarts, InMemoryCatalogue, rupees
+from support.cart import InMemoryCarts, InMemoryCatalogue, dollars, rupees
 from support.in_memory import InMemoryIdempotencyKeys, InMemoryOutbox
 from support.jobs import AContext
 
@@ -361,3 +361,17 @@ class LivesOfACart(RuleBasedStateMachine):
 
 
 TestLivesOfACart = LivesOfACart.TestCase
+
+
+@pytest.mark.usefixtures("aws")
+def test_every_shard_of_carts_has_its_turn_when_the_time_is_too_short(clock: FrozenClock) -> None:
+    carts = DynamoCarts(clock)
+    customers = {f"customer {number}" for number in range(60)}
+    for customer in customers:
+        carts.add(customer, CartLine(new_id(), 1, dollars(1), "Tea", clock()), 9)
+    first: set[str] = set()
+    for _ in range(120):  # one run in a million never begins with one of the shards
+        first |= {cart.user_id for cart in next(carts.list_pending(clock()))}
+    assert first == customers
+    everyone = [cart.user_id for page in carts.list_pending(clock()) for cart in page]
+    assert sorted(everyone) == sorted(customers)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from conftest import NOON
 from outbox.model import MAX_BYTES, SendFailure, UnsentEvent, age_in_seconds
 from outbox.service import (
+    REMEMBERED_FOR_SECONDS,
     RETRY_PAUSES_SECONDS,
     SWEEP_AFTER,
     OutboxMonitor,
@@ -313,3 +314,22 @@ def test_a_dependency_that_hangs_is_down() -> None:
         release.set()
     assert [one.ok for one in found] == [False, True]
     assert waited < 5
+
+
+def test_readiness_is_remembered_for_some_seconds_whether_good_or_bad() -> None:
+    probed: list[str] = []
+    now = [1000.0]
+
+    def probe() -> None:
+        probed.append("database")
+        if len(probed) > 1:
+            fails()
+
+    with ThreadPoolExecutor(1) as executor:
+        readiness = Readiness({"database": probe}, executor, now=lambda: now[0])
+        for expected in (True, False):
+            for _ in range(100):
+                assert [one.ok for one in readiness.check()] == [expected]
+                now[0] += REMEMBERED_FOR_SECONDS / 100
+            now[0] += 0.001
+    assert len(probed) == 2

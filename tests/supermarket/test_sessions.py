@@ -8,11 +8,13 @@ import pytest
 from ulid import ULID
 
 from conftest import FrozenClock
+from supermarket.clock import new_id
 from supermarket.dynamo.sessions import DynamoSessions, SignInRow
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Unauthenticated
 from supermarket.sessions import MAX_SESSIONS, SESSION_LIFETIME, Sessions
 from supermarket.transaction import Transaction
+from support.cloud import held_by_a_transaction
 from support.in_memory import InMemoryOutbox, InMemorySessions
 
 A_MILLISECOND = timedelta(milliseconds=1)
@@ -141,3 +143,11 @@ def test_the_row_expires_with_the_users_last_session(clock: FrozenClock) -> None
     sign_ins.open("u1")
     last = clock() + SESSION_LIFETIME
     assert SignInRow.get("u1").expires_at == int(last.timestamp())
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_sign_in_waits_for_the_transaction_that_holds_the_sessions(clock: FrozenClock) -> None:
+    store, now = DynamoSessions(clock), new_id()
+    with held_by_a_transaction("UpdateItem", times=3):
+        store.open(now, "u1")
+    assert store.is_open(now, "u1")

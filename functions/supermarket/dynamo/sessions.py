@@ -1,11 +1,12 @@
 """Sessions in DynamoDB: one row per person, so that one write can end all sessions."""
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.expressions.update import Action
 
 from supermarket.clock import Clock, creation_time
 from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import update_if
+from supermarket.dynamo.writes import retry_on_transaction_conflict, update_if
 from supermarket.errors import Unauthenticated
 from supermarket.sessions import MAX_SESSIONS, SESSION_LIFETIME
 from supermarket.transaction import Transaction
@@ -33,9 +34,10 @@ class DynamoSessions:
     def open(self, session_id: str, user_id: str) -> None:
         row = SignInRow(user_id)
         ends = int((self._clock() + SESSION_LIFETIME).timestamp())
-        row.update([SignInRow.sessions.add({session_id}), SignInRow.expires_at.set(ends)])
-        if too_many := sorted(row.sessions)[:-MAX_SESSIONS]:
-            row.update([SignInRow.sessions.delete(set(too_many))])
+        add: list[Action] = [SignInRow.sessions.add({session_id}), SignInRow.expires_at.set(ends)]
+        retry_on_transaction_conflict(lambda: row.update(add))
+        if too_many := set(sorted(row.sessions)[:-MAX_SESSIONS]):
+            retry_on_transaction_conflict(lambda: row.update([SignInRow.sessions.delete(too_many)]))
 
     def is_open(self, session_id: str, user_id: str) -> bool:
         row = SignInRow.find(user_id)
