@@ -95,7 +95,7 @@ deploy: build ## deploy to AWS; STAGE=prod selects another stage, PARAMETERS="Al
 # The commands read STAGE from the environment; without it they use the local cloud. ARGS=--help explains each.
 
 .PHONY: dlq replay rebuild reconcile job admin unsuppress
-dlq: setup ## list events that could not be handled, or SHOW=… REDRIVE=… DROP=notification; EVENT=… selects by name or id
+dlq: setup ## list events that could not be handled, or SHOW=… REDRIVE=… DROP=order_mails; EVENT=… selects by name or id
 	@$(PYTHON) -m ops dlq $(SHOW:%=show %) $(REDRIVE:%=redrive %) $(DROP:%=drop %) $(EVENT:%=--event %) $(YES:%=--yes) $(ARGS)
 
 replay: setup ## send archived events to a projection again: CONSUMER=seller_dashboard FROM=2026-11-01 TO=2026-11-22

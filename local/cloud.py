@@ -38,8 +38,9 @@ RAZORPAY = {
 }
 IMAGEKIT = {"PublicKey": "public_supermarket", "PrivateKey": "private_supermarket"}
 GEMINI_KEY = "local-gemini-key"
-MAILS_PER_HOUR = 1000  # to one recipient: tests send many
 RAZORPAY_CALLS = 100  # a second: the simulator takes any number
+MANY_MAILS = 1000  # tests send many
+MAIL_LIMITS = ("MailsPerSecond", "SecurityMailsPerHour", "OrderMailsPerHour", "BulkMailsPerHour")
 
 
 class CloudUnavailable(RuntimeError):
@@ -146,8 +147,9 @@ class _Cloud:
             "ImageKitUrlEndpoint": f"{self.address}/imagekit",
             "ConnectionsBaseUrl": stack.gateway(self.emulator),
             "BcryptRounds": str(self.plan.bcrypt_rounds),
-            "MailsPerRecipientPerHour": str(MAILS_PER_HOUR),
             "RazorpayCallsPerSecond": str(RAZORPAY_CALLS),
+            **dict.fromkeys(MAIL_LIMITS, str(MANY_MAILS)),
+            "SellerDigestMinutes": "1",
             **{f"Razorpay{name}": value for name, value in RAZORPAY.items()},
             **{f"ImageKit{name}": value for name, value in IMAGEKIT.items()},
             "GeminiApiKey": self.plan.gemini_key or GEMINI_KEY,

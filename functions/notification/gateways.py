@@ -1,20 +1,27 @@
-"""SES, which sends the mails, and auth, which creates the links in some of them."""
+"""SES, which sends the mails; auth, which creates the links in some of them; orders and queues."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formataddr
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from notification.mails import EMAIL_VERIFICATION, PASSWORD_RESET
-from notification.model import Mail
+from notification.model import Mail, MailClass, WaitingMail
 from notification.ports import MailRejected
 from supermarket import telemetry
-from supermarket.errors import RetryLater
+from supermarket.config import mail_queue_name
+from supermarket.errors import Conflict, NotFound, RetryLater
+
+if TYPE_CHECKING:
+    from order.service import OrderService
 
 SENDER_NAME = "Super-Market"
 UTF_8 = "UTF-8"
+SENDERS = 8
 PAGES = {EMAIL_VERIFICATION: "verify-email", PASSWORD_RESET: "reset-password"}
 
 type CreateToken = Callable[[str, str], str | None]
@@ -63,6 +70,45 @@ class SesSuppressions:
         try:
             self._client.delete_suppressed_destination(EmailAddress=address)
         except self._client.exceptions.NotFoundException:
+            return False
+        return True
+
+
+class SqsMailQueues:
+    """`MailQueues` in SQS."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._find_url = cache(self._get_url)
+
+    def send(self, mails: Sequence[WaitingMail]) -> list[WaitingMail]:
+        with ThreadPoolExecutor(SENDERS) as pool:
+            return [mail for mail in pool.map(self._try_send, mails) if mail]
+
+    def _try_send(self, mail: WaitingMail) -> WaitingMail | None:
+        try:
+            url = self._find_url(mail.mail_class)
+            self._client.send_message(QueueUrl=url, MessageBody=mail.body)
+        except (BotoCoreError, ClientError):
+            telemetry.logger.exception("event not sent", extra={"event_id": mail.event_id})
+            return None
+        return mail
+
+    def _get_url(self, mail_class: MailClass) -> str:
+        found = self._client.get_queue_url(QueueName=mail_queue_name(mail_class))
+        return str(found["QueueUrl"])
+
+
+class ShopOrders:
+    """`Orders` of the domain order, which is loaded for a mail that asks for a payment."""
+
+    def __init__(self, service: "Callable[[], OrderService]") -> None:
+        self._service = service
+
+    def can_be_paid(self, order_id: str, customer_id: str) -> bool:
+        try:
+            self._service().get_payable_order(order_id, customer_id)
+        except (Conflict, NotFound):
             return False
         return True
 

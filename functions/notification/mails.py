@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from notification.model import format_money, greeting_name, safe_title
+from notification.model import MailClass, format_money, greeting_name, safe_title
 from supermarket import contracts as c
 from supermarket.people import Recipient
 
@@ -18,15 +18,19 @@ class MailTemplate:
 
     `recipient` and `subject` are read from the prepared event; `prepare` replaces titles that look
     like links. `link` is the purpose of the mail's secret link; without a link, a mail that
-    `needs_link` is not sent.
+    `needs_link` is not sent. Events that it does not `apply` to have no mail; one that is sent
+    `if_unpaid` waits, and is sent when the event's order can be paid and is not.
     """
 
     kind: str
+    mail_class: MailClass
     recipient: Callable[[Any], Recipient]
     subject: Callable[[Any], str]
     prepare: Callable[[Any], Any] = lambda event: event
     link: str | None = None
     needs_link: bool = False
+    applies: Callable[[Any], bool] = lambda _: True
+    if_unpaid: bool = False
 
 
 _customer: Callable[[Any], Recipient] = attrgetter("customer")
@@ -41,22 +45,12 @@ def _price(amount: c.Amount) -> str:
     return format_money(amount.money())
 
 
-def _with_safe_title(event: Any) -> Any:
-    return event.model_copy(update={"title": safe_title(event.title)})
-
-
 def _with_safe_lines(event: c.CartAbandoned) -> c.CartAbandoned:
     lines = [
         line.model_copy(update={"title": safe_title(line.title, "a product")})
         for line in event.lines
     ]
     return event.model_copy(update={"lines": lines})
-
-
-def _completed_subject(event: c.PaymentCompleted) -> str:
-    if event.goes_back:
-        return f"Your payment of {_price(event.amount)} came too late"
-    return f"Thank you: {_price(event.amount)} received"
 
 
 def _cancelled_subject(event: c.OrderCancelled) -> str:
@@ -71,12 +65,14 @@ def _units(count: int) -> str:
 MAILS: Mapping[type[c.Event], MailTemplate] = {
     c.UserRegistered: MailTemplate(
         "welcome",
+        MailClass.SECURITY,
         _user,
         lambda event: f"Welcome to Super-Market, {greeting_name(event.first_name)}",
         link=EMAIL_VERIFICATION,
     ),
     c.EmailVerificationRequested: MailTemplate(
         "email_verification",
+        MailClass.SECURITY,
         _user,
         lambda _: "Confirm your email address",
         link=EMAIL_VERIFICATION,
@@ -84,58 +80,69 @@ MAILS: Mapping[type[c.Event], MailTemplate] = {
     ),
     c.PasswordResetRequested: MailTemplate(
         "password_reset",
+        MailClass.SECURITY,
         _user,
         lambda _: "Choose a new password",
         link=PASSWORD_RESET,
         needs_link=True,
     ),
-    c.ProductCreated: MailTemplate(
-        "product_created", _seller, lambda event: f"On sale: {event.title}", _with_safe_title
-    ),
-    c.StockRanLow: MailTemplate(
-        "stock_ran_low",
-        _seller,
-        lambda event: f"{'Sold out' if event.stock == 0 else 'Running low'}: {event.title}",
-        _with_safe_title,
-    ),
-    c.SalesReportReady: MailTemplate(
-        "sales_report",
-        _seller,
-        lambda event: f"Your week at Super-Market: {_units(event.units)} sold",
-    ),
-    c.CartAbandoned: MailTemplate(
-        "cart_abandoned",
-        _customer,
-        lambda event: f"Your cart over {_price(event.total)} is waiting for you",
-        _with_safe_lines,
-    ),
     c.OrderPlaced: MailTemplate(
-        "order_placed", _customer, lambda event: f"We have your order over {_price(event.total)}"
+        "order_placed",
+        MailClass.ORDER,
+        _customer,
+        lambda event: f"Your order over {_price(event.total)} waits for your payment",
+        if_unpaid=True,
     ),
     c.OrderConfirmed: MailTemplate(
         "order_confirmed",
+        MailClass.ORDER,
         _customer,
         lambda event: f"Your order over {_price(event.total)} is confirmed",
     ),
-    c.OrderCancelled: MailTemplate("order_cancelled", _customer, _cancelled_subject),
-    c.OrderShipped: MailTemplate("order_shipped", _customer, lambda _: "Your order is on its way"),
+    c.OrderCancelled: MailTemplate(
+        "order_cancelled", MailClass.ORDER, _customer, _cancelled_subject
+    ),
+    c.OrderShipped: MailTemplate(
+        "order_shipped", MailClass.ORDER, _customer, lambda _: "Your order is on its way"
+    ),
     c.OrderDelivered: MailTemplate(
-        "order_delivered", _customer, lambda _: "Your order has arrived"
+        "order_delivered", MailClass.ORDER, _customer, lambda _: "Your order has arrived"
     ),
-    c.PaymentInitiated: MailTemplate(
-        "payment_initiated",
+    c.PaymentCompleted: MailTemplate(
+        "payment_too_late",
+        MailClass.ORDER,
         _customer,
-        lambda event: f"Your payment of {_price(event.amount)} is ready",
+        lambda event: f"Your payment of {_price(event.amount)} came too late",
+        applies=lambda event: event.goes_back,
     ),
-    c.PaymentCompleted: MailTemplate("payment_completed", _customer, _completed_subject),
     c.PaymentFailed: MailTemplate(
         "payment_failed",
+        MailClass.ORDER,
         _customer,
         lambda event: f"Your payment of {_price(event.amount)} was not completed",
     ),
     c.PaymentRefunded: MailTemplate(
         "payment_refunded",
+        MailClass.ORDER,
         _customer,
         lambda event: f"{_price(event.amount)} on the way back to you",
     ),
+    c.SalesReportReady: MailTemplate(
+        "sales_report",
+        MailClass.BULK,
+        _seller,
+        lambda event: f"Your week at Super-Market: {_units(event.units)} sold",
+    ),
+    c.CartAbandoned: MailTemplate(
+        "cart_abandoned",
+        MailClass.BULK,
+        _customer,
+        lambda event: f"Your cart over {_price(event.total)} is waiting for you",
+        _with_safe_lines,
+    ),
 }
+
+
+def events_of(mail_class: MailClass) -> list[type[c.Event]]:
+    """List the events that have a mail of this class."""
+    return [event for event, template in MAILS.items() if template.mail_class is mail_class]

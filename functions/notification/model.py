@@ -3,9 +3,12 @@
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from zlib import crc32
 
 from supermarket.money import MINOR_UNITS_PER_UNIT, Currency, Money
+from supermarket.people import Recipient
 
 MAX_SUBJECT = 120
 MAX_NAME = 40
@@ -22,6 +25,103 @@ MINUS = "\N{MINUS SIGN}"
 
 # anyone can register another person's address with a name that mail programs turn into a link
 LINK_IN_NAME = re.compile(r"[/@:\\]|[.。]\w")
+
+
+WHOLE = 100
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+WAITS_AT_MOST = timedelta(days=1)
+# events may arrive that late for the digest of their period
+DIGEST_GRACE = timedelta(minutes=1)
+# longer than the grace, by more than the index of the lines lags behind
+DIGEST_DELAY = timedelta(minutes=2)
+DIGESTS_SPREAD_SECONDS = 600
+
+
+class MailClass(StrEnum):
+    """How urgent a mail is. Each class has a queue and a Lambda of its own, a share of SES's rate,
+    and an allowance per recipient, which no other class uses up.
+    """
+
+    SECURITY = "security"
+    ORDER = "order"
+    BULK = "bulk"
+
+    def rate(self, mails_per_second: int) -> int:
+        """Return the mails a second that this class may send when SES accepts so many."""
+        return max(1, mails_per_second * SHARES[self] // WHOLE)
+
+
+SHARES = {MailClass.SECURITY: 30, MailClass.ORDER: 50, MailClass.BULK: 20}  # percent
+
+
+class DigestTopic(StrEnum):
+    """What a line of a digest is about; they are read in this order."""
+
+    LOW_STOCK = "low_stock"
+    ON_SALE = "on_sale"
+
+
+@dataclass(frozen=True)
+class DigestLine:
+    """A product in a seller's digest. Of two lines about one product and topic, the digest has the
+    one with the higher `revision`.
+    """
+
+    topic: DigestTopic
+    product_id: str
+    title: str
+    stock: int
+    revision: int
+    price: Money | None = None
+
+
+@dataclass(frozen=True)
+class Digest:
+    """One mail to a seller about the products of a period."""
+
+    seller: Recipient
+    period_start: datetime
+    due: datetime
+
+    @property
+    def id(self) -> str:
+        return f"{self.seller.user_id}.{int(self.period_start.timestamp())}"
+
+    @classmethod
+    def of(
+        cls, seller: Recipient, occurred_at: datetime, now: datetime, period: timedelta
+    ) -> "Digest":
+        """Return the digest that an event belongs to: that of the period in which it occurred, or
+        of the present one when that digest may have been sent.
+        """
+        start = _period_start(occurred_at, period)
+        if now >= start + period + DIGEST_GRACE:
+            start = _period_start(now, period)
+        # spread: not all sellers' digests are due in the same minute
+        spread = timedelta(seconds=crc32(seller.user_id.encode()) % DIGESTS_SPREAD_SECONDS)
+        return cls(seller, start, start + period + DIGEST_DELAY + min(spread, period))
+
+
+def _period_start(moment: datetime, period: timedelta) -> datetime:
+    seconds = int(period.total_seconds())
+    return datetime.fromtimestamp(int(moment.timestamp()) // seconds * seconds, UTC)
+
+
+@dataclass(frozen=True)
+class WaitingMail:
+    """The event of a mail that is sent later; `body` is the event as its queue delivers it."""
+
+    event_id: str
+    mail_class: MailClass
+    due: datetime
+    body: str = field(repr=False)
+
+
+def retry_wait(occurred_at: datetime, now: datetime) -> timedelta:
+    """Return how long a mail waits that SES does not accept now: as long again as it has waited,
+    from a minute to an hour.
+    """
+    return min(max(now - occurred_at, FIRST_WAIT), LONGEST_WAIT)
 
 
 @dataclass(frozen=True)

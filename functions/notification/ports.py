@@ -1,12 +1,20 @@
 """What notification needs from the outside."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from notification.model import Mail, MailBody, Message
-from supermarket.errors import RetryLater
+from notification.model import (
+    Digest,
+    DigestLine,
+    Mail,
+    MailBody,
+    MailClass,
+    Message,
+    WaitingMail,
+)
+from supermarket.errors import PermanentFailure, RetryLater
 
 
 class SendInProgress(RetryLater):
@@ -16,8 +24,8 @@ class SendInProgress(RetryLater):
         super().__init__(f"{message_id} is being sent", timedelta(seconds=10))
 
 
-class MailRejected(Exception):
-    """SES rejects the mail for good."""
+class MailRejected(PermanentFailure):
+    """The mail cannot be sent for good."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +88,68 @@ class Inbox(Protocol):
     def mark_all_read(self, message_ids: list[str], at: datetime) -> None: ...
 
 
-class RateLimit(Protocol):
-    """Limits the mails to one address."""
+class Allowances(Protocol):
+    """Limits the mails of a class to one address."""
 
-    def acquire(self, address: str) -> None:
+    def acquire(self, mail_class: MailClass, address: str) -> None:
         """Count one mail. Raises RetryLater when the limit is reached."""
 
-    def release(self, address: str) -> None:
+    def release(self, mail_class: MailClass, address: str) -> None:
         """Undo the count of a mail that was not sent."""
+
+
+class SendingRate(Protocol):
+    """Limits the mails a second of a class to its share of SES's rate."""
+
+    def wait_for_turn(self, mail_class: MailClass) -> None:
+        """Wait until the class may send a mail. Raises RetryLater when that takes longer than a
+        few seconds.
+        """
+
+
+class WaitingMails(Protocol):
+    """The mails that are due later."""
+
+    def add(self, mail: WaitingMail) -> None:
+        """Store a mail; a repetition changes nothing."""
+
+    def list_due(self, until: datetime) -> Iterator[Sequence[WaitingMail]]:
+        """Yield the mails that are due at `until` page by page, the oldest of each shard first."""
+
+    def remove(self, mails: Sequence[WaitingMail]) -> None: ...
+
+    def find_oldest(self) -> datetime | None:
+        """Return when the first of all mails is due."""
+
+
+class MailQueues(Protocol):
+    """The queues of the classes."""
+
+    def send(self, mails: Sequence[WaitingMail]) -> Sequence[WaitingMail]:
+        """Send the events of mails of one class to its queue; returns those that were sent."""
+
+
+class Digests(Protocol):
+    """The digests that are due later, and their lines."""
+
+    def add(self, digest: Digest, line: DigestLine) -> None:
+        """Store a line of a digest, and the digest if it is new."""
+
+    def list_due(self, until: datetime) -> Iterator[Sequence[Digest]]:
+        """Yield the digests that are due at `until` page by page."""
+
+    def list_lines(self, digest: Digest, limit: int) -> Sequence[DigestLine]:
+        """Return at most `limit` lines, in the order of the topics."""
+
+    def remove(self, digest: Digest) -> None:
+        """Remove the digest; its lines expire."""
+
+
+class Orders(Protocol):
+    """The orders of the shop."""
+
+    def can_be_paid(self, order_id: str, customer_id: str) -> bool:
+        """Return whether the customer's order waits for its payment and its stock is reserved."""
 
 
 class Suppressions(Protocol):

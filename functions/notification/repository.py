@@ -1,38 +1,60 @@
-"""Sent mails, rate limits and suppressed addresses, in the table `notification`.
+"""Sent mails, waiting mails, digests, limits and suppressed addresses, in the table `notification`.
 
-| pk                         | one row per                                                       |
-|----------------------------|-------------------------------------------------------------------|
-| MESSAGE#<event id>.<kind>  | mail: claimed, then sent and in the recipient's inbox              |
-| LIMIT#<hour>#<address>     | address and hour: the number of mails                              |
-| SUPPRESSED#<address>       | address that bounced or complained                                 |
+| pk                                  | one row per                                              |
+|-------------------------------------|----------------------------------------------------------|
+| MESSAGE#<event id>.<kind>           | mail: claimed, then sent and in the recipient's inbox     |
+| WAITING#<event id>#<due>            | event whose mail is due later                             |
+| DIGEST#<seller id>.<period>         | digest that is due later                                  |
+| LINE#<digest id>#<topic>#<product>  | line of a digest                                          |
+| LIMIT#<hour>#<class>#<address>      | address, class and hour: the number of mails              |
+| RATE#<second>#<class>               | class and second: the number of mails                     |
+| SUPPRESSED#<address>                | address that bounced or complained                        |
 
-DynamoDB deletes messages after a year and limits after their hour; suppressions stay until an
-operator removes them (`make unsuppress`).
+The index `byDue` has what waits, in shards, by the time at which it is due. DynamoDB deletes
+messages after a year, limits after their hour, and lines and rates after their use; suppressions
+stay until an operator removes them (`make unsuppress`).
 """
 
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import batched, chain, islice
+from typing import Any
+from zlib import crc32
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import PynamoDBException
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from notification.model import Message
+from notification.model import (
+    Digest,
+    DigestLine,
+    MailClass,
+    Message,
+    WaitingMail,
+)
 from notification.ports import MessagePage, SendInProgress
-from supermarket.clock import Clock, iso
+from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import try_write, update_if
 from supermarket.errors import Conflict, RetryLater, Unavailable
 
 MESSAGE, LIMIT, SUPPRESSED = "MESSAGE#", "LIMIT#", "SUPPRESSED#"
+WAITING, DIGEST, LINE, RATE = "WAITING#", "DIGEST#", "LINE#", "RATE#"
 RETENTION = timedelta(days=365)
+# of what waits, as long as a queue keeps its messages; of the lines of a digest, longer
+WAITING_RETENTION, LINE_RETENTION = timedelta(days=14), timedelta(days=15)
+RATE_RETENTION = timedelta(minutes=5)
+SHARDS = 8
+PAGE = 100
 # longer than the Lambda's timeout, so that an older claim belongs to a crashed invocation, and
 # shorter than the time until the queue retries
 CLAIM_LIFETIME = timedelta(seconds=40)
 HOUR = timedelta(hours=1)
+TURNS = 4  # seconds in which a mail may get its turn
+NEXT_TURN = timedelta(minutes=1)
 DELETED = "A message was deleted at the same time. Try again."
 
 
@@ -55,8 +77,38 @@ class MessageRow(Row):
     by_unread = index("byUnread", "unreadBy", "place", keys_only=True)
 
 
-class RateLimitRow(Row):
-    """The mails to one address in one hour."""
+class DueRow(Row):
+    """The event of a waiting mail, or a digest."""
+
+    Meta = table("notification")
+
+    pk = UnicodeAttribute(hash_key=True)
+    shard = UnicodeAttribute(attr_name="dueShard")
+    due_at = UnicodeAttribute(attr_name="dueAt")
+    mail = Mapped[WaitingMail](WaitingMail, null=True)
+    digest = Mapped[Digest](Digest, null=True)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+    by_due = index("byDue", "dueShard", "dueAt", keys_only=True)
+
+
+class LineRow(Row):
+    """One line of a digest."""
+
+    Meta = table("notification")
+
+    pk = UnicodeAttribute(hash_key=True)
+    digest_id = UnicodeAttribute(attr_name="digestId")
+    place = UnicodeAttribute()
+    revision = NumberAttribute()
+    line = Mapped[DigestLine](DigestLine)
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+    by_digest = index("byDigest", "digestId", "place")
+
+
+class CounterRow(Row):
+    """The mails of a class, to one address in one hour or to all in one second."""
 
     Meta = table("notification")
 
@@ -147,28 +199,101 @@ class DynamoMessages:
         transaction.commit()
 
 
-class DynamoRateLimit:
-    """`RateLimit` in DynamoDB: a counter per address and hour."""
+class DynamoWaitingMails:
+    """`WaitingMails` in DynamoDB."""
 
-    def __init__(self, clock: Clock, mails_per_hour: int) -> None:
+    def add(self, mail: WaitingMail) -> None:
+        key = f"{WAITING}{mail.event_id}#{iso(mail.due)}"
+        DueRow(key, mail=mail, **_due_attributes("mail", key, mail.due)).save()
+
+    def list_due(self, until: datetime) -> Iterator[Sequence[WaitingMail]]:
+        for rows in _list_due("mail", until):
+            yield [row.mail for row in rows]
+
+    def remove(self, mails: Sequence[WaitingMail]) -> None:
+        with DueRow.batch_write() as batch:
+            for mail in mails:
+                batch.delete(DueRow(f"{WAITING}{mail.event_id}#{iso(mail.due)}"))
+
+    def find_oldest(self) -> datetime | None:
+        first = (DueRow.by_due.query(shard, limit=1) for shard in _shards("mail"))
+        return min((from_iso(row.due_at) for row in chain.from_iterable(first)), default=None)
+
+
+class DynamoDigests:
+    """`Digests` in DynamoDB."""
+
+    def add(self, digest: Digest, line: DigestLine) -> None:
+        key = DIGEST + digest.id
+        row = DueRow(key, digest=digest, **_due_attributes("digest", key, digest.due))
+        try_write(lambda: row.save(condition=DueRow.pk.does_not_exist()))
+        place = f"{line.topic}#{line.product_id}"
+        line_row = LineRow(
+            f"{LINE}{digest.id}#{place}",
+            digest_id=digest.id,
+            place=place,
+            revision=line.revision,
+            line=line,
+            expires_at=int((digest.due + LINE_RETENTION).timestamp()),
+        )
+        is_newer = LineRow.pk.does_not_exist() | (LineRow.revision < line.revision)
+        try_write(lambda: line_row.save(condition=is_newer))
+
+    def list_due(self, until: datetime) -> Iterator[Sequence[Digest]]:
+        for rows in _list_due("digest", until):
+            yield [row.digest for row in rows]
+
+    def list_lines(self, digest: Digest, limit: int) -> Sequence[DigestLine]:
+        return [row.line for row in LineRow.by_digest.query(digest.id, limit=limit)]
+
+    def remove(self, digest: Digest) -> None:
+        DueRow(DIGEST + digest.id).delete()
+
+
+class DynamoAllowances:
+    """`Allowances` in DynamoDB: a counter per address, class and hour."""
+
+    def __init__(self, clock: Clock, mails_per_hour: Mapping[MailClass, int]) -> None:
         self._clock = clock
         self._mails_per_hour = mails_per_hour
 
-    def acquire(self, address: str) -> None:
-        is_left = RateLimitRow.pk.does_not_exist() | (RateLimitRow.mails < self._mails_per_hour)
-        if not try_write(lambda: self._count(address, 1, is_left)):
-            reason = f"the address received its {self._mails_per_hour} mails of this hour"
+    def acquire(self, mail_class: MailClass, address: str) -> None:
+        limit, now = self._mails_per_hour[mail_class], self._clock()
+        hour = _hour(now)
+        if not _count_up(self._key(mail_class, address), limit, hour + 2 * HOUR):
+            reason = f"the address received its {limit} {mail_class} mails of this hour"
+            raise RetryLater(reason, hour + HOUR - now)
+
+    def release(self, mail_class: MailClass, address: str) -> None:
+        actions = [CounterRow.mails.add(-1)]
+        counted = CounterRow.mails > 0  # the hour may have changed
+        update_if(CounterRow(self._key(mail_class, address)), actions, counted)
+
+    def _key(self, mail_class: MailClass, address: str) -> str:
+        return f"{LIMIT}{_hour(self._clock()):%Y-%m-%dT%H}#{mail_class}#{_plain(address)}"
+
+
+class DynamoSendingRate:
+    """`SendingRate` in DynamoDB: a counter per class and second, which all Lambdas of the class
+    share.
+    """
+
+    def __init__(
+        self, clock: Clock, mails_per_second: int, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._clock = clock
+        self._mails_per_second = mails_per_second
+        self._sleep = sleep
+
+    def wait_for_turn(self, mail_class: MailClass) -> None:
+        limit = mail_class.rate(self._mails_per_second)
+        for _ in range(TURNS):
             now = self._clock()
-            raise RetryLater(reason, _hour(now) + HOUR - now)
-
-    def release(self, address: str) -> None:
-        self._count(address, -1)
-
-    def _count(self, address: str, mails: int, condition: Condition | None = None) -> None:
-        hour = _hour(self._clock())
-        row = RateLimitRow(f"{LIMIT}{hour:%Y-%m-%dT%H}#{_plain(address)}")
-        expires_at = RateLimitRow.expires_at.set(int((hour + 2 * HOUR).timestamp()))
-        row.update([RateLimitRow.mails.add(mails), expires_at], condition)
+            second = now.replace(microsecond=0)
+            if _count_up(f"{RATE}{iso(second)}#{mail_class}", limit, now + RATE_RETENTION):
+                return
+            self._sleep((second + timedelta(seconds=1) - now).total_seconds())
+        raise RetryLater(f"{limit} {mail_class} mails a second are being sent", NEXT_TURN)
 
 
 class DynamoSuppressions:
@@ -197,6 +322,35 @@ def _mark_read(at: datetime) -> list[Action]:
 
 def _message(row: MessageRow) -> Message:
     return replace(row.message, read=row.read_at is not None)
+
+
+def _count_up(key: str, limit: int, ends: datetime) -> bool:
+    """Count one mail; returns False when the limit is reached."""
+    is_left = CounterRow.pk.does_not_exist() | (CounterRow.mails < limit)
+    expires_at = CounterRow.expires_at.set(int(ends.timestamp()))
+    return update_if(CounterRow(key), [CounterRow.mails.add(1), expires_at], is_left)
+
+
+def _due_attributes(kind: str, key: str, due: datetime) -> dict[str, Any]:
+    return {
+        "shard": f"{kind}-{crc32(key.encode()) % SHARDS}",
+        "due_at": iso(due),
+        "expires_at": int((due + WAITING_RETENTION).timestamp()),
+    }
+
+
+def _shards(kind: str) -> list[str]:
+    return [f"{kind}-{number}" for number in range(SHARDS)]
+
+
+def _list_due(kind: str, until: datetime) -> Iterator[Sequence[DueRow]]:
+    """Yield what is due page by page, the oldest of each shard first."""
+    for shard in _shards(kind):
+        found = DueRow.by_due.query(shard, DueRow.due_at <= iso(until), page_size=PAGE)
+        for page in batched(found, PAGE, strict=False):
+            # the index lags behind and has only the keys
+            rows = DueRow.batch_get([row.pk for row in page], consistent_read=True)
+            yield sorted(rows, key=lambda row: row.due_at)
 
 
 def _hour(moment: datetime) -> datetime:

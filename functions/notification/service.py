@@ -1,104 +1,128 @@
-"""The use case of mails: send the mail of an event."""
+"""The use case of mails: send the mail of an event, now or when it is due."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from notification.mails import MAILS, MailTemplate
-from notification.model import MAX_SUBJECT, Mail, Message, greeting_name, one_line
-from notification.ports import (
-    Links,
-    MailSender,
-    Messages,
-    RateLimit,
-    Suppressions,
-    TemplateRenderer,
+from notification.mails import MAILS
+from notification.model import (
+    MAX_SUBJECT,
+    WAITS_AT_MOST,
+    WaitingMail,
+    greeting_name,
+    one_line,
+    retry_wait,
 )
+from notification.ports import (
+    MailQueues,
+    MailRejected,
+    Orders,
+    SendInProgress,
+    WaitingMails,
+)
+from notification.sending import Draft, Mailer
 from supermarket import telemetry
 from supermarket.clock import Clock
-from supermarket.contracts import Event, Metadata
-from supermarket.people import Recipient
+from supermarket.contracts import Envelope, Event, Metadata
+from supermarket.errors import RetryLater
 
-LINK_IN_MAIL = "(The link is in the mail itself.)"
-NOT_MAILED = "(There is no link: mails to your address are suppressed, so it was not sent.)"
-
-
-@dataclass(frozen=True)
-class Draft:
-    """The mail of an event before it is rendered."""
-
-    template: MailTemplate
-    recipient: Recipient
-    subject: str
-    facts: Mapping[str, Any] = field(repr=False)
-
-    @classmethod
-    def of(cls, event: Event, metadata: Metadata) -> "Draft":
-        template = MAILS[type(event)]
-        recipient, shown = template.recipient(event), template.prepare(event)
-        facts = {
-            "event": shown,
-            "name": greeting_name(recipient.first_name),
-            "correlation_id": metadata.correlation_id,
-        }
-        return cls(template, recipient, one_line(template.subject(shown), MAX_SUBJECT), facts)
+UNREACHABLE = "SES has not accepted the mail for a day"
 
 
 @dataclass(frozen=True)
 class NotificationService:
-    """Sends the mail that `MAILS` defines for an event, within the rate limit and not to suppressed
-    addresses.
-
-    It claims, sends and stores a mail, so that a repeated event sends nothing again. A crash
-    between SES's answer and storing the mail sends it a second time when the claim expires: SES has
-    no idempotency key. The reverse order would lose mails.
+    """Sends the mail that `MAILS` defines for an event. A mail that cannot be sent now is stored
+    with the time at which it is due; its event then passes its queue again.
     """
 
-    renderer: TemplateRenderer
-    sender: MailSender
-    messages: Messages
-    rate_limit: RateLimit
-    suppressions: Suppressions
-    links: Links
+    mailer: Mailer
+    waiting: WaitingMails
+    orders: Orders
+    payment_reminder_after: timedelta
     clock: Clock
 
     def send_mail(self, event: Event, metadata: Metadata) -> None:
-        """Send the mail of `event` once, however often the event is delivered."""
-        draft = Draft.of(event, metadata)
-        kind = draft.template.kind
-        message_id = f"{metadata.event_id}.{kind}"
-        if not self.messages.claim(message_id):
+        """Send the mail of `event` once, however often the event is delivered. Raises MailRejected
+        when it cannot be sent for good.
+        """
+        template = MAILS[type(event)]
+        if not template.applies(event):
             return
-        is_suppressed = self.suppressions.has(draft.recipient.email)
-        # before sending: a failure here after sending would send the mail again and again
-        message = self._message(message_id, draft, NOT_MAILED if is_suppressed else LINK_IN_MAIL)
-        if is_suppressed:
-            telemetry.count("MailsSuppressed", kind=kind)
-        elif not self._send(draft, metadata.correlation_id):
-            self.messages.save_skipped(message_id)
-            return
-        self.messages.save_sent(message)
-
-    def _send(self, draft: Draft, correlation_id: str) -> bool:
-        """Send the mail; returns False when there is nothing to send."""
-        template, address = draft.template, draft.recipient.email
-        self.rate_limit.acquire(address)
+        if template.if_unpaid:
+            due = metadata.occurred_at + self.payment_reminder_after
+            if self.clock() < due:
+                self._wait(event, metadata, due)
+                return
+            if not self.orders.can_be_paid(event.order_id, event.customer.user_id):  # type: ignore[attr-defined] # the events with an order
+                return
         try:
-            # created here: a link must not expire while its mail waits
-            link = template.link and self.links.create(template.link, draft.recipient.user_id)
-            if link is None and template.needs_link:
-                self.rate_limit.release(address)
-                return False
-            body = self.renderer.render(template.kind, {**draft.facts, "link": link})
-            self.sender.send(Mail(address, draft.subject, body, correlation_id))
-        except Exception:
-            self.rate_limit.release(address)
-            raise
-        telemetry.count("MailsSent", kind=template.kind)
-        return True
+            self.mailer.send(_draft(event, metadata))
+        except SendInProgress:
+            raise  # the queue repeats the event in a few seconds
+        except RetryLater as early:
+            now = self.clock()
+            if early.wait is None and now - metadata.occurred_at >= WAITS_AT_MOST:
+                raise MailRejected(f"{UNREACHABLE}: {early}") from early
+            telemetry.logger.warning("mail postponed", extra={"reason": str(early)})
+            self._wait(event, metadata, now + (early.wait or retry_wait(metadata.occurred_at, now)))
 
-    def _message(self, message_id: str, draft: Draft, no_link: str) -> Message:
-        """Return the inbox entry, without the link: a stolen session must not reveal it."""
-        kind, recipient_id = draft.template.kind, draft.recipient.user_id
-        text = self.renderer.render(kind, {**draft.facts, "link": None, "no_link": no_link}).text
-        return Message(message_id, recipient_id, kind, draft.subject, text, self.clock())
+    def _wait(self, event: Event, metadata: Metadata, due: datetime) -> None:
+        envelope = Envelope(metadata=metadata, data=event.model_dump(mode="json"))
+        body = json.dumps({"detail-type": event.NAME, "detail": envelope.model_dump(mode="json")})
+        mail_class = MAILS[type(event)].mail_class
+        self.waiting.add(WaitingMail(metadata.event_id, mail_class, due, body))
+
+
+@dataclass(frozen=True)
+class DueMails:
+    """Sends the events of waiting mails to their queues when they are due.
+
+    A crash between sending and removing sends an event again, which sends no second mail.
+    """
+
+    waiting: WaitingMails
+    queues: MailQueues
+
+    def requeue(self, until: datetime, has_time: Callable[[], bool]) -> Counter[str]:
+        """Send what is due at `until`; returns how many were sent, failed, or were left."""
+        outcomes = Counter(requeued=0, failed=0, unfinished=0)
+        for page in self.waiting.list_due(until):
+            if not has_time():
+                outcomes["unfinished"] = 1
+                break
+            sent = self._send(page)
+            self.waiting.remove(sent)
+            outcomes.update(requeued=len(sent), failed=len(page) - len(sent))
+        return outcomes
+
+    def overdue(self, now: datetime) -> timedelta:
+        """Return for how long the oldest waiting mail has been due."""
+        return max(now - (self.waiting.find_oldest() or now), timedelta())
+
+    def _send(self, page: Sequence[WaitingMail]) -> list[WaitingMail]:
+        by_class: dict[str, list[WaitingMail]] = {}
+        for mail in page:
+            by_class.setdefault(mail.mail_class, []).append(mail)
+        return [mail for mails in by_class.values() for mail in self.queues.send(mails)]
+
+
+def _draft(event: Event, metadata: Metadata) -> Draft:
+    template = MAILS[type(event)]
+    recipient, shown = template.recipient(event), template.prepare(event)
+    return Draft(
+        id=f"{metadata.event_id}.{template.kind}",
+        kind=template.kind,
+        mail_class=template.mail_class,
+        recipient=recipient,
+        subject=one_line(template.subject(shown), MAX_SUBJECT),
+        correlation_id=metadata.correlation_id,
+        facts={
+            "event": shown,
+            "name": greeting_name(recipient.first_name),
+            "correlation_id": metadata.correlation_id,
+        },
+        link=template.link,
+        needs_link=template.needs_link,
+    )

@@ -43,7 +43,12 @@ class Settings(BaseModel):
     gemini_thinking: Literal["", "minimal", "low", "medium", "high"]
     gemini_timeout_seconds: float = Field(gt=0)
     gemini_retries: int = Field(ge=0, le=5)
-    mails_per_recipient_per_hour: int = Field(ge=1)
+    mails_per_second: int = Field(ge=1)
+    security_mails_per_hour: int = Field(ge=1)
+    order_mails_per_hour: int = Field(ge=1)
+    bulk_mails_per_hour: int = Field(ge=1)
+    payment_reminder_minutes: int = Field(ge=1)
+    seller_digest_minutes: int = Field(ge=1)
 
     @property
     def origins(self) -> frozenset[str]:
@@ -74,6 +79,11 @@ def settings() -> Settings:
 def table_name(table: str) -> str:
     """Return `supermarket-<stage>-<table>`. Needs only the stage, which commands have."""
     return f"supermarket-{os.environ['STAGE']}-{table}"
+
+
+def mail_queue_name(mail_class: str) -> str:
+    """Return `supermarket-<stage>-<class>-mails`."""
+    return f"supermarket-{os.environ['STAGE']}-{mail_class}-mails"
 
 
 def event_bus_name() -> str:

@@ -118,3 +118,9 @@ class RetryLater(Exception):
     def __init__(self, reason: str, wait: timedelta | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+class PermanentFailure(Exception):
+    """An event can never be handled: it becomes a dead letter at once, instead of after all
+    attempts of its queue. Never reaches a client.
+    """

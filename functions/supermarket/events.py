@@ -9,12 +9,12 @@ from typing import Any
 
 from supermarket import aws, telemetry
 from supermarket.contracts import Envelope, Event, Metadata
-from supermarket.errors import RetryLater
+from supermarket.errors import PermanentFailure, RetryLater
 from supermarket.init_phase import make_services
-from supermarket.queues import Message, handle_batch
+from supermarket.queues import Message, handle_batch, url_of
 
 UNREAD = "unread"
-SPARE_MILLISECONDS = 5_000  # the time that one event may take
+SPARE_MILLISECONDS = 5_000  # the time that one event may take, unless its consumer says otherwise
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=2)
 LONGEST_WAIT_SECONDS = 11 * 60 * 60  # SQS hides a message for twelve hours at most in total
 
@@ -41,11 +41,13 @@ class EventHandlers:
     def greet_new_user(event: UserRegistered, metadata: Metadata) -> None: ...
 
     Delivery is at least once and unordered. An event whose handler raises is retried by its queue
-    and ends in the dead-letter queue; the rest of its batch continues.
+    and ends in the dead-letter queue, after a PermanentFailure at once; the rest of its batch
+    continues. No event is begun when less than `spare_milliseconds` of the invocation are left.
     """
 
-    def __init__(self, consumer: str) -> None:
+    def __init__(self, consumer: str, spare_milliseconds: int = SPARE_MILLISECONDS) -> None:
         self.consumer = consumer
+        self._spare_milliseconds = spare_milliseconds
         self.handlers: dict[str, tuple[type[Event], EventHandler[Any]]] = {}
 
     def on[E: Event](self, event: type[E]) -> Callable[[EventHandler[E]], EventHandler[E]]:
@@ -73,7 +75,7 @@ class EventHandlers:
         telemetry.begin(message.id, **keys)
         name = UNREAD
         try:
-            _require_time_left(lambda_context)
+            self._require_time_left(lambda_context)
             body = json.loads(message.body)
             name = str(body["detail-type"])
             envelope = Envelope.model_validate(body["detail"])
@@ -86,10 +88,19 @@ class EventHandlers:
             if isinstance(early, RetryLater):
                 _extend_visibility(message, early.wait or retry_delay(message.receive_count))
             raise
-        except Exception:
+        except Exception as failure:
             telemetry.logger.exception("event failed")
             telemetry.count("EventsFailed", consumer=self.consumer, event=name)
-            raise
+            if not isinstance(failure, PermanentFailure):
+                raise
+            _move_to_dead_letters(message)
+
+    def _require_time_left(self, context: Any) -> None:
+        """Raise OutOfTime when Lambda could end the invocation during the event: an effect outside
+        of DynamoDB, such as a mail, could then happen twice.
+        """
+        if context and context.get_remaining_time_in_millis() < self._spare_milliseconds:
+            raise OutOfTime("the rest of the invocation is too short")
 
     def _dispatch(self, name: str, envelope: Envelope) -> None:
         """Call the handler of an event's version. A newer version than the known ones is skipped,
@@ -118,19 +129,24 @@ def retry_delay(attempt: int) -> timedelta:
     return min(LONGEST_PAUSE, FIRST_PAUSE * (1 << attempt - 1)) * _random.uniform(1, 1.5)
 
 
-def _require_time_left(lambda_context: Any) -> None:
-    """Raise OutOfTime when Lambda could end the invocation during the event: an effect outside of
-    DynamoDB, such as a mail, could then happen twice.
-    """
-    if lambda_context and lambda_context.get_remaining_time_in_millis() < SPARE_MILLISECONDS:
-        raise OutOfTime("the rest of the invocation is too short")
-
-
 def _extend_visibility(message: Message, wait: timedelta) -> None:
     """Hide the message for the wait, so that it uses up one receive instead of twenty."""
     seconds = min(int(wait.total_seconds()) + 1, LONGEST_WAIT_SECONDS)
     keys = {"QueueUrl": message.queue_url, "ReceiptHandle": message.receipt_handle}
     _sqs().change_message_visibility(**keys, VisibilityTimeout=seconds)
+
+
+def _move_to_dead_letters(message: Message) -> None:
+    """Send the message to its queue's dead letters; the queue then deletes it as handled."""
+    dead_letters = _dead_letters_of(message.queue_url)
+    _sqs().send_message(QueueUrl=dead_letters, MessageBody=message.body)
+
+
+@cache
+def _dead_letters_of(queue_url: str) -> str:
+    names = ["RedrivePolicy"]
+    found = _sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+    return url_of(json.loads(found["RedrivePolicy"])["deadLetterTargetArn"])
 
 
 @cache

@@ -32,8 +32,13 @@ class Message:
 
     @property
     def queue_url(self) -> str:
-        region, account, name = self.record["eventSourceARN"].split(":")[3:6]
-        return f"https://sqs.{region}.amazonaws.com/{account}/{name}"
+        return url_of(str(self.record["eventSourceARN"]))
+
+
+def url_of(queue_arn: str) -> str:
+    """Return the URL of a queue."""
+    region, account, name = queue_arn.split(":")[3:6]
+    return f"https://sqs.{region}.amazonaws.com/{account}/{name}"
 
 
 def handle_batch(

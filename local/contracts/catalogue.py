@@ -7,6 +7,7 @@ from pathlib import Path
 
 from local.contracts.schemas import file_name
 from supermarket.contracts import EVENTS, Event
+from supermarket.events import EventHandlers
 
 BEGIN, END = "<!-- events: begin -->", "<!-- events: end -->"
 PUBLIC = "public"
@@ -56,5 +57,7 @@ def _listeners() -> dict[str, set[type[Event]]]:
     listeners: dict[str, set[type[Event]]] = {}
     for path in (Path(__file__).parents[2] / "functions").glob("*/listeners.py"):
         module = import_module(f"{path.parent.name}.listeners")
-        listeners[path.parent.name] = {one for one, _ in module.event_handlers.handlers.values()}
+        known = [one for one in vars(module).values() if isinstance(one, EventHandlers)]
+        handled = {event for one in known for event, _ in one.handlers.values()}
+        listeners[path.parent.name] = handled
     return listeners

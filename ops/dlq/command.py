@@ -22,7 +22,7 @@ def run(options: argparse.Namespace, stage: Stage) -> int:
     if options.action == LIST:
         return _list(dead_letters)
     if not options.source:
-        raise Invalid(f"{options.action} needs a source, such as notification")
+        raise Invalid(f"{options.action} needs a source, such as order_mails")
     if options.action == SHOW:
         return _show(dead_letters, options.source, options.event)
     if options.action == DROP:
@@ -97,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         nargs="?",
-        help="a consumer such as notification, `undelivered` for events that reached no queue, or "
+        help="a consumer such as order_mails, `undelivered` for events that reached no queue, or "
         "`outbox` for events that the bus did not accept",
     )
     parser.add_argument("--event", help="an event's name or id, or a message's id")

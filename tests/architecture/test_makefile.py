@@ -81,9 +81,9 @@ def test_without_a_stage_a_command_uses_its_own_default(python: Path) -> None:
     ("variables", "words"),
     [
         ("dlq", ""),
-        ("dlq SHOW=notification", "show notification"),
+        ("dlq SHOW=order_mails", "show order_mails"),
         ("dlq SHOW=order EVENT=OrderPlaced", "show order --event OrderPlaced"),
-        ("dlq REDRIVE=notification", "redrive notification"),
+        ("dlq REDRIVE=order_mails", "redrive order_mails"),
         ("dlq DROP=undelivered YES=1", "drop undelivered --yes"),
         (
             "replay CONSUMER=seller_dashboard FROM=2026-11-01 TO=2026-11-22",

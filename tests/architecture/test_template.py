@@ -13,7 +13,7 @@ from ai_buddy import sockets
 from supermarket import telemetry
 from supermarket.config import Settings, settings
 from supermarket.websocket import SocketAction
-from support.domains import domains, endpoints, listeners
+from support.domains import domains, endpoints, listener_lambdas
 from support.template import (
     TEMPLATE,
     functions,
@@ -35,7 +35,7 @@ APPEND_ONLY = ("LedgerTable", "AuditTable")
 
 ANY_RESOURCE = {
     (
-        "NotificationEventHandlers",
+        "SendMails",
         "ses:SendEmail",
     ): "the sender may be verified as address or as domain",
 }
@@ -79,7 +79,7 @@ def test_a_function_has_the_routes_of_its_endpoint(name: str) -> None:
 
 def test_every_endpoint_and_every_listener_is_deployed() -> None:
     deployed = {function["Handler"] for function in FUNCTIONS.values()}
-    written = {*endpoints(), *(f"{domain}.listeners.event_handlers" for domain in listeners())}
+    written = {*endpoints(), *listener_lambdas()}
     assert written - deployed == set()
     by_themselves = {"jobs", "streams", "feedback", "sockets", "worker"}  # no client and no rule
     assert {h for h in deployed if h.split(".")[1] not in by_themselves} == written

@@ -110,7 +110,9 @@ def emit_a_second_version(checkout: Path) -> None:
 
 def handle_the_second_version(checkout: Path) -> None:
     first = "    c.CartAbandoned: MailTemplate("
-    second = '    c.CartAbandonedV2: MailTemplate("cart_abandoned", _customer, lambda _: ""),\n'
+    second = (
+        '    c.CartAbandonedV2: MailTemplate("cart_abandoned", MailClass.BULK, _customer, str),\n'
+    )
     _replace(checkout / "functions/notification/mails.py", first, second + first)
 
 

@@ -12,16 +12,17 @@ from moto.events.models import EventPattern
 from local.contracts.catalogue import producer
 from supermarket.contracts import EVENTS
 from support.contracts import sample, sqs_batch
-from support.domains import listeners
+from support.domains import listener_lambdas, listeners
 from support.template import functions, resources
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-LISTENERS = {function["Handler"]: name for name, function in functions().items()}
+FUNCTION_OF = {function["Handler"]: name for name, function in functions().items()}
+LAMBDA_OF = {known.consumer: handler for handler, known in listener_lambdas().items()}
 
 
 def rule_of(consumer: str) -> dict[str, Any]:
     """The one rule whose target is the queue that the consumer's Lambda reads."""
-    function = functions()[LISTENERS[f"{consumer}.listeners.event_handlers"]]
+    function = functions()[FUNCTION_OF[LAMBDA_OF[consumer]]]
     queue = function["Events"]["Queue"]["Properties"]["Queue"]
     rules = [
         rule
@@ -77,10 +78,15 @@ def test_a_target_has_the_name_of_its_consumer(consumer: str) -> None:
 @pytest.mark.parametrize("consumer", CONSUMERS)
 def test_handlers_are_named_after_their_effect_and_not_their_event(consumer: str) -> None:
     known = listeners()[consumer]
-    assert known.consumer == consumer
     for name, (event, reaction) in known.handlers.items():
         assert event is EVENTS[name]
         assert name.lower() not in reaction.__name__.replace("_", "")
+
+
+def test_a_consumer_has_the_name_of_its_domain_or_of_its_function() -> None:
+    for handler, known in listener_lambdas().items():
+        domain, _, function = handler.split(".")
+        assert known.consumer == (domain if function == "event_handlers" else function)
 
 
 def test_every_rule_has_a_listener() -> None:

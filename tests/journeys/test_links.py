@@ -72,7 +72,7 @@ def links_of_a_purchase(endpoints: dict[str, Any]) -> Iterator[str]:
     yield f"{api}/orders/{order_id}"
     customer.post("/api/auth/password/forgot", {"email": customer.email})
     mails = eventually(
-        lambda: mails if len(mails := customer.mails(endpoints)) >= 6 else None, "six mails"
+        lambda: mails if len(mails := customer.mails(endpoints)) >= 3 else None, "three mails"
     )
     for mail in [*mails, *seller.mails(endpoints)]:
         links = Links(mail["html"]).found

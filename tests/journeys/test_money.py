@@ -45,6 +45,7 @@ EXPIRY = "order.jobs.release_expired_reservations"
 RECONCILIATION = "payment.jobs.reconcile_payments"
 REFUNDS = "payment.jobs.send_refunds"
 RUNS = 10
+CONFIRMED = "is confirmed"
 OPENED_AND_PAID = ["payment opened", "payment captured"]
 
 
@@ -672,8 +673,8 @@ def kind_of(entry: dict[str, Any]) -> str:
 
 
 def receipts(customer: Person, endpoints: dict[str, Any]) -> int:
-    """Count the orders with exactly one mail that confirms the payment."""
-    mails = [mail["text"] for mail in customer.mails(endpoints) if "received" in mail["subject"]]
+    """Count the orders with exactly one mail that confirms them."""
+    mails = [mail["text"] for mail in customer.mails(endpoints) if CONFIRMED in mail["subject"]]
     assert len(mails) == len(set(mails))
     return len(mails)
 
@@ -798,12 +799,11 @@ class Deal:
         assert "SHIPPED" not in steps or steps[-2:] == ["CONFIRMED", "SHIPPED"], story
         assert order["refunds"] == refunds_of(payment), story
         mailed = {name: self.purchase.mails_about(name, mails) for name in MAILED}
-        receipts, apologies, refund_mails, shipping_mails, *end_mails = mailed.values()
-        # a late payment of a cancelled order gets another mail than a receipt
+        confirmations, apologies, refund_mails, shipping_mails, *end_mails = mailed.values()
+        # a late payment of a cancelled order gets a mail of its own
         came_late = "payment cancelled" in self.purchase.history
-        assert (receipts, apologies) == ((0, len(attempts)) if came_late else (len(attempts), 0)), (
-            story | mailed
-        )
+        wanted_first = (int("CONFIRMED" in steps), len(attempts) if came_late else 0)
+        assert (confirmations, apologies) == wanted_first, story | mailed
         is_cancelled = int(order["status"] == "CANCELLED")
         is_sent = int(order["status"] == "SHIPPED")
         wanted = (len(refunds), is_sent, is_cancelled)
@@ -811,7 +811,7 @@ class Deal:
 
 
 MAILED = (
-    *("received", "came too late", "on the way back to you"),
+    *(CONFIRMED, "came too late", "on the way back to you"),
     *("is on its way", "is cancelled", "has expired"),
 )
 PAYMENT_OF = {

@@ -80,11 +80,8 @@ def test_a_second_journey_in_the_same_shop_passes(journey: Run) -> None:
         ("amount", "the amount in paise: expected"),
         ("signature", "got 400: The signature is wrong"),
         ("confirmation", "the order's status: expected CONFIRMED within 0.3 s, got PENDING"),
-        ("Welcome to the shop", "got order confirmed, order placed, payment completed"),
-        ("Your order is placed", "got order confirmed, payment completed, payment initiated"),
-        ("Your payment was initiated", "got order confirmed, order placed, payment completed"),
-        ("Payment completed", "got order confirmed, order placed, payment initiated"),
-        ("Your order is confirmed", "got order placed, payment completed, payment initiated"),
+        ("Welcome to the shop", "the mails: expected order confirmed, welcome within 0.3 s"),
+        ("Your order is confirmed", "got welcome"),
         ("other sellers' sales", "the sellers' figures: expected"),
     ],
 )
@@ -128,16 +125,7 @@ def test_too_few_sellers_fail_the_journey(journey: Run) -> None:
     ("subject", "kind"),
     [
         ("Welcome to Super-Market, Asha", "welcome"),
-        ("We have your order 01K…", "order placed"),
-        ("Order 01K… placed", "order placed"),
         ("Your order over ₹12.00 is confirmed", "order confirmed"),
-        ("Payment started for your order", "payment initiated"),
-        ("Your payment is waiting", "payment initiated"),
-        ("Complete your payment of INR 12.00", "payment initiated"),
-        ("Your payment of ₹12.00 is ready", "payment initiated"),
-        ("Payment received for your order", "payment completed"),
-        ("Thank you: ₹12.00 received", "payment completed"),
-        ("We received your payment", "payment completed"),
     ],
 )
 def test_the_kind_of_a_mail_follows_from_its_subject(subject: str, kind: str) -> None:

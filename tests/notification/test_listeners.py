@@ -8,19 +8,22 @@ from typing import Any
 import pytest
 from botocore.stub import ANY, Stubber
 
-from conftest import FrozenClock
-from notification import wiring
-from notification.gateways import PAGES, TEMPORARY_ERRORS
-from notification.listeners import event_handlers
-from notification.model import Message
-from notification.repository import CLAIM_LIFETIME
+from conftest import NOON, FrozenClock
+from notification import gateways, wiring
+from notification.gateways import PAGES, PERMANENT_ERRORS, TEMPORARY_ERRORS
+from notification.listeners import bulk_mails, order_mails, security_mails
+from notification.mails import MAILS
+from notification.model import MailClass, Message
+from notification.repository import CLAIM_LIFETIME, DynamoDigests, DynamoWaitingMails
 from supermarket import events, telemetry
 from supermarket.clock import new_id
 from supermarket.config import settings
 from supermarket.contracts import Event
+from supermarket.dynamo import outbox
 from supermarket.dynamo.outbox import OutboxRow
 from support import cloud
 from support.notification import (
+    FakeOrders,
     cart_abandoned,
     email_verification_requested,
     order_cancelled,
@@ -31,7 +34,6 @@ from support.notification import (
     password_reset_requested,
     payment_completed,
     payment_failed,
-    payment_initiated,
     payment_refunded,
     product_created,
     sales_report,
@@ -42,23 +44,29 @@ from support.template import functions, resources
 
 pytestmark = pytest.mark.usefixtures("aws")
 
-EVENTS: dict[str, Callable[[], Event]] = {
+MAILED: dict[str, Callable[[], Event]] = {
     "UserRegistered": user_registered,
     "EmailVerificationRequested": email_verification_requested,
     "PasswordResetRequested": password_reset_requested,
-    "ProductCreated": product_created,
-    "StockRanLow": stock_ran_low,
     "SalesReportReady": sales_report,
     "CartAbandoned": cart_abandoned,
     "OrderConfirmed": order_confirmed,
     "OrderPlaced": order_placed,
-    "PaymentInitiated": payment_initiated,
     "PaymentCompleted": payment_completed,
     "PaymentFailed": payment_failed,
     "OrderCancelled": order_cancelled,
     "OrderShipped": order_shipped,
     "OrderDelivered": order_delivered,
     "PaymentRefunded": payment_refunded,
+}
+DIGESTED: dict[str, Callable[[], Event]] = {
+    "ProductCreated": product_created,
+    "StockRanLow": stock_ran_low,
+}
+CONSUMERS = {
+    MailClass.SECURITY: security_mails,
+    MailClass.ORDER: order_mails,
+    MailClass.BULK: bulk_mails,
 }
 
 
@@ -68,6 +76,7 @@ def ses(monkeypatch: pytest.MonkeyPatch, clock: FrozenClock) -> Iterator[Stubber
     client = cloud.client("sesv2")
     monkeypatch.setattr(wiring, "_ses", lambda: client)
     monkeypatch.setattr(wiring, "utc_now", clock)
+    monkeypatch.setattr(outbox, "utc_now", clock)
     forget()
     with Stubber(client) as stubber:
         yield stubber
@@ -75,8 +84,17 @@ def ses(monkeypatch: pytest.MonkeyPatch, clock: FrozenClock) -> Iterator[Stubber
 
 
 def forget() -> None:
-    wiring.notification_service.cache_clear()
+    for factory in (wiring.notification_service, wiring.digest_service, wiring._mailer):
+        factory.cache_clear()
     wiring.inbox.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def orders(monkeypatch: pytest.MonkeyPatch) -> FakeOrders:
+    """The orders of the shop; all of them can be paid."""
+    orders = FakeOrders()
+    monkeypatch.setattr(gateways, "ShopOrders", lambda _: orders)
+    return orders
 
 
 CREATE_TOKEN = wiring._create_token  # the fixture below replaces it
@@ -137,25 +155,71 @@ def record(event: Event, correlation_id: str = "request-1") -> dict[str, Any]:
 
 
 def deliver(*records: dict[str, Any]) -> list[str]:
-    answer = event_handlers({"Records": list(records)}, None)
+    """Deliver events to the consumer of the last one's class."""
+    name = json.loads(records[-1]["body"])["detail-type"]
+    [consumer] = [one for one in CONSUMERS.values() if name in one.handlers]
+    answer = consumer({"Records": list(records)}, None)
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
-@pytest.mark.parametrize("name", EVENTS)
-def test_every_event_sends_one_mail_however_often_it_is_delivered(name: str, ses: Stubber) -> None:
+def waiting() -> list[Any]:
+    far = NOON + timedelta(days=99)
+    return [mail for page in DynamoWaitingMails().list_due(far) for mail in page]
+
+
+@pytest.mark.parametrize("name", MAILED)
+def test_every_event_sends_one_mail_however_often_it_is_delivered(
+    name: str, ses: Stubber, clock: FrozenClock
+) -> None:
     takes(ses)
-    event = record(EVENTS[name]())
+    event = record(MAILED[name]())
+    clock.advance(timedelta(minutes=5))  # after that, an order that is not paid has its mail
     assert deliver(event, event) == []
     assert deliver(event) == []
     ses.assert_no_pending_responses()
     assert len(inbox_of("u1")) == 1
 
 
-def test_the_rule_matches_exactly_these_events() -> None:
-    rule = resources("AWS::Events::Rule")["NotificationRule"]
-    assert set(event_handlers.handlers) == set(EVENTS)
-    names = {event.NAME for event, _ in event_handlers.handlers.values()}
+@pytest.mark.parametrize("name", DIGESTED)
+def test_news_of_products_are_one_line_of_a_digest(name: str, clock: FrozenClock) -> None:
+    event = record(DIGESTED[name]())
+    assert deliver(event, event) == []
+    assert inbox_of("u1") == []
+    [[digest]] = DynamoDigests().list_due(NOON + timedelta(hours=2))
+    assert len(DynamoDigests().list_lines(digest, 9)) == 1
+
+
+@pytest.mark.parametrize("mail_class", MailClass)
+def test_a_rule_matches_exactly_the_events_of_its_class(mail_class: MailClass) -> None:
+    rule = resources("AWS::Events::Rule")[f"{mail_class.capitalize()}MailRule"]
+    names = {event.NAME for event, one in MAILS.items() if one.mail_class is mail_class}
+    names |= DIGESTED.keys() if mail_class is MailClass.BULK else set()
     assert set(rule["EventPattern"]["detail-type"]) == names
+
+
+def test_an_order_has_a_mail_if_it_is_unpaid_after_some_minutes(
+    ses: Stubber, clock: FrozenClock, orders: FakeOrders
+) -> None:
+    placed = record(order_placed())
+    assert deliver(placed, placed) == []
+    [mail] = waiting()
+    assert (mail.mail_class, mail.due) == (MailClass.ORDER, NOON + timedelta(minutes=5))
+    assert inbox_of("u1") == []
+    clock.now = mail.due
+    orders.paid.add(order_placed().order_id)
+    assert deliver({**placed, "body": mail.body}) == []
+    assert inbox_of("u1") == []
+    orders.paid.clear()
+    takes(ses)
+    assert deliver({**placed, "body": mail.body}, placed) == []
+    assert [message.kind for message in inbox_of("u1")] == ["order_placed"]
+
+
+def test_a_payment_has_a_mail_only_if_it_came_too_late(ses: Stubber) -> None:
+    assert deliver(record(payment_completed(goes_back=False))) == []
+    takes(ses)
+    assert deliver(record(payment_completed(goes_back=True))) == []
+    assert [message.kind for message in inbox_of("u1")] == ["payment_too_late"]
 
 
 def test_a_mail_is_sent_with_all_fields(ses: Stubber) -> None:
@@ -164,13 +228,13 @@ def test_a_mail_is_sent_with_all_fields(ses: Stubber) -> None:
     ses.client.meta.events.register(
         "provide-client-params.sesv2.SendEmail", lambda params, **_: seen.append(params)
     )
-    deliver(record(order_placed(), "request-42"))
+    deliver(record(order_confirmed(), "request-42"))
     (mail,) = seen
     assert mail["FromEmailAddress"] == "Super-Market <shop@supermarket.example>"
     assert mail["Destination"] == {"ToAddresses": ["asha@example.com"]}
     content = mail["Content"]["Simple"]
     assert content["Subject"] == {
-        "Data": "We have your order over ₹1,23,220.44",
+        "Data": "Your order over ₹1,23,220.44 is confirmed",
         "Charset": "UTF-8",
     }
     assert "Darjeeling" in content["Body"]["Html"]["Data"]
@@ -188,22 +252,48 @@ def test_only_the_mail_that_ses_refuses_returns_to_the_queue(
 ) -> None:
     refuses(ses)
     takes(ses, times=2)
-    bad, good = record(order_placed()), record(payment_completed())
+    bad, good = record(order_confirmed()), record(payment_completed())
     assert deliver(bad, good) == [bad["messageId"]]
     clock.advance(timedelta(seconds=60))
     assert deliver(bad) == []
     ses.assert_no_pending_responses()
 
 
-def test_a_permanent_rejection_is_logged_and_becomes_a_dead_letter(
-    ses: Stubber, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def dead_letters(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Any]]:
+    """The queue of the records with its dead letters; returns the events in these."""
+    sqs = cloud.client("sqs")
+    dead = sqs.create_queue(QueueName="dead-notifications")["QueueUrl"]
+    arn = "arn:aws:sqs:ap-south-1:123456789012:dead-notifications"
+    policy = json.dumps({"maxReceiveCount": 20, "deadLetterTargetArn": arn})
+    sqs.create_queue(QueueName="notifications", Attributes={"RedrivePolicy": policy})
+    monkeypatch.setattr(events, "_sqs", lambda: sqs)
+    events._dead_letters_of.cache_clear()
+
+    def receive() -> list[Any]:
+        found = sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(message["Body"]) for message in found]
+
+    return receive
+
+
+@pytest.mark.parametrize("code", sorted(PERMANENT_ERRORS))
+def test_what_ses_rejects_for_good_is_a_dead_letter_at_once(
+    code: str,
+    ses: Stubber,
+    dead_letters: Callable[[], list[Any]],
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ses.add_client_error("send_email", "MessageRejected", "The address is not allowed")
-    event = record(order_placed())
-    assert deliver(event) == [event["messageId"]]
-    assert "SES rejects this mail: MessageRejected" in caplog.text
+    ses.add_client_error("send_email", code, "The address is not allowed")
+    takes(ses)
+    bad, good = record(order_confirmed()), record(order_shipped())
+    assert deliver(bad, good) == []
+    assert dead_letters() == [json.loads(bad["body"])]
+    assert f"SES rejects this mail: {code}" in caplog.text
     assert '"MailsRejected"' in capsys.readouterr().out
-    assert inbox_of("u1") == []
+    assert [message.kind for message in inbox_of("u1")] == ["order_shipped"]
+    assert waiting() == []
 
 
 @pytest.mark.parametrize("code", ["InternalServiceErrorException", "NotFoundException"])
@@ -211,69 +301,51 @@ def test_a_temporary_error_is_not_a_permanent_rejection(
     code: str, ses: Stubber, caplog: pytest.LogCaptureFixture
 ) -> None:
     ses.add_client_error("send_email", code)
-    event = record(order_placed())
+    event = record(order_confirmed())
     assert deliver(event) == [event["messageId"]]
     assert code in caplog.text
-    assert "for good" not in caplog.text
-
-
-@pytest.fixture
-def hidden(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The calls that hide a message in its queue."""
-    calls: list[dict[str, Any]] = []
-    sqs = cloud.client("sqs")
-    monkeypatch.setattr(sqs, "change_message_visibility", lambda **call: calls.append(call))
-    monkeypatch.setattr(events, "_sqs", lambda: sqs)
-    return calls
+    assert "rejects" not in caplog.text
 
 
 @pytest.mark.parametrize("code", sorted(TEMPORARY_ERRORS))
-def test_a_throttled_mail_waits_in_its_queue_and_is_no_failure(
-    code: str,
-    ses: Stubber,
-    clock: FrozenClock,
-    hidden: list[dict[str, Any]],
-    caplog: pytest.LogCaptureFixture,
+def test_a_throttled_mail_waits_as_a_row_and_is_no_failure(
+    code: str, ses: Stubber, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     ses.add_client_error("send_email", code, "Daily message quota exceeded.")
     takes(ses)
-    event = record(order_placed())
-    assert deliver(event) == [event["messageId"]]
-    (seconds,) = (call["VisibilityTimeout"] for call in hidden)
-    assert seconds > CLAIM_LIFETIME.total_seconds()
-    (line,) = caplog.records
+    event = record(order_confirmed())
+    assert deliver(event) == []  # no message stays in flight
+    [mail] = waiting()
+    assert mail.due - clock() > CLAIM_LIFETIME
+    [line] = [line for line in caplog.records if line.levelname != "INFO"]
     assert line.levelname == "WARNING"
     assert "Daily message quota exceeded." in vars(line)["reason"]
-    clock.advance(timedelta(seconds=seconds))
-    assert deliver(event) == []
+    clock.now = mail.due
+    assert deliver({**event, "body": mail.body}) == []
     ses.assert_no_pending_responses()
 
 
-def test_concurrency_fits_the_sending_rate_of_a_new_ses_account() -> None:
-    queue = functions()["NotificationEventHandlers"]["Events"]["Queue"]["Properties"]
-    assert queue["ScalingConfig"] == {"MaximumConcurrency": 2}
-
-
-def test_a_mail_over_the_limit_waits_in_its_queue_until_the_next_hour(
-    ses: Stubber,
-    hidden: list[dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+def test_a_mail_over_the_limit_waits_as_a_row_until_the_next_hour(
+    ses: Stubber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MAILS_PER_RECIPIENT_PER_HOUR", "1")
+    monkeypatch.setenv("ORDER_MAILS_PER_HOUR", "1")
     settings.cache_clear()
     takes(ses)
-    first, second = record(order_placed()), record(order_placed())
     try:
-        assert deliver(first, second) == [second["messageId"]]
+        assert deliver(record(order_confirmed()), record(order_shipped())) == []
     finally:
         settings.cache_clear()
-    (call,) = hidden
-    assert call["QueueUrl"].endswith("/000000000000/notifications")
-    assert call["ReceiptHandle"] == "receipt"
-    assert call["VisibilityTimeout"] == 60 * 60 + 1  # it is exactly noon
-    assert "event postponed" in caplog.text
+    [mail] = waiting()
+    assert json.loads(mail.body)["detail-type"] == "OrderShipped"
+    assert mail.due == NOON + timedelta(hours=1)
     ses.assert_no_pending_responses()
+
+
+def test_the_more_urgent_a_class_is_the_fewer_mails_of_it_are_one_batch() -> None:
+    names = [f"Notification{each.capitalize()}Mails" for each in MailClass]
+    queues = [functions()[name]["Events"]["Queue"]["Properties"] for name in names]
+    assert [queue["BatchSize"] for queue in queues] == [1, 10, 10]
+    assert [queue["ScalingConfig"]["MaximumConcurrency"] for queue in queues] == [5, 10, 2]
 
 
 def test_secrets_are_in_no_log_and_no_table(

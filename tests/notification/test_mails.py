@@ -14,18 +14,12 @@ import pytest
 from jinja2 import UndefinedError
 
 from auth.model import Purpose
-from conftest import FrozenClock
 from notification.model import MAX_SUBJECT, Mail
 from notification.renderer import TEMPLATES, JinjaRenderer
-from notification.service import NotificationService
 from supermarket.contracts import Metadata
 from support.notification import (
     CORRELATION_ID,
-    InMemoryMessages,
-    InMemoryRateLimit,
-    InMemorySuppressions,
-    Mailbag,
-    NumberedLinks,
+    Desk,
     cart_abandoned,
     email_verification_requested,
     metadata,
@@ -37,7 +31,6 @@ from support.notification import (
     password_reset_requested,
     payment_completed,
     payment_failed,
-    payment_initiated,
     payment_refunded,
     product_created,
     quiet_week,
@@ -50,53 +43,46 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 STOREFRONT = "https://shop.example"
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(1)> {{ 7*7 }} & 'Tea'"""
 
-type Send = Callable[[NotificationService], None]
+type Send = Callable[[Desk], None]
 
 MAILS: dict[str, Send] = {
-    "welcome": lambda service: service.send_mail(user_registered(), metadata()),
-    "welcome_seller": lambda service: service.send_mail(user_registered(role="seller"), metadata()),
-    "welcome_proven": lambda service: service.send_mail(user_registered(), metadata()),
-    "email_verification": lambda service: service.send_mail(
-        email_verification_requested(), metadata()
+    "welcome": lambda desk: desk.sends(user_registered(), metadata()),
+    "welcome_seller": lambda desk: desk.sends(user_registered(role="seller"), metadata()),
+    "welcome_proven": lambda desk: desk.sends(user_registered(), metadata()),
+    "email_verification": lambda desk: desk.sends(email_verification_requested(), metadata()),
+    "password_reset": lambda desk: desk.sends(password_reset_requested(), metadata()),
+    "seller_digest": lambda desk: desk.digests_of(
+        stock_ran_low(), stock_ran_low(stock=0, product_id="p2"), product_created()
     ),
-    "password_reset": lambda service: service.send_mail(password_reset_requested(), metadata()),
-    "product_created": lambda service: service.send_mail(product_created(), metadata()),
-    "stock_ran_low": lambda service: service.send_mail(stock_ran_low(), metadata()),
-    "stock_ran_low_sold_out": lambda service: service.send_mail(stock_ran_low(stock=0), metadata()),
-    "sales_report": lambda service: service.send_mail(sales_report(), metadata()),
-    "sales_report_quiet": lambda service: service.send_mail(quiet_week(), metadata()),
-    "cart_abandoned": lambda service: service.send_mail(cart_abandoned(), metadata()),
-    "order_placed": lambda service: service.send_mail(order_placed(), metadata()),
-    "order_confirmed": lambda service: service.send_mail(order_confirmed(), metadata()),
-    "payment_initiated": lambda service: service.send_mail(payment_initiated(), metadata()),
-    "payment_completed": lambda service: service.send_mail(payment_completed(), metadata()),
-    "payment_completed_too_late": lambda service: service.send_mail(
-        payment_completed(goes_back=True), metadata()
-    ),
-    "payment_failed": lambda service: service.send_mail(payment_failed(), metadata()),
-    "payment_failed_called_off": lambda service: service.send_mail(
+    "seller_digest_one": lambda desk: desk.digests_of(stock_ran_low(stock=0)),
+    "sales_report": lambda desk: desk.sends(sales_report(), metadata()),
+    "sales_report_quiet": lambda desk: desk.sends(quiet_week(), metadata()),
+    "cart_abandoned": lambda desk: desk.sends(cart_abandoned(), metadata()),
+    "order_placed": lambda desk: desk.sends(order_placed(), metadata()),
+    "order_confirmed": lambda desk: desk.sends(order_confirmed(), metadata()),
+    "payment_too_late": lambda desk: desk.sends(payment_completed(), metadata()),
+    "payment_failed": lambda desk: desk.sends(payment_failed(), metadata()),
+    "payment_failed_called_off": lambda desk: desk.sends(
         payment_failed(reason="The order was not paid in time, so it was cancelled."), metadata()
     ),
-    "order_cancelled": lambda service: service.send_mail(order_cancelled(), metadata()),
-    "order_cancelled_expiry": lambda service: service.send_mail(
+    "order_cancelled": lambda desk: desk.sends(order_cancelled(), metadata()),
+    "order_cancelled_expiry": lambda desk: desk.sends(
         order_cancelled("expiry", was_paid=False), metadata()
     ),
-    "order_cancelled_admin": lambda service: service.send_mail(
-        order_cancelled("admin"), metadata()
-    ),
-    "order_shipped": lambda service: service.send_mail(order_shipped(), metadata()),
-    "order_shipped_untracked": lambda service: service.send_mail(
+    "order_cancelled_admin": lambda desk: desk.sends(order_cancelled("admin"), metadata()),
+    "order_shipped": lambda desk: desk.sends(order_shipped(), metadata()),
+    "order_shipped_untracked": lambda desk: desk.sends(
         order_shipped(tracking_number=None), metadata()
     ),
-    "order_delivered": lambda service: service.send_mail(order_delivered(), metadata()),
-    "payment_refunded": lambda service: service.send_mail(payment_refunded(), metadata()),
-    "payment_refunded_in_part": lambda service: service.send_mail(
+    "order_delivered": lambda desk: desk.sends(order_delivered(), metadata()),
+    "payment_refunded": lambda desk: desk.sends(payment_refunded(), metadata()),
+    "payment_refunded_in_part": lambda desk: desk.sends(
         payment_refunded(reason="One of the tins was damaged.", fully=False), metadata()
     ),
 }
 VARIANTS = (
-    *("_seller", "_proven", "_sold_out", "_quiet", "_called_off"),
-    *("_expiry", "_admin", "_untracked", "_in_part", "_too_late"),
+    *("_seller", "_proven", "_one", "_quiet", "_called_off"),
+    *("_expiry", "_admin", "_untracked", "_in_part"),
 )
 
 
@@ -105,71 +91,50 @@ def hostile_metadata() -> Metadata:
 
 
 HOSTILE_MAILS: dict[str, Send] = {
-    "welcome": lambda service: service.send_mail(
+    "welcome": lambda desk: desk.sends(
         user_registered(HOSTILE, username=HOSTILE), hostile_metadata()
     ),
-    "email_verification": lambda service: service.send_mail(
+    "email_verification": lambda desk: desk.sends(
         email_verification_requested(HOSTILE), hostile_metadata()
     ),
-    "password_reset": lambda service: service.send_mail(
+    "password_reset": lambda desk: desk.sends(
         password_reset_requested(HOSTILE), hostile_metadata()
     ),
-    "product_created": lambda service: service.send_mail(
-        product_created(HOSTILE, HOSTILE), hostile_metadata()
+    "seller_digest": lambda desk: desk.digests_of(
+        stock_ran_low(HOSTILE, HOSTILE),
+        stock_ran_low(HOSTILE, HOSTILE, product_id="p2"),
+        product_created(HOSTILE, HOSTILE),
     ),
-    "stock_ran_low": lambda service: service.send_mail(
-        stock_ran_low(HOSTILE, HOSTILE), hostile_metadata()
-    ),
-    "sales_report": lambda service: service.send_mail(
-        sales_report(HOSTILE, HOSTILE), hostile_metadata()
-    ),
-    "cart_abandoned": lambda service: service.send_mail(
-        cart_abandoned(HOSTILE, HOSTILE), hostile_metadata()
-    ),
-    "order_confirmed": lambda service: service.send_mail(
+    "sales_report": lambda desk: desk.sends(sales_report(HOSTILE, HOSTILE), hostile_metadata()),
+    "cart_abandoned": lambda desk: desk.sends(cart_abandoned(HOSTILE, HOSTILE), hostile_metadata()),
+    "order_confirmed": lambda desk: desk.sends(
         order_confirmed(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "order_placed": lambda service: service.send_mail(
+    "order_placed": lambda desk: desk.sends(
         order_placed(HOSTILE, HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "payment_initiated": lambda service: service.send_mail(
-        payment_initiated(HOSTILE), hostile_metadata()
-    ),
-    "payment_completed": lambda service: service.send_mail(
-        payment_completed(HOSTILE), hostile_metadata()
-    ),
-    "payment_failed": lambda service: service.send_mail(
-        payment_failed(HOSTILE, HOSTILE), hostile_metadata()
-    ),
-    "order_cancelled": lambda service: service.send_mail(
+    "payment_too_late": lambda desk: desk.sends(payment_completed(HOSTILE), hostile_metadata()),
+    "payment_failed": lambda desk: desk.sends(payment_failed(HOSTILE, HOSTILE), hostile_metadata()),
+    "order_cancelled": lambda desk: desk.sends(
         order_cancelled(title=HOSTILE, name=HOSTILE), hostile_metadata()
     ),
-    "order_shipped": lambda service: service.send_mail(
+    "order_shipped": lambda desk: desk.sends(
         order_shipped(HOSTILE, HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "order_delivered": lambda service: service.send_mail(
+    "order_delivered": lambda desk: desk.sends(
         order_delivered(HOSTILE, HOSTILE), hostile_metadata()
     ),
-    "payment_refunded": lambda service: service.send_mail(
+    "payment_refunded": lambda desk: desk.sends(
         payment_refunded(HOSTILE, HOSTILE), hostile_metadata()
     ),
 }
 
 
 def sent(send: Send, *, links_are_needed: bool = True) -> Mail:
-    bag, links, clock = Mailbag(), NumberedLinks(), FrozenClock()
-    links.are_needed = links_are_needed
-    service = NotificationService(
-        renderer=JinjaRenderer(STOREFRONT + "/"),
-        sender=bag,
-        messages=InMemoryMessages(clock),
-        rate_limit=InMemoryRateLimit(clock),
-        suppressions=InMemorySuppressions(),
-        links=links,
-        clock=clock,
-    )
-    send(service)
-    (mail,) = bag.mails
+    desk = Desk(renderer=JinjaRenderer(STOREFRONT + "/"))
+    desk.links.are_needed = links_are_needed
+    send(desk)
+    (mail,) = desk.bag.mails
     return mail
 
 
@@ -254,7 +219,7 @@ def test_hostile_values_stay_text(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("product_created", "stock_ran_low", "sales_report", "cart_abandoned"),
+        *("seller_digest", "sales_report", "cart_abandoned"),
         *("order_placed", "order_confirmed", "order_cancelled", "order_shipped"),
     ],
 )
@@ -266,7 +231,7 @@ def test_a_title_is_shown_unchanged(name: str) -> None:
 
 def test_a_title_cannot_break_the_subject_or_start_a_line() -> None:
     title = "Tea\r\nBcc: everybody\n\nClick here " + "x" * 500
-    mail = sent(lambda service: service.send_mail(product_created(title), metadata()))
+    mail = sent(lambda desk: desk.digests_of(product_created(title)))
     assert mail.subject.startswith("On sale: Tea Bcc: everybody Click")
     assert len(mail.subject) == MAX_SUBJECT
     assert not re.search(r"^\s*(Bcc|Click)", mail.body.text, re.MULTILINE)
@@ -274,7 +239,7 @@ def test_a_title_cannot_break_the_subject_or_start_a_line() -> None:
 
 def test_a_title_that_looks_like_a_link_is_not_sent_to_an_unverified_address() -> None:
     title = "You won! Claim at https://evil.example/now"
-    mail = sent(lambda service: service.send_mail(product_created(title), metadata()))
+    mail = sent(lambda desk: desk.digests_of(product_created(title)))
     assert mail.subject == "On sale: your product"
     assert "evil" not in mail.body.text + mail.body.html
 
@@ -286,21 +251,14 @@ DOMAIN = "your-gift:evil.example"  # also a valid username and request id
 @pytest.mark.parametrize(
     "send",
     [
-        lambda service: service.send_mail(order_placed(LINK, LINK), metadata()),
-        lambda service: service.send_mail(order_confirmed(LINK), metadata()),
-        lambda service: service.send_mail(order_cancelled(title=LINK), metadata()),
-        lambda service: service.send_mail(order_shipped(LINK, tracking_number=LINK), metadata()),
-        lambda service: service.send_mail(order_delivered(LINK, tracking_number=LINK), metadata()),
-        lambda service: service.send_mail(
-            product_created().model_copy(update={"category": LINK}), metadata()
-        ),
-        lambda service: service.send_mail(user_registered(username=DOMAIN), metadata()),
-        lambda service: service.send_mail(
-            user_registered(role="seller", username=DOMAIN), metadata()
-        ),
-        lambda service: service.send_mail(
-            password_reset_requested(), metadata(correlation_id=DOMAIN)
-        ),
+        lambda desk: desk.sends(order_placed(LINK, LINK), metadata()),
+        lambda desk: desk.sends(order_confirmed(LINK), metadata()),
+        lambda desk: desk.sends(order_cancelled(title=LINK), metadata()),
+        lambda desk: desk.sends(order_shipped(LINK, tracking_number=LINK), metadata()),
+        lambda desk: desk.sends(order_delivered(LINK, tracking_number=LINK), metadata()),
+        lambda desk: desk.sends(user_registered(username=DOMAIN), metadata()),
+        lambda desk: desk.sends(user_registered(role="seller", username=DOMAIN), metadata()),
+        lambda desk: desk.sends(password_reset_requested(), metadata(correlation_id=DOMAIN)),
     ],
 )
 def test_no_mail_contains_a_link_written_by_a_user(send: Send) -> None:

@@ -144,12 +144,12 @@ def bodies(queue: str) -> list[Any]:
 
 @pytest.mark.usefixtures("bus")
 def test_dead_letters_of_a_consumer_are_redriven_to_its_queue() -> None:
-    put("NotificationDeadLetters", sample("OrderPlaced"))
-    put("NotificationDeadLetters", sample("OrderShipped"))
-    handled = wired().redrive("notification", "OrderShipped", ignore)
+    put("OrderMailDeadLetters", sample("OrderPlaced"))
+    put("OrderMailDeadLetters", sample("OrderShipped"))
+    handled = wired().redrive("order_mails", "OrderShipped", ignore)
     assert (handled.done, handled.kept) == (1, {})
-    assert bodies("NotificationQueue") == [sample("OrderShipped")]
-    assert bodies("NotificationDeadLetters") == [sample("OrderPlaced")]
+    assert bodies("OrderMailQueue") == [sample("OrderShipped")]
+    assert bodies("OrderMailDeadLetters") == [sample("OrderPlaced")]
 
 
 @pytest.mark.usefixtures("bus")
@@ -221,14 +221,14 @@ def test_an_undelivered_event_is_redriven_to_its_consumer_only() -> None:
     put(
         "UndeliveredEvents",
         sample("OrderPlaced"),
-        TARGET_ARN=queue_arn("NotificationQueue"),
+        TARGET_ARN=queue_arn("OrderMailQueue"),
         ERROR_CODE="NO_PERMISSIONS",
         ERROR_MESSAGE="not allowed",
     )
     [seen] = wired().find("undelivered")
-    assert (seen.consumer, seen.reason) == ("notification", "NO_PERMISSIONS: not allowed")
+    assert (seen.consumer, seen.reason) == ("order_mails", "NO_PERMISSIONS: not allowed")
     assert wired().redrive("undelivered", None, ignore).done == 1
-    assert bodies("NotificationQueue") == [sample("OrderPlaced")]
+    assert bodies("OrderMailQueue") == [sample("OrderPlaced")]
     assert bodies("SellerDashboardQueue") == bodies("UndeliveredEvents") == []
 
 
@@ -339,7 +339,7 @@ def test_an_event_that_can_never_be_sent_stays_in_the_outbox_until_it_is_dropped
 def test_the_list_receives_nothing_from_empty_sources_and_reads_no_logs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    put("NotificationDeadLetters", sample("OrderPlaced"))
+    put("OrderMailDeadLetters", sample("OrderPlaced"))
     received: list[str] = []
     receive = sources.DeadLetterQueue.receive
 
@@ -353,17 +353,17 @@ def test_the_list_receives_nothing_from_empty_sources_and_reads_no_logs(
     monkeypatch.setattr(sources.DeadLetterQueue, "receive", recorded)
     monkeypatch.setattr(wiring, "failure_reasons", read_logs)
     assert ops("dlq") == 0
-    assert received == ["notification"]
+    assert received == ["order_mails"]
 
 
 @pytest.mark.usefixtures("bus")
 def test_the_list_has_the_number_of_messages_and_the_oldest_of_each_source(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    put("NotificationDeadLetters", sample("OrderPlaced"))
+    put("OrderMailDeadLetters", sample("OrderPlaced"))
     assert ops("dlq", "list") == 0
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
-    assert rows["notification"] == ["1", "0", "s"]
+    assert rows["order_mails"] == ["1", "0", "s"]
     assert rows["seller_dashboard"] == rows["undelivered"] == rows["outbox"] == ["0", "-"]
 
 
@@ -373,30 +373,30 @@ def test_show_has_the_reason_from_the_logs_and_the_content_of_one_message(
 ) -> None:
     event = sample("OrderPlaced")
     event_id = event["detail"]["metadata"]["eventId"]
-    put("NotificationDeadLetters", event)
+    put("OrderMailDeadLetters", event)
     log(
         message="event failed",
-        consumer="notification",
+        consumer="order_mails",
         event_id=event_id,
         exception="Traceback\n  somewhere\nValueError: no such mail",
     )
-    assert ops("dlq", "show", "notification") == 0
+    assert ops("dlq", "show", "order_mails") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert event_id in shown
     assert "ValueError:" in shown
     assert '"detail-type"' not in shown
-    assert ops("dlq", "show", "notification", "--event", "OrderPlaced") == 0
+    assert ops("dlq", "show", "order_mails", "--event", "OrderPlaced") == 0
     assert '"detail-type": "OrderPlaced"' in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("bus")
 @pytest.mark.parametrize("body", ["no JSON", json.dumps({"detail-type": "OrderPlaced"})])
 def test_show_has_the_reason_of_a_message_that_could_not_be_parsed(body: str) -> None:
-    put("NotificationDeadLetters", body)
-    [message] = wired().find("notification")
-    line = {"consumer": "notification", "message_id": message.id, "exception": "KeyError: 'detail'"}
+    put("OrderMailDeadLetters", body)
+    [message] = wired().find("order_mails")
+    line = {"consumer": "order_mails", "message_id": message.id, "exception": "KeyError: 'detail'"}
     log(message="event failed", **line)
-    [message] = wired().find("notification")
+    [message] = wired().find("order_mails")
     assert message.reason == "KeyError: 'detail'"
 
 
@@ -470,7 +470,7 @@ def test_drop_needs_the_option_yes_without_a_terminal(
 @pytest.mark.usefixtures("bus")
 def test_an_unknown_source_is_an_error_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert ops("dlq", "show", "mailer") == 1
-    assert "only notification" in capsys.readouterr().err
+    assert "only bulk_mails" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("action", ["show", "redrive", "drop"])

@@ -148,7 +148,7 @@ def bus(aws: None) -> str:
 
 def test_consumers_are_found_by_their_rules(bus: str) -> None:
     found = {consumer.name: consumer for consumer in BusTopology(bus).consumers()}
-    assert {"order", "payment", "notification", "seller_dashboard"} <= found.keys()
+    assert {"order", "payment", "order_mails", "seller_dashboard"} <= found.keys()
     dashboard = found["seller_dashboard"]
     assert dashboard.url == queue_url("SellerDashboardQueue")
     assert dashboard.dead_letters == queue_url("SellerDashboardDeadLetters")
@@ -156,7 +156,7 @@ def test_consumers_are_found_by_their_rules(bus: str) -> None:
 
 
 def test_an_unknown_consumer_is_reported_with_the_known_ones(bus: str) -> None:
-    with pytest.raises(NotFound, match=r"no consumer 'mailer', only .*notification"):
+    with pytest.raises(NotFound, match=r"no consumer 'mailer', only .*order_mails"):
         BusTopology(bus).consumer("mailer")
 
 

@@ -51,8 +51,8 @@ def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TAX_PERCENT", "101"),
         ("SHIPPING_FEE_PAISE", "1.5"),
         ("SHIPPING_FEE_CENTS", "-1"),
-        ("MAILS_PER_RECIPIENT_PER_HOUR", "0"),
         ("RAZORPAY_CALLS_PER_SECOND", "0"),
+        ("MAILS_PER_SECOND", "0"),
     ],
 )
 def test_the_error_names_a_missing_or_invalid_variable(

@@ -12,7 +12,7 @@ from supermarket import events, telemetry
 from supermarket.contracts import Envelope, Metadata, UserRegistered
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.errors import RetryLater
+from supermarket.errors import PermanentFailure, RetryLater
 from supermarket.events import SPARE_MILLISECONDS, EventHandlers, retry_delay
 from support import cloud
 from support.template import resources
@@ -344,6 +344,37 @@ def test_a_postponed_message_without_a_wait_is_retried_with_growing_delays(
     first, second, last = (seconds for _, seconds in hidden)
     assert 60 <= first < 120 <= second < last
     assert 2 * 3600 <= last <= 3 * 3600 + 1
+
+
+def test_an_event_that_can_never_be_handled_is_a_dead_letter_at_once(
+    monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    sent: list[dict[str, str]] = []
+
+    class Sqs:
+        """A queue with dead letters."""
+
+        def get_queue_attributes(self, **_: Any) -> Any:
+            arn = "arn:aws:sqs:ap-south-1:000000000000:dead-greeter"
+            return {"Attributes": {"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn})}}
+
+        def send_message(self, **call: str) -> None:
+            sent.append(call)
+
+    monkeypatch.setattr(events, "_sqs", Sqs)
+    events._dead_letters_of.cache_clear()
+    event_handlers = EventHandlers("greeter")
+
+    @event_handlers.on(UserRegistered)
+    def greet(event: UserRegistered, metadata: Metadata) -> None:
+        raise PermanentFailure("no such person")
+
+    message = record(registered("Asha"), "m1")
+    assert event_handlers({"Records": [message]}, None) == {"batchItemFailures": []}
+    [call] = sent
+    assert call["QueueUrl"].endswith("/000000000000/dead-greeter")
+    assert call["MessageBody"] == message["body"]
+    assert json.loads(log.getvalue())["message"] == "event failed"
 
 
 RETRYING = [

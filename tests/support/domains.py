@@ -24,10 +24,17 @@ def with_room(room: str) -> list[str]:
 
 
 def listeners() -> dict[str, EventHandlers]:
-    """Return the event handlers of every domain that has some."""
+    """Return the event handlers of every consumer by its name."""
+    return {known.consumer: known for known in listener_lambdas().values()}
+
+
+def listener_lambdas() -> dict[str, EventHandlers]:
+    """Return the event handlers by their Lambda handler, `order.listeners.event_handlers`."""
     return {
-        domain: import_module(f"{domain}.listeners").event_handlers
+        f"{domain}.listeners.{name}": value
         for domain in with_room("listeners")
+        for name, value in vars(import_module(f"{domain}.listeners")).items()
+        if isinstance(value, EventHandlers)
     }
 
 

@@ -1,12 +1,30 @@
 """In-memory adapters of notification's ports, and one event for each kind of mail."""
 
-from dataclasses import replace
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import batched
 from typing import Any
 
+from conftest import FrozenClock
+from notification.digests import DigestService
 from notification.gateways import PAGES
-from notification.model import Mail, Message
+from notification.model import (
+    Digest,
+    DigestLine,
+    Mail,
+    MailClass,
+    Message,
+    WaitingMail,
+)
 from notification.ports import MailRejected, MessagePage, SendInProgress
+from notification.renderer import JinjaRenderer
+from notification.repository import TURNS
+from notification.sending import Mailer
+from notification.service import DueMails, NotificationService
+from supermarket import telemetry
 from supermarket.clock import Clock, iso
 from supermarket.contracts import (
     Amount,
@@ -25,7 +43,6 @@ from supermarket.contracts import (
     PasswordResetRequested,
     PaymentCompleted,
     PaymentFailed,
-    PaymentInitiated,
     PaymentRefunded,
     ProductCreated,
     SalesOfDay,
@@ -81,9 +98,11 @@ def password_reset_requested(first_name: str = "Asha") -> PasswordResetRequested
     return PasswordResetRequested(user_id="u1", email="asha@example.com", first_name=first_name)
 
 
-def stock_ran_low(title: str = TEA, first_name: str = "Asha", stock: int = 3) -> StockRanLow:
+def stock_ran_low(
+    title: str = TEA, first_name: str = "Asha", stock: int = 3, product_id: str = PRODUCT_ID
+) -> StockRanLow:
     return StockRanLow(
-        product_id=PRODUCT_ID,
+        product_id=product_id,
         seller=asha(first_name),
         title=title,
         stock=stock,
@@ -272,12 +291,7 @@ def payment(kind: type[Event], name: str = "Asha", **more: Any) -> Any:
     )
 
 
-def payment_initiated(name: str = "Asha") -> PaymentInitiated:
-    event: PaymentInitiated = payment(PaymentInitiated, name, initiated_at=NOON)
-    return event
-
-
-def payment_completed(name: str = "Asha", *, goes_back: bool = False) -> PaymentCompleted:
+def payment_completed(name: str = "Asha", *, goes_back: bool = True) -> PaymentCompleted:
     event: PaymentCompleted = payment(
         PaymentCompleted,
         name,
@@ -313,16 +327,19 @@ def payment_refunded(
 
 
 class Mailbag:
-    """`MailSender` that records mails, unless it is out of order or rejects them."""
+    """`MailSender` that records mails, unless it is out of order, throttled, or rejects them."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
         self.is_out_of_order = False
+        self.is_throttled = False
         self.refuses = False
 
     def send(self, mail: Mail) -> None:
         if self.is_out_of_order:
             raise ConnectionError("no post today")
+        if self.is_throttled:
+            raise RetryLater("too many mails")
         if self.refuses:
             raise MailRejected("no such address")
         self.mails.append(mail)
@@ -391,29 +408,125 @@ class InMemoryMessages:
         return sorted(own, key=_place, reverse=True)
 
 
-class InMemoryRateLimit:
-    """`RateLimit` in a dictionary."""
+class InMemoryAllowances:
+    """`Allowances` in a dictionary."""
 
-    def __init__(self, clock: Clock, mails_per_hour: int = 50) -> None:
+    def __init__(self, clock: Clock, mails_per_hour: Mapping[MailClass, int] | int = 50) -> None:
         self._clock = clock
+        if isinstance(mails_per_hour, int):
+            mails_per_hour = dict.fromkeys(MailClass, mails_per_hour)
         self._mails_per_hour = mails_per_hour
-        self._taken: dict[tuple[str, datetime], int] = {}
+        self._taken: Counter[tuple[MailClass, str, datetime]] = Counter()
 
-    def acquire(self, address: str) -> None:
-        if self._taken.get(self._key(address), 0) >= self._mails_per_hour:
-            hour = self._clock().replace(minute=0, second=0, microsecond=0)
-            raise RetryLater("too many", hour + timedelta(hours=1) - self._clock())
-        self._count(address, 1)
+    def acquire(self, mail_class: MailClass, address: str) -> None:
+        key = self._key(mail_class, address)
+        if self._taken[key] >= self._mails_per_hour[mail_class]:
+            raise RetryLater("too many", key[2] + timedelta(hours=1) - self._clock())
+        self._taken[key] += 1
 
-    def release(self, address: str) -> None:
-        self._count(address, -1)
+    def release(self, mail_class: MailClass, address: str) -> None:
+        key = self._key(mail_class, address)
+        self._taken[key] = max(0, self._taken[key] - 1)
 
-    def _count(self, address: str, mails: int) -> None:
-        self._taken[self._key(address)] = self._taken.get(self._key(address), 0) + mails
-
-    def _key(self, address: str) -> tuple[str, datetime]:
+    def _key(self, mail_class: MailClass, address: str) -> tuple[MailClass, str, datetime]:
         hour = self._clock().replace(minute=0, second=0, microsecond=0)
-        return address.strip().lower(), hour
+        return mail_class, address.strip().lower(), hour
+
+
+class InMemorySendingRate:
+    """`SendingRate` in a dictionary."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        mails_per_second: int = 1_000,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock = clock
+        self._mails_per_second = mails_per_second
+        self._sleep = sleep
+        self._turns: Counter[tuple[MailClass, datetime]] = Counter()
+
+    def wait_for_turn(self, mail_class: MailClass) -> None:
+        for _ in range(TURNS):
+            now = self._clock()
+            second = now.replace(microsecond=0)
+            if self._turns[mail_class, second] < mail_class.rate(self._mails_per_second):
+                self._turns[mail_class, second] += 1
+                return
+            self._sleep((second + timedelta(seconds=1) - now).total_seconds())
+        raise RetryLater("too many a second", timedelta(minutes=1))
+
+
+class InMemoryWaitingMails:
+    """`WaitingMails` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.mails: dict[tuple[str, datetime], WaitingMail] = {}
+
+    def add(self, mail: WaitingMail) -> None:
+        self.mails[mail.event_id, mail.due] = mail
+
+    def list_due(self, until: datetime) -> Iterator[Sequence[WaitingMail]]:
+        due = [mail for mail in self.mails.values() if mail.due <= until]
+        yield from batched(sorted(due, key=lambda mail: mail.due), 100, strict=False)
+
+    def remove(self, mails: Sequence[WaitingMail]) -> None:
+        for mail in mails:
+            self.mails.pop((mail.event_id, mail.due), None)
+
+    def find_oldest(self) -> datetime | None:
+        return min((mail.due for mail in self.mails.values()), default=None)
+
+
+class InMemoryDigests:
+    """`Digests` in dictionaries."""
+
+    def __init__(self) -> None:
+        self.due: dict[str, Digest] = {}
+        self._lines: dict[str, dict[tuple[str, str], DigestLine]] = {}
+
+    def add(self, digest: Digest, line: DigestLine) -> None:
+        self.due.setdefault(digest.id, digest)
+        lines = self._lines.setdefault(digest.id, {})
+        stored = lines.get((line.topic, line.product_id))
+        if stored is None or stored.revision < line.revision:
+            lines[line.topic, line.product_id] = line
+
+    def list_due(self, until: datetime) -> Iterator[Sequence[Digest]]:
+        if due := [digest for digest in self.due.values() if digest.due <= until]:
+            yield due
+
+    def list_lines(self, digest: Digest, limit: int) -> Sequence[DigestLine]:
+        return [line for _, line in sorted(self._lines[digest.id].items())][:limit]
+
+    def remove(self, digest: Digest) -> None:
+        del self.due[digest.id]
+
+
+class FakeOrders:
+    """`Orders` that can all be paid, except those in `paid`."""
+
+    def __init__(self) -> None:
+        self.paid: set[str] = set()
+
+    def can_be_paid(self, order_id: str, customer_id: str) -> bool:
+        return order_id not in self.paid
+
+
+class InMemoryQueues:
+    """`MailQueues` in lists; it refuses mails while it is `broken`."""
+
+    def __init__(self) -> None:
+        self.sent: dict[MailClass, list[str]] = {each: [] for each in MailClass}
+        self.broken = False
+
+    def send(self, mails: Sequence[WaitingMail]) -> Sequence[WaitingMail]:
+        if self.broken:
+            return []
+        for mail in mails:
+            self.sent[mail.mail_class].append(mail.body)
+        return mails
 
 
 class InMemorySuppressions:
@@ -432,6 +545,60 @@ class InMemorySuppressions:
         was_there = self.has(address)
         self._addresses.discard(address.strip().lower())
         return was_there
+
+
+@dataclass
+class Desk:
+    """The use cases of notification with in-memory adapters."""
+
+    clock: FrozenClock = field(default_factory=FrozenClock)
+    bag: Mailbag = field(default_factory=Mailbag)
+    links: NumberedLinks = field(default_factory=NumberedLinks)
+    suppressions: InMemorySuppressions = field(default_factory=InMemorySuppressions)
+    renderer: JinjaRenderer = field(default_factory=lambda: JinjaRenderer("https://shop.example"))
+    mails_per_hour: Mapping[MailClass, int] | int = 50
+
+    def __post_init__(self) -> None:
+        self.messages = InMemoryMessages(self.clock)
+        self.waiting, self.queues = InMemoryWaitingMails(), InMemoryQueues()
+        self.digests, self.orders = InMemoryDigests(), FakeOrders()
+        mailer = Mailer(
+            renderer=self.renderer,
+            sender=self.bag,
+            messages=self.messages,
+            allowances=InMemoryAllowances(self.clock, self.mails_per_hour),
+            rate=InMemorySendingRate(self.clock),
+            suppressions=self.suppressions,
+            links=self.links,
+            clock=self.clock,
+        )
+        self.service = NotificationService(
+            mailer, self.waiting, self.orders, timedelta(minutes=5), self.clock
+        )
+        self.due_mails = DueMails(self.waiting, self.queues)
+        self.digest_service = DigestService(mailer, self.digests, timedelta(hours=1), self.clock)
+
+    def sends(self, event: Event, metadata: Metadata) -> None:
+        """Handle an event, again when its mail is due."""
+        self.service.send_mail(event, metadata)
+        for waiting in list(self.waiting.mails.values()):
+            self.clock.now = waiting.due
+            self.service.send_mail(event, metadata)
+
+    def digests_of(self, *events: ProductCreated | StockRanLow) -> None:
+        """Add events to the digest of a period, and send it."""
+        telemetry.begin(CORRELATION_ID)
+        for number, event in enumerate(events):
+            self.digest_service.add(event, metadata(f"event-{number}"))
+        self.clock.advance(timedelta(hours=2))
+        self.digest_service.send_due(self.clock(), lambda: True)
+
+    @property
+    def inbox(self) -> tuple[Message, ...]:
+        return self.messages.list_messages("u1", None, 100).messages
+
+    def wait_for_redelivery(self) -> None:
+        self.clock.advance(timedelta(seconds=60))
 
 
 def _place(message: Message) -> str:
