@@ -38,6 +38,7 @@ RAZORPAY = {
 }
 IMAGEKIT = {"PublicKey": "public_supermarket", "PrivateKey": "private_supermarket"}
 GEMINI_KEY = "local-gemini-key"
+OPEN_ORDERS, RESERVED_PIECES = 30, 1000  # of one customer: tests do not verify addresses
 RAZORPAY_CALLS = 100  # a second: the simulator takes any number
 MANY_MAILS = 1000  # tests send many
 MAIL_LIMITS = ("MailsPerSecond", "SecurityMailsPerHour", "OrderMailsPerHour", "BulkMailsPerHour")
@@ -147,6 +148,9 @@ class _Cloud:
             "ImageKitUrlEndpoint": f"{self.address}/imagekit",
             "ConnectionsBaseUrl": stack.gateway(self.emulator),
             "BcryptRounds": str(self.plan.bcrypt_rounds),
+            "OrdersPerClient": "0",  # all requests come from this machine
+            "OpenOrdersUnverified": str(OPEN_ORDERS),
+            "ReservedPiecesUnverified": str(RESERVED_PIECES),
             "RazorpayCallsPerSecond": str(RAZORPAY_CALLS),
             **dict.fromkeys(MAIL_LIMITS, str(MANY_MAILS)),
             "SellerDigestMinutes": "1",

@@ -82,6 +82,11 @@ class DynamoAccounts:
         row = UserRow(USER + user.id, user=user, password_hash=account.password_hash)
         writes.put(row, UserRow.pk.does_not_exist())
 
+    @staticmethod
+    def plan_read(user_id: str) -> None:
+        """Read the user's row together with the next one."""
+        UserRow.plan_read(USER + user_id)
+
     def find(self, user_id: str) -> Account | None:
         row = UserRow.find(USER + user_id)
         return Account(row.user, row.password_hash) if row else None

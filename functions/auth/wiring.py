@@ -8,6 +8,7 @@ from auth.ports import Passwords
 from auth.recovery import Recovery
 from auth.repository import DynamoAccounts, DynamoAddressBooks, DynamoLinks, DynamoMailLimits
 from auth.service import AuthService, RegistrationService
+from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -28,6 +29,11 @@ def auth_service() -> AuthService:
         new_id=new_id,
         idempotency_keys=idempotency_keys(),
     )
+
+
+def plan_user(caller: Caller) -> None:
+    """Read the caller's account together with the session."""
+    DynamoAccounts.plan_read(caller.user_id)
 
 
 @cache

@@ -1,7 +1,7 @@
 """The HTTP Lambdas of orders."""
 
 from order import wiring
-from order.model import ItemsUnavailable, WrongStatus
+from order.model import ItemsUnavailable, TooManyReservations, TotalNotPayable, WrongStatus
 from order.schemas import (
     ChangeAddressRequest,
     FulfilmentRequest,
@@ -18,12 +18,20 @@ from supermarket.errors import NotFound
 from supermarket.http import get, patch, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
+from supermarket.request import Request
 from supermarket.retry import StaleWrite
 from supermarket.wiring import cursors
 
 CUSTOMERS = {Role.USER}
 FULFILLERS = {Role.SELLER, Role.ADMIN}
-PLACING_ERRORS = (CartEmpty, ItemsUnavailable, NotFound, StaleWrite)
+PLACING_ERRORS = (
+    CartEmpty,
+    ItemsUnavailable,
+    NotFound,
+    StaleWrite,
+    TooManyReservations,
+    TotalNotPayable,
+)
 CHANGE_ERRORS = (WrongStatus, StaleWrite)
 
 
@@ -31,14 +39,16 @@ CHANGE_ERRORS = (WrongStatus, StaleWrite)
     "/api/orders",
     status=201,
     roles=CUSTOMERS,
-    uses=(wiring.cart_service,),
-    reads_ahead=(wiring.plan_cart_and_key,),
+    uses=(wiring.cart_service, wiring.auth_service),
+    reads_ahead=(wiring.plan_cart_account_and_key,),
     errors=PLACING_ERRORS,
 )
 def create_order(
-    body: PlaceOrderRequest, key: IdempotencyKey | None, caller: Caller
+    body: PlaceOrderRequest, key: IdempotencyKey | None, caller: Caller, request: Request
 ) -> OrderChangeResponse:
-    order = wiring.order_service().place(caller, body.destination(), key)
+    order = wiring.order_service().place(
+        caller, body.destination(), key, client_address=request.client_address
+    )
     return OrderChangeResponse.of(order, "Order placed")
 
 

@@ -1,23 +1,102 @@
-"""The stock, the cart and the address book behind the ports of orders.
+"""The stock, carts, accounts, payments and the age of events behind the ports of orders.
 
 Carts and accounts are made on first use, since only placing an order needs them.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from inventory.model import StockRequest
 from inventory.service import InventoryService, LinesUnavailable
-from order.model import ItemsUnavailable, Order, OrderLine
+from order.model import (
+    ItemsUnavailable,
+    Order,
+    OrderLine,
+    PaymentStatus,
+    TooManyReservations,
+    WrongStatus,
+)
 from order.ports import Cart
-from supermarket.errors import DomainError
+from payment.checks.service import NotShippable, PaymentChecks
+from supermarket.clock import Clock
+from supermarket.errors import DomainError, Unauthenticated
 from supermarket.people import Address
+from supermarket.rate_limits import Rate, RateLimits, client_digest
 from supermarket.transaction import Transaction
 
 if TYPE_CHECKING:
     from auth.service import AuthService
     from cart.model import CartLine, Product
     from cart.service import CartService
+    from outbox.service import OutboxMonitor
+
+ORDERS = "orders"
+MINUTE_SECONDS = 60
+MEASURED = timedelta(minutes=5)  # CloudWatch has a queue's metrics after a minute or two
+AGE_OF_OLDEST_MESSAGE = "ApproximateAgeOfOldestMessage"
+
+
+class ShopPayments:
+    """`Payments` of the payment domain."""
+
+    def __init__(self, checks: PaymentChecks) -> None:
+        self._checks = checks
+
+    def pin_status(self, order_id: str, transaction: Transaction) -> PaymentStatus:
+        return PaymentStatus(self._checks.pin_status(order_id, transaction))
+
+    def require_shippable(self, order_id: str, transaction: Transaction) -> None:
+        try:
+            self._checks.require_shippable(order_id, transaction)
+        except NotShippable as refusal:
+            raise WrongStatus(refusal.message) from refusal
+
+
+class EventLag:
+    """`Lag` of the outbox, and of the queue of orders by its metric in CloudWatch."""
+
+    def __init__(
+        self, outbox: "OutboxMonitor", cloudwatch: Any, queue_name: str, clock: Clock
+    ) -> None:
+        self._outbox = outbox
+        self._cloudwatch = cloudwatch
+        self._queue_name = queue_name
+        self._clock = clock
+
+    def oldest_event(self) -> timedelta:
+        return max(self._outbox.oldest_age(), self._oldest_message())
+
+    def _oldest_message(self) -> timedelta:
+        now = self._clock()
+        dimensions = [{"Name": "QueueName", "Value": self._queue_name}]
+        metric = {
+            "Namespace": "AWS/SQS",
+            "MetricName": AGE_OF_OLDEST_MESSAGE,
+            "Dimensions": dimensions,
+        }
+        stat = {"Metric": metric, "Period": MINUTE_SECONDS, "Stat": "Maximum"}
+        measured = self._cloudwatch.get_metric_data(
+            MetricDataQueries=[{"Id": "age", "MetricStat": stat}],
+            StartTime=now - MEASURED,
+            EndTime=now,
+            ScanBy="TimestampDescending",
+        )
+        latest: list[float] = measured["MetricDataResults"][0]["Values"][:1]
+        return timedelta(seconds=latest[0] if latest else 0)
+
+
+class ClientOrderLimits:
+    """`ClientLimits` by a rate limit."""
+
+    def __init__(self, limits: RateLimits, rate: Callable[[], Rate]) -> None:
+        self._limits = limits
+        self._rate = rate
+
+    def count_order(self, client_address: str) -> None:
+        seconds = self._limits.count(ORDERS, client_digest(client_address), self._rate())
+        if seconds is not None:
+            raise TooManyReservations("Too many orders come from your network", seconds)
 
 
 class ShopStock:
@@ -58,8 +137,8 @@ class ShopCarts:
         self._carts().empty(cart.user_id, cart.version, transaction, on_conflict)
 
 
-class SavedAddresses:
-    """`AddressBook` of the auth domain."""
+class ShopAccounts:
+    """`AddressBook` and `Customers` of the auth domain."""
 
     def __init__(self, accounts: "Callable[[], AuthService]") -> None:
         self._accounts = accounts
@@ -67,6 +146,12 @@ class SavedAddresses:
     def find(self, user_id: str, address_id: str) -> Address:
         saved = self._accounts().address_of(user_id, address_id)
         return Address(saved.street, saved.city, saved.state, saved.zip, saved.country)
+
+    def has_verified_email(self, user_id: str) -> bool:
+        try:
+            return self._accounts().user(user_id).email_verified
+        except Unauthenticated:  # the account was deleted
+            return False
 
 
 def _line(line: "CartLine", product: "Product") -> OrderLine:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
 from supermarket.caller import Caller
-from supermarket.errors import Conflict, FieldError
+from supermarket.errors import Conflict, FieldError, TooMany
 from supermarket.money import Currency, Money
 from supermarket.people import Address, Recipient
 
@@ -54,6 +54,16 @@ class PaymentStatus(StrEnum):
     REFUNDED = "REFUNDED"
 
 
+class Outcome(StrEnum):
+    """What became of a reservation that has ended."""
+
+    RELEASED = "released"
+    CONFIRMED = "confirmed"
+    SKIPPED = "skipped"
+    POSTPONED = "postponed"
+    FAILED = "failed"
+
+
 class WrongStatus(Conflict):
     """The order's state does not permit the change."""
 
@@ -67,6 +77,56 @@ class ItemsUnavailable(Conflict):
 
     def __init__(self, errors: tuple[FieldError, ...]) -> None:
         super().__init__("Some items are not available as shown. Nothing was ordered.", errors)
+
+
+class TooManyReservations(TooMany):
+    """The customer, or the customers of one client address, reserve as much as is allowed."""
+
+    code = "TOO_MANY_RESERVATIONS"
+
+    @classmethod
+    def over(cls, limits: "ReservationLimits", reservation: timedelta) -> Self:
+        """Return the error for a customer over these limits, whose reservations take so long."""
+        return cls(
+            f"You can have {limits.orders} unpaid orders with {limits.pieces} pieces in all. "
+            "Pay or cancel one of them first.",
+            int(reservation.total_seconds()),
+        )
+
+
+class TotalNotPayable(Conflict):
+    """The payment provider does not take an amount as small or as large as the order's total."""
+
+    code = "TOTAL_NOT_PAYABLE"
+
+
+@dataclass(frozen=True)
+class ReservationLimits:
+    """How many unpaid orders, with how many pieces together, one customer may have."""
+
+    orders: int
+    pieces: int
+
+
+@dataclass(frozen=True)
+class PayableRange:
+    """The smallest and the largest amounts that can be paid at once, in minor units."""
+
+    smallest: int
+    largest: Mapping[Currency, int]
+
+    def require(self, total: Money) -> None:
+        """Raise TotalNotPayable, with the missing or the surplus amount."""
+        smallest = Money(self.smallest, total.currency)
+        largest = Money(self.largest[total.currency], total.currency)
+        if total.minor < smallest.minor:
+            raise TotalNotPayable(
+                f"The smallest possible payment is {smallest}: {smallest - total} is missing"
+            )
+        if total.minor > largest.minor:
+            raise TotalNotPayable(
+                f"The largest possible payment is {largest}: {total - largest} is too much"
+            )
 
 
 @dataclass(frozen=True)
@@ -127,6 +187,14 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True)
+class OrderPayment:
+    """The state of an order's payment, and until when it can be paid once its payment is open."""
+
+    status: PaymentStatus
+    pay_until: datetime | None
+
+
+@dataclass(frozen=True)
 class RefundSummary:
     """How much of an order's money was refunded and how much is being refunded. The highest
     `revision` is the latest.
@@ -139,7 +207,8 @@ class RefundSummary:
 
 @dataclass(frozen=True)
 class Order:
-    """An order. `reserved_until` is None once it is paid or cancelled.
+    """An order. `reserved_until` is None once it is paid or cancelled. `pay_until` is until when it
+    can be paid, since its payment was opened for the first time.
 
     `paid_at` and `refunded_at` are when payment and full refund were recorded, possibly after a
     cancellation. `is_partial` marks the part of an order that one of its sellers sees.
@@ -155,6 +224,7 @@ class Order:
     created_at: datetime
     updated_at: datetime
     reserved_until: datetime | None = None
+    pay_until: datetime | None = None
     paid_at: datetime | None = None
     refunded_at: datetime | None = None
     tracking_number: str | None = None
@@ -177,6 +247,14 @@ class Order:
             tracking_number=tracking_number or self.tracking_number,
             updated_at=at,
         )
+
+    def with_open_payment(self, pay_until: datetime, at: datetime) -> Self:
+        """Return the order with its stock reserved until `pay_until`, unless a payment was opened
+        before: the reservation is extended once.
+        """
+        if self.pay_until is not None:
+            return self
+        return replace(self, pay_until=pay_until, reserved_until=pay_until, updated_at=at)
 
     def with_payment(self, at: datetime) -> Self:
         """Return the order as paid; a payment may arrive after the order was cancelled."""
@@ -235,6 +313,15 @@ class Order:
             is_refunding = is_cancelled or self.is_fully_refunding
             return PaymentStatus.REFUND_PENDING if is_refunding else PaymentStatus.COMPLETED
         return PaymentStatus.FAILED if is_cancelled else PaymentStatus.PENDING
+
+    @property
+    def payment(self) -> OrderPayment:
+        is_payable = self.status is OrderStatus.PENDING
+        return OrderPayment(self.payment_status, self.pay_until if is_payable else None)
+
+    @property
+    def pieces(self) -> int:
+        return sum(line.quantity for line in self.lines)
 
     @property
     def seller_ids(self) -> tuple[str, ...]:

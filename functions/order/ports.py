@@ -1,11 +1,11 @@
-"""What orders need from their own store, the cart, the stock and the address book."""
+"""What orders need from their own store, the cart, the stock, the payments and the accounts."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from order.model import Order, OrderLine, OrderStatus
+from order.model import Order, OrderLine, OrderStatus, PaymentStatus, ReservationLimits
 from supermarket.errors import DomainError, FieldError
 from supermarket.people import Address
 from supermarket.transaction import Transaction
@@ -72,6 +72,62 @@ class AddressBook(Protocol):
         """Return a saved address. Raises NotFound when the user has no such address."""
 
 
+class Customers(Protocol):
+    """The accounts of the customers."""
+
+    def has_verified_email(self, user_id: str) -> bool:
+        """Return whether the customer has confirmed the address of the account."""
+
+
+class Payments(Protocol):
+    """The payments of the orders. Their own state decides, since events about them may be late."""
+
+    def pin_status(self, order_id: str, transaction: Transaction) -> PaymentStatus:
+        """Return the state of the order's payment, PENDING when it has none. The commit raises
+        StaleWrite when the payment has changed, or was opened, since.
+        """
+
+    def require_shippable(self, order_id: str, transaction: Transaction) -> None:
+        """Raise WrongStatus unless the order is paid and its money stays with the shop. The commit
+        raises StaleWrite when the payment has changed since.
+        """
+
+
+class ClientLimits(Protocol):
+    """Limits of what one client address may do."""
+
+    def count_order(self, client_address: str) -> None:
+        """Count an order. Raises TooManyReservations when there were too many of late."""
+
+
+class Lag(Protocol):
+    """How late the events are that orders are waiting for."""
+
+    def oldest_event(self) -> timedelta:
+        """Return the age of the oldest event that was not sent, or not handled by orders."""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """An open reservation, and when it ends."""
+
+    order_id: str
+    ends_at: datetime
+
+
+class Reservations(Protocol):
+    """The open reservations, in several shards."""
+
+    @property
+    def shards(self) -> Collection[str]: ...
+
+    def list_expired(self, moment: datetime, shard: str) -> Iterator[Reservation]:
+        """Yield the shard's reservations that ended by `moment`, oldest first."""
+
+    def postpone(self, order_id: str, until: datetime) -> None:
+        """List the order's reservation as if it ended at `until`."""
+
+
 class Orders(Protocol):
     """The stored orders."""
 
@@ -86,15 +142,15 @@ class Orders(Protocol):
     ) -> OrderPage:
         """Return the customer's orders with ids below `before`, newest first."""
 
-    def list_expired(self, moment: datetime, limit: int) -> list[str]:
-        """Return the ids of orders whose reservation ended by `moment`, oldest first."""
-
-    def add(self, order: Order, transaction: Transaction) -> None:
-        """Store a new order. The commit raises StaleWrite when its id exists."""
+    def add(self, order: Order, limits: ReservationLimits | None, transaction: Transaction) -> None:
+        """Store a new order and count what its customer reserves. The commit raises StaleWrite when
+        its id exists, and TooManyReservations when the customer would reserve more than `limits`.
+        """
 
     def save(
         self, read: Order, order: Order, unchanged: Collection[str], transaction: Transaction
     ) -> None:
-        """Store the fields in which the order differs from `read`, the order before the change. The
-        commit raises StaleWrite when a stored field of those in `unchanged` differs from `read`.
+        """Store the fields in which the order differs from `read`, the order before the change, and
+        count what its customer no longer reserves. The commit raises StaleWrite when a stored field
+        of those in `unchanged` differs from `read`; a reservation ends with `status` among them.
         """

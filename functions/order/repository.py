@@ -1,24 +1,31 @@
-"""Orders in DynamoDB: a row per order, an index by customer, and a sparse index of reservations."""
+"""Orders in DynamoDB: a row per order, an index by customer, a sparse index of reservations, and a
+row per customer that counts what is reserved.
+"""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import reduce
 from itertools import islice
 from operator import and_
+from zlib import crc32
 
-from pynamodb.attributes import UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
-from order.model import Order, OrderStatus
-from order.ports import OrderPage
-from supermarket.clock import iso
+from order.model import Order, OrderStatus, ReservationLimits, TooManyReservations
+from order.ports import OrderPage, Reservation
+from supermarket.clock import from_iso, iso
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import update_if
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
-OPEN = "open"
+# every order is written to the index and deleted from it; one partition takes 1,000 writes a second
+SHARDS = tuple(f"open#{number}" for number in range(8))
+RESERVATIONS = "reservations#"  # the prefix of a customer's id
 ROWS_PER_PAGE = 200
 STALE = "The order changed at the same time. Check it and try again."
 
@@ -35,33 +42,48 @@ class ByCustomer(GlobalSecondaryIndex["OrderRow"]):
 
 
 class ByReservation(GlobalSecondaryIndex["OrderRow"]):
-    """The orders that are not paid, by the end of their reservation."""
+    """The orders that are not paid, in shards, by the time at which they are to be released."""
 
     class Meta:
         index_name = "byReservation"
         projection = KeysOnlyProjection()
 
     reservation = UnicodeAttribute(hash_key=True)
-    reserved_until = UnicodeAttribute(range_key=True, attr_name="reservedUntil")
+    due_at = UnicodeAttribute(range_key=True, attr_name="dueAt")
 
 
 class OrderRow(Row):
-    """An order; `reservation` and `reserved_until` exist while its stock is reserved."""
+    """An order; `reservation`, one of `SHARDS`, and `due_at` exist while its stock is reserved.
+
+    `due_at` is the end of the reservation, or later when the order could not be released.
+    """
 
     Meta = table("order")
 
     order_id = UnicodeAttribute(hash_key=True, attr_name="orderId")
     customer_id = UnicodeAttribute(attr_name="customerId")
     reservation = UnicodeAttribute(null=True)
-    reserved_until = UnicodeAttribute(null=True, attr_name="reservedUntil")
+    due_at = UnicodeAttribute(null=True, attr_name="dueAt")
     order = Mapped[Order](Order, exclude=frozenset({"is_partial"}))
 
     by_customer = ByCustomer()
     by_reservation = ByReservation()
 
 
+class ReservationsRow(Row):
+    """`reservations#<customer id>`: how many unpaid orders and pieces the customer has."""
+
+    Meta = table("order")
+
+    order_id = UnicodeAttribute(hash_key=True, attr_name="orderId")
+    orders = NumberAttribute()
+    pieces = NumberAttribute()
+
+
 class DynamoOrders:
-    """`Orders` in DynamoDB."""
+    """`Orders` and `Reservations` in DynamoDB."""
+
+    shards = SHARDS
 
     def find(self, order_id: str) -> Order | None:
         row = OrderRow.find(order_id)
@@ -91,20 +113,31 @@ class DynamoOrders:
                 orders.append(row.order)
         return OrderPage(tuple(orders), None if next(rows, None) is None else last)
 
-    def list_expired(self, moment: datetime, limit: int) -> list[str]:
-        ended = OrderRow.reserved_until <= iso(moment)
-        return [row.order_id for row in OrderRow.by_reservation.query(OPEN, ended, limit=limit)]
+    def list_expired(self, moment: datetime, shard: str) -> Iterator[Reservation]:
+        ended = OrderRow.due_at <= iso(moment)
+        for row in OrderRow.by_reservation.query(shard, ended, page_size=ROWS_PER_PAGE):
+            yield Reservation(row.order_id, from_iso(row.due_at))
 
-    def add(self, order: Order, transaction: Transaction) -> None:
-        row = OrderRow(
-            order.id,
-            customer_id=order.customer.user_id,
-            reservation=OPEN if order.reserved_until else None,
-            reserved_until=iso(order.reserved_until) if order.reserved_until else None,
-            order=order,
+    def postpone(self, order_id: str, until: datetime) -> None:
+        update_if(
+            OrderRow(order_id),
+            [OrderRow.due_at.set(iso(until))],
+            OrderRow.reservation.exists(),
         )
-        is_new = OrderRow.order_id.does_not_exist()
-        DynamoTransaction.of(transaction).put(row, is_new, StaleWrite(STALE))
+
+    def add(self, order: Order, limits: ReservationLimits | None, transaction: Transaction) -> None:
+        writes = DynamoTransaction.of(transaction)
+        row = OrderRow(order.id, customer_id=order.customer.user_id, order=order)
+        if order.reserved_until:
+            row.reservation, row.due_at = _shard(order.id), iso(order.reserved_until)
+            actions = [ReservationsRow.orders.add(1), ReservationsRow.pieces.add(order.pieces)]
+            condition, error = None, None
+            if limits:
+                condition = _has_room(limits, order.pieces)
+                reservation = order.reserved_until - order.created_at
+                error = TooManyReservations.over(limits, reservation)
+            writes.update(_counter(order), actions, condition, error)
+        writes.put(row, OrderRow.order_id.does_not_exist(), StaleWrite(STALE))
 
     def save(
         self, read: Order, order: Order, unchanged: Collection[str], transaction: Transaction
@@ -112,9 +145,33 @@ class DynamoOrders:
         before, after = OrderRow.order.serialize(read), OrderRow.order.serialize(order)
         changed = [name for name in after if after[name] != before[name]]
         actions = [Path(["order", name]).set(after[name]) for name in changed]
+        writes = DynamoTransaction.of(transaction)
         if order.reserved_until is None:
-            actions += [OrderRow.reservation.remove(), OrderRow.reserved_until.remove()]
-        conditions = [Path(["order", name]) == before[name] for name in unchanged]
-        DynamoTransaction.of(transaction).update(
-            OrderRow(order.id), actions, reduce(and_, conditions), StaleWrite(STALE)
-        )
+            actions += [OrderRow.reservation.remove(), OrderRow.due_at.remove()]
+            if read.reserved_until:
+                less = [ReservationsRow.orders.add(-1), ReservationsRow.pieces.add(-read.pieces)]
+                writes.update(_counter(order), less)
+        elif order.reserved_until != read.reserved_until:
+            actions.append(OrderRow.due_at.set(iso(order.reserved_until)))
+        condition = reduce(and_, (Path(["order", name]) == before[name] for name in unchanged))
+        if actions:
+            writes.update(OrderRow(order.id), actions, condition, StaleWrite(STALE))
+        else:
+            writes.condition_check(OrderRow(order.id), condition, StaleWrite(STALE))
+
+
+def _shard(order_id: str) -> str:
+    return SHARDS[crc32(order_id.encode()) % len(SHARDS)]
+
+
+def _counter(order: Order) -> ReservationsRow:
+    return ReservationsRow(RESERVATIONS + order.customer.user_id)
+
+
+def _has_room(limits: ReservationLimits, pieces: int) -> Condition:
+    """Return the condition that another order of so many pieces is within the limits."""
+    is_first = ReservationsRow.orders.does_not_exist()
+    room = limits.pieces - pieces
+    has_room: Condition = ReservationsRow.orders < limits.orders
+    has_room &= ReservationsRow.pieces <= room
+    return is_first | has_room if room >= 0 else has_room

@@ -1,8 +1,8 @@
 """Request bodies, queries and responses of orders."""
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AliasPath, BeforeValidator, Field, model_validator
+from pydantic import AliasPath, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from order.model import Actor, Order, OrderStatus, PaymentStatus
@@ -88,9 +88,10 @@ class PricingView(View):
 
 
 class PaymentView(View):
-    """The state of the order's payment."""
+    """The state of the order's payment, and until when it can be paid once it is open."""
 
     status: PaymentStatus
+    pay_until: Timestamp | None
 
 
 class RefundsView(View):
@@ -117,9 +118,7 @@ class OrderView(View):
     pricing: PricingView
     total_price: MoneyView = Field(validation_alias=AliasPath("pricing", "total"))
     shipping_address: AddressView
-    payment: Annotated[PaymentView, BeforeValidator(lambda status: {"status": status})] = Field(
-        validation_alias="payment_status"
-    )
+    payment: PaymentView
     refunds: RefundsView | None = Field(validation_alias="customer_refunds")
     timeline: list[TimelineEntryView]
     tracking_number: str | None

@@ -18,11 +18,26 @@ from order.model import (
     ItemsUnavailable,
     Order,
     OrderStatus,
+    Outcome,
+    PayableRange,
+    PaymentStatus,
     RefundSummary,
+    ReservationLimits,
     TimelineEntry,
+    TooManyReservations,
     WrongStatus,
 )
-from order.ports import AddressBook, Cart, Carts, OrderPage, Orders, Stock
+from order.ports import (
+    AddressBook,
+    Cart,
+    Carts,
+    ClientLimits,
+    Customers,
+    OrderPage,
+    Orders,
+    Payments,
+    Stock,
+)
 from supermarket.audit import AuditTrail
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
@@ -38,6 +53,7 @@ ORDER_NOT_FOUND = "Order not found"
 STATE = ("status", "refund_summary")
 # a payment of the last second may still be on its way
 GRACE = timedelta(minutes=2)
+UNPAID = frozenset({PaymentStatus.PENDING, PaymentStatus.FAILED})
 
 
 class CartEmpty(Invalid):
@@ -66,10 +82,15 @@ class Expired(Cancelled):
 
 @dataclass(frozen=True)
 class Terms:
-    """How long stock is reserved for an unpaid order, and what is charged besides the goods."""
+    """How long stock is reserved for an unpaid order, what is charged besides the goods, which
+    totals can be paid, and what customers may reserve with and without a verified address.
+    """
 
     reservation: timedelta
     charges: Charges
+    payable: PayableRange
+    limits: ReservationLimits
+    unverified_limits: ReservationLimits
 
 
 @dataclass(frozen=True)
@@ -80,6 +101,9 @@ class OrderService:
     stock: Stock
     carts: Carts
     address_book: AddressBook
+    customers: Customers
+    payments: Payments
+    client_limits: ClientLimits
     idempotency_keys: IdempotencyKeys
     audit: AuditTrail
     begin: BeginTransaction
@@ -93,17 +117,21 @@ class OrderService:
         destination: Address | str,
         key: IdempotencyKey | None = None,
         precondition: Callable[[Order], None] = lambda _: None,
+        client_address: str | None = None,
     ) -> Order:
         """Order everything in the caller's cart, in one transaction.
 
         `destination` is an address or the id of a saved one. The same key returns the same order.
-        `precondition` is called with the order before it is written and may raise.
+        `precondition` is called with the order before it is written and may raise. Orders of one
+        `client_address` are limited.
         """
         if key and (earlier := self._find_result(key)):
             return earlier
+        if client_address:
+            self.client_limits.count_order(client_address)
         try:
             return self._place(caller, destination, key, precondition)
-        except (Invalid, Conflict):
+        except (Invalid, Conflict, TooManyReservations):
             # a second copy of the request may have emptied the cart meanwhile
             if key and (earlier := self._find_result(key)):
                 return earlier
@@ -132,6 +160,16 @@ class OrderService:
             raise ReservationExpired("The reservation has expired. Order again.")
         return order
 
+    def open_payment(
+        self, order_id: str, customer_id: str, pay_until: datetime, transaction: Transaction
+    ) -> None:
+        """Reserve the stock of a payable order until `pay_until`, if this is the first time that a
+        payment of it is opened. The commit raises StaleWrite when the order changed meanwhile.
+        """
+        read = self.get_payable_order(order_id, customer_id)
+        order = read.with_open_payment(pay_until, self.clock())
+        self.orders.save(read, order, ("status", "pay_until"), transaction)
+
     def change_address(self, order_id: str, customer_id: str, changes: Mapping[str, str]) -> Order:
         """Replace the given fields of the address while the order has not left the shop."""
         read = self._find_own(order_id, customer_id)
@@ -153,20 +191,27 @@ class OrderService:
         """Mark the order as delivered; its only seller or an admin may do that."""
         return self._fulfil(order_id, OrderStatus.DELIVERED, tracking_number, caller)
 
-    def list_expired(self, until: datetime, limit: int) -> list[str]:
-        """Return the ids of unpaid orders that `expire` cancels at `until`, oldest first."""
-        return self.orders.list_expired(until - GRACE, limit)
+    def expire(self, order_id: str) -> Outcome:
+        """Cancel an order that was not paid in time, unless it or its payment changes meanwhile.
 
-    def expire(self, order_id: str) -> bool:
-        """Cancel an order that was not paid in time; returns False when it changed meanwhile."""
+        An order whose payment is complete is confirmed: the event of the payment is late. One whose
+        payment is being refunded is postponed.
+        """
         order = self._find(order_id)
         if not order.is_expired(self.clock() - GRACE):
-            return False
+            return Outcome.SKIPPED
+        transaction = self.begin()
+        status = self.payments.pin_status(order_id, transaction)
+        if status is PaymentStatus.COMPLETED:
+            self.confirm(order_id)
+            return Outcome.CONFIRMED
+        if status not in UNPAID:
+            return Outcome.POSTPONED
         try:
-            self._cancel(order, Actor.EXPIRY, Actor.EXPIRY)
+            self._cancel(order, Actor.EXPIRY, Actor.EXPIRY, transaction=transaction)
         except StaleWrite:
-            return False
-        return True
+            return Outcome.SKIPPED
+        return Outcome.RELEASED
 
     def confirm(self, order_id: str) -> None:
         """Record the payment and confirm the order; a cancelled order stays cancelled."""
@@ -210,16 +255,24 @@ class OrderService:
         if not cart.lines:
             raise CartEmpty("Your cart is empty")
         order = self._new_order(caller, cart, destination)
+        self.terms().payable.require(order.pricing.total)
         precondition(order)
-        self.stock.reserve(order, lambda: self._prepare(order, cart, key))
+        limits = self._limits(caller)
+        self.stock.reserve(order, lambda: self._prepare(order, cart, limits, key))
         return order
 
-    def _prepare(self, order: Order, cart: Cart, key: IdempotencyKey | None) -> Transaction:
+    def _prepare(
+        self,
+        order: Order,
+        cart: Cart,
+        limits: ReservationLimits | None,
+        key: IdempotencyKey | None,
+    ) -> Transaction:
         """Return a transaction that stores the order and empties the cart."""
         transaction = self.begin()
         if key is not None:
             self.idempotency_keys.save_result(key, order.id, transaction)
-        self.orders.add(order, transaction)
+        self.orders.add(order, limits, transaction)
         changed = StaleWrite("Your cart changed at the same time. Check it and order again.")
         self.carts.empty(cart, transaction, changed)
         transaction.emit(to_order_placed(order))
@@ -241,6 +294,13 @@ class OrderService:
             created_at=now,
             updated_at=now,
         )
+
+    def _limits(self, caller: Caller) -> ReservationLimits | None:
+        """Return what the caller may reserve; None when that is not limited."""
+        if caller.is_admin:
+            return None
+        is_verified = self.customers.has_verified_email(caller.user_id)
+        return self.terms().limits if is_verified else self.terms().unverified_limits
 
     def _find_result(self, key: IdempotencyKey) -> Order | None:
         order_id = self.idempotency_keys.find_result(key)
@@ -311,17 +371,25 @@ class OrderService:
         self.orders.save(read, order, STATE, transaction)
         if is_shipping:
             self.stock.ship(read, transaction)
+            self.payments.require_shippable(order_id, transaction)
         self._audit(read, order, caller.user_id, transaction)
         transaction.emit((to_order_shipped if is_shipping else to_order_delivered)(order))
         transaction.commit()
         return _visible(order, caller)
 
-    def _cancel(self, read: Order, by: Actor, actor: str, refunded: Order | None = None) -> Order:
+    def _cancel(
+        self,
+        read: Order,
+        by: Actor,
+        actor: str,
+        refunded: Order | None = None,
+        transaction: Transaction | None = None,
+    ) -> Order:
         """Cancel the order, or its state `refunded`; `actor` is recorded in the audit trail when
-        the order is paid.
+        the order is paid. `transaction` may have further conditions.
         """
         order = (refunded or read).with_status(OrderStatus.CANCELLED, self.clock(), by)
-        transaction = self.begin()
+        transaction = transaction or self.begin()
         self.orders.save(read, order, STATE, transaction)
         self.stock.release(read, transaction)
         if order.is_paid:

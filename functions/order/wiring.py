@@ -1,14 +1,20 @@
 """Composition root of orders."""
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from order.model import Charges
+from order.expiry import Expiry
+from order.model import Charges, PayableRange, ReservationLimits
 from order.service import OrderService, Terms
+from payment.checks.service import PaymentChecks
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
-from supermarket.config import settings
+from supermarket.config import order_queue_name, settings
+from supermarket.rate_limits import Rate
 from supermarket.request import Request
 from supermarket.wiring import audit_trail, idempotency_keys, plan_key
 
@@ -16,19 +22,33 @@ if TYPE_CHECKING:
     from auth.service import AuthService
     from cart.service import CartService
 
+CLIENT_PERIOD = timedelta(minutes=10)
+
 
 @cache
 def order_service() -> OrderService:
     from inventory.wiring import inventory_service
-    from order.gateways import SavedAddresses, ShopCarts, ShopStock
+    from order.gateways import (
+        ClientOrderLimits,
+        ShopAccounts,
+        ShopCarts,
+        ShopPayments,
+        ShopStock,
+    )
     from order.repository import DynamoOrders
+    from payment.checks.wiring import payment_checks
+    from supermarket.dynamo.rate_limits import DynamoRateLimits
     from supermarket.dynamo.transaction import DynamoTransaction
 
+    accounts = ShopAccounts(auth_service)
     return OrderService(
         orders=DynamoOrders(),
         stock=ShopStock(inventory_service()),
         carts=ShopCarts(cart_service),
-        address_book=SavedAddresses(_auth_service),
+        address_book=accounts,
+        customers=accounts,
+        payments=ShopPayments(payment_checks()),
+        client_limits=ClientOrderLimits(DynamoRateLimits(utc_now), _client_rate),
         idempotency_keys=idempotency_keys(),
         audit=audit_trail(),
         begin=DynamoTransaction,
@@ -38,11 +58,40 @@ def order_service() -> OrderService:
     )
 
 
-def plan_cart_and_key(request: Request, caller: Caller) -> None:
+@cache
+def expiry() -> Expiry:
+    from order.gateways import EventLag
+    from order.repository import DynamoOrders
+    from outbox.wiring import outbox_monitor
+    from supermarket.aws import client
+
+    return Expiry(
+        reservations=DynamoOrders(),
+        expire=order_service().expire,
+        lag=EventLag(outbox_monitor(), client("cloudwatch"), order_queue_name(), utc_now),
+        longest_lag=lambda: timedelta(seconds=settings().expiry_longest_lag_seconds),
+        run_all=run_at_once,
+        clock=utc_now,
+    )
+
+
+def run_at_once[Part, Result](
+    function: Callable[[Part], Result], parts: Iterable[Part]
+) -> list[Result]:
+    """Call a function with each part at the same time, each call with a copy of the context."""
+    parts = list(parts)
+    with ThreadPoolExecutor(len(parts)) as pool:
+        calls = [pool.submit(copy_context().run, function, part) for part in parts]
+        return [call.result() for call in calls]
+
+
+def plan_cart_account_and_key(request: Request, caller: Caller) -> None:
     """Read what placing an order needs together with the session."""
+    from auth.wiring import plan_user
     from cart.wiring import plan_cart
 
     plan_cart(request, caller)
+    plan_user(caller)
     plan_key("create_order", request, caller)
 
 
@@ -52,10 +101,10 @@ def cart_service() -> "CartService":
     return wiring.cart_service()
 
 
-def _auth_service() -> "AuthService":
-    from auth.wiring import auth_service
+def auth_service() -> "AuthService":
+    from auth import wiring
 
-    return auth_service()
+    return wiring.auth_service()
 
 
 def charges() -> Charges:
@@ -63,4 +112,15 @@ def charges() -> Charges:
 
 
 def _terms() -> Terms:
-    return Terms(timedelta(minutes=settings().reservation_minutes), charges())
+    known = settings()
+    return Terms(
+        timedelta(minutes=known.reservation_minutes),
+        charges(),
+        PayableRange(PaymentChecks.smallest, known.largest_payments),
+        ReservationLimits(known.open_orders_per_person, known.reserved_pieces_per_person),
+        ReservationLimits(known.open_orders_unverified, known.reserved_pieces_unverified),
+    )
+
+
+def _client_rate() -> Rate:
+    return Rate(settings().orders_per_client, CLIENT_PERIOD)

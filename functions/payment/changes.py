@@ -65,7 +65,8 @@ class Changes:
         result_id: str = "",
         join: Callable[[Transaction], None] = lambda _: None,
     ) -> None:
-        """Commit a new payment or a change of one, with the result of an idempotency key.
+        """Commit a new payment or a change of one, with the result of an idempotency key and what
+        `join` adds to the transaction.
 
         Raises `StaleWrite` when the payment is no longer `before`; `KeyInUse`.
         """

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from payment.model import (
+    CHECKOUT_TIME,
     Attempt,
     PayableOrder,
     RazorpayOrder,
@@ -37,13 +38,14 @@ from payment.reconciliation.model import PAGE, RecordPage, Records
 from supermarket import telemetry
 from supermarket.errors import BadGateway, NotFound, Unavailable
 from supermarket.money import Money
+from supermarket.transaction import Transaction
 
 # Set per order, so that it does not depend on the account. What is authorized after the checkout's
 # time, for which an order is reserved, is released at once: 12 minutes are the shortest period.
 AUTOMATIC_CAPTURE = {
     "capture": "automatic",
     "capture_options": {
-        "automatic_expiry_period": 12,
+        "automatic_expiry_period": CHECKOUT_TIME // timedelta(minutes=1),
         "manual_expiry_period": 12,
         "refund_speed": "optimum",
     },
@@ -218,7 +220,17 @@ class OrderServiceOrders:
 
         with _cancelled_orders():
             order = order_service().get_payable_order(order_id, customer_id)
-        return PayableOrder(order.id, order.customer, order.pricing.total)
+        times = (order.reserved_until, order.pay_until)
+        return PayableOrder(order.id, order.customer, order.pricing.total, *times)
+
+    def open_payment(
+        self, order: PayableOrder, pay_until: datetime, transaction: Transaction
+    ) -> None:
+        from order.wiring import order_service
+
+        with _cancelled_orders():
+            customer_id = order.customer.user_id
+            order_service().open_payment(order.id, customer_id, pay_until, transaction)
 
     def confirm(self, order_id: str) -> bool:
         from order.wiring import order_service

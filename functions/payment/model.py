@@ -13,6 +13,8 @@ from supermarket.money import Currency, Money
 from supermarket.people import Recipient
 
 MINIMUM_MINOR = 100  # Razorpay's smallest payment or refund: one rupee or dollar
+# Razorpay captures by itself what is paid within this time; its checkout has to end by then
+CHECKOUT_TIME = timedelta(minutes=12)
 SHOP, RAZORPAY = "shop", "razorpay"  # who changes a payment when it is no person
 # a required refund that Razorpay rejects is sent again for so long; then a person has to act
 RETRY_REJECTED_FOR = timedelta(days=3)
@@ -292,11 +294,20 @@ class CheckoutSignature:
 
 @dataclass(frozen=True)
 class PayableOrder:
-    """An order that can be paid now."""
+    """An order that can be paid now, and until when, once a payment of it was opened."""
 
     id: str
     customer: Recipient
     total: Money
+    reserved_until: datetime | None = None
+    pay_until: datetime | None = None
+
+    def payable_until(self, now: datetime) -> datetime:
+        """Return until when it can be paid if its payment is opened now: the first time extends the
+        reservation, so that the checkout can be finished.
+        """
+        earliest = now + CHECKOUT_TIME
+        return self.pay_until or max(self.reserved_until or earliest, earliest)
 
 
 @dataclass(frozen=True)
@@ -427,7 +438,8 @@ class Payment:
     change the status. `failed_attempts` counts each failed attempt once, however often it is
     reported. `failure` is why the payment failed last; the failure of a cancelled order stays when
     its money arrives, and is set when it had arrived. `late_authorizations` are the attempts that
-    were authorized after that, and are released.
+    were authorized after that, and are released. `pay_until` is until when the order waits for
+    its payment.
     """
 
     id: str
@@ -435,6 +447,7 @@ class Payment:
     razorpay_order_id: str
     customer: Recipient
     price: Money
+    pay_until: datetime
     created_at: datetime
     updated_at: datetime
     status: PaymentStatus = PaymentStatus.PENDING
@@ -449,7 +462,8 @@ class Payment:
 
     @classmethod
     def opened(cls, id_: str, order: PayableOrder, razorpay_order_id: str, at: datetime) -> Self:
-        return cls(id_, order.id, razorpay_order_id, order.customer, order.total, at, at)
+        pay_until = order.payable_until(at)
+        return cls(id_, order.id, razorpay_order_id, order.customer, order.total, pay_until, at, at)
 
     @property
     def is_open(self) -> bool:
@@ -464,6 +478,11 @@ class Payment:
     def is_refunded(self) -> bool:
         """Whether all of the money that completed it is back with the customer."""
         return self.status is PaymentStatus.REFUNDED
+
+    @property
+    def keeps_money(self) -> bool:
+        """Whether the shop keeps some of the money that completed it."""
+        return bool(self.balance.remaining.minor) and not self.has_cancelled_order
 
     @property
     def is_cancelled(self) -> bool:

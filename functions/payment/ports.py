@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from payment.ledger import Entry
@@ -88,6 +88,12 @@ class Payments(Protocol):
     def save(self, before: Payment, after: Payment, transaction: Transaction) -> None:
         """Save a change. Raises `StaleWrite` when the stored payment is no longer `before`."""
 
+    def require_unchanged(self, payment: Payment, transaction: Transaction) -> None:
+        """Raises `StaleWrite` when the stored payment is no longer this one."""
+
+    def require_none(self, order_id: str, transaction: Transaction) -> None:
+        """Raises `StaleWrite` when the order has a payment."""
+
 
 class EarlyReportStore(Protocol):
     """The table of reports about attempts that the shop does not know yet. They are deleted after
@@ -125,6 +131,14 @@ class Orders(Protocol):
 
         Raises `NotFound` when there is none, `CancelledOrder` when it is cancelled, `Conflict`
         when it cannot be paid for another reason.
+        """
+
+    def open_payment(
+        self, order: PayableOrder, pay_until: datetime, transaction: Transaction
+    ) -> None:
+        """Reserve what was ordered until `pay_until`, in the transaction that opens the payment.
+
+        Raises as `get_payable` does. The commit raises `StaleWrite` when the order changed since.
         """
 
     def confirm(self, order_id: str) -> bool:

@@ -122,7 +122,7 @@ class DynamoPayments:
         PointerRow.plan_read(_razorpay_key(razorpay_order_id))
 
     def find_by_order(self, order_id: str) -> Payment | None:
-        return self._find_at(f"order#{order_id}")
+        return self._find_at(_order_key(order_id))
 
     def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None:
         return self._find_at(_razorpay_key(razorpay_id))
@@ -135,7 +135,7 @@ class DynamoPayments:
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
         writes = DynamoTransaction.of(transaction)
-        for key in (f"order#{payment.order_id}", _razorpay_key(payment.razorpay_order_id)):
+        for key in (_order_key(payment.order_id), _razorpay_key(payment.razorpay_order_id)):
             _point(key, payment, writes)
         writes.put(PaymentRow.of(payment), PaymentRow.pk.does_not_exist(), StaleWrite())
 
@@ -151,6 +151,16 @@ class DynamoPayments:
         writes.update(row, actions, Path("payment.version") == before.version, StaleWrite())
         for attempt_id in after.attempt_ids - before.attempt_ids:
             _point(_razorpay_key(attempt_id), after, writes)
+
+    def require_unchanged(self, payment: Payment, transaction: Transaction) -> None:
+        is_same = Path("payment.version") == payment.version
+        row = PaymentRow(_payment_key(payment.id))
+        DynamoTransaction.of(transaction).condition_check(row, is_same, StaleWrite())
+
+    def require_none(self, order_id: str, transaction: Transaction) -> None:
+        DynamoTransaction.of(transaction).condition_check(
+            PointerRow(_order_key(order_id)), PointerRow.pk.does_not_exist(), StaleWrite()
+        )
 
     def list_with_open_refunds(self, limit: int) -> list[str]:
         ids = (self._list_by_refunds(state, limit) for state in (UNSENT, SENT))
@@ -274,6 +284,10 @@ def _point(key: str, payment: Payment, writes: DynamoTransaction) -> None:
 
 def _payment_key(payment_id: str) -> str:
     return f"payment#{payment_id}"
+
+
+def _order_key(order_id: str) -> str:
+    return f"order#{order_id}"
 
 
 def _razorpay_key(razorpay_id: str) -> str:

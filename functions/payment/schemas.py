@@ -151,9 +151,10 @@ class PaymentChangeResponse(PaymentResponse):
 
 
 class CreatePaymentResponse(PaymentChangeResponse):
-    """An open payment, and the options of Razorpay's checkout."""
+    """An open payment, the options of Razorpay's checkout, and until when it may stay open."""
 
     razorpay: RazorpayCheckoutView
+    pay_until: Timestamp
 
     @classmethod
     def with_key(cls, payment: Payment, key_id: str) -> Self:
@@ -163,4 +164,5 @@ class CreatePaymentResponse(PaymentChangeResponse):
             amount=payment.price.minor,
             currency=payment.price.currency,
         )
-        return cls.of(payment, message="The payment is ready", razorpay=razorpay)
+        message, pay_until = "The payment is ready", payment.pay_until
+        return cls.of(payment, message=message, razorpay=razorpay, pay_until=pay_until)

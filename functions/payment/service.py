@@ -188,14 +188,15 @@ class PaymentService(Refunds):
                 self.changes.save_result(key, payment.id)
             return payment
         opened = payment.reopened(self.clock()) if payment else self._new_payment(order)
-        self.changes.commit(payment, opened, "payment opened", caller.user_id, key, opened.id)
-        try:
-            # an order that was cancelled before its payment was stored could not cancel it; one
-            # that is paid or out of time by now keeps it
-            self.orders.get_payable(order.id, caller.user_id)
-        except CancelledOrder as cancelled:
-            self.cancel_payment(order.id, cancelled.failure)
-            raise
+        self.changes.commit(
+            payment,
+            opened,
+            "payment opened",
+            caller.user_id,
+            key,
+            opened.id,
+            lambda transaction: self.orders.open_payment(order, opened.pay_until, transaction),
+        )
         return opened
 
     def _new_payment(self, order: PayableOrder) -> Payment:

@@ -29,6 +29,14 @@ class Settings(BaseModel):
     imagekit_url_endpoint: str
     bcrypt_rounds: int = Field(ge=4, le=16)
     reservation_minutes: int = Field(ge=1)
+    open_orders_per_person: int = Field(ge=1)
+    reserved_pieces_per_person: int = Field(ge=1)
+    open_orders_unverified: int = Field(ge=1)
+    reserved_pieces_unverified: int = Field(ge=1)
+    orders_per_client: int = Field(ge=0)
+    expiry_longest_lag_seconds: int = Field(ge=1)
+    largest_payment_paise: int = Field(ge=100)
+    largest_payment_cents: int = Field(ge=100)
     tax_percent: Decimal = Field(ge=0, le=100)
     shipping_fee_paise: int = Field(ge=0)
     shipping_fee_cents: int = Field(ge=0)
@@ -59,6 +67,11 @@ class Settings(BaseModel):
     def shipping_fees(self) -> dict[Currency, int]:
         """The fee of an order by currency, in minor units."""
         return {Currency.INR: self.shipping_fee_paise, Currency.USD: self.shipping_fee_cents}
+
+    @property
+    def largest_payments(self) -> dict[Currency, int]:
+        """The largest payment that Razorpay takes by currency, in minor units."""
+        return {Currency.INR: self.largest_payment_paise, Currency.USD: self.largest_payment_cents}
 
     @property
     def turn_worker(self) -> str:
@@ -94,6 +107,11 @@ def event_bus_name() -> str:
 def log_group_name() -> str:
     """Return `/supermarket/<stage>`, the log group of all functions of a stage."""
     return f"/supermarket/{os.environ['STAGE']}"
+
+
+def order_queue_name() -> str:
+    """Return the name of the queue of orders, which only the job that watches its age has."""
+    return os.environ["ORDER_QUEUE"]
 
 
 def secret_name(secret: str) -> str:

@@ -13,7 +13,9 @@ HANDSHAKE = {"method": "GET"}
 
 @dataclass(frozen=True)
 class Request:
-    """`headers` have lower-case names; `body` is the bytes as received."""
+    """`headers` have lower-case names; `body` is the bytes as received; `client_address` is the IP
+    address that API Gateway saw.
+    """
 
     id: str
     method: str
@@ -23,16 +25,18 @@ class Request:
     headers: Mapping[str, str]
     cookies: Mapping[str, str]
     body: bytes
+    client_address: str = ""
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self:
         """Return the request of an event, which may also be the handshake of a WebSocket API."""
         context = event["requestContext"]
+        http = context.get("http", HANDSHAKE)
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         sent_id = headers.get("x-request-id", "")
         return cls(
             id=sent_id if SANE_REQUEST_ID.fullmatch(sent_id) else context["requestId"],
-            method=context.get("http", HANDSHAKE)["method"],
+            method=http["method"],
             path=event.get("rawPath", "/"),
             path_parameters=event.get("pathParameters") or {},
             query=event.get("queryStringParameters") or {},
@@ -40,6 +44,7 @@ class Request:
             # API Gateway sends a list of cookies, other gateways the header
             cookies=_cookies(event.get("cookies") or headers.get("cookie", "").split(";")),
             body=_body(event),
+            client_address=http.get("sourceIp", ""),
         )
 
     @property

@@ -21,6 +21,7 @@ from typing import Any
 
 SERVICES = (
     "apigatewaymanagementapi",
+    "cloudwatch",
     "dynamodb",
     "events",
     "lambda",

@@ -38,6 +38,10 @@ ANY_RESOURCE = {
         "SendMails",
         "ses:SendEmail",
     ): "the sender may be verified as address or as domain",
+    (
+        "ReleaseExpiredReservations",
+        "cloudwatch:GetMetricData",
+    ): "metrics are no resources of CloudWatch",
 }
 NAMED_WITHOUT_STAGE = {
     ("AWS::CloudWatch::Alarm", "MetricName"): "the name of the watched metric",

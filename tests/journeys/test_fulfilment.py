@@ -76,10 +76,8 @@ def test_a_cancelled_paid_order_releases_its_stock_and_is_refunded(
     product = seller.sells(stock=1)
     order = a_paid_order(endpoints, customer, product)
     cancelled = customer.post(f"/api/orders/{order['id']}/cancel").json()["order"]
-    assert (cancelled["status"], cancelled["payment"]) == (
-        "CANCELLED",
-        {"status": "REFUND_PENDING"},
-    )
+    states = (cancelled["status"], cancelled["payment"]["status"])
+    assert states == ("CANCELLED", "REFUND_PENDING")
     assert stock_of(customer, product) == 1
     waits_for_mail(customer, endpoints, "is cancelled")
     eventually(lambda: customer.order(order["id"])["payment"]["status"] == "REFUNDED", "the refund")
@@ -108,5 +106,5 @@ def test_a_refunded_order_that_was_not_shipped_is_cancelled(
     )
     client.close()
     customer.waits_for_status(order["id"], "CANCELLED")
-    assert customer.order(order["id"])["payment"] == {"status": "REFUNDED"}
+    assert customer.order(order["id"])["payment"]["status"] == "REFUNDED"
     assert stock_of(customer, product) == 1

@@ -9,6 +9,7 @@ import jwt
 import pytest
 from jwt.warnings import InsecureKeyLengthWarning
 
+from local.cloud import OPEN_ORDERS, RESERVED_PIECES
 from local.emulator_gaps import declared_routes, definition
 from supermarket.clock import new_id
 from support.deployed import signing_keys
@@ -172,6 +173,26 @@ def test_orders_payments_and_addresses_of_other_users_are_not_found(
     order = owner.order(order["id"])
     assert order["status"] != "CANCELLED"  # another test's reconciliation may confirm it
     assert order["shippingAddress"]["street"] == ADDRESS["street"]
+
+
+def test_one_account_cannot_reserve_the_whole_stock(endpoints: dict[str, Any]) -> None:
+    seller, hostile, other = (Person.register(endpoints, r) for r in ("seller", "user", "user"))
+    product = seller.sells(stock=5000)
+    for _ in range(OPEN_ORDERS):
+        hostile.takes(product)
+        assert hostile.orders().status_code == 201
+    hostile.takes(product)
+    refused = hostile.orders()
+    assert_refused(refused, 429)
+    assert refused.json()["code"] == "TOO_MANY_RESERVATIONS"
+    assert int(refused.headers["retry-after"]) > 60
+    own = hostile.get("/api/orders/me").json()["orders"][0]
+    assert hostile.post(f"/api/orders/{own['id']}/cancel").status_code == 200
+    assert hostile.orders().status_code == 201
+    for _ in range(RESERVED_PIECES // 99 + 1):
+        more = seller.sells(stock=99)
+        other.takes(more, 99)
+    assert_refused(other.orders(), 429)
 
 
 def test_a_seller_cannot_change_a_product_of_another_seller(endpoints: dict[str, Any]) -> None:

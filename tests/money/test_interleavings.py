@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from order.model import OrderStatus
+from order.model import Actor, OrderStatus
 from payment.ledger import Account, Entry, Kind
 from payment.model import SHOP, AttemptStatus, RazorpayRefund, RefundStatus
 from supermarket.contracts import (
@@ -99,6 +99,8 @@ def check_after_each_step(shop: MoneyShop) -> None:
     stock_is_conserved(shop)
     every_effect_happens_once(shop)
     only_paid_orders_are_shipped(shop)
+    no_paid_order_expires(shop)
+    what_customers_reserve_is_counted(shop)
     the_ledger_agrees_with_razorpay(shop)
     only_cancelled_orders_are_refunded_automatically(shop)
 
@@ -178,6 +180,24 @@ def only_paid_orders_are_shipped(shop: MoneyShop) -> None:
             assert payment is not None
             assert payment.is_paid
             assert shop.razorpay.is_paid(payment.razorpay_order_id)
+
+
+def no_paid_order_expires(shop: MoneyShop) -> None:
+    """Events may be late for any length of time: the payment itself decides."""
+    paid = set()
+    for event in shop.events:
+        if isinstance(event, PaymentCompleted):
+            paid.add(event.order_id)
+        if isinstance(event, OrderCancelled) and event.cancelled_by == Actor.EXPIRY.value:
+            assert event.order_id not in paid
+
+
+def what_customers_reserve_is_counted(shop: MoneyShop) -> None:
+    for customer in shop.customers:
+        own = [o for o in shop.orders.stored.values() if o.customer.user_id == customer.user_id]
+        still_open = [order for order in own if order.status is OrderStatus.PENDING]
+        pieces = sum(order.pieces for order in still_open)
+        assert shop.orders.reserved[customer.user_id] == (len(still_open), pieces)
 
 
 def the_ledger_agrees_with_razorpay(shop: MoneyShop) -> None:

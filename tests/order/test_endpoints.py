@@ -1,6 +1,7 @@
 """The HTTP Lambdas of orders, called with API events, with the other domains and DynamoDB."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,8 @@ from inventory.service import ATTEMPTS, BUSY
 from inventory.wiring import inventory_service
 from order import endpoints
 from order.wiring import order_service
+from payment.model import Attempt, AttemptStatus
+from payment.repository import DynamoPayments
 from product.model import Changes, Product
 from product.wiring import product_service
 from supermarket.caller import Caller, Role
@@ -28,6 +31,7 @@ from supermarket.http import Endpoint
 from supermarket.people import Recipient
 from support.api import Reply, a_caller, call
 from support.cart import rupees
+from support.payment import a_payment
 from support.product import a_product
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -120,8 +124,12 @@ def test_an_order_is_placed_and_returned() -> None:
         "total": {"amount": 360.0, **inr},
     }
     assert order["totalPrice"] == {"amount": 360.0, **inr}
-    assert (order["status"], order["payment"]) == ("PENDING", {"status": "PENDING"})
+    assert (order["status"], order["payment"]) == (
+        "PENDING",
+        {"status": "PENDING", "payUntil": None},
+    )
     assert order["shippingAddress"] == HOME
+    assert order["payment"]["payUntil"] is None
     assert order["reservedUntil"] > order["createdAt"] == order["timeline"][0]["at"]
     assert on_order(endpoints.get_order, order["id"], caller).body["order"] == order
     assert call(get_cart, caller=caller).body["cart"]["items"] == []
@@ -146,9 +154,9 @@ def test_an_order_of_fifty_lines_fits_in_one_transaction(monkeypatch: pytest.Mon
     monkeypatch.setattr(database(), "transact_write_items", counted)
     placed = place_order(caller, key="fifty")
     assert (placed.status, len(placed.body["order"]["items"])) == (201, 50)
-    assert sent == [50 + 5]
+    assert sent == [50 + 6]
     cancelled = on_order(endpoints.cancel_order, placed.body["order"]["id"], caller)
-    assert (cancelled.status, sent) == (200, [50 + 5, 50 + 3])
+    assert (cancelled.status, sent) == (200, [50 + 6, 50 + 4])
 
 
 def test_an_empty_cart_is_400() -> None:
@@ -357,7 +365,7 @@ def test_a_pending_order_is_cancelled_once() -> None:
     order_id = place_order(caller).body["order"]["id"]
     cancelled = on_order(endpoints.cancel_order, order_id, caller)
     assert (cancelled.status, cancelled.body["order"]["status"]) == (200, "CANCELLED")
-    assert cancelled.body["order"]["payment"] == {"status": "FAILED"}
+    assert cancelled.body["order"]["payment"] == {"status": "FAILED", "payUntil": None}
     assert [step["by"] for step in cancelled.body["order"]["timeline"]] == ["customer", "customer"]
     assert on_order(endpoints.cancel_order, order_id, caller).status == 409
     assert (stock_of(product), events()) == (5, ["OrderCancelled", "OrderPlaced"])
@@ -369,25 +377,41 @@ def test_a_paid_order_is_cancelled_and_its_refund_is_pending() -> None:
     order_id = place_order(caller).body["order"]["id"]
     order_service().confirm(order_id)
     shown = on_order(endpoints.get_order, order_id, caller).body["order"]
-    assert (shown["status"], shown["payment"]) == ("CONFIRMED", {"status": "COMPLETED"})
+    assert (shown["status"], shown["payment"]) == (
+        "CONFIRMED",
+        {"status": "COMPLETED", "payUntil": None},
+    )
     assert shown["reservedUntil"] is None
     cancelled = on_order(endpoints.cancel_order, order_id, caller)
-    assert cancelled.body["order"]["payment"] == {"status": "REFUND_PENDING"}
+    assert cancelled.body["order"]["payment"] == {"status": "REFUND_PENDING", "payUntil": None}
     assert "refunded" in cancelled.body["message"]
     (written,) = AuditRow.query(f"order#{order_id}")
     assert (written.action, written.actor) == ("order cancelled", caller.user_id)
     assert stock_of(product) == 5
     order_service().mark_refunded(order_id)
     shown = on_order(endpoints.get_order, order_id, caller).body["order"]
-    assert (shown["status"], shown["payment"]) == ("CANCELLED", {"status": "REFUNDED"})
+    assert (shown["status"], shown["payment"]) == (
+        "CANCELLED",
+        {"status": "REFUNDED", "payUntil": None},
+    )
 
 
 def a_paid_order() -> tuple[dict[str, Any], Caller, Caller]:
     """Return a paid order, its customer and its only seller."""
     caller = a_caller()
     order = an_order_of(caller)
-    order_service().confirm(order["id"])
+    pay(order["id"], caller)
     return order, caller, a_caller(Role.SELLER, order["items"][0]["seller"])
+
+
+def pay(order_id: str, caller: Caller) -> None:
+    """Store a complete payment of the order, and confirm the order."""
+    payment = replace(a_payment(caller), order_id=order_id)
+    attempt = Attempt("pay_1", payment.razorpay_order_id, payment.price, AttemptStatus.CAPTURED)
+    transaction = DynamoTransaction()
+    DynamoPayments().add(payment.completed(attempt, utc_now()), transaction)
+    transaction.commit()
+    order_service().confirm(order_id)
 
 
 def test_the_customer_sees_how_an_order_is_shipped_and_delivered() -> None:

@@ -13,7 +13,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from conftest import FrozenClock
-from order.model import TRANSITIONS, Actor, Order, OrderStatus, PaymentStatus, RefundSummary
+from order.model import (
+    TRANSITIONS,
+    Actor,
+    Order,
+    OrderStatus,
+    Outcome,
+    PaymentStatus,
+    RefundSummary,
+    ReservationLimits,
+    TooManyReservations,
+    TotalNotPayable,
+    WrongStatus,
+)
 from order.schemas import OrderView
 from order.service import GRACE, Cancelled
 from supermarket.caller import Caller, Role
@@ -57,6 +69,13 @@ def state_of(shop: LittleShop) -> object:
         shop.carts.stored_cart("asha").lines,
         list(shop.outbox.events),
     )
+
+
+def expired(shop: LittleShop, clock: FrozenClock) -> list[str]:
+    """Return the orders that the job would cancel now, oldest first."""
+    ended = clock() - GRACE
+    found = [one for shard in shop.orders.shards for one in shop.orders.list_expired(ended, shard)]
+    return [one.order_id for one in sorted(found, key=lambda one: one.ends_at)]
 
 
 # --- placing
@@ -348,7 +367,7 @@ class ConcurrentOrders(InMemoryOrders):
 
 def run_before_the_next_write(shop: LittleShop, meanwhile: Callable[[], object]) -> None:
     orders = ConcurrentOrders(meanwhile)
-    orders.stored = shop.orders.stored
+    orders.stored, orders.reserved = shop.orders.stored, shop.orders.reserved
     shop.service = replace(shop.service, orders=orders)
 
 
@@ -374,9 +393,227 @@ def test_an_expiry_during_a_payment_changes_nothing(shop: LittleShop, clock: Fro
     order = shop.places(ASHA, stock=10, quantity=4)
     clock.advance(RESERVATION + GRACE)
     run_before_the_next_write(shop, lambda: shop.service.confirm(order.id))
-    assert shop.service.expire(order.id) is False
+    assert shop.service.expire(order.id) is Outcome.SKIPPED
     assert shop.orders.stored[order.id].status is OrderStatus.CONFIRMED
     assert shop.catalogue.stock_of(order.lines[0].product_id) == 6
+
+
+def test_an_order_whose_payment_is_complete_is_confirmed_instead_of_cancelled(
+    shop: LittleShop, clock: FrozenClock
+) -> None:
+    """The event of the payment may be late for any length of time."""
+    order = shop.places(ASHA, stock=10, quantity=4)
+    shop.payments.states[order.id] = PaymentStatus.COMPLETED
+    clock.advance(timedelta(days=1))
+    assert shop.service.expire(order.id) is Outcome.CONFIRMED
+    assert shop.orders.stored[order.id].status is OrderStatus.CONFIRMED
+    assert shop.catalogue.stock_of(order.lines[0].product_id) == 6
+    shop.service.confirm(order.id)  # the event arrives
+    assert len(shop.outbox.of(OrderConfirmed)) == 1
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.REFUND_PENDING, PaymentStatus.REFUNDED])
+def test_an_order_whose_money_goes_back_waits_for_the_events(
+    shop: LittleShop, clock: FrozenClock, status: PaymentStatus
+) -> None:
+    order = shop.places(ASHA)
+    shop.payments.states[order.id] = status
+    clock.advance(RESERVATION + GRACE)
+    before = state_of(shop)
+    assert shop.service.expire(order.id) is Outcome.POSTPONED
+    assert state_of(shop) == before
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.PENDING, PaymentStatus.FAILED])
+def test_an_order_with_an_unpaid_payment_expires(
+    shop: LittleShop, clock: FrozenClock, status: PaymentStatus
+) -> None:
+    order = shop.places(ASHA)
+    shop.payments.states[order.id] = status
+    clock.advance(RESERVATION + GRACE)
+    assert shop.service.expire(order.id) is Outcome.RELEASED
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.COMPLETED, PaymentStatus.FAILED])
+def test_an_order_whose_payment_changes_during_the_expiry_is_not_cancelled(
+    shop: LittleShop, clock: FrozenClock, status: PaymentStatus
+) -> None:
+    order = shop.places(ASHA)
+    clock.advance(RESERVATION + GRACE)
+    before = state_of(shop)
+    shop.payments.meanwhile = lambda: shop.payments.states.update({order.id: status})
+    assert shop.service.expire(order.id) is Outcome.SKIPPED
+    assert state_of(shop) == before
+
+
+@pytest.mark.parametrize("moment", ["before the check", "after the check"])
+def test_an_order_whose_refund_is_not_known_yet_is_not_shipped(
+    shop: LittleShop, moment: str
+) -> None:
+    order = brought_to(shop, OrderStatus.CONFIRMED)
+
+    def refund() -> None:
+        shop.payments.states[order.id] = PaymentStatus.REFUND_PENDING
+
+    if moment == "before the check":
+        refund()
+    else:
+        shop.payments.meanwhile = refund
+    before = state_of(shop)
+    with pytest.raises(WrongStatus if moment == "before the check" else StaleWrite):
+        shop.service.ship(order.id, None, SELLER)
+    assert state_of(shop) == before
+
+
+# --- payments and reservations
+
+
+def open_payment(shop: LittleShop, order: Order, until: timedelta) -> Order:
+    transaction = shop.begin()
+    pay_until = shop.service.clock() + until
+    shop.service.open_payment(order.id, order.customer.user_id, pay_until, transaction)
+    transaction.commit()
+    return shop.orders.stored[order.id]
+
+
+def test_the_first_payment_extends_the_reservation_and_no_other_does(
+    shop: LittleShop, clock: FrozenClock
+) -> None:
+    order = shop.places(ASHA)
+    assert OrderView.model_validate(order).payment.pay_until is None
+    clock.advance(RESERVATION - timedelta(seconds=1))
+    opened = open_payment(shop, order, timedelta(minutes=12))
+    assert opened.reserved_until == opened.pay_until == clock() + timedelta(minutes=12)
+    assert OrderView.model_validate(opened).payment.pay_until == opened.pay_until
+    clock.advance(timedelta(minutes=11))
+    assert open_payment(shop, order, timedelta(minutes=12)) == opened
+    clock.advance(timedelta(minutes=1) + GRACE - timedelta(seconds=1))
+    assert shop.service.expire(order.id) is Outcome.SKIPPED
+    clock.advance(timedelta(seconds=1))
+    assert expired(shop, clock) == [order.id]
+    assert shop.service.expire(order.id) is Outcome.RELEASED
+    assert OrderView.model_validate(shop.orders.stored[order.id]).payment.pay_until is None
+
+
+def test_no_payment_is_opened_for_an_order_that_is_cancelled_meanwhile(shop: LittleShop) -> None:
+    order = shop.places(ASHA)
+    run_before_the_next_write(shop, lambda: shop.service.cancel(order.id, "asha"))
+    with pytest.raises(StaleWrite):
+        open_payment(shop, order, RESERVATION)
+    with pytest.raises(Cancelled):
+        open_payment(shop, order, RESERVATION)
+    assert shop.orders.stored[order.id].pay_until is None
+
+
+@pytest.mark.parametrize(
+    ("price", "message"),
+    [
+        (rupees(0), r"1\.00 INR.*1\.00 INR is missing"),
+        (Money(50, Currency.INR), r"1\.00 INR.*0\.50 INR is missing"),
+        (Money(50_000_001, Currency.INR), r"500000\.00 INR.*0\.01 INR is too much"),
+        (Money(99, Currency.USD), r"1\.00 USD.*0\.01 USD is missing"),
+    ],
+)
+def test_a_total_that_cannot_be_paid_is_refused_with_the_difference(
+    shop: LittleShop, price: Money, message: str
+) -> None:
+    product = shop.catalogue.sell(price=price)
+    shop.carts.add("asha", product.id, 1)
+    before = state_of(shop)
+    with pytest.raises(TotalNotPayable, match=message):
+        shop.service.place(ASHA, HOME)
+    assert state_of(shop) == before
+
+
+@pytest.mark.parametrize("minor", [100, 50_000_000])
+def test_the_smallest_and_the_largest_total_can_be_ordered(shop: LittleShop, minor: int) -> None:
+    product = shop.catalogue.sell(price=Money(minor, Currency.INR))
+    shop.carts.add("asha", product.id, 1)
+    assert shop.service.place(ASHA, HOME).pricing.total.minor == minor
+
+
+# --- limits
+
+
+def limited(clock: FrozenClock, orders: int = 3, pieces: int = 10) -> LittleShop:
+    return LittleShop(
+        clock,
+        limits=ReservationLimits(orders, pieces),
+        unverified=ReservationLimits(orders - 1, pieces - 4),
+    )
+
+
+def place_until_refused(shop: LittleShop, customer: Caller, quantity: int = 1) -> int:
+    for placed in range(100):
+        try:
+            shop.places(customer, quantity=quantity)
+        except TooManyReservations:
+            return placed
+    return 100
+
+
+def test_open_orders_are_limited_and_more_so_without_a_verified_address(
+    clock: FrozenClock,
+) -> None:
+    shop = limited(clock)
+    shop.customers.verified = {"ravi"}
+    assert place_until_refused(shop, ASHA) == 2
+    assert place_until_refused(shop, a_caller(user_id="ravi")) == 3
+    assert place_until_refused(shop, ADMIN) == 100
+
+
+def test_reserved_pieces_are_limited_whatever_one_order_has(clock: FrozenClock) -> None:
+    shop = limited(clock, orders=100)
+    assert place_until_refused(shop, ASHA, quantity=5) == 1
+    # the refused pieces are still in the cart
+    assert place_until_refused(shop, a_caller(user_id="ravi"), quantity=7) == 0
+
+
+@pytest.mark.parametrize("how", ["cancelled", "expired", "paid", "refunded"])
+def test_an_order_that_is_not_open_any_more_makes_room(clock: FrozenClock, how: str) -> None:
+    shop = limited(clock, orders=2)
+    order = shop.places(ASHA)
+    with pytest.raises(TooManyReservations) as refused:
+        shop.places(ASHA)
+    assert refused.value.code == "TOO_MANY_RESERVATIONS"
+    assert refused.value.retry_after == RESERVATION.total_seconds()
+    if how == "cancelled":
+        shop.service.cancel(order.id, "asha")
+    elif how == "expired":
+        clock.advance(RESERVATION + GRACE)
+        shop.service.expire(order.id)
+    elif how == "paid":
+        shop.service.confirm(order.id)
+    else:
+        shop.service.mark_refunded(order.id)
+    assert shop.orders.reserved["asha"] == (0, 0)
+    for _ in range(2):  # events that arrive again make no more room
+        shop.service.confirm(order.id)
+        shop.service.mark_refunded(order.id)
+    assert shop.orders.reserved["asha"] == (0, 0)
+    assert shop.service.place(ASHA, HOME).status is OrderStatus.PENDING
+
+
+def test_thirty_accounts_of_one_client_address_are_throttled(shop: LittleShop) -> None:
+    shop.clients.limit = 20
+    placed = 0
+    for number in range(30):
+        shop.carts.add(f"user {number}", shop.catalogue.sell().id, 1)
+        try:
+            shop.service.place(a_caller(user_id=f"user {number}"), HOME, client_address="192.0.2.1")
+        except TooManyReservations:
+            continue
+        placed += 1
+    assert placed == 20
+    shop.carts.add("asha", shop.catalogue.sell().id, 1)
+    shop.service.place(ASHA, HOME, client_address="192.0.2.2")
+
+
+def test_a_repeated_request_is_not_counted_again(shop: LittleShop) -> None:
+    shop.clients.limit = 1
+    shop.carts.add("asha", shop.catalogue.sell().id, 1)
+    first = shop.service.place(ASHA, HOME, KEY, client_address="192.0.2.1")
+    assert shop.service.place(ASHA, HOME, KEY, client_address="192.0.2.1") == first
 
 
 # --- cancelling and expiring
@@ -707,13 +944,13 @@ def test_a_crash_while_cancelling_changes_nothing(shop: LittleShop) -> None:
 def test_an_expired_reservation_is_released_once(shop: LittleShop, clock: FrozenClock) -> None:
     order = shop.places(ASHA, stock=10, quantity=4)
     clock.advance(RESERVATION + GRACE - timedelta(milliseconds=1))
-    assert shop.service.list_expired(clock(), 10) == []
-    assert shop.service.expire(order.id) is False
+    assert expired(shop, clock) == []
+    assert shop.service.expire(order.id) is Outcome.SKIPPED
     clock.advance(timedelta(milliseconds=1))
-    assert shop.service.list_expired(clock(), 10) == [order.id]
-    assert shop.service.expire(order.id) is True
-    assert shop.service.expire(order.id) is False
-    assert shop.service.list_expired(clock(), 10) == []
+    assert expired(shop, clock) == [order.id]
+    assert shop.service.expire(order.id) is Outcome.RELEASED
+    assert shop.service.expire(order.id) is Outcome.SKIPPED
+    assert expired(shop, clock) == []
     assert shop.catalogue.stock_of(order.lines[0].product_id) == 10
     (event,) = shop.outbox.of(OrderCancelled)
     assert isinstance(event, OrderCancelled)
@@ -727,8 +964,8 @@ def test_an_order_that_was_paid_in_its_last_second_is_not_cancelled(
     clock.advance(RESERVATION - timedelta(seconds=1))
     assert shop.service.get_payable_order(order.id, "asha") == order
     clock.advance(timedelta(seconds=30))  # the event of its payment is on its way
-    assert shop.service.list_expired(clock(), 10) == []
-    assert shop.service.expire(order.id) is False
+    assert expired(shop, clock) == []
+    assert shop.service.expire(order.id) is Outcome.SKIPPED
     with pytest.raises(Conflict, match="expired"):
         shop.service.get_payable_order(order.id, "asha")
     shop.service.confirm(order.id)
@@ -792,6 +1029,9 @@ EVENT_OF: dict[OrderStatus, type[Event]] = {
 }
 
 
+FEW = ReservationLimits(2, 6)
+
+
 class StockIsConserved(RuleBasedStateMachine):
     """After any sequence of use cases and crashes open orders hold what they reserved, and shipped
     ones have taken it from the shelf.
@@ -800,7 +1040,7 @@ class StockIsConserved(RuleBasedStateMachine):
     @initialize(stocks=st.lists(st.integers(0, 8), min_size=1, max_size=3))
     def open_shop(self, stocks: list[int]) -> None:
         self.clock = FrozenClock()
-        self.shop = LittleShop(self.clock)
+        self.shop = LittleShop(self.clock, limits=FEW, unverified=FEW)
         self.begun_with = {self.shop.catalogue.sell(stock).id: stock for stock in stocks}
         self.orders: list[Order] = []
 
@@ -842,8 +1082,19 @@ class StockIsConserved(RuleBasedStateMachine):
     @rule(minutes=st.integers(0, 20), crash=st.booleans())
     def expire(self, minutes: int, crash: bool) -> None:
         self.clock.advance(timedelta(minutes=minutes))
-        for order_id in self.shop.service.list_expired(self.clock(), 100):
+        for order_id in expired(self.shop, self.clock):
             self.attempt(partial(self.shop.service.expire, order_id), crash=crash)
+
+    @rule(data=st.data(), crash=st.booleans())
+    def open_payment(self, data: st.DataObject, crash: bool) -> None:
+        order_id, until = self.some_order(data), self.clock() + RESERVATION
+
+        def act() -> None:
+            transaction = self.shop.begin()
+            self.shop.service.open_payment(order_id, "asha", until, transaction)
+            transaction.commit()
+
+        self.attempt(act, crash=crash)
 
     def some_order(self, data: st.DataObject) -> str:
         ids = [order.id for order in self.orders] or ["0" * 26]
@@ -865,6 +1116,15 @@ class StockIsConserved(RuleBasedStateMachine):
             if order.status in statuses:
                 found.update({line.product_id: line.quantity for line in order.lines})
         return found
+
+    @invariant()
+    def what_a_customer_reserves_is_counted_and_limited(self) -> None:
+        stored = self.shop.orders.stored.values()
+        open_orders = [order for order in stored if order.status is OrderStatus.PENDING]
+        pieces = sum(line.quantity for order in open_orders for line in order.lines)
+        assert self.shop.orders.reserved["asha"] == (len(open_orders), pieces)
+        assert len(open_orders) <= FEW.orders
+        assert pieces <= FEW.pieces
 
     @invariant()
     def every_transition_has_an_event(self) -> None:

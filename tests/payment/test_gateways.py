@@ -452,7 +452,8 @@ def test_a_payable_order_has_the_customer_and_the_total_of_the_order_domain(
             return order
 
     monkeypatch.setattr("order.wiring.order_service", OrderService)
-    expected = PayableOrder(order.id, order.customer, order.pricing.total)
+    times = (order.reserved_until, order.pay_until)
+    expected = PayableOrder(order.id, order.customer, order.pricing.total, *times)
     assert OrderServiceOrders().get_payable(order.id, "u1") == expected
 
 

@@ -677,7 +677,7 @@ def test_only_what_an_admin_has_not_refunded_is_refunded_with_a_cancelled_order(
     assert_books_agree(shop)
 
 
-def test_a_payment_is_cancelled_when_its_order_is_cancelled_while_it_is_opened() -> None:
+def test_no_payment_is_opened_when_its_order_is_cancelled_meanwhile() -> None:
     shop = Shop()
 
     def cancel() -> None:
@@ -687,7 +687,7 @@ def test_a_payment_is_cancelled_when_its_order_is_cancelled_while_it_is_opened()
     shop.razorpay.meanwhile = cancel
     with pytest.raises(Conflict):
         shop.create()
-    assert shop.payment.is_cancelled
+    assert shop.payments.find_by_order(shop.order.id) is None
 
 
 # --- histories ------------------------------------------------------------------------------------

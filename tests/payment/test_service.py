@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from payment.ledger import Account, Kind
 from payment.model import (
+    CHECKOUT_TIME,
     FAILURE_REASONS,
     REFUND_REASONS,
     WRONG_AMOUNT,
@@ -142,23 +143,36 @@ def test_a_declined_payment_of_a_cancelled_order_is_not_reopened(shop: Shop) -> 
     assert shop.payment.status is PaymentStatus.FAILED
 
 
-def test_an_order_that_runs_out_of_time_meanwhile_keeps_its_payment(
-    shop: Shop,
-) -> None:
-    """Otherwise money that still arrives would be refunded, and confirm the order as well."""
-    shop.razorpay.meanwhile = lambda: shop.orders.run_out_of_time(shop.order.id)
+@pytest.mark.parametrize("end", ["cancel", "run_out_of_time"])
+def test_an_order_that_cannot_be_paid_any_more_gets_no_payment(shop: Shop, end: str) -> None:
+    """The transaction that opens the payment checks the order, after the call to Razorpay."""
+    shop.razorpay.meanwhile = lambda: getattr(shop.orders, end)(shop.order.id)
     with pytest.raises(Conflict):
         shop.create()
-    assert shop.payment.status is PaymentStatus.PENDING
-    paid = shop.verify(shop.razorpay.pay(shop.payment.razorpay_order_id))
-    assert (paid.status, paid.refunds) == (PaymentStatus.COMPLETED, ())
+    assert shop.payments.find_by_order(shop.order.id) is None
+    assert not shop.events()
 
 
-def test_an_order_that_is_cancelled_meanwhile_has_its_payment_cancelled(shop: Shop) -> None:
-    shop.razorpay.meanwhile = lambda: shop.orders.cancel(shop.order.id)
-    with pytest.raises(Conflict):
-        shop.create()
-    assert shop.payment.failure is Failure.ORDER_CANCELLED
+def test_opening_gives_the_time_that_the_checkout_takes(shop: Shop) -> None:
+    late = replace(shop.order, reserved_until=shop.clock() + timedelta(seconds=1))
+    shop.order = shop.orders.place(late)
+    payment = shop.create()
+    assert payment.pay_until == shop.clock() + CHECKOUT_TIME
+    assert shop.orders.waits_until == {shop.order.id: payment.pay_until}
+
+
+def test_opening_early_does_not_shorten_the_reservation(shop: Shop) -> None:
+    ends = shop.clock() + CHECKOUT_TIME + timedelta(minutes=3)
+    shop.order = shop.orders.place(replace(shop.order, reserved_until=ends))
+    assert shop.create().pay_until == ends
+
+
+def test_opening_again_does_not_extend_the_time(shop: Shop) -> None:
+    first = shop.create()
+    shop.clock.advance(timedelta(minutes=5))
+    assert shop.create().pay_until == first.pay_until
+    shop.decline()
+    assert shop.create().pay_until == first.pay_until
 
 
 # --- verify ---------------------------------------------------------------------------------------

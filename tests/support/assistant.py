@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +17,7 @@ from cart.gateways import ShopCatalogue as CartCatalogue
 from cart.service import CartService
 from order import gateways as order_gateways
 from order.model import Charges, Order, OrderStatus
-from order.service import OrderService, Terms
+from order.service import OrderService
 from product.model import Availability, Product
 from seller_dashboard.projections.model import ProductDetails, ProductFacts, Sale
 from seller_dashboard.projections.totals import DailyTotals
@@ -30,7 +29,7 @@ from support.api import a_caller
 from support.auth import InMemoryAuth
 from support.cart import InMemoryCarts
 from support.in_memory import InMemoryAuditTrail, InMemoryIdempotencyKeys, InMemoryOutbox
-from support.order import InMemoryOrders
+from support.order import CountedClients, InMemoryOrders, InMemoryPaymentStates, terms
 from support.product import Shop, a_product
 from support.seller_dashboard import Projections, a_sale
 
@@ -53,15 +52,19 @@ class AssistedShop:
         self.carts = CartService(InMemoryCarts(clock), CartCatalogue(products), clock, keys)
         self.auth = InMemoryAuth(clock)
         self.audit = InMemoryAuditTrail()
+        orders = InMemoryOrders()
         self.orders = OrderService(
-            orders=InMemoryOrders(),
+            orders=orders,
             stock=order_gateways.ShopStock(self.catalogue.inventory.service),
             carts=order_gateways.ShopCarts(lambda: self.carts),
-            address_book=order_gateways.SavedAddresses(lambda: self.auth.service),
+            address_book=order_gateways.ShopAccounts(lambda: self.auth.service),
+            customers=order_gateways.ShopAccounts(lambda: self.auth.service),
+            payments=InMemoryPaymentStates(orders),
+            client_limits=CountedClients(),
             idempotency_keys=keys,
             audit=self.audit,
             begin=InMemoryOutbox().begin,
-            terms=lambda: Terms(timedelta(minutes=15), CHARGES),
+            terms=lambda: terms(CHARGES),
             clock=clock,
             new_id=new_id,
         )

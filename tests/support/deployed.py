@@ -70,8 +70,8 @@ def let_reservation_run_out(endpoints: dict[str, Any], order_id: str) -> None:
         dynamodb.update_item(
             TableName=table(endpoints, "order"),
             Key={"orderId": {"S": order_id}},
-            UpdateExpression="SET reservedUntil = :long_ago, #order.reserved_until = :long_ago",
-            ConditionExpression="attribute_exists(reservedUntil)",
+            UpdateExpression="SET dueAt = :long_ago, #order.reserved_until = :long_ago",
+            ConditionExpression="attribute_exists(dueAt)",
             ExpressionAttributeNames={"#order": "order"},
             ExpressionAttributeValues={":long_ago": {"S": "2026-01-01T00:00:00.000Z"}},
         )

@@ -17,12 +17,13 @@ from conftest import NOON, FrozenClock
 from inventory.model import StockLevel
 from order import jobs, listeners
 from order import wiring as order_wiring
-from order.gateways import ShopCarts, ShopStock
+from order.gateways import ShopCarts, ShopPayments, ShopStock
 from order.model import Order, OrderStatus
-from order.service import GRACE, OrderService, Terms
+from order.service import GRACE, OrderService
 from payment import listeners as payment_listeners
 from payment import wiring as payment_wiring
 from payment.changes import Changes
+from payment.checks.service import PaymentChecks
 from payment.gateways import OrderServiceOrders
 from payment.model import (
     Attempt,
@@ -63,7 +64,18 @@ from support.in_memory import (
 )
 from support.inventory import inventory_in_memory
 from support.jobs import AContext
-from support.order import CHARGES, HOME, RESERVATION, InMemoryAddressBook, InMemoryOrders
+from support.order import (
+    CHARGES,
+    HOME,
+    RESERVATION,
+    CountedClients,
+    FakeLag,
+    InMemoryAddressBook,
+    InMemoryCustomers,
+    InMemoryOrders,
+    an_expiry,
+    terms,
+)
 from support.payment import (
     KEYS,
     WEBHOOK_SECRET,
@@ -335,7 +347,7 @@ class MoneyShop:
         self.products = InMemoryProducts()
         self.inventory = inventory_in_memory(clock=self.clock)
         self._stock = InventoryStock(self.inventory.service)
-        self.orders = InMemoryOrders()
+        self.orders, self.lag = InMemoryOrders(), FakeLag()
         self.payments = ListedPayments()
         self.ledger = InMemoryLedger()
         self.early_reports = InMemoryEarlyReports()
@@ -354,6 +366,8 @@ class MoneyShop:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("supermarket.jobs.utc_now", self.clock)
             patch.setattr(order_wiring, "order_service", lambda: self.order_service)
+            patch.setattr(order_wiring, "expiry", lambda: self.expiry)
+            patch.setattr(telemetry, "measure", lambda *_, **__: None)
             patch.setattr(payment_wiring, "payment_service", lambda: self.payment_service)
             patch.setattr(payment_wiring, "background_service", lambda: self.payment_service)
             # thousands of examples would log millions of lines
@@ -648,13 +662,17 @@ class MoneyShop:
             stock=ShopStock(self.inventory.service),
             carts=ShopCarts(lambda: self._carts),
             address_book=InMemoryAddressBook(),
+            customers=InMemoryCustomers(),
+            payments=ShopPayments(PaymentChecks(self.payments)),
+            client_limits=CountedClients(),
             idempotency_keys=self._keys,
             audit=self._audit,
             begin=self._begin,
-            terms=lambda: Terms(RESERVATION, CHARGES),
+            terms=lambda: terms(CHARGES),
             clock=self.clock,
             new_id=new_id,
         )
+        self.expiry = an_expiry(self.orders, lambda: self.order_service, self.clock, self.lag)
         changes = Changes(self.payments, self.ledger, self._audit, self._keys, self._begin)
         self.payment_service = PaymentService(
             payments=self.payments,

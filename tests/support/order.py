@@ -1,11 +1,13 @@
 """Orders in memory, a whole little shop around them, and orders to begin with."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from cart.service import CartService
+from order.expiry import Expiry
 from order.gateways import ShopCarts, ShopStock
 from order.model import (
     NO_CHARGES,
@@ -14,9 +16,14 @@ from order.model import (
     Order,
     OrderLine,
     OrderStatus,
+    PayableRange,
+    PaymentStatus,
+    ReservationLimits,
     TimelineEntry,
+    TooManyReservations,
+    WrongStatus,
 )
-from order.ports import OrderPage
+from order.ports import OrderPage, Reservation
 from order.service import OrderService, Terms
 from supermarket.caller import Caller
 from supermarket.clock import Clock, new_id
@@ -37,6 +44,10 @@ from support.inventory import inventory_in_memory
 
 RESERVATION = timedelta(minutes=15)
 CHARGES = Charges(Decimal(18), {Currency.INR: 4900, Currency.USD: 99})
+PAYABLE = PayableRange(100, {Currency.INR: 50_000_000, Currency.USD: 600_000})
+LIMITS, UNVERIFIED_LIMITS = ReservationLimits(3, 200), ReservationLimits(2, 100)
+NO_LIMITS = ReservationLimits(10**9, 10**9)
+LONGEST_LAG = timedelta(minutes=1)
 HOME = Address("12 MG Road", "Bengaluru", "Karnataka", "560001", "IN")
 
 
@@ -65,11 +76,23 @@ def an_order(
     )
 
 
+def terms(
+    charges: Charges = NO_CHARGES,
+    limits: ReservationLimits = NO_LIMITS,
+    unverified: ReservationLimits = NO_LIMITS,
+) -> Terms:
+    return Terms(RESERVATION, charges, PAYABLE, limits, unverified)
+
+
 class InMemoryOrders:
-    """`order.ports.Orders` in a dictionary."""
+    """`Orders` and `Reservations` in dictionaries. `reserved` counts orders and pieces."""
+
+    shards = ("0", "1")
 
     def __init__(self) -> None:
         self.stored: dict[str, Order] = {}
+        self.postponed: dict[str, datetime] = {}
+        self.reserved: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
 
     def find(self, order_id: str) -> Order | None:
         return self.stored.get(order_id)
@@ -90,15 +113,35 @@ class InMemoryOrders:
         page = tuple(own[:limit])
         return OrderPage(page, page[-1].id if len(own) > limit else None)
 
-    def list_expired(self, moment: datetime, limit: int) -> list[str]:
+    def list_expired(self, moment: datetime, shard: str) -> Iterator[Reservation]:
         expired = [
-            (order.reserved_until, order.id)
+            (due, order.id)
             for order in self.stored.values()
-            if order.reserved_until and order.reserved_until <= moment
+            if order.reserved_until
+            and (due := self.postponed.get(order.id, order.reserved_until)) <= moment
+            and int(order.id, 36) % len(self.shards) == int(shard)
         ]
-        return [order_id for _, order_id in sorted(expired)][:limit]
+        return iter([Reservation(order_id, due) for due, order_id in sorted(expired)])
 
-    def add(self, order: Order, transaction: Transaction) -> None:
+    def postpone(self, order_id: str, until: datetime) -> None:
+        self.postponed[order_id] = until
+
+    def add(self, order: Order, limits: ReservationLimits | None, transaction: Transaction) -> None:
+        customer_id = order.customer.user_id
+
+        def has_room() -> bool:
+            orders, pieces = self.reserved[customer_id]
+            return limits is None or (
+                orders < limits.orders and pieces + order.pieces <= limits.pieces
+            )
+
+        if order.reserved_until:
+            reservation = order.reserved_until - order.created_at
+            in_memory(transaction).add(
+                has_room,
+                lambda: self._count(customer_id, 1, order.pieces),
+                TooManyReservations.over(limits, reservation) if limits else None,
+            )
         in_memory(transaction).add(
             lambda: order.id not in self.stored,
             lambda: self.stored.update({order.id: order}),
@@ -116,8 +159,16 @@ class InMemoryOrders:
 
         def write() -> None:
             self.stored[order.id] = replace(self.stored[order.id], **changes)
+            if order.reserved_until is None and read.reserved_until:
+                self._count(order.customer.user_id, -1, -read.pieces)
+            if order.reserved_until != read.reserved_until:
+                self.postponed.pop(order.id, None)
 
         in_memory(transaction).add(is_as_read, write, StaleWrite())
+
+    def _count(self, customer_id: str, orders: int, pieces: int) -> None:
+        before = self.reserved[customer_id]
+        self.reserved[customer_id] = (before[0] + orders, before[1] + pieces)
 
 
 class InMemoryAddressBook:
@@ -132,6 +183,71 @@ class InMemoryAddressBook:
         return self.saved[user_id, address_id]
 
 
+class InMemoryCustomers:
+    """`order.ports.Customers`: only those in `verified` have confirmed their address."""
+
+    def __init__(self) -> None:
+        self.verified: set[str] = set()
+
+    def has_verified_email(self, user_id: str) -> bool:
+        return user_id in self.verified
+
+
+class InMemoryPaymentStates:
+    """`order.ports.Payments`: orders are paid as they say, unless `states` says otherwise.
+
+    `meanwhile` runs once, after the next state was read.
+    """
+
+    def __init__(self, orders: InMemoryOrders) -> None:
+        self._orders = orders
+        self.states: dict[str, PaymentStatus] = {}
+        self.meanwhile: Callable[[], object] | None = None
+
+    def pin_status(self, order_id: str, transaction: Transaction) -> PaymentStatus:
+        status = self._status(order_id)
+        in_memory(transaction).add(
+            lambda: self._status(order_id) is status, lambda: None, StaleWrite()
+        )
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            meanwhile()
+        return status
+
+    def require_shippable(self, order_id: str, transaction: Transaction) -> None:
+        if self.pin_status(order_id, transaction) is not PaymentStatus.COMPLETED:
+            raise WrongStatus("This order is being refunded in full, so it cannot be shipped")
+
+    def _status(self, order_id: str) -> PaymentStatus:
+        if order_id in self.states:
+            return self.states[order_id]
+        order = self._orders.stored[order_id]
+        return PaymentStatus.COMPLETED if order.is_paid else PaymentStatus.PENDING
+
+
+class CountedClients:
+    """`order.ports.ClientLimits`: at most `limit` orders of each client address."""
+
+    def __init__(self, limit: int = 10**9) -> None:
+        self.limit = limit
+        self.orders: defaultdict[str, int] = defaultdict(int)
+
+    def count_order(self, client_address: str) -> None:
+        if self.orders[client_address] >= self.limit:
+            raise TooManyReservations("Too many orders come from your network", 60)
+        self.orders[client_address] += 1
+
+
+class FakeLag:
+    """`order.ports.Lag` that a test sets."""
+
+    def __init__(self) -> None:
+        self.age = timedelta()
+
+    def oldest_event(self) -> timedelta:
+        return self.age
+
+
 class Crash(Exception):
     """The process died."""
 
@@ -143,11 +259,35 @@ class CrashingTransaction(InMemoryTransaction):
         raise Crash
 
 
+def an_expiry(
+    orders: InMemoryOrders, service: Callable[[], OrderService], clock: Clock, lag: FakeLag
+) -> Expiry:
+    """The expiry of reservations, one shard after the other."""
+    return Expiry(
+        reservations=orders,
+        expire=lambda order_id: service().expire(order_id),
+        lag=lag,
+        longest_lag=lambda: LONGEST_LAG,
+        run_all=map,
+        clock=clock,
+    )
+
+
 class LittleShop:
     """The order service with all that it needs, in memory."""
 
-    def __init__(self, clock: Clock, charges: Charges | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        charges: Charges = NO_CHARGES,
+        limits: ReservationLimits = NO_LIMITS,
+        unverified: ReservationLimits = NO_LIMITS,
+    ) -> None:
         self.orders = InMemoryOrders()
+        self.customers = InMemoryCustomers()
+        self.payments = InMemoryPaymentStates(self.orders)
+        self.clients = CountedClients()
+        self.lag = FakeLag()
         self.outbox = InMemoryOutbox()
         self.inventory = inventory_in_memory(self.outbox, clock)
         self.catalogue = InMemoryCatalogue(self.inventory.service)
@@ -162,13 +302,17 @@ class LittleShop:
             stock=ShopStock(self.inventory.service),
             carts=ShopCarts(lambda: self.carts),
             address_book=self.address_book,
+            customers=self.customers,
+            payments=self.payments,
+            client_limits=self.clients,
             idempotency_keys=self.idempotency_keys,
             audit=self.audit,
-            begin=self._begin,
-            terms=lambda: Terms(RESERVATION, charges or NO_CHARGES),
+            begin=self.begin,
+            terms=lambda: terms(charges, limits, unverified),
             clock=clock,
             new_id=new_id,
         )
+        self.expiry = an_expiry(self.orders, lambda: self.service, clock, self.lag)
 
     def places(
         self,
@@ -184,6 +328,6 @@ class LittleShop:
             self.carts.add(customer.user_id, product.id, quantity)
         return self.service.place(customer, HOME)
 
-    def _begin(self) -> Transaction:
+    def begin(self) -> Transaction:
         kind = CrashingTransaction if self.is_crashing else InMemoryTransaction
         return kind(self.outbox.events)

@@ -216,6 +216,16 @@ class InMemoryPayments:
     def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None:
         return self.find(self._by_razorpay_id.get(razorpay_id, ""))
 
+    def require_unchanged(self, payment: Payment, transaction: Transaction) -> None:
+        in_memory(transaction).add(
+            lambda: self._by_id[payment.id].version == payment.version, lambda: None, StaleWrite()
+        )
+
+    def require_none(self, order_id: str, transaction: Transaction) -> None:
+        in_memory(transaction).add(
+            lambda: order_id not in self._by_order, lambda: None, StaleWrite()
+        )
+
     def list_with_open_refunds(self, limit: int) -> list[str]:
         found = [payment for payment in self._by_id.values() if payment.open_refunds]
         oldest = sorted(found, key=lambda payment: payment.updated_at)
@@ -322,6 +332,7 @@ class FakeOrders:
 
     def __init__(self) -> None:
         self.confirmed: list[str] = []
+        self.waits_until: dict[str, datetime] = {}
         self._payable: dict[str, PayableOrder] = {}
         self._cancelled: dict[str, type[CancelledOrder]] = {}
         self._out_of_time: set[str] = set()
@@ -350,6 +361,12 @@ class FakeOrders:
 
     def list_unconfirmed(self, order_ids: Collection[str]) -> set[str]:
         return set(order_ids) - set(self.confirmed)
+
+    def open_payment(
+        self, order: PayableOrder, pay_until: datetime, transaction: Transaction
+    ) -> None:
+        self.get_payable(order.id, order.customer.user_id)
+        self.waits_until[order.id] = pay_until
 
     def confirm(self, order_id: str) -> bool:
         if order_id in self._cancelled:

@@ -1,0 +1,1 @@
+"""What other domains ask of a payment in their own transactions."""
