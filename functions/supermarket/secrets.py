@@ -17,9 +17,11 @@ from supermarket.config import secret_name
 REMEMBERED_FOR_SECONDS = 300
 # an outage of the store costs one request in each period its time, and not every request
 RETRY_AFTER_SECONDS = 30
+# without a value a Lambda can serve no request: it tries again soon
+FIRST_RETRY_AFTER_SECONDS = 3
 CONNECT_SECONDS = 1
 READ_SECONDS = 2
-ATTEMPTS = 2
+ATTEMPTS = 3
 
 type Value = dict[str, str]
 
@@ -52,8 +54,9 @@ def _fetch(name: str, last: _Remembered | None) -> _Remembered:
         answer = client().get_secret_value(SecretId=secret_name(name))
     except (BotoCoreError, ClientError) as failure:
         telemetry.logger.exception("secret not fetched", extra={"secret": name})
-        value = last.value if last else failure
-        return _Remembered(value, time.monotonic() + RETRY_AFTER_SECONDS)
+        if last is None or isinstance(last.value, Exception):
+            return _Remembered(failure, time.monotonic() + FIRST_RETRY_AFTER_SECONDS)
+        return _Remembered(last.value, time.monotonic() + RETRY_AFTER_SECONDS)
     value = json.loads(answer["SecretString"])
     return _Remembered(value, time.monotonic() + REMEMBERED_FOR_SECONDS)
 

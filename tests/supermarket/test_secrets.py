@@ -8,7 +8,12 @@ from botocore.exceptions import ReadTimeoutError
 
 from supermarket import secrets
 from supermarket.config import settings
-from supermarket.secrets import REMEMBERED_FOR_SECONDS, RETRY_AFTER_SECONDS, secret
+from supermarket.secrets import (
+    FIRST_RETRY_AFTER_SECONDS,
+    REMEMBERED_FOR_SECONDS,
+    RETRY_AFTER_SECONDS,
+    secret,
+)
 from support.cloud import RAZORPAY_KEYS
 from support.template import template
 
@@ -92,16 +97,16 @@ def test_an_outage_of_the_store_delays_few_requests(store: Store, time: Time) ->
         with pytest.raises(ReadTimeoutError):
             key()
         time.seconds += 0.1
-    assert store.calls == 2
-    store.is_down = False
-    time.seconds += RETRY_AFTER_SECONDS
+    assert 19 <= store.calls <= 21
+    store.is_down, store.calls = False, 0
+    time.seconds += FIRST_RETRY_AFTER_SECONDS
     assert key() == "first"
     store.is_down = True
     time.seconds += REMEMBERED_FOR_SECONDS
     for _ in range(600):
         assert key() == "first"
         time.seconds += 0.1
-    assert store.calls == 3 + 2
+    assert store.calls == 1 + 2
 
 
 def test_the_store_gets_less_time_than_a_request_has() -> None:
