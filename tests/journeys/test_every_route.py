@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from supermarket.clock import new_id
 from support.deployed import let_reservation_run_out
 from support.shop import ADDRESS, Person, client, eventually
 
@@ -104,6 +105,25 @@ def test_a_seller_sets_and_changes_the_stock(seller: Person) -> None:
 
     assert seller.patch(stock, {"set": 9}).json()["product"]["stock"] == 9
     assert seller.patch(stock, {"add": -4}).json()["product"]["stock"] == 5
+
+    def kinds() -> list[str]:
+        return [each["kind"] for each in seller.get(f"{stock}/history").json()["movements"]]
+
+    eventually(lambda: kinds() == ["ADDED", "COUNTED", "OPENED"], "the history of the stock")
+
+
+def test_what_adds_is_done_once_for_a_key(seller: Person, customer: Person) -> None:
+    key = {"idempotency-key": new_id()}
+    product = {"title": "Keyed ink", "priceAmount": 99, "stock": 3}
+    created = [seller.post("/api/products", product, headers=key).json() for _ in range(2)]
+    assert created[0]["product"]["id"] == created[1]["product"]["id"]
+    item = {"productId": created[0]["product"]["id"], "quantity": 1}
+    carts = [customer.post("/api/cart/items", item, headers=key).json() for _ in range(2)]
+    assert [cart["totals"]["totalQuantity"] for cart in carts] == [1, 1]
+    saved = [
+        customer.post("/api/auth/users/me/address", ADDRESS, headers=key).json() for _ in range(2)
+    ]
+    assert len(saved[1]["addresses"]) == 1
 
 
 def test_a_customer_fills_changes_and_clears_the_cart(seller: Person, customer: Person) -> None:
