@@ -5,6 +5,7 @@ overlap in every way, and a crash before the commit is an operation that is neve
 after the commit loses only the answer.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -66,9 +67,9 @@ class Histories(RuleBasedStateMachine):
         self.pending: list[Pending] = []
         self.recorded = 0
 
+    @abstractmethod
     def start(self) -> None:
         """Make the service."""
-        raise NotImplementedError
 
     @property
     def reserved(self) -> int:
