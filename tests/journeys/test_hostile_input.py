@@ -322,7 +322,8 @@ def test_a_changed_cursor_or_one_of_another_list_is_refused(
     seller.sells(stock=1)
     cursor = page(limit=1).json()["nextCursor"]
     assert page(limit=1, cursor=cursor).is_success
-    for bad in (cursor[:-2] + "AA", "A" + cursor[1:], cursor[:10]):
+    other_letter = "B" if cursor.startswith("A") else "A"
+    for bad in (cursor[:-2] + "..", other_letter + cursor[1:], cursor[:10]):
         assert_refused(page(cursor=bad), 400)
     assert_refused(page(sort="price", cursor=cursor), 400)
 
