@@ -41,6 +41,8 @@ GEMINI_KEY = "local-gemini-key"
 OPEN_ORDERS, RESERVED_PIECES = 30, 1000  # of one customer: tests do not verify addresses
 RAZORPAY_CALLS = 100  # a second: the simulator takes any number
 MANY_MAILS = 1000  # tests send many
+REQUEST_LIMITS = ("Products", "Orders", "Payments", "Tickets")
+MANY_REQUESTS = 100_000
 MAIL_LIMITS = ("MailsPerSecond", "SecurityMailsPerHour", "OrderMailsPerHour", "BulkMailsPerHour")
 
 
@@ -148,7 +150,8 @@ class _Cloud:
             "ImageKitUrlEndpoint": f"{self.address}/imagekit",
             "ConnectionsBaseUrl": stack.gateway(self.emulator),
             "BcryptRounds": str(self.plan.bcrypt_rounds),
-            "OrdersPerClient": "0",  # all requests come from this machine
+            **{f"{what}PerPerson": str(MANY_REQUESTS) for what in REQUEST_LIMITS},
+            **{f"{what}PerClient": "0" for what in REQUEST_LIMITS},  # they come from this machine
             "OpenOrdersUnverified": str(OPEN_ORDERS),
             "ReservedPiecesUnverified": str(RESERVED_PIECES),
             "RazorpayCallsPerSecond": str(RAZORPAY_CALLS),

@@ -1,5 +1,7 @@
 """The HTTP Lambdas of orders."""
 
+from datetime import timedelta
+
 from order import wiring
 from order.model import ItemsUnavailable, TooManyReservations, TotalNotPayable, WrongStatus
 from order.schemas import (
@@ -18,7 +20,7 @@ from supermarket.errors import NotFound
 from supermarket.http import get, patch, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
-from supermarket.request import Request
+from supermarket.rate_limits import RequestLimit
 from supermarket.retry import StaleWrite
 from supermarket.wiring import cursors
 
@@ -42,13 +44,12 @@ CHANGE_ERRORS = (WrongStatus, StaleWrite)
     uses=(wiring.cart_service, wiring.auth_service),
     reads_ahead=(wiring.plan_cart_account_and_key,),
     errors=PLACING_ERRORS,
+    limit=RequestLimit("orders", timedelta(minutes=10)),
 )
 def create_order(
-    body: PlaceOrderRequest, key: IdempotencyKey | None, caller: Caller, request: Request
+    body: PlaceOrderRequest, key: IdempotencyKey | None, caller: Caller
 ) -> OrderChangeResponse:
-    order = wiring.order_service().place(
-        caller, body.destination(), key, client_address=request.client_address
-    )
+    order = wiring.order_service().place(caller, body.destination(), key)
     return OrderChangeResponse.of(order, "Order placed")
 
 

@@ -14,7 +14,6 @@ from order.model import (
     Order,
     OrderLine,
     PaymentStatus,
-    TooManyReservations,
     WrongStatus,
 )
 from order.ports import Cart
@@ -22,7 +21,6 @@ from payment.checks.service import NotShippable, PaymentChecks
 from supermarket.clock import Clock
 from supermarket.errors import DomainError, Unauthenticated
 from supermarket.people import Address
-from supermarket.rate_limits import Rate, RateLimits, client_digest
 from supermarket.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from cart.service import CartService
     from outbox.service import OutboxMonitor
 
-ORDERS = "orders"
 MINUTE_SECONDS = 60
 MEASURED = timedelta(minutes=5)  # CloudWatch has a queue's metrics after a minute or two
 AGE_OF_OLDEST_MESSAGE = "ApproximateAgeOfOldestMessage"
@@ -84,19 +81,6 @@ class EventLag:
         )
         latest: list[float] = measured["MetricDataResults"][0]["Values"][:1]
         return timedelta(seconds=latest[0] if latest else 0)
-
-
-class ClientOrderLimits:
-    """`ClientLimits` by a rate limit."""
-
-    def __init__(self, limits: RateLimits, rate: Callable[[], Rate]) -> None:
-        self._limits = limits
-        self._rate = rate
-
-    def count_order(self, client_address: str) -> None:
-        seconds = self._limits.count(ORDERS, client_digest(client_address), self._rate())
-        if seconds is not None:
-            raise TooManyReservations("Too many orders come from your network", seconds)
 
 
 class ShopStock:

@@ -93,13 +93,6 @@ class Payments(Protocol):
         """
 
 
-class ClientLimits(Protocol):
-    """Limits of what one client address may do."""
-
-    def count_order(self, client_address: str) -> None:
-        """Count an order. Raises TooManyReservations when there were too many of late."""
-
-
 class Lag(Protocol):
     """How late the events are that orders are waiting for."""
 

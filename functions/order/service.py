@@ -31,7 +31,6 @@ from order.ports import (
     AddressBook,
     Cart,
     Carts,
-    ClientLimits,
     Customers,
     OrderPage,
     Orders,
@@ -103,7 +102,6 @@ class OrderService:
     address_book: AddressBook
     customers: Customers
     payments: Payments
-    client_limits: ClientLimits
     idempotency_keys: IdempotencyKeys
     audit: AuditTrail
     begin: BeginTransaction
@@ -117,18 +115,14 @@ class OrderService:
         destination: Address | str,
         key: IdempotencyKey | None = None,
         precondition: Callable[[Order], None] = lambda _: None,
-        client_address: str | None = None,
     ) -> Order:
         """Order everything in the caller's cart, in one transaction.
 
         `destination` is an address or the id of a saved one. The same key returns the same order.
-        `precondition` is called with the order before it is written and may raise. Orders of one
-        `client_address` are limited.
+        `precondition` is called with the order before it is written and may raise.
         """
         if key and (earlier := self._find_result(key)):
             return earlier
-        if client_address:
-            self.client_limits.count_order(client_address)
         try:
             return self._place(caller, destination, key, precondition)
         except (Invalid, Conflict, TooManyReservations):

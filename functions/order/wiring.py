@@ -14,7 +14,6 @@ from payment.checks.service import PaymentChecks
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import order_queue_name, settings
-from supermarket.rate_limits import Rate
 from supermarket.request import Request
 from supermarket.wiring import audit_trail, idempotency_keys, plan_key
 
@@ -22,22 +21,13 @@ if TYPE_CHECKING:
     from auth.service import AuthService
     from cart.service import CartService
 
-CLIENT_PERIOD = timedelta(minutes=10)
-
 
 @cache
 def order_service() -> OrderService:
     from inventory.wiring import inventory_service
-    from order.gateways import (
-        ClientOrderLimits,
-        ShopAccounts,
-        ShopCarts,
-        ShopPayments,
-        ShopStock,
-    )
+    from order.gateways import ShopAccounts, ShopCarts, ShopPayments, ShopStock
     from order.repository import DynamoOrders
     from payment.checks.wiring import payment_checks
-    from supermarket.dynamo.rate_limits import DynamoRateLimits
     from supermarket.dynamo.transaction import DynamoTransaction
 
     accounts = ShopAccounts(auth_service)
@@ -48,7 +38,6 @@ def order_service() -> OrderService:
         address_book=accounts,
         customers=accounts,
         payments=ShopPayments(payment_checks()),
-        client_limits=ClientOrderLimits(DynamoRateLimits(utc_now), _client_rate),
         idempotency_keys=idempotency_keys(),
         audit=audit_trail(),
         begin=DynamoTransaction,
@@ -120,7 +109,3 @@ def _terms() -> Terms:
         ReservationLimits(known.open_orders_per_person, known.reserved_pieces_per_person),
         ReservationLimits(known.open_orders_unverified, known.reserved_pieces_unverified),
     )
-
-
-def _client_rate() -> Rate:
-    return Rate(settings().orders_per_client, CLIENT_PERIOD)

@@ -1,6 +1,7 @@
 """The HTTP Lambdas of payment."""
 
 from contextlib import suppress
+from datetime import timedelta
 
 from pydantic import ValidationError
 
@@ -30,12 +31,14 @@ from supermarket.errors import BadGateway, NotFound
 from supermarket.http import ANY_TYPE, Response, get, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
+from supermarket.rate_limits import RequestLimit
 from supermarket.request import Request
 from supermarket.schemas import Message
 
 ADMINS = {Role.ADMIN}
 MAX_WEBHOOK_BYTES = 256 * 1024
 ACCEPTED = 202
+PAYMENTS = RequestLimit("payments", timedelta(minutes=10))
 RAZORPAY_ERRORS = (
     BadGateway,
     InvalidProviderResponse,
@@ -51,6 +54,7 @@ CALLS_RAZORPAY = (wiring.razorpay_session,)
     status=201,
     uses=CALLS_RAZORPAY,
     errors=(CancelledOrder, ExpiredOrder, *RAZORPAY_ERRORS),
+    limit=PAYMENTS,
 )
 def create_payment(
     orderId: str, key: IdempotencyKey | None, caller: Caller
@@ -71,6 +75,7 @@ def _plan_payment(request: Request, _caller: Caller) -> None:
     uses=CALLS_RAZORPAY,
     reads_ahead=(_plan_payment,),
     errors=(NotFound, AttemptMismatch, CancelledOrder, ExpiredOrder, *RAZORPAY_ERRORS),
+    limit=PAYMENTS,
 )
 def verify_payment(body: VerifyPaymentRequest, caller: Caller) -> PaymentChangeResponse:
     """Complete a payment with the signature of Razorpay's checkout."""

@@ -1,5 +1,6 @@
 """The catalogue's HTTP Lambdas."""
 
+from datetime import timedelta
 from typing import Any
 
 from product import wiring
@@ -23,12 +24,14 @@ from supermarket.http import JSON, delete, get, patch, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
 from supermarket.preconditions import IfMatch
+from supermarket.rate_limits import RequestLimit
 from supermarket.request import Request
 from supermarket.retry import StaleWrite
 from supermarket.schemas import Message, Page
 from supermarket.wiring import cursors
 
 SELLERS = {Role.SELLER, Role.ADMIN}
+PRODUCTS = RequestLimit("products", timedelta(hours=1))  # with pictures
 
 # prices and stock change; placing an order reads the present ones
 BRIEFLY = "public, max-age=10"
@@ -42,6 +45,7 @@ BRIEFLY = "public, max-age=10"
     max_body=MAX_FORM_BYTES,
     reads=CreateProductRequest,
     errors=(BadGateway,),
+    limit=PRODUCTS,
 )
 def create_product(
     request: Request, key: IdempotencyKey | None, caller: Caller
@@ -80,6 +84,7 @@ def get_product(productId: str) -> ProductResponse:
     max_body=MAX_FORM_BYTES,
     reads=UpdateProductRequest,
     errors=(BadGateway,),
+    limit=PRODUCTS,
 )
 def update_product(
     productId: str, request: Request, caller: Caller, if_match: IfMatch | None

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, Concatenate, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Concatenate, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
@@ -41,8 +41,12 @@ from supermarket.errors import (
     Unavailable,
 )
 from supermarket.init_phase import Handler, make_services
+from supermarket.rate_limits import RequestLimit
 from supermarket.request import Request
 from supermarket.schemas import Body
+
+if TYPE_CHECKING:
+    from supermarket.throttle import Throttle
 
 JSON = "application/json"
 ANY_TYPE = "*/*"
@@ -126,7 +130,8 @@ class Endpoint(Handler[Route]):
     the function itself parses from the `Request`; `media_type` the type of a text response;
     `other_statuses` those that a `Response` may have besides `status`; `uses` factories that are
     called in the init phase, besides those that the function names; `reads_ahead` plans rows that
-    are read together with the caller's session (`dynamo.read_ahead`).
+    are read together with the caller's session (`dynamo.read_ahead`); `limit` is how often a
+    signed-in person, and a client address, may send the request.
     """
 
     method: str
@@ -143,6 +148,7 @@ class Endpoint(Handler[Route]):
     media_type: str = JSON
     uses: tuple[Callable[[], object], ...] = ()
     reads_ahead: tuple[PlanReads, ...] = ()
+    limit: RequestLimit | None = None
 
     def __call__(self, event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         """The Lambda handler."""
@@ -163,6 +169,8 @@ class Endpoint(Handler[Route]):
         super().prepare()
         if self.needs_session:
             make_services(_authenticate())
+        if self.limit:
+            _throttle()
         self._binders  # noqa: B018 - a cached property
 
     @property
@@ -187,7 +195,7 @@ class Endpoint(Handler[Route]):
 
     def _answer(self, request: Request) -> dict[str, Any]:
         # the caller first: a request without a session is refused before its body is examined
-        caller = self._caller(request) if self.needs_session else None
+        caller = self._admit(request) if self.needs_session else None
         arguments = {name: bind(request, caller) for name, bind in self._binders.items()}
         result = self.function(**arguments)
         response = result if isinstance(result, Response) else Response(result)
@@ -226,8 +234,34 @@ class Endpoint(Handler[Route]):
         use_case = self.function.__name__
         return lambda request, caller: read(request, use_case, caller.user_id if caller else "")
 
-    def _caller(self, request: Request) -> Caller:
-        caller = _authenticate()(request, *self.reads_ahead)
+    def _admit(self, request: Request) -> Caller:
+        """Return the caller, whose request is counted if it has a limit. A repeated request that
+        has a result gets it although the limit is exceeded.
+        """
+        if self.limit is None:
+            return self._caller(request)
+        caller = None
+        try:
+            with _throttle().counting(self.name, self.limit) as count:
+                caller = self._caller(request, count)
+        except TooMany:
+            if caller is None or not self._is_repeated(request, caller):
+                raise
+        return caller
+
+    def _is_repeated(self, request: Request, caller: Caller) -> bool:
+        """Return whether the request has an idempotency key with a result."""
+        from supermarket.idempotency import IdempotencyKey
+        from supermarket.wiring import idempotency_keys
+
+        hints = self.parameters.values()
+        if not any(IdempotencyKey in (hint, *get_args(hint)) for hint in hints):
+            return False
+        key = IdempotencyKey.from_request(request, self.function.__name__, caller.user_id)
+        return key is not None and idempotency_keys().is_used(key)
+
+    def _caller(self, request: Request, *plans: PlanReads) -> Caller:
+        caller = _authenticate()(request, *self.reads_ahead, *plans)
         if self.roles is not None:
             caller.require(self.roles)
         return caller
@@ -291,6 +325,12 @@ def _authenticate() -> Callable[..., Caller]:
     from supermarket.authentication import authenticate
 
     return authenticate
+
+
+def _throttle() -> "Throttle":
+    from supermarket.wiring import throttle
+
+    return throttle()
 
 
 def status_of(error: DomainError) -> HTTPStatus:

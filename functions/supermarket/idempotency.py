@@ -90,6 +90,9 @@ class IdempotencyKeys(Protocol):
     def find_result(self, key: IdempotencyKey) -> str | None:
         """Return the id of the key's result, or None. Raises RuleViolated for another body."""
 
+    def is_used(self, key: IdempotencyKey) -> bool:
+        """Return whether the key has a result, of whatever body."""
+
     def save_result(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
         """Store the key with its result in the transaction that creates the result. The commit
         raises KeyInUse when the key is in use.

@@ -6,6 +6,8 @@ from hashlib import sha256
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol
 
+from supermarket.config import settings
+
 IPV6_PREFIX = 64  # a customer of a provider has a whole network of this size
 
 
@@ -15,6 +17,20 @@ class Rate:
 
     number: int
     period: timedelta
+
+
+@dataclass(frozen=True)
+class RequestLimit:
+    """How often one person, and one client address, may send a request in a period: the settings
+    `<what>_per_person` and `<what>_per_client`.
+    """
+
+    what: str
+    period: timedelta
+
+    def rate(self, per: str) -> Rate:
+        """Return the rate per `person` or per `client`."""
+        return Rate(getattr(settings(), f"{self.what}_per_{per}"), self.period)
 
 
 class RateLimits(Protocol):

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from functools import cache
+from typing import TYPE_CHECKING
 
 from supermarket.audit import AuditTrail
 from supermarket.caller import Caller
@@ -17,6 +18,9 @@ from supermarket.request import Request
 from supermarket.secrets import client, secret
 from supermarket.sessions import Sessions
 from supermarket.tokens import AccessTokens, KeyRing
+
+if TYPE_CHECKING:
+    from supermarket.throttle import Throttle
 
 
 def signing_keys() -> dict[str, str]:
@@ -55,6 +59,15 @@ def plan_key(use_case: str, request: Request, caller: Caller) -> None:
     with suppress(Invalid):  # the endpoint reports it
         if key := IdempotencyKey.from_request(request, use_case, caller.user_id):
             IdempotencyRow.plan_read(key.scope)
+
+
+@cache
+def throttle() -> "Throttle":
+    # imported late, since few routes have limits, and it imports threads
+    from supermarket.dynamo.rate_limits import DynamoRateLimits
+    from supermarket.throttle import Throttle
+
+    return Throttle(DynamoRateLimits(utc_now))
 
 
 @cache

@@ -170,6 +170,8 @@ class _Operation:
             yield from (errors.Conflict, StaleWrite, errors.Busy)
         if self._endpoint.needs_session:
             yield from (errors.Unauthenticated, errors.Forbidden)
+        if self._endpoint.limit:
+            yield errors.TooMany
         for hint in self._endpoint.parameters.values():
             if hint is str:
                 yield errors.NotFound

@@ -8,13 +8,11 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from conftest import FrozenClock
-from order.gateways import ClientOrderLimits, EventLag, ShopAccounts, ShopPayments
-from order.model import PaymentStatus, TooManyReservations, WrongStatus
+from order.gateways import EventLag, ShopAccounts, ShopPayments
+from order.model import PaymentStatus, WrongStatus
 from outbox.service import OutboxMonitor
 from payment.checks.service import PaymentChecks
 from supermarket.clock import new_id
-from supermarket.dynamo.rate_limits import DynamoRateLimits
-from supermarket.rate_limits import Rate
 from support.auth import InMemoryAuth
 from support.cloud import client
 from support.in_memory import InMemoryOutbox
@@ -43,17 +41,6 @@ def test_the_lag_is_that_of_the_outbox_or_of_the_queue(
         monitor = OutboxMonitor(UnsentEvents(unsent), clock)
         late = EventLag(monitor, cloudwatch, "orders", clock)
         assert late.oldest_event() == timedelta(seconds=lag)
-
-
-@pytest.mark.usefixtures("aws")
-def test_orders_of_one_client_address_are_limited(clock: FrozenClock) -> None:
-    limits = ClientOrderLimits(DynamoRateLimits(clock), lambda: Rate(2, 10 * MINUTE))
-    for _ in range(2):
-        limits.count_order("192.0.2.1")
-    with pytest.raises(TooManyReservations) as refused:
-        limits.count_order("192.0.2.1")
-    assert 0 < refused.value.retry_after <= 600
-    limits.count_order("192.0.2.2")
 
 
 def test_only_a_verified_address_counts_and_only_of_an_account_that_exists(

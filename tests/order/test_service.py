@@ -594,28 +594,6 @@ def test_an_order_that_is_not_open_any_more_makes_room(clock: FrozenClock, how: 
     assert shop.service.place(ASHA, HOME).status is OrderStatus.PENDING
 
 
-def test_thirty_accounts_of_one_client_address_are_throttled(shop: LittleShop) -> None:
-    shop.clients.limit = 20
-    placed = 0
-    for number in range(30):
-        shop.carts.add(f"user {number}", shop.catalogue.sell().id, 1)
-        try:
-            shop.service.place(a_caller(user_id=f"user {number}"), HOME, client_address="192.0.2.1")
-        except TooManyReservations:
-            continue
-        placed += 1
-    assert placed == 20
-    shop.carts.add("asha", shop.catalogue.sell().id, 1)
-    shop.service.place(ASHA, HOME, client_address="192.0.2.2")
-
-
-def test_a_repeated_request_is_not_counted_again(shop: LittleShop) -> None:
-    shop.clients.limit = 1
-    shop.carts.add("asha", shop.catalogue.sell().id, 1)
-    first = shop.service.place(ASHA, HOME, KEY, client_address="192.0.2.1")
-    assert shop.service.place(ASHA, HOME, KEY, client_address="192.0.2.1") == first
-
-
 # --- cancelling and expiring
 
 

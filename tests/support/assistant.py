@@ -29,7 +29,7 @@ from support.api import a_caller
 from support.auth import InMemoryAuth
 from support.cart import InMemoryCarts
 from support.in_memory import InMemoryAuditTrail, InMemoryIdempotencyKeys, InMemoryOutbox
-from support.order import CountedClients, InMemoryOrders, InMemoryPaymentStates, terms
+from support.order import InMemoryOrders, InMemoryPaymentStates, terms
 from support.product import Shop, a_product
 from support.seller_dashboard import Projections, a_sale
 
@@ -60,7 +60,6 @@ class AssistedShop:
             address_book=order_gateways.ShopAccounts(lambda: self.auth.service),
             customers=order_gateways.ShopAccounts(lambda: self.auth.service),
             payments=InMemoryPaymentStates(orders),
-            client_limits=CountedClients(),
             idempotency_keys=keys,
             audit=self.audit,
             begin=InMemoryOutbox().begin,

@@ -138,6 +138,9 @@ class InMemoryIdempotencyKeys:
             raise RuleViolated(REUSED)
         return result_id
 
+    def is_used(self, key: IdempotencyKey) -> bool:
+        return self._is_known(key)
+
     def save_result(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
         ends = (self._clock() + RETENTION).timestamp()
         in_memory(transaction).add(

@@ -225,19 +225,6 @@ class InMemoryPaymentStates:
         return PaymentStatus.COMPLETED if order.is_paid else PaymentStatus.PENDING
 
 
-class CountedClients:
-    """`order.ports.ClientLimits`: at most `limit` orders of each client address."""
-
-    def __init__(self, limit: int = 10**9) -> None:
-        self.limit = limit
-        self.orders: defaultdict[str, int] = defaultdict(int)
-
-    def count_order(self, client_address: str) -> None:
-        if self.orders[client_address] >= self.limit:
-            raise TooManyReservations("Too many orders come from your network", 60)
-        self.orders[client_address] += 1
-
-
 class FakeLag:
     """`order.ports.Lag` that a test sets."""
 
@@ -286,7 +273,6 @@ class LittleShop:
         self.orders = InMemoryOrders()
         self.customers = InMemoryCustomers()
         self.payments = InMemoryPaymentStates(self.orders)
-        self.clients = CountedClients()
         self.lag = FakeLag()
         self.outbox = InMemoryOutbox()
         self.inventory = inventory_in_memory(self.outbox, clock)
@@ -304,7 +290,6 @@ class LittleShop:
             address_book=self.address_book,
             customers=self.customers,
             payments=self.payments,
-            client_limits=self.clients,
             idempotency_keys=self.idempotency_keys,
             audit=self.audit,
             begin=self.begin,

@@ -30,12 +30,15 @@ class DynamoIdempotencyKeys:
         self._clock = clock
 
     def find_result(self, key: IdempotencyKey) -> str | None:
-        row = IdempotencyRow.find(key.scope)
-        if row is None or row.expires_at <= self._now():
+        row = self._find(key)
+        if row is None:
             return None
         if row.fingerprint != key.fingerprint:
             raise RuleViolated(REUSED)
         return row.result_id
+
+    def is_used(self, key: IdempotencyKey) -> bool:
+        return self._find(key) is not None
 
     def save_result(self, key: IdempotencyKey, result_id: str, transaction: Transaction) -> None:
         row = IdempotencyRow(
@@ -47,6 +50,10 @@ class DynamoIdempotencyKeys:
         # TTL deletes late: an expired key counts as deleted
         free = IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= self._now())
         DynamoTransaction.of(transaction).put(row, free, KeyInUse(IN_USE))
+
+    def _find(self, key: IdempotencyKey) -> IdempotencyRow | None:
+        row = IdempotencyRow.find(key.scope)
+        return row if row and self._now() < row.expires_at else None
 
     def _now(self) -> int:
         return int(self._clock().timestamp())
