@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_buddy import wiring
-from ai_buddy.agent.agent import CONFUSED, CUT_SHORT, ENDLESS, WORDLESS, LangChainAgent, Limits
+from ai_buddy.agent.agent import (
+    CONFUSED,
+    CUT_SHORT,
+    ENDLESS,
+    WORDLESS,
+    ClientGone,
+    LangChainAgent,
+    Limits,
+)
 from ai_buddy.agent.output_filter import OutputFilter
 from ai_buddy.agent.prompt import turn_prompt
 from ai_buddy.agent.tool import Arguments, Tool, ToolOutcome
@@ -20,6 +28,7 @@ from ai_buddy.model import (
     AnsweredBy,
     AnswerEvent,
     ModelUnavailable,
+    Question,
     Speaker,
     TextDelta,
     TokensUsed,
@@ -251,6 +260,25 @@ def test_a_model_that_keeps_calling_tools_is_stopped(model: Simulator, talk: Tal
 def test_a_hundred_parallel_calls_are_limited(model: Simulator, talk: Talk) -> None:
     model.suffers("script", calls=[{"name": "show_cart", "args": {}}] * 100)
     assert len(talk.say("show my cart").tools) <= TOOL_CALLS
+
+
+def test_no_tool_begins_when_the_turn_has_ended(
+    model: Simulator, clock: FrozenClock, asha: Visitor, client: Any
+) -> None:
+    """The turn ends while the first of two tools runs."""
+    ended, calls = threading.Event(), []
+
+    def change_cart() -> ToolOutcome:
+        calls.append("changed")
+        ended.set()
+        return ToolOutcome({})
+
+    tools = [Tool("show_cart", "The cart", Arguments, change_cart)]
+    model.suffers("script", calls=[{"name": "show_cart", "args": {}}] * 2)
+    agent = an_agent(client, lambda *_: tools, clock, LIMITS)
+    with pytest.raises(ClientGone):
+        list(agent.answer(Question(asha.caller, "show my cart", "", ()), ended.is_set))
+    assert calls == ["changed"]
 
 
 # --- a model that fails ---

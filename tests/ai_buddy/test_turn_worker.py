@@ -27,7 +27,7 @@ from ai_buddy.model import (
     TurnState,
 )
 from ai_buddy.schemas import MAX_TEXT
-from ai_buddy.sockets import confirm_proposal, show_history, take_message
+from ai_buddy.sockets import confirm_proposal, show_history, stop_turn, take_message
 from supermarket.clock import utc_now
 from support.sockets import FAST, Client, ScriptedAgent, Sockets, another_session_of, sign_out
 
@@ -138,7 +138,7 @@ def test_a_failure_is_sent_and_the_conversation_goes_on(
 def test_a_silent_model_fails_the_turn(sockets: Sockets, client: Client, task: Task) -> None:
     began = time.monotonic()
 
-    answer(sockets, task, 3.0, intervals=Intervals(frame=0.01, save=0.05, silence=0.2))
+    answer(sockets, task, 3.0, intervals=Intervals(frame=0.01, save=0.05, silence=0.2, end=0.1))
 
     assert time.monotonic() - began < 2
     assert client.frames[-1]["code"] == "TOO_SLOW"
@@ -161,6 +161,39 @@ def test_the_agents_iterator_is_closed_when_the_turn_ends(sockets: Sockets, task
     sockets.turn_worker(agent).answer(task, 0.1)
 
     assert agent.closed.wait(1)
+
+
+def test_a_tool_that_began_before_the_stop_ends_in_its_own_invocation(
+    sockets: Sockets, client: Client, task: Task
+) -> None:
+    """Lambda freezes the process when `answer` returns, and thaws it for another turn."""
+    written = []
+
+    def write_slowly() -> None:
+        client.send(stop_turn, conversationId=task.key.conversation.id)
+        began = time.monotonic()
+        while client.frames[-1]["type"] != "done":
+            assert time.monotonic() < began + 2
+            time.sleep(0.005)
+        time.sleep(0.1)
+        written.append("a cart")
+
+    report = answer(sockets, task, write_slowly)
+
+    assert report
+    assert report.state is TurnState.STOPPED
+    assert written == ["a cart"]
+
+
+def test_a_tool_that_never_ends_holds_up_no_worker(sockets: Sockets, task: Task) -> None:
+    intervals = Intervals(frame=0.01, save=0.05, silence=0.1, end=0.1)
+    released = Event()
+    began = time.monotonic()
+
+    answer(sockets, task, released.wait, intervals=intervals)
+
+    assert time.monotonic() - began < 1
+    released.set()
 
 
 def test_a_task_that_is_delivered_again_is_ignored(

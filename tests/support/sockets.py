@@ -35,7 +35,7 @@ from support.api import a_caller, bearer
 type Frame = dict[str, Any]
 type Step = AnswerEvent | Exception | float | Callable[[], object]
 
-FAST = Intervals(frame=0.01, save=0.03, silence=2.0)
+FAST = Intervals(frame=0.01, save=0.03, silence=2.0, end=2.0)
 
 
 class FakeSender:
@@ -95,7 +95,9 @@ class ScriptedAgent:
         self.summarised: list[tuple[str, list[Utterance]]] = []
         self.closed = Event()  # set when an answer ends or its iterator is closed
 
-    def answer(self, question: Question) -> Iterator[AnswerEvent]:
+    def answer(
+        self, question: Question, has_ended: Callable[[], bool] = lambda: False
+    ) -> Iterator[AnswerEvent]:
         self.questions.append(question)
         try:
             for step in self.steps:

@@ -102,7 +102,7 @@ type CallModel = Callable[[ModelRequest[Any]], ModelResponse[Any]]
 
 
 class ClientGone(Exception):
-    """The caller has closed the answer."""
+    """The caller has closed the answer, or the turn has ended."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,12 @@ class LangChainAgent:
         self._shop = shop
         self._clock = clock
 
-    def answer(self, question: Question) -> Iterator[AnswerEvent]:
+    def answer(
+        self, question: Question, has_ended: Callable[[], bool] = lambda: False
+    ) -> Iterator[AnswerEvent]:
         displayed = last_displayed(question.history)
         tools = self._make_tools(question.caller, displayed, question.text)
-        call = _ModelCall()
+        call = _ModelCall(has_ended)
         graph = create_agent(
             self._model(),
             [_to_langchain(tool) for tool in tools],
@@ -190,7 +192,7 @@ class LangChainAgent:
                 initial_delay=limits.pause_seconds,
             ),
             _RepeatGarbledCalls(),
-            _RunTools(names),
+            _RunTools(names, call.require_open),
         )
 
 
@@ -199,12 +201,18 @@ class _ModelCall(BaseCallbackHandler):
 
     raise_error = True
 
-    def __init__(self) -> None:
+    def __init__(self, has_ended: Callable[[], bool]) -> None:
+        self._has_ended = has_ended
         self._has_begun = False
         self._is_closed = False
 
     def close(self) -> None:
         self._is_closed = True
+
+    def require_open(self) -> None:
+        """Raise ClientGone when the answer is closed, or its turn has ended."""
+        if self._is_closed or self._has_ended():
+            raise ClientGone
 
     @override
     def on_chat_model_start(self, *_: Any, **__: Any) -> None:
@@ -213,8 +221,7 @@ class _ModelCall(BaseCallbackHandler):
     @override
     def on_llm_new_token(self, *_: Any, **__: Any) -> None:
         self._has_begun = True
-        if self._is_closed:
-            raise ClientGone
+        self.require_open()
 
     def can_be_retried(self, failure: Exception) -> bool:
         """Return whether the failure may pass and no text has left."""
@@ -238,9 +245,10 @@ class _RunTools(AgentMiddleware[Any, Any]):
     as the result; a defect ends the answer.
     """
 
-    def __init__(self, names: frozenset[str]) -> None:
+    def __init__(self, names: frozenset[str], require_open: Callable[[], None]) -> None:
         super().__init__()
         self._names = names
+        self._require_open = require_open
         self._one_at_a_time = Lock()  # LangChain runs them in parallel; their proposals add up
 
     @override
@@ -254,6 +262,7 @@ class _RunTools(AgentMiddleware[Any, Any]):
         status = ToolStatus.FAILED
         try:
             with self._one_at_a_time:
+                self._require_open()
                 result = handler(request)
                 outcome = getattr(result, "artifact", None)
                 if isinstance(outcome, ToolOutcome):
@@ -264,6 +273,8 @@ class _RunTools(AgentMiddleware[Any, Any]):
             return ToolMessage(
                 content, tool_call_id=request.tool_call["id"], name=called, status="error"
             )
+        except ClientGone:
+            raise
         except Exception as failure:
             # without its traceback, whose last line may hold what the person asked for
             fault = type(failure).__name__

@@ -22,7 +22,8 @@ class BackgroundIterator[Item]:
         self._items: queue.SimpleQueue[Item | Finished | Exception] = queue.SimpleQueue()
         self._closed = Event()
         # the thread logs under the same correlation id
-        Thread(target=copy_context().run, args=(self._run,), daemon=True).start()
+        self._thread = Thread(target=copy_context().run, args=(self._run,), daemon=True)
+        self._thread.start()
 
     def next(self, timeout: float) -> Item | Finished | None:
         """Return the next item, or None when none came within `timeout` seconds.
@@ -40,6 +41,11 @@ class BackgroundIterator[Item]:
     def close(self) -> None:
         """Stop reading; the source is closed after its next item."""
         self._closed.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait until the source is read or closed; returns whether it is."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

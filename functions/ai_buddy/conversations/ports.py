@@ -1,6 +1,6 @@
 """What conversations need: storage, usage limits, workers, the agent and the shop's writes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -95,8 +95,11 @@ class Workers(Protocol):
 class Agent(Protocol):
     """Answers questions. It proposes writes that need a confirmation, and never does them."""
 
-    def answer(self, question: Question) -> Iterator[AnswerEvent]:
-        """Yield the answer's events as they arise; a caller may close the iterator at any time.
+    def answer(
+        self, question: Question, has_ended: Callable[[], bool] = lambda: False
+    ) -> Iterator[AnswerEvent]:
+        """Yield the answer's events as they arise; a caller may close the iterator at any time. No
+        tool begins when the turn `has_ended`, which is asked on any thread.
 
         Raises ModelUnavailable, and ToolFailed when a tool breaks.
         """

@@ -5,7 +5,7 @@ too long, that the person stops the answer, or that a connection comes back.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from traceback import extract_tb
 
@@ -56,6 +56,7 @@ class Intervals:
     frame: float = 0.1  # at most ten frames of text a second
     save: float = 1.0  # save the draft, look for a stop, and refresh the connections
     silence: float = 90.0  # of the model, until the turn fails
+    end: float = 10.0  # for a tool that began before its turn was ended
 
 
 @dataclass(frozen=True)
@@ -110,19 +111,21 @@ class TurnWorker:
         if conversation is None:
             return self._fail_abandoned(answer)
         self._refresh(answer)
-        if self._is_signed_out(answer):
-            answer.fail(SIGNED_OUT)
-        else:
-            self._run_agent(answer, conversation)
-        self._finish(answer)
-        with warn_on_failure("conversation not summarised"):  # a later answer summarises
-            self._summarise(answer, conversation)
+        with ExitStack() as ending:
+            if self._is_signed_out(answer):
+                answer.fail(SIGNED_OUT)
+            else:
+                self._run_agent(answer, conversation, ending)
+            self._finish(answer)
+            with warn_on_failure("conversation not summarised"):  # a later answer summarises
+                self._summarise(answer, conversation)
         return answer.report(self._monotonic())
 
-    def _run_agent(self, answer: "_Answer", conversation: Conversation) -> None:
+    def _run_agent(self, answer: "_Answer", conversation: Conversation, ending: ExitStack) -> None:
         with closing(BackgroundIterator(self._events(answer, conversation))) as events:
+            ending.callback(self._wait_for, events)
             saved = sent = self._monotonic()
-            while answer.turn.state is TurnState.RUNNING:
+            while not answer.has_ended:
                 try:
                     event = events.next(self._intervals.frame)
                 except Exception as failure:
@@ -144,7 +147,15 @@ class TurnWorker:
         """Read the history and answer, both on the agent's thread."""
         before = (turn for turn in self._history(conversation) if turn.id != answer.turn.id)
         history, text = _utterances(before), answer.turn.question
-        yield from self._agent.answer(Question(answer.caller, text, conversation.summary, history))
+        question = Question(answer.caller, text, conversation.summary, history)
+        yield from self._agent.answer(question, lambda: answer.has_ended)
+
+    def _wait_for(self, events: BackgroundIterator[AnswerEvent]) -> None:
+        """Wait until the agent's thread has ended: Lambda freezes the process after the invocation,
+        and a tool would go on in the next one.
+        """
+        if not events.join(self._intervals.end):
+            telemetry.logger.warning("agent still running")
 
     def _apply(self, event: AnswerEvent | Finished | None, answer: "_Answer", now: float) -> None:
         if event is None:
@@ -272,6 +283,10 @@ class _Answer:
                 self.turn = replace(self.turn, model=model)
             case TokensUsed():
                 self.tokens += event
+
+    @property
+    def has_ended(self) -> bool:
+        return self.turn.state is not TurnState.RUNNING
 
     def end(self, state: TurnState) -> None:
         self.turn = replace(self.turn, state=state)
