@@ -130,8 +130,8 @@ class DynamoCarts:
             found = CartRow.by_pending.query(str(shard), until, page_size=CARTS_PER_PAGE)
             for page in batched(found, CARTS_PER_PAGE, strict=False):
                 # the index lags behind and has only the keys
-                ids = [row.user_id for row in page]
-                yield [_cart(row) for row in CartRow.batch_get(ids, consistent_read=True)]
+                rows = CartRow.find_many((row.user_id,) for row in page)
+                yield [_cart(row) for row in rows]
 
     def clear_reminder(
         self, cart: Cart, reminded_at: datetime | None, transaction: Transaction

@@ -22,6 +22,7 @@ from inventory.model import (
     StockLevel,
     StockRequest,
 )
+from supermarket.dynamo.batches import put_many
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import DomainError
@@ -246,9 +247,9 @@ class DynamoMovements:
     """`Movements` in DynamoDB."""
 
     def add_all(self, movements: Sequence[Movement]) -> None:
-        with MovementRow.batch_write() as batch:
-            for each in movements:
-                batch.save(MovementRow(each.product_id, MOVEMENT + each.id, movement=each))
+        put_many(
+            MovementRow(each.product_id, MOVEMENT + each.id, movement=each) for each in movements
+        )
 
     def list_by_product(self, product_id: str, before: str | None, limit: int) -> MovementPage:
         condition = (

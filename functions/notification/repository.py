@@ -36,9 +36,10 @@ from notification.model import (
 )
 from notification.ports import MessagePage, SendInProgress
 from supermarket.clock import Clock, from_iso, iso
+from supermarket.dynamo.batches import delete_many
 from supermarket.dynamo.rows import Mapped, Row, index, table
-from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import try_write, update_if
+from supermarket.dynamo.transaction import DynamoTransaction, update_once
+from supermarket.dynamo.writes import retry_on_transaction_conflict, try_write, update_if
 from supermarket.errors import Conflict, RetryLater, Unavailable
 
 MESSAGE, LIMIT, SUPPRESSED = "MESSAGE#", "LIMIT#", "SUPPRESSED#"
@@ -144,7 +145,7 @@ class DynamoMessages:
             MessageRow.expires_at.set(int((now + RETENTION).timestamp())),
         ]
         row = MessageRow(MESSAGE + message_id)
-        if update_if(row, actions, is_free):
+        if update_once(row, actions, is_free):
             return True
         row.refresh(consistent_read=True)
         if row.settled_at is None:
@@ -161,14 +162,14 @@ class DynamoMessages:
             MessageRow.place.set(f"{sent}#{message.id}"),
             MessageRow.message.set(message),
         ]
-        MessageRow(MESSAGE + message.id).update(actions)
+        _settle(message.id, actions)
 
     def save_skipped(self, message_id: str) -> None:
         actions: list[Action] = [
             MessageRow.settled_at.set(iso(self._clock())),
             MessageRow.claimed_until.remove(),
         ]
-        MessageRow(MESSAGE + message_id).update(actions)
+        _settle(message_id, actions)
 
     def list_messages(self, recipient_id: str, before: str | None, limit: int) -> MessagePage:
         rows = MessageRow.by_recipient.query(
@@ -211,9 +212,7 @@ class DynamoWaitingMails:
             yield [row.mail for row in rows]
 
     def remove(self, mails: Sequence[WaitingMail]) -> None:
-        with DueRow.batch_write() as batch:
-            for mail in mails:
-                batch.delete(DueRow(f"{WAITING}{mail.event_id}#{iso(mail.due)}"))
+        delete_many(DueRow(f"{WAITING}{mail.event_id}#{iso(mail.due)}") for mail in mails)
 
     def find_oldest(self) -> datetime | None:
         first = (DueRow.by_due.query(shard, limit=1) for shard in _shards("mail"))
@@ -315,6 +314,12 @@ class DynamoSuppressions:
         return was_there
 
 
+def _settle(message_id: str, actions: Sequence[Action]) -> None:
+    """Update a message that this process has claimed, also while another one tries to claim it."""
+    row = MessageRow(MESSAGE + message_id)
+    retry_on_transaction_conflict(lambda: row.update(list(actions)))
+
+
 def _mark_read(at: datetime) -> list[Action]:
     """Return the actions that mark a message as read; the first time is kept."""
     return [MessageRow.read_at.set(MessageRow.read_at | iso(at)), MessageRow.unread_by.remove()]
@@ -349,7 +354,7 @@ def _list_due(kind: str, until: datetime) -> Iterator[Sequence[DueRow]]:
         found = DueRow.by_due.query(shard, DueRow.due_at <= iso(until), page_size=PAGE)
         for page in batched(found, PAGE, strict=False):
             # the index lags behind and has only the keys
-            rows = DueRow.batch_get([row.pk for row in page], consistent_read=True)
+            rows = DueRow.find_many((row.pk,) for row in page)
             yield sorted(rows, key=lambda row: row.due_at)
 
 

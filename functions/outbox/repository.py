@@ -33,7 +33,7 @@ class DynamoOutbox:
         found = OutboxRow.by_age.query(shard, older, page_size=EVENTS_PER_PAGE)
         for page in batched(found, EVENTS_PER_PAGE, strict=False):
             # the index lags behind and has only the keys
-            rows = OutboxRow.batch_get([row.event_id for row in page], consistent_read=True)
+            rows = OutboxRow.find_many((row.event_id,) for row in page)
             yield [_event(row) for row in sorted(rows, key=lambda row: row.occurred_at)]
 
     def oldest(self) -> datetime | None:

@@ -200,7 +200,8 @@ class DynamoProducts:
         return {product.id: product for row in rows if (product := _on_sale(row))}
 
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
-        rows = ProductRow.batch_get(list(dict.fromkeys(product_ids)))
+        keys = ((product_id,) for product_id in product_ids)
+        rows = ProductRow.find_many(keys, consistent=False)
         return [row.document() for row in rows if _on_sale(row)]
 
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:

@@ -20,6 +20,7 @@ from supermarket.errors import Conflict, DomainError
 from supermarket.money import Money
 from supermarket.transaction import Transaction
 from support.cart import InMemoryCarts, dollars, rupees
+from support.cloud import held_by_a_transaction
 from support.contention import contend
 from support.in_memory import InMemoryTransaction
 from support.lost_answers import losing_answers
@@ -278,6 +279,15 @@ def version_of(carts: Carts) -> int:
     cart = carts.find("user")
     assert cart
     return cart.version
+
+
+@pytest.mark.usefixtures("aws")
+def test_clearing_waits_for_the_transaction_that_holds_the_cart(clock: FrozenClock) -> None:
+    carts = DynamoCarts(clock)
+    carts.add("user", a_line(clock), max_quantity=9)
+    with held_by_a_transaction("UpdateItem", times=3):
+        carts.clear("user")
+    assert quantities(carts) == {}
 
 
 @pytest.mark.usefixtures("aws")

@@ -39,6 +39,8 @@ from notification.repository import (
 from supermarket.errors import RetryLater
 from supermarket.money import Currency, Money
 from support import cloud
+from support.cloud import held_by_a_transaction
+from support.lost_answers import losing_answers
 from support.notification import (
     InMemoryAllowances,
     InMemoryDigests,
@@ -111,6 +113,24 @@ def test_a_mail_is_claimed_once(messages: Any) -> None:
     assert messages.claim("event-2.welcome")
     with pytest.raises(SendInProgress):
         messages.claim("event-1.welcome")
+
+
+def test_a_mail_whose_claim_was_repeated_is_claimed(clock: FrozenClock) -> None:
+    with losing_answers() as lost:
+        assert DynamoMessages(clock).claim("event-1.welcome")
+    assert lost == ["TransactWriteItems"]
+
+
+def test_a_sent_mail_is_saved_though_another_process_tries_to_claim_it(clock: FrozenClock) -> None:
+    messages, message = DynamoMessages(clock), a_message()
+    messages.claim(message.id)
+    messages.claim("nothing.to-send")
+    with held_by_a_transaction("UpdateItem", times=3):
+        messages.save_sent(message)
+    with held_by_a_transaction("UpdateItem", times=3):
+        messages.save_skipped("nothing.to-send")
+    assert not messages.claim(message.id)
+    assert not messages.claim("nothing.to-send")
 
 
 def test_an_abandoned_claim_expires(messages: Any, clock: FrozenClock) -> None:

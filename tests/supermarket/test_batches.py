@@ -12,6 +12,7 @@ from supermarket.dynamo.idempotency import IdempotencyRow
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.writes import ATTEMPTS
 from supermarket.errors import Unavailable
+from support.sources import lambdas
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -109,6 +110,16 @@ def test_another_failure_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(batches, "database", Denied)
     with pytest.raises(ClientError):
         put_many([a_row("k")])
+
+
+def test_no_module_uses_batches_that_do_not_pause() -> None:
+    """PynamoDB's own repeat at once what DynamoDB leaves out, or give up."""
+    own = {"batch_get", "batch_write"}
+    called = {
+        source.name: own & {call.rpartition(".")[2] for call in source.calls()}
+        for source in lambdas()
+    }
+    assert not {name: calls for name, calls in called.items() if calls}
 
 
 def test_nothing_is_written_without_a_call(monkeypatch: pytest.MonkeyPatch) -> None:

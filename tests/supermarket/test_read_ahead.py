@@ -190,6 +190,20 @@ def test_kept_rows_are_forgotten_without_a_block() -> None:
     assert texts(IdempotencyRow.find_many([(KEY,)])) == {KEY: "changed"}
 
 
+def test_many_rows_can_be_read_for_half_the_price_without_the_planned_ones() -> None:
+    requests: list[bool] = []
+
+    def batch_get(request: dict[str, Any]) -> dict[str, Any]:
+        requests.append(request["tables"]["ConsistentRead"])
+        return {"Responses": {"tables": request["tables"]["Keys"][:1]}}
+
+    with reading_ahead():
+        read_ahead.plan(ONE)
+        found = read_ahead.read([TWO, ONE, TWO], batch_get)
+    assert found == {TWO: {"id": {"S": "2"}}}
+    assert requests == [False]
+
+
 def test_more_than_a_hundred_rows_are_found_in_several_calls() -> None:
     with IdempotencyRow.batch_write() as batch:
         for number in range(120):
@@ -258,8 +272,9 @@ def test_unprocessed_keys_are_requested_again(
     [
         lambda batch_get: read_ahead.take(ONE, batch_get),
         lambda batch_get: read_ahead.take_many([TWO], batch_get),
+        lambda batch_get: read_ahead.read([TWO], batch_get),
     ],
-    ids=["one row", "many rows"],
+    ids=["one row", "many rows", "many rows, eventually"],
 )
 def test_a_key_that_is_never_processed_is_unavailable(
     monkeypatch: pytest.MonkeyPatch, read: Callable[[BatchGet], object]

@@ -171,7 +171,8 @@ class DynamoCatalogue:
 
     def get_titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]:
         keys = [(Key.SELLER + seller_id, Key.PRODUCT + product_id) for product_id in product_ids]
-        return {row.sk.removeprefix(Key.PRODUCT): _title(row) for row in ProductRow.batch_get(keys)}
+        rows = ProductRow.find_many(keys, consistent=False)
+        return {row.sk.removeprefix(Key.PRODUCT): _title(row) for row in rows}
 
     def list_low_stock(self, seller_id: str, limit: int) -> Sequence[LowStock]:
         partition = f"{Key.SELLER}{seller_id}#{Key.LOW_STOCK}"

@@ -89,8 +89,8 @@ class DynamoJobs:
         DynamoTransaction.of(transaction).condition_check(RebuildRow(), is_free, conflict)
 
     def list_reported(self, week: Period, seller_ids: Sequence[str]) -> set[str]:
-        keys = [_claim_id(week, seller_id) for seller_id in seller_ids]
-        return {row.id.rpartition("#")[2] for row in ClaimRow.batch_get(keys)}
+        keys = ((_claim_id(week, seller_id),) for seller_id in seller_ids)
+        return {row.id.rpartition("#")[2] for row in ClaimRow.find_many(keys, consistent=False)}
 
     def claim_report(self, week: Period, seller_id: str, transaction: Transaction) -> None:
         expires_at = int((self._clock() + CLAIM_LIFETIME).timestamp())

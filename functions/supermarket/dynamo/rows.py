@@ -109,15 +109,20 @@ class Row(Model):
             return None
 
     @classmethod
-    def find_many(cls, keys: Iterable[tuple[str, ...]], *, keep: bool = False) -> list[Self]:
-        """Return the rows with these keys that exist, read strongly consistently in one call per
-        100 rows, together with planned ones. `keep` leaves them for another reader of the block
+    def find_many(
+        cls, keys: Iterable[tuple[str, ...]], *, keep: bool = False, consistent: bool = True
+    ) -> list[Self]:
+        """Return the rows with these keys that exist, in one call per 100 rows: strongly consistent
+        ones together with planned ones. `keep` leaves them for another reader of the block
         (`read_ahead`).
 
             BucketRow.find_many([("p1", "bucket#00"), ("p2", "bucket#00")])
         """
         wanted = [cls._key(*key) for key in keys]
-        found = read_ahead.take_many(wanted, _batch_get, keep=keep) if wanted else {}
+        if not consistent:
+            found = read_ahead.read(wanted, _batch_get)
+        else:
+            found = read_ahead.take_many(wanted, _batch_get, keep=keep) if wanted else {}
         return [cls.from_raw_data(dict(item)) for item in found.values()]
 
     @classmethod
