@@ -6,7 +6,7 @@ from functools import partial
 
 from payment.events import audit_snapshot, events_between
 from payment.ledger import entries_between
-from payment.model import Payment
+from payment.model.payment import Payment
 from payment.ports import Ledger, Payments
 from supermarket import telemetry
 from supermarket.audit import AuditTrail

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from payment import wiring
-from payment.model import PaymentStatus
+from payment.model.status import PaymentStatus
 from payment.ports import (
     CancelledOrder,
     ExpiredOrder,

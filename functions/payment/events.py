@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from payment.model import FAILURE_REASONS, Dispute, Payment, PaymentStatus, Refund
+from payment.model.dispute import Dispute
+from payment.model.payment import Payment
+from payment.model.refund import Refund
+from payment.model.status import FAILURE_REASONS, PaymentStatus
 from supermarket.audit import Facts
 from supermarket.contracts import (
     Amount,

@@ -7,15 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from payment.model import (
-    CHECKOUT_TIME,
-    Attempt,
-    PayableOrder,
-    RazorpayOrder,
-    RazorpayRefund,
-    Settlement,
-    UnreadableRecord,
-)
+from payment.model.attempt import Attempt
+from payment.model.order import CHECKOUT_TIME, PayableOrder, RazorpayOrder
+from payment.model.refund import RazorpayRefund
+from payment.model.settlement import Settlement
 from payment.pacing import Unpaced
 from payment.ports import (
     CancelledOrder,
@@ -34,7 +29,7 @@ from payment.razorpay_records import (
     to_refund,
     to_settlement,
 )
-from payment.reconciliation.model import PAGE, RecordPage, Records
+from payment.reconciliation.model import PAGE, RecordPage, Records, UnreadableRecord
 from supermarket import telemetry
 from supermarket.errors import BadGateway, NotFound, Unavailable
 from supermarket.money import Money

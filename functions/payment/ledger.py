@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from payment.model import Dispute, Payment, Settlement
+from payment.model.dispute import Dispute
+from payment.model.payment import Payment
+from payment.model.settlement import Settlement
 from supermarket.money import Money
 
 

@@ -1,7 +1,7 @@
 """The Lambda that handles events of other domains, and payment's own."""
 
 from payment import wiring
-from payment.model import Failure
+from payment.model.status import Failure
 from supermarket.contracts import (
     Metadata,
     OrderCancelled,

@@ -6,14 +6,12 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from payment.ledger import Entry
-from payment.model import (
-    Attempt,
-    EarlyReports,
-    Failure,
-    PayableOrder,
-    Payment,
-    RazorpayRefund,
-)
+from payment.model.attempt import Attempt
+from payment.model.early_reports import EarlyReports
+from payment.model.order import PayableOrder
+from payment.model.payment import Payment
+from payment.model.refund import RazorpayRefund
+from payment.model.status import Failure
 from supermarket.errors import BadGateway, Conflict, Unavailable
 from supermarket.money import Money
 from supermarket.transaction import Transaction

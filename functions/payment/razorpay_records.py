@@ -4,18 +4,12 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from payment.model import (
-    Attempt,
-    AttemptStatus,
-    Dispute,
-    DisputeStatus,
-    ForeignMoney,
-    RazorpayOrder,
-    RazorpayRefund,
-    RefundStatus,
-    Settlement,
-    SettlementStatus,
-)
+from payment.model.amounts import ForeignMoney
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.dispute import Dispute, DisputeStatus
+from payment.model.order import RazorpayOrder
+from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.settlement import Settlement, SettlementStatus
 from supermarket.money import Currency, Money
 
 REFUND_STATUSES = {

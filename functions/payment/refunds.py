@@ -9,19 +9,11 @@ from decimal import Decimal
 from functools import partial
 
 from payment.changes import Changes
-from payment.model import (
-    RAZORPAY,
-    SHOP,
-    Dispute,
-    DisputeStatus,
-    Failure,
-    Payment,
-    RazorpayRefund,
-    RecordMismatch,
-    Refund,
-    RefundStatus,
-    smallest_amount,
-)
+from payment.model.amounts import smallest_amount
+from payment.model.dispute import Dispute, DisputeStatus
+from payment.model.payment import RAZORPAY, SHOP, Payment, RecordMismatch
+from payment.model.refund import RazorpayRefund, Refund, RefundStatus
+from payment.model.status import Failure
 from payment.ports import EarlyReportStore, Payments, ProviderRejected, Razorpay
 from supermarket import telemetry
 from supermarket.caller import Caller

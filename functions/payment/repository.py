@@ -14,7 +14,8 @@ from pynamodb.expressions.operand import Path
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
 from payment.ledger import Entry, Kind
-from payment.model import EarlyReports, Payment, sort_key
+from payment.model.early_reports import EarlyReports
+from payment.model.payment import Payment, sort_key
 from supermarket.clock import Clock, from_iso, iso
 from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction

@@ -7,13 +7,11 @@ from pydantic import AliasChoices, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from payment.ledger import Account, Kind
-from payment.model import (
-    CheckoutSignature,
-    DisputeStatus,
-    Payment,
-    PaymentStatus,
-    RefundStatus,
-)
+from payment.model.dispute import DisputeStatus
+from payment.model.payment import Payment
+from payment.model.refund import RefundStatus
+from payment.model.signature import CheckoutSignature
+from payment.model.status import PaymentStatus
 from supermarket.money import Currency
 from supermarket.schemas import Body, MoneyView, Timestamp, View
 

@@ -5,24 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from payment.ledger import Entry
-from payment.model import (
-    FAILURE_REASONS,
-    RAZORPAY,
-    SHOP,
-    WRONG_AMOUNT,
-    Attempt,
-    AttemptStatus,
-    CheckoutSignature,
-    Dispute,
-    EarlyReports,
-    Failure,
-    ForeignMoney,
-    PayableOrder,
-    Payment,
-    PaymentStatus,
-    RazorpayRefund,
-    smallest_amount,
-)
+from payment.model.amounts import ForeignMoney, smallest_amount
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.dispute import Dispute
+from payment.model.early_reports import EarlyReports
+from payment.model.order import PayableOrder
+from payment.model.payment import RAZORPAY, SHOP, Payment
+from payment.model.refund import RazorpayRefund
+from payment.model.signature import CheckoutSignature
+from payment.model.status import FAILURE_REASONS, WRONG_AMOUNT, Failure, PaymentStatus
 from payment.ports import CancelledOrder, Ledger, Orders, RazorpayKeys
 from payment.refunds import NOT_FOUND, Refunds, report_disputes
 from supermarket import telemetry

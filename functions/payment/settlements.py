@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from payment.ledger import Account, entry_of
-from payment.model import RAZORPAY, Settlement, SettlementStatus
+from payment.model.payment import RAZORPAY
+from payment.model.settlement import Settlement, SettlementStatus
 from payment.ports import Ledger
 from supermarket import telemetry
 from supermarket.audit import AuditTrail

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from payment.model import RazorpayRefund, is_signed
+from payment.model.refund import RazorpayRefund
+from payment.model.signature import is_signed
 from payment.razorpay_records import (
     INVALID_RECORD,
     ForeignId,

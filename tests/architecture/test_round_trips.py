@@ -26,7 +26,7 @@ from order.listeners import confirm_paid_order
 from outbox import endpoints as outbox
 from payment import endpoints as payment
 from payment import wiring as payment_wiring
-from payment.model import AttemptStatus
+from payment.model.attempt import AttemptStatus
 from product import endpoints as product
 from seller_dashboard import endpoints as seller_dashboard
 from supermarket.caller import Caller, Role

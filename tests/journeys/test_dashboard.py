@@ -17,7 +17,8 @@ from boto3.dynamodb.types import TypeDeserializer
 from pydantic import TypeAdapter
 
 from order.model import Order
-from payment.model import Payment, RefundStatus
+from payment.model.payment import Payment
+from payment.model.refund import RefundStatus
 from supermarket.clock import iso, new_id
 from supermarket.contracts import Envelope, Metadata
 from support.deployed import aws, rows

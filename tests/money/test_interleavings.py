@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from order.model import Actor, OrderStatus
 from payment.ledger import Account, Entry, Kind
-from payment.model import SHOP, AttemptStatus, RazorpayRefund, RefundStatus
+from payment.model.attempt import AttemptStatus
+from payment.model.payment import SHOP
+from payment.model.refund import RazorpayRefund, RefundStatus
 from supermarket.contracts import (
     Event,
     OrderCancelled,

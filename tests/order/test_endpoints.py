@@ -17,7 +17,7 @@ from inventory.service import ATTEMPTS, BUSY
 from inventory.wiring import inventory_service
 from order import endpoints
 from order.wiring import order_service
-from payment.model import Attempt, AttemptStatus
+from payment.model.attempt import Attempt, AttemptStatus
 from payment.repository import DynamoPayments
 from product.model import Changes, Product
 from product.wiring import product_service

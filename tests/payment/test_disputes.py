@@ -8,17 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from payment.ledger import Account, Kind
-from payment.model import (
-    AttemptStatus,
-    Dispute,
-    DisputeStatus,
-    Failure,
-    PaymentStatus,
-    RazorpayRefund,
-    RefundStatus,
-    Settlement,
-    SettlementStatus,
-)
+from payment.model.attempt import AttemptStatus
+from payment.model.dispute import Dispute, DisputeStatus
+from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.settlement import Settlement, SettlementStatus
+from payment.model.status import Failure, PaymentStatus
 from supermarket import telemetry
 from supermarket.contracts import PaymentDisputed
 from supermarket.errors import Conflict

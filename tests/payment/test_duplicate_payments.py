@@ -9,17 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payment.ledger import Account
-from payment.model import (
-    PAID_TWICE,
-    SHOP,
-    Attempt,
-    AttemptStatus,
-    CheckoutSignature,
-    Failure,
-    ForeignMoney,
-    PaymentStatus,
-    RefundStatus,
-)
+from payment.model.amounts import ForeignMoney
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.payment import SHOP
+from payment.model.refund import RefundStatus
+from payment.model.signature import CheckoutSignature
+from payment.model.status import PAID_TWICE, Failure, PaymentStatus
 from payment.webhooks import Webhooks
 from supermarket.contracts import PaymentCompleted, PaymentRefunded
 from supermarket.errors import DomainError, Invalid, Unavailable

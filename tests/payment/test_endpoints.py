@@ -16,7 +16,9 @@ from payment.endpoints import (
     refund_payment,
     verify_payment,
 )
-from payment.model import Attempt, AttemptStatus, CheckoutSignature, PayableOrder
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.order import PayableOrder
+from payment.model.signature import CheckoutSignature
 from supermarket import secrets
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id

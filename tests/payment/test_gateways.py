@@ -19,15 +19,11 @@ from conftest import FrozenClock
 from order.model import Order, OrderStatus
 from payment import gateways
 from payment.gateways import OrderServiceOrders, RazorpayApi
-from payment.model import (
-    Attempt,
-    AttemptStatus,
-    CheckoutSignature,
-    ForeignMoney,
-    PayableOrder,
-    RazorpayRefund,
-    UnreadableRecord,
-)
+from payment.model.amounts import ForeignMoney
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.order import PayableOrder
+from payment.model.refund import RazorpayRefund
+from payment.model.signature import CheckoutSignature
 from payment.pacing import SharedPace
 from payment.ports import (
     CancelledOrder,
@@ -37,7 +33,7 @@ from payment.ports import (
     ProviderThrottled,
     RazorpayKeys,
 )
-from payment.reconciliation.model import RecordPage
+from payment.reconciliation.model import RecordPage, UnreadableRecord
 from payment.wiring import razorpay_client
 from simulators.razorpay import create_app
 from supermarket.clock import new_id

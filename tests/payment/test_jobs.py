@@ -17,7 +17,9 @@ from starlette.applications import Starlette
 from payment import jobs, wiring
 from payment.gateways import RazorpayApi
 from payment.ledger import Account
-from payment.model import Attempt, AttemptStatus, Failure, Payment, PaymentStatus
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.payment import Payment
+from payment.model.status import Failure, PaymentStatus
 from payment.razorpay_records import to_settlement
 from payment.reconciliation import parallel
 from payment.reconciliation.model import PAGE, RecordPage

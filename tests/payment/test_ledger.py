@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payment.ledger import Account, Entry, Kind, Line, Unbalanced, entries_between
-from payment.model import Attempt, AttemptStatus, Payment, Refund, RefundStatus
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.payment import Payment
+from payment.model.refund import Refund, RefundStatus
 from payment.ports import Ledger
 from payment.repository import DynamoLedger
 from supermarket.clock import new_id

@@ -8,7 +8,7 @@ import pytest
 
 from payment import wiring
 from payment.listeners import event_handlers
-from payment.model import Failure, PaymentStatus
+from payment.model.status import Failure, PaymentStatus
 from payment.repository import DynamoPayments
 from supermarket.clock import iso, new_id
 from supermarket.contracts import Amount, OrderCancelled, OrderLine

@@ -8,17 +8,11 @@ import razorpay
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payment.model import (
-    TRANSITIONS,
-    Attempt,
-    AttemptStatus,
-    CheckoutSignature,
-    Failure,
-    ForeignMoney,
-    IllegalTransition,
-    Payment,
-    PaymentStatus,
-)
+from payment.model.amounts import ForeignMoney
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.payment import Payment
+from payment.model.signature import CheckoutSignature
+from payment.model.status import TRANSITIONS, Failure, IllegalTransition, PaymentStatus
 from supermarket.money import Currency, Money
 from support.api import a_caller
 from support.payment import KEYS, NOON, a_payment, signed

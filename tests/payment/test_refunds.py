@@ -11,17 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payment.ledger import Account
-from payment.model import (
-    REFUND_REASONS,
-    REFUND_TRANSITIONS,
-    RETRY_REJECTED_FOR,
-    AttemptStatus,
-    Failure,
-    Payment,
-    PaymentStatus,
-    RazorpayRefund,
-    RefundStatus,
-)
+from payment.model.attempt import AttemptStatus
+from payment.model.payment import RETRY_REJECTED_FOR, Payment
+from payment.model.refund import REFUND_TRANSITIONS, RazorpayRefund, RefundStatus
+from payment.model.status import REFUND_REASONS, Failure, PaymentStatus
 from payment.ports import CancelledOrder, ExpiredOrder, ProviderBusy, ProviderRejected
 from payment.refunds import RefundTooSmall
 from supermarket.clock import new_id

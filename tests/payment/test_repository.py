@@ -9,20 +9,13 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from pynamodb.exceptions import UpdateError
 
-from payment.model import (
-    Attempt,
-    AttemptStatus,
-    Dispute,
-    DisputeStatus,
-    EarlyReports,
-    Failure,
-    ForeignMoney,
-    Payment,
-    RazorpayRefund,
-    Refund,
-    RefundStatus,
-    sort_key,
-)
+from payment.model.amounts import ForeignMoney
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.dispute import Dispute, DisputeStatus
+from payment.model.early_reports import EarlyReports
+from payment.model.payment import Payment, sort_key
+from payment.model.refund import RazorpayRefund, Refund, RefundStatus
+from payment.model.status import Failure
 from payment.repository import SHARDS, DynamoEarlyReports, DynamoPayments, PaymentRow
 from supermarket.aws import error_code
 from supermarket.clock import new_id

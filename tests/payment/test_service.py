@@ -8,19 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payment.ledger import Account, Kind
-from payment.model import (
-    CHECKOUT_TIME,
+from payment.model.amounts import ForeignMoney
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.order import CHECKOUT_TIME
+from payment.model.payment import Payment
+from payment.model.refund import RefundStatus
+from payment.model.signature import CheckoutSignature
+from payment.model.status import (
     FAILURE_REASONS,
     REFUND_REASONS,
     WRONG_AMOUNT,
-    Attempt,
-    AttemptStatus,
-    CheckoutSignature,
     Failure,
-    ForeignMoney,
-    Payment,
     PaymentStatus,
-    RefundStatus,
 )
 from payment.service import AttemptMismatch
 from supermarket.caller import Caller, Role

@@ -10,15 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payment.ledger import Account
-from payment.model import (
-    Attempt,
-    AttemptStatus,
-    Failure,
-    PaymentStatus,
-    RazorpayRefund,
-    RefundStatus,
-    is_signed,
-)
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.signature import is_signed
+from payment.model.status import Failure, PaymentStatus
 from payment.webhooks import Webhooks
 from supermarket.contracts import PaymentCompleted, PaymentFailed, PaymentRefunded
 from supermarket.errors import Conflict, Invalid, Unavailable

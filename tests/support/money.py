@@ -25,15 +25,11 @@ from payment import wiring as payment_wiring
 from payment.changes import Changes
 from payment.checks.service import PaymentChecks
 from payment.gateways import OrderServiceOrders
-from payment.model import (
-    Attempt,
-    AttemptStatus,
-    CheckoutSignature,
-    Payment,
-    RazorpayOrder,
-    RazorpayRefund,
-    RefundStatus,
-)
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.order import RazorpayOrder
+from payment.model.payment import Payment
+from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.signature import CheckoutSignature
 from payment.ports import ProviderBusy, ProviderRejected
 from payment.reconciliation.drift import DriftReporter
 from payment.reconciliation.model import COMPARED_AGAIN_AFTER, PAGE, RecordPage, Report

@@ -14,19 +14,14 @@ import pytest
 from conftest import FrozenClock
 from payment.changes import Changes
 from payment.ledger import Account, Entry, Kind
-from payment.model import (
-    Attempt,
-    AttemptStatus,
-    CheckoutSignature,
-    Dispute,
-    EarlyReports,
-    PayableOrder,
-    Payment,
-    RazorpayRefund,
-    RefundStatus,
-    Settlement,
-    sort_key,
-)
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.dispute import Dispute
+from payment.model.early_reports import EarlyReports
+from payment.model.order import PayableOrder
+from payment.model.payment import Payment, sort_key
+from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.settlement import Settlement
+from payment.model.signature import CheckoutSignature
 from payment.ports import CancelledOrder, ProviderRejected, RazorpayKeys
 from payment.service import PaymentService
 from payment.settlements import Settlements

@@ -6,19 +6,21 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from conftest import NOON, FrozenClock
-from payment.model import (
-    Attempt,
-    AttemptStatus,
-    Payment,
-    PaymentStatus,
-    RazorpayOrder,
-    RazorpayRefund,
-    RefundStatus,
-    UnreadableRecord,
-    sort_key,
-)
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.order import RazorpayOrder
+from payment.model.payment import Payment, sort_key
+from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.status import PaymentStatus
 from payment.reconciliation.drift import DriftReporter
-from payment.reconciliation.model import PAGE, Agenda, Checkpoint, HasTime, RecordPage, Report
+from payment.reconciliation.model import (
+    PAGE,
+    Agenda,
+    Checkpoint,
+    HasTime,
+    RecordPage,
+    Report,
+    UnreadableRecord,
+)
 from payment.reconciliation.ports import KnownDrift
 from payment.reconciliation.refund_driver import RefundDriver
 from payment.reconciliation.walker import Reconciliation

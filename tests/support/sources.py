@@ -37,8 +37,13 @@ class Source:
 
     @property
     def room(self) -> str:
-        """`model`, `service`, … inside a domain or one of its sub-packages."""
-        return "__init__" if self.path.stem == "__init__" else self.name.rpartition(".")[2]
+        """`model`, `service`, … inside a domain or one of its sub-packages. A model can be a
+        package.
+        """
+        if self.path.stem == "__init__":
+            return "__init__"
+        package, _, module = self.name.rpartition(".")
+        return "model" if package.endswith(".model") else module
 
     @property
     def package(self) -> str:

@@ -10,14 +10,15 @@ from typing import Any
 
 from order.model import ADDRESS_CHANGEABLE, OrderStatus
 from order.model import TRANSITIONS as ORDER_TRANSITIONS
-from payment.model import REFUND_TRANSITIONS, PaymentStatus, RefundStatus
-from payment.model import TRANSITIONS as PAYMENT_TRANSITIONS
+from payment.model.refund import REFUND_TRANSITIONS, RefundStatus
+from payment.model.status import TRANSITIONS as PAYMENT_TRANSITIONS
+from payment.model.status import PaymentStatus
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "states.md"
 
 INTRODUCTION = f"""# States
 
-Generated from the tables of transitions in `order/model.py` and `payment/model.py`. A test fails
+Generated from the tables of transitions in `order/model.py` and `payment/model/`. A test fails
 while this file differs from them; `UPDATE_SNAPSHOTS=1 pytest tests/architecture/test_states.py`
 writes it. Transitions that are not listed are refused for everyone. Each transition is a
 conditional write on the state that was read: of two concurrent transitions one succeeds, and the

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from payment.model import MINIMUM_MINOR, Payment, PaymentStatus
+from payment.model.amounts import MINIMUM_MINOR
+from payment.model.payment import Payment
+from payment.model.status import PaymentStatus
 from payment.ports import Payments
 from supermarket.errors import Conflict
 from supermarket.transaction import Transaction

@@ -7,16 +7,10 @@ from datetime import timedelta
 from functools import partial
 from itertools import batched
 
-from payment.model import (
-    Attempt,
-    AttemptStatus,
-    Payment,
-    RazorpayOrder,
-    RazorpayRefund,
-    RefundStatus,
-    UnreadableRecord,
-    payment_id_in,
-)
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.order import RazorpayOrder
+from payment.model.payment import Payment, payment_id_in
+from payment.model.refund import RazorpayRefund, RefundStatus
 from payment.reconciliation.drift import DriftReporter
 from payment.reconciliation.model import (
     PAGE,
@@ -24,6 +18,7 @@ from payment.reconciliation.model import (
     RecordPage,
     Records,
     Report,
+    UnreadableRecord,
     Window,
     in_minor_units,
 )

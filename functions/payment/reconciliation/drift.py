@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from payment.model import Payment
+from payment.model.payment import Payment
 from payment.reconciliation.model import DriftKind
 from payment.reconciliation.ports import DriftStore, KnownDrift
 from supermarket import telemetry

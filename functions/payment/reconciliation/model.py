@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal, Self
 
-from payment.model import ForeignMoney, UnreadableRecord
+from payment.model.amounts import ForeignMoney
 from supermarket.clock import iso
 from supermarket.money import Money
 
@@ -18,6 +18,14 @@ LATEST = "latest"
 # first, the orders that were not paid are expired by the second time, and an attempt that is only
 # authorized may be captured long after it was made
 COMPARED_AGAIN_AFTER = (timedelta(minutes=10), timedelta(hours=1), timedelta(days=1))
+
+
+@dataclass(frozen=True)
+class UnreadableRecord:
+    """A record of Razorpay that cannot be parsed, with the id that stands in it."""
+
+    id: str
+
 
 type HasTime = Callable[[], bool]
 type Records[R] = Sequence[R | UnreadableRecord]

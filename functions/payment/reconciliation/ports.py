@@ -4,7 +4,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from payment.model import Attempt, Payment, RazorpayOrder, RazorpayRefund
+from payment.model.attempt import Attempt
+from payment.model.order import RazorpayOrder
+from payment.model.payment import Payment
+from payment.model.refund import RazorpayRefund
 from payment.ports import InvalidProviderResponse, ProviderBusy, ProviderRejected
 from payment.reconciliation.model import Agenda, Checkpoint, RecordPage, Records
 from supermarket.contracts import PaymentDriftFound

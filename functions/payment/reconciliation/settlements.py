@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from payment.model import Settlement, UnreadableRecord
-from payment.reconciliation.model import PAGE, HasTime, RecordPage, Records
+from payment.model.settlement import Settlement
+from payment.reconciliation.model import PAGE, HasTime, RecordPage, Records, UnreadableRecord
 from payment.settlements import Settlements
 from supermarket import telemetry
 from supermarket.clock import Clock

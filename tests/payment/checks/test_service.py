@@ -7,18 +7,11 @@ import pytest
 
 from conftest import NOON
 from payment.checks.service import NotShippable, PaymentChecks
-from payment.model import (
-    SHOP,
-    Attempt,
-    AttemptStatus,
-    Dispute,
-    DisputeStatus,
-    Failure,
-    Payment,
-    PaymentStatus,
-    Refund,
-    RefundStatus,
-)
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.dispute import Dispute, DisputeStatus
+from payment.model.payment import SHOP, Payment
+from payment.model.refund import Refund, RefundStatus
+from payment.model.status import Failure, PaymentStatus
 from payment.ports import Payments
 from payment.repository import DynamoPayments
 from supermarket.clock import new_id

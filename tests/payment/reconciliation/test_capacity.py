@@ -11,7 +11,10 @@ import pytest
 
 from conftest import NOON, FrozenClock
 from payment import jobs
-from payment.model import Attempt, AttemptStatus, Payment, PaymentStatus, RazorpayOrder, sort_key
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.order import RazorpayOrder
+from payment.model.payment import Payment, sort_key
+from payment.model.status import PaymentStatus
 from payment.reconciliation.model import COMPARED_AGAIN_AFTER, LATEST, PAGE, RecordPage, Report
 from payment.reconciliation.ports import RazorpayRecords
 from payment.reconciliation.walker import WORKERS

@@ -7,20 +7,13 @@ from datetime import timedelta
 import pytest
 
 from conftest import NOON
-from payment.model import (
-    Attempt,
-    AttemptStatus,
-    Failure,
-    ForeignMoney,
-    Payment,
-    PaymentStatus,
-    RazorpayRefund,
-    Refund,
-    RefundStatus,
-    UnreadableRecord,
-)
+from payment.model.amounts import ForeignMoney
+from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.payment import Payment
+from payment.model.refund import RazorpayRefund, Refund, RefundStatus
+from payment.model.status import Failure, PaymentStatus
 from payment.ports import InvalidProviderResponse, ProviderBusy, ProviderRejected
-from payment.reconciliation.model import MAX_UNANSWERED, Phase
+from payment.reconciliation.model import MAX_UNANSWERED, Phase, UnreadableRecord
 from supermarket.contracts import PaymentDriftFound
 from supermarket.errors import BadGateway
 from supermarket.money import Currency, Money

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from conftest import NOON, FrozenClock
-from payment.model import PaymentStatus, RazorpayRefund, RefundStatus
+from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.status import PaymentStatus
 from payment.reconciliation.model import COMPARED_AGAIN_AFTER, LATEST
 from supermarket.money import Currency, Money
 from support.reconciliation import OPENED_AT, Dated, ReconciledShop

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from conftest import NOON, FrozenClock
-from payment.model import Payment
+from payment.model.payment import Payment
 from payment.ports import ProviderBusy
 from payment.reconciliation.model import MAX_UNANSWERED
 from payment.reconciliation.refund_driver import OVERDUE_AFTER

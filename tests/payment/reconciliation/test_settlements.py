@@ -7,8 +7,8 @@ import pytest
 
 from conftest import NOON
 from payment.ledger import Account
-from payment.model import Settlement, SettlementStatus, UnreadableRecord
-from payment.reconciliation.model import PAGE, RecordPage
+from payment.model.settlement import Settlement, SettlementStatus
+from payment.reconciliation.model import PAGE, RecordPage, UnreadableRecord
 from payment.reconciliation.settlements import LOOK_BACK, SettlementSync
 from supermarket.errors import Unavailable
 from supermarket.money import Currency, Money

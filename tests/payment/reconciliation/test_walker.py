@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import NOON, FrozenClock
-from payment.model import AttemptStatus, PaymentStatus, RazorpayRefund, RefundStatus
+from payment.model.attempt import AttemptStatus
+from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.status import PaymentStatus
 from payment.reconciliation.model import COMPARED_AGAIN_AFTER, LATEST, PAGE, Report
 from payment.reconciliation.walker import FIRST_WINDOW, OVERLAP
 from supermarket.errors import Unavailable
