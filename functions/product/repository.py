@@ -1,12 +1,16 @@
 """Products and the search index in DynamoDB."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial, reduce
+from heapq import merge
 from itertools import batched
-from operator import and_
+from math import ceil
+from operator import and_, attrgetter, gt, lt
 from typing import Any, Self
+from zlib import crc32
 
 from pynamodb.attributes import (
     BooleanAttribute,
@@ -43,8 +47,11 @@ from supermarket.transaction import Transaction
 ALL_PRODUCTS = "products"
 SEPARATOR = "#"
 LAST = "~"  # sorts after every character of an id
+# the partitions of an index by a key that most products share
+SHARDS = tuple(str(number) for number in range(4))
+# of each shard's part of a page that is read at first, and items besides: enough for 19 in 20 pages
+SHARE, MARGIN = 1.5, 2
 STALE = "The product was changed at the same time. Try again."
-
 # a list with filters reads at most this many items: the products that it filters, and the stock of
 # those on the page
 MAX_ITEMS = 120
@@ -58,13 +65,16 @@ SHOWN = ("product", "inStock")
 _revision, _minor = Path("product.revision"), Path("product.price.minor")
 _currency = Path("product.price.currency")
 
+type Item = dict[str, Any]
+"""A product's item in an index, in DynamoDB's form."""
+
 
 class ProductRow(Row):
     """A product without its stock. Whether there is any and it is low, as of the change number
     `stock_revision`, changes without the other fields.
 
     A withdrawn product keeps its row for a while, for orders and returns, and leaves the lists
-    because `newest` and `cheapest` are removed.
+    because `newest` and `cheapest` are removed; `withdrawn` is then its shard.
     """
 
     Meta = table("product")
@@ -107,9 +117,9 @@ class ProductRow(Row):
             title_words=set(document.title_words) or None,
             seller=product.seller.user_id,
             category=category,
-            shelf=ALL_PRODUCTS,
+            shelf=_sharded(ALL_PRODUCTS, product.id),
             newest=_place(iso(product.created_at), product.id),
-            price_shelf=currency.value,
+            price_shelf=_sharded(currency.value, product.id),
             price_category=category and _price_category(category, currency),
             cheapest=_place(_sortable(product.price.minor), product.id),
         )
@@ -142,10 +152,10 @@ class EntryRow(Row):
 
 @dataclass(frozen=True)
 class IndexQuery:
-    """The index query of a list: partition, direction, range of sort keys, and filter."""
+    """The index query of a list: partitions, direction, range of sort keys, and filter."""
 
     index: Any
-    key: str
+    keys: Sequence[str]
     forward: bool = False
     key_range: Condition | None = None
     filter: Condition | None = None
@@ -154,28 +164,61 @@ class IndexQuery:
     def of(cls, filters: Filters, sort: Sort) -> "IndexQuery":
         if sort in {Sort.CHEAPEST, Sort.DEAREST} and filters.currency is not None:
             return _query_by_price(filters, filters.currency, forward=sort is Sort.CHEAPEST)
-        chosen, key = ProductRow.by_newest, ALL_PRODUCTS
+        condition = _all(_conditions(filters))
         if filters.seller_id is not None:
-            chosen, key = ProductRow.by_seller, filters.seller_id
-        elif filters.category is not None:
-            chosen, key = ProductRow.by_category_newest, filters.category
-        return cls(chosen, key, filter=_all(_conditions(filters)))
+            return cls(ProductRow.by_seller, [filters.seller_id], filter=condition)
+        if filters.category is not None:
+            return cls(ProductRow.by_category_newest, [filters.category], filter=condition)
+        return cls(ProductRow.by_newest, _all_shards(ALL_PRODUCTS), filter=condition)
 
-    @property
-    def place_name(self) -> str:
-        return str(type(self.index).place.attr_name)
+    def page(self, place: str | None, limit: int) -> tuple[list[Product], str | None]:
+        """Return at most `limit` products after a place, and where the next page begins."""
+        if self.filter is not None:
+            most = max(MAX_ITEMS // 2, MAX_ITEMS - limit)
+            items, end = self._read(place, most // len(self.keys))
+        else:
+            items, end = self._read_all(place, limit + 1)  # whether there is a next page
+        if len(items) > limit:
+            end = self._place_of(items[limit - 1])
+        return [ProductRow.from_raw_data(item).read() for item in items[:limit]], end
 
-    def rows(self, place: str | None, limit: int) -> tuple[list[ProductRow], str | None]:
-        """Return the matches among the next `limit` rows, and the position of the last row read."""
+    def _read_all(self, place: str | None, number: int) -> tuple[list[Item], str | None]:
+        """Return at least the next `number` items, and the place of the last one."""
+        share = min(number, ceil(SHARE * number / len(self.keys)) + MARGIN)
+        items, end = self._read(place, share)
+        if end is not None and len(items) < number:
+            more, end = self._read(end, number - len(items))
+            items += more
+        return items, end
+
+    def _read(self, place: str | None, share: int) -> tuple[list[Item], str | None]:
+        """Read `share` items of each partition, and return the matches among them up to the place
+        that was reached in all partitions, with that place.
+        """
+        with ThreadPoolExecutor(len(self.keys)) as pool:
+            parts = list(pool.map(partial(self._query, place, share), self.keys))
+        found = [item for items, _ in parts for item in items]
+        found.sort(key=self._place_of, reverse=not self.forward)
+        ends = [end for _, end in parts if end is not None]
+        if not ends:
+            return found, None
+        nearest, is_beyond = (min, gt) if self.forward else (max, lt)
+        end = nearest(ends)
+        return [item for item in found if not is_beyond(self._place_of(item), end)], end
+
+    def _query(self, place: str | None, limit: int, key: str) -> tuple[list[Item], str | None]:
+        """Return the matches among the next items of a partition, and the place of the last one
+        that was read.
+        """
         start = None
         if place is not None:
             start = {
                 "productId": {"S": place.rpartition(SEPARATOR)[2]},
-                type(self.index).key.attr_name: {"S": self.key},
-                self.place_name: {"S": place},
+                type(self.index).key.attr_name: {"S": key},
+                self._place_name: {"S": place},
             }
         results = self.index.query(
-            self.key,
+            key,
             self.key_range,
             self.filter,
             scan_index_forward=self.forward,
@@ -183,9 +226,15 @@ class IndexQuery:
             page_size=limit,
         )
         items = next(results.page_iter)["Items"]
-        key = results.page_iter.last_evaluated_key
-        rows = [ProductRow.from_raw_data(item) for item in items]
-        return rows, key[self.place_name]["S"] if key else None
+        last = results.page_iter.last_evaluated_key
+        return items, self._place_of(last) if last else None
+
+    @property
+    def _place_name(self) -> str:
+        return str(type(self.index).place.attr_name)
+
+    def _place_of(self, item: Item) -> str:
+        return str(item[self._place_name]["S"])
 
 
 class DynamoProducts:
@@ -205,15 +254,8 @@ class DynamoProducts:
         return [row.document() for row in rows if _on_sale(row)]
 
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
-        query = IndexQuery.of(filters, sort)
-        place: str | None = after["place"] if after else None
-        # one more than the page holds: whether there is a next page
-        filtered = max(MAX_ITEMS // 2, MAX_ITEMS - limit)
-        matches, place = query.rows(place, limit + 1 if query.filter is None else filtered)
-        if len(matches) > limit:
-            place = getattr(matches[limit - 1], query.place_name)
-        products = tuple(row.read() for row in matches[:limit])
-        return Page(products, {"place": place} if place else None)
+        products, end = IndexQuery.of(filters, sort).page(after["place"] if after else None, limit)
+        return Page(tuple(products), {"place": end} if end else None)
 
     def add(self, product: Product, transaction: Transaction) -> None:
         new = ProductRow.product_id.does_not_exist()
@@ -227,7 +269,7 @@ class DynamoProducts:
             ProductRow.newest.remove(),
             ProductRow.cheapest.remove(),
             ProductRow.deleted_at.set(iso(now)),
-            ProductRow.withdrawn.set(ALL_PRODUCTS),
+            ProductRow.withdrawn.set(_shard(product.id)),
             _revision.set(product.revision + 1),
         ]
         _update(product, actions, transaction)
@@ -248,7 +290,11 @@ class DynamoProducts:
 
     def withdrawn_before(self, moment: datetime) -> Iterator[Product]:
         until = ProductRow.deleted_at <= iso(moment)
-        found = ProductRow.by_deletion.query(ALL_PRODUCTS, until, page_size=WITHDRAWN_PER_PAGE)
+        shards = (
+            ProductRow.by_deletion.query(shard, until, page_size=WITHDRAWN_PER_PAGE)
+            for shard in SHARDS
+        )
+        found = merge(*shards, key=attrgetter("deleted_at"))
         for page in batched(found, WITHDRAWN_PER_PAGE, strict=False):
             ids = [(row.product_id,) for row in page]
             yield from (row.read() for row in ProductRow.find_many(ids))
@@ -297,9 +343,10 @@ def _query_by_price(filters: Filters, currency: Currency, *, forward: bool) -> I
     # the keys decide about the price
     condition = _all(_conditions(Filters(in_stock=filters.in_stock)))
     if filters.category is None:
-        return IndexQuery(ProductRow.by_price, currency.value, forward, prices, condition)
-    key = _price_category(filters.category, currency)
-    return IndexQuery(ProductRow.by_category_price, key, forward, prices, condition)
+        keys = _all_shards(currency.value)
+        return IndexQuery(ProductRow.by_price, keys, forward, prices, condition)
+    keys = [_price_category(filters.category, currency)]
+    return IndexQuery(ProductRow.by_category_price, keys, forward, prices, condition)
 
 
 def _conditions(filters: Filters) -> Iterator[Condition]:
@@ -338,6 +385,19 @@ def _update_actions(after: Product) -> list[Action]:
 def _on_sale(row: ProductRow) -> Product | None:
     """Return the product of a row unless it was withdrawn."""
     return None if row.deleted_at else row.read()
+
+
+def _shard(product_id: str) -> str:
+    return SHARDS[crc32(product_id.encode()) % len(SHARDS)]
+
+
+def _sharded(key: str, product_id: str) -> str:
+    """Return the product's partition of an index whose key would be the same for many."""
+    return f"{key}{SEPARATOR}{_shard(product_id)}"
+
+
+def _all_shards(key: str) -> list[str]:
+    return [f"{key}{SEPARATOR}{shard}" for shard in SHARDS]
 
 
 def _place(order: str, product_id: str) -> str:

@@ -234,7 +234,7 @@ def test_a_deleted_product_is_purged_with_its_pictures_and_search_entries_after_
             {"productId": product["id"]},
             "SET deletedAt = :then, withdrawn = :shelf REMOVE newest, cheapest",
             then={"S": iso(utc_now() - timedelta(days=days_ago))},
-            shelf={"S": "products"},
+            shelf={"S": "0"},
         )
 
     set_withdrawn(days_ago=29)

@@ -1,22 +1,29 @@
 """Products and the entries of the search, in memory and in DynamoDB alike."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from product import repository
 from product.model import Availability, Entry, Filters, Image, Position, Product, Sort
 from product.ports import Entries, Products
 from product.repository import DynamoEntries, DynamoProducts
 from product.words import KeyRange
+from supermarket.aws import client
 from supermarket.clock import new_id
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.money import Currency, Money
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
+from support.cloud import aws_in_memory
 from support.in_memory import InMemoryOutbox
 from support.product import (
     SELLER,
@@ -240,6 +247,100 @@ def test_a_list_contains_each_match_once_in_order(store: Store, limit: int) -> N
         if sort is not Sort.CHEAPEST:
             expected.reverse()
         assert listed(store, filters, sort, limit) == expected, (filters, sort)
+
+
+SHOP_LISTS = [
+    (Filters(), Sort.NEWEST),
+    (Filters(in_stock=True), Sort.NEWEST),
+    (Filters(currency=Currency.INR), Sort.CHEAPEST),
+    (Filters(currency=Currency.INR, lowest=200), Sort.DEAREST),
+]
+PLACES = st.tuples(st.integers(0, 9), st.integers(1, 4))  # when it was created, and its price
+
+
+def placed(place: tuple[int, int]) -> Product:
+    seconds, price = place
+    return a_product(
+        created_at=a_product().created_at + timedelta(seconds=seconds),
+        price=Money(price * 100, Currency.INR),
+        shown=Availability(in_stock=seconds != 3),
+    )
+
+
+@contextmanager
+def an_empty_store(*, in_memory: bool) -> Iterator[Store]:
+    if in_memory:
+        yield Store(InMemoryProducts(), InMemoryEntries(), InMemoryOutbox().begin)
+        return
+    with aws_in_memory(), pytest.MonkeyPatch.context() as patch:
+        # so little from each shard that a page often ends within one of them
+        for name, value in (("SHARE", 0.5), ("MARGIN", 0), ("MAX_ITEMS", 16)):
+            patch.setattr(repository, name, value)
+        yield Store(DynamoProducts(), DynamoEntries(), DynamoTransaction)
+
+
+@settings(max_examples=40)
+@given(
+    places=st.lists(PLACES, max_size=20),
+    changes=st.lists(st.tuples(PLACES, st.integers(0, 40)), max_size=6),
+    shown=st.sampled_from(SHOP_LISTS),
+    limit=st.integers(1, 8),
+    in_memory=st.booleans(),
+)
+def test_a_list_of_the_shop_is_complete_and_in_order_while_products_come_and_go(
+    places: list[tuple[int, int]],
+    changes: list[tuple[tuple[int, int], int]],
+    shown: tuple[Filters, Sort],
+    limit: int,
+    in_memory: bool,
+) -> None:
+    """After each page a product is added, and perhaps one is withdrawn."""
+    filters, sort = shown
+    stay = {product.id: product for product in map(placed, places)}
+    other: dict[str, Product] = {}
+    found: list[Product] = []
+    position: Position | None = None
+    with an_empty_store(in_memory=in_memory) as store:
+        store.add(*stay.values())
+        while True:
+            page = store.products.page(filters, sort, position, limit)
+            found += page.products
+            position = page.next
+            if position is None:
+                break
+            assert len(page.products) == limit or filters.in_stock
+            if changes:
+                place, number = changes.pop()
+                new = placed(place)
+                other[new.id] = new
+                store.add(new)
+                if number < len(stay):
+                    gone = stay.pop([*stay][number])
+                    other[gone.id] = gone
+                    store.do(partial(store.products.withdraw, gone, gone.updated_at))
+    order = ORDERS[sort]
+    assert found == sorted(found, key=order, reverse=sort is not Sort.CHEAPEST)
+    ids = [product.id for product in found]
+    assert len(set(ids)) == len(ids)
+    assert set(ids) <= stay.keys() | other.keys()
+    assert {each.id for each in filter(filters.matches, stay.values())} <= set(ids)
+
+
+@pytest.mark.usefixtures("aws")
+def test_no_index_has_all_products_in_one_partition() -> None:
+    store = Store(DynamoProducts(), DynamoEntries(), DynamoTransaction)
+    for number in range(40):
+        seller = replace(SELLER, user_id=new_id())
+        product = a_product(seller=seller, category=f"Rice {number}")
+        store.add(product, gone := replace(product, id=new_id()))
+        store.do(partial(store.products.withdraw, gone, gone.updated_at))
+    dynamo, name = client("dynamodb"), "supermarket-test-product"
+    for index in dynamo.describe_table(TableName=name)["Table"]["GlobalSecondaryIndexes"]:
+        key = index["KeySchema"][0]["AttributeName"]
+        items = dynamo.scan(TableName=name, IndexName=index["IndexName"])["Items"]
+        sizes = Counter(item[key]["S"] for item in items)
+        assert sizes.total() == 40
+        assert max(sizes.values()) <= 25, index["IndexName"]
 
 
 def test_the_last_full_page_has_no_next_cursor(store: Store) -> None:
