@@ -123,6 +123,7 @@ def _common(payment: Payment) -> dict[str, Any]:
         "order_id": payment.order_id,
         "customer": payment.customer,
         "amount": Amount.of(payment.price),
+        "revision": payment.version,
     }
 
 

@@ -163,7 +163,7 @@ def _order(
 
 
 def _payment(event: PaymentEvent, status: PaymentStatus, at: datetime) -> OrderFacts:
-    payment = Payment(event.payment_id, status, at)
+    payment = Payment(event.payment_id, status, at, event.revision)
     return OrderFacts(event.order_id, payment=payment, is_paid=status.is_captured)
 
 

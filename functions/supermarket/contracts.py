@@ -266,13 +266,16 @@ class OrderDelivered(OrderFacts):
 
 
 class PaymentFacts(Event):
-    """The fields of most events about a payment."""
+    """The fields of most events about a payment. The event of a payment with the highest `revision`
+    is the latest; events of before 2026-11-29 have none.
+    """
 
     SOURCE = "supermarket.payment"
     payment_id: str
     order_id: str
     customer: Recipient
     amount: Amount
+    revision: int = 0
 
 
 class PaymentInitiated(PaymentFacts):

@@ -66,19 +66,22 @@ class StatusChange:
 
 @dataclass(frozen=True)
 class Payment:
-    """The state of an order's payment and when it was reached.
+    """The state of an order's payment, when it was reached, and the revision of the payment then.
 
     A captured payment outranks every other; else the later payment (ids sort by time) outranks the
-    earlier one, and an outcome outranks the beginning of the same payment.
+    earlier one. Of the states of one payment the latest counts: one that was declined can be opened
+    again. The status decides only between states of one revision, or of one time without revisions.
     """
 
     id: str
     status: PaymentStatus
     at: datetime
+    revision: int = 0
 
     @property
     def rank(self) -> tuple[Any, ...]:
-        return (self.status.is_captured, self.id, list(PaymentStatus).index(self.status), self.at)
+        order = list(PaymentStatus).index(self.status)
+        return (self.status.is_captured, self.id, self.revision, self.at, order)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Statuses that count, merging of facts, apportioned refunds, low stock and periods."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import reduce
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -107,6 +108,8 @@ def test_a_cancelled_order_keeps_its_status() -> None:
     ("low", "high"),
     [
         (("1", PaymentStatus.PENDING), ("1", PaymentStatus.FAILED)),
+        (("1", PaymentStatus.FAILED, PLACED, 2), ("1", PaymentStatus.PENDING, PLACED, 3)),
+        (("1", PaymentStatus.FAILED), ("1", PaymentStatus.PENDING, PLACED + timedelta(seconds=1))),
         (("1", PaymentStatus.FAILED), ("2", PaymentStatus.PENDING)),
         (("2", PaymentStatus.FAILED), ("1", PaymentStatus.COMPLETED)),
         (("1", PaymentStatus.PENDING), ("1", PaymentStatus.COMPLETED)),
@@ -115,9 +118,13 @@ def test_a_cancelled_order_keeps_its_status() -> None:
     ],
 )
 def test_the_payment_state_of_the_higher_rank_wins(
-    low: tuple[str, PaymentStatus], high: tuple[str, PaymentStatus]
+    low: tuple[Any, ...], high: tuple[Any, ...]
 ) -> None:
-    assert Payment(*low, PLACED).rank < Payment(*high, PLACED).rank
+    assert a_payment(*low).rank < a_payment(*high).rank
+
+
+def a_payment(id_: str, status: PaymentStatus, at: datetime = PLACED, revision: int = 0) -> Payment:
+    return Payment(id_, status, at, revision)
 
 
 def test_an_order_without_known_lines_has_no_sales() -> None:
