@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, TypedDict
 
-from product.words import index_terms
+from product.words import KeyRange, index_terms
 from supermarket.caller import Caller
 from supermarket.errors import FieldError, Forbidden, Invalid
 from supermarket.money import Currency, Money
@@ -226,6 +227,28 @@ class Entry:
 
     word: str
     product_id: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some entries of a range, and the place where the next ones begin; None after the last.
+
+    The entries of a word are sorted by product: a place is a product's id. Those of a prefix are
+    sorted by word and product.
+    """
+
+    key_range: KeyRange
+    entries: tuple[Entry, ...]
+    next: str | None
+
+    def may_have(self, product_id: str) -> bool:
+        """Return whether this word has an entry of the product, as far as this window shows."""
+        is_beyond = self.next is not None and product_id >= self.next
+        return is_beyond or product_id in self._product_ids
+
+    @cached_property
+    def _product_ids(self) -> frozenset[str]:
+        return frozenset(entry.product_id for entry in self.entries)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Protocol
 from product.model import (
     Availability,
     Document,
-    Entry,
     Filters,
     Image,
     MovementPage,
@@ -17,6 +16,7 @@ from product.model import (
     Product,
     Sort,
     StockChange,
+    Window,
 )
 from product.pictures import Picture
 from product.words import KeyRange
@@ -117,10 +117,10 @@ class WithdrawnProducts(Protocol):
 class Entries(Protocol):
     """The entries of the search index, sorted by word and product."""
 
-    def window(
-        self, key_range: KeyRange, after: str | None, limit: int
-    ) -> tuple[list[Entry], str | None]:
-        """Return at most `limit` entries of the range, and where the next ones begin."""
+    def windows(
+        self, key_ranges: Sequence[KeyRange], start: str | None, limit: int
+    ) -> list[Window]:
+        """Return at most `limit` entries of each range, from a place on."""
 
     def add(self, words: Iterable[str], product: Product) -> None:
         """Add entries for the words of this revision of a product."""

@@ -32,6 +32,7 @@ from product.model import (
     Position,
     Product,
     Sort,
+    Window,
     category_key,
 )
 from product.words import PREFIX_LENGTH, KeyRange
@@ -46,7 +47,7 @@ from supermarket.transaction import Transaction
 
 ALL_PRODUCTS = "products"
 SEPARATOR = "#"
-LAST = "~"  # sorts after every character of an id
+LAST, LAST_CHARACTER = "~", "\U0010ffff"  # sort after all characters of ids, and of words
 # the partitions of an index by a key that most products share
 SHARDS = tuple(str(number) for number in range(4))
 # of each shard's part of a page that is read at first, and items besides: enough for 19 in 20 pages
@@ -307,21 +308,11 @@ class DynamoProducts:
 class DynamoEntries:
     """`Entries` in DynamoDB."""
 
-    def window(
-        self, key_range: KeyRange, after: str | None, limit: int
-    ) -> tuple[list[Entry], str | None]:
-        prefix = key_range.text[:PREFIX_LENGTH]
-        beginning = key_range.text + SEPARATOR if key_range.exact else key_range.text
-        results = EntryRow.query(
-            prefix,
-            EntryRow.entry.startswith(beginning),
-            last_evaluated_key={"prefix": {"S": prefix}, "entry": {"S": after}} if after else None,
-            page_size=limit,
-        )
-        items = next(results.page_iter)["Items"]
-        key = results.page_iter.last_evaluated_key
-        entries = [Entry(*item["entry"]["S"].split(SEPARATOR)) for item in items]
-        return entries, key["entry"]["S"] if key else None
+    def windows(
+        self, key_ranges: Sequence[KeyRange], start: str | None, limit: int
+    ) -> list[Window]:
+        with ThreadPoolExecutor(len(key_ranges)) as pool:
+            return list(pool.map(lambda key_range: _window(key_range, start, limit), key_ranges))
 
     def add(self, words: Iterable[str], product: Product) -> None:
         put_many(EntryRow.of(word, product) for word in words)
@@ -334,6 +325,19 @@ class DynamoEntries:
 
     def remove_all(self, words: Iterable[str], product: Product) -> None:
         delete_many(EntryRow.of(word, product) for word in words)
+
+
+def _window(key_range: KeyRange, start: str | None, limit: int) -> Window:
+    text, word = key_range.text, key_range.text + SEPARATOR if key_range.exact else ""
+    first, last = word + (start or ""), word + LAST
+    if not key_range.exact:
+        first, last = start or text, text + LAST_CHARACTER
+    within = EntryRow.entry.between(first, last)
+    results = EntryRow.query(text[:PREFIX_LENGTH], within, page_size=limit)
+    items = next(results.page_iter)["Items"]
+    key = results.page_iter.last_evaluated_key
+    entries = tuple(Entry(*item["entry"]["S"].split(SEPARATOR)) for item in items)
+    return Window(key_range, entries, key["entry"]["S"].removeprefix(word) + LAST if key else None)
 
 
 def _query_by_price(filters: Filters, currency: Currency, *, forward: bool) -> IndexQuery:

@@ -3,18 +3,20 @@
 Entries without a product, or with a product that lost the word, cost a read and do no harm. So they
 need no transaction: entries are added before the product is stored and removed after it.
 
-A request reads windows of `WINDOW` entries of its rarest word. Matches are sorted within a window;
-a word with more entries is shown window by window.
+A request reads windows of `WINDOW` entries of its words. The rarest of them, which is the one whose
+window reaches furthest, has the candidates; those that another word's window lacks are left out.
+Matches are sorted within a window; words with more entries are shown window by window.
 """
 
 from dataclasses import dataclass
 
-from product.model import Document, Entry, Page, Position, Product, Selection, Sort
+from product.model import Document, Page, Position, Product, Selection, Sort, Window
 from product.ports import Entries, Products
 from product.words import KeyRange, SearchQuery
 
 WINDOW = 300
-WINDOWS = 3
+ROUNDS = 12
+ENOUGH_CANDIDATES = 600  # to read their products; one more round may add a window
 
 type Rank = list[int | str]
 
@@ -43,32 +45,58 @@ class SearchIndex:
         if not query.terms:
             return Page((), None)
         window, last = (after["window"], after["last"]) if after else (None, None)
-        for _ in range(WINDOWS):
-            entries, following = self.entries.window(query.key_range, window, WINDOW)
+        read = 0
+        for _ in range(ROUNDS):
+            candidates = self._candidates(query, window)
             matches = [
                 (rank, product)
-                for rank, product in self._matches(query, selection, entries)
+                for rank, product in self._matches(query, selection, candidates)
                 if last is None or rank > last
             ]
             shown = tuple(product for _, product in matches[:limit])
             if len(matches) > limit:
                 return Page(shown, {"window": window, "last": matches[limit - 1][0]})
-            window, last = following, None
-            if shown or window is None:
+            window, last = candidates.next, None
+            read += len(candidates.entries)
+            if shown or window is None or read >= ENOUGH_CANDIDATES:
                 break
         return Page(shown, None if window is None else {"window": window, "last": None})
 
+    def _candidates(self, query: SearchQuery, start: str | None) -> Window:
+        """Return the entries, from a place on, of products that may have all words."""
+        ranges = query.key_ranges
+        words = [key_range for key_range in ranges if key_range.exact]
+        if start is not None and words:  # then it is a product, and a prefix is not sorted by it
+            ranges = tuple(words)
+        windows = self.entries.windows(ranges, start, WINDOW)
+        whole = [window for window in windows if window.next is None]
+        if whole:
+            rarest = min(whole, key=lambda window: len(window.entries))
+        else:
+            windows = [each for each in windows if each.key_range.exact] or windows
+            rarest = max(windows, key=lambda window: window.next or "")
+            first = max(window.entries[0].product_id for window in windows)
+            if any(first > (window.next or "") for window in windows if len(windows) > 1):
+                return Window(rarest.key_range, (), first)
+        others = [each for each in windows if each.key_range.exact and each is not rarest]
+        entries = tuple(
+            entry
+            for entry in rarest.entries
+            if all(other.may_have(entry.product_id) for other in others)
+        )
+        return Window(rarest.key_range, entries, rarest.next)
+
     def _matches(
-        self, query: SearchQuery, selection: Selection, entries: list[Entry]
+        self, query: SearchQuery, selection: Selection, window: Window
     ) -> list[tuple[Rank, Product]]:
-        candidates = self.products.documents({entry.product_id for entry in entries})
-        entered = {(entry.word, entry.product_id) for entry in entries}
+        candidates = self.products.documents({entry.product_id for entry in window.entries})
+        entered = {(entry.word, entry.product_id) for entry in window.entries}
         return sorted(
             (
                 (_rank(query, selection.sort, document), document.product)
                 for document in candidates
                 # of all entries of a product, in all windows, only the first one counts
-                if (_first(query.key_range, document), document.product.id) in entered
+                if (_first(window.key_range, document), document.product.id) in entered
                 and query.is_in(document.words)
                 and selection.filters.matches(document.product)
             ),

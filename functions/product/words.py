@@ -10,6 +10,7 @@ from typing import Any, Self
 
 PREFIX_LENGTH = 2
 LONGEST_WORD = 60
+MAX_RANGES = 4  # of the index for one search
 
 # apostrophes are part of a word (haldiram's), and so are the vowel signs of Indian scripts, which
 # Python does not count as letters
@@ -102,10 +103,11 @@ class SearchQuery:
         return sum(term.is_in(words) for term in self.terms)
 
     @property
-    def key_range(self) -> KeyRange:
-        """The range to read: the one of the longest word, which is likely the rarest."""
-        ranges = (term.key_range for term in self.terms)
-        return max(ranges, key=lambda key_range: len(key_range.text))
+    def key_ranges(self) -> tuple[KeyRange, ...]:
+        """The ranges to read: those of the longest words, which are likely the rarest."""
+        ranges = dict.fromkeys(term.key_range for term in self.terms)
+        longest = sorted(ranges, key=lambda key_range: len(key_range.text), reverse=True)
+        return tuple(longest[:MAX_RANGES])
 
 
 @cache

@@ -279,7 +279,7 @@ def an_empty_store(*, in_memory: bool) -> Iterator[Store]:
         yield Store(DynamoProducts(), DynamoEntries(), DynamoTransaction)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     places=st.lists(PLACES, max_size=20),
     changes=st.lists(st.tuples(PLACES, st.integers(0, 40)), max_size=6),
@@ -363,9 +363,10 @@ def entered(store: Store, key_range: KeyRange, limit: int = 100) -> list[Entry]:
     found: list[Entry] = []
     after: str | None = None
     while True:
-        entries, after = store.entries.window(key_range, after, limit)
-        assert len(entries) <= limit
-        found += entries
+        [window] = store.entries.windows([key_range], after, limit)
+        assert len(window.entries) <= limit
+        found += window.entries
+        after = window.next
         if after is None:
             return found
 

@@ -12,6 +12,7 @@ from product import search
 from product.model import Availability, Document, Filters, Position, Product, Selection, Sort
 from product.search import SearchIndex
 from product.words import SearchQuery, words_of
+from supermarket.clock import new_id
 from supermarket.money import Currency, Money
 from support.in_memory import InMemoryOutbox
 from support.product import InMemoryEntries, InMemoryProducts, a_product
@@ -157,13 +158,54 @@ def test_a_word_of_many_products_is_read_window_by_window() -> None:
 @pytest.mark.usefixtures("narrow_windows")
 def test_a_request_reads_a_bounded_number_of_windows() -> None:
     found = Found(
-        *(a_product(title="Rice", description="") for _ in range(20)),
+        *(a_product(title=title, description="") for title in ["Rice", "Tea"] * 50),
         last := a_product(title="Ricebran tea", description=""),
     )
     page = found.index.search(Selection(text="tea rice", sort=Sort.RELEVANCE), None, 10)
     assert page.products == ()
     assert page.next is not None
+    assert found.entries.windows_read <= 2 * search.ROUNDS
     assert found.by("tea rice") == [last.title]
+
+
+@pytest.mark.parametrize("text", ["organic tea", "tea organic", "organic tea chai"])
+def test_the_rarest_word_is_the_one_with_the_fewest_entries(text: str) -> None:
+    """Finding B8: 3,001 products with the longer word, and one of them with both."""
+    others = a_product(title="Organic", description="chai")
+    found = Found(*(replace(others, id=new_id()) for _ in range(3_001)))
+    found.add(a_product(title="Organic tea", description="chai"))
+    page = found.index.search(Selection(text=text, sort=Sort.RELEVANCE), None, 10)
+    assert [product.title for product in page.products] == ["Organic tea"]
+    assert page.next is None
+    assert found.entries.windows_read <= 3
+    assert found.products.documents_read == 1
+
+
+@pytest.mark.usefixtures("narrow_windows")
+@pytest.mark.parametrize("text", ["organic chai tea", "chai organic tea"])
+def test_what_long_lists_have_in_common_is_on_the_first_page(text: str) -> None:
+    titles = ["Organic tea", "Chai tea"]
+    found = Found(
+        *(a_product(title=title, description="") for title in titles for _ in range(40)),
+        a_product(title="Organic chai tea", description=""),
+    )
+    page = found.index.search(Selection(text=text, sort=Sort.RELEVANCE), None, 10)
+    assert [product.title for product in page.products] == ["Organic chai tea"]
+    assert found.entries.windows_read <= 5
+    assert found.products.documents_read == 1
+
+
+@pytest.mark.usefixtures("narrow_windows")
+def test_products_that_lack_a_word_are_not_read() -> None:
+    titles = ["Organic tea", "Chai tea"] * 4
+    found = Found(
+        *(a_product(title=title, description="") for title in titles),
+        a_product(title="Organic chai tea", description=""),
+        *(a_product(title=title, description="") for title in titles),
+    )
+    page = found.index.search(Selection(text="organic chai tea", sort=Sort.RELEVANCE), None, 10)
+    assert [product.title for product in page.products] == ["Organic chai tea"]
+    assert found.products.documents_read <= 4
 
 
 @settings(max_examples=150)

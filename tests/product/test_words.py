@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product.words import KeyRange, SearchQuery, Term, index_terms, words_of
+from product.words import MAX_RANGES, KeyRange, SearchQuery, Term, index_terms, words_of
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,19 @@ def test_a_query_without_words_has_no_terms() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "key_range"),
+    ("typed", "key_ranges"),
     [
-        ("rice chocolates basm", KeyRange("chocol", exact=True)),
-        ("rice chocolates", KeyRange("chocol")),
-        ("cherry", KeyRange("cherr")),
-        ("dying", KeyRange("die", exact=True)),
-        ("c", KeyRange("c", exact=True)),
+        ("rice basm", [KeyRange("rice", exact=True), KeyRange("basm")]),
+        ("rice rices chocolates", [KeyRange("chocol"), KeyRange("rice", exact=True)]),
+        ("aa bbb cc dddd ee", [KeyRange("dddd", exact=True), KeyRange("bbb", exact=True)]),
+        ("cherry", [KeyRange("cherr")]),
+        ("dying", [KeyRange("die", exact=True)]),
+        ("c", [KeyRange("c", exact=True)]),
     ],
 )
-def test_the_range_is_the_one_of_the_longest_word(typed: str, key_range: KeyRange) -> None:
-    assert SearchQuery.of(typed).key_range == key_range
+def test_the_ranges_are_those_of_the_longest_words(typed: str, key_ranges: list[KeyRange]) -> None:
+    assert list(SearchQuery.of(typed).key_ranges[:2]) == key_ranges[:2]
+    assert len(SearchQuery.of(typed).key_ranges) <= MAX_RANGES
 
 
 WORDS = st.text(st.characters(categories=("L", "N", "M")), min_size=1, max_size=12)
@@ -113,7 +115,8 @@ def test_each_word_and_prefix_matches_its_text_within_its_key_range(
         wish = SearchQuery.of(word[:length])
         if word in words:
             assert wish.is_in(words) or length < len(word) == 1
-            assert any(wish.key_range.contains(each) for each in words)
+            for key_range in wish.key_ranges:
+                assert any(key_range.contains(each) for each in words)
 
 
 @given(WORDS, st.booleans(), TEXTS)

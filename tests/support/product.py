@@ -18,6 +18,7 @@ from product.model import (
     Position,
     Product,
     Sort,
+    Window,
 )
 from product.pictures import Picture
 from product.search import SearchIndex
@@ -86,6 +87,7 @@ class InMemoryProducts:
         self._all: dict[str, Product] = {}
         self._withdrawn: dict[str, datetime] = {}
         self.meanwhile: Callable[[], None] = lambda: None
+        self.documents_read = 0
 
     def find(self, product_id: str) -> Product | None:
         product = None if product_id in self._withdrawn else self._all.get(product_id)
@@ -98,7 +100,9 @@ class InMemoryProducts:
         return {each: found[each] for each in found if each not in self._withdrawn}
 
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
-        return [Document.of(product) for product in self.find_many(product_ids).values()]
+        products = self.find_many(product_ids).values()
+        self.documents_read += len(products)
+        return [Document.of(product) for product in products]
 
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
         on_sale = self.find_many(self._all).values()
@@ -168,15 +172,24 @@ class InMemoryEntries:
 
     def __init__(self) -> None:
         self.entries: dict[Entry, int] = {}
+        self.windows_read = 0
 
-    def window(
-        self, key_range: KeyRange, after: str | None, limit: int
-    ) -> tuple[list[Entry], str | None]:
+    def windows(
+        self, key_ranges: Sequence[KeyRange], start: str | None, limit: int
+    ) -> list[Window]:
+        self.windows_read += len(key_ranges)
+        return [self._window(key_range, start, limit) for key_range in key_ranges]
+
+    def _window(self, key_range: KeyRange, start: str | None, limit: int) -> Window:
+        def place(entry: Entry) -> str:
+            return entry.product_id if key_range.exact else f"{entry.word}#{entry.product_id}"
+
         within = sorted(
-            (entry for entry in self.entries if key_range.contains(entry.word)), key=_entry_text
+            (entry for entry in self.entries if key_range.contains(entry.word)), key=place
         )
-        left = [entry for entry in within if after is None or _entry_text(entry) > after]
-        return left[:limit], _entry_text(left[limit - 1]) if len(left) >= limit else None
+        left = [entry for entry in within if start is None or place(entry) >= start]
+        following = place(left[limit - 1]) + "~" if len(left) >= limit else None
+        return Window(key_range, tuple(left[:limit]), following)
 
     def add(self, words: Iterable[str], product: Product) -> None:
         self.entries.update({Entry(word, product.id): product.revision for word in words})
@@ -242,7 +255,3 @@ def _place(product: Product, sort: Sort) -> str:
     by_price = sort in {Sort.CHEAPEST, Sort.DEAREST}
     order = f"{product.price.minor:012d}" if by_price else iso(product.created_at)
     return f"{order}#{product.id}"
-
-
-def _entry_text(entry: Entry) -> str:
-    return f"{entry.word}#{entry.product_id}"
