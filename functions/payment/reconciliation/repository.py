@@ -26,7 +26,6 @@ from supermarket.transaction import Transaction
 
 CHECKPOINT_LIFETIME = timedelta(days=30)
 PACE = "pace#razorpay"
-TRIES = 8
 
 
 class AgendaRow(Row):
@@ -99,18 +98,16 @@ class DynamoSlots:
 
     def reserve(self, now: datetime, interval: timedelta, longest: timedelta) -> datetime | None:
         start, step, limit = _millis(now), _in_millis(interval), _in_millis(longest)
-        for _ in range(TRIES):
-            row = PaceRow()
-            is_near: Condition = PaceRow.next_at.between(start, start + limit)
-            if update_if(row, [PaceRow.next_at.add(step)], is_near):
-                return now + timedelta(milliseconds=int(row.next_at) - step - start)
-            is_free: Condition = PaceRow.id.does_not_exist() | (PaceRow.next_at < start)
+        row = PaceRow()
+        follows = [PaceRow.next_at.add(step)]
+        is_near: Condition = PaceRow.next_at.between(start, start + limit)
+        is_free: Condition = PaceRow.id.does_not_exist() | (PaceRow.next_at < start)
+        if not update_if(row, follows, is_near):
             if update_if(row, [PaceRow.next_at.set(start + step)], is_free):
                 return now
-            present = PaceRow.find(PACE)
-            if present and present.next_at > start + limit:
+            if not update_if(row, follows, is_near):  # it was taken meanwhile, or it is far
                 return None
-        return None
+        return now + timedelta(milliseconds=int(row.next_at) - step - start)
 
     def postpone(self, until: datetime) -> None:
         is_later: Condition = PaceRow.id.does_not_exist() | (PaceRow.next_at < _millis(until))
