@@ -1,10 +1,11 @@
-"""Compare the payments of some days with Razorpay's records, and repair them.
+"""Compare the payments and settlements of some days with Razorpay's records, and repair them.
 
 What cannot be repaired is reported (exit code 1). A run that stopped continues when the command is
 called again.
 """
 
 import argparse
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -35,21 +36,24 @@ def run(options: argparse.Namespace, stage: Stage) -> int:
         report = reconciliation.reconcile(
             since, until, lambda: True, lambda so_far: show(_progress(so_far))
         )
-    output.print(_counts(report, OF_THE_DAYS))
-    output.print(f"Open refunds of all days: {_counts(refunds, OF_OPEN_REFUNDS)}")
-    if report.agenda is None or not report.is_finished:
+    settled = wiring.settlement_sync(stage.razorpay).reconcile(since, until, lambda: True)
+    output.print(_counts(report.counts, OF_THE_DAYS))
+    output.print(f"Settlements: {_counts(settled, OF_THE_DAYS)}")
+    output.print(f"Open refunds of all days: {_counts(refunds.counts, OF_OPEN_REFUNDS)}")
+    if report.agenda is None or not report.is_finished or settled["stopped"]:
         raise Unavailable("Stopped before the end: run the same command again to continue")
     # the agenda has the findings of earlier runs of the same command, too
-    return FAILED if report.agenda.found else SUCCESS
+    found = report.agenda.found + settled["drift"] + settled["failed"]
+    return FAILED if found else SUCCESS
 
 
 def _progress(report: "Report") -> str:
     windows = f"window {report.compared} of {report.windows}"
-    return f"{windows:<16}  {_counts(report, OF_THE_DAYS)}"
+    return f"{windows:<16}  {_counts(report.counts, OF_THE_DAYS)}"
 
 
-def _counts(report: "Report", names: tuple[str, ...]) -> str:
-    return ", ".join(f"{report.counts[name]} {name}" for name in names)
+def _counts(counts: Counter[str], names: tuple[str, ...]) -> str:
+    return ", ".join(f"{counts[name]} {name}" for name in names)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from payment.model.attempt import Attempt
+from payment.model.dispute import Dispute
 from payment.model.order import CHECKOUT_TIME, PayableOrder, RazorpayOrder
 from payment.model.refund import RazorpayRefund
-from payment.model.settlement import Settlement
+from payment.model.settlement import SettledItem, Settlement
 from payment.pacing import Unpaced
 from payment.ports import (
     CancelledOrder,
@@ -25,11 +26,13 @@ from payment.ports import (
 from payment.razorpay_records import (
     INVALID_RECORD,
     to_attempt,
+    to_dispute,
     to_order,
     to_refund,
+    to_settled_item,
     to_settlement,
 )
-from payment.reconciliation.model import PAGE, RecordPage, Records, UnreadableRecord
+from payment.reconciliation.model import ITEMS_PAGE, PAGE, RecordPage, Records, UnreadableRecord
 from supermarket import telemetry
 from supermarket.errors import BadGateway, NotFound, Unavailable
 from supermarket.money import Money
@@ -91,6 +94,10 @@ class RazorpayApi:
         response = self._read(lambda api: api.payment.fetch(razorpay_payment_id))
         return _convert(to_attempt, response)
 
+    def get_dispute(self, dispute_id: str) -> Dispute:
+        response = self._read(lambda api: api.dispute.fetch(dispute_id))
+        return _convert(to_dispute, response)
+
     def capture(self, attempt: Attempt) -> Attempt:
         minor, currency = attempt.amount.minor, {"currency": str(attempt.amount.currency)}
         try:
@@ -138,6 +145,12 @@ class RazorpayApi:
 
     def list_settlements_between(self, page: RecordPage) -> Records[Settlement]:
         return self._page("settlement", page, to_settlement)
+
+    def list_settled_items(self, day: date, skip: int) -> Records[SettledItem]:
+        query = {"year": day.year, "month": day.month, "day": day.day}
+        page = {**query, "skip": skip, "count": ITEMS_PAGE}
+        response = self._read(lambda api: api.settlement.report(page))
+        return [_convert_if_valid(to_settled_item, record) for record in _items(response)]
 
     def _page[R](self, kind: str, page: RecordPage, convert: Callable[[Any], R]) -> Records[R]:
         """Return a page with every record in its place, since the next page is found by number."""
@@ -265,7 +278,8 @@ def _convert_if_valid[R](convert: Callable[[Any], R], record: Any) -> R | Unread
     try:
         return convert(record)
     except INVALID_RECORD:
-        return UnreadableRecord(str(record.get("id")) if isinstance(record, dict) else "unknown")
+        fields = record if isinstance(record, dict) else {}
+        return UnreadableRecord(str(fields.get("id") or fields.get("entity_id") or "unknown"))
 
 
 def _items(page: Any) -> list[Any]:

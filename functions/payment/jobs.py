@@ -17,7 +17,8 @@ COUNTED_OF_REFUNDS = ("synced", "unsynced", "overdue")
 
 @job(spare_seconds=SECONDS_PER_STEP)
 def reconcile_payments(run: Run) -> Counts:
-    """Runs every 15 minutes and continues the last run. For a date: the payments of that day.
+    """Runs every 15 minutes and continues the last run. For a date: the payments and settlements of
+    that day.
 
     Alarms on the metrics report a comparison that falls behind.
     """
@@ -29,11 +30,13 @@ def reconcile_payments(run: Run) -> Counts:
             telemetry.measure("ReconciliationLag", lag, MetricUnit.Seconds)
         unfinished = int(not report.is_finished)
         telemetry.measure("ReconciliationUnfinished", unfinished, MetricUnit.Count)
+        settled = wiring.settlement_sync().catch_up(run.has_time)
     else:
         since = datetime.combine(run.day, time(), UTC)
         until = since + timedelta(days=1, milliseconds=-1)
         report = reconciliation.reconcile(since, until, run.has_time)
-    report.counts.update(wiring.settlement_sync().run(run.has_time))
+        settled = wiring.settlement_sync().reconcile(since, until, run.has_time)
+    report.counts.update(settled)
     counts = {name: report.counts[name] for name in COUNTED}
     return {**counts, "finished": report.is_finished}
 

@@ -9,7 +9,7 @@ from payment.model.attempt import Attempt, AttemptStatus
 from payment.model.dispute import Dispute, DisputeStatus
 from payment.model.order import RazorpayOrder
 from payment.model.refund import RazorpayRefund, RefundStatus
-from payment.model.settlement import Settlement, SettlementStatus
+from payment.model.settlement import ItemKind, SettledItem, Settlement, SettlementStatus
 from supermarket.money import Currency, Money
 
 REFUND_STATUSES = {
@@ -96,6 +96,23 @@ def to_settlement(record: Any) -> Settlement:
         fees=Money(_minor(record.get("fees") or 0), Currency.INR),
         tax=Money(_minor(record.get("tax") or 0), Currency.INR),
         utr=_text(record, "utr") or None,
+    )
+
+
+def to_settled_item(record: Any) -> SettledItem:
+    id_, kind = _id(record["entity_id"]), ItemKind(record["type"])
+    attempt_id = id_ if kind is ItemKind.PAYMENT else record["payment_id"]
+    return SettledItem(
+        id=id_,
+        kind=kind,
+        amount=_amount(record),
+        net=_minor(record["credit"]) - _minor(record["debit"]),
+        settlement_id=_text(record, "settlement_id") or None,
+        # an adjustment may concern no payment
+        attempt_id=None if kind is ItemKind.ADJUSTMENT and not attempt_id else _id(attempt_id),
+        dispute_id=_text(record, "dispute_id") or None,
+        fee=_fee(record, "fee"),
+        tax=_fee(record, "tax"),
     )
 
 

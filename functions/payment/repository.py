@@ -128,11 +128,12 @@ class DynamoPayments:
     def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None:
         return self._find_at(_razorpay_key(razorpay_id))
 
-    def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
-        pointers = PointerRow.find_many((_razorpay_key(id_),) for id_ in razorpay_order_ids)
-        keys = {_payment_key(pointer.payment_id) for pointer in pointers}
-        found = (row.read() for row in PaymentRow.find_many((key,) for key in keys))
-        return {payment.razorpay_order_id: payment for payment in found}
+    def find_by_razorpay_ids(self, razorpay_ids: Collection[str]) -> dict[str, Payment]:
+        ids = {_razorpay_key(id_): id_ for id_ in razorpay_ids}
+        pointers = PointerRow.find_many((key,) for key in ids)
+        payment_ids = {ids[pointer.pk]: pointer.payment_id for pointer in pointers}
+        found = {payment.id: payment for payment in self.find_many(set(payment_ids.values()))}
+        return {id_: found[payment_id] for id_, payment_id in payment_ids.items()}
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
         writes = DynamoTransaction.of(transaction)

@@ -55,6 +55,13 @@ class Settlements:
             return False
         return True
 
+    def find_total(self, settlement_id: str) -> int | None:
+        """Return what was booked for a settlement, with its fees, in minor units."""
+        entry = self.ledger.find_settlement(settlement_id)
+        if entry is None:
+            return None
+        return -sum(one.amount.minor for one in entry.lines if one.account is Account.RAZORPAY)
+
     def difference(self, settlement: Settlement) -> str:
         """Describe how a settlement differs from its entry; empty when it does not."""
         known = self.ledger.find_settlement(settlement.id)

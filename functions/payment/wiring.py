@@ -62,17 +62,16 @@ def refund_driver(base_url: str | None = None) -> "RefundDriver":
 
 @cache
 def settlement_sync(base_url: str | None = None) -> "SettlementSync":
+    from payment.reconciliation.comparison import Comparison
     from payment.reconciliation.drift import DriftReporter
+    from payment.reconciliation.model import Report
     from payment.reconciliation.repository import DynamoDriftStore
     from payment.reconciliation.settlements import SettlementSync
 
-    drift = DriftReporter(DynamoDriftStore(utc_now), DynamoTransaction, utc_now)
-
-    def report(settlement_id: str, details: str) -> None:
-        drift.report("different_amount", settlement_id, details, None)
-
-    razorpay = _paced_razorpay(base_url, JOBS_WAIT)
-    return SettlementSync(razorpay, settlements(), report, utc_now)
+    razorpay, store = _paced_razorpay(base_url, JOBS_WAIT), DynamoDriftStore(utc_now)
+    updates, drift = _payment_service(razorpay), DriftReporter(store, DynamoTransaction, utc_now)
+    comparison = Comparison(DynamoPayments(), razorpay, updates, drift, Report())
+    return SettlementSync(razorpay, settlements(), comparison, store, utc_now)
 
 
 @cache

@@ -31,7 +31,7 @@ SERVICES = (
 )
 """Every AWS service that a function makes a client of."""
 
-RESOURCES = ("Order", "Payment", "Refund", "Settlement")
+RESOURCES = ("Dispute", "Order", "Payment", "Refund", "Settlement")
 """Every resource of Razorpay that is used."""
 
 ROOTS = {

@@ -2,7 +2,8 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +17,7 @@ from simulators.razorpay.model import (
     Record,
     Refund,
     RefundStatus,
+    SettledItem,
     Settlement,
     in_base_currency,
     new_id,
@@ -204,11 +206,14 @@ class Account:
     def settle(self, fees: int = 0) -> Settlement:
         """Pay everything that the merchant is due to the bank account."""
         with self._records.transaction() as records:
-            balance = _balance(records)
+            due = list(_due(records))
+            balance = sum(net for _, net in due)
             if balance <= fees:
                 raise refusal("There is no balance to settle")
             settlement = Settlement.of(balance, fees, self._now())
             records.put(settlement)
+            for entity, net in due:
+                records.put(_settled_item(records, settlement, entity, net))
         self._send("settlement.processed", settlement=settlement)
         return settlement
 
@@ -223,16 +228,47 @@ class Account:
         return int(self._clock())
 
 
-def _balance(records: Transaction) -> int:
-    """Return what the merchant is due, in the currency of the account."""
-    payments = {one.id: one for one in records.list_kind(Payment)}
-    captured = [one for one in payments.values() if one.status in ("captured", "refunded")]
-    due = sum(payment.base_amount - (payment.fee or 0) for payment in captured)
-    refunds = (one for one in records.list_kind(Refund) if one.status != "failed")
-    due -= sum(in_base_currency(refund.amount, refund.currency) for refund in refunds)
-    disputes = records.list_kind(Dispute)
-    due -= sum(in_base_currency(dispute.withheld, dispute.currency) for dispute in disputes)
-    return due - sum(one.amount + one.fees for one in records.list_kind(Settlement))
+def _due(records: Transaction) -> Iterator[tuple[Payment | Refund | Dispute, int]]:
+    """Yield what is not settled yet, in the currency of the account."""
+    settled: Counter[str] = Counter()
+    for item in records.list_kind(SettledItem):
+        settled[item.dispute_id or item.entity_id] += item.net
+    for entity, total in _totals(records):
+        if net := total - settled[entity.id]:
+            yield entity, net
+
+
+def _totals(records: Transaction) -> Iterator[tuple[Payment | Refund | Dispute, int]]:
+    for payment in records.list_kind(Payment):
+        if payment.status in ("captured", "refunded"):
+            yield payment, payment.base_amount - (payment.fee or 0)
+    for refund in records.list_kind(Refund):
+        amount = 0 if refund.status == "failed" else refund.amount
+        yield refund, -in_base_currency(amount, refund.currency)
+    for dispute in records.list_kind(Dispute):
+        yield dispute, -in_base_currency(dispute.withheld, dispute.currency)
+
+
+def _settled_item(
+    records: Transaction, settlement: Settlement, entity: Payment | Refund | Dispute, net: int
+) -> SettledItem:
+    is_payment, is_dispute = isinstance(entity, Payment), isinstance(entity, Dispute)
+    payment = entity if isinstance(entity, Payment) else records.get(Payment, entity.payment_id)
+    return SettledItem(
+        id=new_id("item"),
+        settlement_id=settlement.id,
+        entity_id=new_id("adj") if is_dispute else entity.id,
+        type="payment" if is_payment else "adjustment" if is_dispute else "refund",
+        net=net,
+        fee=(payment.fee or 0) if is_payment else 0,
+        tax=(payment.tax or 0) if is_payment else 0,
+        created_at=settlement.created_at,
+        settlement_utr=settlement.utr,
+        entity_created_at=entity.created_at,
+        order_id=payment.order_id,
+        payment_id=None if is_payment else payment.id,
+        dispute_id=entity.id if is_dispute else None,
+    )
 
 
 def _refundable(payment: Payment, wanted: int | None) -> int:

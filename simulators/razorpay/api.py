@@ -22,6 +22,7 @@ from simulators.razorpay.model import (
     Payment,
     Record,
     Refund,
+    SettledItem,
     Settlement,
 )
 
@@ -54,6 +55,7 @@ class Api:
                 Route("/disputes/{id}", partial(self.get, Dispute)),
                 Route("/disputes/{id}/accept", self.accept_dispute, methods=["POST"]),
                 Route("/settlements", partial(self.list_page, Settlement)),
+                Route("/settlements/recon/combined", self.list_settled),
                 Route("/settlements/{id}", partial(self.get, Settlement)),
             ],
             middleware=[
@@ -68,6 +70,11 @@ class Api:
     def list_page(self, kind: type[Record], request: Request) -> Response:
         page = requests.parse_page(request.query_params, with_receipt=kind is Order)
         return _collection(self._account.list_page(kind, page))
+
+    def list_settled(self, request: Request) -> Response:
+        """List what was settled on a day or in a month."""
+        page = requests.parse_settled(request.query_params)
+        return _collection(self._account.list_page(SettledItem, page))
 
     async def create_order(self, request: Request) -> Response:
         wanted = requests.parse_order(requests.parse_json(await request.body()))

@@ -242,7 +242,50 @@ class Settlement:
         return {**asdict(self), "entity": "settlement"}
 
 
-Record = Order | Payment | Refund | Dispute | Settlement
+@dataclass(frozen=True)
+class SettledItem:
+    """A movement that a settlement contains: a payment, a refund, or an adjustment by a dispute.
+
+    `created_at` is when it was settled.
+    """
+
+    id: str
+    settlement_id: str
+    entity_id: str
+    type: Literal["payment", "refund", "adjustment"]
+    net: int
+    fee: int
+    tax: int
+    created_at: int
+    settlement_utr: str
+    entity_created_at: int
+    order_id: str | None = None
+    payment_id: str | None = None
+    dispute_id: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        hidden = ("id", "net", "entity_created_at")
+        return {
+            **_without(asdict(self), *hidden),
+            "debit": max(-self.net, 0),
+            "credit": max(self.net, 0),
+            "amount": abs(self.net) + self.fee,
+            "currency": _BASE_CURRENCY,
+            "on_hold": False,
+            "settled": True,
+            "created_at": self.entity_created_at,
+            "settled_at": self.created_at,
+            "description": None,
+            "notes": "{}",
+            "order_receipt": None,
+            "method": "upi" if self.type == "payment" else None,
+            "card_network": None,
+            "card_issuer": None,
+            "card_type": None,
+        }
+
+
+Record = Order | Payment | Refund | Dispute | Settlement | SettledItem
 
 
 def _without(fields: dict[str, Any], *names: str) -> dict[str, Any]:

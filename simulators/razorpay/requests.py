@@ -2,8 +2,10 @@
 
 import json
 import re
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from simulators.razorpay.errors import refusal
@@ -13,6 +15,8 @@ CURRENCIES = ("INR", "USD")
 MINIMUM_AMOUNT = 100
 _PAGE_SIZE = 10
 _LARGEST_PAGE = 100
+_LARGEST_SETTLED_PAGE = 1_000
+_INDIA = timezone(timedelta(hours=5, minutes=30))
 _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{10,}")
 
 
@@ -122,6 +126,23 @@ def parse_page(query: Mapping[str, str], *, with_receipt: bool = False) -> Page:
         until=_whole(query, "to", 0) if "to" in query else None,
         receipt=query.get("receipt"),
     )
+
+
+def parse_settled(query: Mapping[str, str]) -> Page:
+    """Parse a page of what was settled on a day or in a month, in India's time."""
+    _refuse_extras(query, {"year", "month", "day", "count", "skip"})
+    year, month = (_whole(query, name, 0, least=1) for name in ("year", "month"))
+    count, day = _whole(query, "count", _PAGE_SIZE, least=1), _whole(query, "day", 0)
+    if count > _LARGEST_SETTLED_PAGE:
+        raise refusal(f"The count may not be greater than {_LARGEST_SETTLED_PAGE}.", field="count")
+    try:
+        first = datetime(year, month, day or 1, tzinfo=_INDIA)
+    except ValueError:
+        raise refusal("The date is invalid.", field="day" if day else "month") from None
+    days = 1 if day else monthrange(year, month)[1]
+    last = first + timedelta(days=days, seconds=-1)
+    skip = _whole(query, "skip", 0)
+    return Page(count, skip, int(first.timestamp()), int(last.timestamp()))
 
 
 def _refuse_extras(given: Mapping[str, Any], allowed: set[str]) -> None:

@@ -23,6 +23,7 @@ from payment.model.amounts import ForeignMoney
 from payment.model.attempt import Attempt, AttemptStatus
 from payment.model.order import PayableOrder
 from payment.model.refund import RazorpayRefund
+from payment.model.settlement import ItemKind, SettledItem
 from payment.model.signature import CheckoutSignature
 from payment.pacing import SharedPace
 from payment.ports import (
@@ -475,6 +476,44 @@ def test_a_list_contains_an_unreadable_record_in_its_place(
     assert unreadable == UnreadableRecord("pay_1")
     assert isinstance(known, Attempt)
     assert isinstance(without_id, UnreadableRecord)
+
+
+def test_what_was_settled_is_listed_with_an_unreadable_movement_in_its_place(
+    connect: Callable[..., RazorpayApi], serve: Serve
+) -> None:
+    payment = {
+        "entity_id": "pay_1",
+        "type": "payment",
+        "payment_id": None,
+        "settlement_id": "setl_1",
+        "amount": 1_000,
+        "currency": "INR",
+        "fee": 24,
+        "tax": 4,
+        "credit": 976,
+        "debit": 0,
+        "dispute_id": None,
+    }
+    moved = {"fee": 0, "tax": 0, "credit": 0, "debit": 500, "amount": 500}
+    items = [
+        payment,
+        {**payment, **moved, "entity_id": "rfnd_1", "type": "refund", "payment_id": "pay_1"},
+        {**payment, **moved, "entity_id": "adj_1", "type": "adjustment", "dispute_id": "disp_1"},
+        {**payment, "entity_id": "trf_1", "type": "transfer"},
+    ]
+    razorpay = connect(serve(Answers(JSONResponse({"items": items})).app(), ""))
+    fee, half = Money(24, Currency.INR), Money(500, Currency.INR)
+    captured = SettledItem(
+        *("pay_1", ItemKind.PAYMENT, Money(1_000, Currency.INR), 976, "setl_1", "pay_1"),
+        fee=fee,
+        tax=Money(4, Currency.INR),
+    )
+    assert razorpay.list_settled_items(NOON.date(), 0) == [
+        captured,
+        SettledItem("rfnd_1", ItemKind.REFUND, half, -500, "setl_1", "pay_1"),
+        SettledItem("adj_1", ItemKind.ADJUSTMENT, half, -500, "setl_1", None, "disp_1"),
+        UnreadableRecord("trf_1"),
+    ]
 
 
 def test_a_pending_order_is_confirmed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,6 +170,26 @@ def test_a_settlement_whose_webhook_was_lost_is_booked_and_a_changed_one_is_drif
     assert events()["PaymentDriftFound"] == 1
 
 
+def test_the_command_compares_what_settlements_contain_with_the_payments(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payment = shop.add_payment()
+    attempt_id = shop.pay(payment)
+    run()
+    shop.refund(attempt_id, 10_000)
+    shop.control("disputes", paymentId=attempt_id, amount=20_000)
+    settled = shop.control("settlements", fees=118)
+    command = ("reconcile", f"--from={utc_now().date()}", f"--to={utc_now().date()}")
+    assert ops(*command) == 0
+    printed = capsys.readouterr().out
+    # the list of refunds has shown the refund before
+    assert "Settlements: 4 checked, 2 repaired, 0 drift, 0 failed" in printed
+    entry = DynamoLedger().find_settlement(settled["id"])
+    assert entry is not None
+    assert shop.stored(payment).refunded.minor == 10_000
+    assert shop.stored(payment).is_disputed
+
+
 def test_several_pages_are_compared_in_several_runs(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -294,9 +294,9 @@ def test_payments_of_a_page_of_razorpay_orders_are_found_together() -> None:
         table.add(payment, transaction)
         transaction.commit()
     ids = {payment.razorpay_order_id for payment in payments[:99]} | {"order_unknown"}
-    found = table.find_by_razorpay_orders(ids)
+    found = table.find_by_razorpay_ids(ids)
     assert found == {payment.razorpay_order_id: payment for payment in payments[:99]}
-    assert table.find_by_razorpay_orders(set()) == {}
+    assert table.find_by_razorpay_ids(set()) == {}
     some = [payment.id for payment in payments[:99]] + [new_id()]
     assert {one.id: one for one in table.find_many(some)} == {one.id: one for one in payments[:99]}
 

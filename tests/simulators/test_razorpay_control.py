@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -449,5 +450,18 @@ def test_a_settlement_pays_out_what_is_due_once(
     listed = client.settlement.all()["items"]
     assert [one["amount"] for one in listed] == [20_000, due - 118]
     assert client.settlement.fetch(settled["id"]) == settled
+    day = datetime.fromtimestamp(settled["created_at"], timezone(timedelta(hours=5, minutes=30)))
+    month = {"year": day.year, "month": day.month, "count": 100}
+    items = client.settlement.report({**month, "day": day.day})["items"]
+    assert client.settlement.report(month)["items"] == items
+    assert client.settlement.report({**month, "month": day.month % 12 + 1})["items"] == []
+    own = [one for one in items if one["settlement_id"] == settled["id"]]
+    assert sum(one["credit"] - one["debit"] for one in own) == due
+    assert sorted(one["type"] for one in own) == ["adjustment", "payment", "payment", "refund"]
+    paid_first = next(one for one in own if one["entity_id"] == first)
+    assert (paid_first["amount"], paid_first["fee"]) == (49_950, fees // 2)
+    released = next(one for one in items if one["settlement_id"] != settled["id"])
+    assert (released["credit"], released["dispute_id"]) == (20_000, opened["id"])
+    assert released["payment_id"] == second
     deliveries(address)
     assert receiver.events.count("settlement.processed") == 2

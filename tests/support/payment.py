@@ -243,8 +243,8 @@ class InMemoryPayments:
         unpaid = [payment for payment in self._by_id.values() if not payment.is_paid]
         return [payment for payment in unpaid if since <= payment.created_at <= until]
 
-    def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
-        found = {order_id: self.find_by_razorpay_id(order_id) for order_id in razorpay_order_ids}
+    def find_by_razorpay_ids(self, razorpay_ids: Collection[str]) -> dict[str, Payment]:
+        found = {order_id: self.find_by_razorpay_id(order_id) for order_id in razorpay_ids}
         return {order_id: payment for order_id, payment in found.items() if payment}
 
     def add(self, payment: Payment, transaction: Transaction) -> None:
@@ -382,6 +382,7 @@ class FakeRazorpay:
         self.orders: dict[str, Money] = {}
         self.attempts: dict[str, Attempt] = {}
         self.captures: list[str] = []
+        self.disputes: dict[str, Dispute] = {}
         self.is_down = False
         self.capture_fails = False
         self.refunds: dict[str, RazorpayRefund] = {}
@@ -419,6 +420,10 @@ class FakeRazorpay:
         attempt = self.attempts[razorpay_payment_id]
         self._let_others_in()
         return attempt
+
+    def get_dispute(self, dispute_id: str) -> Dispute:
+        self._answer()
+        return self.disputes[dispute_id]
 
     def capture(self, attempt: Attempt) -> Attempt:
         self._answer()

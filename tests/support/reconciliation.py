@@ -7,6 +7,7 @@ from typing import cast
 
 from conftest import NOON, FrozenClock
 from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.dispute import Dispute
 from payment.model.order import RazorpayOrder
 from payment.model.payment import Payment, sort_key
 from payment.model.refund import RazorpayRefund, RefundStatus
@@ -83,6 +84,9 @@ class FakeRazorpayRecords:
         captured = Attempt(razorpay_payment_id, None, amount, AttemptStatus.CAPTURED)
         return known.get(razorpay_payment_id, captured)
 
+    def get_dispute(self, dispute_id: str) -> Dispute:
+        raise AssertionError(dispute_id)  # there are none
+
     def list_attempts(self, razorpay_order_id: str) -> Sequence[Attempt]:
         every = (one.record for one in self.attempts)
         return [one for one in every if one.razorpay_order_id == razorpay_order_id]
@@ -142,9 +146,9 @@ class FakeReconciledPayments:
         found = (p for p in self.stored.values() if p.razorpay_order_id == razorpay_id)
         return next(found, None)
 
-    def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> dict[str, Payment]:
+    def find_by_razorpay_ids(self, razorpay_ids: Collection[str]) -> dict[str, Payment]:
         found = self.stored.values()
-        return {p.razorpay_order_id: p for p in found if p.razorpay_order_id in razorpay_order_ids}
+        return {p.razorpay_order_id: p for p in found if p.razorpay_order_id in razorpay_ids}
 
     def list_with_open_refunds(self, limit: int) -> list[str]:
         found = [p for p in self.stored.values() if p.open_refunds]

@@ -136,7 +136,7 @@ class Payment:
 
     def balance_of(self, attempt_id: str | None) -> RefundBalance:
         """Return the balance of the money that an attempt took; zero if it took none."""
-        capture = self._find_capture(attempt_id)
+        capture = self.find_capture(attempt_id)
         captured = capture.amount if capture else Money.zero(self.price.currency)
         refunds = tuple(refund for refund in self.refunds if refund.attempt_id == attempt_id)
         disputes = (dispute for dispute in self.disputes if dispute.attempt_id == attempt_id)
@@ -145,8 +145,11 @@ class Payment:
 
     def fee_of(self, attempt_id: str | None) -> Money | None:
         """Return Razorpay's fee for an attempt, if it is known."""
-        capture = self._find_capture(attempt_id)
+        capture = self.find_capture(attempt_id)
         return capture.fee if capture else None
+
+    def find_capture(self, attempt_id: str | None) -> Capture | None:
+        return next((one for one in self.captures if one.attempt_id == attempt_id), None)
 
     def get_refund(self, refund_id: str) -> Refund:
         return next(refund for refund in self.refunds if refund.id == refund_id)
@@ -173,7 +176,7 @@ class Payment:
 
     def refund_reason(self, attempt_id: str) -> str:
         """Return why all of an attempt is refunded, for the customer."""
-        capture = self._find_capture(attempt_id)
+        capture = self.find_capture(attempt_id)
         if capture and capture.amount != self.price:
             return WRONG_AMOUNT
         if attempt_id == self.completed_by and self.failure in REFUND_REASONS:
@@ -319,13 +322,10 @@ class Payment:
 
     def _own_amount(self, id_: str, attempt_id: str, amount: Money | ForeignMoney) -> Money:
         """Return the amount of a record of this payment. Raises `RecordMismatch`."""
-        capture = self._find_capture(attempt_id)
+        capture = self.find_capture(attempt_id)
         if capture is None or amount.currency != capture.amount.currency:
             raise RecordMismatch(id_)
         return Money(amount.minor, capture.amount.currency)
-
-    def _find_capture(self, attempt_id: str | None) -> Capture | None:
-        return next((one for one in self.captures if one.attempt_id == attempt_id), None)
 
     def _changed(self, at: datetime, **values: Any) -> Self:
         return replace(self, **values, updated_at=at, version=self.version + 1)

@@ -11,6 +11,7 @@ from payment.model.attempt import Attempt, AttemptStatus
 from payment.model.order import RazorpayOrder
 from payment.model.payment import Payment, payment_id_in
 from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.settlement import ItemKind, SettledItem, Settlement
 from payment.reconciliation.drift import DriftReporter
 from payment.reconciliation.model import (
     PAGE,
@@ -57,13 +58,13 @@ class Comparison:
             if payment is None or not _is_settled(payment, attempt):
                 self._compare_attempt(attempt)
 
-        self._for_each(attempts, compare)
+        self.for_each(attempts, compare)
         return len(attempts), sum(map(_may_change, attempts))
 
     def compare_refunds(self, page: RecordPage) -> int:
         """Compare a page of refunds; returns their number."""
         refunds = self.records.list_refunds_between(page)
-        self._for_each(refunds, self._compare_refund)
+        self.for_each(refunds, self._compare_refund)
         return len(refunds)
 
     def compare_orders(self, window: Window) -> int:
@@ -84,7 +85,7 @@ class Comparison:
         for unseen in batched(
             (id_ for id_ in map(payment_id_in, keys) if id_ not in seen), PAGE, strict=False
         ):
-            self._for_each(self.payments.find_many(unseen), self._compare_payment)
+            self.for_each(self.payments.find_many(unseen), self._compare_payment)
         return number
 
     def compare_unsettled(self, window: Window, orders: int) -> None:
@@ -93,7 +94,7 @@ class Comparison:
         """
         unsettled = self.payments.list_unsettled_between(window.since, window.until)
         if len(unsettled) <= orders // PAGE + 1:
-            self._for_each(unsettled, self._compare_attempts_of)
+            self.for_each(unsettled, self._compare_attempts_of)
             return
         known = {payment.razorpay_order_id: payment for payment in unsettled}
         for page in self._pages_of_orders(window):
@@ -105,6 +106,19 @@ class Comparison:
         keys = self.payments.list_keys_between(window.since, window.until)
         for ids in batched(map(payment_id_in, keys), PAGE, strict=False):
             self._confirm(self.payments.find_many(ids))
+
+    def compare_settled(self, items: Records[SettledItem]) -> bool:
+        """Compare what settlements contain with the payments; returns whether nothing failed.
+
+        It is all money that the shop got, so it shows also an attempt that was captured long after
+        it had failed.
+        """
+        unreadable = sum(isinstance(one, UnreadableRecord) for one in items)
+        expected = self.report.counts["failed"] + unreadable
+        for page in batched(items, PAGE, strict=False):
+            known = self._find(one.attempt_id for one in page if isinstance(one, SettledItem))
+            self.for_each(page, partial(self._compare_item, known))
+        return self.report.counts["failed"] == expected
 
     def _pages_of_orders(self, window: Window) -> Iterator[Records[RazorpayOrder]]:
         """Yield the orders of a window in pages, with those shortly before it."""
@@ -127,9 +141,9 @@ class Comparison:
             elif payment is None and order.is_paid:
                 # an unpaid one is harmless: the request that created it died
                 details = "a Razorpay order is paid, and no payment of this shop belongs to it"
-                self._found("missing_here", order.id, details, None)
+                self.found("missing_here", order.id, details, None)
 
-        self._for_each(orders, compare)
+        self.for_each(orders, compare)
         self._confirm(agreed)
 
     def _compare_attempt(self, attempt: Attempt) -> None:
@@ -138,7 +152,7 @@ class Comparison:
         if payment is None:
             if attempt.was_captured:
                 details = f"Razorpay captured {amount} for no payment of this shop"
-                self._found("missing_here", attempt.id, details, None)
+                self.found("missing_here", attempt.id, details, None)
         elif attempt.status is AttemptStatus.AUTHORIZED and _is_capturable(payment, attempt):
             # Razorpay captures automatically, and this may have failed; or it is to be released
             captured = self.updates.capture(attempt) or payment
@@ -147,7 +161,7 @@ class Comparison:
         elif not payment.matches(attempt) and attempt.id not in payment.attempt_ids:
             if attempt.was_captured:
                 details = f"Razorpay has {amount}, the shop {in_minor_units(payment.price)}"
-                self._found("different_amount", attempt.id, details, payment)
+                self.found("different_amount", attempt.id, details, payment)
                 with suppress(AttemptMismatch):  # in a foreign currency
                     self._apply_attempt(payment, attempt)
         elif not _agree(payment, attempt):
@@ -164,7 +178,7 @@ class Comparison:
             self.report.counts["repaired"] += 1
         else:
             details = f"at Razorpay the attempt is {attempt.status}, the payment {payment.status}"
-            self._found("different_state", attempt.id, details, payment)
+            self.found("different_state", attempt.id, details, payment)
 
     def _compare_refund(self, record: RazorpayRefund) -> None:
         payment = self.updates.apply_refund_update(record)
@@ -175,23 +189,60 @@ class Comparison:
             return  # money that was only authorized, and was released
         if own is None or payment is None:
             details = f"Razorpay refunded {amount}, the shop has no such refund"
-            self._found("missing_here", record.id, details, payment)
+            self.found("missing_here", record.id, details, payment)
         elif own.amount != record.amount:
             details = f"Razorpay has {amount}, the shop {in_minor_units(own.amount)}"
-            self._found("different_amount", record.id, details, payment)
+            self.found("different_amount", record.id, details, payment)
         elif record.status is not RefundStatus.PENDING and own.status is not record.status:
             # only a final status can be compared: the list is older than the shop's own row
             details = f"at Razorpay the refund is {record.status}, here {own.status}"
-            self._found("different_state", record.id, details, payment)
+            self.found("different_state", record.id, details, payment)
         elif own.has_failed_at_razorpay and payment.needs_manual_action(record.payment_id):
             details = f"a refund of {amount} is required, and failed at Razorpay"
-            self._found("different_state", record.id, details, payment)
+            self.found("different_state", record.id, details, payment)
+
+    def _compare_item(self, known: Mapping[str, Payment], item: SettledItem) -> None:
+        payment = known.get(item.attempt_id or "")
+        if item.kind is ItemKind.PAYMENT:
+            self._compare_capture(payment, item)
+        elif item.kind is ItemKind.REFUND:
+            self._compare_settled_refund(payment, item)
+        else:
+            self._compare_adjustment(payment, item)
+
+    def _compare_capture(self, payment: Payment | None, item: SettledItem) -> None:
+        capture = payment.find_capture(item.id) if payment else None
+        if capture is None or capture.fee is None:
+            self._compare_attempt(self.records.get_attempt(item.id))
+        elif item.contradicts(capture):
+            amount, booked = in_minor_units(item.amount), in_minor_units(capture.amount)
+            fees = f"fees of {item.fee} instead of {capture.fee}"
+            details = f"Razorpay settled {amount}, the shop has {booked}; {fees}"
+            self.found("different_amount", item.id, details, payment)
+
+    def _compare_settled_refund(self, payment: Payment | None, item: SettledItem) -> None:
+        refunds = payment.refunds if payment else ()
+        own = next((one for one in refunds if one.razorpay_refund_id == item.id), None)
+        if own is None or not own.is_processed:
+            for record in self.records.list_refunds(item.attempt_id or ""):
+                if record.id == item.id:
+                    self._compare_refund(record)
+
+    def _compare_adjustment(self, before: Payment | None, item: SettledItem) -> None:
+        """Apply the dispute of an adjustment, whose webhook may be lost."""
+        report = self.records.get_dispute(item.dispute_id) if item.dispute_id else None
+        payment = self.updates.apply_dispute_update(report) if report else None
+        if payment is None or item.dispute_id not in {one.id for one in payment.disputes}:
+            details = f"Razorpay adjusted {in_minor_units(item.amount)}, no dispute belongs to it"
+            self.found("missing_here", item.id, details, payment)
+        elif payment != before:
+            self.report.counts["repaired"] += 1
 
     def _compare_payment(self, payment: Payment) -> None:
         order = self.records.find_order(payment.razorpay_order_id)
         if order is None:
             details = f"Razorpay does not have {payment.razorpay_order_id}"
-            self._found("missing_there", payment.id, details, payment)
+            self.found("missing_there", payment.id, details, payment)
         elif self._compare_order(payment, order):
             self._confirm([payment])
 
@@ -205,7 +256,7 @@ class Comparison:
         if order.amount != payment.price:
             expected, amount = in_minor_units(payment.price), in_minor_units(order.amount)
             details = f"Razorpay has {amount}, the shop {expected}"
-            self._found("different_amount", order.id, details, payment)
+            self.found("different_amount", order.id, details, payment)
             return False
         if order.is_paid and not payment.is_paid:
             self._find_capture(payment, order)
@@ -214,7 +265,7 @@ class Comparison:
             present = self.records.find_order(order.id)
             if present is None or not present.is_paid:
                 details = f"the payment is {payment.status}, its order is not paid at Razorpay"
-                self._found("different_state", order.id, details, payment)
+                self.found("different_state", order.id, details, payment)
         return order.is_paid and payment.is_paid
 
     def _confirm(self, payments: Collection[Payment]) -> None:
@@ -233,16 +284,16 @@ class Comparison:
         present = self.payments.find(payment.id) or payment
         if not present.captures:
             details = f"the order is paid at Razorpay, the payment is {present.status}"
-            self._found("different_state", order.id, details, present)
+            self.found("different_state", order.id, details, present)
 
-    def _find(self, razorpay_order_ids: Iterable[str | None]) -> Mapping[str, Payment]:
-        return self.payments.find_by_razorpay_orders({id_ for id_ in razorpay_order_ids if id_})
+    def _find(self, razorpay_ids: Iterable[str | None]) -> Mapping[str, Payment]:
+        return self.payments.find_by_razorpay_ids({id_ for id_ in razorpay_ids if id_})
 
-    def _found(self, kind: DriftKind, id_: str, details: str, payment: Payment | None) -> None:
+    def found(self, kind: DriftKind, id_: str, details: str, payment: Payment | None) -> None:
         self.report.counts["drift"] += 1
         self.drift.report(kind, id_, details, payment)
 
-    def _for_each[R: (Attempt, RazorpayRefund, RazorpayOrder, Payment)](
+    def for_each[R: (Attempt, RazorpayRefund, RazorpayOrder, Payment, Settlement, SettledItem)](
         self, page: Records[R], compare: Callable[[R], None]
     ) -> None:
         """Compare each record of a page and count failures.

@@ -1,7 +1,7 @@
 """The windows of time that are compared, how far each of them is, and what was counted."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ from supermarket.clock import iso
 from supermarket.money import Money
 
 PAGE = 100  # Razorpay's largest page
+ITEMS_PAGE = 1_000  # its largest page of what was settled
 MAX_UNANSWERED = 3  # consecutive records without a response, before Razorpay counts as down
 LATEST = "latest"
 # a window is compared again so long after its end: a customer may be paying when it is compared
@@ -121,7 +122,7 @@ class Checkpoint:
     `position` is the number of records read of the present list. `orders`, `refunds` and
     `open_attempts` are the numbers of Razorpay's records when they were compared last; an open
     attempt may still change. `found` counts drift and failures in this window. `version` is 0 until
-    it is saved.
+    it is saved. For a day of settlements, `sums` are those of their movements, in minor units.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Checkpoint:
     open_attempts: int = 0
     found: int = 0
     version: int = 0
+    sums: Mapping[str, int] = field(default_factory=dict)
 
     def moved(self, seen: int) -> Self:
         """Move on by a page with so many records, or to the next list after the last page."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from payment.model.attempt import Attempt
+from payment.model.dispute import Dispute
 from payment.model.order import RazorpayOrder
 from payment.model.payment import Payment
 from payment.model.refund import RazorpayRefund
@@ -34,8 +35,10 @@ class ReconciledPayments(Protocol):
     def find_many(self, payment_ids: Collection[str]) -> Sequence[Payment]: ...
     def find_by_razorpay_id(self, razorpay_id: str) -> Payment | None: ...
 
-    def find_by_razorpay_orders(self, razorpay_order_ids: Collection[str]) -> Mapping[str, Payment]:
-        """Return the known payments by Razorpay order id, for up to 100 ids."""
+    def find_by_razorpay_ids(self, razorpay_ids: Collection[str]) -> Mapping[str, Payment]:
+        """Return the known payments by the ids of Razorpay orders, or of attempts that took money
+        for them, for up to 100 ids.
+        """
 
     def list_with_open_refunds(self, limit: int) -> list[str]:
         """Return ids of payments with open refunds, alternately unsent and sent ones, each in the
@@ -62,6 +65,7 @@ class RazorpayRecords(Protocol):
     def list_orders_between(self, page: RecordPage) -> Records[RazorpayOrder]: ...
     def find_order(self, razorpay_order_id: str) -> RazorpayOrder | None: ...
     def get_attempt(self, razorpay_payment_id: str) -> Attempt: ...
+    def get_dispute(self, dispute_id: str) -> Dispute: ...
 
     def list_attempts(self, razorpay_order_id: str) -> Sequence[Attempt]:
         """Return all attempts to pay an order."""

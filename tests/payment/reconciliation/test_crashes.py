@@ -2,11 +2,8 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from threading import Lock
-from typing import Any
 
 import pytest
 
@@ -15,44 +12,11 @@ from payment.model.refund import RazorpayRefund, RefundStatus
 from payment.model.status import PaymentStatus
 from payment.reconciliation.model import COMPARED_AGAIN_AFTER, LATEST
 from supermarket.money import Currency, Money
+from support.killing import Killed, Process
 from support.reconciliation import OPENED_AT, Dated, ReconciledShop
 
 PAYMENTS, PER_WINDOW, PER_PAGE = 23, 7, 5
 UNPAID, DRIFT = 3, "rfnd_9"
-
-
-class Killed(BaseException):
-    """The process ends at this point, and catches nothing any more."""
-
-
-class Process:
-    """Counts the calls of a process, before and after each takes effect, and kills it at one."""
-
-    def __init__(self, at: int) -> None:
-        self.calls, self._at, self._lock = 0, at, Lock()
-
-    def observe(self, owner: Any, *names: str) -> None:
-        for name in names:
-            setattr(owner, name, self._observed(getattr(owner, name)))
-
-    def revive(self) -> None:
-        self._at = 1 << 62
-
-    def _observed[Result](self, call: Callable[..., Result]) -> Callable[..., Result]:
-        def observed(*arguments: Any) -> Result:
-            self._step()
-            with self._lock:  # the fakes are not made for threads
-                result = call(*arguments)
-            self._step()
-            return result
-
-        return observed
-
-    def _step(self) -> None:
-        with self._lock:
-            self.calls += 1
-            if self.calls > self._at:  # then in all threads
-                raise Killed
 
 
 def a_shop(process: Process, workers: int) -> ReconciledShop:
@@ -69,7 +33,7 @@ def a_shop(process: Process, workers: int) -> ReconciledShop:
     process.observe(shop.records, *lists, "list_attempts", "find_order", "get_attempt")
     process.observe(shop.updates, "apply_payment_update", "sync_order", "sync_refunds")
     process.observe(shop.store, "save_agenda", "save_checkpoint", "find_agenda", "find_checkpoint")
-    process.observe(shop.payments, "touch", "find_by_razorpay_orders", "list_unsettled_between")
+    process.observe(shop.payments, "touch", "find_by_razorpay_ids", "list_unsettled_between")
     return shop
 
 
@@ -104,7 +68,7 @@ def check(shop: ReconciledShop) -> None:
 
 
 def test_a_run_killed_at_any_call_is_continued_without_loss_or_repetition() -> None:
-    unkilled = Process(1 << 62)
+    unkilled = Process()
     shop = a_shop(unkilled, 1)
     compare_all(shop)
     check(shop)
@@ -124,7 +88,7 @@ def test_runs_with_many_workers_killed_again_and_again_lose_and_repeat_nothing(s
     process = Process(0)
     shop = a_shop(process, 4)
     for _ in range(12):
-        process._at = process.calls + chance.randrange(40)
+        process.at = process.calls + chance.randrange(40)
         try:
             shop.run()
         except Killed:
@@ -135,7 +99,7 @@ def test_runs_with_many_workers_killed_again_and_again_lose_and_repeat_nothing(s
 
 
 def test_a_killed_run_of_the_refund_driver_leaves_no_refund_out() -> None:
-    unkilled = Process(1 << 62)
+    unkilled = Process()
     a_shop_with_refunds(unkilled).send_refunds()
     for at in range(unkilled.calls):
         process = Process(at)
