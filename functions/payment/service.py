@@ -113,8 +113,8 @@ class PaymentService(Refunds):
         try:
             return self.orders.confirm(payment.order_id)
         except CancelledOrder as cancelled:
-            if payment.needs_manual_action(payment.completed_by or ""):
-                return False
+            if payment.has_cancelled_order:
+                return False  # what could be refunded is, and the rest is disputed or failed
             self.refund_cancelled_order(payment, cancelled.failure)
             return True
 

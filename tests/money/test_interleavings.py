@@ -2,18 +2,28 @@
 lost, and no step has two effects.
 """
 
+import random
+import time
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Callable, Set
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+from functools import partial
+from threading import Barrier, local
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from order.model import Actor, OrderStatus
+from conftest import FrozenClock
+from order.model import Actor, Order, OrderStatus
+from order.service import GRACE
 from payment.ledger import Account, Entry, Kind
 from payment.model.attempt import AttemptStatus
+from payment.model.dispute import DisputeStatus
 from payment.model.payment import SHOP
 from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.signature import CheckoutSignature
 from supermarket.contracts import (
     Event,
     OrderCancelled,
@@ -22,13 +32,16 @@ from supermarket.contracts import (
     OrderPlaced,
     OrderShipped,
     PaymentCompleted,
+    PaymentDisputed,
     PaymentRefunded,
 )
+from supermarket.errors import DomainError, Invalid
 from support.money import (
     STOCK,
     Crash,
     End,
     Interruption,
+    InterruptionPoints,
     MoneyShop,
     NoAnswer,
     Step,
@@ -85,6 +98,102 @@ def test_no_money_and_no_stock_is_lost_and_no_step_has_two_effects(failures: str
     check()
 
 
+class SlowPoints(InterruptionPoints):
+    """Waits a little at each commit and call, so that threads meet between all of them."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._chance = random.Random(seed)
+
+    def reach(self, failure: Exception) -> None:
+        time.sleep(self._chance.random() / 1_000)
+
+
+class ClockOfEachThread(FrozenClock):
+    """A clock from which each thread can be late, as a process is that waited after reading it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._own = local()
+
+    def __call__(self) -> datetime:
+        return self.now - getattr(self._own, "late", timedelta(0))
+
+    def be_late(self, by: timedelta) -> None:
+        self._own.late = by
+
+
+@pytest.mark.parametrize("state", ["not opened", "open", "declined", "paid at Razorpay"])
+@pytest.mark.parametrize("seed", range(5))
+def test_an_order_that_expires_while_it_is_paid_keeps_no_money(state: str, seed: int) -> None:
+    """Threads of a customer, whose requests began in time, of webhooks and of the expiry."""
+    clock = ClockOfEachThread()
+    shop = MoneyShop(clock, SlowPoints(seed))
+    with shop.open(), ThreadPoolExecutor(4) as pool:
+        for _ in range(STOCK):
+            shop.customer_places_an_order(0, 0)
+            *_, order = shop.orders.stored.values()
+            proof = prepare_to_pay(shop, order, state)
+            begin = Barrier(4)
+
+            def request(
+                late: timedelta, call: Callable[[], object], begin: Barrier = begin
+            ) -> bool:
+                clock.be_late(late)
+                begin.wait()
+                try:
+                    call()
+                except DomainError:
+                    return False
+                finally:
+                    clock.be_late(timedelta(0))
+                return True
+
+            reserved_until = shop.orders.stored[order.id].reserved_until
+            assert reserved_until
+            clock.now = reserved_until + GRACE
+            in_time = GRACE + timedelta(seconds=1)
+            customer = shop.customers[0]
+            opening = partial(shop.payment_service.create, order.id, customer)
+            verify = partial(shop.payment_service.verify, proof, customer) if proof else opening
+            calls = (
+                (timedelta(0), shop.unpaid_orders_expire),
+                (in_time, opening),
+                (in_time, verify),
+                (timedelta(0), partial(shop.webhook_arrives, -1, 0)),
+            )
+            results = [pool.submit(request, *each) for each in calls]
+            is_opened = results[1].result()
+            wait(results)
+            after = shop.orders.stored[order.id]
+            if after.status is OrderStatus.CANCELLED:
+                # not extended after its end, and not ended after it was extended
+                assert after.reserved_until is None
+                assert not is_opened or state != "not opened"
+            check_after_each_step(shop)
+            # the customer goes on in a checkout that was left open
+            if payment := shop.payments.find_by_order(order.id):
+                shop.razorpay.pay(payment.razorpay_order_id)
+        shop.settle()
+        check_after_each_step(shop)
+        check_at_the_end(shop)
+
+
+def prepare_to_pay(shop: MoneyShop, order: Order, state: str) -> CheckoutSignature | None:
+    """Bring the payment of an order to a state; returns the proof of an attempt to pay, if any."""
+    if state == "not opened":
+        return None
+    payment = shop.payment_service.create(order.id, shop.customers[0])
+    if state == "open":
+        return None
+    status = AttemptStatus.FAILED if state == "declined" else AttemptStatus.CAPTURED
+    proof = shop.razorpay.pay(payment.razorpay_order_id, status)
+    if state == "declined":
+        with pytest.raises(Invalid):
+            shop.payment_service.verify(proof, shop.customers[0])
+    return proof
+
+
 def run(shop: MoneyShop, history: list[Step], *, webhooks_arrive: bool) -> None:
     """Do all steps, then deliver everything, except for the webhooks in some histories."""
     for step in history:
@@ -102,6 +211,7 @@ def check_after_each_step(shop: MoneyShop) -> None:
     every_effect_happens_once(shop)
     only_paid_orders_are_shipped(shop)
     no_paid_order_expires(shop)
+    no_disputed_order_is_shipped(shop)
     what_customers_reserve_is_counted(shop)
     the_ledger_agrees_with_razorpay(shop)
     only_cancelled_orders_are_refunded_automatically(shop)
@@ -114,6 +224,7 @@ def check_at_the_end(shop: MoneyShop) -> None:
     no_authorization_is_held_for_a_cancelled_order(shop)
     the_ledger_is_complete(shop)
     orders_agree_with_their_payments(shop)
+    disputes_agree_with_razorpay(shop)
 
 
 def stock_is_conserved(shop: MoneyShop) -> None:
@@ -194,6 +305,18 @@ def no_paid_order_expires(shop: MoneyShop) -> None:
             assert event.order_id not in paid
 
 
+def no_disputed_order_is_shipped(shop: MoneyShop) -> None:
+    """In the order of the commits: not while a dispute is known and open."""
+    disputed: set[tuple[str, str]] = set()
+    for event in shop.events:
+        if isinstance(event, PaymentDisputed):
+            key = (event.order_id, event.dispute_id)
+            is_final = DisputeStatus(event.status).is_final
+            (disputed.discard if is_final else disputed.add)(key)
+        if isinstance(event, OrderShipped):
+            assert event.order_id not in {order_id for order_id, _ in disputed}
+
+
 def what_customers_reserve_is_counted(shop: MoneyShop) -> None:
     for customer in shop.customers:
         own = [o for o in shop.orders.stored.values() if o.customer.user_id == customer.user_id]
@@ -215,6 +338,11 @@ def the_ledger_agrees_with_razorpay(shop: MoneyShop) -> None:
         if entry.kind is Kind.REFUND:
             refund = _at_razorpay(shop, entry)
             assert (refund.status, refund.amount.minor) == (RefundStatus.PROCESSED, -moved)
+        if entry.kind in {Kind.DISPUTE, Kind.DISPUTE_END, Kind.CHARGEBACK}:
+            dispute = shop.razorpay.disputes[entry.reference]
+            assert entry.kind is Kind.DISPUTE or not dispute.is_open
+            amount = dispute.lost if entry.kind is Kind.CHARGEBACK else dispute.amount
+            assert moved == (amount if entry.kind is Kind.DISPUTE_END else amount * -1).minor
     assert set(sums.values()) <= {0}
 
 
@@ -235,7 +363,8 @@ def no_money_is_kept_without_an_order(shop: MoneyShop) -> None:
         assert payment is not None
         own = [refund for refund in payment.refunds if refund.attempt_id == attempt.id]
         failed = [refund for refund in own if refund.has_failed_at_razorpay]
-        is_refunded = shop.razorpay.refunded(attempt) == attempt.amount.minor
+        withheld = sum(one.withheld.minor for one in shop.razorpay.disputes_of(attempt))
+        is_refunded = shop.razorpay.refunded(attempt) + withheld >= attempt.amount.minor
         is_paid_for = shop.orders.stored[payment.order_id].status in PAID_FOR
         has_order = is_paid_for and attempt.id == payment.razorpay_payment_id
         assert has_order or is_refunded or failed
@@ -283,6 +412,13 @@ def orders_agree_with_their_payments(shop: MoneyShop) -> None:
         in_order = (known.refunded.minor, known.pending.minor) if known else (0, 0)
         in_payment = (payment.refunded.minor, payment.balance.pending.minor) if payment else (0, 0)
         assert in_order == in_payment
+
+
+def disputes_agree_with_razorpay(shop: MoneyShop) -> None:
+    """Whatever the order of the messages was, and whichever were lost."""
+    known = [dispute for payment in shop.payments.all() for dispute in payment.disputes]
+    assert {one.id: one for one in known} == shop.razorpay.disputes
+    assert len(known) == len(shop.razorpay.disputes)
 
 
 def _at_razorpay(shop: MoneyShop, entry: Entry) -> RazorpayRefund:

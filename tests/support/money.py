@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from threading import Lock
 
 import pytest
 
@@ -25,15 +26,20 @@ from payment import wiring as payment_wiring
 from payment.changes import Changes
 from payment.checks.service import PaymentChecks
 from payment.gateways import OrderServiceOrders
+from payment.model.amounts import ForeignMoney
 from payment.model.attempt import Attempt, AttemptStatus
+from payment.model.dispute import Dispute, DisputeStatus
 from payment.model.order import RazorpayOrder
 from payment.model.payment import Payment
 from payment.model.refund import RazorpayRefund, RefundStatus
+from payment.model.settlement import ItemKind, SettledItem, Settlement
 from payment.model.signature import CheckoutSignature
 from payment.ports import ProviderBusy, ProviderRejected
+from payment.reconciliation.comparison import Comparison
 from payment.reconciliation.drift import DriftReporter
 from payment.reconciliation.model import COMPARED_AGAIN_AFTER, PAGE, RecordPage, Report
 from payment.reconciliation.refund_driver import RefundDriver
+from payment.reconciliation.settlements import SettlementSync
 from payment.reconciliation.walker import Reconciliation
 from payment.service import PaymentService
 from payment.settlements import Settlements
@@ -79,6 +85,7 @@ from support.payment import (
     InMemoryLedger,
     InMemoryPayments,
     SentWebhook,
+    a_dispute_webhook,
     a_payment_webhook,
     a_refund_webhook,
 )
@@ -108,6 +115,8 @@ STEPS = (
     "razorpay_changes_how_it_treats_refunds",
     "razorpay_ends_a_refund",
     "refund_is_made_in_the_dashboard",
+    "bank_disputes_a_payment",
+    "razorpay_moves_a_dispute",
 )
 
 
@@ -151,6 +160,7 @@ class InterruptionPoints:
     """
 
     def __init__(self) -> None:
+        self.committing = Lock()
         self._left = 0
         self._armed: Callable[[Exception], None] | None = None
 
@@ -180,7 +190,8 @@ class InterruptibleTransaction(InMemoryTransaction):
 
     def commit(self) -> None:
         self._points.reach(NoAnswer())
-        super().commit()
+        with self._points.committing:
+            super().commit()
         self._points.reach(NoAnswer())
 
 
@@ -248,6 +259,17 @@ class RazorpayWithRecords(FakeRazorpay):
             self._send(f"refund.{status.lower()}", record)
         return record
 
+    def set_dispute(self, dispute: Dispute, *, with_attempt: bool) -> None:
+        """Open or change a dispute; its webhook has the attempt or not."""
+        is_new = dispute.id not in self.disputes
+        self.disputes[dispute.id] = dispute
+        event = "created" if is_new else dispute.status.lower()
+        attempt = self.attempts[dispute.attempt_id] if with_attempt else None
+        self.webhooks.append(a_dispute_webhook(f"payment.dispute.{event}", dispute, attempt))
+
+    def disputes_of(self, attempt: Attempt) -> list[Dispute]:
+        return [one for one in self.disputes.values() if one.attempt_id == attempt.id]
+
     def is_paid(self, razorpay_order_id: str | None) -> bool:
         return any(attempt.razorpay_order_id == razorpay_order_id for attempt in self.captured())
 
@@ -268,7 +290,10 @@ class RazorpayWithRecords(FakeRazorpay):
         held: Counter[str] = Counter()
         for attempt in self.captured():
             assert attempt.fee is not None
-            held[attempt.amount.currency] += attempt.amount.minor - self.refunded(attempt)
+            withheld = sum(one.withheld.minor for one in self.disputes_of(attempt))
+            held[attempt.amount.currency] += (
+                attempt.amount.minor - self.refunded(attempt) - withheld
+            )
             held[attempt.fee.currency] -= attempt.fee.minor
         return held
 
@@ -283,6 +308,21 @@ class RazorpayWithRecords(FakeRazorpay):
     def list_orders_between(self, page: RecordPage) -> Sequence[RazorpayOrder]:
         self._answer()
         return self._page([self._record(id_) for id_ in self.orders], page)
+
+    def list_settlements_between(self, _: RecordPage) -> Sequence[Settlement]:
+        return []
+
+    def list_settled_items(self, _: date, skip: int) -> Sequence[SettledItem]:
+        """Everything that moved, as if it were settled in one day without a payout."""
+        captured, refunds = self.captured(), self.refunds.values()
+        done = [one for one in refunds if one.status is RefundStatus.PROCESSED]
+        adjusted = self.disputes.values()
+        payment, refund, adjustment = ItemKind
+        return [
+            *(_settled(a.id, payment, a.amount, a.id, fee=a.fee) for a in captured),
+            *(_settled(r.id, refund, r.amount, r.payment_id) for r in done),
+            *(_settled(f"adj {d.id}", adjustment, d.amount, d.attempt_id, d.id) for d in adjusted),
+        ]
 
     def find_order(self, razorpay_order_id: str) -> RazorpayOrder | None:
         self._answer()
@@ -325,14 +365,27 @@ class RazorpayWithRecords(FakeRazorpay):
         self._points.reach(Unavailable("the answer was lost"))
 
 
+def _settled(
+    id_: str,
+    kind: ItemKind,
+    amount: Money | ForeignMoney,
+    attempt_id: str,
+    dispute_id: str | None = None,
+    fee: Money | None = None,
+) -> SettledItem:
+    return SettledItem(id_, kind, amount, 0, None, attempt_id, dispute_id, fee)
+
+
 class MoneyShop:
     """A shop with two customers, a product in rupees and one in dollars. Each kind of step is a
     method, which does nothing when it has no subject.
     """
 
-    def __init__(self) -> None:
-        self.clock = FrozenClock()
-        self.points = InterruptionPoints()
+    def __init__(
+        self, clock: FrozenClock | None = None, points: InterruptionPoints | None = None
+    ) -> None:
+        self.clock = clock or FrozenClock()
+        self.points = points or InterruptionPoints()
         self.log: list[str] = []
         self.events: list[Event] = []
         self.queue: list[tuple[EventHandlers, Event]] = []
@@ -440,6 +493,25 @@ class MoneyShop:
                 currency = Currency(attempt.amount.currency)
                 self.razorpay.make_refund(attempt.id, Money(minor, currency))
 
+    def bank_disputes_a_payment(self, which: int, how: int) -> None:
+        """All of an attempt, or half of it."""
+        if attempt := _one(self._disputable(), which):
+            left = attempt.amount.minor - self._disputed(attempt)
+            minor = min(left, attempt.amount.minor // 200 * 100) if how % 2 else left
+            amount = Money(minor, Currency(attempt.amount.currency))
+            facts = (amount, DisputeStatus.OPEN, "chargeback", "fraud", self.clock())
+            dispute = Dispute(f"disp_{len(self.razorpay.disputes)}", attempt.id, *facts)
+            self.razorpay.set_dispute(dispute, with_attempt=how > 1)
+
+    def razorpay_moves_a_dispute(self, which: int, how: int) -> None:
+        """To its review, or to one of its ends; a loss is of all or of one rupee."""
+        if dispute := _one(self._open_disputes(), which):
+            review, closed, won, lost = list(DisputeStatus)[1:]
+            status = (review, won if which % 2 else closed, lost, lost)[how]
+            deducted = Money(100, dispute.amount.currency) if how == 3 else None
+            changed = replace(dispute, status=status, deducted=deducted)
+            self.razorpay.set_dispute(changed, with_attempt=which > 3)
+
     def browser_calls_back(self, which: int, how: int) -> None:
         if found := _one(self.proofs, which):
             self.payment_service.verify(*found)
@@ -537,13 +609,21 @@ class MoneyShop:
             self._publish()
             is_compared = number > len(COMPARED_AGAIN_AFTER)  # as often as it ever is
             if is_compared and not (self.queue or self.razorpay.webhooks or work):
-                return
+                work = self.compare_settlements()
+                self._publish()
+                if not work:
+                    return
         raise AssertionError(f"there is always something left to do: {work}")
 
     def compare_everything(self) -> Report:
         """Compare all payments and records, however often they were compared before."""
         until = self.clock() + timedelta(seconds=1)
         return self._reconciliation.reconcile(NOON - timedelta(days=1), until, lambda: True)
+
+    def compare_settlements(self) -> Counter[str]:
+        """Compare all that moved at Razorpay with the ledger; returns what there was to do."""
+        counts = self._settlements.reconcile(NOON, NOON, lambda: True)
+        return Counter({name: n for name, n in counts.items() if name != "checked"})
 
     def _all_arrives(self) -> None:
         while self.queue or self.razorpay.webhooks:
@@ -582,6 +662,8 @@ class MoneyShop:
             "unpaid_orders_expire": OrderStatus.PENDING in order_states,
             "razorpay_changes_how_it_treats_refunds": self.razorpay.captured(),
             "razorpay_ends_a_refund": self._pending(),
+            "bank_disputes_a_payment": self._disputable(),
+            "razorpay_moves_a_dispute": self._open_disputes(),
         }
         possible = [each for each in STEPS if subjects.get(each, True)]
         return possible[number % len(possible)]
@@ -596,6 +678,17 @@ class MoneyShop:
     def _pending(self) -> list[RazorpayRefund]:
         refunds = self.razorpay.refunds.values()
         return [refund for refund in refunds if refund.status is RefundStatus.PENDING]
+
+    def _disputable(self) -> list[Attempt]:
+        """The attempts with money that is in no dispute."""
+        captured = self.razorpay.captured()
+        return [one for one in captured if self._disputed(one) + 100 <= one.amount.minor]
+
+    def _disputed(self, attempt: Attempt) -> int:
+        return sum(one.amount.minor for one in self.razorpay.disputes_of(attempt))
+
+    def _open_disputes(self) -> list[Dispute]:
+        return [dispute for dispute in self.razorpay.disputes.values() if dispute.is_open]
 
     def _interrupt(self, interruption: Interruption, failure: Exception) -> None:
         self.log.append("    interrupted by:")
@@ -692,6 +785,10 @@ class MoneyShop:
             workers=1,
         )
         drift = DriftReporter(self.drift_store, self._begin, self.clock)
+        comparison = Comparison(self.payments, self.razorpay, self.payment_service, drift, Report())
+        self._settlements = SettlementSync(
+            self.razorpay, settlements, comparison, self.drift_store, self.clock
+        )
         self._refunds = RefundDriver(
             self.payments, self.payment_service, drift, self.clock, workers=1
         )
