@@ -198,10 +198,9 @@ def test_a_late_webhook_is_sent_when_the_clock_reaches_its_time(
     control(address, "webhooks", mode="normal")
     order = client.order.create({"amount": 100, "currency": "INR"})
     control(address, "pay", orderId=order["id"], outcome="failure")
-    while len(receiver.received) < 1:
+    while http.get(f"{address}/simulator/webhooks").json()["waiting"] > 1:
         time.sleep(0.01)
-    state = http.get(f"{address}/simulator/webhooks").json()
-    assert state["waiting"] == 1
+    assert len(receiver.received) == 1
     control(address, "clock", advanceSeconds=3600)
     deliveries(address)
     late = json.loads(receiver.received[1].body)
