@@ -44,7 +44,7 @@ sam-local: setup ## serve the HTTP API with `sam local start-api` on port 3001 (
 # always write bytecode: every test process reuses it
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: smoke check lint test validate documents openapi iam-report bench bench-sale
+.PHONY: smoke check lint test validate documents openapi iam-report bench bench-sale bench-capacity
 smoke: setup ## check the installation with three tests, in a few seconds
 	@$(PYTHON) -m pytest -q tests/smoke
 
@@ -80,6 +80,9 @@ bench: setup ## compare cold starts with a bare boto3 handler; writes docs/bench
 
 bench-sale: setup ## simulate a flash sale of one product; writes docs/flash-sale.md
 	@PYTHONPATH=functions:tests:. $(PYTHON) -P -m benchmarks.flash_sale
+
+bench-capacity: setup ## count the calls and units of each flow in DynamoDB; writes the tables of docs/capacity.md
+	@PYTHONPATH=functions:tests:. $(PYTHON) -P -m benchmarks.capacity
 
 # --- AWS -----------------------------------------------------------------------------------------------------------
 

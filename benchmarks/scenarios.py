@@ -54,11 +54,11 @@ class Scenario:
 class Shop:
     """A shop in moto, with a customer who has three products in the cart."""
 
-    def __init__(self) -> None:
+    def __init__(self, products: int = PRODUCTS) -> None:
         self.razorpay = FakeRazorpay()
         self.customer = a_caller()
-        seller = a_caller(Role.SELLER)
-        self.products = [self._create_product(seller, number) for number in range(PRODUCTS)]
+        self.seller = a_caller(Role.SELLER)
+        self.products = [self._create_product(self.seller, number) for number in range(products)]
         for product_id in self.products[:PRODUCTS_IN_CART]:
             self._add_to_cart(self.customer, product_id)
 
@@ -118,16 +118,16 @@ class Shop:
 
 
 @contextmanager
-def shop_in_moto() -> Iterator[Shop]:
+def shop_in_moto(products: int = PRODUCTS) -> Iterator[Shop]:
     """Open a shop in moto, with a Razorpay in memory."""
     shop: list[Shop] = []
     with (
         aws_in_memory(),
         patch.object(tokens, "LIFETIME", TOKENS_LAST),
-        patch.object(payment_wiring, "RazorpayApi", lambda _: shop[0].razorpay),
+        patch.object(payment_wiring, "RazorpayApi", lambda *_, **__: shop[0].razorpay),
     ):
         _forget_services()
-        shop.append(Shop())
+        shop.append(Shop(products))
         yield shop[0]
         _forget_services()
 
