@@ -131,6 +131,19 @@ def test_costly_routes_have_a_request_limit() -> None:
     }
 
 
+def test_a_backlog_of_events_takes_few_lambdas_from_customers() -> None:
+    """An account has 1,000 Lambdas at the same time; without a limit, a queue takes all of them."""
+    limits = {
+        name: event["Properties"].get("ScalingConfig", {}).get("MaximumConcurrency")
+        for name, properties in FUNCTIONS.items()
+        for event in properties.get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    assert len(limits) >= 7
+    assert all(limits.values()), f"without a limit: {limits}"
+    assert sum(limits.values()) <= 100
+
+
 def test_concurrency_can_be_reserved_for_what_must_not_wait_and_is_not_by_default() -> None:
     """A new account has no more than Lambda leaves unreserved: a deployment would fail."""
     reserved = {
