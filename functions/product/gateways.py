@@ -18,10 +18,11 @@ from product.model import (
     ShownLevel,
     StockChange,
     StockMovement,
+    StoredPicture,
 )
 from product.pictures import Picture
 from supermarket import telemetry
-from supermarket.clock import NewId
+from supermarket.clock import NewId, is_id
 from supermarket.dynamo.read_ahead import reading_ahead
 from supermarket.errors import BadGateway, Unavailable
 from supermarket.streams import Change
@@ -29,8 +30,8 @@ from supermarket.transaction import Transaction
 
 if TYPE_CHECKING:
     from imagekitio import ImageKit
+    from imagekitio.types.asset_list_response import AssetListResponseItem
 
-FOLDER = "/products"
 BUSY = 429
 
 DOWN = "The image service does not answer. Nothing was changed; try again."
@@ -147,13 +148,14 @@ def _with_level(product: Product, level: StockLevel) -> Product:
 
 
 class ImageKitPictures:
-    """`Pictures` at ImageKit. The client is made at the first call, since its import is slow and
-    most requests need none.
+    """`Pictures` in a folder at ImageKit. The client is made at the first call, since its import is
+    slow and most requests need none.
     """
 
-    def __init__(self, client: Callable[[], "ImageKit"], new_id: NewId) -> None:
+    def __init__(self, client: Callable[[], "ImageKit"], new_id: NewId, folder: str) -> None:
         self._client = client
         self._new_id = new_id
+        self._folder = folder
 
     def upload(self, product_id: str, pictures: Sequence[Picture]) -> tuple[Image, ...]:
         client = self._client()
@@ -173,6 +175,13 @@ class ImageKitPictures:
             deleted = pool.map(lambda image: _delete(client, image), images)
             return [image for image, done in zip(images, deleted, strict=True) if not done]
 
+    def list_oldest(self, skip: int, limit: int) -> Sequence[StoredPicture]:
+        with _mapped_errors():
+            found = self._client().assets.list(
+                path=self._folder, type="file", sort="ASC_CREATED", skip=skip, limit=limit
+            )
+            return [_stored(each) for each in found]
+
     def _upload(self, client: "ImageKit", product_id: str, picture: Picture) -> Image:
         with _mapped_errors():
             stored = client.files.upload(
@@ -180,7 +189,7 @@ class ImageKitPictures:
                 # a name chosen here, so that a repeated attempt replaces the first
                 file_name=f"{product_id}-{self._new_id()}.{picture.type}",
                 use_unique_file_name=False,
-                folder=FOLDER,
+                folder=self._folder,
             )
             # the SDK does not check the response
             if not getattr(stored, "file_id", None) or not getattr(stored, "url", None):
@@ -190,6 +199,16 @@ class ImageKitPictures:
 
 def _succeeded(uploads: Sequence[Future[Image]]) -> list[Image]:
     return [upload.result() for upload in uploads if upload.exception() is None]
+
+
+def _stored(file: "AssetListResponseItem") -> StoredPicture:
+    # the SDK does not check the response
+    created_at, file_id = file.created_at, getattr(file, "file_id", None)
+    if created_at is None or not file_id:
+        raise BadGateway(INVALID_RESPONSE)
+    product_id, _, _ = str(file.name).partition("-")
+    image = Image("", "", str(file_id))
+    return StoredPicture(image, product_id if is_id(product_id) else None, created_at)
 
 
 def _delete(client: "ImageKit", image: Image) -> bool:

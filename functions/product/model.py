@@ -30,6 +30,15 @@ class Image:
 
 
 @dataclass(frozen=True)
+class StoredPicture:
+    """A picture at the image service; `product_id` is None for one that is not ours."""
+
+    image: Image
+    product_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
 class Draft:
     """The fields of a new product."""
 

@@ -16,6 +16,7 @@ from product.model import (
     Product,
     Sort,
     StockChange,
+    StoredPicture,
     Window,
 )
 from product.pictures import Picture
@@ -33,6 +34,11 @@ class Products(Protocol):
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         """Return the products that are on sale by their ids, in one read."""
+
+    def list_images(self, product_ids: Iterable[str]) -> set[str]:
+        """Return the ids of the pictures that the products have, also those that are not on sale
+        any more.
+        """
 
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
         """Return the documents of the products that are on sale."""
@@ -102,6 +108,21 @@ class Pictures(Protocol):
         """Delete pictures; returns those that could not be deleted, which are logged. Pictures that
         do not exist are no error.
         """
+
+    def list_oldest(self, skip: int, limit: int) -> Sequence[StoredPicture]:
+        """Return stored pictures in the order of their creation, after the first `skip`. Raises
+        Unavailable when the service does not answer.
+        """
+
+
+class Checkpoint(Protocol):
+    """How far a job has come."""
+
+    def load(self) -> int:
+        """Return the position at which the next run begins; 0 at first."""
+
+    def save(self, position: int) -> None:
+        """Store the position."""
 
 
 class WithdrawnProducts(Protocol):

@@ -151,6 +151,15 @@ class EntryRow(Row):
         return cls(word[:PREFIX_LENGTH], entry, revision=product.revision)
 
 
+class CheckpointRow(Row):
+    """The checkpoint of the sweep of pictures."""
+
+    Meta = table("job")
+
+    id = UnicodeAttribute(hash_key=True, default="orphaned-pictures")
+    position = NumberAttribute()
+
+
 @dataclass(frozen=True)
 class IndexQuery:
     """The index query of a list: partitions, direction, range of sort keys, and filter."""
@@ -249,6 +258,10 @@ class DynamoProducts:
         rows = ProductRow.find_many((product_id,) for product_id in product_ids)
         return {product.id: product for row in rows if (product := _on_sale(row))}
 
+    def list_images(self, product_ids: Iterable[str]) -> set[str]:
+        rows = ProductRow.find_many((product_id,) for product_id in product_ids)
+        return {image.id for row in rows for image in row.product.images}
+
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
         keys = ((product_id,) for product_id in product_ids)
         rows = ProductRow.find_many(keys, consistent=False)
@@ -303,6 +316,17 @@ class DynamoProducts:
     def remove(self, product: Product) -> bool:
         is_withdrawn = ProductRow.deleted_at.exists()
         return try_write(lambda: ProductRow(product.id).delete(is_withdrawn))
+
+
+class DynamoCheckpoint:
+    """`Checkpoint` in DynamoDB."""
+
+    def load(self) -> int:
+        row = CheckpointRow.find(CheckpointRow().id)
+        return int(row.position) if row else 0
+
+    def save(self, position: int) -> None:
+        CheckpointRow(position=position).save()
 
 
 class DynamoEntries:

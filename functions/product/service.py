@@ -21,6 +21,7 @@ from product.model import (
 from product.pictures import Picture
 from product.ports import Pictures, Products, Stock
 from product.search import SearchIndex
+from supermarket import telemetry
 from supermarket.audit import AuditTrail, Facts
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
@@ -274,11 +275,12 @@ class ProductService:
         try:
             yield
         except Exception:
-            if images:
-                # a commit whose answer was lost may have succeeded: pictures in use stay
-                product = self.products.find(product_id)
-                shown = product.images if product else ()
-                self.pictures.discard([image for image in images if image not in shown])
+            # where this fails, too, the sweep of orphans removes them
+            with telemetry.warn_on_failure("pictures not discarded"):
+                if images:
+                    # a commit whose answer was lost may have succeeded: pictures in use stay
+                    used = self.products.list_images([product_id])
+                    self.pictures.discard([image for image in images if image.id not in used])
             raise
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from inventory.wiring import bucket_change, inventory_service
 from product.gateways import ImageKitPictures, InventoryStock, StockMonitor
+from product.orphans import OrphanSweep
 from product.purge import Purge
-from product.repository import DynamoEntries, DynamoProducts
+from product.repository import DynamoCheckpoint, DynamoEntries, DynamoProducts
 from product.search import SearchIndex
 from product.service import ProductService
 from supermarket.clock import new_id, utc_now
@@ -31,7 +32,7 @@ def product_service() -> ProductService:
         products=products,
         stock=InventoryStock(inventory_service()),
         index=SearchIndex(DynamoEntries(), products),
-        pictures=ImageKitPictures(imagekit, new_id),
+        pictures=_pictures(),
         audit=audit_trail(),
         idempotency_keys=idempotency_keys(),
         begin=DynamoTransaction,
@@ -50,7 +51,17 @@ def stock_monitor() -> StockMonitor:
 def purge() -> Purge:
     products = DynamoProducts()
     index = SearchIndex(DynamoEntries(), products)
-    return Purge(products, index, ImageKitPictures(imagekit, new_id))
+    return Purge(products, index, _pictures())
+
+
+@cache
+def orphan_sweep() -> OrphanSweep:
+    return OrphanSweep(_pictures(), DynamoProducts(), DynamoCheckpoint())
+
+
+def _pictures() -> ImageKitPictures:
+    # stages may share an account, and a sweep must not find the pictures of another one
+    return ImageKitPictures(imagekit, new_id, f"/supermarket-{settings().stage}/products")
 
 
 def imagekit() -> "ImageKit":

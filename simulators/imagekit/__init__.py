@@ -1,4 +1,4 @@
-"""A simulator of ImageKit: accepts uploads, serves pictures and thumbnails, deletes files."""
+"""A simulator of ImageKit: accepts uploads, serves pictures and thumbnails, lists, deletes."""
 
 from pathlib import Path
 from typing import cast

@@ -15,6 +15,8 @@ from simulators.imagekit.uploads import LARGEST_FILE, parse_upload, refusal
 
 _THUMBNAIL: Box = (300, 300)
 _LONGEST_SIDE = 4000
+_LARGEST_PAGE = 1000
+_SORTS = {"ASC_CREATED": 1, "DESC_CREATED": -1}
 _SERVED = {
     "Access-Control-Allow-Origin": "*",
     "Cache-Control": "public, max-age=31536000, must-revalidate",
@@ -33,6 +35,7 @@ class Api:
         return [
             Route("/", self.describe),
             Route("/api/v1/files/upload", self.upload, methods=["POST"]),
+            Route("/v1/files", self.list_files),
             Route("/v1/files/{id}", self.delete, methods=["DELETE"]),
             Route("/v1/files/{id}/details", self.details),
             Route("/tr:{transformation}/{path:path}", self.serve),
@@ -50,6 +53,20 @@ class Api:
             upload = await parse_upload(form)
         media = await run_in_threadpool(self._library.add, upload.path, upload.content)
         return JSONResponse({**self._to_json(media), "tags": upload.tags})
+
+    def list_files(self, request: Request) -> Response:
+        """List the files of a folder; searches and other orders are refused."""
+        self._authenticate(request)
+        query = dict(request.query_params)
+        folder, sort = query.pop("path", "/"), query.pop("sort", "ASC_CREATED")
+        skip, limit = query.pop("skip", "0"), query.pop("limit", "1000")
+        if query.pop("type", "file") != "file" or sort not in _SORTS or query:
+            raise refusal("The simulator lists files by their creation only.")
+        if not (skip.isdecimal() and limit.isdecimal() and 1 <= int(limit) <= _LARGEST_PAGE):
+            raise refusal("Invalid value for skip or limit.")
+        found = self._library.list_folder(folder)[:: _SORTS[sort]]
+        page = found[int(skip) :][: int(limit)]
+        return JSONResponse([{"type": "file", **self._to_json(media)} for media in page])
 
     def details(self, request: Request) -> Response:
         return JSONResponse({"type": "file", **self._to_json(self._authenticated_media(request))})
@@ -96,6 +113,7 @@ class Api:
             "url": self._public_url + media.path,
             "fileType": "image" if media.is_image else "non-image",
             "size": media.size,
+            "createdAt": media.created_at,
             "versionInfo": {"id": media.id, "name": "Version 1"},
             "AITags": None,
         }

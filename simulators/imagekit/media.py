@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class Media:
     size: int
     width: int | None = None
     height: int | None = None
+    created_at: str = "1970-01-01T00:00:00.000Z"  # of files that older versions have stored
 
     @property
     def is_image(self) -> bool:
@@ -47,6 +49,7 @@ class Library:
             path=path,
             etag=hashlib.sha256(content).hexdigest()[:32],
             size=len(content),
+            created_at=_now(),
             **_properties(content),
         )
         with self._changing:
@@ -58,6 +61,13 @@ class Library:
 
     def count(self) -> int:
         return len(list(self._directory.glob("*.json")))
+
+    def list_folder(self, folder: str) -> list[Media]:
+        """List the files of a folder, without those of its folders, in the order of creation."""
+        found = (self.find(file.stem) for file in self._directory.glob("*.json"))
+        prefix = f"{folder.rstrip('/')}/"
+        inside = [each for each in found if each and each.path == prefix + each.name]
+        return sorted(inside, key=lambda media: (media.created_at, media.id))
 
     def find(self, media_id: str) -> Media | None:
         try:
@@ -85,6 +95,11 @@ class Library:
 
     def _content(self, media_id: str) -> Path:
         return self._directory / f"{media_id}.content"
+
+
+def _now() -> str:
+    """Return the time in ImageKit's form: `2026-11-22T09:30:00.000Z`."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def id_of(path: str) -> str:

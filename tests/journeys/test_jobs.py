@@ -16,6 +16,7 @@ pytestmark = pytest.mark.e2e
 
 REMINDERS = "cart.jobs.remind_of_abandoned_carts"
 PURGE = "product.jobs.purge_deleted_products"
+REMOVE_ORPHANS = "product.jobs.remove_orphans"
 DAILY_TOTALS = "seller_dashboard.jobs.check_daily_totals"
 WEEKLY = "seller_dashboard.jobs.report_week"
 METRICS = "/api/seller/dashboard/metrics"
@@ -246,3 +247,4 @@ def test_a_deleted_product_is_purged_with_its_pictures_and_search_entries_after_
     assert sum(report["failed"] for report in reports) == 0
     assert client(endpoints["api"]).get(picture).status_code == 404
     assert (is_there(), entries()) == (False, 0)
+    assert run_job(endpoints, REMOVE_ORPHANS) == {"removed": 0, "failed": 0, "unfinished": 0}

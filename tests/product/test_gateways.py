@@ -1,6 +1,7 @@
 """ImageKit's real SDK behind the catalogue's port, against the simulator and servers in trouble."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,7 @@ from product.model import Image
 from product.pictures import Picture
 from simulators.imagekit import create_app
 from supermarket import telemetry
-from supermarket.clock import new_id
+from supermarket.clock import new_id, utc_now
 from supermarket.config import ConfigurationError, settings
 from supermarket.errors import BadGateway, Unavailable
 from support.product import png
@@ -25,6 +26,7 @@ from support.product import png
 Serve = Callable[[Starlette, str], str]
 
 PRIVATE_KEY = "private_key"
+FOLDER = "/supermarket-test/products"
 PICTURES = [Picture.of(png(width, 2)) for width in (2, 3, 4)]
 STORED = {"fileId": "f1", "url": "https://i/1", "thumbnailUrl": "https://t/1"}
 
@@ -42,7 +44,7 @@ def pictures_at(clients: list[ImageKit]) -> Callable[[str], ImageKitPictures]:
     def connect(address: str) -> ImageKitPictures:
         client = ImageKit(private_key=PRIVATE_KEY, base_url=address, timeout=2, max_retries=0)
         clients.append(client)
-        return ImageKitPictures(lambda: client, new_id)
+        return ImageKitPictures(lambda: client, new_id, FOLDER)
 
     return connect
 
@@ -71,6 +73,44 @@ def test_pictures_are_kept_in_order_and_served_until_they_are_discarded(
     assert all(as_served(simulator, image.thumbnail).is_success for image in images)
     pictures.discard(images)
     assert [as_served(simulator, image.url).status_code for image in images] == [404] * 3
+
+
+def test_stored_pictures_are_listed_with_their_products_in_the_order_of_creation(
+    pictures_at: Callable[[str], ImageKitPictures], simulator: str
+) -> None:
+    pictures = pictures_at(simulator)
+    first, second = new_id(), new_id()
+    images = [*pictures.upload(first, PICTURES[:1]), *pictures.upload(second, PICTURES[:1])]
+    with ImageKit(private_key=PRIVATE_KEY, base_url=simulator) as client:
+        client.files.upload(file=png(), file_name=f"{first[:-1]}-other.png", folder=FOLDER)
+        client.files.upload(file=png(), file_name=f"{first}-1.png", folder="/another/products")
+    stored = pictures.list_oldest(0, 10)
+    assert [each.image.id for each in stored[:2]] == [image.id for image in images]
+    assert [each.product_id for each in stored] == [first, second, None]
+    assert all(abs(each.created_at - utc_now()) < timedelta(minutes=1) for each in stored)
+    assert pictures.list_oldest(1, 1) == stored[1:2]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (JSONResponse([{"type": "file", "fileId": "f1", "name": "x"}]), BadGateway),
+        (JSONResponse({"message": "no"}, 403), BadGateway),
+        (JSONResponse({"message": "busy"}, 429), Unavailable),
+    ],
+)
+def test_a_list_that_is_not_answered_well_is_an_error(
+    pictures_at: Callable[[str], ImageKitPictures],
+    serve: Serve,
+    answer: Response,
+    error: type[Exception],
+) -> None:
+    async def trouble(_: Request) -> Response:
+        return answer
+
+    pictures = pictures_at(serve(Starlette(routes=[Route("/v1/files", trouble)]), ""))
+    with pytest.raises(error):
+        pictures.list_oldest(0, 10)
 
 
 def test_discarding_a_missing_picture_is_no_error(

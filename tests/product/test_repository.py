@@ -126,6 +126,13 @@ def test_a_withdrawn_product_is_in_no_list(store: Store) -> None:
         assert listed(store, filters, sort) == [other.id]
 
 
+def test_the_pictures_of_withdrawn_products_are_listed_too(store: Store) -> None:
+    store.add(FULL, bare := replace(BARE, id=new_id()))
+    store.do(partial(store.products.withdraw, FULL, FULL.updated_at))
+    assert store.products.list_images([FULL.id, bare.id, new_id()]) == {"1", "2"}
+    assert store.products.list_images([]) == set()
+
+
 def test_a_withdrawn_product_accepts_no_changes(store: Store) -> None:
     store.add(product := a_product())
     now = product.updated_at

@@ -125,6 +125,20 @@ def test_uploaded_pictures_are_deleted_when_the_product_is_not_created(
     assert shop.pictures.kept == {}
 
 
+def test_an_outage_is_reported_as_such_even_if_pictures_cannot_be_discarded(
+    shop: Shop, seller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_down(*_: object) -> None:
+        raise ConnectionError("no answer")
+
+    monkeypatch.setattr(shop.entries, "add", lambda *_: fail())
+    monkeypatch.setattr(shop.products, "find", is_down)
+    monkeypatch.setattr(shop.products, "list_images", is_down)
+    with pytest.raises(Unavailable, match="The database does not answer"):
+        shop.service.create(DRAFT, [PICTURE], seller)
+    assert len(shop.pictures.kept) == 1  # for the sweep
+
+
 def test_pictures_stay_when_only_the_answer_of_the_commit_is_lost(
     shop: Shop, seller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

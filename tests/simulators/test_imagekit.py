@@ -3,9 +3,12 @@
 import base64
 import io
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, Literal
 
 import httpx
 import imagekitio
@@ -64,6 +67,32 @@ def test_an_uploaded_picture_is_described_as_imagekit_does(client: ImageKit) -> 
     assert uploaded.tags == ["fruit", "red"]
     assert uploaded.version_info is not None
     assert uploaded.version_info.id == uploaded.file_id
+
+
+def test_a_folder_is_listed_in_pages_in_the_order_of_creation(client: ImageKit) -> None:
+    names = [f"{letter}.png" for letter in "cab"]
+    for name in names:
+        client.files.upload(
+            file=picture((2, 2)), file_name=name, use_unique_file_name=False, folder="/shop/new"
+        )
+        time.sleep(0.002)
+    client.files.upload(file=picture((2, 2)), file_name="other.png", folder="/shop")
+
+    def listed(skip: int = 0, limit: int = 10, sort: Literal["DESC_CREATED"] | None = None) -> Any:
+        return client.assets.list(
+            path="/shop/new", type="file", sort=sort or "ASC_CREATED", skip=skip, limit=limit
+        )
+
+    assert [file.name for file in listed()] == names
+    assert [file.name for file in listed(sort="DESC_CREATED")] == names[::-1]
+    assert [file.name for file in listed(skip=1, limit=1)] == names[1:2]
+    assert listed(skip=3) == []
+    [first, *_] = listed()
+    assert (first.type, first.file_path) == ("file", "/shop/new/c.png")
+    assert abs(first.created_at - datetime.now(UTC)) < timedelta(minutes=1)
+    for options in ({"limit": 0}, {"limit": 1001}, {"sort": "ASC_NAME"}, {"search_query": "x"}):
+        with pytest.raises(imagekitio.BadRequestError):
+            client.assets.list(**options)
 
 
 @pytest.mark.parametrize(

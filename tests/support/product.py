@@ -18,13 +18,14 @@ from product.model import (
     Position,
     Product,
     Sort,
+    StoredPicture,
     Window,
 )
 from product.pictures import Picture
 from product.search import SearchIndex
 from product.service import ProductService
 from product.words import KeyRange
-from supermarket.clock import Clock, iso, new_id
+from supermarket.clock import Clock, iso, new_id, utc_now
 from supermarket.errors import Unavailable
 from supermarket.money import Currency, Money
 from supermarket.people import Recipient
@@ -98,6 +99,10 @@ class InMemoryProducts:
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         found = {each: self._all[each] for each in set(product_ids) & self._all.keys()}
         return {each: found[each] for each in found if each not in self._withdrawn}
+
+    def list_images(self, product_ids: Iterable[str]) -> set[str]:
+        found = [self._all[each] for each in set(product_ids) & self._all.keys()]
+        return {image.id for product in found for image in product.images}
 
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
         products = self.find_many(product_ids).values()
@@ -209,6 +214,7 @@ class InMemoryPictures:
 
     def __init__(self) -> None:
         self.kept: dict[str, Picture] = {}
+        self.stored: dict[str, StoredPicture] = {}
         self.is_down = False
 
     def upload(self, product_id: str, pictures: Sequence[Picture]) -> tuple[Image, ...]:
@@ -216,14 +222,25 @@ class InMemoryPictures:
             raise Unavailable("The image service does not answer")
         named = {new_id(): picture for picture in pictures}
         self.kept |= named
-        return tuple(Image(f"https://pictures/{key}", f"https://small/{key}", key) for key in named)
+        images = tuple(
+            Image(f"https://pictures/{key}", f"https://small/{key}", key) for key in named
+        )
+        for image in images:
+            self.stored[image.id] = StoredPicture(image, product_id or None, utc_now())
+        return images
 
     def discard(self, images: Sequence[Image]) -> Sequence[Image]:
         if self.is_down:
             return images
         for image in images:
             self.kept.pop(image.id, None)
+            self.stored.pop(image.id, None)
         return ()
+
+    def list_oldest(self, skip: int, limit: int) -> Sequence[StoredPicture]:
+        if self.is_down:
+            raise Unavailable("The image service does not answer")
+        return [*self.stored.values()][skip : skip + limit]
 
 
 class Shop:
