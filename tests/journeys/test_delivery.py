@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from order.model import Outcome
+from outbox.model import UNSENDABLE
 from supermarket.clock import iso, new_id, utc_now
+from supermarket.dynamo.outbox import shard_of
 from support import failing_bus
 from support.contracts import sample
 from support.deployed import RELAY, aws, function_environment, no_relay, rows, table
@@ -200,6 +202,22 @@ def dlq(endpoints: dict[str, Any], *words: str) -> str:
     done = run_ops(endpoints, "dlq", *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_an_event_that_the_bus_can_never_accept_is_set_aside(endpoints: dict[str, Any]) -> None:
+    event_id, outbox = new_id(), table(endpoints, "outbox")
+    dynamodb, key = aws(endpoints, "dynamodb"), {"eventId": {"S": event_id}}
+    row = {"source": "aws.test", "detailType": "Forbidden", "detail": "{}"}
+    row |= {"occurredAt": iso(utc_now()), "shard": shard_of(event_id)}
+    dynamodb.put_item(TableName=outbox, Item={name: {"S": row[name]} for name in row} | key)
+
+    def shard() -> str:
+        return str(dynamodb.get_item(TableName=outbox, Key=key)["Item"]["shard"]["S"])
+
+    try:
+        eventually(lambda: shard() == UNSENDABLE, "the event is set aside")
+    finally:
+        dynamodb.delete_item(TableName=outbox, Key=key)
 
 
 def test_a_replay_reaches_only_the_projection(endpoints: dict[str, Any]) -> None:

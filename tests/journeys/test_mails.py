@@ -14,7 +14,7 @@ from local.stack import STACK
 from notification.mails import MAILS
 from notification.model import MailClass
 from notification.repository import CLAIM_LIFETIME
-from supermarket.clock import new_id
+from supermarket.clock import iso, new_id
 from support.contracts import sample
 from support.deployed import aws, rows, run_job, table
 from support.shop import Person, client, eventually
@@ -240,6 +240,31 @@ def test_a_mail_over_the_hourly_limit_waits_as_a_row_and_is_not_lost(
     make_due(endpoints, row)
     run_job(endpoints, "notification.jobs.requeue_due_mails")
     waits_for_mails(person, endpoints, 3)
+    assert rows_of_kind(endpoints, "WAITING#", person.email) == []
+
+
+def test_a_waiting_mail_of_each_class_is_sent_when_it_is_due(endpoints: dict[str, Any]) -> None:
+    person = Person.register(endpoints)
+    due = iso(datetime.now(UTC) - timedelta(seconds=1))
+    for name in ("EmailVerificationRequested", "OrderShipped", "CartAbandoned"):
+        event = event_about(person, name)
+        event_id = event["detail"]["metadata"]["eventId"]
+        mail = {"event_id": event_id, "mail_class": CLASSES[name], "due": due}
+        aws(endpoints, "dynamodb").put_item(
+            TableName=table(endpoints, "notification"),
+            Item={
+                "pk": {"S": f"WAITING#{event_id}#{due}"},
+                "dueShard": {"S": "mail-0"},
+                "dueAt": {"S": due},
+                "mail": {
+                    "M": {key: {"S": text} for key, text in mail.items()}
+                    | {"body": {"S": json.dumps(event)}}
+                },
+                "expiresAt": {"N": str(2**32)},
+            },
+        )
+    run_job(endpoints, "notification.jobs.requeue_due_mails")
+    waits_for_mails(person, endpoints, 4)
     assert rows_of_kind(endpoints, "WAITING#", person.email) == []
 
 
