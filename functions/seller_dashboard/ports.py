@@ -18,7 +18,7 @@ from seller_dashboard.projections.model import (
     SaleStatus,
     Slice,
 )
-from seller_dashboard.projections.totals import DailyTotals
+from seller_dashboard.projections.totals import Counted, DailyTotals
 from seller_dashboard.reports.model import BatchCheckpoint
 from supermarket.people import Recipient
 from supermarket.transaction import Transaction
@@ -36,14 +36,23 @@ class Orders(Protocol):
 class Sales(Protocol):
     """Sales, and their totals by day, product and customer."""
 
-    def find(self, sale: Sale) -> Sale | None:
-        """Return the stored version of the same sale."""
+    def find(self, sale: Sale) -> tuple[Sale | None, Counted]:
+        """Return the stored version of the same sale, and what the totals contain of it."""
 
-    def save(self, sale: Sale, known: Sale | None, transaction: Transaction) -> None:
-        """Add to `transaction`: write the sale if `known` is still stored; else StaleWrite."""
+    def save(self, sale: Sale, known: Sale | None) -> None:
+        """Write the sale if `known` is still stored."""
 
-    def add_to_totals(self, sale: Sale, change: DailyTotals, transaction: Transaction) -> None:
-        """Add to `transaction`: add `change` to the totals of the day, products and customer."""
+    def list_counted(self, sales: Sequence[Sale]) -> Mapping[str, Counted]:
+        """Return what the totals contain of sales of one seller, by order id."""
+
+    def count(
+        self, sale: Sale, counted: Counted, change: DailyTotals, transaction: Transaction
+    ) -> Counted:
+        """Add to `transaction`: add `change` to the totals of the day, products and customer, and
+        to `counted`, whose version must be stored; else StaleWrite. Writes the payment as well.
+
+        Returns what is counted then.
+        """
 
     def record_last_order(self, sale: Sale) -> None:
         """Write the sale as its customer's last order unless a later one is stored."""
@@ -62,10 +71,11 @@ class Sales(Protocol):
     def list_customers(self, seller_id: str, part: Slice) -> Iterable[CustomerSales]:
         """Return a seller's customers by descending id."""
 
-    def list_daily_totals(
-        self, seller_id: str, period: Period, *, consistent: bool = False
-    ) -> Sequence[DailyTotals]:
+    def list_daily_totals(self, seller_id: str, period: Period) -> Sequence[DailyTotals]:
         """Return the totals of the days that have any, one per day and currency."""
+
+    def list_parts(self, seller_id: str, day: date) -> Iterable[DailyTotals]:
+        """Return the stored parts of a day's totals, strongly consistent."""
 
     def list_sellers_of_day(self, day: date) -> Iterable[str]:
         """Return the ids of the sellers who had orders on a day, in ascending order."""
@@ -73,8 +83,10 @@ class Sales(Protocol):
     def list_sales_of_day(self, seller_id: str, day: date) -> Iterable[Sale]:
         """Return all sales of a day, strongly consistent."""
 
-    def replace_totals(self, seller_id: str, totals: DailyTotals, transaction: Transaction) -> None:
-        """Add to `transaction`: write the totals if their version is stored; else StaleWrite."""
+    def replace_part(self, seller_id: str, part: DailyTotals, transaction: Transaction) -> None:
+        """Add to `transaction`: write a part of a day's totals if its version is stored; else
+        StaleWrite.
+        """
 
 
 class Catalogue(Protocol):

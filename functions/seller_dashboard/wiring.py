@@ -34,7 +34,7 @@ def dashboard() -> Dashboard:
 
 @cache
 def daily_totals_check() -> DailyTotalsCheck:
-    return DailyTotalsCheck(DynamoSales(), DynamoJobs(utc_now), DynamoTransaction)
+    return DailyTotalsCheck(DynamoSales(), projector(), DynamoJobs(utc_now), DynamoTransaction)
 
 
 @cache

@@ -13,7 +13,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-VOLATILE = frozenset({"version", "soldAs"})
+VOLATILE = frozenset({"version", "counted", "soldAs"})
 KEYS = frozenset({"pk", "sk"})
 BITS = 256
 

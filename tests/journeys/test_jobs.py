@@ -71,11 +71,15 @@ def sell_one(endpoints: dict[str, Any], seller: Person, customer: Person) -> Non
 
 def copy_totals_to(day: date, endpoints: dict[str, Any], seller: Person, **changes: Any) -> None:
     """Copy the seller's totals of today to another day."""
-    own = f"SELLER#{seller.id}"
-    key = f"DAY#{datetime.now(UTC).date()}"
-    [totals] = [row for row in rows_of(endpoints, "sales", own) if row["sk"]["S"].startswith(key)]
-    copy = {**totals, "sk": {"S": f"DAY#{day}#INR"}, **changes}
-    aws(endpoints, "dynamodb").put_item(TableName=table(endpoints, "sales"), Item=copy)
+    today = datetime.now(UTC).date()
+    for part in parts_of_day(today, endpoints, seller):
+        copy = {**part, "sk": {"S": part["sk"]["S"].replace(str(today), str(day))}, **changes}
+        aws(endpoints, "dynamodb").put_item(TableName=table(endpoints, "sales"), Item=copy)
+
+
+def parts_of_day(day: date, endpoints: dict[str, Any], seller: Person) -> list[dict[str, Any]]:
+    rows = rows_of(endpoints, "sales", f"TOTALS#{seller.id}")
+    return [row for row in rows if row["sk"]["S"].startswith(f"DAY#{day}")]
 
 
 def delete_checkpoint_of_week(day: date, endpoints: dict[str, Any]) -> None:
@@ -193,7 +197,8 @@ def test_daily_totals_that_were_tampered_with_are_repaired(
     sell_one(endpoints, seller, customer)
     right = seller.get(METRICS).json()
     today = datetime.now(UTC).date()
-    key = {"pk": f"SELLER#{seller.id}", "sk": f"DAY#{today}#INR"}
+    [part] = [one for one in parts_of_day(today, endpoints, seller) if "placed" in one]
+    key = {name: part[name]["S"] for name in ("pk", "sk")}
     update_row(endpoints, "sales", key, "SET units = :many, minor = :many", many={"N": "777"})
     assert sold_today(seller) == 777
     reports = at_once([lambda: run_job(endpoints, DAILY_TOTALS, today)] * 2)

@@ -18,6 +18,7 @@ from payment.model.refund import Refund, RefundStatus
 from payment.model.status import Failure, PaymentStatus
 from seller_dashboard import wiring
 from seller_dashboard.listeners import event_handlers
+from seller_dashboard.projections import totals
 from seller_dashboard.projections.model import (
     OrderFacts,
     Period,
@@ -26,6 +27,7 @@ from seller_dashboard.projections.model import (
     Slice,
     StatusChange,
 )
+from seller_dashboard.projections.projector import Projector
 from seller_dashboard.schemas import (
     SellerCustomerView,
     SellerMetricsResponse,
@@ -33,6 +35,7 @@ from seller_dashboard.schemas import (
     SellerProductView,
 )
 from supermarket.contracts import Event, Metadata
+from supermarket.errors import Conflict
 from supermarket.money import Money
 from supermarket.schemas import View
 from support.api import a_caller
@@ -51,6 +54,7 @@ from support.histories import (
     shown_orders,
     shown_products,
 )
+from support.in_memory import InMemoryTransaction
 from support.payment import PRICE, a_payment
 from support.seller_dashboard import ASHA, Projections, a_line
 
@@ -58,6 +62,7 @@ SELLERS = ("meera", "ravi", "zoya")
 EVER = Period.between(None, None)
 PERIOD = Period(*(date.fromisoformat(DAYS[end]) for end in ("from", "to")))
 PLENTY = 10_000
+MAX_CRASHES, MAX_AT_ONCE = 12, 4
 CAPTURED = AttemptStatus.CAPTURED
 
 
@@ -115,6 +120,97 @@ def test_dashboards_show_the_histories_however_the_events_arrive(
         for number, event in enumerate(three_times_each(histories, random)):
             handle(event, number)
     assert_dashboards(projections, histories)
+
+
+class Crash(Exception):
+    """A Lambda ends between two of its calls."""
+
+
+class Interrupted:
+    """An adapter; before and after each of its calls something else happens."""
+
+    def __init__(self, adapter: Any, interrupt: Callable[[], None]) -> None:
+        self._adapter = adapter
+        self._interrupt = interrupt
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._interrupt()
+            answer = getattr(self._adapter, name)(*args, **kwargs)
+            self._interrupt()
+            return answer
+
+        return call
+
+
+class InterruptedTransaction(InMemoryTransaction):
+    """A transaction before and after whose commit something else happens."""
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        super().__init__([])
+        self._interrupt = interrupt
+
+    def commit(self) -> None:
+        self._interrupt()
+        super().commit()
+        self._interrupt()
+
+
+class Listeners:
+    """Several listeners that handle events at the same time, and crash; a queue repeats events."""
+
+    def __init__(self, random: Random, events: Sequence[Event]) -> None:
+        self.random, self.queue = random, list(events)
+        self.crashes = self.at_once = 0
+        self.projections = Projections()
+
+        def begin() -> InMemoryTransaction:
+            return InterruptedTransaction(self.interrupt)
+
+        self.projector = Projector(
+            Interrupted(self.projections.orders, self.interrupt),
+            Interrupted(self.projections.sales, self.interrupt),
+            self.projections.catalogue,
+            begin,
+        )
+
+    def run(self) -> None:
+        while self.queue:
+            self.handle_next()
+
+    def handle_next(self) -> None:
+        event = self.queue.pop()
+        self.at_once += 1
+        try:
+            handle(event)
+        except (Crash, Conflict):
+            self.queue.insert(self.random.randint(0, len(self.queue)), event)
+        self.at_once -= 1
+
+    def interrupt(self) -> None:
+        dice = self.random.randint(1, 60)
+        if dice == 1 and self.crashes < MAX_CRASHES:
+            self.crashes += 1
+            raise Crash
+        if dice <= 6 and self.queue and self.at_once < MAX_AT_ONCE:
+            self.handle_next()
+
+
+@settings(max_examples=60)
+@given(random=st.randoms(use_true_random=False), orders=st.integers(1, 3))
+def test_dashboards_are_right_although_listeners_crash_and_work_at_the_same_time(
+    random: Random, orders: int
+) -> None:
+    histories = random_histories(random, orders, SELLERS)
+    events = [event for history in histories for event in events_of(history)] * 2
+    random.shuffle(events)
+    listeners = Listeners(random, events)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(totals, "PRODUCTS_PER_STEP", random.choice([1, 2, 40]))
+        patch.setattr(wiring, "projector", lambda: listeners.projector)
+        patch.setattr(wiring, "sellers", lambda: listeners.projections.sellers)
+        listeners.run()
+    assert_dashboards(listeners.projections, histories)
 
 
 def test_dashboards_show_five_hundred_orders_with_each_event_three_times(

@@ -10,17 +10,11 @@ EVER = Period.between(None, None)
 TODAY = Period(PLACED.date(), PLACED.date())
 
 
-def save(projections: Projections, order_id: str) -> None:
-    transaction = projections.begin()
-    projections.sales.save(a_sale(order_id=order_id), None, transaction)
-    transaction.commit()
-
-
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 6, 7])
 def test_pages_have_every_order_once_and_the_last_page_has_no_next(count: int) -> None:
     projections = Projections()
     for number in range(count):
-        save(projections, f"o{number}")
+        projections.record(a_sale(order_id=f"o{number}"))
     seen: list[str] = []
     position, pages = None, 0
     while pages == 0 or position is not None:

@@ -20,7 +20,6 @@ from order.model import Charges, Order, OrderStatus
 from order.service import OrderService
 from product.model import Availability, Product
 from seller_dashboard.projections.model import ProductDetails, ProductFacts, Sale
-from seller_dashboard.projections.totals import DailyTotals
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from supermarket.money import Currency
@@ -106,10 +105,7 @@ class AssistedShop:
     def sold(self, seller: "Visitor", **values: Any) -> Sale:
         """Record a sale in the seller's dashboard."""
         sale = a_sale(order_id=new_id(), seller_id=seller.caller.user_id, **values)
-        transaction = self.projections.begin()
-        self.projections.sales.save(sale, None, transaction)
-        self.projections.sales.add_to_totals(sale, DailyTotals.of(sale), transaction)
-        transaction.commit()
+        self.projections.record(sale)
         return sale
 
 

@@ -30,7 +30,14 @@ from seller_dashboard.projections.repository import (
     DynamoSales,
     DynamoSellers,
 )
-from seller_dashboard.projections.totals import MINOR, UNITS, DailyTotals, nonzero
+from seller_dashboard.projections.totals import (
+    MINOR,
+    UNITS,
+    Counted,
+    DailyTotals,
+    nonzero,
+    sum_by_day,
+)
 from seller_dashboard.reports.model import AlreadyReported, BatchCheckpoint, RebuildInProgress
 from seller_dashboard.reports.repository import DynamoJobs
 from seller_dashboard.service import Dashboard
@@ -120,22 +127,42 @@ class InMemorySales:
     def __init__(self, catalogue: "InMemoryCatalogue") -> None:
         self._catalogue = catalogue
         self._sales: dict[tuple[str, str], Sale] = {}
-        self._days: dict[tuple[str, date, Currency], DailyTotals] = {}
+        self._paid: dict[tuple[str, str], Sale] = {}
+        self._counted: dict[tuple[str, str], Counted] = {}
+        self._parts: dict[tuple[str, date, Currency, str], DailyTotals] = {}
         self._last: dict[tuple[str, str], Sale] = {}
         self._customers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
-    def find(self, sale: Sale) -> Sale | None:
-        return self._sales.get((sale.seller_id, sale.sort_key))
+    def find(self, sale: Sale) -> tuple[Sale | None, Counted]:
+        nothing = Counted(DailyTotals(sale.day, sale.currency))
+        counted = self._counted.get((sale.seller_id, sale.order_id), nothing)
+        return self._sales.get((sale.seller_id, sale.sort_key)), counted
 
-    def save(self, sale: Sale, known: Sale | None, transaction: Transaction) -> None:
+    def save(self, sale: Sale, known: Sale | None) -> None:
+        if _version(self.find(sale)[0]) != _version(known):
+            raise StaleWrite
+        self._sales[sale.seller_id, sale.sort_key] = sale
+
+    def list_counted(self, sales: Sequence[Sale]) -> Mapping[str, Counted]:
+        return {sale.order_id: self.find(sale)[1] for sale in sales}
+
+    def count(
+        self, sale: Sale, counted: Counted, change: DailyTotals, transaction: Transaction
+    ) -> Counted:
+        version = counted.totals.version
+        totals = replace(counted.totals + change, version=version + 1)
+        after = replace(counted, totals=totals)
+
+        def write() -> None:
+            self._counted[sale.seller_id, sale.order_id] = after
+            if sale.payment:
+                self._paid[sale.seller_id, sale.sort_key] = sale
+            self._add(sale, change)
+
         in_memory(transaction).add(
-            lambda: _version(self.find(sale)) == _version(known),
-            lambda: self._sales.update({(sale.seller_id, sale.sort_key): sale}),
-            StaleWrite(),
+            lambda: self.find(sale)[1].totals.version == version, write, StaleWrite()
         )
-
-    def add_to_totals(self, sale: Sale, change: DailyTotals, transaction: Transaction) -> None:
-        in_memory(transaction).add(lambda: True, lambda: self._add(sale, change))
+        return after
 
     def record_last_order(self, sale: Sale) -> None:
         key = (sale.seller_id, sale.customer.id)
@@ -147,51 +174,56 @@ class InMemorySales:
     ) -> Iterable[Sale]:
         wanted = (
             sale
-            for sale in self._backwards(seller_id, period, part.after)
+            for sale in self._backwards(self._sales, seller_id, period, part.after)
             if status is None or sale.status is status
         )
         return list(islice(wanted, part.limit))
 
     def list_oldest_sales(self, seller_id: str, status: SaleStatus, limit: int) -> Iterable[Sale]:
         always = Period.between(None, None)
-        newest_first = self._backwards(seller_id, always, None)
+        newest_first = self._backwards(self._sales, seller_id, always, None)
         return [sale for sale in reversed(newest_first) if sale.status is status][:limit]
 
     def list_payments(self, seller_id: str, period: Period, part: Slice) -> Sequence[Sale]:
-        sales = self._backwards(seller_id, period, part.after)
-        return [sale for sale in sales if sale.payment][: part.limit]
+        return self._backwards(self._paid, seller_id, period, part.after)[: part.limit]
 
     def list_customers(self, seller_id: str, part: Slice) -> Sequence[CustomerSales]:
         ids = (customer for owner, customer in self._last if owner == seller_id)
         return [self._customer_sales((seller_id, one)) for one in _descending(ids, part)]
 
-    def list_daily_totals(
-        self, seller_id: str, period: Period, *, consistent: bool = False
-    ) -> Sequence[DailyTotals]:
-        return [
-            self._days[key]
-            for key in sorted(self._days)
-            if key[0] == seller_id and period.first <= key[1] <= period.last
-        ]
+    def list_daily_totals(self, seller_id: str, period: Period) -> Sequence[DailyTotals]:
+        parts = (part for day in period.days for part in self.list_parts(seller_id, day))
+        return sum_by_day(parts)
+
+    def list_parts(self, seller_id: str, day: date) -> Sequence[DailyTotals]:
+        keys = sorted(key for key in self._parts if key[:2] == (seller_id, day))
+        return [self._parts[key] for key in keys]
 
     def list_sellers_of_day(self, day: date) -> Iterable[str]:
-        return sorted({sale.seller_id for sale in self._sales.values() if sale.day == day})
+        counted = self._counted.items()
+        return sorted({seller_id for (seller_id, _), one in counted if one.totals.day == day})
 
     def list_sales_of_day(self, seller_id: str, day: date) -> Iterable[Sale]:
-        return reversed(self._backwards(seller_id, Period(day, day), None))
+        return reversed(self._backwards(self._sales, seller_id, Period(day, day), None))
 
-    def replace_totals(self, seller_id: str, totals: DailyTotals, transaction: Transaction) -> None:
-        key = (seller_id, totals.day, totals.currency)
+    def replace_part(self, seller_id: str, part: DailyTotals, transaction: Transaction) -> None:
+        key = (seller_id, part.day, part.currency, part.part)
 
         def is_unchanged() -> bool:
-            known = self._days.get(key)
-            return (known.version if known else 0) == totals.version
+            known = self._parts.get(key)
+            return (0 if known is None else known.version) == part.version
 
-        written = {key: replace(totals, version=totals.version + 1)}
-        in_memory(transaction).add(is_unchanged, lambda: self._days.update(written), StaleWrite())
+        written = {key: replace(part, version=part.version + 1)}
+        in_memory(transaction).add(is_unchanged, lambda: self._parts.update(written), StaleWrite())
 
-    def _backwards(self, seller_id: str, period: Period, after: str | None) -> list[Sale]:
-        own = [sale for (owner, _), sale in self._sales.items() if owner == seller_id]
+    def _backwards(
+        self,
+        sales: Mapping[tuple[str, str], Sale],
+        seller_id: str,
+        period: Period,
+        after: str | None,
+    ) -> list[Sale]:
+        own = [sale for (owner, _), sale in sales.items() if owner == seller_id]
         return sorted(
             (
                 sale
@@ -208,9 +240,10 @@ class InMemorySales:
         return CustomerSales(last.customer, numbers["orders"], _amounts(numbers), last.placed_at)
 
     def _add(self, sale: Sale, change: DailyTotals) -> None:
-        key = (sale.seller_id, change.day, change.currency)
-        known = self._days.get(key, DailyTotals(change.day, change.currency))
-        self._days[key] = replace(known + change, version=known.version + 1)
+        for part in change.parts(sale.order_id):
+            key = (sale.seller_id, part.day, part.currency, part.part)
+            known = self._parts.get(key, replace(part, numbers=Counter()))
+            self._parts[key] = replace(known + part, version=known.version + 1)
         titles = {line.product_id: line.title for line in sale.lines}
         units, minor = change.by_product(UNITS), change.by_product(MINOR)
         for product_id in {**units, **minor}:
@@ -384,10 +417,16 @@ class Projections:
         self.projector = Projector(self.orders, self.sales, self.catalogue, self.begin)
         self.dashboard = Dashboard(self.sales, self.catalogue)
 
-    def replace_totals(self, seller_id: str, totals: DailyTotals) -> None:
-        """Write the totals of a day; raises StaleWrite for another version than the stored one."""
+    def record(self, *sales: Sale) -> None:
+        """Write and count sales, as they are derived from the facts of their orders."""
+        for sale in sales:
+            self.projector.save(sale)
+            self.projector.count(sale)
+
+    def replace_part(self, seller_id: str, part: DailyTotals) -> None:
+        """Write a part of a day; raises StaleWrite for another version than the stored one."""
         transaction = self.begin()
-        self.sales.replace_totals(seller_id, totals, transaction)
+        self.sales.replace_part(seller_id, part, transaction)
         transaction.commit()
 
 

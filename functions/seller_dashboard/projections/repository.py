@@ -25,6 +25,7 @@ from seller_dashboard.projections.model import (
 )
 from seller_dashboard.projections.rows import (
     ByStatus,
+    CountedRow,
     CustomerRow,
     DayRow,
     Key,
@@ -34,8 +35,16 @@ from seller_dashboard.projections.rows import (
     SaleRow,
     SellerOfDayRow,
 )
-from seller_dashboard.projections.totals import MINOR, UNITS, DailyTotals, nonzero
+from seller_dashboard.projections.totals import (
+    MINOR,
+    UNITS,
+    Counted,
+    DailyTotals,
+    nonzero,
+    sum_by_day,
+)
 from supermarket.clock import from_iso
+from supermarket.dynamo.read_ahead import reading_ahead
 from supermarket.dynamo.rows import Row
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import try_write, update_if
@@ -67,26 +76,50 @@ class DynamoOrders:
 class DynamoSales:
     """`Sales` in DynamoDB."""
 
-    def find(self, sale: Sale) -> Sale | None:
-        row = SaleRow.find(Key.SELLER + sale.seller_id, Key.ORDER + sale.sort_key)
-        return _sale(row) if row else None
+    def find(self, sale: Sale) -> tuple[Sale | None, Counted]:
+        record = (Key.ORDER + sale.order_id, Key.COUNTED + sale.seller_id)
+        with reading_ahead():
+            CountedRow.plan_read(*record)
+            row = SaleRow.find(Key.SELLER + sale.seller_id, Key.ORDER + sale.sort_key)
+            counted = _counted(sale, CountedRow.find(*record))
+        return _sale(row) if row else None, counted
 
-    def save(self, sale: Sale, known: Sale | None, transaction: Transaction) -> None:
-        writes, seller = DynamoTransaction.of(transaction), Key.SELLER + sale.seller_id
-        stored: dict[str, Any] = {"sale": sale, "version": sale.version}
-        index: dict[str, Any] = {"partition": f"{seller}#{sale.status}", "sort_key": sale.sort_key}
-        row = SaleRow(seller, Key.ORDER + sale.sort_key, **index, **stored)
+    def save(self, sale: Sale, known: Sale | None) -> None:
+        seller = Key.SELLER + sale.seller_id
+        row = SaleRow(seller, Key.ORDER + sale.sort_key, sale=sale, version=sale.version)
+        row.partition, row.sort_key = f"{seller}#{sale.status}", sale.sort_key
         unchanged = _has_version(SaleRow.version, known.version if known else 0)
-        writes.put(row, unchanged, StaleWrite())
-        if sale.payment:
-            writes.put(SaleRow(seller, Key.PAYMENT + sale.sort_key, **stored))
-        if known is None:
-            writes.put(SellerOfDayRow(f"{Key.DAY}{sale.day}", seller))
+        if not try_write(lambda: row.save(condition=unchanged)):
+            raise StaleWrite
 
-    def add_to_totals(self, sale: Sale, change: DailyTotals, transaction: Transaction) -> None:
-        writes, seller = DynamoTransaction.of(transaction), Key.SELLER + sale.seller_id
-        day = DayRow(seller, _day_key(change))
-        writes.update(day, [DayRow.version.add(1), *_additions(change.numbers)])
+    def list_counted(self, sales: Sequence[Sale]) -> Mapping[str, Counted]:
+        keys = [(Key.ORDER + sale.order_id, Key.COUNTED + sale.seller_id) for sale in sales]
+        rows = {row.pk.removeprefix(Key.ORDER): row for row in CountedRow.find_many(keys)}
+        return {sale.order_id: _counted(sale, rows.get(sale.order_id)) for sale in sales}
+
+    def count(
+        self, sale: Sale, counted: Counted, change: DailyTotals, transaction: Transaction
+    ) -> Counted:
+        writes, known = DynamoTransaction.of(transaction), counted.totals
+        totals = replace(known + change, version=known.version + 1)
+        record = CountedRow(Key.ORDER + sale.order_id, Key.COUNTED + sale.seller_id)
+        record.numbers, record.version = +totals.numbers, totals.version
+        record.counted = counted.sale_version
+        writes.put(record, _has_version(CountedRow.version, known.version), StaleWrite())
+        if not known.version:
+            writes.put(SellerOfDayRow(f"{Key.DAY}{sale.day}", Key.SELLER + sale.seller_id))
+        if sale.payment:
+            paid = (Key.PAID + sale.seller_id, Key.PAYMENT + sale.sort_key)
+            writes.put(SaleRow(*paid, sale=sale, version=sale.version))
+        for part in change.parts(sale.order_id):
+            day = DayRow(Key.TOTALS + sale.seller_id, _part_key(part))
+            writes.update(day, [DayRow.version.add(1), *_additions(part.numbers)])
+        self._add_to_lifetime(sale, change, writes)
+        return replace(counted, totals=totals)
+
+    def _add_to_lifetime(self, sale: Sale, change: DailyTotals, writes: DynamoTransaction) -> None:
+        """Add the change to the totals of the products and the customer."""
+        seller = Key.SELLER + sale.seller_id
         titles = {line.product_id: line.title for line in sale.lines}
         units, minor = change.by_product(UNITS), change.by_product(MINOR)
         revenue = MINOR + change.currency
@@ -109,9 +142,10 @@ class DynamoSales:
     def list_sales(
         self, seller_id: str, period: Period, status: SaleStatus | None, part: Slice
     ) -> Iterator[Sale]:
+        seller = Key.SELLER + seller_id
         if status is None:
-            return map(_sale, _list_backwards(SaleRow, seller_id, Key.ORDER, part, period))
-        seller, after = Key.SELLER + seller_id, str(part.after)
+            return map(_sale, _list_backwards(SaleRow, seller, Key.ORDER, part, period))
+        after = str(part.after)
         partition = f"{seller}#{status}"
         within = ByStatus.sort_key.between(str(period.first), f"{period.last}{END}")
         start = {"pk": seller, "sk": Key.ORDER + after, "partition": partition, "sortKey": after}
@@ -123,17 +157,21 @@ class DynamoSales:
         return map(_sale, rows)
 
     def list_payments(self, seller_id: str, period: Period, part: Slice) -> Iterator[Sale]:
-        return map(_sale, _list_backwards(SaleRow, seller_id, Key.PAYMENT, part, period))
+        seller = Key.PAID + seller_id
+        return map(_sale, _list_backwards(SaleRow, seller, Key.PAYMENT, part, period))
 
     def list_customers(self, seller_id: str, part: Slice) -> Iterator[CustomerSales]:
-        return map(_customer_sales, _list_backwards(CustomerRow, seller_id, Key.CUSTOMER, part))
+        seller = Key.SELLER + seller_id
+        return map(_customer_sales, _list_backwards(CustomerRow, seller, Key.CUSTOMER, part))
 
-    def list_daily_totals(
-        self, seller_id: str, period: Period, *, consistent: bool = False
-    ) -> Sequence[DailyTotals]:
-        within = _within(Key.DAY, period)
-        rows = DayRow.query(Key.SELLER + seller_id, within, consistent_read=consistent)
-        return [_daily_totals(row) for row in rows]
+    def list_daily_totals(self, seller_id: str, period: Period) -> Sequence[DailyTotals]:
+        rows = DayRow.query(Key.TOTALS + seller_id, _within(Key.DAY, period))
+        return sum_by_day(map(_day_part, rows))
+
+    def list_parts(self, seller_id: str, day: date) -> Iterator[DailyTotals]:
+        of_day = _within(Key.DAY, Period(day, day))
+        rows = DayRow.query(Key.TOTALS + seller_id, of_day, consistent_read=True)
+        return map(_day_part, rows)
 
     def list_sellers_of_day(self, day: date) -> Iterator[str]:
         rows = SellerOfDayRow.query(f"{Key.DAY}{day}")
@@ -143,8 +181,10 @@ class DynamoSales:
         of_day = _within(Key.ORDER, Period(day, day))
         return map(_sale, SaleRow.query(Key.SELLER + seller_id, of_day, consistent_read=True))
 
-    def replace_totals(self, seller_id: str, totals: DailyTotals, transaction: Transaction) -> None:
-        row, unchanged = _day_row(seller_id, totals), _has_version(DayRow.version, totals.version)
+    def replace_part(self, seller_id: str, part: DailyTotals, transaction: Transaction) -> None:
+        row = DayRow(Key.TOTALS + seller_id, _part_key(part), version=part.version + 1)
+        row.numbers = part.numbers
+        unchanged = _has_version(DayRow.version, part.version)
         DynamoTransaction.of(transaction).put(row, unchanged, StaleWrite())
 
 
@@ -167,7 +207,8 @@ class DynamoCatalogue:
             raise StaleWrite
 
     def list_products(self, seller_id: str, part: Slice) -> Iterator[ProductSales]:
-        return map(_product_sales, _list_backwards(ProductRow, seller_id, Key.PRODUCT, part))
+        seller = Key.SELLER + seller_id
+        return map(_product_sales, _list_backwards(ProductRow, seller, Key.PRODUCT, part))
 
     def get_titles(self, seller_id: str, product_ids: Iterable[str]) -> Mapping[str, str]:
         keys = [(Key.SELLER + seller_id, Key.PRODUCT + product_id) for product_id in product_ids]
@@ -206,11 +247,10 @@ def _within(prefix: str, period: Period | None) -> Condition:
 
 
 def _list_backwards[R: Row](
-    kind: type[R], seller_id: str, prefix: str, part: Slice, period: Period | None = None
+    kind: type[R], partition: str, prefix: str, part: Slice, period: Period | None = None
 ) -> Iterator[R]:
-    seller = Key.SELLER + seller_id
-    start = {"pk": seller, "sk": f"{prefix}{part.after}"}
-    return kind.query(seller, _within(prefix, period), **_backwards(part, start))
+    start = {"pk": partition, "sk": f"{prefix}{part.after}"}
+    return kind.query(partition, _within(prefix, period), **_backwards(part, start))
 
 
 def _backwards(part: Slice, start: Mapping[str, str]) -> dict[str, Any]:
@@ -230,24 +270,26 @@ def _sale(row: SaleRow) -> Sale:
     return replace(row.sale, version=int(row.version))
 
 
-def _day_key(totals: DailyTotals) -> str:
-    return f"{Key.DAY}{totals.day}#{totals.currency}"
+def _counted(sale: Sale, row: CountedRow | None) -> Counted:
+    totals = DailyTotals(sale.day, sale.currency)
+    if row is None:
+        return Counted(totals)
+    totals = replace(totals, numbers=Counter(row.numbers), version=int(row.version))
+    return Counted(totals, int(row.counted))
+
+
+def _part_key(totals: DailyTotals) -> str:
+    return f"{Key.DAY}{totals.day}#{totals.currency}#{totals.part}"
 
 
 def _additions(numbers: Mapping[str, int]) -> list[Action]:
     return [Path(name).add(number) for name, number in numbers.items() if number]
 
 
-def _day_row(seller_id: str, totals: DailyTotals) -> DayRow:
-    row = DayRow(Key.SELLER + seller_id, _day_key(totals), version=totals.version + 1)
-    row.numbers = totals.numbers
-    return row
-
-
-def _daily_totals(row: DayRow) -> DailyTotals:
-    day, currency = row.sk.removeprefix(Key.DAY).split("#")
+def _day_part(row: DayRow) -> DailyTotals:
+    day, currency, part = row.sk.removeprefix(Key.DAY).split("#")
     numbers, version = Counter(row.numbers), int(row.version)
-    return DailyTotals(date.fromisoformat(day), Currency(currency), numbers, version)
+    return DailyTotals(date.fromisoformat(day), Currency(currency), numbers, part, version)
 
 
 def _product(row: ProductRow) -> ProductFacts:

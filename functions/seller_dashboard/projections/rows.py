@@ -3,24 +3,26 @@
 | pk          | sk                            | one row per                                      |
 |-------------|-------------------------------|--------------------------------------------------|
 | ORDER#<id>  | ORDER                         | order: the merged facts, with all its sellers    |
+| ORDER#<id>  | COUNTED#<seller id>           | sale: what the totals below contain of it        |
 | SELLER#<id> | ORDER#<placedAt>#<order id>   | sale: the seller's share of an order             |
-| SELLER#<id> | PAYMENT#<placedAt>#<order id> | sale with a payment: the same once more          |
-| SELLER#<id> | DAY#<date>#<currency>         | day and currency: totals, also by product        |
 | SELLER#<id> | PRODUCT#<product id>          | product: the merged facts, and lifetime sales    |
 | SELLER#<id> | CUSTOMER#<user id>            | customer: totals, and the last order             |
 | SELLER#<id> | PROFILE                       | seller: name and mail address                    |
+| PAID#<id>   | PAYMENT#<placedAt>#<order id> | seller's sale with a payment: the same once more |
+| TOTALS#<id> | DAY#<date>#<currency>#<part>  | seller's day and currency: a part of its totals  |
 | DAY#<date>  | SELLER#<id>                   | seller with orders on that day                   |
 
 The index `byStatus` holds the sales by status (partition `SELLER#<id>#<status>`, sorted by time of
 placing), the products with low stock (partition `SELLER#<id>#LOW`, sorted by stock) and all sellers
 (partition `SELLERS`, sorted by id).
 
-A day's products are attributes of its row (`units#<product id>`), so that the best sellers of a
-period are read with its days: a row of DynamoDB's 400 KB has room for five thousand products sold
-on one day.
+The totals of a day are in parts (`DailyTotals.parts`), which are read together: each order belongs
+to one of 16, and each product to one of 512, as attributes (`units#<product id>`). A part stays
+about as small as one write unit with 5,600 products a day. Totals and payments have partitions of
+their own, so that they do not share the throughput of a seller's list of sales.
 
-`version` and `soldAs` depend on the order in which events arrived; everything else depends on the
-events alone, which a rebuild of the projections checks.
+`version`, `counted` and `soldAs` depend on the order in which events arrived; everything else
+depends on the events alone, which a rebuild of the projections checks.
 """
 
 from collections.abc import Mapping
@@ -44,7 +46,10 @@ class Key:
     DAY = "DAY#"
     PRODUCT = "PRODUCT#"
     CUSTOMER = "CUSTOMER#"
+    COUNTED = "COUNTED#"
     SELLER = "SELLER#"
+    PAID = "PAID#"
+    TOTALS = "TOTALS#"
     PROFILE = "PROFILE"
     WHOLE_ORDER = "ORDER"
     LOW_STOCK = "LOW"
@@ -107,8 +112,15 @@ class SaleRow(SalesRow):
     version = NumberAttribute()
 
 
+class CountedRow(CounterRow):
+    """What the totals contain of a sale, and as of which version of it."""
+
+    counted = NumberAttribute()
+    version = NumberAttribute()
+
+
 class DayRow(CounterRow):
-    """The totals of one day in one currency, by the names of `DailyTotals.numbers`."""
+    """A part of the totals of one day in one currency, by the names of `DailyTotals.numbers`."""
 
     version = NumberAttribute(default=0)
 

@@ -1,31 +1,37 @@
-"""Checks a day's totals against its sales, and repairs and logs those that differ, unless they have
-changed since they were read (every change of a sale changes them) or a rebuild runs.
+"""Checks a day's totals against its sales: counts sales that were not counted yet, then repairs and
+logs totals that differ, unless they have changed since they were read (whatever is counted changes
+them) or a rebuild runs.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from itertools import chain
+from itertools import batched, chain
 
 from seller_dashboard.ports import Jobs, Sales
-from seller_dashboard.projections.model import Period
-from seller_dashboard.projections.totals import DailyTotals, sum_by_currency
+from seller_dashboard.projections.projector import Projector
+from seller_dashboard.projections.totals import DailyTotals, sum_by_part
 from seller_dashboard.reports.batches import SellerBatches, Task
 from seller_dashboard.reports.model import BatchCheckpoint
 from supermarket import telemetry
+from supermarket.money import Currency
 from supermarket.retry import retry_on_conflict
 from supermarket.transaction import BeginTransaction
 
+SALES_PER_READ = 100
 OUTCOMES = ("correct", "repaired", "failed", "sales", "unfinished")
 
 
 class DailyTotalsCheck:
     """Goes through the sellers of a day, and continues where an earlier run ended."""
 
-    def __init__(self, sales: Sales, jobs: Jobs, begin: BeginTransaction) -> None:
+    def __init__(
+        self, sales: Sales, projector: Projector, jobs: Jobs, begin: BeginTransaction
+    ) -> None:
         self._sales = sales
+        self._projector = projector
         self._jobs = jobs
         self._batches = SellerBatches(jobs)
         self._begin = begin
@@ -55,22 +61,40 @@ class DailyTotalsCheck:
         )
 
     def _check(self, seller_id: str, day: date) -> Counter[str]:
-        # totals first: a sale that changes after they were read changes their version, too
-        of_day = self._sales.list_daily_totals(seller_id, Period(day, day), consistent=True)
-        stored = {one.currency: one for one in of_day}
-        sales = self._sales.list_sales_of_day(seller_id, day)
-        recomputed = sum_by_currency(map(DailyTotals.of, sales))
-        outcomes = Counter(sales=sum(one.numbers["placed"] for one in recomputed.values()))
-        for currency in stored.keys() | recomputed.keys():
-            zero = DailyTotals(day, currency)
-            known, right = stored.get(currency, zero), recomputed.get(currency, zero)
-            if drift := right - known:
-                transaction = self._begin()
-                self._jobs.require_no_rebuild(transaction)
-                repaired = replace(right, version=known.version)
-                self._sales.replace_totals(seller_id, repaired, transaction)
-                transaction.commit()
-                about = {"seller_id": seller_id, "day": str(day), "drift": drift.numbers}
-                telemetry.logger.warning("daily totals repaired", extra=about)
-            outcomes["repaired" if drift else "correct"] += 1
+        # parts first: a sale that is counted after they were read changes their version, too
+        parts = self._sales.list_parts(seller_id, day)
+        stored = {(part.currency, part.part): part for part in parts}
+        recomputed = sum_by_part(self._recount(seller_id, day))
+        drifts = Counter[Currency]()
+        outcomes = Counter(sales=sum(part.numbers["placed"] for part in recomputed.values()))
+        for currency, name in stored.keys() | recomputed.keys():
+            zero = DailyTotals(day, currency, part=name)
+            known = stored.get((currency, name), zero)
+            right = recomputed.get((currency, name), zero)
+            drifts[currency] += bool(right - known)
+            if right - known:
+                self._repair(seller_id, known, right)
+        outcomes.update("repaired" if drifted else "correct" for drifted in drifts.values())
         return outcomes
+
+    def _recount(self, seller_id: str, day: date) -> Iterator[DailyTotals]:
+        """Yield by part what the day's totals contain of each sale."""
+        sales = self._sales.list_sales_of_day(seller_id, day)
+        for batch in batched(sales, SALES_PER_READ, strict=False):
+            counted = self._sales.list_counted(batch)
+            for sale in batch:
+                found = counted[sale.order_id]
+                if found.sale_version < sale.version:
+                    self._projector.count(sale, also=self._jobs.require_no_rebuild)
+                    _, found = self._sales.find(sale)
+                yield from found.totals.parts(sale.order_id)
+
+    def _repair(self, seller_id: str, known: DailyTotals, right: DailyTotals) -> None:
+        transaction = self._begin()
+        self._jobs.require_no_rebuild(transaction)
+        repaired = replace(right, version=known.version)
+        self._sales.replace_part(seller_id, repaired, transaction)
+        transaction.commit()
+        drift = (right - known).numbers
+        about = {"seller_id": seller_id, "day": str(known.day), "part": known.part, "drift": drift}
+        telemetry.logger.warning("daily totals repaired", extra=about)

@@ -20,7 +20,7 @@ from seller_dashboard.projections.model import (
     StockLevel,
 )
 from seller_dashboard.projections.totals import DailyTotals
-from supermarket.errors import Conflict
+from supermarket.errors import Busy, Conflict
 from supermarket.retry import StaleWrite
 from support.in_memory import InMemoryOutbox, InMemoryTransaction
 from support.seller_dashboard import (
@@ -158,6 +158,21 @@ def test_a_sale_that_failed_is_completed_when_the_facts_arrive_again() -> None:
     assert (units(projections, "s1"), units(projections, "s2")) == (0, 0)
     projections.projector.apply(facts(lines=("s1", "s2")))
     assert (units(projections, "s1"), units(projections, "s2")) == (2, 2)
+
+
+def test_a_sale_is_listed_although_the_totals_fail() -> None:
+    class Refusing(InMemoryTransaction):
+        def commit(self) -> None:
+            raise Busy("the totals are throttled")
+
+    projections = Projections(begin=lambda: Refusing([]))
+    with pytest.raises(Busy):
+        projections.projector.apply(facts(lines=("s1", "s2")))
+    with pytest.raises(Busy):
+        projections.projector.apply(facts(SaleStatus.SHIPPED, lines=("s1", "s2")))
+    for seller_id in ("s1", "s2"):
+        assert [sale.status for sale in orders(projections, seller_id)] == [SaleStatus.SHIPPED]
+        assert units(projections, seller_id) == 0
 
 
 def test_a_sale_that_keeps_changing_is_left_to_its_queue() -> None:

@@ -71,9 +71,7 @@ class Reporting:
             )
 
     def sell(self, day: date, order_id: str = "o1", **options: Any) -> None:
-        self.projections.projector._update_sale(
-            a_sale(order_id=order_id, placed_at=at_noon(day), **options)
-        )
+        self.projections.record(a_sale(order_id=order_id, placed_at=at_noon(day), **options))
 
     def set_stock(self, stock: int = 2, threshold: int = 5) -> None:
         details = ProductDetails(1, "Basmati rice", inr(100), None, threshold)
