@@ -86,7 +86,7 @@ class DynamoCarts:
         condition = (is_new | stays_below) & same_currency
         actions = [
             quantity.set((quantity | 0) + line.quantity),
-            *_line_actions(line),
+            *_line_actions(line, keeps_price=True),
             CartRow.pending_reminder.set(str(crc32(user_id.encode()) % SHARDS)),
         ]
         cart = self._update(user_id, actions, condition, also)
@@ -179,11 +179,14 @@ class DynamoCarts:
         ]
 
 
-def _line_actions(line: CartLine) -> list[Action]:
-    """Return the actions that store a line, except for its quantity."""
+def _line_actions(line: CartLine, *, keeps_price: bool = False) -> list[Action]:
+    """Return the actions that store a line, except for its quantity. The price of a line that is
+    in the cart can be kept.
+    """
     price, title, added_at = (Path([name, line.product_id]) for name in ITEM_MAPS[1:])
+    minor = line.price_when_added.minor
     return [
-        price.set(line.price_when_added.minor),
+        price.set(price | minor if keeps_price else minor),
         title.set(line.title),
         added_at.set(added_at | iso(line.added_at)),
         CartRow.currency.set(line.price_when_added.currency.value),

@@ -42,7 +42,9 @@ class CartService:
     def add(
         self, user_id: str, product_id: str, quantity: int, key: IdempotencyKey | None = None
     ) -> PricedCart:
-        """Add to the quantity of a product, at its present price; with the same key once."""
+        """Add to the quantity of a product, with the same key once. What is in the cart keeps the
+        price that was shown, so that a notice shows both prices.
+        """
 
         def write(user_id: str, line: CartLine, max_quantity: int) -> Cart | None:
             return self.carts.add(user_id, line, max_quantity, save_key)

@@ -106,6 +106,19 @@ def test_a_second_currency_is_refused(service: CartService, catalogue: InMemoryC
         service.add("user", catalogue.sell(price=dollars(10)).id, 1)
 
 
+def test_adding_more_at_another_price_shows_both_prices(
+    service: CartService, catalogue: InMemoryCatalogue
+) -> None:
+    tea = catalogue.sell(price=rupees(100))
+    service.add("user", tea.id, 2)
+    catalogue.reprice(tea, rupees(120))
+    [line] = service.add("user", tea.id, 1).lines
+    assert (line.line.quantity, line.line_total) == (3, rupees(360))
+    assert line.notice is not None
+    assert "was 100.00 INR and is now 120.00 INR" in line.notice
+    assert service.change("user", tea.id, 3).lines[0].notice is None
+
+
 def test_setting_the_quantity_accepts_the_present_price(
     service: CartService, catalogue: InMemoryCatalogue
 ) -> None:

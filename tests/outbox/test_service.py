@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from outbox.service import (
     OutboxRelay,
     Readiness,
 )
+from support.killing import Killed, Process
 from support.outbox import InMemoryBus, InMemoryOutbox, a_relay, all_older_than, an_event
 
 IDS = [str(number) for number in range(25)]
@@ -103,10 +104,6 @@ def test_a_bus_that_is_down_is_not_called_for_every_batch() -> None:
     assert len(bus.calls) == 1 + len(RETRY_PAUSES_SECONDS)
 
 
-class Killed(BaseException):
-    """The process dies at this line."""
-
-
 class MortalBus(InMemoryBus):
     """Fails every second entry, and kills the process in the calls that `deaths` names."""
 
@@ -149,6 +146,36 @@ def test_a_relay_that_is_killed_at_any_call_of_a_failing_bus_loses_nothing(
         assert all(bus.accepted.count(i) == times for i, times in settled.items())
     assert set(bus.accepted) == set(ids)
     assert outbox.events == {}
+
+
+@pytest.mark.parametrize("work", ["send", "sweep"])
+def test_work_that_is_killed_at_any_call_is_resumed_without_loss(work: str) -> None:
+    """An event is sent again only if the process was killed before it had left the outbox."""
+
+    def prepare(process: Process) -> tuple[InMemoryOutbox, InMemoryBus, Callable[[], object]]:
+        outbox, bus = an_outbox(), InMemoryBus(throttled={"3"}, malformed={"7"})
+        process.observe(bus, "put")
+        process.observe(outbox, "list_older_than", "delete", "set_aside")
+        relay = a_relay(bus, outbox)
+        if work == "sweep":
+            return outbox, bus, lambda: relay.sweep(NOON, always)
+        return outbox, bus, lambda: relay.send(list(outbox.events.values()))
+
+    unkilled = Process()
+    prepare(unkilled)[2]()
+    for at in range(unkilled.calls):
+        process = Process(at)
+        outbox, bus, run = prepare(process)
+        with pytest.raises(Killed):
+            run()
+        gone = set(IDS) - outbox.events.keys()
+        process.revive()
+        bus.throttled = set()
+        run()
+        assert set(bus.accepted) == set(IDS) - {"7"}
+        assert all(bus.accepted.count(event_id) == 1 for event_id in gone)
+        assert all(bus.accepted.count(event_id) <= 2 for event_id in IDS)
+        assert set(outbox.events) == outbox.unsendable == {"7"}
 
 
 def test_a_relay_that_dies_before_the_deletion_leaves_the_event_in_the_outbox() -> None:

@@ -21,7 +21,7 @@ from payment import gateways
 from payment.gateways import OrderServiceOrders, RazorpayApi
 from payment.model.amounts import ForeignMoney
 from payment.model.attempt import Attempt, AttemptStatus
-from payment.model.order import PayableOrder
+from payment.model.order import CHECKOUT_TIME, PayableOrder
 from payment.model.refund import RazorpayRefund
 from payment.model.settlement import ItemKind, SettledItem
 from payment.model.signature import CheckoutSignature
@@ -131,7 +131,14 @@ def test_an_order_is_created_with_automatic_capture(
 
     app = Starlette(routes=[Route("/v1/orders", create_order, methods=["POST"])])
     connect(serve(app, "")).create_order(new_id(), new_id(), PRICE)
-    assert [order["payment"]["capture"] for order in created] == ["automatic"]
+    [payment] = [order["payment"] for order in created]
+    assert payment["capture"] == "automatic"
+    # after the time of the checkout nothing is captured by itself, and nothing is held for longer
+    periods = ("automatic_expiry_period", "manual_expiry_period")
+    assert [timedelta(minutes=payment["capture_options"][one]) for one in periods] == [
+        CHECKOUT_TIME,
+        CHECKOUT_TIME,
+    ]
 
 
 @pytest.mark.parametrize("price", [PRICE, Money(100, Currency.USD), Money(10**9 + 1, Currency.INR)])

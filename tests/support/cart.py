@@ -107,6 +107,8 @@ class InMemoryCarts:
         except DomainError:
             return None
         quantity = cart.quantity_of(line.product_id) + line.quantity
+        shown = {each.product_id: each.price_when_added for each in cart.lines}
+        line = replace(line, price_when_added=shown.get(line.product_id, line.price_when_added))
         write_once(lambda: True, lambda: self._raise(cart, replace(line, quantity=quantity)), also)
         return self._carts[user_id]
 

@@ -47,6 +47,13 @@ class Razorpay:
         attempt = {"orderId": razorpay_order_id, **how}
         return self._simulator.post("/simulator/pay", json=attempt)
 
+    def control(self, what: str, **body: Any) -> dict[str, Any]:
+        """Have something happen at Razorpay, which sends a webhook about it."""
+        answer = self._simulator.post(f"/simulator/{what}", json=body)
+        assert answer.status_code == 200, answer.text
+        outcome: dict[str, Any] = answer.json()
+        return outcome
+
     def fails(self, path: str, status: int | str, **how: Any) -> None:
         """Let the next request to a path fail; `about` is a text that its body must contain."""
         fault = {"path": f"/v1/{path}", "status": status, **how}
