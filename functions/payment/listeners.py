@@ -34,7 +34,7 @@ def refund_late_payment(event: PaymentCompleted, _metadata: Metadata) -> None:
 @event_handlers.on(PaymentAuthorizedLate)
 def release_authorization(event: PaymentAuthorizedLate, _metadata: Metadata) -> None:
     """Give a customer's money back that was authorized after the order was cancelled."""
-    wiring.payment_service().release_authorization(event.razorpay_payment_id)
+    wiring.background_service().release_authorization(event.razorpay_payment_id)
 
 
 prepare(__name__)
