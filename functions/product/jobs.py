@@ -16,7 +16,9 @@ def purge_deleted_products(run: Run) -> Counts:
 
 @job(spare_seconds=SECONDS_PER_PAGE)
 def remove_orphans(run: Run) -> Counts:
-    """Remove pictures that no product has; nightly, continuing where the last run has ended."""
+    """Remove search entries and pictures that no product has; nightly, continuing where the last
+    run has ended.
+    """
     return wiring.orphan_sweep().run(run.until, run.has_time)
 
 

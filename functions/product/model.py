@@ -239,6 +239,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """A change of a product that entered words in the index and has not been committed."""
+
+    id: str
+    product_id: str
+    words: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Window:
     """Some entries of a range, and the place where the next ones begin; None after the last.
 

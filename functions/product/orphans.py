@@ -1,5 +1,6 @@
-"""Removes pictures that no product has: a request crashed between the upload and the commit, or
-between the commit and the removal, or ImageKit did not delete them.
+"""Removes what no product has: search entries of a change that was never committed, and pictures,
+whose request crashed between the upload and the commit or between the commit and the removal, or
+which ImageKit did not delete.
 
 Younger ones may belong to a request that has not ended, or to a product that is being restored. A
 picture that does not exist is no error: a run may be repeated, and two may run concurrently.
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from product.ports import Checkpoint, Pictures, Products
+from product.search import SearchIndex
 
 MIN_AGE = timedelta(days=7)
 PICTURES_PER_PAGE = 200
 MAX_REMOVED = 500  # in one run, in case that products are missing from the table
-OUTCOMES = ("removed", "failed", "unfinished")
+OUTCOMES = ("undone", "removed", "failed", "unfinished")
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,17 @@ class OrphanSweep:
     checkpoint is the number of pictures that were compared and stay.
     """
 
+    index: SearchIndex
     pictures: Pictures
     products: Products
     checkpoint: Checkpoint
 
     def run(self, until: datetime, has_time: Callable[[], bool]) -> Counter[str]:
         """Continue where the last run has ended, until all pictures are compared, many are removed
-        or the time is up; returns the number of pictures by outcome.
+        or the time is up; returns the number of pictures by outcome, and of changes undone.
         """
         outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
+        outcomes["undone"] = self.index.undo_attempts(until - MIN_AGE, has_time)
         position = self.checkpoint.load()
         while has_time() and outcomes["removed"] < MAX_REMOVED:
             page = self.pictures.list_oldest(position, PICTURES_PER_PAGE)

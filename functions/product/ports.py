@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from product.model import (
+    Attempt,
     Availability,
     Document,
     Filters,
@@ -143,8 +144,18 @@ class Entries(Protocol):
     ) -> list[Window]:
         """Return at most `limit` entries of each range, from a place on."""
 
-    def add(self, words: Iterable[str], product: Product) -> None:
-        """Add entries for the words of this revision of a product."""
+    def add(self, words: Iterable[str], product: Product, transaction: Transaction) -> None:
+        """Add entries for the words of this revision of a product, which `transaction` stores.
+        Until its commit there is an attempt with these words.
+        """
+
+    def list_attempts(self, moment: datetime) -> Iterator[Attempt]:
+        """Yield the attempts that began up to `moment` and were not committed."""
+
+    def undo(self, attempt: Attempt, words: Iterable[str]) -> None:
+        """Remove the entries of these words unless a later attempt has added them again, and then
+        the attempt.
+        """
 
     def remove_outdated(self, words: Iterable[str], product: Product) -> None:
         """Remove the entries, unless a later revision has added them again."""

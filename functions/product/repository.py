@@ -24,6 +24,7 @@ from pynamodb.expressions.update import Action
 
 from product.model import (
     MAX_MINOR,
+    Attempt,
     Availability,
     Document,
     Entry,
@@ -36,7 +37,7 @@ from product.model import (
     category_key,
 )
 from product.words import PREFIX_LENGTH, KeyRange
-from supermarket.clock import iso
+from supermarket.clock import creation_time, iso, new_id
 from supermarket.dynamo.batches import delete_many, put_many
 from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -46,6 +47,7 @@ from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
 ALL_PRODUCTS = "products"
+ATTEMPTS = "attempts"  # longer than the first letters of a word
 SEPARATOR = "#"
 LAST, LAST_CHARACTER = "~", "\U0010ffff"  # sort after all characters of ids, and of words
 # the partitions of an index by a key that most products share
@@ -57,6 +59,7 @@ STALE = "The product was changed at the same time. Try again."
 # those on the page
 MAX_ITEMS = 120
 WITHDRAWN_PER_PAGE = 25
+ATTEMPTS_PER_PAGE = 25
 
 # the inventory has the stock
 STOCK = frozenset({"shown", "stock", "on_hand", "reserved", "stock_revision", "shelf_revision"})
@@ -144,11 +147,28 @@ class EntryRow(Row):
     prefix = UnicodeAttribute(hash_key=True)
     entry = UnicodeAttribute(range_key=True)
     revision = NumberAttribute()
+    added_at = NumberAttribute(attr_name="at")
 
     @classmethod
-    def of(cls, word: str, product: Product) -> Self:
-        entry = f"{word}{SEPARATOR}{product.id}"
-        return cls(word[:PREFIX_LENGTH], entry, revision=product.revision)
+    def of(cls, word: str, product_id: str) -> Self:
+        return cls(word[:PREFIX_LENGTH], f"{word}{SEPARATOR}{product_id}")
+
+
+class AttemptRow(Row):
+    """`attempts#<shard>`: the words that were entered for a change of a product. The transaction of
+    the change deletes it.
+    """
+
+    Meta = table("search")
+
+    prefix = UnicodeAttribute(hash_key=True)
+    entry = UnicodeAttribute(range_key=True)  # the attempt's id
+    attempt = Mapped[Attempt](Attempt)
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        shard = _sharded(ATTEMPTS, attempt.product_id)
+        return cls(shard, attempt.id, attempt=attempt)
 
 
 class CheckpointRow(Row):
@@ -338,17 +358,39 @@ class DynamoEntries:
         with ThreadPoolExecutor(len(key_ranges)) as pool:
             return list(pool.map(lambda key_range: _window(key_range, start, limit), key_ranges))
 
-    def add(self, words: Iterable[str], product: Product) -> None:
-        put_many(EntryRow.of(word, product) for word in words)
+    def add(self, words: Iterable[str], product: Product, transaction: Transaction) -> None:
+        attempt = Attempt(new_id(), product.id, frozenset(words))
+        entries = [EntryRow.of(word, product.id) for word in attempt.words]
+        for entry in entries:
+            entry.revision, entry.added_at = product.revision, _seconds(attempt)
+        put_many([AttemptRow.of(attempt), *entries])
+        DynamoTransaction.of(transaction).delete(AttemptRow.of(attempt))
+
+    def list_attempts(self, moment: datetime) -> Iterator[Attempt]:
+        for shard in _all_shards(ATTEMPTS):
+            for row in AttemptRow.query(shard, page_size=ATTEMPTS_PER_PAGE):
+                if creation_time(row.entry) > moment:
+                    break
+                yield row.attempt
+
+    def undo(self, attempt: Attempt, words: Iterable[str]) -> None:
+        is_old = EntryRow.added_at <= _seconds(attempt)
+        for row in (EntryRow.of(word, attempt.product_id) for word in words):
+            try_write(partial(row.delete, is_old))
+        AttemptRow.of(attempt).delete()
 
     def remove_outdated(self, words: Iterable[str], product: Product) -> None:
         # a later change may have added a word again, so each delete has a condition, which batches
         # do not support
-        for row in (EntryRow.of(word, product) for word in words):
+        for row in (EntryRow.of(word, product.id) for word in words):
             try_write(partial(row.delete, EntryRow.revision <= product.revision))
 
     def remove_all(self, words: Iterable[str], product: Product) -> None:
-        delete_many(EntryRow.of(word, product) for word in words)
+        delete_many(EntryRow.of(word, product.id) for word in words)
+
+
+def _seconds(attempt: Attempt) -> int:
+    return int(creation_time(attempt.id).timestamp())
 
 
 def _window(key_range: KeyRange, start: str | None, limit: int) -> Window:

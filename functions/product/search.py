@@ -1,18 +1,22 @@
 """Search: an inverted index finds candidates, and the words of each candidate decide.
 
 Entries without a product, or with a product that lost the word, cost a read and do no harm. So they
-need no transaction: entries are added before the product is stored and removed after it.
+need no transaction: entries are added before the product is stored and removed after it. An attempt
+that is not committed leaves a note of its words, for their removal.
 
 A request reads windows of `WINDOW` entries of its words. The rarest of them, which is the one whose
 window reaches furthest, has the candidates; those that another word's window lacks are left out.
 Matches are sorted within a window; words with more entries are shown window by window.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from product.model import Document, Page, Position, Product, Selection, Sort, Window
 from product.ports import Entries, Products
 from product.words import KeyRange, SearchQuery
+from supermarket.transaction import Transaction
 
 WINDOW = 300
 ROUNDS = 12
@@ -28,9 +32,10 @@ class SearchIndex:
     entries: Entries
     products: Products
 
-    def add(self, before: Product | None, after: Product) -> None:
-        """Add the words of `after` that `before` lacks; called before `after` is stored."""
-        self.entries.add(_words(after) - _words(before), after)
+    def add(self, before: Product | None, after: Product, transaction: Transaction) -> None:
+        """Add the words of `after` that `before` lacks, before `transaction` stores `after`."""
+        if words := _words(after) - _words(before):
+            self.entries.add(words, after, transaction)
 
     def remove(self, before: Product, after: Product | None) -> None:
         """Remove the words of `before` that `after` lacks; called after `after` is stored."""
@@ -38,6 +43,20 @@ class SearchIndex:
             self.entries.remove_all(_words(before), before)
         else:
             self.entries.remove_outdated(_words(before) - _words(after), before)
+
+    def undo_attempts(self, moment: datetime, has_time: Callable[[], bool]) -> int:
+        """Remove the words of attempts that began up to `moment`, long ago, and were not committed;
+        returns how many attempts that were.
+        """
+        number = 0
+        for attempt in self.entries.list_attempts(moment):
+            if not has_time():
+                break
+            documents = self.products.documents([attempt.product_id])
+            kept = {word for document in documents for word in document.words}
+            self.entries.undo(attempt, attempt.words - kept)
+            number += 1
+        return number
 
     def search(self, selection: Selection, after: Position | None, limit: int) -> Page:
         """Return a page of the products that contain all words of the selection's text."""

@@ -115,8 +115,8 @@ class ProductService:
         def attempt() -> tuple[Product, Product]:
             before = self._own(product_id, caller, if_match)
             after = before.changed(changes, added, self.clock())
-            self.index.add(before, after)
             transaction = self.begin()
+            self.index.add(before, after, transaction)
             self.products.change(before, after, transaction)
             self.stock.change_offer(after, caller.user_id, transaction)
             self._audit(transaction, "product changed", caller, before, after)
@@ -218,8 +218,8 @@ class ProductService:
         )
         with self._discarding_on_failure(product_id, images):
             # words first: entries without a product do no harm, one without entries is not found
-            self.index.add(None, product)
             transaction = self.begin()
+            self.index.add(None, product, transaction)
             self.products.add(product, transaction)
             self.stock.open(product, transaction)
             transaction.emit(to_event(ProductCreated, product))

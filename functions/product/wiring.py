@@ -56,7 +56,9 @@ def purge() -> Purge:
 
 @cache
 def orphan_sweep() -> OrphanSweep:
-    return OrphanSweep(_pictures(), DynamoProducts(), DynamoCheckpoint())
+    products = DynamoProducts()
+    index = SearchIndex(DynamoEntries(), products)
+    return OrphanSweep(index, _pictures(), products, DynamoCheckpoint())
 
 
 def _pictures() -> ImageKitPictures:

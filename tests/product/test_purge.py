@@ -56,7 +56,7 @@ class Store:
 
     def sells(self, title: str = "Basmati rice") -> Product:
         product = a_product(title=title, images=self.pictures.upload("", [PICTURE, PICTURE]))
-        SearchIndex(self.entries, self.products).add(None, product)
+        self.do(partial(SearchIndex(self.entries, self.products).add, None, product))
         self.do(partial(self.products.add, product))
         return product
 

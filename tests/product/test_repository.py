@@ -1,7 +1,7 @@
 """Products and the entries of the search, in memory and in DynamoDB alike."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -46,6 +46,9 @@ class Store:
 
     def show(self, product: Product, availability: Availability) -> None:
         self.do(partial(self.products.show_availability, product, availability))
+
+    def enter(self, words: Sequence[str], product: Product) -> None:
+        self.do(partial(self.entries.add, words, product))
 
     def do(self, write: Callable[[Transaction], None]) -> None:
         transaction = self.begin()
@@ -381,8 +384,8 @@ def entered(store: Store, key_range: KeyRange, limit: int = 100) -> list[Entry]:
 @pytest.mark.parametrize("limit", [1, 2, 100])
 def test_entries_are_read_in_order_and_in_windows(store: Store, limit: int) -> None:
     one, other = sorted((a_product(), a_product()), key=lambda product: product.id)
-    store.entries.add(["appl", "apple", "apricot", "a", "चीनी"], one)
-    store.entries.add(["apple", "ap"], other)
+    store.enter(["appl", "apple", "apricot", "a", "चीनी"], one)
+    store.enter(["apple", "ap"], other)
     assert entered(store, KeyRange("app"), limit) == [
         Entry("appl", one.id),
         Entry("apple", one.id),
@@ -396,9 +399,9 @@ def test_entries_are_read_in_order_and_in_windows(store: Store, limit: int) -> N
 
 def test_outdated_entries_are_removed_and_newer_ones_stay(store: Store) -> None:
     first = a_product(revision=1)
-    store.entries.add(["apple", "pear"], first)
+    store.enter(["apple", "pear"], first)
     third = replace(first, revision=3)
-    store.entries.add(["pear"], third)
+    store.enter(["pear"], third)
     store.entries.remove_outdated(["apple", "pear", "plum"], first)
     assert entered(store, KeyRange("apple")) == []
     assert entered(store, KeyRange("pear")) == [Entry("pear", first.id)]
@@ -407,7 +410,7 @@ def test_outdated_entries_are_removed_and_newer_ones_stay(store: Store) -> None:
 def test_all_entries_of_a_product_are_removed_together(store: Store) -> None:
     product, other = a_product(), a_product()
     words = [f"word{number}" for number in range(60)]
-    store.entries.add(words, product)
-    store.entries.add(words[:1], other)
+    store.enter(words, product)
+    store.enter(words[:1], other)
     store.entries.remove_all([*words, "never"], product)
     assert entered(store, KeyRange("wo")) == [Entry("word0", other.id)]

@@ -31,8 +31,8 @@ class Found:
             self.add(product)
 
     def add(self, product: Product) -> None:
-        self.index.add(None, product)
         transaction = InMemoryOutbox().begin()
+        self.index.add(None, product, transaction)
         self.products.add(product, transaction)
         transaction.commit()
 
@@ -90,8 +90,9 @@ def test_matches_can_be_sorted_by_price_and_filtered() -> None:
 
 def test_orphaned_and_outdated_entries_are_ignored() -> None:
     found = Found(product := a_product(title="Tea"))
-    found.entries.add(["coffee", "tea"], a_product())
-    found.entries.add(["coffee"], product)
+    transaction = InMemoryOutbox().begin()
+    found.entries.add(["coffee", "tea"], a_product(), transaction)
+    found.entries.add(["coffee"], product, transaction)
     assert found.by("coffee") == []
     assert found.by("tea") == ["Tea"]
 
@@ -101,9 +102,9 @@ def test_a_changed_product_is_found_by_its_new_words_before_and_after_the_remova
 ):
     found = Found(before := a_product(title="Green tea", description=""))
     after = replace(before, title="Black tea", revision=2)
-    found.index.add(before, after)
-    assert found.by("green") == ["Green tea"]
     transaction = InMemoryOutbox().begin()
+    found.index.add(before, after, transaction)
+    assert found.by("green") == ["Green tea"]
     found.products.change(before, after, transaction)
     transaction.commit()
     assert (found.by("green"), found.by("black")) == ([], ["Black tea"])
@@ -116,8 +117,9 @@ def test_a_late_removal_keeps_words_that_were_added_again() -> None:
     found = Found(first := a_product(title="Green tea", description=""))
     second = replace(first, title="Black tea", revision=2)
     third = replace(first, title="Green tea", revision=3)
-    found.index.add(first, second)
-    found.index.add(second, third)
+    transaction = InMemoryOutbox().begin()
+    found.index.add(first, second, transaction)
+    found.index.add(second, third, transaction)
     found.index.remove(first, second)
     assert "green" in {entry.word for entry in found.entries.entries}
 

@@ -90,7 +90,7 @@ class AssistedShop:
         product = a_product(title=title, **values)
         product = replace(product, shown=Availability(in_stock=product.stock > 0))
         transaction = self.catalogue.outbox.begin()
-        self.catalogue.entries.add(_words(product), product)
+        self.catalogue.entries.add(_words(product), product, transaction)
         self.catalogue.products.add(product, transaction)
         self.catalogue.service.stock.open(product, transaction)
         transaction.commit()

@@ -9,6 +9,7 @@ from typing import Any
 
 from product.gateways import InventoryStock
 from product.model import (
+    Attempt,
     Availability,
     Document,
     Entry,
@@ -25,7 +26,7 @@ from product.pictures import Picture
 from product.search import SearchIndex
 from product.service import ProductService
 from product.words import KeyRange
-from supermarket.clock import Clock, iso, new_id, utc_now
+from supermarket.clock import Clock, creation_time, iso, new_id, utc_now
 from supermarket.errors import Unavailable
 from supermarket.money import Currency, Money
 from supermarket.people import Recipient
@@ -177,6 +178,8 @@ class InMemoryEntries:
 
     def __init__(self) -> None:
         self.entries: dict[Entry, int] = {}
+        self.attempt_of: dict[Entry, str] = {}
+        self.attempts: dict[str, Attempt] = {}
         self.windows_read = 0
 
     def windows(
@@ -196,8 +199,26 @@ class InMemoryEntries:
         following = place(left[limit - 1]) + "~" if len(left) >= limit else None
         return Window(key_range, tuple(left[:limit]), following)
 
-    def add(self, words: Iterable[str], product: Product) -> None:
-        self.entries.update({Entry(word, product.id): product.revision for word in words})
+    def add(self, words: Iterable[str], product: Product, transaction: Transaction) -> None:
+        attempt = Attempt(new_id(), product.id, frozenset(words))
+        self.attempts[attempt.id] = attempt
+        for word in attempt.words:
+            entry = Entry(word, product.id)
+            self.entries[entry], self.attempt_of[entry] = product.revision, attempt.id
+        in_memory(transaction).add(lambda: True, lambda: self._commit(attempt))
+
+    def _commit(self, attempt: Attempt) -> None:
+        self.attempts.pop(attempt.id, None)
+
+    def list_attempts(self, moment: datetime) -> Iterator[Attempt]:
+        old = [each for each in self.attempts.values() if creation_time(each.id) <= moment]
+        yield from old
+
+    def undo(self, attempt: Attempt, words: Iterable[str]) -> None:
+        for entry in [Entry(word, attempt.product_id) for word in words]:
+            if entry in self.entries and self.attempt_of[entry] <= attempt.id:
+                del self.entries[entry]
+        self._commit(attempt)
 
     def remove_outdated(self, words: Iterable[str], product: Product) -> None:
         for word in words:
