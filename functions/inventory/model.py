@@ -62,8 +62,9 @@ class Offer:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A part of a product's stock. `available` is `on_hand` less `reserved`; a count may make it
-    negative. `changes` counts all changes, `shelf_changes` those of `on_hand`.
+    """A part of a product's stock. `available` is `on_hand` less `reserved`; a count below what is
+    reserved makes it negative, and shipping more than was counted `on_hand`, too. `changes` counts
+    all changes, `shelf_changes` those of `on_hand`.
     """
 
     number: int
@@ -84,6 +85,9 @@ class StockLevel:
 
     @property
     def on_hand(self) -> int:
+        """The last count, and what was added and shipped since. It is negative when more was
+        shipped than was counted.
+        """
         return sum(bucket.on_hand for bucket in self.buckets)
 
     @property
@@ -136,6 +140,19 @@ class StockLevel:
         # each new bucket gets at least one
         added = max(0, min(wanted - len(self.buckets), source.available - 1))
         return source, source.available // (added + 1), added
+
+    def balance(self) -> Mapping[int, int]:
+        """Return the difference per bucket that covers what some lack with what others have
+        available. It is empty unless a count below what is reserved was followed by a cancellation.
+
+            StockLevel("p1", offer, (Bucket(0, 0, 3, -3), Bucket(1, 4, 0, 4))).balance()
+            # {0: 3, 1: -3}
+        """
+        lacks = [replace(bucket, available=-bucket.available) for bucket in self.buckets]
+        lacking = _take(lacks, MAX_ON_HAND)
+        taken = _take(self.buckets, sum(lacking.values()))
+        given = _take(lacks, sum(taken.values()))
+        return {**given, **{number: -amount for number, amount in taken.items()}}
 
     def count(self, on_hand: int) -> Mapping[int, int]:
         """Return the difference per bucket that makes `on_hand` the total. What is missing is taken

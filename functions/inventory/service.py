@@ -118,8 +118,8 @@ class InventoryService:
         """
         for attempt in range(ATTEMPTS):
             transaction = prepare()
-            self._reserve(order_id, requests, transaction)
             try:
+                self._reserve(order_id, requests, transaction)
                 transaction.commit()
             except LevelChanged:
                 self.pause(min(attempt, LAST_DOUBLED_PAUSE))
@@ -218,6 +218,9 @@ class InventoryService:
         faults = tuple(filter(None, (_fault(levels, request) for request in requests)))
         if faults:
             raise LinesUnavailable(UNAVAILABLE, faults)
+        if unbalanced := [level for level in levels.values() if level.balance()]:
+            self._balance(unbalanced)
+            raise LevelChanged(CHANGED)
         cause = self._cause(MovementKind.RESERVED, order_id)
         quantities = {}
         for request in requests:
@@ -235,6 +238,18 @@ class InventoryService:
         if sum(map(len, quantities.values())) > MAX_PARTS:
             raise OrderTooLarge("Order fewer products at a time")
         self.reservations.add(Reservation(order_id, quantities), transaction)
+
+    def _balance(self, levels: Sequence[StockLevel]) -> None:
+        """Move available stock to the buckets that lack some: orders are refused by the sum of the
+        buckets, but the condition of their writes is that of one.
+        """
+        transaction = self.begin()
+        cause = self._cause(MovementKind.SPLIT, "inventory")
+        for level in levels:
+            stale = LevelChanged(CHANGED)
+            differences = level.balance()
+            self.levels.adjust(level, differences, cause, transaction, stale, same_shelf=False)
+        transaction.commit()
 
     def _close(
         self,

@@ -162,7 +162,9 @@ class ProductView(View):
 
 
 class OwnProductView(ProductView):
-    """A product as its seller sees it: what is on hand, and how much of it is reserved."""
+    """A product as its seller sees it: what is on hand, and how much of it is reserved. `onHand` is
+    negative when more was shipped than was counted.
+    """
 
     on_hand: int
     reserved: int

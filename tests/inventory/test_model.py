@@ -85,6 +85,16 @@ def test_more_than_the_maximum_cannot_be_added() -> None:
         a_level("p1", 5).add(1_000_000_000)
 
 
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=MAX_BUCKETS))
+def test_a_balance_changes_no_total_and_leaves_buckets_of_one_sign(available: list[int]) -> None:
+    level = a_level("p1", *available)
+    differences = level.balance()
+    after = _available_after(level, differences)
+    assert sum(after) == sum(available)
+    assert min(after) >= 0 or max(after) <= 0
+    assert bool(differences) == (min(available) < 0 < max(available))
+
+
 def test_a_level_below_what_is_reserved_has_nothing_available() -> None:
     level = a_level("p1", -2, 1)
     assert level.available == 0

@@ -364,6 +364,50 @@ def test_a_count_below_what_is_reserved_leaves_nothing_to_sell(stock: Stock) -> 
     assert stock.of(rice) == (2, 3, 0)
 
 
+def test_what_is_shipped_beyond_a_count_is_missing_until_it_is_added_or_counted(
+    stock: Stock,
+) -> None:
+    rice = stock.open(5)
+    orders = [stock.reserve((rice, 3)), stock.reserve((rice, 2))]
+    stock.do(partial(stock.service.count, rice, 2, SELLER))
+    assert stock.of(rice) == (2, 5, 0)
+    for order, on_hand, reserved in zip(orders, (-1, -3), (2, 0), strict=True):
+        stock.do(partial(stock.service.ship, order))
+        assert stock.of(rice) == (on_hand, reserved, 0)
+    stock.do(partial(stock.service.add, rice, 4, SELLER))  # three of them were shipped before
+    assert stock.of(rice) == (1, 0, 1)
+    last = stock.reserve((rice, 1))
+    stock.do(partial(stock.service.count, rice, 0, SELLER))
+    stock.do(partial(stock.service.ship, last))
+    with pytest.raises(Conflict):
+        stock.do(partial(stock.service.add, rice, -1, SELLER))
+    stock.do(partial(stock.service.count, rice, 6, SELLER))
+    assert stock.of(rice) == (6, 0, 6)
+
+
+def test_what_a_count_misses_in_one_bucket_is_not_sold_from_another(
+    stock: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rice = stock.open(8)
+    stock.service.split(rice)
+    cancelled, _ = (stock.reserve((rice, 4)) for _ in range(2))
+    stock.do(partial(stock.service.count, rice, 5, SELLER))
+    stock.do(partial(stock.service.release, cancelled))
+    assert (stock.available(rice), stock.of(rice)) == ([-3, 4], (5, 4, 1))
+    sold: list[str] = []
+
+    def sell_the_last() -> None:
+        if not sold:
+            sold.append(stock.reserve((rice, 1)))
+
+    prepare = Interrupted(stock.begin, iter([sell_the_last] * 3), monkeypatch)
+    with pytest.raises(LinesUnavailable):
+        stock.service.commit_reserving(new_id(), [StockRequest(rice, OFFER.price, 1)], prepare)
+    assert len(sold) == 1
+    assert (stock.available(rice), stock.of(rice)) == ([0, 0], (5, 5, 0))
+    assert sum(each.on_hand for each in stock.movements(rice)) == 5
+
+
 def test_a_count_that_a_shipment_overtook_is_stale(stock: Stock) -> None:
     rice = stock.open(5)
     order = stock.reserve((rice, 3))
