@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import StringIO
 from itertools import count as count_from
@@ -19,12 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import conftest  # noqa: F401 - sets the functions' variables
-from benchmarks.scenarios import ADDRESS, PRODUCTS, PRODUCTS_IN_CART, Shop, is_success, shop_in_moto
+from benchmarks.scenarios import (
+    ADDRESS,
+    PRODUCTS,
+    PRODUCTS_IN_CART,
+    Shop,
+    a_product,
+    is_success,
+    shop_in_moto,
+)
 from benchmarks.units import Units, counting
 from cart import endpoints as cart
 from inventory.model import StockRequest
 from inventory.wiring import inventory_service
 from notification import listeners as notification
+from notification import wiring as notification_wiring
+from notification.model import MailClass, WaitingMail
+from notification.repository import DynamoWaitingMails
 from order import endpoints as order
 from order import listeners as order_listeners
 from order import wiring as order_wiring
@@ -42,12 +53,13 @@ from product import wiring as product_wiring
 from seller_dashboard import listeners as dashboard
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
-from supermarket.config import event_bus_name, settings
+from supermarket.config import event_bus_name, mail_queue_name, settings
 from supermarket.dynamo.batches import put_many
 from supermarket.dynamo.outbox import OutboxRow, shard_of
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.events import EventHandlers
 from supermarket.http import Endpoint
+from supermarket.money import Currency, Money
 from support.api import a_caller, api_event, bearer
 from support.cloud import client
 from support.contracts import sample_event, sqs_batch
@@ -113,11 +125,14 @@ class Streams:
 
 @dataclass(frozen=True)
 class Counts:
-    """A paid order, an unpaid one, the flows that only read, and what works through a backlog."""
+    """A paid order, an unpaid one, the flows that only read, changes of the catalogue, and what
+    works through a backlog.
+    """
 
     paid: Flows
     unpaid: Flows
     reads: Flows
+    catalogue: Flows
     nets: Flows
 
 
@@ -128,6 +143,7 @@ def count() -> Counts:
             paid=_paid_order(shop, streams),
             unpaid=_unpaid_order(shop, streams),
             reads=_reads(shop),
+            catalogue=_catalogue(shop),
             nets=_nets(shop),
         )
 
@@ -183,6 +199,13 @@ def tables(counts: Counts) -> str:
         *(
             f"| {name} | {units.calls} | {units.reads:g} | {units.queried:g} |"
             for name, units in counts.reads.units.items()
+        ),
+        "",
+        "| change of a product | calls | write units | of these of the fullest partition |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {units.calls} | {units.writes} | {max(units.by_key.values(), default=0)} |"
+            for name, units in counts.catalogue.units.items()
         ),
         "",
         "| net | calls of DynamoDB | other calls | write units |",
@@ -271,6 +294,33 @@ def _nets(shop: Shop) -> Flows:
     batch = {"Records": changes}
     name = f"the history of {BACKLOG} changes of stock"
     flows.run(name, partial(product_streams.watch_stock, batch, None))
+    flows.run(f"{BACKLOG} waiting mails go back to their queue", _waiting_mails())
+    return flows
+
+
+def _waiting_mails() -> Callable[[], Any]:
+    """Let mails wait; returns what sends them to their queue when they are due."""
+    client("sqs").create_queue(QueueName=mail_queue_name(MailClass.ORDER))
+    due = datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(BACKLOG):
+        DynamoWaitingMails().add(WaitingMail(str(number), MailClass.ORDER, due, "{}"))
+    return partial(notification_wiring.due_mails().requeue, utc_now(), lambda: True)
+
+
+def _catalogue(shop: Shop) -> Flows:
+    """Create a product, change its price, and sell its last piece."""
+    flows = Flows()
+    create = _request(product.create_product, shop.seller, body=a_product(PRODUCTS, stock=1))
+    answer = flows.run("create a product", create)
+    product_id = json.loads(answer["body"])["product"]["id"]
+    path, body = {"productId": product_id}, {"priceAmount": 99}
+    change = _request(product.update_product, shop.seller, path=path, body=body)
+    flows.run("change its price", change)
+    lines = [StockRequest(product_id, Money(9_900, Currency.INR), 1)]
+    inventory_service().commit_reserving("the last piece", lines, DynamoTransaction)
+    sold_out = [each for each in records_of("inventory") if _is_bucket(each)][-1:]
+    batch = {"Records": sold_out}
+    flows.run("show that it is sold out", partial(product_streams.watch_stock, batch, None))
     return flows
 
 

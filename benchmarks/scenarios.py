@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import count
 from typing import Any
 from unittest.mock import patch
 
@@ -17,6 +18,7 @@ from outbox import endpoints as outbox
 from payment import endpoints as payment
 from payment import wiring as payment_wiring
 from product import endpoints as product
+from product import wiring as product_wiring
 from seller_dashboard import listeners as dashboard
 from supermarket import tokens
 from supermarket.caller import Caller, Role
@@ -103,18 +105,22 @@ class Shop:
         return _recorded("socket message", handler, sockets.take_message, event)
 
     def _create_product(self, seller: Caller, number: int) -> str:
-        body = {
-            "title": f"Basmati rice, harvest {number}",
-            "description": "Long grains, aged for a year, from the foot of the Himalaya. " * 5,
-            "priceAmount": 120.5 + number,
-            "stock": 50,
-            "category": "grains",
-        }
-        created = call(product.create_product, caller=seller, body=body)
+        created = call(product.create_product, caller=seller, body=a_product(number))
         return str(created.body["product"]["id"])
 
     def _add_to_cart(self, customer: Caller, product_id: str) -> None:
         call(cart.add_cart_item, caller=customer, body={"productId": product_id, "quantity": 1})
+
+
+def a_product(number: int, stock: int = 50) -> dict[str, Any]:
+    """Return the request that creates a product."""
+    return {
+        "title": f"Basmati rice, harvest {number}",
+        "description": "Long grains, aged for a year, from the foot of the Himalaya. " * 5,
+        "priceAmount": 120.5 + number,
+        "stock": stock,
+        "category": "grains",
+    }
 
 
 @contextmanager
@@ -124,6 +130,8 @@ def shop_in_moto(products: int = PRODUCTS) -> Iterator[Shop]:
     with (
         aws_in_memory(),
         patch.object(tokens, "LIFETIME", TOKENS_LAST),
+        # products are in the shards of their ids
+        patch.object(product_wiring, "new_id", map("01M8MB{:020}".format, count(1)).__next__),
         patch.object(payment_wiring, "RazorpayApi", lambda *_, **__: shop[0].razorpay),
     ):
         _forget_services()
