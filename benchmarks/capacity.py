@@ -302,9 +302,12 @@ def _waiting_mails() -> Callable[[], Any]:
     """Let mails wait; returns what sends them to their queue when they are due."""
     client("sqs").create_queue(QueueName=mail_queue_name(MailClass.ORDER))
     due = datetime(2026, 1, 1, tzinfo=UTC)
-    for number in range(BACKLOG):
+    requeue = partial(notification_wiring.due_mails().requeue, utc_now(), lambda: True)
+    for number in range(-1, BACKLOG):
         DynamoWaitingMails().add(WaitingMail(str(number), MailClass.ORDER, due, "{}"))
-    return partial(notification_wiring.due_mails().requeue, utc_now(), lambda: True)
+        if number < 0:
+            requeue()  # finds the queue's URL, which later runs know
+    return requeue
 
 
 def _catalogue(shop: Shop) -> Flows:
