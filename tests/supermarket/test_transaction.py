@@ -1,5 +1,7 @@
 """DynamoDB transactions: all or nothing, failed conditions as domain errors, retries."""
 
+import ast
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,6 +35,7 @@ from supermarket.http import domain_error
 from supermarket.transaction import Transaction
 from support.in_memory import InMemoryOutbox, InMemoryTransaction
 from support.lost_answers import losing_answers
+from support.sources import kernel, lambdas
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -466,6 +469,35 @@ def test_a_repeated_update_adds_twice_and_fails_its_own_condition() -> None:
         assert not update_if(ThingRow("t"), [ThingRow.changes.set(9)], IS_BELOW_NINE)
     assert lost == ["UpdateItem", "UpdateItem"]
     assert ThingRow.get("t").changes == 9
+
+
+# each may be sent twice: the counters of limits count one more, the rest adds to a set or reserves
+# one call more
+SINGLE_ADDITIONS = {
+    "supermarket.dynamo.rate_limits.count",
+    "supermarket.dynamo.sessions.open",
+    "notification.repository._count_up",
+    "notification.repository.release",
+    "ai_buddy.conversations.repository.count_frame",
+    "payment.reconciliation.repository.reserve",
+}
+
+
+def test_only_additions_that_may_happen_twice_are_made_outside_of_transactions() -> None:
+    """A write of one row that the SDK sends again after a lost answer adds once more."""
+    found = {
+        f"{source.name}.{function.name}"
+        for source in (*lambdas(), *kernel())
+        for function in ast.walk(source.tree)
+        if isinstance(function, ast.FunctionDef) and _adds_alone(function)
+    }
+    assert found <= SINGLE_ADDITIONS, "use update_once"
+
+
+def _adds_alone(function: ast.FunctionDef) -> bool:
+    calls = [ast.unparse(each.func) for each in ast.walk(function) if isinstance(each, ast.Call)]
+    adds = any(re.fullmatch(r"\w*Row\.\w+\.add", call) for call in calls)
+    return adds and any(call == "update_if" or call == "row.update" for call in calls)
 
 
 def test_an_update_once_is_applied_once_and_reports_its_success() -> None:
