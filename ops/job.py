@@ -66,5 +66,5 @@ def _schedules() -> Iterator[tuple[str, str]]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", nargs="?", help="<domain>.<function>; without it, list the jobs")
-    text = "the day to run for, in UTC, such as 2026-11-22 (default: as the schedule does)"
+    text = "the shop's day to run for, such as 2026-11-22 (default: as the schedule does)"
     parser.add_argument("--date", type=date.fromisoformat, metavar="DAY", help=text)

@@ -17,6 +17,7 @@ os.environ.update(
     IMAGEKIT_BASE_URL="http://127.0.0.1:9/imagekit",
     IMAGEKIT_URL_ENDPOINT="http://127.0.0.1:9/imagekit",
     BCRYPT_ROUNDS="4",
+    TIME_ZONE="Asia/Kolkata",
     RESERVATION_MINUTES="15",
     OPEN_ORDERS_PER_PERSON="3",
     RESERVED_PIECES_PER_PERSON="200",

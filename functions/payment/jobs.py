@@ -1,11 +1,12 @@
 """The scheduled Lambdas that reconcile payments with Razorpay's records and send refunds."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import timedelta
 
 from aws_lambda_powertools.metrics import MetricUnit
 
 from payment import wiring
 from supermarket import telemetry
+from supermarket.days import start_of
 from supermarket.init_phase import prepare
 from supermarket.jobs import Counts, Run, job
 
@@ -32,8 +33,8 @@ def reconcile_payments(run: Run) -> Counts:
         telemetry.measure("ReconciliationUnfinished", unfinished, MetricUnit.Count)
         settled = wiring.settlement_sync().catch_up(run.has_time)
     else:
-        since = datetime.combine(run.day, time(), UTC)
-        until = since + timedelta(days=1, milliseconds=-1)
+        since = start_of(run.day)
+        until = start_of(run.day + timedelta(days=1)) - timedelta(milliseconds=1)
         report = reconciliation.reconcile(since, until, run.has_time)
         settled = wiring.settlement_sync().reconcile(since, until, run.has_time)
     report.counts.update(settled)

@@ -18,6 +18,7 @@ from seller_dashboard.schemas import (
 )
 from supermarket.caller import Caller, Role
 from supermarket.clock import utc_now
+from supermarket.days import day_of
 from supermarket.http import Response, get
 from supermarket.init_phase import prepare
 from supermarket.schemas import Page
@@ -86,7 +87,7 @@ def _headers(sheet: str, name: str, period: Period, following: str | None) -> di
 
 
 def _bounded(query: PeriodQuery) -> Period:
-    return Period.of(query.first, query.last, today=utc_now().date())
+    return Period.of(query.first, query.last, today=day_of(utc_now()))
 
 
 def _slice(name: str, page: Page, caller: Caller) -> tuple[Slice, str]:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from seller_dashboard import wiring
 from seller_dashboard.projections.model import Period
+from supermarket.days import day_of
 from supermarket.errors import Invalid
 from supermarket.init_phase import prepare
 from supermarket.jobs import Counts, Run, job
@@ -18,7 +19,7 @@ def check_daily_totals(run: Run) -> Counts:
     """
     day = run.day or run.today - timedelta(days=1)
     return wiring.daily_totals_check().run(
-        day, run.has_time, again=run.day is not None, is_over=day < run.now.date()
+        day, run.has_time, again=run.day is not None, is_over=day < day_of(run.now)
     )
 
 
@@ -30,7 +31,7 @@ def report_week(run: Run) -> Counts:
     Raises Invalid when that week is not over.
     """
     week = Period.week_before(run.today)
-    if week.last >= run.now.date():
+    if week.last >= day_of(run.now):
         # the report would lack days, and a report is sent once only
         raise Invalid(f"The week from {week.first} to {week.last} is not over")
     return wiring.weekly_reports().run(week, run.has_time, again=run.day is not None)

@@ -39,6 +39,7 @@ from supermarket.contracts import (
     StockRanLow,
     UserRegistered,
 )
+from supermarket.days import day_of
 from supermarket.events import EventHandlers
 from supermarket.init_phase import prepare
 from supermarket.money import Money
@@ -157,7 +158,8 @@ def _order(
     event: OrderEvent, status: SaleStatus, at: datetime, *, is_paid: bool = True
 ) -> OrderFacts:
     customer = Customer(event.customer.user_id, event.customer.first_name)
-    purchase = Purchase(customer, tuple(map(_line, event.lines)), event.placed_at)
+    lines, day = tuple(map(_line, event.lines)), day_of(event.placed_at)
+    purchase = Purchase(customer, lines, event.placed_at, day)
     total = None if isinstance(event, OrderShipped | OrderDelivered) else event.total.money()
     return OrderFacts(event.order_id, purchase, total, StatusChange(status, at), is_paid)
 

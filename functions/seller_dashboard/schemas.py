@@ -15,7 +15,7 @@ EARLIEST = datetime.date(2000, 1, 1)
 
 
 class PeriodQuery(Query):
-    """`?from=2026-11-01&to=2026-11-30`: days in UTC, both included."""
+    """`?from=2026-11-01&to=2026-11-30`: days of the shop, both included."""
 
     first: datetime.date | None = Field(default=None, alias="from", ge=EARLIEST)
     last: datetime.date | None = Field(default=None, alias="to", ge=EARLIEST)

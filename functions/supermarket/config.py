@@ -22,6 +22,7 @@ class Settings(BaseModel):
     stage: str = Field(pattern=r"^[a-z][a-z0-9-]{0,19}$")
     allowed_origins: str = ""
     storefront_url: str
+    time_zone: str
     mail_sender: str
     razorpay_base_url: str
     razorpay_calls_per_second: float = Field(gt=0)

@@ -398,8 +398,8 @@ class LowStock(ContractModel):
 
 
 class SalesReportReady(Event):
-    """The figures of a seller's past week (Monday to Sunday, UTC). Amounts are net of refunds, one
-    per currency.
+    """The figures of a seller's past week, Monday to Sunday in the shop's time zone. Amounts are
+    net of refunds, one per currency.
     """
 
     SOURCE = "supermarket.seller_dashboard"

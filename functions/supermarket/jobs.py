@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from supermarket import telemetry
 from supermarket.clock import new_id, utc_now
+from supermarket.days import day_of, start_of
 from supermarket.init_phase import Handler
 
 type Counts = Mapping[str, int]
@@ -14,7 +15,7 @@ type Counts = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a job. `day` (UTC) is the day that an operator asked for; None on schedule."""
+    """One run of a job. `day` is the shop's day that an operator asked for; None on schedule."""
 
     now: datetime
     day: date | None
@@ -25,12 +26,12 @@ class Run:
         """The end of the time that the run covers: now, or the end of `day`."""
         if self.day is None:
             return self.now
-        return min(self.now, datetime.combine(self.day + timedelta(days=1), time(), UTC))
+        return min(self.now, start_of(self.day + timedelta(days=1)))
 
     @property
     def today(self) -> date:
         """The day of the run: `day`, or the present one."""
-        return self.day or self.now.date()
+        return self.day or day_of(self.now)
 
 
 @dataclass(frozen=True)

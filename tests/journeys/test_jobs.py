@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from supermarket.clock import iso, utc_now
+from supermarket.days import day_of
 from support.deployed import aws, rows, rows_of, run_job, table
 from support.shop import Person, at_once, client, eventually
 
@@ -71,7 +72,7 @@ def sell_one(endpoints: dict[str, Any], seller: Person, customer: Person) -> Non
 
 def copy_totals_to(day: date, endpoints: dict[str, Any], seller: Person, **changes: Any) -> None:
     """Copy the seller's totals of today to another day."""
-    today = datetime.now(UTC).date()
+    today = day_of(datetime.now(UTC))
     for part in parts_of_day(today, endpoints, seller):
         copy = {**part, "sk": {"S": part["sk"]["S"].replace(str(today), str(day))}, **changes}
         aws(endpoints, "dynamodb").put_item(TableName=table(endpoints, "sales"), Item=copy)
@@ -173,7 +174,7 @@ def test_a_seller_whose_report_failed_gets_it_from_a_later_run(
     endpoints: dict[str, Any], customer: Person
 ) -> None:
     broken, intact = (Person.register(endpoints, "seller") for _ in range(2))
-    today = datetime.now(UTC).date()
+    today = day_of(datetime.now(UTC))
     last_wednesday = today - timedelta(days=today.weekday() + 5)
     for each in (broken, intact):
         sell_one(endpoints, each, customer)
@@ -196,7 +197,7 @@ def test_daily_totals_that_were_tampered_with_are_repaired(
 ) -> None:
     sell_one(endpoints, seller, customer)
     right = seller.get(METRICS).json()
-    today = datetime.now(UTC).date()
+    today = day_of(datetime.now(UTC))
     [part] = [one for one in parts_of_day(today, endpoints, seller) if "placed" in one]
     key = {name: part[name]["S"] for name in ("pk", "sk")}
     update_row(endpoints, "sales", key, "SET units = :many, minor = :many", many={"N": "777"})

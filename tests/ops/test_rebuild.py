@@ -24,6 +24,7 @@ from seller_dashboard.listeners import event_handlers
 from seller_dashboard.reports.daily_totals import DailyTotalsCheck
 from seller_dashboard.reports.repository import DynamoJobs, RebuildRow
 from supermarket.contracts import Event, Metadata
+from supermarket.days import day_of
 from supermarket.errors import Conflict, NotFound, Unavailable
 from support.contracts import sample_event
 from support.histories import BEGAN, events_of, random_histories
@@ -447,7 +448,7 @@ def test_a_roll_up_during_a_rebuild_changes_no_totals(
     check = DailyTotalsCheck(
         projections.sales, projections.projector, projections.jobs, projections.begin
     )
-    days = sorted({history.placed_at.date() for history in histories})
+    days = sorted({day_of(history.placed_at) for history in histories})
 
     def roll_up() -> None:
         for day in days:

@@ -27,6 +27,7 @@ from payment.repository import DynamoLedger, DynamoPayments
 from simulators.razorpay import create_app
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
+from supermarket.days import day_of
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.transaction import DynamoTransaction
 from support.api import a_caller
@@ -226,7 +227,7 @@ def test_full_pages_of_razorpay_join_without_a_gap(shop: Shop) -> None:
 def test_a_run_for_a_date_reconciles_that_day(shop: Shop) -> None:
     payment = shop.add_payment()
     shop.pay(payment)
-    day = payment.created_at.date()
+    day = day_of(payment.created_at)
     assert run(date=(day - timedelta(days=2)).isoformat())["checked"] == 0
     assert shop.status(payment) is PaymentStatus.PENDING
     assert run(date=day.isoformat())["repaired"] == 1

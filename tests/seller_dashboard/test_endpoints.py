@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,6 +19,8 @@ from seller_dashboard.endpoints import (
 from seller_dashboard.listeners import event_handlers
 from seller_dashboard.reports import csv_exports
 from supermarket.caller import Caller, Role
+from supermarket.clock import utc_now
+from supermarket.days import day_of
 from supermarket.http import Endpoint
 from support.api import a_caller, call
 from support.contracts import sample, sqs_batch
@@ -101,7 +103,7 @@ def test_another_seller_does_not_see_the_sale() -> None:
 def test_the_default_period_ends_today() -> None:
     body = call(get_seller_metrics, caller=MEERA).body
     days = [day["date"] for day in body["series"]]
-    today = datetime.now(UTC).date()
+    today = day_of(utc_now())
     assert len(days) == 30
     assert today - date.fromisoformat(days[-1]) <= timedelta(days=1)  # midnight may strike
 

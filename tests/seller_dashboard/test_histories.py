@@ -285,7 +285,7 @@ def test_a_sale_ends_in_the_state_of_its_payment_however_the_events_arrive(
     arriving = [*shown, *random.choices(shown, k=4)]
     random.shuffle(arriving)
     projections = Projections()
-    bought = Purchase(ASHA, (a_line(seller_id="meera"),), BEGAN)
+    bought = Purchase(ASHA, (a_line(seller_id="meera"),), BEGAN, BEGAN.date())
     placed = StatusChange(SaleStatus.PENDING, BEGAN)
     projections.projector.apply(OrderFacts(payment.order_id, bought, PRICE, placed))
     with pytest.MonkeyPatch.context() as patch:

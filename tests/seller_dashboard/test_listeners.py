@@ -57,6 +57,16 @@ def test_a_confirmed_order_is_a_sale_of_each_seller_in_it(
     assert [top.title for top in found[OTHER].top_products] == ["Assam tea, 500 g"]
 
 
+def test_an_order_of_the_last_evening_of_a_month_belongs_to_the_shops_next_month(
+    projections: Projections,
+) -> None:
+    deliver("OrderPlaced", "OrderConfirmed", placedAt="2026-11-30T20:00:00.000Z")
+    december = Period(date(2026, 12, 1), date(2026, 12, 31))
+    for period, number in ((NOVEMBER, 0), (december, 1)):
+        assert projections.dashboard.get_metrics(MEERA, period).orders == number
+        assert len(projections.dashboard.list_orders(MEERA, period, None, Slice(9)).items) == number
+
+
 def test_a_placed_order_is_listed_and_does_not_count(projections: Projections) -> None:
     deliver("OrderPlaced")
     assert [sale.status for sale in orders(projections)] == [SaleStatus.PENDING]

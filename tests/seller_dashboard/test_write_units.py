@@ -54,7 +54,7 @@ def facts_of_an_order() -> list[OrderFacts]:
         )
         for number in range(LINES)
     )
-    bought = Purchase(Customer(CUSTOMER, "Asha"), lines, PLACED)
+    bought = Purchase(Customer(CUSTOMER, "Asha"), lines, PLACED, PLACED.date())
     total = inr(LINES * 99_800)
     placed = StatusChange(SaleStatus.PENDING, PLACED)
     confirmed = StatusChange(SaleStatus.CONFIRMED, PLACED + timedelta(minutes=2))

@@ -1,6 +1,6 @@
 """Scheduled Lambdas: their day, their remaining time and their counts."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -32,11 +32,16 @@ def test_a_scheduled_run_covers_the_time_until_now(runs: list[Run]) -> None:
     assert (run.day, run.until, run.today) == (None, NOON, date(2026, 11, 22))
 
 
+def test_a_scheduled_run_is_of_the_shops_day(runs: list[Run], clock: FrozenClock) -> None:
+    clock.advance(timedelta(hours=8))  # 20:00 UTC is 01:30 in India
+    assert started(runs, {}).today == date(2026, 11, 23)
+
+
 @pytest.mark.parametrize(
     ("day", "until"),
     [
-        ("2026-11-20", datetime(2026, 11, 21, tzinfo=UTC)),
-        ("2026-11-21", datetime(2026, 11, 22, tzinfo=UTC)),
+        ("2026-11-20", datetime(2026, 11, 20, 18, 30, tzinfo=UTC)),
+        ("2026-11-21", datetime(2026, 11, 21, 18, 30, tzinfo=UTC)),
         ("2026-11-22", NOON),
         ("2026-11-25", NOON),
     ],

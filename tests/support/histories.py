@@ -5,7 +5,7 @@ the histories without the code under test.
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 from typing import Any
@@ -30,7 +30,8 @@ from supermarket.money import Currency
 from supermarket.people import Address, Recipient
 
 BEGAN = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
-DAYS = {"from": "2026-11-20", "to": "2026-11-22"}
+DAYS = {"from": "2026-11-20", "to": "2026-11-23"}
+SHOP = timezone(timedelta(hours=5, minutes=30))  # Asia/Kolkata
 HOURS = 71
 COUNTING = ("CONFIRMED", "SHIPPED", "DELIVERED")
 HOME = Address(street="12 MG Road", city="Pune", state="MH", zip="411001", country="IN")
@@ -324,7 +325,7 @@ def _expected_series(own: Sequence[OrderHistory], seller: str) -> Shown:
     """Return orders that count, units, revenue and refunds of each day that has any of them."""
     days: dict[str, list[OrderHistory]] = defaultdict(list)
     for history in own:
-        days[str(history.placed_at.date())].append(history)
+        days[str(history.placed_at.astimezone(SHOP).date())].append(history)
     series = {}
     for day, histories in days.items():
         counting = [history for history in histories if history.status in COUNTING]

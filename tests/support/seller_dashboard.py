@@ -42,6 +42,7 @@ from seller_dashboard.reports.model import AlreadyReported, BatchCheckpoint, Reb
 from seller_dashboard.reports.repository import DynamoJobs
 from seller_dashboard.service import Dashboard
 from supermarket.clock import Clock
+from supermarket.days import day_of
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict
 from supermarket.money import Currency, Money
@@ -97,6 +98,7 @@ def a_sale(
         customer=customer,
         lines=own,
         placed_at=placed_at,
+        day=day_of(placed_at),
         updated_at=placed_at,
         is_paid=is_paid,
         payment=payment,

@@ -71,6 +71,7 @@ from ai_buddy.model import (
 )
 from supermarket import telemetry
 from supermarket.clock import Clock
+from supermarket.days import day_of
 from supermarket.errors import DomainError
 
 MODEL_FAILURES = (
@@ -145,7 +146,9 @@ class LangChainAgent:
         graph = create_agent(
             self._model(),
             [_to_langchain(tool) for tool in tools],
-            system_prompt=turn_prompt(question.caller.role, self._clock().date(), question.summary),
+            system_prompt=turn_prompt(
+                question.caller.role, day_of(self._clock()), question.summary
+            ),
             middleware=self._middleware(call, frozenset(tool.name for tool in tools)),
         )
         steps = STEPS_PER_CALL * (self._limits.tool_calls + 3)

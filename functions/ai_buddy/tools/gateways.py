@@ -23,6 +23,7 @@ from order.service import OrderService
 from product.service import ProductService
 from supermarket.caller import Caller
 from supermarket.clock import Clock
+from supermarket.days import day_of
 from supermarket.errors import Conflict, NotFound
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, KeyInUse
 from supermarket.money import Money
@@ -178,7 +179,7 @@ class SellerMetrics:
 
         Raises Invalid for an impossible period.
         """
-        period = sales.Period.of(first, last, today=self.clock().date())
+        period = sales.Period.of(first, last, today=day_of(self.clock()))
         found = self.dashboard.get_metrics(caller.user_id, period)
         return f"{period.first.isoformat()} to {period.last.isoformat()}", found
 

@@ -10,6 +10,7 @@ from ai_buddy.agent.tool import ToolOutcome
 from ai_buddy.model import DisplayedItems
 from ai_buddy.tools.gateways import Cart, Order, OrderLine, Product
 from supermarket.clock import iso
+from supermarket.days import day_of
 from supermarket.money import Currency, Money
 
 SHORT_DESCRIPTION = 160  # characters, in a list
@@ -81,7 +82,7 @@ def order_result(order: Order) -> dict[str, Any]:
         "id": order.id,
         "status": order.status,
         "payment": order.payment_status,
-        "ordered_on": order.created_at.date().isoformat(),
+        "ordered_on": day_of(order.created_at).isoformat(),
         "total": str(order.pricing.total),
         "items": lines_result(order.lines),
     }

@@ -34,7 +34,7 @@ from supermarket.errors import Conflict
 MAX_SCANNED = 300  # products of a seller, newest first
 MAX_RESULTS = 10
 LOW_STOCK = 5  # without a threshold of the seller
-PERIOD = " Days in UTC, both included; the last thirty when they are left out."
+PERIOD = " Days of the shop, both included; the last thirty when they are left out."
 
 Day = Annotated[date | None, "YYYY-MM-DD"]
 type TitlePart = Annotated[str, Field(max_length=100)]

@@ -121,7 +121,8 @@ class SaleLine:
 class Sale:
     """One seller's share of an order: the seller's lines, and what concerns them.
 
-    `version` is the version of the order facts that the sale was derived from.
+    `day` is the shop's day on which the order was placed; all of its totals belong to it. `version`
+    is the version of the order facts that the sale was derived from.
     """
 
     seller_id: str
@@ -130,16 +131,12 @@ class Sale:
     customer: Customer
     lines: tuple[SaleLine, ...]
     placed_at: datetime
+    day: date
     updated_at: datetime
     is_paid: bool = False
     payment: Payment | None = None
     address: Address | None = None
     version: int = field(default=0, compare=False)
-
-    @property
-    def day(self) -> date:
-        """The day (UTC) on which the order was placed; all of its totals belong to it."""
-        return self.placed_at.date()
 
     @property
     def sort_key(self) -> str:
@@ -162,11 +159,12 @@ class Sale:
 
 @dataclass(frozen=True)
 class Purchase:
-    """Customer, lines and time of an order: the same in every event of it."""
+    """Customer, lines, time and day of an order: the same in every event of it."""
 
     customer: Customer
     lines: tuple[SaleLine, ...]
     placed_at: datetime
+    day: date
 
 
 @dataclass(frozen=True)
@@ -216,6 +214,7 @@ class OrderFacts:
                 customer=self.purchase.customer,
                 lines=tuple(line for line in lines if line.seller_id == seller_id),
                 placed_at=self.purchase.placed_at,
+                day=self.purchase.day,
                 updated_at=self.status.at,
                 is_paid=self.is_paid,
                 payment=self.payment,
@@ -346,7 +345,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Period:
-    """Whole days (UTC), both ends included."""
+    """Whole days of the shop, both ends included."""
 
     first: date
     last: date

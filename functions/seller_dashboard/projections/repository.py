@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from pynamodb.attributes import NumberAttribute
@@ -43,7 +43,8 @@ from seller_dashboard.projections.totals import (
     nonzero,
     sum_by_day,
 )
-from supermarket.clock import from_iso
+from supermarket.clock import from_iso, iso
+from supermarket.days import start_of
 from supermarket.dynamo.read_ahead import reading_ahead
 from supermarket.dynamo.rows import Row
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -54,7 +55,9 @@ from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
 SELLERS_PER_PAGE = 100
-END = "~"  # sorts after every time and currency
+END = "~"  # sorts after every currency and part
+# orders are placed between these days, whose moments are inside of what `datetime` has
+EARLIEST, LATEST = date(2000, 1, 1), date(9999, 12, 30)
 
 
 class DynamoOrders:
@@ -147,7 +150,7 @@ class DynamoSales:
             return map(_sale, _list_backwards(SaleRow, seller, Key.ORDER, part, period))
         after = str(part.after)
         partition = f"{seller}#{status}"
-        within = ByStatus.sort_key.between(str(period.first), f"{period.last}{END}")
+        within = ByStatus.sort_key.between(*_moments(period))
         start = {"pk": seller, "sk": Key.ORDER + after, "partition": partition, "sortKey": after}
         return map(_sale, SaleRow.by_status.query(partition, within, **_backwards(part, start)))
 
@@ -165,11 +168,11 @@ class DynamoSales:
         return map(_customer_sales, _list_backwards(CustomerRow, seller, Key.CUSTOMER, part))
 
     def list_daily_totals(self, seller_id: str, period: Period) -> Sequence[DailyTotals]:
-        rows = DayRow.query(Key.TOTALS + seller_id, _within(Key.DAY, period))
+        rows = DayRow.query(Key.TOTALS + seller_id, _days(period))
         return sum_by_day(map(_day_part, rows))
 
     def list_parts(self, seller_id: str, day: date) -> Iterator[DailyTotals]:
-        of_day = _within(Key.DAY, Period(day, day))
+        of_day = _days(Period(day, day))
         rows = DayRow.query(Key.TOTALS + seller_id, of_day, consistent_read=True)
         return map(_day_part, rows)
 
@@ -240,10 +243,23 @@ class DynamoSellers:
         return (row.seller for row in rows)
 
 
+def _days(period: Period) -> Condition:
+    """Return the condition that a row is a part of a day of the period."""
+    return Path("sk").between(f"{Key.DAY}{period.first}", f"{Key.DAY}{period.last}{END}")
+
+
 def _within(prefix: str, period: Period | None) -> Condition:
+    """Return the condition that a row begins with the prefix and a moment of the period, if any."""
     if period is None:
         return Path("sk").startswith(prefix)
-    return Path("sk").between(f"{prefix}{period.first}", f"{prefix}{period.last}{END}")
+    first, end = _moments(period)
+    return Path("sk").between(f"{prefix}{first}", f"{prefix}{end}")
+
+
+def _moments(period: Period) -> tuple[str, str]:
+    """Return the beginning of a period and its end, which sorts before what is placed then."""
+    end = min(period.last, LATEST) + timedelta(days=1)
+    return iso(start_of(max(period.first, EARLIEST))), iso(start_of(end))
 
 
 def _list_backwards[R: Row](

@@ -34,6 +34,7 @@ LINES = (
     a_line("p2", 1, 333, seller_id="s2"),
     a_line("p3", 3, 111, seller_id="s1"),
 )
+BOUGHT = Purchase(ASHA, LINES, PLACED, PLACED.date())
 TOTAL = inr(1000 + 333 + 333 + 50)  # with 50 for shipping, which belongs to no seller
 
 
@@ -43,8 +44,7 @@ def status_after(minutes: int) -> StatusChange:
 
 
 def an_order(refunds: dict[str, Money] | None = None, total: Money | None = TOTAL) -> OrderFacts:
-    bought = Purchase(ASHA, LINES, PLACED)
-    return OrderFacts("o1", bought, total, status_after(1), refunds=refunds or {})
+    return OrderFacts("o1", BOUGHT, total, status_after(1), refunds=refunds or {})
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_only_paid_orders_that_were_not_cancelled_count(status: SaleStatus, coun
 
 
 FACTS = [
-    OrderFacts("o1", Purchase(ASHA, LINES, PLACED), TOTAL, status_after(0)),
-    OrderFacts("o1", Purchase(ASHA, LINES, PLACED), TOTAL, status_after(1), is_paid=True),
-    OrderFacts("o1", Purchase(ASHA, LINES, PLACED), None, status_after(2)),
+    OrderFacts("o1", BOUGHT, TOTAL, status_after(0)),
+    OrderFacts("o1", BOUGHT, TOTAL, status_after(1), is_paid=True),
+    OrderFacts("o1", BOUGHT, None, status_after(2)),
     OrderFacts(
         "o1", shipping_address=ShippingAddress(Address("1", "Pune", "MH", "411001", "IN"), PLACED)
     ),

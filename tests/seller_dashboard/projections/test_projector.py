@@ -48,7 +48,7 @@ def facts(
     refunded = {refund: inr(minor) for refund, minor in (refunds or {}).items()}
     return OrderFacts(
         order_id,
-        Purchase(ASHA, own, PLACED),
+        Purchase(ASHA, own, PLACED, PLACED.date()),
         inr(1000 * len(lines)),
         StatusChange(status, PLACED + timedelta(minutes=status.rank)),
         is_paid=status.counts,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -36,6 +36,7 @@ from supermarket.retry import StaleWrite
 from support.cloud import held_by_a_transaction
 from support.seller_dashboard import ASHA, PLACED, Projections, a_line, a_sale, inr, usd
 
+DAY, MOMENT = timedelta(days=1), timedelta(milliseconds=1)
 NOVEMBER = Period(date(2026, 11, 1), date(2026, 11, 30))
 EVER = Period.between(None, None)
 HERE = Address("12 Lake View Road", "Kolkata", "West Bengal", "700029", "IN")
@@ -68,7 +69,7 @@ def listed_sales(projections: Projections, limit: int = 10, after: str | None = 
 
 AN_ORDER = OrderFacts(
     "o1",
-    Purchase(ASHA, (a_line(), a_line("p2", seller_id="s2")), PLACED),
+    Purchase(ASHA, (a_line(), a_line("p2", seller_id="s2")), PLACED, PLACED.date()),
     inr(2000),
     StatusChange(SaleStatus.CONFIRMED, PLACED),
     is_paid=True,
@@ -315,6 +316,27 @@ def test_the_sales_of_a_day_are_listed_completely(projections: Projections) -> N
     projections.record(a_sale(seller_id="s2"))
     found = projections.sales.list_sales_of_day("s1", PLACED.date())
     assert [sale.order_id for sale in found] == ["o0", "o1"]
+
+
+def test_lists_of_a_period_have_the_orders_of_the_shops_days(projections: Projections) -> None:
+    midnight = datetime(2026, 11, 30, 18, 30, tzinfo=UTC)  # in India
+    for number, placed in enumerate([midnight - MOMENT, midnight, midnight + DAY - MOMENT]):
+        projections.record(a_sale(order_id=f"o{number}", placed_at=placed, payment=PAID))
+    projections.record(a_sale(order_id="o3", placed_at=midnight + DAY, payment=PAID))
+    first = date(2026, 12, 1)
+    period, part = Period(first, first), Slice(9)
+    listed = [
+        projections.sales.list_sales("s1", period, None, part),
+        projections.sales.list_sales("s1", period, SaleStatus.CONFIRMED, part),
+        projections.sales.list_payments("s1", period, part),
+    ]
+    assert [[sale.order_id for sale in sales] for sales in listed] == [["o2", "o1"]] * 3
+    of_day = projections.sales.list_sales_of_day("s1", first)
+    assert [sale.order_id for sale in of_day] == ["o1", "o2"]
+    [totals] = projections.sales.list_daily_totals("s1", period)
+    assert (totals.day, totals.numbers["orders"]) == (first, 2)
+    ever = Period.between(date(2000, 1, 1), date.max)
+    assert len(list(projections.sales.list_sales("s1", ever, None, part))) == 4
 
 
 def test_a_part_of_a_day_is_replaced_only_if_unchanged(projections: Projections) -> None:

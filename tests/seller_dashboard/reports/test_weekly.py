@@ -322,7 +322,7 @@ def test_the_job_reports_the_week_before_its_day(
     reporting.sell(SUNDAY)
     nothing = dict.fromkeys(weekly.OUTCOMES, 0)
     assert jobs.report_week({}, AContext()) == {**nothing, "nothing_to_report": 1}
-    clock.advance(timedelta(hours=16))  # Monday, four in the morning
+    clock.advance(timedelta(hours=8))  # Monday, half past one in the shop, Sunday in UTC
     assert jobs.report_week({}, AContext()) == {**nothing, "reported": 1}
     assert jobs.report_week({"date": "2026-11-29"}, AContext()) == {
         **nothing,
