@@ -43,7 +43,7 @@ from support.shop import Person, at_once, eventually
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
-ORDERS = 100  # tests/seller_dashboard/test_histories.py has 500, without a cloud
+ORDERS = 40  # tests/seller_dashboard/test_histories.py has 500, without a cloud
 PATIENCE_SECONDS = 900
 QUIET_SECONDS = 3
 ORDER, PAYMENT = TypeAdapter(Order), TypeAdapter(Payment)
