@@ -150,6 +150,7 @@ class _Cloud:
             "ImageKitUrlEndpoint": f"{self.address}/imagekit",
             "ConnectionsBaseUrl": stack.gateway(self.emulator),
             "BcryptRounds": str(self.plan.bcrypt_rounds),
+            "RegistrationsPerClient": str(MANY_REQUESTS),
             **{f"{what}PerPerson": str(MANY_REQUESTS) for what in REQUEST_LIMITS},
             **{f"{what}PerClient": "0" for what in REQUEST_LIMITS},  # they come from this machine
             "OpenOrdersUnverified": str(OPEN_ORDERS),

@@ -1,5 +1,7 @@
 """HTTP Lambdas of auth."""
 
+from datetime import timedelta
+
 from auth import wiring
 from auth.model import Purpose
 from auth.schemas import (
@@ -25,6 +27,7 @@ from supermarket.errors import Forbidden, Unauthenticated
 from supermarket.http import Response, delete, get, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
+from supermarket.rate_limits import RequestLimit
 from supermarket.request import Request
 from supermarket.schemas import Message
 from supermarket.tokens import LIFETIME
@@ -34,7 +37,7 @@ EXPIRED = "Thu, 01 Jan 1970 00:00:00 GMT"
 COOKIE_ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=Lax"
 
 
-@post("/api/auth/register", status=201)
+@post("/api/auth/register", status=201, limit=RequestLimit("registrations", timedelta(hours=1)))
 def register(body: RegisterRequest) -> Response[RegisterResponse]:
     user = wiring.registration_service().register(body.registration(Role(body.role)))
     token = wiring.auth_service().sign_in(user)

@@ -34,6 +34,7 @@ class Settings(BaseModel):
     reserved_pieces_per_person: int = Field(ge=1)
     open_orders_unverified: int = Field(ge=1)
     reserved_pieces_unverified: int = Field(ge=1)
+    registrations_per_client: int = Field(ge=0)
     products_per_person: int = Field(ge=0)
     products_per_client: int = Field(ge=0)
     orders_per_person: int = Field(ge=0)

@@ -130,8 +130,8 @@ class Endpoint(Handler[Route]):
     the function itself parses from the `Request`; `media_type` the type of a text response;
     `other_statuses` those that a `Response` may have besides `status`; `uses` factories that are
     called in the init phase, besides those that the function names; `reads_ahead` plans rows that
-    are read together with the caller's session (`dynamo.read_ahead`); `limit` is how often a
-    signed-in person, and a client address, may send the request.
+    are read together with the caller's session (`dynamo.read_ahead`); `limit` is how often
+    a signed-in person, and a client address, may send the request.
     """
 
     method: str
@@ -195,7 +195,7 @@ class Endpoint(Handler[Route]):
 
     def _answer(self, request: Request) -> dict[str, Any]:
         # the caller first: a request without a session is refused before its body is examined
-        caller = self._admit(request) if self.needs_session else None
+        caller = self._admit(request)
         arguments = {name: bind(request, caller) for name, bind in self._binders.items()}
         result = self.function(**arguments)
         response = result if isinstance(result, Response) else Response(result)
@@ -234,16 +234,19 @@ class Endpoint(Handler[Route]):
         use_case = self.function.__name__
         return lambda request, caller: read(request, use_case, caller.user_id if caller else "")
 
-    def _admit(self, request: Request) -> Caller:
-        """Return the caller, whose request is counted if it has a limit. A repeated request that
-        has a result gets it although the limit is exceeded.
+    def _admit(self, request: Request) -> Caller | None:
+        """Return the caller, if the route needs one. The request is counted if it has a limit; a
+        repeated one that has a result gets it although the limit is exceeded.
         """
         if self.limit is None:
-            return self._caller(request)
+            return self._caller(request) if self.needs_session else None
         caller = None
         try:
             with _throttle().counting(self.name, self.limit) as count:
-                caller = self._caller(request, count)
+                if self.needs_session:
+                    caller = self._caller(request, count)
+                else:
+                    count(request, None)
         except TooMany:
             if caller is None or not self._is_repeated(request, caller):
                 raise

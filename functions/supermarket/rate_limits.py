@@ -22,7 +22,7 @@ class Rate:
 @dataclass(frozen=True)
 class RequestLimit:
     """How often one person, and one client address, may send a request in a period: the settings
-    `<what>_per_person` and `<what>_per_client`.
+    `<what>_per_person`, of a route for signed-in people, and `<what>_per_client`.
     """
 
     what: str

@@ -13,7 +13,7 @@ from supermarket.request import Request
 
 SOURCES = {"person": "by you", "client": "from your network"}
 
-type Count = Callable[[Request, Caller], None]
+type Count = Callable[[Request, Caller | None], None]
 
 
 class Throttle:
@@ -36,11 +36,10 @@ class Throttle:
         counted: dict[str, Future[int | None]] = {}
         with ThreadPoolExecutor(len(SOURCES)) as pool:
 
-            def count(request: Request, caller: Caller) -> None:
-                subjects = {
-                    "person": caller.user_id,
-                    "client": client_digest(request.client_address),
-                }
+            def count(request: Request, caller: Caller | None) -> None:
+                subjects = {"client": client_digest(request.client_address)}
+                if caller:
+                    subjects["person"] = caller.user_id
                 for per, subject in subjects.items():
                     key = f"{name}#{per}"
                     counted[per] = pool.submit(self._count, key, subject, limit.rate(per))

@@ -178,6 +178,18 @@ def test_a_request_without_a_session_is_401_and_not_counted(set_limits: SetLimit
     assert wish(a_caller())["statusCode"] == 200
 
 
+def test_a_route_for_everybody_is_limited_by_client_address(set_limits: SetLimits) -> None:
+    @post("/api/visits", limit=ORDERS)
+    def visit() -> Message:
+        return Message(message="hello")
+
+    set_limits(1, 2)
+    event = api_event(visit)
+    assert [visit(event, None)["statusCode"] for _ in range(3)] == [200, 200, 429]
+    event["requestContext"]["http"]["sourceIp"] = "192.0.2.2"
+    assert visit(event, None)["statusCode"] == 200
+
+
 def test_what_costs_is_limited() -> None:
     limited = {
         each.routes[0]: (each.limit.what, each.needs_session)
@@ -185,6 +197,7 @@ def test_what_costs_is_limited() -> None:
         if each.limit
     }
     assert limited == {
+        "POST /api/auth/register": ("registrations", False),
         "POST /api/products": ("products", True),
         "PATCH /api/products/{productId}": ("products", True),
         "POST /api/orders": ("orders", True),
@@ -194,7 +207,8 @@ def test_what_costs_is_limited() -> None:
     }
     for each in endpoints().values():
         if each.limit:
-            assert all(each.limit.rate(per).number for per in ("person", "client"))
+            known = ("person", "client") if each.needs_session else ("client",)
+            assert all(each.limit.rate(per).number for per in known)
 
 
 def test_a_seller_can_import_2000_products_an_hour() -> None:
