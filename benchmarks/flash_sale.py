@@ -133,6 +133,7 @@ class ContendedLevels(InMemoryStockLevels):
 
     def reserve(
         self,
+        read: Any,
         request: StockRequest,
         quantities: Mapping[int, int],
         cause: Any,
@@ -142,7 +143,7 @@ class ContendedLevels(InMemoryStockLevels):
         held = _contended(transaction)
         held.buckets |= quantities.keys()
         held.on_busy = errors["on_busy"]
-        super().reserve(request, quantities, cause, transaction, **errors)
+        super().reserve(read, request, quantities, cause, transaction, **errors)
 
     def split(self, read: Any, source: Any, *arguments: Any) -> None:
         _contended(arguments[3]).buckets |= {0, source.number}

@@ -156,7 +156,7 @@ class StockLevel:
 
     def count(self, on_hand: int) -> Mapping[int, int]:
         """Return the difference per bucket that makes `on_hand` the total. What is missing is taken
-        from the available stock first.
+        from the available stock first; if that is too little, every bucket has a difference.
         """
         difference = on_hand - self.on_hand
         if difference >= 0:
@@ -165,7 +165,8 @@ class StockLevel:
         rest = -difference - sum(taken.values())
         if rest:
             first = self.buckets[0].number
-            taken = {**taken, first: taken.get(first, 0) + rest}
+            taken = {bucket.number: taken.get(bucket.number, 0) for bucket in self.buckets}
+            taken[first] += rest
         return {number: -amount for number, amount in taken.items()}
 
     def add(self, added: int) -> Mapping[int, int]:
@@ -283,13 +284,15 @@ def _spread(buckets: Sequence[Bucket], quantity: int) -> dict[int, int]:
     return {number: amount for number, amount in shares.items() if amount}
 
 
-def changed(bucket: Bucket, *, on_hand: int = 0, reserved: int = 0) -> Bucket:
-    """Return the bucket after a change by these differences."""
+def changed(bucket: Bucket, *, on_hand: int | None = None, reserved: int = 0) -> Bucket:
+    """Return the bucket after a change by these differences; a count of what is on hand may find
+    none.
+    """
     return replace(
         bucket,
-        on_hand=bucket.on_hand + on_hand,
+        on_hand=bucket.on_hand + (on_hand or 0),
         reserved=bucket.reserved + reserved,
-        available=bucket.available + on_hand - reserved,
+        available=bucket.available + (on_hand or 0) - reserved,
         changes=bucket.changes + 1,
-        shelf_changes=bucket.shelf_changes + bool(on_hand),
+        shelf_changes=bucket.shelf_changes + (on_hand is not None),
     )

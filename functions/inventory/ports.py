@@ -37,6 +37,7 @@ class StockLevels(Protocol):
 
     def reserve(
         self,
+        read: StockLevel,
         request: StockRequest,
         quantities: Mapping[int, int],
         cause: Cause,
@@ -46,8 +47,8 @@ class StockLevels(Protocol):
         on_busy: DomainError,
     ) -> None:
         """Reserve from the buckets. The commit raises `on_conflict` when one has less available,
-        the price differs or the product is not on sale, `on_busy` when another transaction holds
-        one.
+        what it has on hand changed after the read, the price differs or the product is not on sale,
+        `on_busy` when another transaction holds one.
         """
 
     def release(

@@ -124,6 +124,7 @@ class DynamoStockLevels:
 
     def reserve(
         self,
+        read: StockLevel,
         request: StockRequest,
         quantities: Mapping[int, int],
         cause: Cause,
@@ -135,6 +136,8 @@ class DynamoStockLevels:
         for number, quantity in quantities.items():
             as_shown = (
                 (BucketRow.available >= quantity)
+                # after a count, other buckets may lack what this one has
+                & (BucketRow.shelf_changes == read.buckets[number].shelf_changes)
                 & (_minor == request.price.minor)
                 & (_currency == request.price.currency.value)
                 & (_is_on_sale == True)  # noqa: E712 - a condition
@@ -281,14 +284,16 @@ def bucket_row_of(image: Mapping[str, Any]) -> BucketRow:
     return BucketRow.from_raw_data(dict(image))
 
 
-def _change(cause: Cause, *, on_hand: int = 0, reserved: int = 0) -> list[Action]:
-    """Return the actions that change a bucket by these differences."""
+def _change(cause: Cause, *, on_hand: int | None = None, reserved: int = 0) -> list[Action]:
+    """Return the actions that change a bucket by these differences; a count of what is on hand may
+    find none.
+    """
     return [
-        BucketRow.on_hand.add(on_hand),
+        BucketRow.on_hand.add(on_hand or 0),
         BucketRow.reserved.add(reserved),
-        BucketRow.available.add(on_hand - reserved),
+        BucketRow.available.add((on_hand or 0) - reserved),
         BucketRow.changes.add(1),
-        BucketRow.shelf_changes.add(int(on_hand != 0)),
+        BucketRow.shelf_changes.add(int(on_hand is not None)),
         BucketRow.cause.set(cause),
     ]
 

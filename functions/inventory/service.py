@@ -228,6 +228,7 @@ class InventoryService:
             taken = level.allocate(request.quantity, self.choose(len(level.buckets)))
             quantities[request.product_id] = taken
             self.levels.reserve(
+                level,
                 request,
                 taken,
                 cause,

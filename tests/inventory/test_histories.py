@@ -118,8 +118,12 @@ class Histories(RuleBasedStateMachine):
         except LinesUnavailable:
             assert quantity > self.available
         except NotYetError:
-            effect = {order_id: quantity}
-            self.pending.append(Pending(commits[0], lambda: self.holds.update(effect)))
+
+            def take_effect() -> None:
+                assert quantity <= self.available, "nothing is sold twice"
+                self.holds[order_id] = quantity
+
+            self.pending.append(Pending(commits[-1], take_effect))
 
     @precondition(lambda self: self.holds or self.closed)
     @rule(place=PLACES, ships=st.booleans(), now=st.booleans())

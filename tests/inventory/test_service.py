@@ -408,6 +408,27 @@ def test_what_a_count_misses_in_one_bucket_is_not_sold_from_another(
     assert sum(each.on_hand for each in stock.movements(rice)) == 5
 
 
+def test_orders_that_were_read_before_a_count_take_nothing_that_is_missing(
+    stock: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rice = stock.open(8)
+    stock.service.split(rice)
+    cancelled = stock.reserve((rice, 3))
+
+    def count_and_cancel() -> None:
+        stock.do(partial(stock.service.count, rice, 1, SELLER))
+        stock.do(partial(stock.service.release, cancelled))
+        assert stock.available(rice) == [-2, 3]
+
+    def order_one(meanwhile: Meanwhile) -> None:
+        prepare = Interrupted(stock.begin, iter([meanwhile]), monkeypatch)
+        stock.service.commit_reserving(new_id(), [StockRequest(rice, OFFER.price, 1)], prepare)
+
+    with pytest.raises(LinesUnavailable):
+        order_one(lambda: order_one(count_and_cancel))
+    assert stock.of(rice) == (1, 1, 0)
+
+
 def test_a_count_that_a_shipment_overtook_is_stale(stock: Stock) -> None:
     rice = stock.open(5)
     order = stock.reserve((rice, 3))

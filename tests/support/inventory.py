@@ -67,6 +67,7 @@ class InMemoryStockLevels:
 
     def reserve(
         self,
+        read: StockLevel,
         request: StockRequest,
         quantities: Mapping[int, int],
         cause: Cause,
@@ -77,8 +78,13 @@ class InMemoryStockLevels:
     ) -> None:
         def as_shown() -> bool:
             level = self._all[request.product_id]
+            same_shelf = all(
+                level.buckets[each].shelf_changes == read.buckets[each].shelf_changes
+                for each in quantities
+            )
             return (
-                all(level.buckets[each].available >= n for each, n in quantities.items())
+                same_shelf
+                and all(level.buckets[each].available >= n for each, n in quantities.items())
                 and level.offer.price == request.price
                 and level.offer.is_on_sale
             )
