@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,13 +142,13 @@ class Emulator:
 
     def _wait_until_ready(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            if self._process is None or self._process.poll() is not None:
-                raise EmulatorFailed(f"the emulator stopped while it started; see {self.log}")
-            try:
-                if httpx.get(f"{self.endpoint}/_ministack/health").is_success:
-                    return
-            except httpx.TransportError:
+        with httpx.Client() as client:
+            while time.monotonic() < deadline:
+                if self._process is None or self._process.poll() is not None:
+                    raise EmulatorFailed(f"the emulator stopped while it started; see {self.log}")
+                with suppress(httpx.TransportError):
+                    if client.get(f"{self.endpoint}/_ministack/health").is_success:
+                        return
                 time.sleep(0.05)
         raise EmulatorFailed(f"the emulator did not respond within {timeout} s; see {self.log}")
 

@@ -3,6 +3,7 @@
 `local.emulator` starts it with the emulator's own Python, so it imports nothing of the project.
 """
 
+import gc
 import json
 import os
 import select
@@ -273,4 +274,5 @@ if __name__ == "__main__":
     # the emulator stores positions in streams but not their records, so new ones would be skipped
     lambda_svc._restore_esm_positions = lambda *_: None  # noqa: SLF001
     stop_with_parent()
+    gc.freeze()  # collections skip what is imported
     serve(app.app)

@@ -1,5 +1,6 @@
 """Fixtures for every test; the environment is set before anything of the platform is imported."""
 
+import gc
 import os
 
 os.environ.update(
@@ -88,6 +89,12 @@ class FrozenClock:
 
     def advance(self, by: timedelta) -> None:
         self.now += by
+
+
+def pytest_collection_finish() -> None:
+    """Exclude what is imported from garbage collections, which take a tenth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

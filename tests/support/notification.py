@@ -547,6 +547,9 @@ class InMemorySuppressions:
         return was_there
 
 
+RENDERER = JinjaRenderer("https://shop.example")
+
+
 @dataclass
 class Desk:
     """The use cases of notification with in-memory adapters."""
@@ -555,7 +558,7 @@ class Desk:
     bag: Mailbag = field(default_factory=Mailbag)
     links: NumberedLinks = field(default_factory=NumberedLinks)
     suppressions: InMemorySuppressions = field(default_factory=InMemorySuppressions)
-    renderer: JinjaRenderer = field(default_factory=lambda: JinjaRenderer("https://shop.example"))
+    renderer: JinjaRenderer = RENDERER  # it keeps the compiled templates
     mails_per_hour: Mapping[MailClass, int] | int = 50
 
     def __post_init__(self) -> None:
