@@ -239,7 +239,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class PendingChange:
     """A change of a product that entered words in the index and has not been committed."""
 
     id: str

@@ -36,7 +36,7 @@ class OrphanSweep:
         or the time is up; returns the number of pictures by outcome, and of changes undone.
         """
         outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
-        outcomes["undone"] = self.index.undo_attempts(until - MIN_AGE, has_time)
+        outcomes["undone"] = self.index.undo_pending(until - MIN_AGE, has_time)
         position = self.checkpoint.load()
         while has_time() and outcomes["removed"] < MAX_REMOVED:
             page = self.pictures.list_oldest(position, PICTURES_PER_PAGE)

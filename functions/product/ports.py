@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Protocol
 
 from product.model import (
-    Attempt,
     Availability,
     Document,
     Filters,
     Image,
     MovementPage,
     Page,
+    PendingChange,
     Position,
     Product,
     Sort,
@@ -146,15 +146,15 @@ class Entries(Protocol):
 
     def add(self, words: Iterable[str], product: Product, transaction: Transaction) -> None:
         """Add entries for the words of this revision of a product, which `transaction` stores.
-        Until its commit there is an attempt with these words.
+        Until its commit there is a pending change with these words.
         """
 
-    def list_attempts(self, moment: datetime) -> Iterator[Attempt]:
-        """Yield the attempts that began up to `moment` and were not committed."""
+    def list_pending(self, moment: datetime) -> Iterator[PendingChange]:
+        """Yield the changes that began up to `moment` and were not committed."""
 
-    def undo(self, attempt: Attempt, words: Iterable[str]) -> None:
-        """Remove the entries of these words unless a later attempt has added them again, and then
-        the attempt.
+    def undo(self, change: PendingChange, words: Iterable[str]) -> None:
+        """Remove the entries of these words unless a later change has added them again, and then
+        the pending change.
         """
 
     def remove_outdated(self, words: Iterable[str], product: Product) -> None:

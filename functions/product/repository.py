@@ -24,12 +24,12 @@ from pynamodb.expressions.update import Action
 
 from product.model import (
     MAX_MINOR,
-    Attempt,
     Availability,
     Document,
     Entry,
     Filters,
     Page,
+    PendingChange,
     Position,
     Product,
     Sort,
@@ -47,7 +47,7 @@ from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
 
 ALL_PRODUCTS = "products"
-ATTEMPTS = "attempts"  # longer than the first letters of a word
+PENDING = "pending"  # longer than the first letters of a word
 SEPARATOR = "#"
 LAST, LAST_CHARACTER = "~", "\U0010ffff"  # sort after all characters of ids, and of words
 # the partitions of an index by a key that most products share
@@ -59,7 +59,7 @@ STALE = "The product was changed at the same time. Try again."
 # those on the page
 MAX_ITEMS = 120
 WITHDRAWN_PER_PAGE = 25
-ATTEMPTS_PER_PAGE = 25
+PENDING_PER_PAGE = 25
 
 # the inventory has the stock
 STOCK = frozenset({"shown", "stock", "on_hand", "reserved", "stock_revision", "shelf_revision"})
@@ -154,21 +154,21 @@ class EntryRow(Row):
         return cls(word[:PREFIX_LENGTH], f"{word}{SEPARATOR}{product_id}")
 
 
-class AttemptRow(Row):
-    """`attempts#<shard>`: the words that were entered for a change of a product. The transaction of
+class PendingChangeRow(Row):
+    """`pending#<shard>`: the words that were entered for a change of a product. The transaction of
     the change deletes it.
     """
 
     Meta = table("search")
 
     prefix = UnicodeAttribute(hash_key=True)
-    entry = UnicodeAttribute(range_key=True)  # the attempt's id
-    attempt = Mapped[Attempt](Attempt)
+    entry = UnicodeAttribute(range_key=True)  # the change's id
+    change = Mapped[PendingChange](PendingChange)
 
     @classmethod
-    def of(cls, attempt: Attempt) -> Self:
-        shard = _sharded(ATTEMPTS, attempt.product_id)
-        return cls(shard, attempt.id, attempt=attempt)
+    def of(cls, change: PendingChange) -> Self:
+        shard = _sharded(PENDING, change.product_id)
+        return cls(shard, change.id, change=change)
 
 
 class CheckpointRow(Row):
@@ -359,25 +359,25 @@ class DynamoEntries:
             return list(pool.map(lambda key_range: _window(key_range, start, limit), key_ranges))
 
     def add(self, words: Iterable[str], product: Product, transaction: Transaction) -> None:
-        attempt = Attempt(new_id(), product.id, frozenset(words))
-        entries = [EntryRow.of(word, product.id) for word in attempt.words]
+        change = PendingChange(new_id(), product.id, frozenset(words))
+        entries = [EntryRow.of(word, product.id) for word in change.words]
         for entry in entries:
-            entry.revision, entry.added_at = product.revision, _seconds(attempt)
-        put_many([AttemptRow.of(attempt), *entries])
-        DynamoTransaction.of(transaction).delete(AttemptRow.of(attempt))
+            entry.revision, entry.added_at = product.revision, _seconds(change)
+        put_many([PendingChangeRow.of(change), *entries])
+        DynamoTransaction.of(transaction).delete(PendingChangeRow.of(change))
 
-    def list_attempts(self, moment: datetime) -> Iterator[Attempt]:
-        for shard in _all_shards(ATTEMPTS):
-            for row in AttemptRow.query(shard, page_size=ATTEMPTS_PER_PAGE):
+    def list_pending(self, moment: datetime) -> Iterator[PendingChange]:
+        for shard in _all_shards(PENDING):
+            for row in PendingChangeRow.query(shard, page_size=PENDING_PER_PAGE):
                 if creation_time(row.entry) > moment:
                     break
-                yield row.attempt
+                yield row.change
 
-    def undo(self, attempt: Attempt, words: Iterable[str]) -> None:
-        is_old = EntryRow.added_at <= _seconds(attempt)
-        for row in (EntryRow.of(word, attempt.product_id) for word in words):
+    def undo(self, change: PendingChange, words: Iterable[str]) -> None:
+        is_old = EntryRow.added_at <= _seconds(change)
+        for row in (EntryRow.of(word, change.product_id) for word in words):
             try_write(partial(row.delete, is_old))
-        AttemptRow.of(attempt).delete()
+        PendingChangeRow.of(change).delete()
 
     def remove_outdated(self, words: Iterable[str], product: Product) -> None:
         # a later change may have added a word again, so each delete has a condition, which batches
@@ -389,8 +389,8 @@ class DynamoEntries:
         delete_many(EntryRow.of(word, product.id) for word in words)
 
 
-def _seconds(attempt: Attempt) -> int:
-    return int(creation_time(attempt.id).timestamp())
+def _seconds(change: PendingChange) -> int:
+    return int(creation_time(change.id).timestamp())
 
 
 def _window(key_range: KeyRange, start: str | None, limit: int) -> Window:

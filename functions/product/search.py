@@ -1,7 +1,7 @@
 """Search: an inverted index finds candidates, and the words of each candidate decide.
 
 Entries without a product, or with a product that lost the word, cost a read and do no harm. So they
-need no transaction: entries are added before the product is stored and removed after it. An attempt
+need no transaction: entries are added before the product is stored and removed after it. A change
 that is not committed leaves a note of its words, for their removal.
 
 A request reads windows of `WINDOW` entries of its words. The rarest of them, which is the one whose
@@ -44,17 +44,17 @@ class SearchIndex:
         else:
             self.entries.remove_outdated(_words(before) - _words(after), before)
 
-    def undo_attempts(self, moment: datetime, has_time: Callable[[], bool]) -> int:
-        """Remove the words of attempts that began up to `moment`, long ago, and were not committed;
-        returns how many attempts that were.
+    def undo_pending(self, moment: datetime, has_time: Callable[[], bool]) -> int:
+        """Remove the words of changes that began up to `moment`, long ago, and were not committed;
+        returns how many changes that were.
         """
         number = 0
-        for attempt in self.entries.list_attempts(moment):
+        for change in self.entries.list_pending(moment):
             if not has_time():
                 break
-            documents = self.products.documents([attempt.product_id])
+            documents = self.products.documents([change.product_id])
             kept = {word for document in documents for word in document.words}
-            self.entries.undo(attempt, attempt.words - kept)
+            self.entries.undo(change, change.words - kept)
             number += 1
         return number
 

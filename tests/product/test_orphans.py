@@ -103,7 +103,7 @@ class Store:
                 found[entry.product_id].add(entry.word)
         else:
             for item in client("dynamodb").scan(TableName="supermarket-test-search")["Items"]:
-                if "attempt" not in item:
+                if "change" not in item:
                     word, product_id = item["entry"]["S"].split("#")
                     found[product_id].add(word)
         return found
@@ -230,7 +230,7 @@ WORDS = st.lists(st.sampled_from(["green", "black", "tea", "chai"]), min_size=1,
 def test_only_the_words_of_the_product_are_left(
     history: list[tuple[list[str], bool]], in_progress: list[str], in_memory: bool
 ) -> None:
-    """A product is created and changed; some attempts are not committed, and of the last one the
+    """A product is created and changed; some changes are not committed, and of the last one the
     commit follows the sweep.
     """
     now = [utc_now() - timedelta(days=100)]
@@ -251,11 +251,11 @@ def test_only_the_words_of_the_product_are_left(
                 transaction.commit()
                 index.remove(product or after, after)
                 product = after
-        index.undo_attempts(now[0] - MIN_AGE, lambda: True)
+        index.undo_pending(now[0] - MIN_AGE, lambda: True)
         transaction.commit()
         index.remove(product or after, after)
         assert store.words() == {after.id: Document.of(after).words}
-        assert not list(store.entries.list_attempts(now[0]))
+        assert not list(store.entries.list_pending(now[0]))
 
 
 def test_a_word_that_an_overlapping_change_has_committed_stays(store: Store) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from product.gateways import InventoryStock
 from product.model import (
-    Attempt,
     Availability,
     Document,
     Entry,
     Filters,
     Image,
     Page,
+    PendingChange,
     Position,
     Product,
     Sort,
@@ -178,8 +178,8 @@ class InMemoryEntries:
 
     def __init__(self) -> None:
         self.entries: dict[Entry, int] = {}
-        self.attempt_of: dict[Entry, str] = {}
-        self.attempts: dict[str, Attempt] = {}
+        self.change_of: dict[Entry, str] = {}
+        self.pending: dict[str, PendingChange] = {}
         self.windows_read = 0
 
     def windows(
@@ -200,25 +200,25 @@ class InMemoryEntries:
         return Window(key_range, tuple(left[:limit]), following)
 
     def add(self, words: Iterable[str], product: Product, transaction: Transaction) -> None:
-        attempt = Attempt(new_id(), product.id, frozenset(words))
-        self.attempts[attempt.id] = attempt
-        for word in attempt.words:
+        change = PendingChange(new_id(), product.id, frozenset(words))
+        self.pending[change.id] = change
+        for word in change.words:
             entry = Entry(word, product.id)
-            self.entries[entry], self.attempt_of[entry] = product.revision, attempt.id
-        in_memory(transaction).add(lambda: True, lambda: self._commit(attempt))
+            self.entries[entry], self.change_of[entry] = product.revision, change.id
+        in_memory(transaction).add(lambda: True, lambda: self._commit(change))
 
-    def _commit(self, attempt: Attempt) -> None:
-        self.attempts.pop(attempt.id, None)
+    def _commit(self, change: PendingChange) -> None:
+        self.pending.pop(change.id, None)
 
-    def list_attempts(self, moment: datetime) -> Iterator[Attempt]:
-        old = [each for each in self.attempts.values() if creation_time(each.id) <= moment]
+    def list_pending(self, moment: datetime) -> Iterator[PendingChange]:
+        old = [each for each in self.pending.values() if creation_time(each.id) <= moment]
         yield from old
 
-    def undo(self, attempt: Attempt, words: Iterable[str]) -> None:
-        for entry in [Entry(word, attempt.product_id) for word in words]:
-            if entry in self.entries and self.attempt_of[entry] <= attempt.id:
+    def undo(self, change: PendingChange, words: Iterable[str]) -> None:
+        for entry in [Entry(word, change.product_id) for word in words]:
+            if entry in self.entries and self.change_of[entry] <= change.id:
                 del self.entries[entry]
-        self._commit(attempt)
+        self._commit(change)
 
     def remove_outdated(self, words: Iterable[str], product: Product) -> None:
         for word in words:
