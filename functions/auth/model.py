@@ -12,6 +12,15 @@ from supermarket.errors import Conflict, NotFound
 from supermarket.people import Address
 
 MAX_ADDRESSES = 20
+SHORTEST_PERSONAL_WORD = 3  # shorter ones are part of many other words
+SHOP = ("supermarket", "super-market", "super market")
+RESERVED_USERNAMES = {
+    *("admin", "administrator", "moderator", "operator", "owner", "root", "staff", "sysadmin"),
+    *("abuse", "billing", "contact", "help", "helpdesk", "hostmaster", "info", "mail", "noreply"),
+    *("official", "postmaster", "privacy", "security", "service", "support", "system", "webmaster"),
+    *("payment", "payments", "razorpay", "refund", "refunds", "seller", "sellers", "shop", "store"),
+    *("anonymous", "api", "guest", "me", "null", "supermarket", "undefined", "user", "username"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,19 @@ class User:
     role: Role
     created_at: datetime
     email_verified: bool = False
+
+    @property
+    def personal_words(self) -> tuple[str, ...]:
+        """Words that a stranger would try in this person's password, in lower case."""
+        names = (self.username, self.email.partition("@")[0], self.full_name.first)
+        words = (*(name.lower() for name in names), *SHOP)
+        return tuple(word for word in words if len(word) >= SHORTEST_PERSONAL_WORD)
+
+
+def is_reserved(username: str) -> bool:
+    """Return whether a username would pass for the shop's own, such as `Admin_1`, or is no word."""
+    letters = "".join(filter(str.isalpha, username.lower()))
+    return letters in RESERVED_USERNAMES or not any(map(str.isalnum, username))
 
 
 @dataclass(frozen=True)

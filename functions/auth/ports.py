@@ -47,6 +47,9 @@ class Passwords(Protocol):
     def verify(self, password: str, password_hash: str | None) -> bool:
         """Return whether the password matches; without a hash, False after the same time."""
 
+    def is_common(self, word: str) -> bool:
+        """Return whether a word in lower case is on the list of common passwords."""
+
 
 class Links(Protocol):
     """Stores the mailed links that can still be followed."""

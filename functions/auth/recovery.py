@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from auth.events import to_link_requested
 from auth.model import Account, Link, Purpose, digest
+from auth.password_rules import check_new_password
 from auth.ports import Accounts, Links, MailLimits, Passwords
 from supermarket import telemetry
 from supermarket.clock import Clock
@@ -57,6 +58,7 @@ class Recovery:
         Raises Invalid.
         """
         link, account = self._find(Purpose.PASSWORD_RESET, token)
+        check_new_password(password, account.user, self.passwords)
         password_hash = self.passwords.hash(password)
         changed = replace(_verified(account), password_hash=password_hash)
         transaction = self.begin()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from auth.model import AddressBook, FullName, SavedAddress, User
+from auth.model import AddressBook, FullName, SavedAddress, User, is_reserved
 from auth.service import Registration
 from supermarket import address_schemas
 from supermarket.address_schemas import PRINTABLE, AddressRequest, Zip
@@ -28,6 +28,12 @@ def _normalised_email(text: str) -> str:
     except EmailNotValidError:
         raise PydanticCustomError("email", "must be an email address") from None
     return str(address.ascii_email).lower()
+
+
+def _not_reserved(username: str) -> str:
+    if is_reserved(username):
+        raise PydanticCustomError("username_reserved", "is reserved. Choose another username.")
+    return username
 
 
 type Email = Annotated[str, Field(max_length=254), AfterValidator(_normalised_email)]
@@ -65,6 +71,7 @@ class AccountRequest(Body):
 class RegisterRequest(AccountRequest):
     """A registration; admins are created by an operator's command."""
 
+    username: Annotated[Username, AfterValidator(_not_reserved)]
     role: Literal["user", "seller"] = "user"
 
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from auth.events import to_user_registered
 from auth.model import Account, AddressBook, FullName, SavedAddress, User
+from auth.password_rules import check_new_password
 from auth.ports import Accounts, AddressBooks, Passwords
 from supermarket.audit import AuditTrail
 from supermarket.caller import Caller, Role
@@ -51,7 +52,9 @@ class RegistrationService:
     new_id: NewId
 
     def register(self, registration: Registration) -> User:
-        """Create an account. Raises Conflict with the fields that are taken."""
+        """Create an account. Raises Conflict with the fields that are taken, and Invalid for a
+        password that is easy to guess.
+        """
         user = User(
             id=self.new_id(),
             username=registration.username,
@@ -60,6 +63,7 @@ class RegistrationService:
             role=registration.role,
             created_at=self.clock(),
         )
+        check_new_password(registration.password, user, self.passwords)
         account = Account(user, self.passwords.hash(registration.password))
         transaction = self.begin()
         self.accounts.add(account, transaction)
@@ -125,9 +129,10 @@ class AuthService:
 
     def change_password(self, caller: Caller, current: str, new: str) -> None:
         """Replace the password and end all sessions but the caller's. Raises Invalid when `current`
-        is wrong.
+        is wrong, or `new` is easy to guess.
         """
         account = self._account(caller.user_id)
+        check_new_password(new, account.user, self.passwords, "newPassword")
         if not self.passwords.verify(current, account.password_hash):
             raise Invalid(WRONG_PASSWORD, (FieldError("currentPassword", "is wrong"),))
         changed = replace(account, password_hash=self.passwords.hash(new))

@@ -156,7 +156,10 @@ def test_an_invalid_link_costs_no_password_hash(auth: Auth) -> None:
     ("purpose", "follow"),
     [
         (Purpose.EMAIL_VERIFICATION, lambda auth, token: auth.recovery.verify_email(token)),
-        (Purpose.PASSWORD_RESET, lambda auth, token: auth.recovery.reset_password(token, "x" * 8)),
+        (
+            Purpose.PASSWORD_RESET,
+            lambda auth, token: auth.recovery.reset_password(token, NEW_PASSWORD),
+        ),
     ],
 )
 def test_a_link_works_until_it_expires_and_for_its_purpose_only(

@@ -52,10 +52,10 @@ def test_the_creation_of_an_admin_is_audited(typed: pytest.MonkeyPatch) -> None:
 def test_a_taken_username_is_refused(
     typed: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    register_somebody(username="Root", password="another password")
-    assert ops(*ARGUMENTS) == 1
+    register_somebody(username="Rhea", password="another good one")
+    assert ops(*ARGUMENTS, "--username=rhea") == 1
     assert "taken" in capsys.readouterr().err
-    body = {"username": "root", "password": PASSWORD}
+    body = {"username": "rhea", "password": PASSWORD}
     assert call(login, body=body).status == 401
 
 
@@ -78,3 +78,14 @@ def test_a_short_password_is_refused(
     monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
     assert ops(*ARGUMENTS) == 2
     assert "password: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("password", ["kX7-qq2_Zp9w-4", "supermarket for all"])
+def test_a_password_that_is_easy_to_guess_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], password: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+    assert ops(*ARGUMENTS) == 2
+    error = capsys.readouterr().err
+    assert "password: " in error
+    assert password not in error

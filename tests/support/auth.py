@@ -167,6 +167,9 @@ class PlainPasswords:
         self.meanwhile()
         return f"hash of {password}"
 
+    def is_common(self, word: str) -> bool:
+        return False
+
     def verify(self, password: str, password_hash: str | None) -> bool:
         self.asked.append(password_hash)
         self.meanwhile()
