@@ -5,6 +5,8 @@ import re
 from collections import defaultdict
 from functools import cache
 
+import pytest
+
 from support.domains import ROOT
 from support.loaded_packages import Loaded, loaded_by
 from support.template import functions
@@ -39,6 +41,7 @@ def rows() -> set[str]:
     }
 
 
+@pytest.mark.long
 def test_each_lambda_loads_the_packages_that_the_docs_list() -> None:
     for name in ("ConnectSocket", "DisconnectSocket", "CloseConnections"):
         own, http = loaded()[name], loaded()["GetCart"]

@@ -37,6 +37,7 @@ FAILURES: dict[str, tuple[st.SearchStrategy[tuple[Step, ...]], st.SearchStrategy
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("failures", FAILURES)
 def test_no_money_and_no_stock_is_lost_and_no_step_has_two_effects(failures: str) -> None:
     interrupted = st.none() | st.builds(Interruption, st.integers(0, 5), *FAILURES[failures])

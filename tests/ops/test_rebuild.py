@@ -436,6 +436,7 @@ class StageWithJobs(InMemoryStage):
         yield a_poll()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("aws")
 def test_a_roll_up_during_a_rebuild_changes_no_totals(
     clock: FrozenClock, monkeypatch: pytest.MonkeyPatch

@@ -119,6 +119,7 @@ def reads_of(caller: Caller, orders: int) -> Reads:
     return reads
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("aws")
 def test_metrics_read_the_parts_of_the_days_for_fifty_thousand_orders_as_for_a_hundred() -> None:
     small, large = a_caller(Role.SELLER), a_caller(Role.SELLER)

@@ -1,4 +1,4 @@
-"""One local cloud for a whole test session, started by the first test that needs it."""
+"""One local cloud for a whole test session. It starts while the first tests run that need none."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let all parallel workers start with tests that take long or wait for a cloud.
+    """Let all parallel workers start with tests that take long, those without a cloud first.
 
     The list is split into one part for each worker; idle workers later steal from the others' ends.
     """
@@ -41,9 +42,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _priority(item: pytest.Item) -> int:
-    if item.get_closest_marker("long"):
-        return 0
-    return 1 if item.get_closest_marker("e2e") else 2
+    is_long = item.get_closest_marker("long") is not None
+    return (0 if is_long else 3) if not _needs_cloud(item) else (1 if is_long else 2)
+
+
+def _needs_cloud(item: pytest.Item) -> bool:
+    return "endpoints" in getattr(item, "fixturenames", ())
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the cloud if a selected test needs it."""
+    if not session.config.option.collectonly and any(map(_needs_cloud, session.items)):
+        _start_session_cloud()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -56,11 +66,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def endpoints() -> dict[str, Any]:
     """The endpoints of the session's local cloud, as in `.local/endpoints.json`."""
+    home = _start_session_cloud()
+    _wait_until_started(home)
+    return _read_endpoints(home)
+
+
+def _start_session_cloud() -> Path:
+    """Start the cloud of the session, unless another worker has; returns its folder."""
     home = Path(os.environ[HOME])
     with locked(home / "starting"):
         if not (home / "process").exists():
             _start(home, evidence=FOLDER / "permissions.json")
-    return _read_endpoints(home)
+    return home
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +89,7 @@ def own_endpoints(endpoints: dict[str, Any]) -> Iterator[dict[str, Any]]:
     home = Path(os.environ[HOME]) / f"own-{new_id()}"
     home.mkdir(parents=True)
     _start(home, evidence=home / "permissions.json")
+    _wait_until_started(home)
     try:
         yield _read_endpoints(home)
     finally:
@@ -104,12 +122,23 @@ def _start(home: Path, evidence: Path) -> None:
             start_new_session=True,
         )
     (home / "process").write_text(str(cloud.pid))
+    cloud.returncode = 0  # the controlling process stops it
+    threading.Thread(target=_collect, args=(cloud.pid,), daemon=True).start()
+
+
+def _collect(process: int) -> None:
+    """Wait for the end of a child, so that other processes see that it has ended."""
+    with suppress(ChildProcessError):
+        os.waitpid(process, 0)
+
+
+def _wait_until_started(home: Path) -> None:
+    process, log = int((home / "process").read_text()), home / "cloud.log"
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not (home / "cloud" / "endpoints.json").exists():
-        assert cloud.poll() is None, f"the local cloud did not start:\n{log.read_text()}"
+        assert _is_alive(process), f"the local cloud did not start:\n{log.read_text()}"
         assert time.monotonic() < deadline, f"the cloud did not start in time:\n{log.read_text()}"
         time.sleep(0.2)
-    cloud.returncode = 0  # the controlling process stops it, so do not wait for it here
 
 
 def _stop(home: Path) -> None:
