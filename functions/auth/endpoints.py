@@ -45,7 +45,7 @@ def register(body: RegisterRequest) -> Response[RegisterResponse]:
     return Response(view, cookies=[_cookie(token)])
 
 
-@post("/api/auth/login", errors=(Unauthenticated,))
+@post("/api/auth/login", errors=(Unauthenticated, Forbidden))
 def login(body: LoginRequest) -> Response[LoginResponse]:
     user, token = wiring.auth_service().log_in(body.email, body.username, body.password)
     view = LoginResponse(

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from supermarket.caller import Role
+from supermarket.caller import Role, Standing, Status
 from supermarket.errors import Conflict, NotFound
 from supermarket.people import Address
 
@@ -42,6 +42,11 @@ class User:
     role: Role
     created_at: datetime
     email_verified: bool = False
+    status: Status = Status.ACTIVE
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.role, self.status)
 
     @property
     def personal_words(self) -> tuple[str, ...]:

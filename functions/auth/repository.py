@@ -108,6 +108,10 @@ class DynamoAccounts:
         # a deleted account has neither
         same_email = Path("user.email") == before.user.email
         unchanged = same_email & (UserRow.password_hash == before.password_hash)
+        if after.user.standing != before.user.standing:
+            role, status = Path("user.role"), Path("user.status")
+            actions += [role.set(after.user.role.value), status.set(after.user.status.value)]
+            unchanged &= (role == before.user.role.value) & (status == before.user.status.value)
         row = UserRow(USER + before.user.id)
         DynamoTransaction.of(transaction).update(row, actions, unchanged, on_conflict)
 

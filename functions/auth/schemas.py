@@ -9,7 +9,7 @@ from auth.model import AddressBook, FullName, SavedAddress, User, is_reserved
 from auth.service import Registration
 from supermarket import address_schemas
 from supermarket.address_schemas import PRINTABLE, AddressRequest, Zip
-from supermarket.caller import Role
+from supermarket.caller import Role, Status
 from supermarket.schemas import Body, Message, Timestamp, View
 
 PHONE = r"^\+?[0-9]([ -]?[0-9]){6,14}$"
@@ -142,6 +142,7 @@ class UserView(View):
     email_verified: bool
     full_name: FullNameView
     role: Role
+    status: Status
     created_at: Timestamp
 
     @classmethod

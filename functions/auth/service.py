@@ -9,9 +9,16 @@ from auth.model import Account, AddressBook, FullName, SavedAddress, User
 from auth.password_rules import check_new_password
 from auth.ports import Accounts, AddressBooks, Passwords
 from supermarket.audit import AuditTrail
-from supermarket.caller import Caller, Role
+from supermarket.caller import Caller, Role, Standing, Status
 from supermarket.clock import Clock, NewId
-from supermarket.errors import Conflict, FieldError, Invalid, Unauthenticated
+from supermarket.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+)
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, run_once
 from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.sessions import Sessions
@@ -24,6 +31,7 @@ ATTEMPTS = 25
 OPERATOR = "operator"
 
 INVALID_CREDENTIALS = "Invalid credentials"
+SUSPENDED = "This account is suspended"
 WRONG_PASSWORD = "The current password is wrong"  # noqa: S105 - a message
 ACCOUNT_CHANGED = "Your account was changed at the same time. Try again."
 BOOK_CHANGED = "Your address book was changed at the same time. Try again."
@@ -83,6 +91,44 @@ class RegistrationService:
 
 
 @dataclass(frozen=True)
+class StandingService:
+    """Changes the role and the status of accounts."""
+
+    accounts: Accounts
+    sessions: Sessions
+    audit: AuditTrail
+    begin: BeginTransaction
+
+    def change(self, user_id: str, standing: Standing, actor: str, reason: str = "") -> User:
+        """Give an account another role or status, which takes effect at the person's next request.
+        `actor` is an admin's id, or `OPERATOR`. Raises NotFound.
+        """
+        return retry_on_conflict(lambda: self._change(user_id, standing, actor, reason))
+
+    def _change(self, user_id: str, standing: Standing, actor: str, reason: str) -> User:
+        account = self.accounts.find(user_id)
+        if account is None:
+            raise NotFound("User not found")
+        before = account.user
+        after = replace(before, role=standing.role, status=standing.status)
+        if after == before:
+            return before
+        transaction = self.begin()
+        self.accounts.change(account, replace(account, user=after), transaction, StaleWrite())
+        self.sessions.change_standing(user_id, standing, transaction)
+        self.audit.record(
+            transaction,
+            subject=f"user#{user_id}",
+            action="role or status changed",
+            actor=actor,
+            before={"role": before.role.value, "status": before.status.value},
+            after={"role": after.role.value, "status": after.status.value, "reason": reason},
+        )
+        transaction.commit()
+        return after
+
+
+@dataclass(frozen=True)
 class AuthService:
     """Signs people in and out, and manages their address books."""
 
@@ -100,12 +146,14 @@ class AuthService:
         access token.
 
         Raises Unauthenticated with the same message for every fault, and after the same time for an
-        unknown name as for a wrong password.
+        unknown name as for a wrong password; Forbidden when the account is suspended.
         """
         account = self._find(email, username)
         is_valid = self.passwords.verify(password, account.password_hash if account else None)
         if account is None or not is_valid:
             raise Unauthenticated(INVALID_CREDENTIALS)
+        if account.user.status is Status.SUSPENDED:
+            raise Forbidden(SUSPENDED)
         caller = self._begin_session(account.user)
         if not self._has_password(account.password_hash, caller.user_id):
             # the password was replaced during the check, which ended all sessions before this one
@@ -190,7 +238,7 @@ class AuthService:
 
     def _begin_session(self, user: User) -> Caller:
         caller = Caller(user.id, self.new_id(), user.role, user.email, user.full_name.first)
-        self.sessions.open(caller.session_id, caller.user_id)
+        self.sessions.open(caller.session_id, caller.user_id, user.standing)
         return caller
 
     def _has_password(self, password_hash: str, user_id: str) -> bool:

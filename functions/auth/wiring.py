@@ -7,7 +7,7 @@ from auth.links import TokenLinks
 from auth.ports import Passwords
 from auth.recovery import Recovery
 from auth.repository import DynamoAccounts, DynamoAddressBooks, DynamoLinks, DynamoMailLimits
-from auth.service import AuthService, RegistrationService
+from auth.service import AuthService, RegistrationService, StandingService
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
@@ -47,6 +47,11 @@ def registration_service(bcrypt_rounds: int | None = None) -> RegistrationServic
         clock=utc_now,
         new_id=new_id,
     )
+
+
+@cache
+def standing_service() -> StandingService:
+    return StandingService(DynamoAccounts(), sessions(), audit_trail(), DynamoTransaction)
 
 
 @cache

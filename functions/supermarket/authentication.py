@@ -1,4 +1,4 @@
-"""Authentication of requests: verifies the token, checks the session, and refuses requests from
+"""Authentication of requests: verifies the token, reads the session, and refuses requests from
 other sites.
 """
 
@@ -8,6 +8,7 @@ from supermarket.caller import Caller
 from supermarket.config import settings
 from supermarket.errors import Forbidden, Unauthenticated
 from supermarket.request import Request
+from supermarket.sessions import present_caller
 from supermarket.tokens import NOT_SIGNED_IN
 from supermarket.wiring import access_tokens, sessions
 
@@ -16,16 +17,18 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def authenticate(request: Request, *plans: Callable[[Request, Caller], None]) -> Caller:
-    """Return the caller, who has an open session. Raises Unauthenticated, and Forbidden for a
-    request from another site. `plans` name rows that are read together with the session.
+    """Return the caller, who has an open session, with the role and status of its row. Raises
+    Unauthenticated, and Forbidden for a request from another site. `plans` name rows that are read
+    together with the session.
     """
     token = _presented_token(request)
     if token is None:
         raise Unauthenticated(NOT_SIGNED_IN)
-    caller = access_tokens().verify(token)
+    holder = access_tokens().verify(token)
     for plan in plans:
-        plan(request, caller)
-    if not sessions().is_open(caller.session_id, caller.user_id):
+        plan(request, holder)
+    caller = present_caller(holder, sessions())
+    if caller is None:
         raise Unauthenticated(NOT_SIGNED_IN)
     return caller
 

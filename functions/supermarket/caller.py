@@ -15,21 +15,46 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class Status(StrEnum):
+    """The status of an account: `pending` awaits approval, `suspended` can do nothing."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an account may do."""
+
+    role: Role
+    status: Status = Status.ACTIVE
+
+
 @dataclass(frozen=True)
 class Caller:
-    """The owner of a verified access token; address and name are those at sign-in."""
+    """The owner of a session. Role and status are those of the session's row, which change with the
+    account; address and name are those at sign-in.
+    """
 
     user_id: str
     session_id: str
     role: Role
     email: str
     first_name: str
+    status: Status = Status.ACTIVE
 
     def require(self, roles: Set[Role]) -> None:
-        """Raise Forbidden unless the caller has one of `roles`."""
+        """Raise Forbidden unless the caller has one of `roles` and an approved account."""
         if self.role not in roles:
             raise Forbidden("Your account is not allowed to do this")
+        if self.status is Status.PENDING:
+            raise Forbidden("Your account is not approved yet")
 
     @property
     def is_admin(self) -> bool:
         return self.role is Role.ADMIN
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.role, self.status)

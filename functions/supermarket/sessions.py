@@ -1,8 +1,12 @@
-"""Sessions, checked at every signed-in request, so that a logout takes effect at once."""
+"""Sessions, checked at every signed-in request, so that a logout takes effect at once, and so does
+a change of the person's role or status.
+"""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
+from supermarket.caller import Caller, Standing
 from supermarket.transaction import Transaction
 
 SESSION_LIFETIME = timedelta(days=30)
@@ -10,17 +14,26 @@ MAX_SESSIONS = 100
 
 
 class Sessions(Protocol):
-    """Stores the open sessions of each person."""
+    """Stores the open sessions of each person, and a copy of the account's role and status."""
 
-    def open(self, session_id: str, user_id: str) -> None:
-        """Open a session with a new id.
+    def open(self, session_id: str, user_id: str, standing: Standing) -> None:
+        """Open a session with a new id. `standing` is copied unless there is a copy already, which
+        is never older.
 
         It expires after `SESSION_LIFETIME`. The oldest session ends when the person has more than
         `MAX_SESSIONS`.
         """
 
+    def standing(self, session_id: str, user_id: str) -> Standing | None:
+        """Return the owner's present role and status; None unless the session is open."""
+
     def is_open(self, session_id: str, user_id: str) -> bool:
-        """Return whether the session was neither ended nor has expired."""
+        """Return whether the session was neither ended nor has expired, and its owner is not
+        suspended.
+        """
+
+    def change_standing(self, user_id: str, standing: Standing, transaction: Transaction) -> None:
+        """Copy the account's new role and status if the transaction commits."""
 
     def end(self, session_id: str, user_id: str) -> None:
         """End a session; an unknown session is no error."""
@@ -30,3 +43,11 @@ class Sessions(Protocol):
 
     def end_others(self, session_id: str, user_id: str, transaction: Transaction) -> None:
         """End all sessions of the user but this one, which has to be open: Unauthenticated."""
+
+
+def present_caller(caller: Caller, sessions: Sessions) -> Caller | None:
+    """Return the caller with the account's present role and status; None unless the session is
+    open.
+    """
+    standing = sessions.standing(caller.session_id, caller.user_id)
+    return replace(caller, role=standing.role, status=standing.status) if standing else None

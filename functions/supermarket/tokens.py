@@ -1,4 +1,8 @@
-"""Access tokens: short-lived JWTs, signed with a named key of a key ring, which can rotate."""
+"""Access tokens: short-lived JWTs, signed with a named key of a key ring, which can rotate.
+
+A token identifies a session. Its role is the one at sign-in, for clients: requests are admitted by
+the role and the status in the session's row.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta

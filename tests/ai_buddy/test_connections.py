@@ -1,5 +1,6 @@
 """Connections: who gets one, how many a person may have, and how many frames they may send."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,11 +8,18 @@ import pytest
 
 from ai_buddy import wiring
 from ai_buddy.endpoints import create_ticket
-from ai_buddy.realtime.connections import FRAMES_PER_MINUTE, MAX_FRAMES_PER_MINUTE
+from ai_buddy.realtime.connections import (
+    FRAMES_PER_MINUTE,
+    MAX_FRAMES_PER_MINUTE,
+    SignedOut,
+)
 from ai_buddy.realtime.repository import TicketRow
 from ai_buddy.sockets import answer_ping, connect_socket, disconnect_socket, take_message
+from supermarket.caller import Caller, Role, Standing, Status
 from supermarket.clock import new_id, utc_now
+from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.websocket import Connection
+from supermarket.wiring import sessions
 from support.api import a_caller, bearer, call
 from support.sockets import Sockets, event, handshake, sign_out
 
@@ -164,6 +172,30 @@ def test_a_frame_of_an_ended_session_closes_the_connection(sockets: Sockets) -> 
     assert error["code"] == "SIGNED_OUT"
     assert sockets.sender.closed == [client.id]
     assert sockets.workers.tasks == []
+
+
+def test_a_connection_has_the_present_role_of_its_caller(sockets: Sockets) -> None:
+    caller = a_caller(Role.ADMIN)
+    client = sockets.connect(caller)
+    assert wiring.connections().authorize(client.id).caller == caller
+    _change_standing(caller, Standing(Role.USER))
+    assert wiring.connections().authorize(client.id).caller == replace(caller, role=Role.USER)
+    _change_standing(caller, Standing(Role.USER, Status.SUSPENDED))
+    with pytest.raises(SignedOut):
+        wiring.connections().authorize(client.id)
+
+
+def test_a_ticket_gives_the_present_role(sockets: Sockets) -> None:
+    caller = a_caller(Role.ADMIN)
+    ticket = call(create_ticket, caller=caller).body["ticket"]
+    _change_standing(caller, Standing(Role.USER))
+    assert wiring.connections().redeem_ticket(ticket).role is Role.USER
+
+
+def _change_standing(caller: Caller, standing: Standing) -> None:
+    transaction = DynamoTransaction()
+    sessions().change_standing(caller.user_id, standing, transaction)
+    transaction.commit()
 
 
 def test_a_flood_is_refused_and_then_closed_and_affects_no_other_connection(

@@ -27,6 +27,8 @@ from auth.endpoints import (
 )
 from auth.model import MAX_ADDRESSES, MAX_MAILS, AddressBook, Purpose, SavedAddress, digest
 from auth.repository import DynamoAddressBooks, UserRow
+from product.endpoints import list_own_products
+from supermarket.caller import Role, Standing, Status
 from supermarket.clock import utc_now
 from supermarket.config import settings
 from supermarket.contracts import Envelope, UserRegistered
@@ -76,6 +78,7 @@ def test_registering_returns_the_user_and_signs_in() -> None:
         "emailVerified": False,
         "fullName": {"firstName": "Asha", "lastName": "Rao"},
         "role": "seller",
+        "status": "active",
     }
     signed_in = call(get_me, cookies=by_cookie(the_cookie(reply).value))
     assert (signed_in.status, signed_in.body) == (200, {"user": user})
@@ -315,6 +318,34 @@ def test_me_returns_the_stored_user_and_not_the_tokens() -> None:
     UserRow(f"user#{user['id']}").update(actions=[Path("user.full_name.first").set("Usha")])
     reply = call(get_me, headers=by_header(token))
     assert reply.body["user"]["fullName"] == {"firstName": "Usha", "lastName": "Rao"}
+
+
+@pytest.mark.parametrize(
+    ("standing", "status"),
+    [
+        (Standing(Role.USER), 403),
+        (Standing(Role.SELLER, Status.PENDING), 403),
+        (Standing(Role.SELLER, Status.SUSPENDED), 401),
+    ],
+)
+def test_a_seller_who_loses_the_role_or_is_suspended_is_refused_at_the_next_request(
+    standing: Standing, status: int
+) -> None:
+    seller = register_somebody(role="seller")
+    headers = by_header(log_in(seller))
+    assert call(list_own_products, headers=headers).status == 200
+    wiring.standing_service().change(seller["id"], standing, "admin-1")
+    assert call(list_own_products, headers=headers).status == status
+    wiring.standing_service().change(seller["id"], Standing(Role.SELLER), "admin-1")
+    assert call(list_own_products, headers=headers).status == 200
+
+
+def test_a_suspended_account_cannot_log_in() -> None:
+    user = register_somebody()
+    suspended = Standing(Role.USER, Status.SUSPENDED)
+    wiring.standing_service().change(user["id"], suspended, "admin-1")
+    reply = call(login, body={"email": user["email"], "password": PASSWORD})
+    assert (reply.status, reply.cookies) == (403, [])
 
 
 def test_a_session_of_a_deleted_account_is_401() -> None:

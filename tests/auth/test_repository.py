@@ -30,7 +30,7 @@ from auth.repository import (
     UserRow,
 )
 from conftest import NOON, FrozenClock
-from supermarket.caller import Role
+from supermarket.caller import Role, Status
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict
 from supermarket.transaction import Transaction
@@ -190,6 +190,22 @@ def test_a_change_of_an_account_keeps_the_other_fields(store: Store) -> None:
         store.accounts.change(account, after, transaction, Conflict("late"))
         transaction.commit()
     assert store.accounts.find("u1") == replace(verified, password_hash="another hash")
+
+
+def test_of_two_changes_of_role_or_status_the_second_is_refused(store: Store) -> None:
+    account = an_account("u1", "asha", "asha@example.com")
+    store.add(account)
+    promoted, suspended = (
+        replace(account, user=replace(account.user, **change))
+        for change in ({"role": Role.ADMIN}, {"status": Status.SUSPENDED})
+    )
+    mine, theirs = store.begin(), store.begin()
+    store.accounts.change(account, suspended, mine, Conflict("late"))
+    store.accounts.change(account, promoted, theirs, Conflict("late"))
+    mine.commit()
+    with pytest.raises(Conflict, match="late"):
+        theirs.commit()
+    assert store.accounts.find("u1") == suspended
 
 
 @pytest.mark.parametrize("gone", [True, False])

@@ -7,9 +7,9 @@ import pytest
 from auth.model import SavedAddress
 from auth.service import ATTEMPTS
 from conftest import FrozenClock
-from supermarket.caller import Role
+from supermarket.caller import Role, Standing, Status
 from supermarket.contracts import UserRegistered
-from supermarket.errors import Conflict, NotFound, RuleViolated, Unauthenticated
+from supermarket.errors import Conflict, Forbidden, NotFound, RuleViolated, Unauthenticated
 from supermarket.idempotency import IdempotencyKey
 from support.auth import PASSWORD, InMemoryAuth, a_registration
 
@@ -109,6 +109,65 @@ def test_signing_in_opens_a_session_and_signing_out_ends_that_one_only(auth: Aut
     auth.service.sign_out(first, user.id)
     assert not auth.sessions.is_open(first, user.id)
     assert auth.sessions.is_open(second, user.id)
+
+
+SUSPENDED_SELLER = Standing(Role.SELLER, Status.SUSPENDED)
+
+
+def test_a_change_of_role_and_status_changes_the_account_its_sessions_and_the_audit_trail(
+    auth: Auth,
+) -> None:
+    user = auth.registration_service.register(a_registration())
+    session = auth.service.sign_in(user).split()[1]
+    for standing in (Standing(Role.SELLER, Status.PENDING), Standing(Role.SELLER)):
+        changed = auth.standing_service.change(user.id, standing, "admin-1", "documents checked")
+        assert auth.service.user(user.id) == changed
+        assert changed.standing == auth.sessions.standing(session, user.id) == standing
+    assert [(entry.before, entry.after) for entry in auth.audit.entries] == [
+        (
+            {"role": "user", "status": "active"},
+            {"role": "seller", "status": "pending", "reason": "documents checked"},
+        ),
+        (
+            {"role": "seller", "status": "pending"},
+            {"role": "seller", "status": "active", "reason": "documents checked"},
+        ),
+    ]
+    assert {(entry.subject, entry.actor) for entry in auth.audit.entries} == {
+        (f"user#{user.id}", "admin-1")
+    }
+    auth.standing_service.change(user.id, changed.standing, "admin-1")  # nothing to change
+    assert len(auth.audit.entries) == 2
+
+
+def test_the_role_of_an_unknown_account_cannot_be_changed(auth: Auth) -> None:
+    with pytest.raises(NotFound):
+        auth.standing_service.change("gone", Standing(Role.ADMIN), "admin-1")
+    assert auth.audit.entries == []
+
+
+def test_a_suspended_account_is_refused_after_its_password_was_checked(auth: Auth) -> None:
+    user = auth.registration_service.register(a_registration(role=Role.SELLER))
+    session = auth.service.sign_in(user).split()[1]
+    auth.standing_service.change(user.id, SUSPENDED_SELLER, "admin-1")
+    assert not auth.sessions.is_open(session, user.id)
+    with pytest.raises(Forbidden, match="suspended"):
+        auth.service.log_in(user.email, None, PASSWORD)
+    with pytest.raises(Unauthenticated, match="Invalid credentials"):
+        auth.service.log_in(user.email, None, "wrong")
+    auth.standing_service.change(user.id, Standing(Role.SELLER), "admin-1")
+    assert auth.service.log_in(user.email, None, PASSWORD)
+
+
+def test_a_login_during_which_the_account_is_suspended_opens_no_session(auth: Auth) -> None:
+    user = auth.registration_service.register(a_registration(role=Role.SELLER))
+
+    def an_admin_suspends() -> None:
+        auth.standing_service.change(user.id, SUSPENDED_SELLER, "admin-1")
+
+    auth.passwords.meanwhile = an_admin_suspends
+    session = auth.service.log_in(user.email, None, PASSWORD)[1].split()[1]
+    assert not auth.sessions.is_open(session, user.id)
 
 
 def test_a_deleted_user_is_unauthenticated(auth: Auth) -> None:

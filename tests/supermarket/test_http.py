@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,13 +10,14 @@ from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutEr
 from pydantic import Field
 from pynamodb.exceptions import GetError
 
-from supermarket.caller import Caller, Role
+from supermarket.caller import Caller, Role, Standing, Status
 from supermarket.dynamo.rows import database
+from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.errors import Conflict, FieldError
 from supermarket.http import Endpoint, get, post
 from supermarket.request import Request
 from supermarket.schemas import Body, Message, Page
-from supermarket.wiring import sessions
+from supermarket.wiring import access_tokens, sessions
 from support.api import a_caller, api_event, bearer, call
 from support.domains import endpoints
 
@@ -175,6 +177,37 @@ def test_anonymous_requests_get_401_before_the_body_is_parsed() -> None:
 
 def test_another_role_gets_403() -> None:
     assert call(make_wish, body={"wishedFor": "tea"}, caller=a_caller(Role.SELLER)).status == 403
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("claimed", Role)
+def test_the_role_of_the_token_has_no_effect(role: Role, claimed: Role) -> None:
+    caller = a_caller(role)
+    bearer(caller)
+    token = access_tokens().issue(replace(caller, role=claimed))
+    reply = call(make_wish, body={"wishedFor": "tea"}, headers={"authorization": f"Bearer {token}"})
+    assert reply.status == (201 if role is Role.USER else 403)
+
+
+@pytest.mark.parametrize(
+    ("standing", "status"),
+    [
+        (Standing(Role.USER), 201),
+        (Standing(Role.SELLER), 403),
+        (Standing(Role.USER, Status.PENDING), 403),
+        (Standing(Role.USER, Status.SUSPENDED), 401),
+    ],
+)
+def test_a_change_of_role_or_status_is_felt_at_the_next_request(
+    standing: Standing, status: int
+) -> None:
+    caller = a_caller()
+    headers = bearer(caller)
+    assert call(make_wish, body={"wishedFor": "tea"}, headers=headers).status == 201
+    transaction = DynamoTransaction()
+    sessions().change_standing(caller.user_id, standing, transaction)
+    transaction.commit()
+    assert call(make_wish, body={"wishedFor": "tea"}, headers=headers).status == status
 
 
 def test_an_ended_session_is_refused_at_once() -> None:

@@ -8,6 +8,7 @@ import pytest
 from ulid import ULID
 
 from conftest import FrozenClock
+from supermarket.caller import Role, Standing, Status
 from supermarket.clock import new_id
 from supermarket.dynamo.sessions import DynamoSessions, SignInRow
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -18,6 +19,7 @@ from support.cloud import held_by_a_transaction
 from support.in_memory import InMemoryOutbox, InMemorySessions
 
 A_MILLISECOND = timedelta(milliseconds=1)
+SELLER = Standing(Role.SELLER)
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,25 @@ class SignIns:
     begin: Callable[[], Transaction]
     clock: FrozenClock
 
-    def open(self, user_id: str) -> str:
+    def open(self, user_id: str, standing: Standing = SELLER) -> str:
         """Open a session and return its id. Advances the clock, because ids sort by time."""
         self.clock.advance(A_MILLISECOND)
         session_id = str(ULID.from_datetime(self.clock()))
-        self.sessions.open(session_id, user_id)
+        self.sessions.open(session_id, user_id, standing)
         return session_id
 
     def list_open(self, user_id: str, session_ids: list[str]) -> list[str]:
         return [each for each in session_ids if self.sessions.is_open(each, user_id)]
+
+    def change(self, user_id: str, role: Role, status: Status = Status.ACTIVE) -> None:
+        transaction = self.begin()
+        self.sessions.change_standing(user_id, Standing(role, status), transaction)
+        transaction.commit()
+
+    def end_all(self, user_id: str) -> None:
+        transaction = self.begin()
+        self.sessions.end_all(user_id, transaction)
+        transaction.commit()
 
 
 @pytest.fixture(params=["in memory", "DynamoDB"])
@@ -149,5 +161,64 @@ def test_the_row_expires_with_the_users_last_session(clock: FrozenClock) -> None
 def test_a_sign_in_waits_for_the_transaction_that_holds_the_sessions(clock: FrozenClock) -> None:
     store, now = DynamoSessions(clock), new_id()
     with held_by_a_transaction("UpdateItem", times=3):
-        store.open(now, "u1")
+        store.open(now, "u1", SELLER)
     assert store.is_open(now, "u1")
+
+
+# --- the role and the status of the account ------------------------------------------------------
+
+
+def test_a_change_of_the_role_reaches_every_open_session(sign_ins: SignIns) -> None:
+    mine, other = [sign_ins.open("u1") for _ in range(2)], sign_ins.open("u2")
+    assert {sign_ins.sessions.standing(each, "u1") for each in mine} == {SELLER}
+    sign_ins.change("u1", Role.USER, Status.PENDING)
+    demoted = Standing(Role.USER, Status.PENDING)
+    assert {sign_ins.sessions.standing(each, "u1") for each in mine} == {demoted}
+    assert sign_ins.sessions.standing(other, "u2") == SELLER
+
+
+def test_a_change_of_the_role_opens_no_session(sign_ins: SignIns) -> None:
+    session = sign_ins.open("u1")
+    sign_ins.sessions.end(session, "u1")
+    sign_ins.change("u1", Role.ADMIN)
+    sign_ins.change("u2", Role.ADMIN)
+    assert sign_ins.sessions.standing(session, "u1") is None
+    assert sign_ins.sessions.standing(session, "u2") is None
+
+
+def test_no_session_of_a_suspended_account_is_open_until_it_is_reinstated(
+    sign_ins: SignIns,
+) -> None:
+    before = sign_ins.open("u1")
+    sign_ins.change("u1", Role.SELLER, Status.SUSPENDED)
+    after = sign_ins.open("u1")
+    assert sign_ins.list_open("u1", [before, after]) == []
+    sign_ins.change("u1", Role.SELLER)
+    assert sign_ins.list_open("u1", [before, after]) == [before, after]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_sign_in_that_was_under_way_does_not_restore_an_earlier_role(
+    sign_ins: SignIns, ends: bool
+) -> None:
+    sign_ins.change("u1", Role.USER)
+    if ends:
+        sign_ins.end_all("u1")
+    session = sign_ins.open("u1", Standing(Role.ADMIN))  # as read before the change
+    assert sign_ins.sessions.standing(session, "u1") == Standing(Role.USER)
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_session_without_a_role_is_not_open(clock: FrozenClock) -> None:
+    session = str(ULID.from_datetime(clock()))
+    SignInRow("u1", sessions={session}, expires_at=1).save()
+    assert not DynamoSessions(clock).is_open(session, "u1")
+
+
+@pytest.mark.usefixtures("aws")
+def test_every_row_expires(clock: FrozenClock) -> None:
+    sign_ins = SignIns(DynamoSessions(clock), DynamoTransaction, clock)
+    sign_ins.end_all("u1")
+    sign_ins.change("u2", Role.USER)
+    ends = int((clock() + SESSION_LIFETIME).timestamp())
+    assert [SignInRow.get(each).expires_at for each in ("u1", "u2")] == [ends, ends]

@@ -12,7 +12,7 @@ from pynamodb.exceptions import UpdateError
 
 from conftest import FrozenClock
 from supermarket import wiring
-from supermarket.caller import Caller, Role
+from supermarket.caller import Caller, Role, Standing
 from supermarket.config import settings
 from supermarket.dynamo.rate_limits import DynamoRateLimits
 from supermarket.dynamo.sessions import DynamoSessions
@@ -131,7 +131,7 @@ def test_both_are_counted_while_the_session_is_read(monkeypatch: pytest.MonkeyPa
     """The counters wait for the session, and the session for the counters."""
     counted = {per: Event() for per in ("person", "client")}
     is_reading = Event()
-    is_open = DynamoSessions.is_open
+    standing = DynamoSessions.standing
 
     class Waiting:
         def count(self, name: str, _subject: str, _rate: Rate) -> int | None:
@@ -139,13 +139,13 @@ def test_both_are_counted_while_the_session_is_read(monkeypatch: pytest.MonkeyPa
             assert is_reading.wait(5)
             return None
 
-    def read_slowly(sessions: DynamoSessions, session_id: str, user_id: str) -> bool:
+    def read_slowly(sessions: DynamoSessions, session_id: str, user_id: str) -> Standing | None:
         is_reading.set()
         assert all(each.wait(5) for each in counted.values())
-        return is_open(sessions, session_id, user_id)
+        return standing(sessions, session_id, user_id)
 
     count_with(monkeypatch, Waiting())
-    monkeypatch.setattr(DynamoSessions, "is_open", read_slowly)
+    monkeypatch.setattr(DynamoSessions, "standing", read_slowly)
     assert wish(a_caller())["statusCode"] == 200
 
 

@@ -35,7 +35,7 @@ def a_caller(role: Role = Role.USER, user_id: str | None = None) -> Caller:
 
 def bearer(caller: Caller) -> dict[str, str]:
     """Headers of a request by `caller`, whose session is opened (needs the `aws` fixture)."""
-    sessions().open(caller.session_id, caller.user_id)
+    sessions().open(caller.session_id, caller.user_id, caller.standing)
     return {"authorization": f"Bearer {access_tokens().issue(caller)}"}
 
 

@@ -10,7 +10,7 @@ from auth.links import TokenLinks
 from auth.model import MAX_MAILS, Account, AddressBook, FullName, Link, Purpose, User
 from auth.recovery import Recovery
 from auth.repository import taken
-from auth.service import AuthService, Registration, RegistrationService
+from auth.service import AuthService, Registration, RegistrationService, StandingService
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from supermarket.errors import DomainError
@@ -63,9 +63,15 @@ class InMemoryAccounts:
     def change(
         self, before: Account, after: Account, transaction: Transaction, on_conflict: DomainError
     ) -> None:
+        changes_standing = after.user.standing != before.user.standing
+
         def is_unchanged() -> bool:
             present = self._accounts.get(before.user.id)
-            return present is not None and (present.password_hash, present.user.email) == (
+            if present is None:
+                return False
+            if changes_standing and present.user.standing != before.user.standing:
+                return False
+            return (present.password_hash, present.user.email) == (
                 before.password_hash,
                 before.user.email,
             )
@@ -75,7 +81,11 @@ class InMemoryAccounts:
             if after.password_hash != before.password_hash:
                 present = replace(present, password_hash=after.password_hash)
             if after.user.email_verified != before.user.email_verified:
-                present = replace(present, user=after.user)
+                user = replace(present.user, email_verified=after.user.email_verified)
+                present = replace(present, user=user)
+            if changes_standing:
+                user = replace(present.user, role=after.user.role, status=after.user.status)
+                present = replace(present, user=user)
             self._accounts[before.user.id] = present
 
         in_memory(transaction).add(is_unchanged, effect, on_conflict)
@@ -196,6 +206,9 @@ class InMemoryAuth:
         self.audit = InMemoryAuditTrail()
         self.registration_service = RegistrationService(
             self.accounts, self.passwords, self.audit, self.outbox.begin, clock, new_id
+        )
+        self.standing_service = StandingService(
+            self.accounts, self.sessions, self.audit, self.outbox.begin
         )
         self.links = InMemoryLinks()
         self.token_links = TokenLinks(self.accounts, self.links, lambda: f"token {new_id()}", clock)

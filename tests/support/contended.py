@@ -88,7 +88,7 @@ def _buyer(product_id: str) -> str:
     from supermarket.wiring import access_tokens, sessions
 
     caller = Caller(new_id(), new_id(), Role.USER, "asha@example.com", "Asha")
-    sessions().open(caller.session_id, caller.user_id)
+    sessions().open(caller.session_id, caller.user_id, caller.standing)
     cart_service().add(caller.user_id, product_id, 1)
     return access_tokens().issue(caller)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import chain
 
 from supermarket.audit import Facts
+from supermarket.caller import Standing, Status
 from supermarket.clock import Clock
 from supermarket.contracts import Event
 from supermarket.errors import Conflict, DomainError, RuleViolated, Unauthenticated
@@ -90,16 +91,29 @@ class InMemorySessions:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ends: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+        self._standings: dict[str, Standing] = {}
 
-    def open(self, session_id: str, user_id: str) -> None:
+    def open(self, session_id: str, user_id: str, standing: Standing) -> None:
+        self._standings.setdefault(user_id, standing)
         mine = self._ends[user_id]
         mine[session_id] = self._clock() + SESSION_LIFETIME
         for too_many in sorted(mine)[:-MAX_SESSIONS]:
             del mine[too_many]
 
-    def is_open(self, session_id: str, user_id: str) -> bool:
+    def standing(self, session_id: str, user_id: str) -> Standing | None:
         ends = self._ends[user_id].get(session_id)
-        return ends is not None and self._clock() < ends
+        if ends is None or self._clock() >= ends:
+            return None
+        standing = self._standings[user_id]
+        return None if standing.status is Status.SUSPENDED else standing
+
+    def is_open(self, session_id: str, user_id: str) -> bool:
+        return self.standing(session_id, user_id) is not None
+
+    def change_standing(self, user_id: str, standing: Standing, transaction: Transaction) -> None:
+        in_memory(transaction).add(
+            lambda: True, lambda: self._standings.update({user_id: standing})
+        )
 
     def end(self, session_id: str, user_id: str) -> None:
         self._ends[user_id].pop(session_id, None)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from ai_buddy.realtime.ports import ConnectionGone, Connections, ConnectionSender
 from supermarket.caller import Caller
 from supermarket.errors import DomainError, TooMany, Unauthenticated
-from supermarket.sessions import Sessions
+from supermarket.sessions import Sessions, present_caller
 from supermarket.telemetry import warn_on_failure
 from supermarket.tokens import NOT_SIGNED_IN
 from supermarket.websocket import CloseConnection, Connection, error_frame, to_json
@@ -72,9 +72,10 @@ class ConnectionService:
     def redeem_ticket(self, ticket: str) -> Caller:
         """Use up a ticket and return its owner; raises Unauthenticated."""
         caller = self._connections.redeem_ticket(_fingerprint(ticket))
-        if caller is None or not self._sessions.is_open(caller.session_id, caller.user_id):
+        present = present_caller(caller, self._sessions) if caller else None
+        if present is None:
             raise Unauthenticated(NOT_SIGNED_IN)
-        return caller
+        return present
 
     def open(self, connection_id: str, caller: Caller) -> None:
         """Store a connection that is opening. When there are too many, the oldest are closed: a
@@ -101,22 +102,21 @@ class ConnectionService:
             self._connections.remove(connection_id, found.caller.user_id)
 
     def authorize(self, connection_id: str) -> Connection:
-        """Return the connection of a frame.
+        """Return the connection of a frame, with its caller's present role.
 
         Raises SignedOut, TooManyFrames, and Flooding when frames keep coming after that.
         """
         found = self._connections.find(connection_id)
-        if found is None or not self._sessions.is_open(
-            found.caller.session_id, found.caller.user_id
-        ):
+        caller = present_caller(found.caller, self._sessions) if found else None
+        if caller is None:
             raise SignedOut(NOT_SIGNED_IN)
-        frames = self._count_frame(found.caller.user_id)
+        frames = self._count_frame(caller.user_id)
         if frames > MAX_FRAMES_PER_MINUTE:
             raise Flooding(FRAMES_EXCEEDED)
         if frames > FRAMES_PER_MINUTE:
             message = f"At most {FRAMES_PER_MINUTE} frames a minute are allowed"
             raise TooManyFrames(message, MINUTE)
-        return found
+        return Connection(connection_id, caller)
 
     def send(self, connection_id: str, frame: str) -> None:
         """Send a frame; a connection that is closed already is removed."""

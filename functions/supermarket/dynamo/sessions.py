@@ -3,6 +3,7 @@
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.expressions.update import Action
 
+from supermarket.caller import Role, Standing, Status
 from supermarket.clock import Clock, creation_time
 from supermarket.dynamo.rows import Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -14,14 +15,19 @@ from supermarket.transaction import Transaction
 
 class SignInRow(Row):
     """The ids of a person's open sessions; an id contains the time at which its session began.
+    `role` and `status` are copies of the account's, written in the transactions that change it.
 
-    DynamoDB deletes the row some time after `expires_at`, when the last session has expired.
+    Ending all sessions leaves the row in place: a sign-in that is under way would write the role
+    that it read before. DynamoDB deletes the row some time after `expires_at`, when the last
+    session has expired.
     """
 
     Meta = table("signin")
 
     user_id = UnicodeAttribute(hash_key=True, attr_name="userId")
     sessions = UnicodeSetAttribute(null=True)
+    role = UnicodeAttribute(null=True)
+    status = UnicodeAttribute(null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
@@ -31,19 +37,39 @@ class DynamoSessions:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def open(self, session_id: str, user_id: str) -> None:
+    def open(self, session_id: str, user_id: str, standing: Standing) -> None:
         row = SignInRow(user_id)
-        ends = int((self._clock() + SESSION_LIFETIME).timestamp())
-        add: list[Action] = [SignInRow.sessions.add({session_id}), SignInRow.expires_at.set(ends)]
+        add: list[Action] = [
+            SignInRow.sessions.add({session_id}),
+            SignInRow.role.set(SignInRow.role | standing.role.value),
+            SignInRow.status.set(SignInRow.status | standing.status.value),
+            self._keep(),
+        ]
         retry_on_transaction_conflict(lambda: row.update(add))
         if too_many := set(sorted(row.sessions)[:-MAX_SESSIONS]):
             retry_on_transaction_conflict(lambda: row.update([SignInRow.sessions.delete(too_many)]))
 
-    def is_open(self, session_id: str, user_id: str) -> bool:
+    def standing(self, session_id: str, user_id: str) -> Standing | None:
         row = SignInRow.find(user_id)
-        if row is None or session_id not in (row.sessions or ()):
-            return False
-        return self._clock() < creation_time(session_id) + SESSION_LIFETIME
+        if row is None or not row.role or session_id not in (row.sessions or ()):
+            return None
+        if self._clock() >= creation_time(session_id) + SESSION_LIFETIME:
+            return None
+        standing = Standing(Role(row.role), Status(row.status))
+        return None if standing.status is Status.SUSPENDED else standing
+
+    def is_open(self, session_id: str, user_id: str) -> bool:
+        return self.standing(session_id, user_id) is not None
+
+    def change_standing(self, user_id: str, standing: Standing, transaction: Transaction) -> None:
+        DynamoTransaction.of(transaction).update(
+            SignInRow(user_id),
+            [
+                SignInRow.role.set(standing.role.value),
+                SignInRow.status.set(standing.status.value),
+                self._keep(),
+            ],
+        )
 
     def end(self, session_id: str, user_id: str) -> None:
         # an unknown session is no error
@@ -51,7 +77,9 @@ class DynamoSessions:
         update_if(SignInRow(user_id), [SignInRow.sessions.delete({session_id})], is_open)
 
     def end_all(self, user_id: str, transaction: Transaction) -> None:
-        DynamoTransaction.of(transaction).delete(SignInRow(user_id))
+        DynamoTransaction.of(transaction).update(
+            SignInRow(user_id), [SignInRow.sessions.remove(), self._keep()]
+        )
 
     def end_others(self, session_id: str, user_id: str, transaction: Transaction) -> None:
         DynamoTransaction.of(transaction).update(
@@ -60,3 +88,7 @@ class DynamoSessions:
             condition=SignInRow.sessions.contains(session_id),
             on_conflict=Unauthenticated("This session has ended"),
         )
+
+    def _keep(self) -> Action:
+        """Return the action that keeps the row until a session that opens now has expired."""
+        return SignInRow.expires_at.set(int((self._clock() + SESSION_LIFETIME).timestamp()))
