@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from auth import wiring
-from auth.model import Purpose
+from auth.model import Purpose, User
 from auth.schemas import (
     AddAddressRequest,
     AddAddressResponse,
@@ -11,18 +11,28 @@ from auth.schemas import (
     AddressView,
     ChangePasswordRequest,
     LoginRequest,
-    LoginResponse,
     MailLinkRequest,
     MeResponse,
+    RefreshRequest,
     RegisterRequest,
-    RegisterResponse,
     ResetPasswordRequest,
+    SessionsResponse,
+    SessionView,
+    SignInResponse,
     UserView,
     VerifyEmailRequest,
 )
-from supermarket.authentication import TOKEN_COOKIE, token_holder
+from auth.sign_ins import SESSION_ENDED, Tokens
+from supermarket.authentication import (
+    REFRESH_COOKIE,
+    TOKEN_COOKIE,
+    cookie_name,
+    refresh_token_of,
+    token_holder,
+)
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
+from supermarket.config import settings
 from supermarket.errors import Forbidden, Unauthenticated
 from supermarket.http import Response, delete, get, post
 from supermarket.idempotency import IdempotencyKey
@@ -34,40 +44,60 @@ from supermarket.tokens import LIFETIME
 
 LIFETIME_SECONDS = int(LIFETIME.total_seconds())
 EXPIRED = "Thu, 01 Jan 1970 00:00:00 GMT"
-COOKIE_ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=Lax"
+COOKIE_ATTRIBUTES = "Path=/; HttpOnly; SameSite=Lax"
+MAX_CLIENT = 200  # characters of a user agent
 
 
 @post("/api/auth/register", status=201, limit=RequestLimit("registrations", timedelta(hours=1)))
-def register(body: RegisterRequest) -> Response[RegisterResponse]:
+def register(body: RegisterRequest, request: Request) -> Response[SignInResponse]:
     user = wiring.registration_service().register(body.registration(Role(body.role)))
-    token = wiring.auth_service().sign_in(user)
-    view = RegisterResponse(message="Welcome", user=UserView.of(user))
-    return Response(view, cookies=[_cookie(token)])
+    return _signed_in("Welcome", user, wiring.sign_ins().open(user, _client_of(request)))
 
 
 @post("/api/auth/login", errors=(Unauthenticated, Forbidden))
-def login(body: LoginRequest) -> Response[LoginResponse]:
-    user, token = wiring.auth_service().log_in(body.email, body.username, body.password)
-    view = LoginResponse(
-        message="You are signed in",
-        user=UserView.of(user),
-        access_token=token,
-        expires_in=LIFETIME_SECONDS,
+def login(body: LoginRequest, request: Request) -> Response[SignInResponse]:
+    user, tokens = wiring.auth_service().log_in(
+        body.email, body.username, body.password, _client_of(request)
     )
-    return Response(view, cookies=[_cookie(token)])
+    if request.bearer_token is None:
+        _sign_out(request)  # the cookies of an earlier session are replaced
+    return _signed_in("You are signed in", user, tokens)
+
+
+@post("/api/auth/refresh", errors=(Unauthenticated, Forbidden))
+def refresh_session(body: RefreshRequest, request: Request) -> Response[SignInResponse]:
+    """Return new tokens for a refresh token, in the body or in the cookie."""
+    token = body.refresh_token or refresh_token_of(request)
+    if token is None:
+        raise Unauthenticated(SESSION_ENDED)
+    wiring.plan_refresh(token)
+    user, tokens = wiring.sign_ins().refresh(token)
+    return _signed_in("You are signed in", user, tokens)
 
 
 @get("/api/auth/logout", also=("POST /api/auth/logout",), errors=(Forbidden,))
 def logout(request: Request) -> Response[Message]:
-    if holder := token_holder(request):
-        wiring.auth_service().sign_out(holder.session_id, holder.user_id)
-    return Response(Message(message="You are signed out"), cookies=[_no_cookie()])
+    _sign_out(request)
+    return Response(Message(message="You are signed out"), cookies=_no_cookies())
+
+
+@get("/api/auth/sessions")
+def list_sessions(caller: Caller) -> SessionsResponse:
+    devices = wiring.sign_ins().list_open(caller.user_id)
+    return SessionsResponse(sessions=[SessionView.of(each, caller.session_id) for each in devices])
+
+
+@delete("/api/auth/sessions/{sessionId}")
+def end_session(sessionId: str, caller: Caller) -> Response[Message]:
+    wiring.sign_ins().end_own(sessionId, caller.user_id)
+    is_own = sessionId == caller.session_id
+    return Response(Message(message="The session has ended"), _no_cookies() if is_own else ())
 
 
 @post("/api/auth/logout-all")
 def logout_all(caller: Caller) -> Response[Message]:
     wiring.auth_service().sign_out_everywhere(caller.user_id)
-    return Response(Message(message="You are signed out everywhere"), cookies=[_no_cookie()])
+    return Response(Message(message="You are signed out everywhere"), cookies=_no_cookies())
 
 
 @post("/api/auth/password/forgot", status=202)
@@ -80,13 +110,17 @@ def forgot_password(body: MailLinkRequest) -> Message:
 def reset_password(body: ResetPasswordRequest) -> Response[Message]:
     wiring.recovery().reset_password(body.token, body.password)
     view = Message(message="Password changed. Sign in with the new one.")
-    return Response(view, cookies=[_no_cookie()])
+    return Response(view, cookies=_no_cookies())
 
 
 @post("/api/auth/password/change")
-def change_password(body: ChangePasswordRequest, caller: Caller) -> Message:
-    wiring.auth_service().change_password(caller, body.current_password, body.new_password)
-    return Message(message="Password changed. Your other sessions have ended.")
+def change_password(
+    body: ChangePasswordRequest, request: Request, caller: Caller
+) -> Response[SignInResponse]:
+    user, tokens = wiring.auth_service().change_password(
+        caller, body.current_password, body.new_password, _client_of(request)
+    )
+    return _signed_in("Password changed. Your other sessions have ended.", user, tokens)
 
 
 @post("/api/auth/email/verify")
@@ -134,13 +168,47 @@ def delete_address(addressId: str, caller: Caller) -> AddressBookResponse:
     return AddressBookResponse.of(book)
 
 
-def _cookie(token: str) -> str:
-    return f"{TOKEN_COOKIE}={token}; Max-Age={LIFETIME_SECONDS}; {COOKIE_ATTRIBUTES}"
+def _signed_in(message: str, user: User, tokens: Tokens) -> Response[SignInResponse]:
+    view = SignInResponse(
+        message=message,
+        user=UserView.of(user),
+        access_token=tokens.access,
+        refresh_token=tokens.refresh,
+        expires_in=LIFETIME_SECONDS,
+        refresh_expires_in=tokens.refresh_expires_in,
+    )
+    cookies = [
+        _cookie(TOKEN_COOKIE, f"{tokens.access}; Max-Age={LIFETIME_SECONDS}"),
+        _cookie(REFRESH_COOKIE, f"{tokens.refresh}; Max-Age={tokens.refresh_expires_in}"),
+    ]
+    return Response(view, cookies=cookies)
 
 
-def _no_cookie() -> str:
-    """Return a header that deletes the cookie, also in clients that know `Expires` only."""
-    return f"{TOKEN_COOKIE}=; Max-Age=0; Expires={EXPIRED}; {COOKIE_ATTRIBUTES}"
+def _sign_out(request: Request) -> None:
+    """End the session that the request names, if any."""
+    if holder := token_holder(request):
+        wiring.auth_service().sign_out(holder.session_id, holder.user_id)
+    elif token := refresh_token_of(request):  # browsers keep it longer
+        wiring.sign_ins().end(token)
+
+
+def _client_of(request: Request) -> str:
+    """Return the user agent, as text that can be shown."""
+    agent = request.headers.get("user-agent", "")
+    return "".join(filter(str.isprintable, agent))[:MAX_CLIENT]
+
+
+def _cookie(name: str, value: str) -> str:
+    secure = "; Secure" if settings().has_https else ""
+    return f"{cookie_name(name)}={value}; {COOKIE_ATTRIBUTES}{secure}"
+
+
+def _no_cookies() -> list[str]:
+    """Return headers that delete the cookies, also in clients that know `Expires` only."""
+    deleted = f"; Max-Age=0; Expires={EXPIRED}"
+    old = f"{TOKEN_COOKIE}={deleted}; {COOKIE_ATTRIBUTES}; Secure"
+    present = [_cookie(name, deleted) for name in (TOKEN_COOKIE, REFRESH_COOKIE)]
+    return [*present, old] if settings().has_https else present
 
 
 prepare(__name__)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
 from supermarket.caller import Role, Standing, Status
+from supermarket.clock import is_id
 from supermarket.errors import Conflict, NotFound
 from supermarket.people import Address
 
@@ -135,6 +138,72 @@ def digest(text: str) -> str:
 def _account_fingerprint(account: Account, purpose: Purpose) -> str:
     secret = account.password_hash if purpose is Purpose.PASSWORD_RESET else ""
     return digest(f"{account.user.email}\n{secret}")
+
+
+# parallel tabs send the same refresh token; it works for so long after the first use
+REFRESH_TOLERANCE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class RefreshToken:
+    """The token of a session that yields access tokens: `<user id>.<session id>.<secret>`."""
+
+    user_id: str
+    session_id: str
+    secret: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> RefreshToken | None:
+        """Return the token of a text; None when the text has another form."""
+        user_id, _, rest = text.partition(".")
+        session_id, _, secret = rest.partition(".")
+        return cls(user_id, session_id, secret) if is_id(user_id) and is_id(session_id) else None
+
+    def __str__(self) -> str:
+        return f"{self.user_id}.{self.session_id}.{self.secret}"
+
+    @property
+    def digest(self) -> str:
+        return digest(str(self))
+
+    def successor(self, salt: str) -> RefreshToken:
+        """Return the next token of the session, which only this one and the salt yield together."""
+        secret = hmac.digest(self.secret.encode(), salt.encode(), "sha256")
+        return replace(self, secret=urlsafe_b64encode(secret).decode().rstrip("="))
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device on which a person is signed in. `client` is its user agent; its refresh token, and
+    the one before, are digests. `salt` derives the token from the one before.
+    """
+
+    session_id: str
+    user_id: str
+    client: str
+    refreshed_at: datetime
+    token_digest: str
+    previous_digest: str | None = None
+    salt: str | None = field(default=None, repr=False)
+
+    def has(self, token: RefreshToken) -> bool:
+        """Return whether this is the present token."""
+        return self.token_digest == token.digest
+
+    def tolerates(self, token: RefreshToken, now: datetime) -> bool:
+        """Return whether the token was replaced so recently that another tab may send it."""
+        is_previous = self.previous_digest == token.digest
+        return is_previous and now < self.refreshed_at + REFRESH_TOLERANCE
+
+    def rotate(self, token: RefreshToken, salt: str, now: datetime) -> Device:
+        """Return the device with the successor of its token."""
+        return replace(
+            self,
+            refreshed_at=now,
+            token_digest=token.successor(salt).digest,
+            previous_digest=token.digest,
+            salt=salt,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

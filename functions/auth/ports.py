@@ -1,8 +1,9 @@
 """What auth needs from the outside."""
 
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from auth.model import Account, AddressBook, Link, Purpose
+from auth.model import Account, AddressBook, Device, Link, Purpose
 from supermarket.errors import DomainError
 from supermarket.transaction import AddWrites, Transaction, add_nothing
 
@@ -37,6 +38,20 @@ class AddressBooks(Protocol):
         """Write the book unless it changed since it was read; returns whether it was written.
         `also` adds writes that happen with it.
         """
+
+
+class Devices(Protocol):
+    """Stores the devices of sessions, as long as a session may last."""
+
+    def add(self, device: Device) -> None: ...
+
+    def find(self, session_id: str) -> Device | None: ...
+
+    def find_many(self, session_ids: Iterable[str]) -> Sequence[Device]:
+        """Return the devices of these sessions that are stored."""
+
+    def rotate(self, before: Device, after: Device) -> bool:
+        """Write another token unless the token changed; returns whether it was written."""
 
 
 class Passwords(Protocol):

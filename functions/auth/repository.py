@@ -1,20 +1,35 @@
-"""Accounts in DynamoDB: one table with rows for users, name claims, address books, links and mail
-counters.
+"""Accounts in DynamoDB: one table with rows for users, name claims, address books, devices, links
+and mail counters.
 """
+
+from collections.abc import Iterable, Sequence
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
-from auth.model import MAX_MAILS, Account, AddressBook, Link, Purpose, SavedAddress, User, digest
-from supermarket.clock import Clock
+from auth.model import (
+    MAX_MAILS,
+    Account,
+    AddressBook,
+    Device,
+    Link,
+    Purpose,
+    SavedAddress,
+    User,
+    digest,
+)
+from supermarket.clock import Clock, creation_time
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction, put_once
+from supermarket.dynamo.writes import update_if
 from supermarket.errors import Conflict, DomainError, FieldError
+from supermarket.sessions import SESSION_LIFETIME
 from supermarket.transaction import AddWrites, Transaction, add_nothing
 
 # the prefixes of keys, which an id or a name in lower case follows
 USER, EMAIL, USERNAME, ADDRESSES = "user#", "email#", "username#", "addresses#"
+DEVICE = "device#"
 UNKNOWN = "unknown"
 
 
@@ -46,6 +61,16 @@ class AddressBookRow(Row):
     addresses = Mapped[tuple[SavedAddress, ...]](tuple[SavedAddress, ...])
     default_id = UnicodeAttribute(attr_name="defaultId", null=True)
     version = VersionAttribute()
+
+
+class DeviceRow(Row):
+    """`device#<session id>`. DynamoDB deletes it some time after the session has expired."""
+
+    Meta = table("user")
+
+    pk = UnicodeAttribute(hash_key=True)
+    device = Mapped[Device](Device)
+    expires_at = NumberAttribute(attr_name="expiresAt")
 
 
 class LinkRow(Row):
@@ -136,6 +161,33 @@ class DynamoAddressBooks:
         if book.version:
             row.version = book.version
         return put_once(row, also)
+
+
+class DynamoDevices:
+    """`Devices` in DynamoDB."""
+
+    def add(self, device: Device) -> None:
+        ends = creation_time(device.session_id) + SESSION_LIFETIME
+        key = DEVICE + device.session_id
+        DeviceRow(key, device=device, expires_at=int(ends.timestamp())).save()
+
+    @staticmethod
+    def plan_read(session_id: str) -> None:
+        """Read the device's row together with the next one."""
+        DeviceRow.plan_read(DEVICE + session_id)
+
+    def find(self, session_id: str) -> Device | None:
+        row = DeviceRow.find(DEVICE + session_id)
+        return row.device if row else None
+
+    def find_many(self, session_ids: Iterable[str]) -> Sequence[Device]:
+        rows = DeviceRow.find_many([(DEVICE + each,) for each in session_ids])
+        return [row.device for row in rows]
+
+    def rotate(self, before: Device, after: Device) -> bool:
+        row = DeviceRow(DEVICE + before.session_id)
+        is_unchanged = Path("device.token_digest") == before.token_digest
+        return update_if(row, [DeviceRow.device.set(after)], is_unchanged)
 
 
 class DynamoLinks:

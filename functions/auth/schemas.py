@@ -5,11 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from auth.model import AddressBook, FullName, SavedAddress, User, is_reserved
+from auth.model import AddressBook, Device, FullName, SavedAddress, User, is_reserved
 from auth.service import Registration
 from supermarket import address_schemas
 from supermarket.address_schemas import PRINTABLE, AddressRequest, Zip
 from supermarket.caller import Role, Status
+from supermarket.clock import creation_time
 from supermarket.schemas import Body, Message, Timestamp, View
 
 PHONE = r"^\+?[0-9]([ -]?[0-9]){6,14}$"
@@ -89,6 +90,14 @@ class LoginRequest(Body):
         return self
 
 
+class RefreshRequest(Body):
+    """The refresh token, for clients that do not send it as a cookie."""
+
+    refresh_token: Annotated[str, StringConstraints(max_length=128)] | None = Field(
+        default=None, repr=False
+    )
+
+
 class MailLinkRequest(Body):
     """The address for a mail with a link."""
 
@@ -150,18 +159,42 @@ class UserView(View):
         return cls.model_validate(user)
 
 
-class RegisterResponse(Message):
-    """The response to a registration."""
-
-    user: UserView
-
-
-class LoginResponse(Message):
-    """The response to a login; `expires_in` is in seconds."""
+class SignInResponse(Message):
+    """A signed-in user and the tokens, which expire in so many seconds."""
 
     user: UserView
     access_token: str
+    refresh_token: str
     expires_in: int
+    refresh_expires_in: int
+
+
+class SessionView(View):
+    """A session: `client` is the user agent at sign-in, `last_used_at` the time of the sign-in or
+    of the latest refresh.
+    """
+
+    id: str
+    current: bool
+    created_at: Timestamp
+    last_used_at: Timestamp
+    client: str
+
+    @classmethod
+    def of(cls, device: Device, current_id: str) -> Self:
+        return cls(
+            id=device.session_id,
+            current=device.session_id == current_id,
+            created_at=creation_time(device.session_id),
+            last_used_at=device.refreshed_at,
+            client=device.client,
+        )
+
+
+class SessionsResponse(View):
+    """The caller's open sessions, latest sign-in first; there are at most 100."""
+
+    sessions: list[SessionView]
 
 
 class MeResponse(View):

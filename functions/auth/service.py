@@ -8,6 +8,7 @@ from auth.events import to_user_registered
 from auth.model import Account, AddressBook, FullName, SavedAddress, User
 from auth.password_rules import check_new_password
 from auth.ports import Accounts, AddressBooks, Passwords
+from auth.sign_ins import SignIns, Tokens
 from supermarket.audit import AuditTrail
 from supermarket.caller import Caller, Role, Standing, Status
 from supermarket.clock import Clock, NewId
@@ -136,14 +137,15 @@ class AuthService:
     address_books: AddressBooks
     passwords: Passwords
     sessions: Sessions
-    issue_token: Callable[[Caller], str]
+    sign_ins: SignIns
     begin: BeginTransaction
-    new_id: NewId
     idempotency_keys: IdempotencyKeys
 
-    def log_in(self, email: str | None, username: str | None, password: str) -> tuple[User, str]:
+    def log_in(
+        self, email: str | None, username: str | None, password: str, client: str = ""
+    ) -> tuple[User, Tokens]:
         """Sign in with an email, or else a username, and the password; returns the user and the
-        access token.
+        tokens. `client` is the user agent.
 
         Raises Unauthenticated with the same message for every fault, and after the same time for an
         unknown name as for a wrong password; Forbidden when the account is suspended.
@@ -154,16 +156,12 @@ class AuthService:
             raise Unauthenticated(INVALID_CREDENTIALS)
         if account.user.status is Status.SUSPENDED:
             raise Forbidden(SUSPENDED)
-        caller = self._begin_session(account.user)
-        if not self._has_password(account.password_hash, caller.user_id):
+        tokens = self.sign_ins.open(account.user, client)
+        if not self._has_password(account.password_hash, account.user.id):
             # the password was replaced during the check, which ended all sessions before this one
-            self.sessions.end(caller.session_id, caller.user_id)
+            self.sessions.end(tokens.session_id, account.user.id)
             raise Unauthenticated(INVALID_CREDENTIALS)
-        return account.user, self.issue_token(caller)
-
-    def sign_in(self, user: User) -> str:
-        """Open a session of an authenticated user; returns the access token."""
-        return self.issue_token(self._begin_session(user))
+        return account.user, tokens
 
     def sign_out(self, session_id: str, user_id: str) -> None:
         """End a session."""
@@ -175,9 +173,11 @@ class AuthService:
         self.sessions.end_all(user_id, transaction)
         transaction.commit()
 
-    def change_password(self, caller: Caller, current: str, new: str) -> None:
-        """Replace the password and end all sessions but the caller's. Raises Invalid when `current`
-        is wrong, or `new` is easy to guess.
+    def change_password(
+        self, caller: Caller, current: str, new: str, client: str = ""
+    ) -> tuple[User, Tokens]:
+        """Replace the password and all sessions; returns the user and the tokens of the new one.
+        Raises Invalid when `current` is wrong, or `new` is easy to guess.
         """
         account = self._account(caller.user_id)
         check_new_password(new, account.user, self.passwords, "newPassword")
@@ -186,8 +186,9 @@ class AuthService:
         changed = replace(account, password_hash=self.passwords.hash(new))
         transaction = self.begin()
         self.accounts.change(account, changed, transaction, Conflict(ACCOUNT_CHANGED))
-        self.sessions.end_others(caller.session_id, caller.user_id, transaction)
+        tokens = self.sign_ins.open_instead(caller.session_id, account.user, client, transaction)
         transaction.commit()
+        return account.user, tokens
 
     def user(self, user_id: str) -> User:
         """Return the user as stored. Raises Unauthenticated when the account was deleted."""
@@ -235,11 +236,6 @@ class AuthService:
         if account is None:
             raise Unauthenticated("This account does not exist any more")
         return account
-
-    def _begin_session(self, user: User) -> Caller:
-        caller = Caller(user.id, self.new_id(), user.role, user.email, user.full_name.first)
-        self.sessions.open(caller.session_id, caller.user_id, user.standing)
-        return caller
 
     def _has_password(self, password_hash: str, user_id: str) -> bool:
         account = self.accounts.find(user_id)

@@ -4,10 +4,18 @@ from functools import cache, partial
 from secrets import token_urlsafe
 
 from auth.links import TokenLinks
+from auth.model import RefreshToken
 from auth.ports import Passwords
 from auth.recovery import Recovery
-from auth.repository import DynamoAccounts, DynamoAddressBooks, DynamoLinks, DynamoMailLimits
+from auth.repository import (
+    DynamoAccounts,
+    DynamoAddressBooks,
+    DynamoDevices,
+    DynamoLinks,
+    DynamoMailLimits,
+)
 from auth.service import AuthService, RegistrationService, StandingService
+from auth.sign_ins import SignIns
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
@@ -24,11 +32,30 @@ def auth_service() -> AuthService:
         address_books=DynamoAddressBooks(),
         passwords=passwords(settings().bcrypt_rounds),
         sessions=sessions(),
-        issue_token=access_tokens().issue,
+        sign_ins=sign_ins(),
         begin=DynamoTransaction,
-        new_id=new_id,
         idempotency_keys=idempotency_keys(),
     )
+
+
+@cache
+def sign_ins() -> SignIns:
+    return SignIns(
+        accounts=DynamoAccounts(),
+        devices=DynamoDevices(),
+        sessions=sessions(),
+        issue_token=access_tokens().issue,
+        new_secret=partial(token_urlsafe, TOKEN_BYTES),
+        new_id=new_id,
+        clock=utc_now,
+    )
+
+
+def plan_refresh(text: str) -> None:
+    """Read the account and the device of a refresh token together with the session."""
+    if token := RefreshToken.parse(text):
+        DynamoAccounts.plan_read(token.user_id)
+        DynamoDevices.plan_read(token.session_id)
 
 
 def plan_user(caller: Caller) -> None:

@@ -12,7 +12,8 @@ from supermarket.sessions import present_caller
 from supermarket.tokens import NOT_SIGNED_IN
 from supermarket.wiring import access_tokens, sessions
 
-TOKEN_COOKIE = "token"  # noqa: S105 - the cookie's name
+TOKEN_COOKIE, REFRESH_COOKIE = "token", "refresh"
+HOST_PREFIX = "__Host-"  # browsers take such a cookie from this host only, and over https only
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -44,10 +45,30 @@ def token_holder(request: Request) -> Caller | None:
         return None
 
 
+def refresh_token_of(request: Request) -> str | None:
+    """Return the refresh token of the cookie. Raises Forbidden for a request from another site."""
+    return _presented_cookie(request, cookie_name(REFRESH_COOKIE))
+
+
+def cookie_name(name: str) -> str:
+    """Return the name that a cookie has in this shop: `__Host-token` where it has https."""
+    return HOST_PREFIX + name if settings().has_https else name
+
+
 def _presented_token(request: Request) -> str | None:
-    if request.bearer_token is None and TOKEN_COOKIE in request.cookies:
-        _refuse_foreign_site(request)
-    return request.bearer_token or request.cookies.get(TOKEN_COOKIE)
+    # the name without the prefix is the old one, which is read until 2027
+    return request.bearer_token or _presented_cookie(
+        request, cookie_name(TOKEN_COOKIE), TOKEN_COOKIE
+    )
+
+
+def _presented_cookie(request: Request, *names: str) -> str | None:
+    """Return the first cookie that the request has. Raises Forbidden for another site."""
+    name = next((name for name in names if name in request.cookies), None)
+    if name is None:
+        return None
+    _refuse_foreign_site(request)
+    return request.cookies[name]
 
 
 def _refuse_foreign_site(request: Request) -> None:

@@ -73,6 +73,11 @@ class Settings(BaseModel):
         return frozenset(filter(None, (part.strip() for part in self.allowed_origins.split(","))))
 
     @property
+    def has_https(self) -> bool:
+        """Whether the shop's own address is https, which the local cloud's is not."""
+        return self.storefront_url.startswith("https://")
+
+    @property
     def shipping_fees(self) -> dict[Currency, int]:
         """The fee of an order by currency, in minor units."""
         return {Currency.INR: self.shipping_fee_paise, Currency.USD: self.shipping_fee_cents}

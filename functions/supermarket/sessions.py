@@ -41,8 +41,15 @@ class Sessions(Protocol):
     def end_all(self, user_id: str, transaction: Transaction) -> None:
         """End all sessions of the user if the transaction commits."""
 
-    def end_others(self, session_id: str, user_id: str, transaction: Transaction) -> None:
-        """End all sessions of the user but this one, which has to be open: Unauthenticated."""
+    def replace_all(
+        self, session_id: str, new_id: str, user_id: str, transaction: Transaction
+    ) -> None:
+        """End all sessions of the user and open a new one, if the transaction commits. Commit
+        raises Unauthenticated unless `session_id` is open.
+        """
+
+    def list_open(self, user_id: str) -> list[str]:
+        """Return the ids of the user's open sessions, newest first."""
 
 
 def present_caller(caller: Caller, sessions: Sessions) -> Caller | None:

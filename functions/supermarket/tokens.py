@@ -17,7 +17,9 @@ from supermarket.errors import Unauthenticated
 ALGORITHM = "HS256"
 LIFETIME = timedelta(minutes=15)
 AUDIENCE = "supermarket-api"
-CLAIMS = ["exp", "iat", "iss", "aud", "sub", "sid", "role", "email", "given_name"]
+CLOCK_SKEW = timedelta(seconds=10)  # between the functions that issue a token and read it
+TIMES, TEXTS = ("exp", "iat"), ("sub", "sid", "role", "email", "given_name")
+CLAIMS = [*TIMES, *TEXTS, "iss", "aud"]
 
 NOT_SIGNED_IN = "You are not signed in"
 
@@ -56,26 +58,39 @@ class AccessTokens:
 
     def verify(self, token: str) -> Caller:
         """Return the caller of a token. Raises Unauthenticated when it is forged or has expired."""
-        return self._caller(token, self._clock().timestamp())
+        return self._caller(token, may_be_expired=False)
 
     def verify_allowing_expired(self, token: str) -> Caller:
         """Return the caller of a token, also an expired one. Raises Unauthenticated if forged."""
-        return self._caller(token, now=0)
+        return self._caller(token, may_be_expired=True)
 
-    def _caller(self, token: str, now: float) -> Caller:
+    def _caller(self, token: str, *, may_be_expired: bool) -> Caller:
         try:
-            claims = self._claims(token, now)
+            claims = self._claims(token)
+            self._check_times(claims["iat"], claims["exp"], may_be_expired=may_be_expired)
             return Caller(
-                user_id=str(claims["sub"]),
-                session_id=str(claims["sid"]),
+                user_id=claims["sub"],
+                session_id=claims["sid"],
                 role=Role(claims["role"]),
-                email=str(claims["email"]),
-                first_name=str(claims["given_name"]),
+                email=claims["email"],
+                first_name=claims["given_name"],
             )
         except (jwt.PyJWTError, ValueError) as fault:
             raise Unauthenticated(NOT_SIGNED_IN) from fault
 
-    def _claims(self, token: str, now: float) -> dict[str, Any]:
+    def _check_times(self, issued: int, expires: int, *, may_be_expired: bool) -> None:
+        """Raise ImmatureSignatureError for a token of the future, and ExpiredSignatureError for one
+        that has expired or would live longer than any that is issued.
+        """
+        now = self._clock().timestamp()
+        if issued > now + CLOCK_SKEW.total_seconds():
+            raise jwt.ImmatureSignatureError("issued in the future")
+        # integers, since a float of a large one overflows
+        lives_too_long = expires - issued > LIFETIME // timedelta(seconds=1)
+        if lives_too_long or (expires <= now and not may_be_expired):
+            raise jwt.ExpiredSignatureError("expired, or valid for too long")
+
+    def _claims(self, token: str) -> dict[str, Any]:
         ring = self._keys()
         key_id = jwt.get_unverified_header(token).get("kid")
         if not isinstance(key_id, str) or key_id == "active" or key_id not in ring:
@@ -86,9 +101,10 @@ class AccessTokens:
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=self._issuer,
-            # the clock is injected, so PyJWT's own check of the time is replaced below
+            # the clock is injected, so PyJWT's own check of the times is replaced
             options={"require": CLAIMS, "verify_exp": False, "verify_iat": False},
         )
-        if claims["exp"] <= now:
-            raise jwt.ExpiredSignatureError("expired")
+        times = all(type(claims[name]) is int for name in TIMES)  # `bool` is a subclass of `int`
+        if not times or not all(isinstance(claims[name], str) for name in TEXTS):
+            raise jwt.InvalidTokenError("a claim has the wrong type")
         return claims

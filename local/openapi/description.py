@@ -38,7 +38,7 @@ INFO = {
 }
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-    "cookie": {"type": "apiKey", "in": "cookie", "name": "token"},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": "__Host-token"},
 }
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",

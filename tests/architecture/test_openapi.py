@@ -125,6 +125,7 @@ WITHOUT_IDEMPOTENCY_KEY = {
     "/api/auth/password/change": "the second one has the wrong password",
     "/api/auth/password/forgot": "the mails to an address are limited",
     "/api/auth/password/reset": "a link is valid once",
+    "/api/auth/refresh": "the token itself: repeated within seconds it yields the same",
     "/api/auth/register": "names are unique, and a digest of a password must not be stored",
     "/api/notifications/read-all": "adds nothing",
     "/api/notifications/{notificationId}/read": "adds nothing",

@@ -133,7 +133,9 @@ def accounts(ledger: Ledger) -> Caller:
     name = {"firstName": "Asha", "lastName": "Rao"}
     account = {"username": "asha", "email": "asha@example.com", "password": "long enough"}
     user = ledger.call(auth.register, body={**account, "fullName": name}).body["user"]
-    ledger.call(auth.login, body={"email": account["email"], "password": account["password"]})
+    credentials = {"email": account["email"], "password": account["password"]}
+    signed_in = ledger.call(auth.login, body=credentials).body
+    ledger.call(auth.refresh_session, body={"refreshToken": signed_in["refreshToken"]})
     caller = a_caller(user_id=user["id"])
     ledger.call(auth.get_me, caller)
     added = ledger.call(auth.add_address, caller, body=ADDRESS).body["address"]
@@ -152,6 +154,8 @@ def recovery(ledger: Ledger, email: str, caller: Caller) -> None:
     token = token_links().create(Purpose.PASSWORD_RESET, caller.user_id)
     reset = {"token": token, "password": "longer still"}
     ledger.call(auth.reset_password, body=reset)
+    ledger.call(auth.list_sessions, caller)
+    ledger.call(auth.end_session, caller, path={"sessionId": caller.session_id})
     change = {"currentPassword": "longer still", "newPassword": "the longest of all"}
     ledger.call(auth.change_password, caller, body=change)
     ledger.call(auth.logout_all, caller)

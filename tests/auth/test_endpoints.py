@@ -14,19 +14,22 @@ from auth.endpoints import (
     add_address,
     change_password,
     delete_address,
+    end_session,
     forgot_password,
     get_me,
     list_addresses,
+    list_sessions,
     login,
     logout,
     logout_all,
+    refresh_session,
     register,
     resend_verification,
     reset_password,
     verify_email,
 )
 from auth.model import MAX_ADDRESSES, MAX_MAILS, AddressBook, Purpose, SavedAddress, digest
-from auth.repository import DynamoAddressBooks, UserRow
+from auth.repository import DeviceRow, DynamoAddressBooks, UserRow
 from product.endpoints import list_own_products
 from supermarket.caller import Role, Standing, Status
 from supermarket.clock import utc_now
@@ -34,6 +37,7 @@ from supermarket.config import settings
 from supermarket.contracts import Envelope, UserRegistered
 from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import database
+from supermarket.dynamo.sessions import SignInRow
 from supermarket.http import Endpoint
 from supermarket.tokens import AccessTokens
 from supermarket.wiring import access_tokens, sessions, signing_keys
@@ -43,9 +47,12 @@ from support.auth import ADDRESS, PASSWORD, register_body, register_somebody
 pytestmark = pytest.mark.usefixtures("aws")
 
 
-def the_cookie(reply: Reply) -> Morsel[str]:
-    (header,) = reply.cookies
-    return SimpleCookie(header)["token"]
+def the_cookie(reply: Reply, name: str = "__Host-token") -> Morsel[str]:
+    (found,) = [jar[name] for jar in map(SimpleCookie, reply.cookies) if name in jar]
+    return found
+
+
+SIGNED_IN = {"message", "user", "accessToken", "refreshToken", "expiresIn", "refreshExpiresIn"}
 
 
 def log_in(user: dict[str, Any]) -> str:
@@ -56,7 +63,7 @@ def log_in(user: dict[str, Any]) -> str:
 
 
 def by_cookie(token: str) -> list[str]:
-    return [f"token={token}"]
+    return [f"__Host-token={token}"]
 
 
 def by_header(token: str) -> dict[str, str]:
@@ -71,7 +78,7 @@ def test_registering_returns_the_user_and_signs_in() -> None:
     reply = call(register, body=body)
     user = reply.body["user"]
     assert reply.status == 201
-    assert set(reply.body) == {"message", "user"}
+    assert set(reply.body) == SIGNED_IN
     assert {key: user[key] for key in user if key not in {"id", "createdAt"}} == {
         "username": "Asha.Rao-1",
         "email": "asha@example.com",
@@ -84,13 +91,51 @@ def test_registering_returns_the_user_and_signs_in() -> None:
     assert (signed_in.status, signed_in.body) == (200, {"user": user})
 
 
-def test_the_cookie_is_http_only_and_same_site() -> None:
-    cookie = the_cookie(call(register, body=register_body()))
-    assert cookie["httponly"]
-    assert cookie["secure"]
-    assert cookie["samesite"] == "Lax"
-    assert cookie["path"] == "/"
-    assert cookie["max-age"] == "900"
+MONTH_SECONDS = 30 * 24 * 3600
+
+
+@pytest.mark.parametrize("endpoint", [register, login])
+def test_the_cookies_belong_to_this_host_and_are_http_only_and_same_site(
+    endpoint: Endpoint,
+) -> None:
+    body = register_body()
+    if endpoint is login:
+        register_somebody(**body)
+        body = {"email": body["email"], "password": PASSWORD}
+    reply = call(endpoint, body=body)
+    refresh_seconds = reply.body["refreshExpiresIn"]
+    assert MONTH_SECONDS - 5 <= refresh_seconds <= MONTH_SECONDS
+    assert len(reply.cookies) == 2
+    for name, field, max_age in (
+        ("__Host-token", "accessToken", 900),
+        ("__Host-refresh", "refreshToken", refresh_seconds),
+    ):
+        cookie = the_cookie(reply, name)
+        assert (cookie.value, cookie["max-age"]) == (reply.body[field], str(max_age))
+        assert (cookie["path"], cookie["samesite"], cookie["domain"]) == ("/", "Lax", "")
+        assert cookie["httponly"]
+        assert cookie["secure"]
+
+
+def test_on_plain_http_the_cookies_have_neither_prefix_nor_secure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = settings().model_copy(update={"storefront_url": "http://127.0.0.1:3000"})
+    for module in ("auth.endpoints", "supermarket.authentication"):
+        monkeypatch.setattr(f"{module}.settings", lambda: plain)
+    reply = call(register, body=register_body())
+    cookies = [the_cookie(reply, name) for name in ("token", "refresh")]
+    assert not any(cookie["secure"] for cookie in cookies)
+    assert call(get_me, cookies=[f"token={cookies[0].value}"]).status == 200
+    refreshed = call(refresh_session, cookies=[f"refresh={cookies[1].value}"])
+    assert refreshed.status == 200
+
+
+def test_the_old_cookie_is_read_unless_there_is_the_new_one() -> None:
+    mine, planted = log_in(register_somebody()), log_in(register_somebody(username="mallory"))
+    assert call(get_me, cookies=[f"token={planted}"]).body["user"]["username"] == "mallory"
+    for cookies in ([f"token={planted}", *by_cookie(mine)], [*by_cookie(mine), f"token={planted}"]):
+        assert call(get_me, cookies=cookies).body["user"]["username"] != "mallory"
 
 
 def test_registering_emits_an_event_without_the_password() -> None:
@@ -193,7 +238,7 @@ def test_email_and_username_log_in_regardless_of_case(name: dict[str, str]) -> N
     user = register_somebody(username="Asha", email="asha@example.com")
     reply = call(login, body={**name, "password": PASSWORD})
     assert reply.status == 200
-    assert set(reply.body) == {"message", "user", "accessToken", "expiresIn"}
+    assert set(reply.body) == SIGNED_IN
     assert (reply.body["user"], reply.body["expiresIn"]) == (user, 900)
     assert the_cookie(reply).value == reply.body["accessToken"]
     assert call(get_me, headers=by_header(reply.body["accessToken"])).body == {"user": user}
@@ -254,7 +299,12 @@ def test_a_logout_ends_only_its_session_at_once(means: str) -> None:
 
 
 def test_a_logout_deletes_the_cookie() -> None:
-    cookie = the_cookie(call(logout))
+    reply = call(logout)
+    for name in ("__Host-token", "__Host-refresh", "token"):
+        _is_deleted(the_cookie(reply, name))
+
+
+def _is_deleted(cookie: Morsel[str]) -> None:
     assert (cookie.value, cookie["max-age"]) == ("", "0")
     assert cookie["expires"] == "Thu, 01 Jan 1970 00:00:00 GMT"
     assert (cookie["path"], cookie["samesite"]) == ("/", "Lax")
@@ -307,6 +357,182 @@ def test_another_site_cannot_post_a_logout() -> None:
     posted = Endpoint(logout.function, "POST", logout.path)
     assert call(posted, cookies=by_cookie(token), headers=event_headers).status == 403
     assert sessions().is_open(caller.session_id, caller.user_id)
+
+
+# --- refresh ----------------------------------------------------------------------------------
+
+
+def sign_in(user: dict[str, Any]) -> Reply:
+    return call(login, body={"email": user["email"], "password": PASSWORD})
+
+
+@pytest.mark.parametrize("means", ["cookie", "body"])
+def test_a_refresh_answers_like_a_login_and_replaces_the_token(means: str) -> None:
+    user = register_somebody()
+    token = sign_in(user).body["refreshToken"]
+    for _ in range(3):
+        options: dict[str, Any] = {"body": {"refreshToken": token}}
+        if means == "cookie":
+            options = {"cookies": [f"__Host-refresh={token}"]}
+        reply = call(refresh_session, **options)
+        assert (reply.status, set(reply.body), reply.body["user"]) == (200, SIGNED_IN, user)
+        assert call(get_me, headers=by_header(reply.body["accessToken"])).status == 200
+        assert the_cookie(reply, "__Host-refresh").value == reply.body["refreshToken"] != token
+        assert the_cookie(reply).value == reply.body["accessToken"]
+        token = reply.body["refreshToken"]
+
+
+def test_an_expired_access_token_does_not_hinder_a_refresh() -> None:
+    signed_in = sign_in(register_somebody()).body
+    cookies = ["__Host-token=expired", f"__Host-refresh={signed_in['refreshToken']}"]
+    assert call(refresh_session, cookies=cookies).status == 200
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "a.b.c", "..", "💥", "x" * 128, f"{'0' * 26}.{'0' * 26}.", f"{'0' * 26}.secret"],
+)
+def test_text_that_is_no_refresh_token_is_401(token: str) -> None:
+    assert call(refresh_session, body={"refreshToken": token}).status == 401
+    assert call(refresh_session).status == 401
+    assert call(logout, cookies=[f"__Host-refresh={token}"]).status == 200
+
+
+@pytest.mark.parametrize("body", [{"refreshToken": 1}, {"refreshToken": "x" * 129}, {"token": "x"}])
+def test_an_invalid_refresh_is_400(body: dict[str, Any]) -> None:
+    assert call(refresh_session, body=body).status == 400
+
+
+def test_an_access_token_refreshes_nothing() -> None:
+    signed_in = sign_in(register_somebody()).body
+    reply = call(refresh_session, cookies=[f"__Host-refresh={signed_in['accessToken'][:100]}"])
+    assert reply.status == 401
+    assert call(get_me, headers=by_header(signed_in["accessToken"])).status == 200
+
+
+def test_another_site_cannot_refresh_by_cookie() -> None:
+    token = sign_in(register_somebody()).body["refreshToken"]
+    cookies = [f"__Host-refresh={token}"]
+    foreign = {"origin": "https://evil.example"}
+    assert call(refresh_session, cookies=cookies, headers=foreign).status == 403
+    assert call(refresh_session, cookies=cookies).status == 200
+
+
+def test_a_refresh_gives_the_present_role_and_a_suspended_account_none() -> None:
+    user = register_somebody()
+    token = sign_in(user).body["refreshToken"]
+    wiring.standing_service().change(user["id"], Standing(Role.SELLER), "admin-1")
+    reply = call(refresh_session, body={"refreshToken": token})
+    assert reply.body["user"]["role"] == "seller"
+    suspended = Standing(Role.SELLER, Status.SUSPENDED)
+    wiring.standing_service().change(user["id"], suspended, "admin-1")
+    body = {"refreshToken": reply.body["refreshToken"]}
+    assert call(refresh_session, body=body).status == 401
+    UserRow(f"user#{user['id']}").delete()
+    assert call(refresh_session, body=body).status == 401
+
+
+def test_a_logout_by_the_refresh_cookie_ends_its_session() -> None:
+    signed_in = sign_in(register_somebody()).body
+    assert call(logout, cookies=[f"__Host-refresh={signed_in['refreshToken']}x"]).status == 200
+    assert call(get_me, headers=by_header(signed_in["accessToken"])).status == 200
+    assert call(logout, cookies=[f"__Host-refresh={signed_in['refreshToken']}"]).status == 200
+    assert call(get_me, headers=by_header(signed_in["accessToken"])).status == 401
+    assert call(refresh_session, body={"refreshToken": signed_in["refreshToken"]}).status == 401
+
+
+def test_no_refresh_token_is_stored_or_logged(caplog: pytest.LogCaptureFixture) -> None:
+    tokens = [sign_in(register_somebody()).body["refreshToken"]]
+    for _ in range(2):
+        reply = call(refresh_session, body={"refreshToken": tokens[-1]})
+        tokens.append(reply.body["refreshToken"])
+    assert call(refresh_session, body={"refreshToken": tokens[0]}).status == 401  # ends it
+    devices = DeviceRow.scan(DeviceRow.pk.startswith("device#"))
+    stored = [str(row.serialize()) for row in (*devices, *SignInRow.scan())]
+    assert len(stored) == 3
+    said = "".join([*stored, *(str(vars(record)) for record in caplog.records)])
+    assert "refresh token reused" in said
+    for token in tokens:
+        assert digest(token) != token
+        assert token.rpartition(".")[2] not in said
+
+
+# --- the list of sessions -----------------------------------------------------------------------
+
+
+def listed(token: str) -> list[dict[str, Any]]:
+    reply = call(list_sessions, headers=by_header(token))
+    assert reply.status == 200
+    found: list[dict[str, Any]] = reply.body["sessions"]
+    return found
+
+
+def test_the_open_sessions_are_listed_with_their_clients() -> None:
+    user = register_somebody()
+    body = {"email": user["email"], "password": PASSWORD}
+    agents = ("Firefox", "a\x07\u202e" + "x" * 300, "Chrome")
+    replies = [call(login, body=body, headers={"user-agent": agent}) for agent in agents]
+    refreshed = call(refresh_session, body={"refreshToken": replies[2].body["refreshToken"]}).body
+    register_somebody()
+
+    found = listed(refreshed["accessToken"])
+
+    assert [each["client"] for each in found] == ["Chrome", "a" + "x" * 199, "Firefox", ""]
+    assert [each["current"] for each in found] == [True, False, False, False]
+    assert set(found[0]) == {"id", "current", "createdAt", "lastUsedAt", "client"}
+    assert found[0]["lastUsedAt"] > found[0]["createdAt"] >= found[1]["createdAt"]
+
+
+def test_one_session_can_be_ended() -> None:
+    user = register_somebody()
+    mine, other = log_in(user), log_in(user)
+    (other_id,) = [each["id"] for each in listed(other) if each["current"]]
+    reply = call(end_session, path={"sessionId": other_id}, headers=by_header(mine))
+    assert (reply.status, reply.cookies) == (200, [])
+    assert call(get_me, headers=by_header(other)).status == 401
+    assert other_id not in [each["id"] for each in listed(mine)]
+    again = call(end_session, path={"sessionId": other_id}, headers=by_header(mine))
+    assert again.status == 404
+
+
+def test_ending_the_own_session_deletes_the_cookies() -> None:
+    token = log_in(register_somebody())
+    (own,) = [each["id"] for each in listed(token) if each["current"]]
+    reply = call(end_session, path={"sessionId": own}, headers=by_header(token))
+    assert (reply.status, the_cookie(reply).value) == (200, "")
+    assert call(get_me, headers=by_header(token)).status == 401
+
+
+def test_the_session_of_another_user_is_404_and_stays() -> None:
+    mine, theirs = (log_in(register_somebody()) for _ in range(2))
+    for session_id in (listed(theirs)[0]["id"], "unknown", "x" * 500):
+        reply = call(end_session, path={"sessionId": session_id}, headers=by_header(mine))
+        assert reply.status == 404
+    assert call(get_me, headers=by_header(theirs)).status == 200
+
+
+def test_a_login_ends_the_session_whose_cookies_it_replaces() -> None:
+    user = register_somebody()
+    first, second, by_bearer = sign_in(user).body, sign_in(user).body, sign_in(user).body
+    body = {"email": user["email"], "password": PASSWORD}
+    assert call(login, body=body, cookies=by_cookie(first["accessToken"])).status == 200
+    assert (
+        call(login, body=body, cookies=[f"__Host-refresh={second['refreshToken']}"]).status == 200
+    )
+    assert call(login, body=body, headers=by_header(by_bearer["accessToken"])).status == 200
+    status = [
+        call(get_me, headers=by_header(each["accessToken"])).status
+        for each in (first, second, by_bearer)
+    ]
+    assert status == [401, 401, 200]
+
+
+def test_a_failed_login_ends_no_session() -> None:
+    user = register_somebody()
+    token = log_in(user)
+    body = {"email": user["email"], "password": "wrong"}
+    assert call(login, body=body, cookies=by_cookie(token)).status == 401
+    assert call(get_me, headers=by_header(token)).status == 200
 
 
 # --- me ---------------------------------------------------------------------------------------
@@ -616,13 +842,18 @@ def test_no_log_line_or_event_contains_a_token(caplog: pytest.LogCaptureFixture)
 # --- change of the password, logout everywhere --------------------------------------------------
 
 
-def test_a_changed_password_ends_the_other_sessions_only() -> None:
+def test_a_changed_password_replaces_all_sessions_by_a_new_one() -> None:
     user = register_somebody()
     mine, other = log_in(user), log_in(user)
     body = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
-    assert call(change_password, body=body, headers=by_header(mine)).status == 200
-    assert call(get_me, headers=by_header(mine)).status == 200
-    assert call(get_me, headers=by_header(other)).status == 401
+    reply = call(change_password, body=body, headers=by_header(mine))
+    assert (reply.status, set(reply.body)) == (200, SIGNED_IN)
+    assert the_cookie(reply).value == reply.body["accessToken"]
+    assert the_cookie(reply, "__Host-refresh").value == reply.body["refreshToken"]
+    assert call(get_me, headers=by_header(reply.body["accessToken"])).status == 200
+    for token in (mine, other):
+        assert call(get_me, headers=by_header(token)).status == 401
+    assert len(sessions().list_open(user["id"])) == 1
     assert call(login, body={"email": user["email"], "password": PASSWORD}).status == 401
     assert call(login, body={"email": user["email"], "password": NEW_PASSWORD}).status == 200
 

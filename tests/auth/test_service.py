@@ -101,9 +101,7 @@ def test_an_unknown_name_costs_a_password_check_too(auth: Auth) -> None:
 
 def test_signing_in_opens_a_session_and_signing_out_ends_that_one_only(auth: Auth) -> None:
     user = auth.registration_service.register(a_registration())
-    _, first, role = auth.service.sign_in(user).split()
-    _, second, _ = auth.service.sign_in(user).split()
-    assert role == "user"
+    first, second = (auth.sign_ins.open(user, "").session_id for _ in range(2))
     assert auth.sessions.is_open(first, user.id)
 
     auth.service.sign_out(first, user.id)
@@ -118,7 +116,7 @@ def test_a_change_of_role_and_status_changes_the_account_its_sessions_and_the_au
     auth: Auth,
 ) -> None:
     user = auth.registration_service.register(a_registration())
-    session = auth.service.sign_in(user).split()[1]
+    session = auth.sign_ins.open(user, "").session_id
     for standing in (Standing(Role.SELLER, Status.PENDING), Standing(Role.SELLER)):
         changed = auth.standing_service.change(user.id, standing, "admin-1", "documents checked")
         assert auth.service.user(user.id) == changed
@@ -148,7 +146,7 @@ def test_the_role_of_an_unknown_account_cannot_be_changed(auth: Auth) -> None:
 
 def test_a_suspended_account_is_refused_after_its_password_was_checked(auth: Auth) -> None:
     user = auth.registration_service.register(a_registration(role=Role.SELLER))
-    session = auth.service.sign_in(user).split()[1]
+    session = auth.sign_ins.open(user, "").session_id
     auth.standing_service.change(user.id, SUSPENDED_SELLER, "admin-1")
     assert not auth.sessions.is_open(session, user.id)
     with pytest.raises(Forbidden, match="suspended"):
@@ -166,7 +164,7 @@ def test_a_login_during_which_the_account_is_suspended_opens_no_session(auth: Au
         auth.standing_service.change(user.id, SUSPENDED_SELLER, "admin-1")
 
     auth.passwords.meanwhile = an_admin_suspends
-    session = auth.service.log_in(user.email, None, PASSWORD)[1].split()[1]
+    session = auth.service.log_in(user.email, None, PASSWORD)[1].session_id
     assert not auth.sessions.is_open(session, user.id)
 
 

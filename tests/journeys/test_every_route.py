@@ -9,7 +9,7 @@ from PIL import Image
 
 from supermarket.clock import new_id
 from support.deployed import let_reservation_run_out
-from support.shop import ADDRESS, Person, client, eventually
+from support.shop import ADDRESS, PASSWORD, Person, client, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -41,6 +41,17 @@ def test_a_user_manages_addresses_and_logs_out(customer: Person) -> None:
     assert customer.get("/api/auth/users/me/address").json()["defaultAddressId"] == address_id
     removed = customer.delete(f"/api/auth/users/me/addresses/{address_id}")
     assert removed.json()["addresses"] == []
+
+    credentials = {"email": customer.email, "password": PASSWORD}
+    signed_in = customer.post("/api/auth/login", credentials).json()
+    refreshed = customer.post("/api/auth/refresh", {"refreshToken": signed_in["refreshToken"]})
+    assert refreshed.status_code == 200, refreshed.text
+    assert refreshed.json()["refreshToken"] != signed_in["refreshToken"]
+
+    listed = customer.get("/api/auth/sessions").json()["sessions"]
+    (other, *_) = [each["id"] for each in listed if not each["current"]]
+    assert customer.delete(f"/api/auth/sessions/{other}").status_code == 200
+    assert len(customer.get("/api/auth/sessions").json()["sessions"]) == len(listed) - 1
 
     assert customer.post("/api/auth/logout").status_code == 200
     assert customer.get("/api/auth/me").status_code == 401

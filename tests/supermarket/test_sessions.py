@@ -115,22 +115,40 @@ def test_ending_all_sessions_of_a_user_leaves_other_users_signed_in(sign_ins: Si
     assert sign_ins.list_open("u1", [*mine, again]) == [again]
 
 
-def test_all_sessions_except_one_can_be_ended(sign_ins: SignIns) -> None:
-    mine = [sign_ins.open("u1") for _ in range(3)]
+def test_a_new_session_can_replace_all_sessions(sign_ins: SignIns) -> None:
+    mine, theirs = [sign_ins.open("u1") for _ in range(3)], sign_ins.open("u2")
+    new = str(ULID.from_datetime(sign_ins.clock()))
     transaction = sign_ins.begin()
-    sign_ins.sessions.end_others(mine[1], "u1", transaction)
+    sign_ins.sessions.replace_all(mine[1], new, "u1", transaction)
+    assert not sign_ins.sessions.is_open(new, "u1")
     transaction.commit()
-    assert sign_ins.list_open("u1", mine) == [mine[1]]
+    assert sign_ins.list_open("u1", [*mine, new]) == [new]
+    assert sign_ins.sessions.standing(new, "u1") == SELLER
+    assert sign_ins.sessions.is_open(theirs, "u2")
 
 
-def test_an_ended_session_stays_ended_when_the_other_sessions_end(sign_ins: SignIns) -> None:
+def test_an_ended_session_can_not_be_replaced(sign_ins: SignIns) -> None:
     first, second = sign_ins.open("u1"), sign_ins.open("u1")
+    new = str(ULID.from_datetime(sign_ins.clock()))
     sign_ins.sessions.end(first, "u1")
     transaction = sign_ins.begin()
-    sign_ins.sessions.end_others(first, "u1", transaction)
+    sign_ins.sessions.replace_all(first, new, "u1", transaction)
     with pytest.raises(Unauthenticated):
         transaction.commit()
-    assert sign_ins.list_open("u1", [first, second]) == [second]
+    assert sign_ins.list_open("u1", [first, second, new]) == [second]
+
+
+def test_open_sessions_are_listed_newest_first(sign_ins: SignIns, clock: FrozenClock) -> None:
+    assert sign_ins.sessions.list_open("u1") == []
+    expired = sign_ins.open("u1")
+    clock.advance(timedelta(days=1))
+    ended, first, second = (sign_ins.open("u1") for _ in range(3))
+    sign_ins.sessions.end(ended, "u1")
+    assert sign_ins.sessions.list_open("u1") == [second, first, expired]
+    clock.advance(SESSION_LIFETIME - timedelta(days=1))
+    assert sign_ins.sessions.list_open("u1") == [second, first]
+    sign_ins.end_all("u1")
+    assert sign_ins.sessions.list_open("u1") == []
 
 
 def test_the_oldest_session_ends_when_there_are_too_many(sign_ins: SignIns) -> None:

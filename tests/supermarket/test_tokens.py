@@ -160,6 +160,70 @@ def test_missing_or_foreign_claims_are_refused(
     refuses(tokens, forged(claims_at(clock, **changes)))
 
 
+@pytest.mark.parametrize("claim", ["exp", "iat"])
+@pytest.mark.parametrize(
+    "value",
+    ["soon", "1800000000", [1], {"at": 1}, None, True, 1.5, float("inf"), float("nan")],
+)
+def test_a_time_of_another_type_is_refused(
+    tokens: AccessTokens, clock: FrozenClock, claim: str, value: object
+) -> None:
+    refuses(tokens, forged({**claims_at(clock), claim: value}))
+
+
+@pytest.mark.parametrize("claim", ["sub", "sid", "role", "email", "given_name", "iss", "aud"])
+@pytest.mark.parametrize("value", [1, True, ["x"], {"x": "y"}, None])
+def test_a_text_of_another_type_is_refused(
+    tokens: AccessTokens, clock: FrozenClock, claim: str, value: object
+) -> None:
+    unsigned = f"{part({'alg': 'HS256', 'kid': 'k1'})}.{part({**claims_at(clock), claim: value})}"
+    signature = jwt.get_algorithm_by_name("HS256").sign(unsigned.encode(), KEY.encode())
+    refuses(tokens, f"{unsigned}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}")
+
+
+@given(issued=st.integers(-(10**12), 10**12), lives=st.integers(-(10**12), 10**12))
+def test_a_token_is_accepted_only_if_it_was_issued_and_does_not_outlive_any_other(
+    issued: int, lives: int
+) -> None:
+    clock = FrozenClock()
+    now, tokens = int(clock().timestamp()), AccessTokens(lambda: KEYS, ISSUER, clock)
+    token = forged(claims_at(clock, iat=now + issued, exp=now + issued + lives))
+    try:
+        tokens.verify(token)
+    except Unauthenticated:
+        assert issued > 10 or lives > LIFETIME.total_seconds() or issued + lives <= 0
+    else:
+        assert issued <= 10
+        assert lives <= LIFETIME.total_seconds()
+        assert issued + lives > 0
+
+
+@pytest.mark.parametrize(
+    ("issued", "lives", "accepted"),
+    [
+        (10, 900, True),
+        (11, 900, False),
+        (86_400, 900, False),
+        (0, 901, False),
+        (0, 10 * 365 * 86_400, False),
+        (-890, 900, True),
+        (-890, 901, False),
+        (10**400, 900, False),
+        (-(10**400), 10**400 + 900, False),
+    ],
+    ids=lambda value: str(value)[:8],
+)
+def test_a_token_of_the_future_or_with_a_long_life_is_refused(
+    tokens: AccessTokens, clock: FrozenClock, issued: int, lives: int, accepted: bool
+) -> None:
+    now = int(clock().timestamp())
+    token = forged(claims_at(clock, iat=now + issued, exp=now + issued + lives))
+    if accepted:
+        assert tokens.verify(token) == SELLER
+    else:
+        refuses(tokens, token)
+
+
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "nonsense", "💥", "a" * 10_000, "\0"])
 def test_text_that_is_not_a_token_is_refused(tokens: AccessTokens, token: str) -> None:
     refuses(tokens, token)

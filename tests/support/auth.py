@@ -1,19 +1,24 @@
 """Auth's ports in memory, and people for its tests."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from ulid import ULID
+
 from auth.links import TokenLinks
-from auth.model import MAX_MAILS, Account, AddressBook, FullName, Link, Purpose, User
+from auth.model import MAX_MAILS, Account, AddressBook, Device, FullName, Link, Purpose, User
+from auth.ports import Accounts, Devices
 from auth.recovery import Recovery
 from auth.repository import taken
 from auth.service import AuthService, Registration, RegistrationService, StandingService
+from auth.sign_ins import SignIns
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from supermarket.errors import DomainError
+from supermarket.sessions import Sessions
 from supermarket.transaction import AddWrites, Transaction, add_nothing
 from support.api import call
 from support.in_memory import (
@@ -116,6 +121,32 @@ class InMemoryAddressBooks:
         )
 
 
+class InMemoryDevices:
+    """`auth.ports.Devices` in a dictionary. `meanwhile` happens right after each read."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, Device] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def add(self, device: Device) -> None:
+        self.devices[device.session_id] = device
+
+    def find(self, session_id: str) -> Device | None:
+        found = self.devices.get(session_id)
+        self.meanwhile()
+        return found
+
+    def find_many(self, session_ids: Iterable[str]) -> Sequence[Device]:
+        return [self.devices[each] for each in session_ids if each in self.devices]
+
+    def rotate(self, before: Device, after: Device) -> bool:
+        present = self.devices.get(before.session_id)
+        return write_once(
+            lambda: present is not None and present.token_digest == before.token_digest,
+            lambda: self.devices.update({after.session_id: after}),
+        )
+
+
 class InMemoryLinks:
     """`auth.links.Links` in a dictionary."""
 
@@ -212,14 +243,15 @@ class InMemoryAuth:
         )
         self.links = InMemoryLinks()
         self.token_links = TokenLinks(self.accounts, self.links, lambda: f"token {new_id()}", clock)
+        self.devices = InMemoryDevices()
+        self.sign_ins = sign_ins_of(self.accounts, self.devices, self.sessions, clock)
         self.service = AuthService(
             self.accounts,
             self.address_books,
             self.passwords,
             self.sessions,
-            NamedTokens().issue,
+            self.sign_ins,
             self.outbox.begin,
-            new_id,
             InMemoryIdempotencyKeys(clock),
         )
         self.recovery = Recovery(
@@ -235,6 +267,19 @@ class InMemoryAuth:
     def caller(self, session_id: str, user: User) -> Caller:
         """The person in that session, as endpoints get to know them."""
         return Caller(user.id, session_id, user.role, user.email, user.full_name.first)
+
+
+def sign_ins_of(accounts: Accounts, devices: Devices, sessions: Sessions, clock: Clock) -> SignIns:
+    """Return sign-ins whose sessions begin at the clock's time, with tokens that can be read."""
+    return SignIns(
+        accounts,
+        devices,
+        sessions,
+        NamedTokens().issue,
+        new_id,
+        lambda: str(ULID.from_datetime(clock())),
+        clock,
+    )
 
 
 def _drop[Key](things: dict[Key, Any], key: Key) -> None:

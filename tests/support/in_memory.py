@@ -124,15 +124,17 @@ class InMemorySessions:
     def end_all(self, user_id: str, transaction: Transaction) -> None:
         in_memory(transaction).add(lambda: True, lambda: self._ends.update({user_id: {}}))
 
-    def end_others(self, session_id: str, user_id: str, transaction: Transaction) -> None:
-        mine = self._ends[user_id]
+    def list_open(self, user_id: str) -> list[str]:
+        ends = self._ends[user_id]
+        return sorted((each for each in ends if self._clock() < ends[each]), reverse=True)
 
-        def keep_one() -> None:
-            self._ends[user_id] = {session_id: mine[session_id]}
-
+    def replace_all(
+        self, session_id: str, new_id: str, user_id: str, transaction: Transaction
+    ) -> None:
+        ends = self._clock() + SESSION_LIFETIME
         in_memory(transaction).add(
-            lambda: session_id in mine,
-            keep_one,
+            lambda: session_id in self._ends[user_id],
+            lambda: self._ends.update({user_id: {new_id: ends}}),
             on_conflict=Unauthenticated("This session has ended"),
         )
 

@@ -53,7 +53,7 @@ class DynamoSessions:
         row = SignInRow.find(user_id)
         if row is None or not row.role or session_id not in (row.sessions or ()):
             return None
-        if self._clock() >= creation_time(session_id) + SESSION_LIFETIME:
+        if not self._is_young(session_id):
             return None
         standing = Standing(Role(row.role), Status(row.status))
         return None if standing.status is Status.SUSPENDED else standing
@@ -81,13 +81,22 @@ class DynamoSessions:
             SignInRow(user_id), [SignInRow.sessions.remove(), self._keep()]
         )
 
-    def end_others(self, session_id: str, user_id: str, transaction: Transaction) -> None:
+    def list_open(self, user_id: str) -> list[str]:
+        row = SignInRow.find(user_id)
+        return sorted(filter(self._is_young, (row and row.sessions) or ()), reverse=True)
+
+    def replace_all(
+        self, session_id: str, new_id: str, user_id: str, transaction: Transaction
+    ) -> None:
         DynamoTransaction.of(transaction).update(
             SignInRow(user_id),
-            [SignInRow.sessions.set({session_id})],
+            [SignInRow.sessions.set({new_id}), self._keep()],
             condition=SignInRow.sessions.contains(session_id),
             on_conflict=Unauthenticated("This session has ended"),
         )
+
+    def _is_young(self, session_id: str) -> bool:
+        return self._clock() < creation_time(session_id) + SESSION_LIFETIME
 
     def _keep(self) -> Action:
         """Return the action that keeps the row until a session that opens now has expired."""
