@@ -96,8 +96,9 @@ def collect(emulator: Emulator) -> Evidence:
 
 def unexplained(evidence: Evidence, reasons: Path = REASONS) -> Iterator[str]:
     """Yield each unused permission and refused call without a reason, and each unneeded reason."""
-    known = _exceptions(reasons)
-    unneeded = set(known)
+    rows = tomllib.loads(reasons.read_text())
+    known = _exceptions(rows)
+    unneeded = set(known) - set(_exceptions(rows, only="sometimes"))
     for kind, seen in (("unused", evidence.unused), ("refused", evidence.refused)):
         for each in seen:
             explaining = {(of, one) for of, one in known if of == kind and one.covers(each)}
@@ -109,13 +110,13 @@ def unexplained(evidence: Evidence, reasons: Path = REASONS) -> Iterator[str]:
         yield f"not needed in {reasons.name}: the reason for {name}"
 
 
-def _exceptions(file: Path) -> list[tuple[str, Permission]]:
-    """Return what has a reason in the file, by kind: `unused` or `refused`."""
+def _exceptions(rows: Any, only: str = "why") -> list[tuple[str, Permission]]:
+    """Return what has a reason in the file and the field `only`, by kind: `unused` or `refused`."""
     return [
         (kind, Permission(row["function"], row["action"], row.get("resource", "*")))
-        for kind, rows in tomllib.loads(file.read_text()).items()
-        for row in rows
-        if row["why"]
+        for kind, of_kind in rows.items()
+        for row in of_kind
+        if row["why"] and row.get(only)
     ]
 
 

@@ -225,8 +225,8 @@ class IndexQuery:
         """Read `share` items of each partition, and return the matches among them up to the place
         that was reached in all partitions, with that place.
         """
-        with ThreadPoolExecutor(len(self.keys)) as pool:
-            parts = list(pool.map(partial(self._query, place, share), self.keys))
+        # one after the other: each thread would need a connection of its own in a cold start
+        parts = [self._query(place, share, key) for key in self.keys]
         found = [item for items, _ in parts for item in items]
         found.sort(key=self._place_of, reverse=not self.forward)
         ends = [end for _, end in parts if end is not None]

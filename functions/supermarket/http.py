@@ -238,18 +238,13 @@ class Endpoint(Handler[Route]):
         """Return the caller, if the route needs one. The request is counted if it has a limit; a
         repeated one that has a result gets it although the limit is exceeded.
         """
-        if self.limit is None:
-            return self._caller(request) if self.needs_session else None
-        caller = None
-        try:
-            with _throttle().counting(self.name, self.limit) as count:
-                if self.needs_session:
-                    caller = self._caller(request, count)
-                else:
-                    count(request, None)
-        except TooMany:
-            if caller is None or not self._is_repeated(request, caller):
-                raise
+        caller = self._caller(request) if self.needs_session else None
+        if self.limit:
+            try:
+                _throttle().count(self.name, self.limit, request, caller)
+            except TooMany:
+                if caller is None or not self._is_repeated(request, caller):
+                    raise
         return caller
 
     def _is_repeated(self, request: Request, caller: Caller) -> bool:
@@ -263,8 +258,8 @@ class Endpoint(Handler[Route]):
         key = IdempotencyKey.from_request(request, self.function.__name__, caller.user_id)
         return key is not None and idempotency_keys().is_used(key)
 
-    def _caller(self, request: Request, *plans: PlanReads) -> Caller:
-        caller = _authenticate()(request, *self.reads_ahead, *plans)
+    def _caller(self, request: Request) -> Caller:
+        caller = _authenticate()(request, *self.reads_ahead)
         if self.roles is not None:
             caller.require(self.roles)
         return caller

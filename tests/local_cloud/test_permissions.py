@@ -71,6 +71,13 @@ def test_a_reason_that_explains_nothing_is_a_finding(tmp_path: Path) -> None:
     assert finding.startswith("not needed")
 
 
+def test_a_reason_that_is_needed_only_sometimes_is_no_finding(tmp_path: Path) -> None:
+    why = reason("GetOrder", "dynamodb:PutItem") + "sometimes = true\n"
+
+    assert findings(Evidence(frozenset({GET}), {GOT: 1}), tmp_path, why) == []
+    assert findings(Evidence(frozenset({GET, PUT}), {GOT: 1}), tmp_path, why) == []
+
+
 def test_a_refused_call_can_have_a_reason(tmp_path: Path) -> None:
     refused = Call("GetOrder", "dynamodb:GetItem", TABLE, allowed=False)
     why = reason("GetOrder", "dynamodb:*").replace("[[unused]]", "[[refused]]")

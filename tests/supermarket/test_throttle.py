@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from threading import Event
 from typing import Any
 
 import pytest
@@ -12,14 +11,13 @@ from pynamodb.exceptions import UpdateError
 
 from conftest import FrozenClock
 from supermarket import wiring
-from supermarket.caller import Caller, Role, Standing
+from supermarket.caller import Caller, Role
 from supermarket.config import settings
 from supermarket.dynamo.rate_limits import DynamoRateLimits
-from supermarket.dynamo.sessions import DynamoSessions
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.http import get, post
 from supermarket.idempotency import IdempotencyKey, run_once
-from supermarket.rate_limits import Rate, RateLimits, RequestLimit
+from supermarket.rate_limits import RateLimits, RequestLimit
 from supermarket.schemas import Message
 from supermarket.throttle import Throttle
 from support.api import a_caller, api_event, bearer
@@ -125,28 +123,6 @@ def test_a_repeated_request_gets_its_result_although_the_limit_is_exceeded(
     assert json.loads(wish(caller, key="one")["body"])["message"] == "made before"
     assert wish(caller, key="two")["statusCode"] == 429
     assert wish(a_caller(), key="one")["statusCode"] == 429
-
-
-def test_both_are_counted_while_the_session_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The counters wait for the session, and the session for the counters."""
-    counted = {per: Event() for per in ("person", "client")}
-    is_reading = Event()
-    standing = DynamoSessions.standing
-
-    class Waiting:
-        def count(self, name: str, _subject: str, _rate: Rate) -> int | None:
-            counted[name.rpartition("#")[2]].set()
-            assert is_reading.wait(5)
-            return None
-
-    def read_slowly(sessions: DynamoSessions, session_id: str, user_id: str) -> Standing | None:
-        is_reading.set()
-        assert all(each.wait(5) for each in counted.values())
-        return standing(sessions, session_id, user_id)
-
-    count_with(monkeypatch, Waiting())
-    monkeypatch.setattr(DynamoSessions, "standing", read_slowly)
-    assert wish(a_caller())["statusCode"] == 200
 
 
 def test_only_a_counter_that_does_not_answer_lets_requests_pass(
