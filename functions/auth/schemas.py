@@ -8,9 +8,10 @@ from pydantic_core import PydanticCustomError
 from auth.model import AddressBook, Device, FullName, SavedAddress, User, is_reserved
 from auth.service import Registration
 from supermarket import address_schemas
-from supermarket.address_schemas import PRINTABLE, AddressRequest, Zip
+from supermarket.address_schemas import AddressRequest, Zip
 from supermarket.caller import Role, Status
 from supermarket.clock import creation_time
+from supermarket.field_types import LINE, OPTIONAL_LINE
 from supermarket.schemas import Body, Message, Timestamp, View
 
 PHONE = r"^\+?[0-9]([ -]?[0-9]){6,14}$"
@@ -39,7 +40,8 @@ def _not_reserved(username: str) -> str:
 
 type Email = Annotated[str, Field(max_length=254), AfterValidator(_normalised_email)]
 type Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{3,30}$")]
-type GivenName = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=PRINTABLE)]
+type FirstName = Annotated[str, StringConstraints(min_length=1, max_length=60), LINE]
+type LastName = Annotated[str, StringConstraints(max_length=60), OPTIONAL_LINE]
 
 # white space is part of a password
 type NewPassword = Annotated[
@@ -50,10 +52,10 @@ type LinkToken = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class FullNameRequest(Body):
-    """`{"firstName": "Asha", "lastName": "Rao"}`."""
+    """`{"firstName": "Asha", "lastName": "Rao"}`; many people have one name."""
 
-    first_name: GivenName
-    last_name: GivenName
+    first_name: FirstName
+    last_name: LastName = ""
 
 
 class AccountRequest(Body):

@@ -1,19 +1,19 @@
 """Request bodies, queries and responses of orders."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import AliasPath, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from order.model import Actor, Order, OrderStatus, PaymentStatus
 from supermarket.address_schemas import (
-    PRINTABLE,
     AddressRequest,
     AddressView,
     Country,
     Line,
     Zip,
 )
+from supermarket.field_types import LINE
 from supermarket.people import Address
 from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
 
@@ -27,7 +27,7 @@ class PlaceOrderRequest(Body):
     @model_validator(mode="after")
     def _has_one_destination(self) -> Self:
         if (self.shipping_address is None) is (self.address_id is None):
-            raise PydanticCustomError("destination", "shippingAddress or addressId is needed")
+            raise PydanticCustomError("destination", "send either shippingAddress or addressId")
         return self
 
     def destination(self) -> Address | str:
@@ -56,9 +56,7 @@ class ChangeAddressRequest(Body):
 class FulfilmentRequest(Body):
     """The carrier's number of the parcel, if there is one; the body may be missing."""
 
-    tracking_number: str | None = Field(
-        default=None, min_length=1, max_length=60, pattern=PRINTABLE
-    )
+    tracking_number: Annotated[str, Field(min_length=1, max_length=60), LINE] | None = None
 
 
 class OrderListQuery(Page):

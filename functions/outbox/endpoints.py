@@ -1,7 +1,7 @@
 """HTTP Lambdas for the platform as a whole: health, readiness, and unknown routes."""
 
 from http import HTTPStatus
-from typing import NoReturn
+from urllib.parse import quote
 
 from outbox import wiring
 from outbox.schemas import HealthResponse, ReadinessResponse
@@ -10,6 +10,7 @@ from supermarket.errors import NotFound
 from supermarket.http import MethodNotAllowed, Response, catch_all, get
 from supermarket.init_phase import prepare
 from supermarket.request import Request
+from supermarket.schemas import Message
 
 
 @get("/healthz")
@@ -28,10 +29,21 @@ def check_readiness() -> Response[ReadinessResponse]:
 
 
 @catch_all()
-def refuse_unknown_route(request: Request) -> NoReturn:
-    if methods := wiring.route_map().methods_of(request.path):
+def refuse_unknown_route(request: Request) -> Response[Message]:
+    """Refuses what no route matches, and redirects a path with a slash at its end."""
+    routes = wiring.route_map()
+    path = request.path.removesuffix("/")
+    if path != request.path and request.method in routes.methods_of(path):
+        return _redirect(path, request.raw_query)
+    if methods := routes.methods_of(request.path):
         raise MethodNotAllowed(methods)
     raise NotFound("Route not found")
+
+
+def _redirect(path: str, query: str) -> Response[Message]:
+    target = quote(path) + (f"?{query}" if query else "")
+    view = Message(message="This path has no slash at its end")
+    return Response(view, headers={"location": target}, status=HTTPStatus.PERMANENT_REDIRECT)
 
 
 prepare(__name__)

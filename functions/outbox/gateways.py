@@ -103,9 +103,11 @@ def web_probe(base_url: str) -> Probe:
 
 
 def described_routes() -> Iterator[str]:
-    """Yield every route of the API's description, as `GET /api/cart`."""
+    """Yield every route of the API's description, as `GET /api/cart`; with `GET` goes `HEAD`."""
     for path, operations in json.loads(DESCRIPTION.read_text())["paths"].items():
         yield from (f"{method.upper()} {path}" for method in operations)
+        if "get" in operations:
+            yield f"HEAD {path}"
 
 
 def _client(service: str, attempts: int = 1) -> Any:

@@ -12,6 +12,7 @@ from payment.model.payment import Payment
 from payment.model.refund import RefundStatus
 from payment.model.signature import CheckoutSignature
 from payment.model.status import PaymentStatus
+from supermarket.field_types import NUMBER_ONLY, PLAIN_DECIMAL
 from supermarket.money import Currency
 from supermarket.schemas import Body, MoneyView, Timestamp, View
 
@@ -49,7 +50,10 @@ class VerifyPaymentRequest(Body):
 class RefundPaymentRequest(Body):
     """The amount to refund, in whole units; without it, all that is left."""
 
-    amount: Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=2)] | None = None
+    amount: (
+        Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=2), PLAIN_DECIMAL, NUMBER_ONLY]
+        | None
+    ) = None
 
     @model_validator(mode="after")
     def _require_a_number_or_nothing(self) -> Self:

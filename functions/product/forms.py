@@ -50,9 +50,15 @@ class Form:
         part.close()
 
     def fields(self) -> dict[str, Any]:
+        """Return the fields that are not blank, since blank means absent."""
+        sent = {
+            name: [value for value in values if value.strip()]
+            for name, values in self.texts.items()
+        }
         return {
             name: values if name in LISTS else _only(name, values)
-            for name, values in self.texts.items()
+            for name, values in sent.items()
+            if values
         }
 
     def pictures(self) -> list[Picture]:

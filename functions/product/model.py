@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypedDict
+from unicodedata import normalize
 
 from product.words import KeyRange, index_terms
 from supermarket.caller import Caller
@@ -284,8 +285,10 @@ class Document:
 
 
 def category_key(name: str | None) -> str | None:
-    """Return the key of a category: case and white space make no difference."""
-    return None if name is None else " ".join(name.split()).casefold()
+    """Return the key of a category: case, white space and the composition of letters make no
+    difference.
+    """
+    return None if name is None else normalize("NFC", " ".join(name.split()).casefold())
 
 
 def invalid_field(field: str, message: str) -> Invalid:

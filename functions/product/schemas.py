@@ -18,32 +18,37 @@ from product.model import (
     category_key,
     invalid_field,
 )
+from supermarket.field_types import LINE, NUMBER_ONLY, PLAIN_DECIMAL, PLAIN_INTEGER, TEXT
 from supermarket.money import Currency, Money
 from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
 
-# one line of text without control characters: it is shown in mails, pages and logs
-ONE_LINE = r"^[^\x00-\x1f\x7f\u2028\u2029]*$"
-NO_CONTROLS = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
-
 
 def _none_if_blank(value: Any) -> Any:
-    """An empty form field means null, which a form cannot send."""
+    """A blank category means none."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
-type Title = Annotated[str, StringConstraints(min_length=3, max_length=120, pattern=ONE_LINE)]
-type Description = Annotated[str, StringConstraints(max_length=2000, pattern=NO_CONTROLS)]
-type Amount = Annotated[Decimal, Field(gt=0, le=Decimal("9999999.99"), decimal_places=2)]
-type Limit = Annotated[Decimal, Field(ge=0, le=Decimal("9999999.99"), decimal_places=2)]
+type Title = Annotated[str, StringConstraints(min_length=3, max_length=120), LINE]
+type Description = Annotated[str, StringConstraints(max_length=2000), TEXT]
+type Amount = Annotated[
+    Decimal,
+    Field(gt=0, le=Decimal("9999999.99"), decimal_places=2),
+    PLAIN_DECIMAL,
+    NUMBER_ONLY,
+]
+type Limit = Annotated[
+    Decimal,
+    Field(ge=0, le=Decimal("9999999.99"), decimal_places=2),
+    PLAIN_DECIMAL,
+    NUMBER_ONLY,
+]
 type ImageId = Annotated[str, StringConstraints(max_length=100)]
-type Stock = Annotated[int, Field(ge=0, le=MAX_STOCK)]
+type Stock = Annotated[int, Field(ge=0, le=MAX_STOCK), PLAIN_INTEGER]
 type Category = Annotated[
-    Annotated[str, StringConstraints(max_length=60, pattern=ONE_LINE)] | None,
+    Annotated[str, StringConstraints(max_length=60), LINE] | None,
     BeforeValidator(_none_if_blank),
 ]
-type Threshold = Annotated[
-    Annotated[int, Field(ge=0, le=MAX_STOCK)] | None, BeforeValidator(_none_if_blank)
-]
+type Threshold = Stock | None
 
 
 class CreateProductRequest(Body):

@@ -3,10 +3,12 @@ alias names an attribute of another name.
 """
 
 import datetime
+from typing import Annotated
 
 from pydantic import AliasPath, Field
 
 from seller_dashboard.projections.model import Period, SaleStatus
+from supermarket.field_types import Day
 from supermarket.money import Currency
 from supermarket.people import Address
 from supermarket.schemas import MoneyView, Page, Query, Timestamp, View
@@ -17,8 +19,8 @@ EARLIEST = datetime.date(2000, 1, 1)
 class PeriodQuery(Query):
     """`?from=2026-11-01&to=2026-11-30`: days of the shop, both included."""
 
-    first: datetime.date | None = Field(default=None, alias="from", ge=EARLIEST)
-    last: datetime.date | None = Field(default=None, alias="to", ge=EARLIEST)
+    first: Annotated[Day, Field(ge=EARLIEST)] | None = Field(default=None, alias="from")
+    last: Annotated[Day, Field(ge=EARLIEST)] | None = Field(default=None, alias="to")
 
 
 class ExportQuery(PeriodQuery):

@@ -5,14 +5,13 @@ from typing import Annotated
 from pydantic import StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from supermarket.field_types import LINE
 from supermarket.people import Address
 from supermarket.postal_codes import is_postal_code
 from supermarket.schemas import Body, View
 
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  # a text must not break out of its line
-
-type Line = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=PRINTABLE)]
-type Country = Annotated[str, StringConstraints(min_length=2, max_length=60, pattern=PRINTABLE)]
+type Line = Annotated[str, StringConstraints(min_length=1, max_length=120), LINE]
+type Country = Annotated[str, StringConstraints(min_length=2, max_length=60), LINE]
 type Zip = Annotated[str, StringConstraints(min_length=1, max_length=12)]
 
 

@@ -82,7 +82,8 @@ def _refuse_foreign_site(request: Request) -> None:
         foreign = request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}
     else:
         # compared as text: an Origin can be any text, also one that is not a URL
-        own = origin.partition("://")[2] == request.headers.get("host")
-        foreign = not own and origin not in settings().origins
+        scheme = request.headers.get("x-forwarded-proto", "https")
+        own = f"{scheme}://{request.headers.get('host')}"
+        foreign = origin not in {own, *settings().origins}
     if foreign:
         raise Forbidden("This request came from another site")

@@ -8,6 +8,9 @@ A parameter is filled by its type: a `Body` from the JSON body, a `Query` from t
 of the request (`IdempotencyKey | None` where it is optional), and a `str` with the path parameter
 of the same name.
 
+A `HEAD` request is answered like `GET`, without the body. A query parameter that no `Query` of the
+function has, or that is sent twice, is an error.
+
 The decorator and the types are the only place that describes a route: `python -m local openapi`
 writes the published API description and API Gateway's routes from them.
 """
@@ -40,16 +43,19 @@ from supermarket.errors import (
     Unauthenticated,
     Unavailable,
 )
+from supermarket.field_errors import code_of, words_of
 from supermarket.init_phase import Handler, make_services
 from supermarket.rate_limits import RequestLimit
 from supermarket.request import Request
-from supermarket.schemas import Body
+from supermarket.schemas import Body, Query
 
 if TYPE_CHECKING:
     from supermarket.throttle import Throttle
 
 JSON = "application/json"
 ANY_TYPE = "*/*"
+DEFAULT_ROUTE = "$default"  # API Gateway's name for every request that no other route matches
+NOT_VALID = "The request is not valid"
 EMPTY_OBJECT = b"{}"  # a request without a body has no fields
 MAX_JSON_BYTES = 64 * 1024
 MAX_PAYLOAD_BYTES = 10 * 1024 * 1024  # the limit of API Gateway
@@ -196,6 +202,7 @@ class Endpoint(Handler[Route]):
     def _answer(self, request: Request) -> dict[str, Any]:
         # the caller first: a request without a session is refused before its body is examined
         caller = self._admit(request)
+        self._check_query(request)
         arguments = {name: bind(request, caller) for name, bind in self._binders.items()}
         result = self.function(**arguments)
         response = result if isinstance(result, Response) else Response(result)
@@ -264,13 +271,36 @@ class Endpoint(Handler[Route]):
             caller.require(self.roles)
         return caller
 
+    def _check_query(self, request: Request) -> None:
+        """Raise Invalid for a repeated parameter, and for any where the function has no `Query`."""
+        if self.path == DEFAULT_ROUTE:
+            return
+        if request.repeated:
+            errors = (
+                FieldError(name[:MAX_FIELD_NAME], "must be sent once", "REPEATED")
+                for name in request.repeated
+            )
+            raise Invalid(NOT_VALID, tuple(errors))
+        if request.query and not self._has_query:
+            validated(lambda: Query.model_validate(request.query))
+
+    @cached_property
+    def _has_query(self) -> bool:
+        kinds = (hint for hint in self.parameters.values() if isinstance(hint, type))
+        return any(issubclass(kind, Query) for kind in kinds)
+
     def _checked(self, request: Request) -> Request:
-        """Return the request if its body has an accepted media type and size."""
+        """Return the request if its body has an accepted media type, encoding and size."""
         if len(request.body) > self.max_body:
             raise PayloadTooLarge(f"The body is larger than {self.max_body} bytes")
-        known = ANY_TYPE in self.accepts or request.content_type in self.accepts
-        if request.body and not known:
+        if not request.body or ANY_TYPE in self.accepts:
+            return request
+        if request.content_type not in self.accepts:
             raise UnsupportedMediaType(f"The body must be {' or '.join(self.accepts)}")
+        if not request.is_utf_8:
+            raise UnsupportedMediaType("The body must be encoded in UTF-8")
+        if request.is_compressed:
+            raise UnsupportedMediaType("The body must not have a content encoding")
         return request
 
     def _report(self, request: Request, status: int, began: float) -> None:
@@ -356,7 +386,9 @@ delete = _decorator(Endpoint, "DELETE")
 
 def catch_all() -> Decorate:
     """Make a function the Lambda of every request that no other route matches."""
-    return _decorator(Endpoint, "ANY")("$default", accepts=(ANY_TYPE,), max_body=MAX_PAYLOAD_BYTES)
+    return _decorator(Endpoint, "ANY")(
+        DEFAULT_ROUTE, accepts=(ANY_TYPE,), max_body=MAX_PAYLOAD_BYTES
+    )
 
 
 def _response(
@@ -371,7 +403,7 @@ def _response(
         "statusCode": int(status),
         "headers": {**own, **SECURITY_HEADERS, **headers},
         "cookies": list(cookies),
-        "body": body,
+        "body": "" if request.method == "HEAD" else body,
         "isBase64Encoded": False,
     }
 
@@ -417,9 +449,9 @@ def invalid(fault: ValidationError) -> Invalid:
     errors = tuple(
         FieldError(
             ".".join(str(part) for part in error["loc"])[:MAX_FIELD_NAME] or "body",
-            error["msg"],
-            error["type"].upper(),
+            words_of(error),
+            code_of(error),
         )
-        for error in fault.errors(include_url=False, include_input=False, include_context=False)
+        for error in fault.errors(include_url=False, include_input=False)
     )
-    return Invalid("The request is not valid", errors)
+    return Invalid(NOT_VALID, errors)

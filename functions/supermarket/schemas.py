@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 from supermarket.clock import iso
+from supermarket.field_types import PLAIN_INTEGER
 from supermarket.money import Currency, Money
 
 type Timestamp = Annotated[datetime, PlainSerializer(iso, return_type=str)]
@@ -26,15 +27,17 @@ class Body(BaseModel):
 
 
 class Query(BaseModel):
-    """A query string: text is converted; unknown parameters are ignored."""
+    """A query string: text is converted, no unknown parameters."""
 
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", validate_by_name=True, frozen=True
+    )
 
 
 class Page(Query):
     """The paging parameters of every list."""
 
-    limit: int = Field(default=20, ge=1, le=100)
+    limit: Annotated[int, Field(ge=1, le=100), PLAIN_INTEGER] = 20
     cursor: str | None = Field(default=None, max_length=2048)
 
 

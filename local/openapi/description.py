@@ -32,7 +32,9 @@ INFO = {
         "Amounts are decimals with at most two places, times are ISO 8601 in UTC, ids are opaque. "
         "Every error has a `message` for people, a stable `code` for programs and the `requestId`."
         " Requests over the API's rate limit are answered with 429 by API Gateway itself, without"
-        " a `code`. Every response carries `X-Request-ID`."
+        " a `code`. Every response carries `X-Request-ID`. `HEAD` is answered like `GET`, without"
+        " the body. A blank query parameter or form field is absent; an unknown or repeated query"
+        " parameter is an error. A path with a slash at its end is redirected to the one without."
     ),
     "license": {"name": "ISC", "identifier": "ISC"},
 }
@@ -165,7 +167,7 @@ class _Operation:
 
     def _implied_errors(self) -> Iterator[type[errors.DomainError]]:
         """Yield the errors that follow from the method and the parameters' types."""
-        yield errors.Unavailable
+        yield from (errors.Unavailable, errors.Invalid)  # every route refuses unknown parameters
         if self._route.method != "GET":
             yield from (errors.Conflict, StaleWrite, errors.Busy)
         if self._endpoint.needs_session:
@@ -176,10 +178,8 @@ class _Operation:
             if hint is str:
                 yield errors.NotFound
             elif hint is Request or _is_subclass(hint, Body):
-                yield from (errors.Invalid, http.PayloadTooLarge, http.UnsupportedMediaType)
-            elif _is_subclass(hint, Query):
-                yield errors.Invalid
-            else:
+                yield from (http.PayloadTooLarge, http.UnsupportedMediaType)
+            elif not _is_subclass(hint, Query):
                 yield from _header_errors(hint)
 
 

@@ -13,7 +13,7 @@ URI = (
 CORS = {
     "allowOrigins": {"Ref": "AllowedOrigins"},
     "allowCredentials": True,
-    "allowMethods": ["GET", "POST", "PATCH", "DELETE"],
+    "allowMethods": ["GET", "HEAD", "POST", "PATCH", "DELETE"],
     "allowHeaders": ["authorization", "content-type", "idempotency-key", "x-request-id"],
     "exposeHeaders": ["x-request-id", "retry-after", "link"],
     "maxAge": 600,
@@ -25,7 +25,10 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in routes:
         method = "x-amazon-apigateway-any-method" if route.is_default else route.method.lower()
-        paths.setdefault(route.path, {})[method] = _operation(route)
+        operations = paths.setdefault(route.path, {})
+        operations[method] = _operation(route)
+        if method == "get":
+            operations["head"] = _operation(route)
     return {
         "openapi": "3.0.1",
         "info": {"title": {"Ref": "AWS::StackName"}, "version": "1"},

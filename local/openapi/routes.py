@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from supermarket.http import Endpoint
+from supermarket.http import DEFAULT_ROUTE, Endpoint
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-DEFAULT_ROUTE = "$default"
 
 
 @dataclass(frozen=True)

@@ -80,22 +80,50 @@ def known_routes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "route_map", lambda: ROUTES)
 
 
-def request(method: str, path: str, raw: bytes = b"", content_type: str = "text/plain") -> Reply:
+def request(
+    method: str, path: str, raw: bytes = b"", content_type: str = "text/plain", query: str = ""
+) -> Reply:
     event = api_event(refuse_unknown_route, raw=raw, headers={"content-type": content_type})
+    event["rawQueryString"] = query
     event["rawPath"] = event["requestContext"]["http"]["path"] = path
     event["requestContext"]["http"]["method"] = method
     response = refuse_unknown_route(event, None)
-    return Reply(response["statusCode"], response["headers"], [], json.loads(response["body"]))
+    body = json.loads(response["body"] or "{}")
+    return Reply(response["statusCode"], response["headers"], [], body)
 
 
 @pytest.mark.usefixtures("known_routes")
-@pytest.mark.parametrize("path", ["/", "/api", "/api/carts", "/api/orders//cancel", "/api/cart/"])
+@pytest.mark.parametrize("path", ["/", "/api", "/api/carts", "/api/orders//cancel", "//api/cart/"])
 def test_an_unknown_path_is_not_found_and_has_the_body_of_all_errors(path: str) -> None:
     reply = request("GET", path)
     assert (reply.status, reply.body["message"]) == (404, "Route not found")
     assert reply.body.keys() == {"message", "code", "requestId"}
     assert reply.headers["x-request-id"] == reply.body["requestId"]
     assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.usefixtures("known_routes")
+@pytest.mark.parametrize(
+    ("method", "path", "target"),
+    [
+        ("GET", "/api/cart/", "/api/cart?q=%20"),
+        ("POST", "/api/orders/a b\r\n/cancel/", "/api/orders/a%20b%0D%0A/cancel?q=%20"),
+    ],
+)
+def test_a_slash_at_the_end_is_redirected(method: str, path: str, target: str) -> None:
+    reply = request(method, path, query="q=%20")
+    assert (reply.status, reply.headers["location"]) == (308, target)
+
+
+@pytest.mark.usefixtures("known_routes")
+@pytest.mark.parametrize(("method", "path"), [("GET", "/api/cart//"), ("PUT", "/api/cart/")])
+def test_only_a_route_of_the_same_method_is_redirected_to(method: str, path: str) -> None:
+    assert request(method, path).status in {404, 405}
+
+
+def test_an_unknown_route_answers_head_without_a_body() -> None:
+    reply = request("HEAD", "/nothing")
+    assert (reply.status, reply.body) == (404, {})
 
 
 @pytest.mark.usefixtures("known_routes")

@@ -174,6 +174,9 @@ def test_optional_fields_may_be_left_out(seller: Caller) -> None:
         ({"title": {"$ne": 1}}, "title"),
         ({"description": "x" * 2001}, "description"),
         ({"description": None}, "description"),
+        ({"title": "\u200b\u200b\u200b"}, "title"),
+        ({"title": "a\u202ebc"}, "title"),
+        ({"category": "\u200b"}, "category"),
         ({"priceAmount": 0}, "priceAmount"),
         ({"priceAmount": -1}, "priceAmount"),
         ({"priceAmount": 10_000_000}, "priceAmount"),
@@ -184,6 +187,9 @@ def test_optional_fields_may_be_left_out(seller: Caller) -> None:
         ({"priceAmount": True}, "priceAmount"),
         ({"priceAmount": None}, "priceAmount"),
         ({"priceAmount": "free"}, "priceAmount"),
+        ({"priceAmount": "1_0"}, "priceAmount"),
+        ({"priceAmount": "10"}, "priceAmount"),
+        ({"priceAmount": "1e3"}, "priceAmount"),
         ({"priceAmount": [1]}, "priceAmount"),
         ({"priceCurrency": "EUR"}, "priceCurrency"),
         ({"priceCurrency": "inr"}, "priceCurrency"),
@@ -286,7 +292,9 @@ def test_a_form_uploads_pictures(seller: Caller, pictures: InMemoryPictures) -> 
         ([*FIELDS, ("seller", "me")], 400, "seller"),
         ([*FIELDS, ("description", "x" * 501)], 400, "description"),
         ([*FIELDS, ("stock", "many")], 400, "stock"),
-        ([*FIELDS, ("stock", "")], 400, "stock"),
+        ([*FIELDS, ("stock", "1_0")], 400, "stock"),
+        ([*FIELDS, ("stock", "١٢")], 400, "stock"),
+        ([*FIELDS, ("lowStockThreshold", "5.0")], 400, "lowStockThreshold"),
         ([*FIELDS, ("stock", "1e3")], 400, "stock"),
         ([("title", "Rice"), ("priceAmount", "1e400")], 400, "priceAmount"),
         ([("title", "Rice"), ("priceAmount", "nan")], 400, "priceAmount"),
@@ -372,13 +380,13 @@ def test_a_seller_changes_a_product(seller: Caller, pictures: InMemoryPictures) 
     parts: list[Part] = [("removeImages", each) for each in removed]
     reply = call(
         endpoints.update_product,
-        **form(*parts, ("category", ""), ("description", ""), ("images", "c", png(3))),
+        **form(*parts, ("category", ""), ("priceAmount", " "), ("images", "c", png(3))),
         path=path,
         caller=seller,
     )
     assert [kept.content for kept in pictures.kept.values()] == [png(3)]
     assert shown(created["id"]) == public(reply.body["product"])
-    assert (len(reply.body["product"]["images"]), reply.body["product"]["category"]) == (1, None)
+    assert (len(reply.body["product"]["images"]), reply.body["product"]["category"]) == (1, "Rice")
 
 
 @pytest.mark.parametrize(
@@ -736,7 +744,9 @@ def test_public_lists_are_cached_briefly_and_own_lists_are_not(seller: Caller) -
         ({"q": "x" * 201}, "q"),
         ({"category": "x" * 61}, "category"),
         ({"cursor": "made-up"}, "cursor"),
-        ({"cursor": ""}, "cursor"),
+        ({"minprice": "1_0"}, "minprice"),
+        ({"limit": "1_0"}, "limit"),
+        ({"limit": "\uff15"}, "limit"),
         ({"cursor": "x" * 3000}, "cursor"),
     ],
 )

@@ -90,6 +90,7 @@ def test_changes_by_the_seller_and_of_the_shelf_make_another_version() -> None:
 def test_category_keys_ignore_case_and_white_space() -> None:
     assert category_key("  Rice &  GRAINS ") == category_key("rice & grains")
     assert category_key("Rice") != category_key("Grains")
+    assert category_key("Caf\u00e9") == category_key("CAFE\u0301")
     assert category_key(None) is None
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
@@ -18,7 +19,7 @@ from supermarket.http import Endpoint, get, post
 from supermarket.request import Request
 from supermarket.schemas import Body, Message, Page
 from supermarket.wiring import access_tokens, sessions
-from support.api import a_caller, api_event, bearer, call
+from support.api import Reply, a_caller, api_event, bearer, call
 from support.domains import endpoints
 
 pytestmark = pytest.mark.usefixtures("aws")
@@ -225,6 +226,9 @@ def test_an_ended_session_is_refused_at_once() -> None:
         ({"origin": "https://shop.example"}, 201),
         ({"origin": "https://api.example"}, 201),
         ({"origin": "https://evil.example"}, 403),
+        ({"origin": "http://api.example"}, 403),
+        ({"origin": "ftp://api.example"}, 403),
+        ({"origin": "http://api.example", "x-forwarded-proto": "http"}, 201),
         ({"origin": "null"}, 403),
         ({"origin": "http://["}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
@@ -254,9 +258,89 @@ def test_an_endpoint_without_a_caller_does_not_verify_the_token() -> None:
     assert call(get_wish, path={"wishId": "w"}, query={"limit": "5"}).body["message"] == "w 5"
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "101", "x", "1.5", ""])
+@pytest.mark.parametrize("limit", ["0", "-1", "101", "x", "1.5", "1_0"])
 def test_a_limit_out_of_bounds_is_400(limit: str) -> None:
     assert call(get_wish, path={"wishId": "w"}, query={"limit": limit}).status == 400
+
+
+def query_reply(query: str, endpoint: Endpoint = get_wish) -> Reply:
+    event = api_event(endpoint, path={"wishId": "w"} if endpoint is get_wish else {})
+    event["rawQueryString"] = query
+    answer = endpoint(event, None)
+    return Reply(answer["statusCode"], answer["headers"], [], json.loads(answer["body"]))
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=", "limit=%20", "cursor=&limit", "other=", "limit=&limit="]
+)
+def test_a_blank_parameter_is_absent(query: str) -> None:
+    assert query_reply(query).body["message"] == "w 20"
+
+
+@pytest.mark.parametrize("query", ["limits=5", "LIMIT=5", "%F0%9F%8D%8E=1", "limit[]=5", "&x=1"])
+def test_an_unknown_parameter_is_400_and_named(query: str) -> None:
+    [name] = parse_qs(query)
+    for endpoint in (get_wish, without_query):
+        reply = query_reply(query, endpoint)
+        assert reply.status == 400
+        error = {"field": name, "message": "is unknown", "code": "EXTRA_FORBIDDEN"}
+        assert reply.body["errors"] == [error]
+
+
+@pytest.mark.parametrize("query", ["limit=5&limit=5", "limit=5&limit=6", "limit=1&li%6Dit=2"])
+def test_a_repeated_parameter_is_400_and_named(query: str) -> None:
+    reply = query_reply(query)
+    assert reply.status == 400
+    error = {"field": "limit", "message": "must be sent once", "code": "REPEATED"}
+    assert reply.body["errors"] == [error]
+
+
+@get("/api/without-query")
+def without_query() -> Message:
+    return Message(message="done")
+
+
+def test_head_is_answered_like_get_without_a_body() -> None:
+    event = api_event(get_wish, path={"wishId": "w"})
+    got = get_wish(event, None)
+    event["requestContext"]["http"]["method"] = "HEAD"
+    headed = get_wish(event, None)
+    assert headed["body"] == ""
+    assert {**headed, "body": got["body"], "headers": got["headers"]} == got
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "application/json; charset=iso-8859-1"},
+        {"content-type": 'application/json;x=1; Charset="UTF-16"'},
+        {"content-type": "application/json; charset=utf-8; charset=latin1"},
+        {"content-encoding": "gzip"},
+        {"content-encoding": "identity, br"},
+    ],
+)
+def test_another_charset_or_a_content_encoding_is_415(headers: dict[str, str]) -> None:
+    reply = call(make_wish, body={"wishedFor": "tea"}, headers=headers, caller=a_caller())
+    assert (reply.status, reply.body["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "application/json; charset=utf-8"},
+        {"content-type": 'application/json; charset="UTF-8"'},
+        {"content-encoding": "identity"},
+    ],
+)
+def test_utf_8_without_an_encoding_is_accepted(headers: dict[str, str]) -> None:
+    reply = call(make_wish, body={"wishedFor": "tea"}, headers=headers, caller=a_caller())
+    assert reply.status == 201
+
+
+@pytest.mark.parametrize("depth", [150, 1_000, 30_000])
+def test_a_deep_body_is_400(depth: int) -> None:
+    raw = b'{"wishedFor": ' + b"[" * depth + b"]" * depth + b"}"
+    assert call(make_wish, raw=raw, caller=a_caller()).status == 400
 
 
 def test_a_body_that_is_not_base64_is_read_as_text() -> None:

@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from seller_dashboard.projections.model import CustomerSales, ProductSales, Sale
 from seller_dashboard.projections.totals import DailyTotals
@@ -21,6 +21,7 @@ MAX_ROWS = 5000
 # a spreadsheet executes a cell that begins with one of these as a formula
 FORMULA_STARTS = set("=+-@\t\r\n")
 # where a spreadsheet that does not split at commas may begin another cell
+UNSEEN = {"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"}  # categories of Unicode
 CELL_BREAKS = re.compile(r"([;\t\r\n])")
 BOM = "\ufeff"  # without it Excel does not read the file as UTF-8
 
@@ -164,8 +165,8 @@ def _escape(cell: Cell) -> str:
 
 
 def _is_formula(piece: str) -> bool:
-    """Return whether a piece is a formula once a spreadsheet has removed quotes and spaces before
-    it; spreadsheets treat the full-width forms of the characters alike.
+    """Return whether a piece is a formula once a spreadsheet has removed quotes, blanks and
+    invisible characters before it; it treats the full-width forms of the characters alike.
     """
-    first = piece.lstrip("\"' ")[:1]
-    return normalize("NFKC", first) in FORMULA_STARTS and first not in "\t\r\n"
+    first = next((one for one in piece if one not in "\"'" and category(one) not in UNSEEN), "")
+    return normalize("NFKC", first) in FORMULA_STARTS

@@ -25,7 +25,8 @@ from supermarket.money import Money
 from support.seller_dashboard import ASHA, PLACED, a_line, a_sale, inr, usd
 
 FORMULAS = {*"=+-@"}
-HOSTILE = st.text("=+-@;,\t\r\n\"' a\uff1d", max_size=8)
+UNSEEN = "\u200b\ufeff\u00a0\u2060\u00ad\u034f\u3000\x0b"
+HOSTILE = st.text("=+-@;,\t\r\n\"' a\uff1d" + UNSEEN, max_size=8)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
@@ -39,7 +40,7 @@ def read(file: CsvFile) -> list[list[str]]:
 
 
 def is_formula(cell: str) -> bool:
-    return normalize("NFKC", cell.lstrip('" ')[:1]) in FORMULAS
+    return normalize("NFKC", cell.lstrip('" ' + UNSEEN)[:1]) in FORMULAS
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS)))
@@ -77,6 +78,10 @@ def test_no_cell_is_a_formula_for_any_delimiter_of_a_spreadsheet(
         ("\t=1", "'\t'=1"),
         ("\r=1", "'\r'=1"),
         ("\tx", "'\tx"),
+        ("\u200b=1", "'\u200b=1"),
+        ("\ufeff=1", "'\ufeff=1"),
+        ("\u00a0\u2060+1", "'\u00a0\u2060+1"),
+        ("a;\u200d@x", "a;'\u200d@x"),
         ("\uff1d1", "'\uff1d1"),
         ("Pune;=1", "Pune;'=1"),
         ('Pune; "=1"', 'Pune;\' "=1"'),
