@@ -46,7 +46,12 @@ class Mode:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=11,
+        help="at most 25 or so, since tokens last 15 minutes",
+    )
     parser.add_argument(
         "--against", type=Path, action="append", default=[], help="another build to compare with"
     )

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import count
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +19,6 @@ from payment import wiring as payment_wiring
 from product import endpoints as product
 from product import wiring as product_wiring
 from seller_dashboard import listeners as dashboard
-from supermarket import tokens
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.http import Endpoint
@@ -33,7 +31,6 @@ from support.sockets import handshake
 
 PRODUCTS = 24  # more than a page, because the cursor needs the signing keys
 PRODUCTS_IN_CART = 3
-TOKENS_LAST = timedelta(hours=3)  # longer than any measurement
 ADDRESS = {
     "street": "12 MG Road",
     "city": "Bengaluru",
@@ -129,7 +126,6 @@ def shop_in_moto(products: int = PRODUCTS) -> Iterator[Shop]:
     shop: list[Shop] = []
     with (
         aws_in_memory(),
-        patch.object(tokens, "LIFETIME", TOKENS_LAST),
         # products are in the shards of their ids
         patch.object(product_wiring, "new_id", map("01M8MB{:020}".format, count(1)).__next__),
         patch.object(payment_wiring, "RazorpayApi", lambda *_, **__: shop[0].razorpay),
