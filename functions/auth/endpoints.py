@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from auth import wiring
+from auth.guesses import DEVICE_LIFETIME, Sender
 from auth.model import Purpose, User
 from auth.schemas import (
     AddAddressRequest,
@@ -33,15 +34,18 @@ from supermarket.authentication import (
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.config import settings
-from supermarket.errors import Forbidden, Unauthenticated
+from supermarket.errors import Forbidden, TooMany, Unauthenticated
 from supermarket.http import Response, delete, get, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
-from supermarket.rate_limits import RequestLimit
+from supermarket.rate_limits import RequestLimit, client_digest
 from supermarket.request import Request
 from supermarket.schemas import Message
 from supermarket.tokens import LIFETIME
 
+DEVICE_COOKIE = "device"
+DEVICE_SECONDS = int(DEVICE_LIFETIME.total_seconds())
+MAIL_LINKS = RequestLimit("mail_links", timedelta(hours=1))
 LIFETIME_SECONDS = int(LIFETIME.total_seconds())
 EXPIRED = "Thu, 01 Jan 1970 00:00:00 GMT"
 COOKIE_ATTRIBUTES = "Path=/; HttpOnly; SameSite=Lax"
@@ -54,14 +58,14 @@ def register(body: RegisterRequest, request: Request) -> Response[SignInResponse
     return _signed_in("Welcome", user, wiring.sign_ins().open(user, _client_of(request)))
 
 
-@post("/api/auth/login", errors=(Unauthenticated, Forbidden))
+@post("/api/auth/login", errors=(Unauthenticated, Forbidden, TooMany))
 def login(body: LoginRequest, request: Request) -> Response[SignInResponse]:
-    user, tokens = wiring.auth_service().log_in(
-        body.email, body.username, body.password, _client_of(request)
+    user, tokens, device = wiring.auth_service().log_in(
+        body.email, body.username, body.password, _sender(request), _client_of(request)
     )
     if request.bearer_token is None:
         _sign_out(request)  # the cookies of an earlier session are replaced
-    return _signed_in("You are signed in", user, tokens)
+    return _signed_in("You are signed in", user, tokens, _device_cookie(device))
 
 
 @post("/api/auth/refresh", errors=(Unauthenticated, Forbidden))
@@ -100,27 +104,28 @@ def logout_all(caller: Caller) -> Response[Message]:
     return Response(Message(message="You are signed out everywhere"), cookies=_no_cookies())
 
 
-@post("/api/auth/password/forgot", status=202)
-def forgot_password(body: MailLinkRequest) -> Message:
-    wiring.recovery().request(Purpose.PASSWORD_RESET, body.email)
+@post("/api/auth/password/forgot", status=202, limit=MAIL_LINKS)
+def forgot_password(body: MailLinkRequest, request: Request) -> Message:
+    wiring.recovery().request(Purpose.PASSWORD_RESET, body.email, _sender(request))
     return Message(message="If there is an account with this address, a mail was sent to it")
 
 
 @post("/api/auth/password/reset")
 def reset_password(body: ResetPasswordRequest) -> Response[Message]:
-    wiring.recovery().reset_password(body.token, body.password)
+    device = wiring.recovery().reset_password(body.token, body.password)
     view = Message(message="Password changed. Sign in with the new one.")
-    return Response(view, cookies=_no_cookies())
+    return Response(view, cookies=[*_no_cookies(), _device_cookie(device)])
 
 
-@post("/api/auth/password/change")
+@post("/api/auth/password/change", errors=(TooMany,))
 def change_password(
     body: ChangePasswordRequest, request: Request, caller: Caller
 ) -> Response[SignInResponse]:
-    user, tokens = wiring.auth_service().change_password(
-        caller, body.current_password, body.new_password, _client_of(request)
+    user, tokens, device = wiring.auth_service().change_password(
+        caller, body.current_password, body.new_password, _sender(request), _client_of(request)
     )
-    return _signed_in("Password changed. Your other sessions have ended.", user, tokens)
+    message = "Password changed. Your other sessions have ended."
+    return _signed_in(message, user, tokens, _device_cookie(device))
 
 
 @post("/api/auth/email/verify")
@@ -129,9 +134,9 @@ def verify_email(body: VerifyEmailRequest) -> Message:
     return Message(message="Email address verified")
 
 
-@post("/api/auth/email/resend", status=202)
-def resend_verification(body: MailLinkRequest) -> Message:
-    wiring.recovery().request(Purpose.EMAIL_VERIFICATION, body.email)
+@post("/api/auth/email/resend", status=202, limit=MAIL_LINKS)
+def resend_verification(body: MailLinkRequest, request: Request) -> Message:
+    wiring.recovery().request(Purpose.EMAIL_VERIFICATION, body.email, _sender(request))
     return Message(message="If this address is not verified yet, a mail was sent to it")
 
 
@@ -168,7 +173,8 @@ def delete_address(addressId: str, caller: Caller) -> AddressBookResponse:
     return AddressBookResponse.of(book)
 
 
-def _signed_in(message: str, user: User, tokens: Tokens) -> Response[SignInResponse]:
+def _signed_in(message: str, user: User, tokens: Tokens, *more: str) -> Response[SignInResponse]:
+    """Return the tokens in the body and in cookies; `more` are further cookies."""
     view = SignInResponse(
         message=message,
         user=UserView.of(user),
@@ -181,7 +187,17 @@ def _signed_in(message: str, user: User, tokens: Tokens) -> Response[SignInRespo
         _cookie(TOKEN_COOKIE, f"{tokens.access}; Max-Age={LIFETIME_SECONDS}"),
         _cookie(REFRESH_COOKIE, f"{tokens.refresh}; Max-Age={tokens.refresh_expires_in}"),
     ]
-    return Response(view, cookies=cookies)
+    return Response(view, cookies=[*cookies, *more])
+
+
+def _sender(request: Request) -> Sender:
+    return Sender(client_digest(request.client_address), request.cookies.get(DEVICE_COOKIE))
+
+
+def _device_cookie(value: str) -> str:
+    secure = "; Secure" if settings().has_https else ""
+    attributes = f"Path=/api/auth; HttpOnly; SameSite=Lax{secure}"
+    return f"{DEVICE_COOKIE}={value}; Max-Age={DEVICE_SECONDS}; {attributes}"
 
 
 def _sign_out(request: Request) -> None:

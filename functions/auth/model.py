@@ -94,8 +94,10 @@ LINK_LIFETIMES = {
 }
 
 
-# how many mails with links one address receives in a period
+# how many mails with links one asker (a client address, or a known device) can have sent to one
+# address in a period, and how many all askers can that are no known device
 MAX_MAILS = {timedelta(hours=1): 5, timedelta(days=1): 10}
+MAX_MAILS_OF_STRANGERS = {timedelta(hours=1): 15, timedelta(days=1): 30}
 
 
 @dataclass(frozen=True)

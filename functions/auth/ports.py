@@ -1,8 +1,10 @@
 """What auth needs from the outside."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Protocol
 
+from auth.guesses import GuessRecord
 from auth.model import Account, AddressBook, Device, Link, Purpose
 from supermarket.errors import DomainError
 from supermarket.transaction import AddWrites, Transaction, add_nothing
@@ -79,9 +81,26 @@ class Links(Protocol):
 
 
 class MailLimits(Protocol):
-    """Counts the mails to each address."""
+    """Counts mails with links by address and asker."""
 
     def count(
-        self, purpose: Purpose, email: str, transaction: Transaction, on_conflict: DomainError
+        self,
+        purpose: Purpose,
+        subject: str,
+        limits: Mapping[timedelta, int],
+        transaction: Transaction,
+        on_conflict: DomainError,
     ) -> None:
-        """Count one mail. Commit raises `on_conflict` when a limit is exceeded."""
+        """Count one mail for a subject. Commit raises `on_conflict` when there were more than the
+        limit of any period.
+        """
+
+
+class GuessRecords(Protocol):
+    """Stores failed attempts to guess passwords. Raises Unavailable when the store is silent."""
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, GuessRecord]:
+        """Return the record of each key; an empty one when there is none."""
+
+    def replace(self, record: GuessRecord) -> GuessRecord | None:
+        """Write the record, and return it as stored; None when it changed since it was read."""

@@ -3,14 +3,22 @@
 from dataclasses import dataclass, replace
 
 from auth.events import to_link_requested
-from auth.model import Account, Link, Purpose, digest
+from auth.guesses import Sender, device_cookie, known_device
+from auth.model import (
+    MAX_MAILS,
+    MAX_MAILS_OF_STRANGERS,
+    Account,
+    Link,
+    Purpose,
+    digest,
+)
 from auth.password_rules import check_new_password
 from auth.ports import Accounts, Links, MailLimits, Passwords
 from supermarket import telemetry
-from supermarket.clock import Clock
+from supermarket.clock import Clock, NewId
 from supermarket.errors import Invalid, TooMany
 from supermarket.sessions import Sessions
-from supermarket.transaction import BeginTransaction
+from supermarket.transaction import BeginTransaction, Transaction
 
 INVALID_LINK = "This link is not valid. Request a new one."
 HOUR_SECONDS = 3600
@@ -28,15 +36,16 @@ class Recovery:
     sessions: Sessions
     begin: BeginTransaction
     clock: Clock
+    new_id: NewId
 
-    def request(self, purpose: Purpose, email: str) -> None:
+    def request(self, purpose: Purpose, email: str, sender: Sender) -> None:
         """Request a mail with a link, if the account of this address needs one. Unknown addresses
         take the same steps and count towards the same limits, so that callers cannot find out which
         addresses have accounts.
         """
         account = self.accounts.find_by_email(email)
         transaction = self.begin()
-        self.limits.count(purpose, email, transaction, TooMany(TOO_MANY_MAILS, HOUR_SECONDS))
+        self._count(purpose, email, account, sender, transaction)
         if account and account.needs_link(purpose):
             transaction.emit(to_link_requested(purpose, account.user))
         try:
@@ -53,9 +62,9 @@ class Recovery:
         self.accounts.change(account, _verified(account), transaction, Invalid(INVALID_LINK))
         transaction.commit()
 
-    def reset_password(self, token: str, password: str) -> None:
+    def reset_password(self, token: str, password: str) -> str:
         """Replace the password, end all sessions and verify the address, which the link proves.
-        Raises Invalid.
+        Returns the cookie of a known device. Raises Invalid.
         """
         link, account = self._find(Purpose.PASSWORD_RESET, token)
         check_new_password(password, account.user, self.passwords)
@@ -66,6 +75,25 @@ class Recovery:
         self.accounts.change(account, changed, transaction, Invalid(INVALID_LINK))
         self.sessions.end_all(account.user.id, transaction)
         transaction.commit()
+        return device_cookie(changed, self.new_id())
+
+    def _count(
+        self,
+        purpose: Purpose,
+        email: str,
+        account: Account | None,
+        sender: Sender,
+        transaction: Transaction,
+    ) -> None:
+        """Count a mail for its asker and, unless the account knows the device, for its address:
+        strangers cannot use up the mails of the owner.
+        """
+        refusal = TooMany(TOO_MANY_MAILS, HOUR_SECONDS)
+        device = known_device(sender.device, account, self.clock())
+        asker = f"{email}\n{device or sender.client}"
+        self.limits.count(purpose, asker, MAX_MAILS, transaction, refusal)
+        if device is None:
+            self.limits.count(purpose, email, MAX_MAILS_OF_STRANGERS, transaction, refusal)
 
     def _find(self, purpose: Purpose, token: str) -> tuple[Link, Account]:
         """Return the link of a token and its account. Raises Invalid unless the link is valid."""

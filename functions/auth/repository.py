@@ -2,28 +2,23 @@
 and mail counters.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
-from auth.model import (
-    MAX_MAILS,
-    Account,
-    AddressBook,
-    Device,
-    Link,
-    Purpose,
-    SavedAddress,
-    User,
-    digest,
-)
+from auth.guesses import REMEMBERED_FOR, Failures, GuessRecord
+from auth.model import Account, AddressBook, Device, Link, Purpose, SavedAddress, User, digest
+from supermarket.aws import is_transient
 from supermarket.clock import Clock, creation_time
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction, put_once
-from supermarket.dynamo.writes import update_if
-from supermarket.errors import Conflict, DomainError, FieldError
+from supermarket.dynamo.writes import try_write, update_if
+from supermarket.errors import Conflict, DomainError, FieldError, Unavailable
 from supermarket.sessions import SESSION_LIFETIME
 from supermarket.transaction import AddWrites, Transaction, add_nothing
 
@@ -31,6 +26,7 @@ from supermarket.transaction import AddWrites, Transaction, add_nothing
 USER, EMAIL, USERNAME, ADDRESSES = "user#", "email#", "username#", "addresses#"
 DEVICE = "device#"
 UNKNOWN = "unknown"
+GUESS = "guess#"
 
 
 class UserRow(Row):
@@ -84,12 +80,26 @@ class LinkRow(Row):
 
 
 class CounterRow(Row):
-    """`mails#<purpose>#<address digest>#<seconds>#<n>`: mails in the n-th period."""
+    """`mails#<purpose>#<subject digest>#<seconds>#<n>`: mails in the n-th period."""
 
     Meta = table("user")
 
     pk = UnicodeAttribute(hash_key=True)
     mails = NumberAttribute()
+    expires_at = NumberAttribute(attr_name="expiresAt")
+
+
+class GuessRow(Row):
+    """`guess#<key>`: failed attempts to guess passwords, beside the idempotency keys.
+
+    DynamoDB deletes the row some time after `expires_at`.
+    """
+
+    Meta = table("idempotency")
+
+    id = UnicodeAttribute(hash_key=True)
+    failures = Mapped[tuple[Failures, ...]](tuple[Failures, ...])
+    version = VersionAttribute()
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
@@ -207,19 +217,24 @@ class DynamoLinks:
 
 
 class DynamoMailLimits:
-    """`MailLimits` in DynamoDB: a row counts the mails of an address in a period."""
+    """`MailLimits` in DynamoDB: a row counts the mails of a subject in a period."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def count(
-        self, purpose: Purpose, email: str, transaction: Transaction, on_conflict: DomainError
+        self,
+        purpose: Purpose,
+        subject: str,
+        limits: Mapping[timedelta, int],
+        transaction: Transaction,
+        on_conflict: DomainError,
     ) -> None:
         now = int(self._clock().timestamp())
-        for period, at_most in MAX_MAILS.items():
+        for period, at_most in limits.items():
             seconds = int(period.total_seconds())
             window = now // seconds
-            row = CounterRow(f"mails#{purpose}#{digest(email)}#{seconds}#{window}")
+            row = CounterRow(f"mails#{purpose}#{digest(subject)}#{seconds}#{window}")
             DynamoTransaction.of(transaction).update(
                 row,
                 # the key contains the window, since TTL deletes late
@@ -227,6 +242,44 @@ class DynamoMailLimits:
                 condition=CounterRow.mails.does_not_exist() | (CounterRow.mails < at_most),
                 on_conflict=on_conflict,
             )
+
+
+class DynamoGuessRecords:
+    """`GuessRecords` in DynamoDB, with optimistic locking by the row's version."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, GuessRecord]:
+        with _reporting_silence():
+            rows = GuessRow.find_many([(GUESS + key,) for key in keys])
+        found = {row.id.removeprefix(GUESS): row for row in rows}
+        return {
+            key: GuessRecord(key, found[key].failures, found[key].version)
+            if key in found
+            else GuessRecord(key)
+            for key in keys
+        }
+
+    def replace(self, record: GuessRecord) -> GuessRecord | None:
+        expires_at = int((self._clock() + REMEMBERED_FOR).timestamp())
+        row = GuessRow(GUESS + record.key, failures=record.failures, expires_at=expires_at)
+        if record.version:
+            row.version = record.version
+        with _reporting_silence():
+            is_written = try_write(row.save)
+        return replace(record, version=record.version + 1) if is_written else None
+
+
+@contextmanager
+def _reporting_silence() -> Iterator[None]:
+    """Raise Unavailable when DynamoDB does not answer."""
+    try:
+        yield
+    except Exception as failure:
+        if not is_transient(failure):
+            raise
+        raise Unavailable("The database does not answer. Try again.") from failure
 
 
 def taken(field: str) -> Conflict:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from auth.events import to_user_registered
+from auth.guesses import Sender, device_cookie
 from auth.model import Account, AddressBook, FullName, SavedAddress, User
+from auth.password_checks import PasswordChecks
 from auth.password_rules import check_new_password
 from auth.ports import Accounts, AddressBooks, Passwords
 from auth.sign_ins import SignIns, Tokens
@@ -136,22 +138,29 @@ class AuthService:
     accounts: Accounts
     address_books: AddressBooks
     passwords: Passwords
+    checks: PasswordChecks
     sessions: Sessions
     sign_ins: SignIns
     begin: BeginTransaction
     idempotency_keys: IdempotencyKeys
 
     def log_in(
-        self, email: str | None, username: str | None, password: str, client: str = ""
-    ) -> tuple[User, Tokens]:
-        """Sign in with an email, or else a username, and the password; returns the user and the
-        tokens. `client` is the user agent.
+        self,
+        email: str | None,
+        username: str | None,
+        password: str,
+        sender: Sender,
+        client: str = "",
+    ) -> tuple[User, Tokens, str]:
+        """Sign in with an email, or else a username, and the password; returns the user, the tokens
+        and the cookie of a known device. `client` is the user agent.
 
         Raises Unauthenticated with the same message for every fault, and after the same time for an
-        unknown name as for a wrong password; Forbidden when the account is suspended.
+        unknown name as for a wrong password; Forbidden when the account is suspended; TooMany after
+        too many failures.
         """
         account = self._find(email, username)
-        is_valid = self.passwords.verify(password, account.password_hash if account else None)
+        is_valid = self.checks.check(account, email or username or "", password, sender)
         if account is None or not is_valid:
             raise Unauthenticated(INVALID_CREDENTIALS)
         if account.user.status is Status.SUSPENDED:
@@ -161,7 +170,7 @@ class AuthService:
             # the password was replaced during the check, which ended all sessions before this one
             self.sessions.end(tokens.session_id, account.user.id)
             raise Unauthenticated(INVALID_CREDENTIALS)
-        return account.user, tokens
+        return account.user, tokens, device_cookie(account, tokens.session_id)
 
     def sign_out(self, session_id: str, user_id: str) -> None:
         """End a session."""
@@ -174,21 +183,22 @@ class AuthService:
         transaction.commit()
 
     def change_password(
-        self, caller: Caller, current: str, new: str, client: str = ""
-    ) -> tuple[User, Tokens]:
-        """Replace the password and all sessions; returns the user and the tokens of the new one.
-        Raises Invalid when `current` is wrong, or `new` is easy to guess.
+        self, caller: Caller, current: str, new: str, sender: Sender, client: str = ""
+    ) -> tuple[User, Tokens, str]:
+        """Replace the password and all sessions; returns the user, the tokens of the new session
+        and the cookie of a known device. Raises Invalid when `current` is wrong or `new` is easy to
+        guess, and TooMany after too many failures.
         """
         account = self._account(caller.user_id)
         check_new_password(new, account.user, self.passwords, "newPassword")
-        if not self.passwords.verify(current, account.password_hash):
+        if not self.checks.check(account, account.user.email, current, sender):
             raise Invalid(WRONG_PASSWORD, (FieldError("currentPassword", "is wrong"),))
         changed = replace(account, password_hash=self.passwords.hash(new))
         transaction = self.begin()
         self.accounts.change(account, changed, transaction, Conflict(ACCOUNT_CHANGED))
         tokens = self.sign_ins.open_instead(caller.session_id, account.user, client, transaction)
         transaction.commit()
-        return account.user, tokens
+        return account.user, tokens, device_cookie(changed, tokens.session_id)
 
     def user(self, user_id: str) -> User:
         """Return the user as stored. Raises Unauthenticated when the account was deleted."""

@@ -3,14 +3,17 @@
 from functools import cache, partial
 from secrets import token_urlsafe
 
+from auth.guesses import FreeFailures
 from auth.links import TokenLinks
 from auth.model import RefreshToken
+from auth.password_checks import PasswordChecks
 from auth.ports import Passwords
 from auth.recovery import Recovery
 from auth.repository import (
     DynamoAccounts,
     DynamoAddressBooks,
     DynamoDevices,
+    DynamoGuessRecords,
     DynamoLinks,
     DynamoMailLimits,
 )
@@ -31,6 +34,7 @@ def auth_service() -> AuthService:
         accounts=DynamoAccounts(),
         address_books=DynamoAddressBooks(),
         passwords=passwords(settings().bcrypt_rounds),
+        checks=password_checks(),
         sessions=sessions(),
         sign_ins=sign_ins(),
         begin=DynamoTransaction,
@@ -91,6 +95,7 @@ def recovery() -> Recovery:
         sessions=sessions(),
         begin=DynamoTransaction,
         clock=utc_now,
+        new_id=new_id,
     )
 
 
@@ -102,6 +107,18 @@ def token_links() -> TokenLinks:
         links=DynamoLinks(),
         new_token=partial(token_urlsafe, TOKEN_BYTES),
         clock=utc_now,
+    )
+
+
+@cache
+def password_checks() -> PasswordChecks:
+    free = FreeFailures(
+        per_account_and_client=settings().guesses_per_account_and_client,
+        per_account=settings().guesses_per_account,
+        per_client=settings().guesses_per_client,
+    )
+    return PasswordChecks(
+        passwords(settings().bcrypt_rounds), DynamoGuessRecords(utc_now), free, utc_now
     )
 
 

@@ -11,7 +11,7 @@ from auth.model import MAX_MAILS, Purpose, User
 from conftest import FrozenClock
 from supermarket.contracts import EmailVerificationRequested, PasswordResetRequested
 from supermarket.errors import Conflict, Invalid, Unauthenticated
-from support.auth import PASSWORD, InMemoryAuth, a_registration
+from support.auth import PASSWORD, SENDER, InMemoryAuth, a_registration
 
 NEW_PASSWORD = "a brand new password"
 AN_HOUR = timedelta(hours=1)
@@ -45,20 +45,20 @@ def verification_token(auth: Auth, user: User) -> str:
 
 def session_of(auth: Auth, user: User, password: str = PASSWORD) -> str:
     """The id of a new session."""
-    return auth.service.log_in(user.email, None, password)[1].session_id
+    return auth.service.log_in(user.email, None, password, SENDER)[1].session_id
 
 
 # --- asking for a reset -----------------------------------------------------------------------
 
 
 def test_an_account_is_sent_a_mail_by_an_event_without_a_secret(auth: Auth, user: User) -> None:
-    auth.recovery.request(Purpose.PASSWORD_RESET, user.email)
+    auth.recovery.request(Purpose.PASSWORD_RESET, user.email, SENDER)
     (event,) = auth.outbox.of(PasswordResetRequested)
     assert event.model_dump() == {"userId": user.id, "email": user.email, "firstName": "Asha"}
 
 
 def test_an_unknown_address_gets_the_same_answer_and_no_mail(auth: Auth) -> None:
-    auth.recovery.request(Purpose.PASSWORD_RESET, "nobody@example.com")
+    auth.recovery.request(Purpose.PASSWORD_RESET, "nobody@example.com", SENDER)
     assert auth.outbox.events == []
 
 
@@ -68,20 +68,20 @@ def test_mails_to_an_address_are_limited_by_hour_and_day(
     sent = []
     for _ in range(4):
         for _ in range(PER_HOUR + 2):
-            auth.recovery.request(Purpose.PASSWORD_RESET, user.email)
+            auth.recovery.request(Purpose.PASSWORD_RESET, user.email, SENDER)
         sent.append(len(auth.outbox.of(PasswordResetRequested)))
         clock.advance(AN_HOUR)
     assert sent == [PER_HOUR, 2 * PER_HOUR, PER_DAY, PER_DAY]
 
     clock.advance(timedelta(days=1))
-    auth.recovery.request(Purpose.PASSWORD_RESET, user.email)
+    auth.recovery.request(Purpose.PASSWORD_RESET, user.email, SENDER)
     assert len(auth.outbox.of(PasswordResetRequested)) == PER_DAY + 1
 
 
 def test_mail_limits_of_addresses_are_independent(auth: Auth, user: User) -> None:
     for _ in range(PER_DAY):
-        auth.recovery.request(Purpose.PASSWORD_RESET, "somebody.else@example.com")
-    auth.recovery.request(Purpose.PASSWORD_RESET, user.email)
+        auth.recovery.request(Purpose.PASSWORD_RESET, "somebody.else@example.com", SENDER)
+    auth.recovery.request(Purpose.PASSWORD_RESET, user.email, SENDER)
     assert len(auth.outbox.of(PasswordResetRequested)) == 1
 
 
@@ -98,7 +98,7 @@ def test_a_reset_replaces_the_password_and_ends_every_session(auth: Auth, user: 
     assert not any(auth.sessions.is_open(each, user.id) for each in sessions)
     assert auth.sessions.is_open(theirs, somebody_else.id)
     with pytest.raises(Unauthenticated):
-        auth.service.log_in(user.email, None, PASSWORD)
+        auth.service.log_in(user.email, None, PASSWORD, SENDER)
     assert auth.sessions.is_open(session_of(auth, user, NEW_PASSWORD), user.id)
 
 
@@ -141,7 +141,7 @@ def test_of_two_concurrent_resets_one_succeeds(auth: Auth, user: User, same_link
 def test_a_password_change_invalidates_reset_links(auth: Auth, user: User) -> None:
     token = reset_token(auth, user)
     signed_in = auth.caller(session_of(auth, user), user)
-    auth.service.change_password(signed_in, PASSWORD, "changed by its owner")
+    auth.service.change_password(signed_in, PASSWORD, "changed by its owner", SENDER)
     with pytest.raises(Invalid):
         auth.recovery.reset_password(token, NEW_PASSWORD)
 
@@ -194,7 +194,7 @@ def test_a_password_replaced_during_the_login_opens_no_session(auth: Auth, user:
 
     auth.passwords.meanwhile = the_owner_resets
     with pytest.raises(Unauthenticated, match="Invalid credentials"):
-        auth.service.log_in(user.email, None, PASSWORD)
+        auth.service.log_in(user.email, None, PASSWORD, SENDER)
     assert auth.sessions.count(user.id) == 0
 
 
@@ -213,19 +213,19 @@ def test_a_link_verifies_the_address_and_has_no_second_effect(auth: Auth, user: 
 def test_another_mail_can_be_requested_until_the_address_is_verified(
     auth: Auth, user: User
 ) -> None:
-    auth.recovery.request(Purpose.EMAIL_VERIFICATION, user.email)
+    auth.recovery.request(Purpose.EMAIL_VERIFICATION, user.email, SENDER)
     (event,) = auth.outbox.of(EmailVerificationRequested)
     assert event.model_dump() == {"userId": user.id, "email": user.email, "firstName": "Asha"}
 
     auth.recovery.verify_email(verification_token(auth, user))
-    auth.recovery.request(Purpose.EMAIL_VERIFICATION, user.email)
-    auth.recovery.request(Purpose.EMAIL_VERIFICATION, "nobody@example.com")
+    auth.recovery.request(Purpose.EMAIL_VERIFICATION, user.email, SENDER)
+    auth.recovery.request(Purpose.EMAIL_VERIFICATION, "nobody@example.com", SENDER)
     assert len(auth.outbox.of(EmailVerificationRequested)) == 1
 
 
 def test_verification_mails_to_an_address_are_limited(auth: Auth, user: User) -> None:
     for _ in range(PER_HOUR + 1):
-        auth.recovery.request(Purpose.EMAIL_VERIFICATION, user.email)
+        auth.recovery.request(Purpose.EMAIL_VERIFICATION, user.email, SENDER)
     assert len(auth.outbox.of(EmailVerificationRequested)) == PER_HOUR
 
 
@@ -234,7 +234,8 @@ def test_verification_mails_to_an_address_are_limited(auth: Auth, user: User) ->
 
 def test_a_changed_password_replaces_all_sessions_by_a_new_one(auth: Auth, user: User) -> None:
     mine, others = session_of(auth, user), [session_of(auth, user) for _ in range(2)]
-    _, tokens = auth.service.change_password(auth.caller(mine, user), PASSWORD, NEW_PASSWORD)
+    caller = auth.caller(mine, user)
+    _, tokens, _ = auth.service.change_password(caller, PASSWORD, NEW_PASSWORD, SENDER)
     assert not any(auth.sessions.is_open(each, user.id) for each in (mine, *others))
     assert auth.sessions.is_open(tokens.session_id, user.id)
     assert auth.sign_ins.refresh(tokens.refresh)[0] == user
@@ -245,7 +246,7 @@ def test_a_changed_password_replaces_all_sessions_by_a_new_one(auth: Auth, user:
 def test_a_wrong_current_password_changes_nothing(auth: Auth, user: User) -> None:
     mine, other = session_of(auth, user), session_of(auth, user)
     with pytest.raises(Invalid) as refusal:
-        auth.service.change_password(auth.caller(mine, user), "guessed", NEW_PASSWORD)
+        auth.service.change_password(auth.caller(mine, user), "guessed", NEW_PASSWORD, SENDER)
     assert [error.field for error in refusal.value.errors] == ["currentPassword"]
     assert auth.sessions.is_open(other, user.id)
     assert session_of(auth, user)
@@ -261,7 +262,7 @@ def test_a_password_change_after_a_concurrent_reset_is_refused(auth: Auth, user:
 
     auth.passwords.meanwhile = the_owner_resets
     with pytest.raises(Conflict):
-        auth.service.change_password(mine, PASSWORD, NEW_PASSWORD)
+        auth.service.change_password(mine, PASSWORD, NEW_PASSWORD, SENDER)
     assert session_of(auth, user, "the owner's password")
 
 
@@ -357,7 +358,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.sequence += 1
         wanted = f"password {self.sequence}"
         caller = self.auth.caller(kept, user)
-        _, tokens = self.auth.service.change_password(caller, self.passwords[user.id], wanted)
+        _, tokens, _ = self.auth.service.change_password(
+            caller, self.passwords[user.id], wanted, SENDER
+        )
         self._password_became(user.id, wanted)
         self.closed[user.id] |= self.open[user.id]
         self.open[user.id] = {tokens.session_id}

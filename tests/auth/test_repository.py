@@ -228,7 +228,7 @@ def test_mails_are_counted_by_address_purpose_hour_and_day(
         purpose: Purpose = Purpose.PASSWORD_RESET, email: str = "a@b.example"
     ) -> bool:
         transaction = store.begin()
-        store.limits.count(purpose, email, transaction, Conflict("enough"))
+        store.limits.count(purpose, email, MAX_MAILS, transaction, Conflict("enough"))
         try:
             transaction.commit()
         except Conflict:
@@ -252,7 +252,7 @@ def test_mails_are_counted_by_address_purpose_hour_and_day(
 def test_a_mail_counter_stores_no_address_and_expires(clock: FrozenClock) -> None:
     transaction = DynamoTransaction()
     DynamoMailLimits(clock).count(
-        Purpose.PASSWORD_RESET, "asha@example.com", transaction, Conflict("enough")
+        Purpose.PASSWORD_RESET, "asha@example.com", MAX_MAILS, transaction, Conflict("enough")
     )
     transaction.commit()
     rows = list(CounterRow.scan())

@@ -11,7 +11,7 @@ from supermarket.caller import Role, Standing, Status
 from supermarket.contracts import UserRegistered
 from supermarket.errors import Conflict, Forbidden, NotFound, RuleViolated, Unauthenticated
 from supermarket.idempotency import IdempotencyKey
-from support.auth import PASSWORD, InMemoryAuth, a_registration
+from support.auth import PASSWORD, SENDER, InMemoryAuth, a_registration
 
 type Auth = InMemoryAuth
 
@@ -70,9 +70,9 @@ def test_a_person_can_log_in_by_email_or_username(auth: Auth) -> None:
     user = auth.registration_service.register(
         a_registration(username="Asha", email="asha@example.com")
     )
-    assert auth.service.log_in("asha@example.com", None, PASSWORD)[0] == user
-    assert auth.service.log_in(None, "aSHA", PASSWORD)[0] == user
-    assert auth.service.log_in("asha@example.com", "unknown", PASSWORD)[0] == user
+    assert auth.service.log_in("asha@example.com", None, PASSWORD, SENDER)[0] == user
+    assert auth.service.log_in(None, "aSHA", PASSWORD, SENDER)[0] == user
+    assert auth.service.log_in("asha@example.com", "unknown", PASSWORD, SENDER)[0] == user
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_every_failed_login_has_the_same_answer(
 ) -> None:
     auth.registration_service.register(a_registration(username="Asha", email="asha@example.com"))
     with pytest.raises(Unauthenticated, match="Invalid credentials"):
-        auth.service.log_in(email, username, password)
+        auth.service.log_in(email, username, password, SENDER)
 
 
 def test_an_unknown_name_costs_a_password_check_too(auth: Auth) -> None:
     with pytest.raises(Unauthenticated):
-        auth.service.log_in("nobody@example.com", None, PASSWORD)
+        auth.service.log_in("nobody@example.com", None, PASSWORD, SENDER)
     assert auth.passwords.asked == [None]
 
 
@@ -150,11 +150,11 @@ def test_a_suspended_account_is_refused_after_its_password_was_checked(auth: Aut
     auth.standing_service.change(user.id, SUSPENDED_SELLER, "admin-1")
     assert not auth.sessions.is_open(session, user.id)
     with pytest.raises(Forbidden, match="suspended"):
-        auth.service.log_in(user.email, None, PASSWORD)
+        auth.service.log_in(user.email, None, PASSWORD, SENDER)
     with pytest.raises(Unauthenticated, match="Invalid credentials"):
-        auth.service.log_in(user.email, None, "wrong")
+        auth.service.log_in(user.email, None, "wrong", SENDER)
     auth.standing_service.change(user.id, Standing(Role.SELLER), "admin-1")
-    assert auth.service.log_in(user.email, None, PASSWORD)
+    assert auth.service.log_in(user.email, None, PASSWORD, SENDER)
 
 
 def test_a_login_during_which_the_account_is_suspended_opens_no_session(auth: Auth) -> None:
@@ -164,7 +164,7 @@ def test_a_login_during_which_the_account_is_suspended_opens_no_session(auth: Au
         auth.standing_service.change(user.id, SUSPENDED_SELLER, "admin-1")
 
     auth.passwords.meanwhile = an_admin_suspends
-    session = auth.service.log_in(user.email, None, PASSWORD)[1].session_id
+    session = auth.service.log_in(user.email, None, PASSWORD, SENDER)[1].session_id
     assert not auth.sessions.is_open(session, user.id)
 
 

@@ -174,6 +174,8 @@ def test_what_costs_is_limited() -> None:
     }
     assert limited == {
         "POST /api/auth/register": ("registrations", False),
+        "POST /api/auth/password/forgot": ("mail_links", False),
+        "POST /api/auth/email/resend": ("mail_links", False),
         "POST /api/products": ("products", True),
         "PATCH /api/products/{productId}": ("products", True),
         "POST /api/orders": ("orders", True),

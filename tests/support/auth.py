@@ -1,15 +1,17 @@
 """Auth's ports in memory, and people for its tests."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from ulid import ULID
 
+from auth.guesses import FreeFailures, GuessRecord, Sender
 from auth.links import TokenLinks
-from auth.model import MAX_MAILS, Account, AddressBook, Device, FullName, Link, Purpose, User
+from auth.model import Account, AddressBook, Device, FullName, Link, Purpose, User
+from auth.password_checks import PasswordChecks
 from auth.ports import Accounts, Devices
 from auth.recovery import Recovery
 from auth.repository import taken
@@ -31,6 +33,7 @@ from support.in_memory import (
 )
 
 PASSWORD = "correct horse battery staple"
+SENDER = Sender("a client address")
 
 ADDRESS = {
     "street": "12 MG Road",
@@ -174,11 +177,16 @@ class InMemoryMailLimits:
         self._mails: Counter[tuple[Purpose, str, timedelta, int]] = Counter()
 
     def count(
-        self, purpose: Purpose, email: str, transaction: Transaction, on_conflict: DomainError
+        self,
+        purpose: Purpose,
+        subject: str,
+        limits: Mapping[timedelta, int],
+        transaction: Transaction,
+        on_conflict: DomainError,
     ) -> None:
-        for stretch, at_most in MAX_MAILS.items():
+        for stretch, at_most in limits.items():
             window = int(self._clock().timestamp() // stretch.total_seconds())
-            self._count((purpose, email, stretch, window), at_most, transaction, on_conflict)
+            self._count((purpose, subject, stretch, window), at_most, transaction, on_conflict)
 
     def _count(
         self,
@@ -190,6 +198,31 @@ class InMemoryMailLimits:
         in_memory(transaction).add(
             lambda: self._mails[key] < at_most, lambda: self._mails.update([key]), on_conflict
         )
+
+
+class InMemoryGuessRecords:
+    """`auth.ports.GuessRecords` in a dictionary, which counts writes. `meanwhile` happens between
+    the read and the write of a record.
+    """
+
+    def __init__(self) -> None:
+        self.records: dict[str, GuessRecord] = {}
+        self.writes = 0
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, GuessRecord]:
+        found = {key: self.records.get(key, GuessRecord(key)) for key in keys}
+        self.meanwhile()
+        return found
+
+    def replace(self, record: GuessRecord) -> GuessRecord | None:
+        present = self.records.get(record.key, GuessRecord(record.key))
+        if present.version != record.version:
+            return None
+        self.writes += 1
+        stored = replace(record, version=record.version + 1)
+        self.records[record.key] = stored
+        return stored
 
 
 class PlainPasswords:
@@ -245,10 +278,13 @@ class InMemoryAuth:
         self.token_links = TokenLinks(self.accounts, self.links, lambda: f"token {new_id()}", clock)
         self.devices = InMemoryDevices()
         self.sign_ins = sign_ins_of(self.accounts, self.devices, self.sessions, clock)
+        self.guesses = InMemoryGuessRecords()
+        self.checks = PasswordChecks(self.passwords, self.guesses, FreeFailures(10, 50, 100), clock)
         self.service = AuthService(
             self.accounts,
             self.address_books,
             self.passwords,
+            self.checks,
             self.sessions,
             self.sign_ins,
             self.outbox.begin,
@@ -262,6 +298,7 @@ class InMemoryAuth:
             self.sessions,
             self.outbox.begin,
             clock,
+            new_id,
         )
 
     def caller(self, session_id: str, user: User) -> Caller:
