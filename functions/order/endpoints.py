@@ -80,7 +80,12 @@ def cancel_order(orderId: str, caller: Caller) -> OrderChangeResponse:
     return OrderChangeResponse.of(order, f"Order cancelled{refund}")
 
 
-@post("/api/orders/{orderId}/ship", roles=FULFILLERS, errors=CHANGE_ERRORS)
+@post(
+    "/api/orders/{orderId}/ship",
+    roles=FULFILLERS,
+    errors=CHANGE_ERRORS,
+    uses=(wiring.payment_checks,),
+)
 def ship_order(orderId: str, body: FulfilmentRequest, caller: Caller) -> OrderChangeResponse:
     order = wiring.order_service().ship(orderId, body.tracking_number, caller)
     return OrderChangeResponse.of(order, "Order shipped")

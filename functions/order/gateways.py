@@ -1,6 +1,6 @@
 """The stock, carts, accounts, payments and the age of events behind the ports of orders.
 
-Carts and accounts are made on first use, since only placing an order needs them.
+Carts, accounts and payments are made on first use, since not every use case needs them.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,6 @@ from order.model import (
     WrongStatus,
 )
 from order.ports import Cart
-from payment.checks.service import NotShippable, PaymentChecks
 from supermarket.clock import Clock
 from supermarket.errors import DomainError, Unauthenticated
 from supermarket.people import Address
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from cart.model import CartLine, Product
     from cart.service import CartService
     from outbox.service import OutboxMonitor
+    from payment.checks.service import PaymentChecks
 
 MINUTE_SECONDS = 60
 MEASURED = timedelta(minutes=5)  # CloudWatch has a queue's metrics after a minute or two
@@ -37,15 +37,17 @@ AGE_OF_OLDEST_MESSAGE = "ApproximateAgeOfOldestMessage"
 class ShopPayments:
     """`Payments` of the payment domain."""
 
-    def __init__(self, checks: PaymentChecks) -> None:
+    def __init__(self, checks: "Callable[[], PaymentChecks]") -> None:
         self._checks = checks
 
     def pin_status(self, order_id: str, transaction: Transaction) -> PaymentStatus:
-        return PaymentStatus(self._checks.pin_status(order_id, transaction))
+        return PaymentStatus(self._checks().pin_status(order_id, transaction))
 
     def require_shippable(self, order_id: str, transaction: Transaction) -> None:
+        from payment.checks.service import NotShippable
+
         try:
-            self._checks.require_shippable(order_id, transaction)
+            self._checks().require_shippable(order_id, transaction)
         except NotShippable as refusal:
             raise WrongStatus(refusal.message) from refusal
 

@@ -1,25 +1,25 @@
 """Composition root of orders."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from order.expiry import Expiry
 from order.model import Charges, PayableRange, ReservationLimits
 from order.service import OrderService, Terms
-from payment.checks.service import PaymentChecks
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import order_queue_name, settings
+from supermarket.money import SMALLEST_PAYMENT_MINOR
 from supermarket.request import Request
 from supermarket.wiring import audit_trail, idempotency_keys, plan_key
 
 if TYPE_CHECKING:
     from auth.service import AuthService
     from cart.service import CartService
+    from order.expiry import Expiry
+    from payment.checks.service import PaymentChecks
 
 
 @cache
@@ -27,7 +27,6 @@ def order_service() -> OrderService:
     from inventory.wiring import inventory_service
     from order.gateways import ShopAccounts, ShopCarts, ShopPayments, ShopStock
     from order.repository import DynamoOrders
-    from payment.checks.wiring import payment_checks
     from supermarket.dynamo.transaction import DynamoTransaction
 
     accounts = ShopAccounts(auth_service)
@@ -37,7 +36,7 @@ def order_service() -> OrderService:
         carts=ShopCarts(cart_service),
         address_book=accounts,
         customers=accounts,
-        payments=ShopPayments(payment_checks()),
+        payments=ShopPayments(payment_checks),
         idempotency_keys=idempotency_keys(),
         audit=audit_trail(),
         begin=DynamoTransaction,
@@ -48,7 +47,8 @@ def order_service() -> OrderService:
 
 
 @cache
-def expiry() -> Expiry:
+def expiry() -> "Expiry":
+    from order.expiry import Expiry
     from order.gateways import EventLag
     from order.repository import DynamoOrders
     from outbox.wiring import outbox_monitor
@@ -68,6 +68,8 @@ def run_at_once[Part, Result](
     function: Callable[[Part], Result], parts: Iterable[Part]
 ) -> list[Result]:
     """Call a function with each part at the same time, each call with a copy of the context."""
+    from concurrent.futures import ThreadPoolExecutor
+
     parts = list(parts)
     with ThreadPoolExecutor(len(parts)) as pool:
         calls = [pool.submit(copy_context().run, function, part) for part in parts]
@@ -96,6 +98,12 @@ def auth_service() -> "AuthService":
     return wiring.auth_service()
 
 
+def payment_checks() -> "PaymentChecks":
+    from payment.checks import wiring
+
+    return wiring.payment_checks()
+
+
 def charges() -> Charges:
     return Charges(settings().tax_percent, settings().shipping_fees)
 
@@ -105,7 +113,7 @@ def _terms() -> Terms:
     return Terms(
         timedelta(minutes=known.reservation_minutes),
         charges(),
-        PayableRange(PaymentChecks.smallest, known.largest_payments),
+        PayableRange(SMALLEST_PAYMENT_MINOR, known.largest_payments),
         ReservationLimits(known.open_orders_per_person, known.reserved_pieces_per_person),
         ReservationLimits(known.open_orders_unverified, known.reserved_pieces_unverified),
     )

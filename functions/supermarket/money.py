@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 MINOR_UNITS_PER_UNIT = 100  # holds for every currency of the enum below
+SMALLEST_PAYMENT_MINOR = 100  # one rupee or dollar: Razorpay takes no smaller payment or refund
 
 
 class Currency(StrEnum):

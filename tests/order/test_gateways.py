@@ -53,7 +53,7 @@ def test_only_a_verified_address_counts_and_only_of_an_account_that_exists(
 
 def test_the_state_of_a_payment_is_that_of_the_payment_domain() -> None:
     shop, begin = Shop(), InMemoryOutbox().begin
-    payments = ShopPayments(PaymentChecks(shop.payments))
+    payments = ShopPayments(lambda: PaymentChecks(shop.payments))
     assert payments.pin_status(shop.order.id, begin()) is PaymentStatus.PENDING
     with pytest.raises(WrongStatus, match="not paid"):
         payments.require_shippable(shop.order.id, begin())

@@ -745,13 +745,14 @@ class MoneyShop:
         )
         carts, catalogue = InMemoryCarts(self.clock), ShopCatalogue(products)
         self._carts = CartService(carts, catalogue, self.clock, self._keys)
+        checks = PaymentChecks(self.payments)
         self.order_service = OrderService(
             orders=self.orders,
             stock=ShopStock(self.inventory.service),
             carts=ShopCarts(lambda: self._carts),
             address_book=InMemoryAddressBook(),
             customers=InMemoryCustomers(),
-            payments=ShopPayments(PaymentChecks(self.payments)),
+            payments=ShopPayments(lambda: checks),
             idempotency_keys=self._keys,
             audit=self._audit,
             begin=self._begin,

@@ -1,9 +1,7 @@
 """Checks of an order's payment that hold when a transaction of another domain commits."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from payment.model.amounts import MINIMUM_MINOR
 from payment.model.payment import Payment
 from payment.model.status import PaymentStatus
 from payment.ports import Payments
@@ -19,12 +17,9 @@ class NotShippable(Conflict):
 
 @dataclass(frozen=True)
 class PaymentChecks:
-    """Reads a payment and adds to a transaction the condition that it is still the same. `smallest`
-    is the smallest amount that can be paid, in minor units.
-    """
+    """Reads a payment and adds to a transaction the condition that it is still the same."""
 
     payments: Payments
-    smallest: ClassVar[int] = MINIMUM_MINOR
 
     def pin_status(self, order_id: str, transaction: Transaction) -> PaymentStatus:
         """Return the state of the order's payment, PENDING when it has none. The commit raises

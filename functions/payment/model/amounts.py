@@ -1,10 +1,8 @@
-"""The smallest amount that Razorpay takes, and amounts in foreign currencies."""
+"""The smallest payment, and amounts in foreign currencies."""
 
 from dataclasses import dataclass
 
-from supermarket.money import Currency, Money
-
-MINIMUM_MINOR = 100  # Razorpay's smallest payment or refund: one rupee or dollar
+from supermarket.money import SMALLEST_PAYMENT_MINOR, Currency, Money
 
 
 @dataclass(frozen=True)
@@ -21,4 +19,4 @@ class ForeignMoney:
 
 def smallest_amount(currency: Currency) -> Money:
     """Return the smallest amount that Razorpay takes in a payment, and gives back in a refund."""
-    return Money(MINIMUM_MINOR, currency)
+    return Money(SMALLEST_PAYMENT_MINOR, currency)

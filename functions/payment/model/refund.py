@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from payment.model.amounts import MINIMUM_MINOR, ForeignMoney
+from payment.model.amounts import ForeignMoney
 from payment.model.status import PaymentStatus
-from supermarket.money import Money
+from supermarket.money import SMALLEST_PAYMENT_MINOR, Money
 
 
 class RefundStatus(StrEnum):
@@ -127,7 +127,7 @@ class RefundBalance:
     @property
     def is_refundable(self) -> bool:
         """Whether what is left is as much as Razorpay can refund."""
-        return self.remaining.minor >= MINIMUM_MINOR
+        return self.remaining.minor >= SMALLEST_PAYMENT_MINOR
 
     @property
     def is_refunded(self) -> bool:
