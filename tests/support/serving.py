@@ -18,7 +18,14 @@ def serve() -> Iterator[Serve]:
     """Mount an application below a prefix, as the front door does, and return its address."""
     front = Starlette()
     server = uvicorn.Server(
-        uvicorn.Config(front, port=0, lifespan="off", ws="none", log_level="error")
+        uvicorn.Config(
+            front,
+            port=0,
+            lifespan="off",
+            ws="none",
+            log_level="error",
+            timeout_graceful_shutdown=1,  # some tests leave requests that are never answered
+        )
     )
     thread = threading.Thread(target=server.run)
     thread.start()
