@@ -81,7 +81,7 @@ def test_unknown_routes_and_methods_are_404_and_405(endpoints: dict[str, Any]) -
     nowhere = visitor.get("/api/no-such-thing")
     assert (nowhere.status_code, nowhere.json().keys()) == (404, {"message", "code", "requestId"})
     wrong = visitor.patch("/api/cart", {})
-    assert (wrong.status_code, wrong.headers["allow"]) == (405, "DELETE, GET")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "DELETE, GET, HEAD")
 
 
 def test_the_sweep_sends_an_event_that_the_relay_missed(endpoints: dict[str, Any]) -> None:
