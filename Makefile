@@ -63,7 +63,7 @@ validate: setup ## validate template.yaml with SAM and cfn-lint
 
 test: ## run all checks and all tests: unit, contract, architecture and end-to-end
 	@$(MAKE) --no-print-directory -j 2 lint validate
-	@$(PYTHON) -m pytest -n 4 --dist worksteal
+	@$(PYTHON) -m pytest -n 3 --dist worksteal
 	@$(PYTHON) -m local iam-report
 
 documents: openapi ## write the documents that tests compare with the code: API, round trips, packages, states
