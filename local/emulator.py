@@ -133,7 +133,7 @@ class Emulator:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.state / "s3"),
             "TMPDIR": str(self.home / "tmp"),
-            "LAMBDA_WARM_TTL_SECONDS": "120",
+            "LAMBDA_WARM_TTL_SECONDS": "60",
             "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "60",  # as on AWS; the emulator's default is one
             "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "120",
