@@ -769,7 +769,7 @@ def test_an_invalid_token_is_400_and_not_echoed(body: dict[str, Any]) -> None:
 def test_a_reset_request_has_the_same_answer_and_round_trips_for_every_address() -> None:
     user = register_somebody()
     seen = []
-    for email in (user["email"], "nobody@example.com"):
+    for email in (user["email"], "unknown@example.com"):
         trips: list[str] = []
         note = partial(_note, trips)
         events = database().client.meta.events
@@ -811,7 +811,7 @@ def test_verification_mails_are_sent_until_the_address_is_verified() -> None:
     body = {"token": wiring.token_links().create(Purpose.EMAIL_VERIFICATION, user["id"])}
     assert call(verify_email, body=body).status == 200
     asked += [call(resend_verification, body={"email": user["email"]})]
-    asked += [call(resend_verification, body={"email": "nobody@example.com"})]
+    asked += [call(resend_verification, body={"email": "unknown@example.com"})]
     assert [reply.status for reply in asked] == [202] * 3
     assert len({reply.body["message"] for reply in asked}) == 1
     assert len(outbox("EmailVerificationRequested")) == 1

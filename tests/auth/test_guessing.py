@@ -145,7 +145,7 @@ def test_unknown_names_are_throttled_like_accounts(auth: Auth, user: User) -> No
             seen.append(str(refused.value))
         return seen
 
-    assert answers("nobody@example.com") == answers(user.email)
+    assert answers("unknown@example.com") == answers(user.email)
 
 
 # --- the owner --------------------------------------------------------------------------------

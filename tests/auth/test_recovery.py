@@ -58,7 +58,7 @@ def test_an_account_is_sent_a_mail_by_an_event_without_a_secret(auth: Auth, user
 
 
 def test_an_unknown_address_gets_the_same_answer_and_no_mail(auth: Auth) -> None:
-    auth.recovery.request(Purpose.PASSWORD_RESET, "nobody@example.com", SENDER)
+    auth.recovery.request(Purpose.PASSWORD_RESET, "unknown@example.com", SENDER)
     assert auth.outbox.events == []
 
 
@@ -80,7 +80,7 @@ def test_mails_to_an_address_are_limited_by_hour_and_day(
 
 def test_mail_limits_of_addresses_are_independent(auth: Auth, user: User) -> None:
     for _ in range(PER_DAY):
-        auth.recovery.request(Purpose.PASSWORD_RESET, "somebody.else@example.com", SENDER)
+        auth.recovery.request(Purpose.PASSWORD_RESET, "other@example.com", SENDER)
     auth.recovery.request(Purpose.PASSWORD_RESET, user.email, SENDER)
     assert len(auth.outbox.of(PasswordResetRequested)) == 1
 
@@ -219,7 +219,7 @@ def test_another_mail_can_be_requested_until_the_address_is_verified(
 
     auth.recovery.verify_email(verification_token(auth, user))
     auth.recovery.request(Purpose.EMAIL_VERIFICATION, user.email, SENDER)
-    auth.recovery.request(Purpose.EMAIL_VERIFICATION, "nobody@example.com", SENDER)
+    auth.recovery.request(Purpose.EMAIL_VERIFICATION, "unknown@example.com", SENDER)
     assert len(auth.outbox.of(EmailVerificationRequested)) == 1
 
 

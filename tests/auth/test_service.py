@@ -95,7 +95,7 @@ def test_every_failed_login_has_the_same_answer(
 
 def test_an_unknown_name_costs_a_password_check_too(auth: Auth) -> None:
     with pytest.raises(Unauthenticated):
-        auth.service.log_in("nobody@example.com", None, PASSWORD, SENDER)
+        auth.service.log_in("unknown@example.com", None, PASSWORD, SENDER)
     assert auth.passwords.asked == [None]
 
 
