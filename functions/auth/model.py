@@ -210,9 +210,10 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class SavedAddress(Address):
-    """An address of a book."""
+    """An address of a book; `name` is the recipient's."""
 
     id: str
+    name: str | None = None
     phone: str | None = None
 
 

@@ -2,13 +2,18 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from auth.model import AddressBook, Device, FullName, SavedAddress, User, is_reserved
 from auth.service import Registration
 from supermarket import address_schemas
-from supermarket.address_schemas import AddressRequest, Zip
+from supermarket.address_schemas import AddressRequest
 from supermarket.caller import Role, Status
 from supermarket.clock import creation_time
 from supermarket.field_types import LINE, OPTIONAL_LINE
@@ -41,6 +46,7 @@ def _not_reserved(username: str) -> str:
 type Email = Annotated[str, Field(max_length=254), AfterValidator(_normalised_email)]
 type Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{3,30}$")]
 type FirstName = Annotated[str, StringConstraints(min_length=1, max_length=60), LINE]
+type RecipientName = Annotated[str, StringConstraints(max_length=120), OPTIONAL_LINE]
 type LastName = Annotated[str, StringConstraints(max_length=60), OPTIONAL_LINE]
 
 # white space is part of a password
@@ -127,14 +133,15 @@ class VerifyEmailRequest(Body):
 
 
 class AddAddressRequest(AddressRequest):
-    """A new address; the postal code may be named `zip` or `pincode`."""
+    """A new address, with the recipient's name and phone number if they are known."""
 
-    zip: Zip = Field(validation_alias=AliasChoices("zip", "pincode"))
+    name: RecipientName | None = None
     phone: Annotated[str, StringConstraints(pattern=PHONE)] | None = None
     is_default: bool = False
 
     def saved_address(self, address_id: str) -> SavedAddress:
-        return SavedAddress(**vars(self.address()), id=address_id, phone=self.phone)
+        address = vars(self.address())
+        return SavedAddress(**address, id=address_id, name=self.name or None, phone=self.phone)
 
 
 class FullNameView(View):
@@ -209,6 +216,7 @@ class AddressView(address_schemas.AddressView):
     """An address of the book."""
 
     id: str
+    name: str | None
     phone: str | None
     is_default: bool
 

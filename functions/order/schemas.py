@@ -7,10 +7,12 @@ from pydantic_core import PydanticCustomError
 
 from order.model import Actor, Order, OrderStatus, PaymentStatus
 from supermarket.address_schemas import (
+    ZIP,
     AddressRequest,
     AddressView,
     Country,
     Line,
+    State,
     Zip,
 )
 from supermarket.field_types import LINE
@@ -39,8 +41,8 @@ class ChangeAddressRequest(Body):
 
     street: Line | None = None
     city: Line | None = None
-    state: Line | None = None
-    zip: Zip | None = None
+    state: State | None = None
+    zip: Zip | None = Field(default=None, validation_alias=ZIP)
     country: Country | None = None
 
     @model_validator(mode="after")

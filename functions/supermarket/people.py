@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
+from supermarket.countries import WITH_STATES, find_country
 from supermarket.errors import FieldError, Invalid
-from supermarket.postal_codes import is_postal_code
+from supermarket.postal_codes import normalise_postal_code
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,20 @@ class Address:
     def with_changes(self, changes: Mapping[str, str]) -> Self:
         """Return this address with some of its fields replaced.
 
-        Raises Invalid when the postal code does not fit the country.
+        Raises Invalid when the country is unknown, and when state or postal code do not fit it.
         """
         changed = replace(self, **changes)
-        if not is_postal_code(changed.zip, changed.country):
-            fault = FieldError("zip", "not a postal code of this country")
-            raise Invalid("The address is not valid", (fault,))
-        return changed
+        country = find_country(changed.country)
+        if country is None:
+            raise _invalid(FieldError("country", "must be a country", "COUNTRY"))
+        if not changed.state and country in WITH_STATES:
+            raise _invalid(FieldError("state", "is required in this country", "STATE"))
+        code = normalise_postal_code(changed.zip, country)
+        if code is None:
+            words = "must be a postal code of this country"
+            raise _invalid(FieldError("zip", words, "POSTAL_CODE"))
+        return replace(changed, country=country, zip=code)
+
+
+def _invalid(fault: FieldError) -> Invalid:
+    return Invalid("The address is not valid", (fault,))

@@ -91,6 +91,13 @@ def test_registering_returns_the_user_and_signs_in() -> None:
     assert (signed_in.status, signed_in.body) == (200, {"user": user})
 
 
+@pytest.mark.parametrize("name", [{"firstName": "Asha"}, {"firstName": "Asha", "lastName": ""}])
+def test_one_name_is_enough(name: dict[str, str]) -> None:
+    reply = call(register, body=register_body(fullName=name))
+    assert reply.status == 201
+    assert reply.body["user"]["fullName"] == {"firstName": "Asha", "lastName": ""}
+
+
 MONTH_SECONDS = 30 * 24 * 3600
 
 
@@ -597,12 +604,38 @@ def test_the_first_address_becomes_the_default() -> None:
     assert address == {
         **ADDRESS,
         "id": address["id"],
+        "name": None,
         "phone": "+91 98765-43210",
         "isDefault": True,
     }
     assert reply.body["addresses"] == [address]
     listed = call(list_addresses, caller=caller)
     assert listed.body == {"addresses": [address], "defaultAddressId": address["id"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"zip": "560 001"}, {"zip": "560001"}),
+        ({"zip": "५६०००१", "country": "भारत"}, {"zip": "560001", "country": "IN"}),
+        ({"country": "India"}, {"country": "IN"}),
+        ({"country": "Ghana", "zip": ""}, {"country": "GH", "zip": ""}),
+        ({"country": "SG", "state": "", "zip": "018956"}, {"country": "SG", "state": ""}),
+        ({"name": " "}, {"name": None}),
+        ({"name": " Usha R. "}, {"name": "Usha R."}),
+        ({"city": "Cafe\u0301"}, {"city": "Caf\u00e9"}),
+    ],
+)
+def test_an_address_is_kept_in_one_form(fields: dict[str, Any], kept: dict[str, Any]) -> None:
+    reply = call(add_address, body={**ADDRESS, **fields}, caller=a_caller())
+    assert reply.status == 201
+    assert reply.body["address"] == reply.body["address"] | kept
+
+
+def test_an_address_needs_no_state_and_no_postal_code_where_there_are_none() -> None:
+    body = {"street": "1 Independence Avenue", "city": "Accra", "country": "घाना"}
+    address = call(add_address, body=body, caller=a_caller()).body["address"]
+    assert (address["state"], address["zip"], address["country"]) == ("", "", "GH")
 
 
 def test_a_new_default_address_replaces_the_old_one() -> None:
@@ -625,6 +658,12 @@ def test_the_postal_code_may_be_called_pincode() -> None:
         ({"zip": "56001"}, "zip"),
         ({"zip": "56001A"}, "zip"),
         ({"zip": 560001}, "zip"),
+        ({"zip": "000000"}, "zip"),
+        ({"zip": ""}, "zip"),
+        ({"country": "Atlantis"}, "country"),
+        ({"state": " "}, "state"),
+        ({"city": "\u200b"}, "city"),
+        ({"name": "\u200b"}, "name"),
         ({"country": "US"}, "zip"),
         ({"country": "US", "zip": "10001-12"}, "zip"),
         ({"country": ""}, "country"),

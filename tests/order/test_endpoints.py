@@ -517,6 +517,14 @@ def test_the_address_of_a_cancelled_order_is_409() -> None:
     assert on_order(endpoints.change_order_address, order_id, caller, body).status == 409
 
 
+def test_the_postal_code_of_a_changed_address_may_be_called_pincode() -> None:
+    caller = a_caller()
+    order = an_order_of(caller)
+    body = {"pincode": "110 011"}
+    changed = on_order(endpoints.change_order_address, order["id"], caller, body)
+    assert (changed.status, changed.body["order"]["shippingAddress"]["zip"]) == (200, "110011")
+
+
 @pytest.mark.parametrize(
     "body",
     [

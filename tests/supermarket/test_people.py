@@ -14,6 +14,20 @@ def test_an_address_changes_in_the_given_fields_only() -> None:
     assert str(moved) == "1 Park Street, Bengaluru, Karnataka 560001, IN"
 
 
+def test_a_changed_address_is_kept_in_one_form() -> None:
+    moved = HOME.with_changes({"country": "भारत", "zip": "११० ०११"})
+    assert (moved.country, moved.zip) == ("IN", "110011")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"), [({"country": "Atlantis"}, "country"), ({"state": ""}, "state")]
+)
+def test_a_changed_address_has_a_country_and_its_state(changes: dict[str, str], field: str) -> None:
+    with pytest.raises(Invalid) as failure:
+        HOME.with_changes(changes)
+    assert [error.field for error in failure.value.errors] == [field]
+
+
 @pytest.mark.parametrize("changes", [{"zip": "56000"}, {"country": "US", "zip": "560001"}])
 def test_a_changed_address_needs_a_postal_code_of_its_country(changes: dict[str, str]) -> None:
     with pytest.raises(Invalid) as failure:

@@ -1,0 +1,50 @@
+"""Countries by their codes and their names in English and Hindi.
+
+`find_country("भारत")` is `"IN"`. `countries.json` has the codes of ISO 3166-1 and the names of
+Unicode's CLDR; it is read when an address is.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from unicodedata import normalize
+
+TABLE = Path(__file__).with_name("countries.json")
+NOT_LETTERS = re.compile(r"[^\w\u0900-\u0963]|_")
+DROPPED = re.compile(r"[\u0300-\u036f\u093c]")  # accents, and the dot below of Hindi's letters
+OTHER_NAMES = {
+    "IN": ("Bharat", "Hindustan", "Republic of India", "हिंदुस्तान", "हिन्दुस्तान"),
+    "US": ("America", "United States of America", "अमेरिका", "यूएसए"),
+    "GB": ("UK", "Great Britain", "Britain", "England", "Scotland", "Wales", "ब्रिटेन", "इंग्लैंड"),
+    "AE": ("UAE", "Emirates", "यूएई"),
+    "NL": ("Holland", "The Netherlands"),
+    "CZ": ("Czech Republic",),
+    "KR": ("Korea", "Republic of Korea"),
+    "TR": ("Turkey",),
+    "MM": ("Burma",),
+}
+# whose addresses name the state
+STATES = "AR AU BR CA CN ID IN JP MX MY NG US VE"
+WITH_STATES = frozenset(STATES.split())
+
+
+def find_country(text: str) -> str | None:
+    """Return the ISO 3166-1 code (two letters) of a country, or None for an unknown one."""
+    return _codes().get(_key(text))
+
+
+@cache
+def _codes() -> Mapping[str, str]:
+    table: dict[str, list[str]] = json.loads(TABLE.read_text())
+    return {
+        _key(name): code
+        for code, names in table.items()
+        for name in (code, *names, *OTHER_NAMES.get(code, ()))
+    }
+
+
+def _key(text: str) -> str:
+    plain = DROPPED.sub("", normalize("NFKD", text).casefold())
+    return NOT_LETTERS.sub("", plain).removeprefix("the")
