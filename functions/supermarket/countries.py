@@ -1,7 +1,7 @@
 """Countries by their codes and their names in English and Hindi.
 
 `find_country("भारत")` is `"IN"`. `countries.json` has the codes of ISO 3166-1 and the names of
-Unicode's CLDR; it is read when an address is.
+Unicode's CLDR; it is read with the first address.
 """
 
 import json
@@ -32,15 +32,21 @@ WITH_STATES = frozenset(STATES.split())
 
 def find_country(text: str) -> str | None:
     """Return the ISO 3166-1 code (two letters) of a country, or None for an unknown one."""
-    return _codes().get(_key(text))
+    code = text.upper()
+    return code if code in _names() else _codes().get(_key(text))
+
+
+@cache
+def _names() -> Mapping[str, list[str]]:
+    names: dict[str, list[str]] = json.loads(TABLE.read_text())
+    return names
 
 
 @cache
 def _codes() -> Mapping[str, str]:
-    table: dict[str, list[str]] = json.loads(TABLE.read_text())
     return {
         _key(name): code
-        for code, names in table.items()
+        for code, names in _names().items()
         for name in (code, *names, *OTHER_NAMES.get(code, ()))
     }
 

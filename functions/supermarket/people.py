@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from supermarket.countries import WITH_STATES, find_country
 from supermarket.errors import FieldError, Invalid
-from supermarket.postal_codes import normalise_postal_code
 
 
 @dataclass(frozen=True)
@@ -29,13 +27,18 @@ class Address:
     country: str
 
     def __str__(self) -> str:
-        return f"{self.street}, {self.city}, {self.state} {self.zip}, {self.country}"
+        region = f"{self.state} {self.zip}".strip()
+        return ", ".join(filter(None, (self.street, self.city, region, self.country)))
 
     def with_changes(self, changes: Mapping[str, str]) -> Self:
         """Return this address with some of its fields replaced.
 
         Raises Invalid when the country is unknown, and when state or postal code do not fit it.
         """
+        # imported here: events have addresses as well, and change none
+        from supermarket.countries import WITH_STATES, find_country
+        from supermarket.postal_codes import normalise_postal_code
+
         changed = replace(self, **changes)
         country = find_country(changed.country)
         if country is None:

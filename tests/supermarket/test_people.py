@@ -19,6 +19,10 @@ def test_a_changed_address_is_kept_in_one_form() -> None:
     assert (moved.country, moved.zip) == ("IN", "110011")
 
 
+def test_an_address_without_state_and_postal_code_is_one_line() -> None:
+    assert str(Address("1 Garden Road", "Central", "", "", "HK")) == "1 Garden Road, Central, HK"
+
+
 @pytest.mark.parametrize(
     ("changes", "field"), [({"country": "Atlantis"}, "country"), ({"state": ""}, "state")]
 )
