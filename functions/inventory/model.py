@@ -110,6 +110,12 @@ class StockLevel:
         return sum(bucket.shelf_changes for bucket in self.buckets)
 
     @property
+    def total(self) -> Bucket:
+        """The sum of the buckets, as one."""
+        available = sum(bucket.available for bucket in self.buckets)
+        return Bucket(0, self.on_hand, self.reserved, available, self.changes, self.shelf_changes)
+
+    @property
     def is_low(self) -> bool:
         """Whether the stock is at or below the seller's threshold."""
         return self.offer.threshold is not None and self.available <= self.offer.threshold

@@ -32,6 +32,14 @@ class StockLevels(Protocol):
         read of them in the same request may return the same.
         """
 
+    def find_totals(self, product_ids: Iterable[str]) -> Mapping[str, StockLevel]:
+        """Return the levels of the products that have one, reading at most two items of each: of a
+        product with several buckets the total that was saved last, as its only bucket.
+        """
+
+    def save_total(self, level: StockLevel) -> None:
+        """Store the total of a product with several buckets, unless a later one is stored."""
+
     def open(self, level: StockLevel, cause: Cause, transaction: Transaction) -> None:
         """Store the first level of a product."""
 
@@ -97,8 +105,9 @@ class StockLevels(Protocol):
         transaction: Transaction,
         on_conflict: DomainError,
     ) -> None:
-        """Move so much available stock from `source` to each of `added` new buckets. The commit
-        raises `on_conflict` when buckets were added after the read or less is available.
+        """Move so much available stock from `source` to each of `added` new buckets; the first
+        split also saves the total. The commit raises `on_conflict` when buckets were added after
+        the read or less is available.
         """
 
 

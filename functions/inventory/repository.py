@@ -1,5 +1,5 @@
-"""Stock in DynamoDB: a partition per product with its buckets and movements, one per order with its
-reservation.
+"""Stock in DynamoDB: a partition per product with its buckets, their total and its movements, one
+per order with its reservation.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,16 +25,18 @@ from inventory.model import (
 from supermarket.dynamo.batches import put_many
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
+from supermarket.dynamo.writes import try_write
 from supermarket.errors import DomainError
 from supermarket.transaction import Transaction
 
 BUCKET = "bucket#"
 MOVEMENT = "movement#"
+TOTAL = "total"
 RESERVATION = "reservation"
 
 
 _minor, _currency = Path("offer.price.minor"), Path("offer.price.currency")
-_is_on_sale = Path("offer.is_on_sale")
+_is_on_sale, _total_changes = Path("offer.is_on_sale"), Path("total.changes")
 
 
 class BucketRow(Row):
@@ -74,6 +76,16 @@ class BucketRow(Row):
         names = ("on_hand", "reserved", "available", "changes", "shelf_changes")
         number = int(self.part.removeprefix(BUCKET))
         return Bucket(number, **{name: int(getattr(self, name)) for name in names})
+
+
+class TotalRow(Row):
+    """The sum of the buckets of a product that was split, for lists: a moment old."""
+
+    Meta = table("inventory")
+
+    subject = UnicodeAttribute(hash_key=True)  # the product's id
+    part = UnicodeAttribute(range_key=True, default=TOTAL)
+    total = Mapped[Bucket](Bucket)
 
 
 class ReservationRow(Row):
@@ -117,6 +129,22 @@ class DynamoStockLevels:
         for row in others:
             rows[row.subject].append(row)
         return {product_id: level_of(buckets) for product_id, buckets in rows.items()}
+
+    def find_totals(self, product_ids: Iterable[str]) -> Mapping[str, StockLevel]:
+        firsts = BucketRow.find_many((product_id, part_of(0)) for product_id in product_ids)
+        split = [(row.subject, TOTAL) for row in firsts if (row.buckets or 1) > 1]
+        totals = {row.subject: row.total for row in TotalRow.find_many(split)}
+        return {
+            row.subject: StockLevel(
+                row.subject, row.offer, (totals.get(row.subject) or row.bucket(),)
+            )
+            for row in firsts
+        }
+
+    def save_total(self, level: StockLevel) -> None:
+        is_later = TotalRow.subject.does_not_exist() | (_total_changes < level.changes)
+        row = TotalRow(level.product_id, total=level.total)
+        try_write(lambda: row.save(is_later))
 
     def open(self, level: StockLevel, cause: Cause, transaction: Transaction) -> None:
         row = BucketRow.of(level.product_id, level.buckets[0], level.offer, cause, buckets=1)
@@ -205,6 +233,9 @@ class DynamoStockLevels:
         on_conflict: DomainError,
     ) -> None:
         number = len(read.buckets)
+        if number == 1:
+            total = TotalRow(read.product_id, total=read.total)
+            DynamoTransaction.of(transaction).put(total)
         for new in range(number, number + added):
             bucket = Bucket(new, on_hand=moved, reserved=0, available=moved)
             row = BucketRow.of(read.product_id, bucket, read.offer, cause)

@@ -83,6 +83,13 @@ class InventoryService:
         """
         return self.levels.find_many(product_ids, keep=True)
 
+    def find_totals(self, product_ids: Iterable[str]) -> Mapping[str, StockLevel]:
+        """Return the levels for a list, in two reads of at most one item for each product. What is
+        available of a product with several buckets is a moment old; what is on hand and reserved is
+        as of an earlier change.
+        """
+        return self.levels.find_totals(product_ids)
+
     def get_level(self, product_id: str) -> StockLevel:
         """Return the level of a product. Raises NotFound."""
         level = self.levels.find_many([product_id]).get(product_id)
@@ -199,11 +206,15 @@ class InventoryService:
     def changed_level(self, changes: Sequence[BucketChange]) -> StockLevel | None:
         """Return the level after changes of one product, if it matters for others than orders: the
         seller made one, or the product is low, available again or sold out. Nothing is read for an
-        ordinary sale from a single bucket.
+        ordinary sale from a single bucket; of several buckets, the total is saved for lists, unless
+        all that happened is that reserved goods left.
         """
         last = changes[-1]
         if not last.is_only:
-            return self.get_level(last.product_id)
+            level = self.get_level(last.product_id)
+            if any(each.cause.kind is not MovementKind.SHIPPED for each in changes):
+                self.levels.save_total(level)
+            return level
         matters = any(each.is_by_seller or each.changes_the_answer for each in changes)
         return last.level if matters else None
 

@@ -1,7 +1,7 @@
 """Pictures at ImageKit, through its official SDK, and the stock of the inventory."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -51,9 +51,10 @@ class InventoryStock:
             yield
 
     def fill(self, products: Iterable[Product]) -> list[Product]:
-        found = list(products)
-        levels = self._inventory.find_many([product.id for product in found])
-        return [_with_level(product, levels[product.id]) for product in found]
+        return _with_levels(products, self._inventory.find_many)
+
+    def fill_list(self, products: Iterable[Product]) -> list[Product]:
+        return _with_levels(products, self._inventory.find_totals)
 
     def open(self, product: Product, transaction: Transaction) -> None:
         self._inventory.open(
@@ -134,6 +135,14 @@ class StockMonitor:
 
 def _offer(product: Product) -> Offer:
     return Offer(product.price, product.low_stock_threshold)
+
+
+def _with_levels(
+    products: Iterable[Product], find: Callable[[Iterable[str]], Mapping[str, StockLevel]]
+) -> list[Product]:
+    found = list(products)
+    levels = find([product.id for product in found])
+    return [_with_level(product, levels[product.id]) for product in found]
 
 
 def _with_level(product: Product, level: StockLevel) -> Product:

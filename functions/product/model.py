@@ -197,6 +197,11 @@ class Filters:
     in_stock: bool = False
     seller_id: str | None = None
 
+    @property
+    def are_given(self) -> bool:
+        """Whether there is a filter besides the seller."""
+        return self != Filters(seller_id=self.seller_id)
+
     def matches(self, product: Product) -> bool:
         """Return whether `product` passes the filters."""
         price = product.price

@@ -73,6 +73,12 @@ class Stock(Protocol):
     def fill(self, products: Iterable[Product]) -> list[Product]:
         """Return the products with their present stock."""
 
+    def fill_list(self, products: Iterable[Product]) -> list[Product]:
+        """Return the products with their stock for a list, reading at most two items of each. What
+        can be sold of a product that many buy at once is a moment old, and what is on hand is as of
+        an earlier change.
+        """
+
     def open(self, product: Product, transaction: Transaction) -> None:
         """Store the first stock of a new product."""
 

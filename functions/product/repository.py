@@ -1,5 +1,6 @@
 """Products and the search index in DynamoDB."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -55,9 +56,10 @@ SHARDS = tuple(str(number) for number in range(4))
 # of each shard's part of a page that is read at first, and items besides: enough for 19 in 20 pages
 SHARE, MARGIN = 1.5, 2
 STALE = "The product was changed at the same time. Try again."
-# a list with filters reads at most this many items: the products that it filters, and the stock of
-# those on the page
+# a list with filters reads at most this many items: the products that it filters, and one or two
+# with the stock of each on the page
 MAX_ITEMS = 120
+STOCK_ITEMS = 2
 WITHDRAWN_PER_PAGE = 25
 PENDING_PER_PAGE = 25
 
@@ -201,25 +203,23 @@ class IndexQuery:
             return cls(ProductRow.by_category_newest, [filters.category], filter=condition)
         return cls(ProductRow.by_newest, _all_shards(ALL_PRODUCTS), filter=condition)
 
-    def page(self, place: str | None, limit: int) -> tuple[list[Product], str | None]:
-        """Return at most `limit` products after a place, and where the next page begins."""
-        if self.filter is not None:
-            most = max(MAX_ITEMS // 2, MAX_ITEMS - limit)
-            items, end = self._read(place, most // len(self.keys))
-        else:
-            items, end = self._read_all(place, limit + 1)  # whether there is a next page
+    def page(self, place: str | None, limit: int, most: int) -> tuple[list[Product], str | None]:
+        """Return at most `limit` products after a place, reading at most so many items, and where
+        the next page begins.
+        """
+        number = limit + 1  # whether there is a next page
+        most_of_each = most // len(self.keys)
+        share = most_of_each
+        if self.filter is None:
+            share = min(share, number, ceil(SHARE * number / len(self.keys)) + MARGIN)
+        items, end = self._read(place, share)
+        more = min(number - len(items), most_of_each - share)
+        if end is not None and more > 0:
+            found, end = self._read(end, more)
+            items += found
         if len(items) > limit:
             end = self._place_of(items[limit - 1])
         return [ProductRow.from_raw_data(item).read() for item in items[:limit]], end
-
-    def _read_all(self, place: str | None, number: int) -> tuple[list[Item], str | None]:
-        """Return at least the next `number` items, and the place of the last one."""
-        share = min(number, ceil(SHARE * number / len(self.keys)) + MARGIN)
-        items, end = self._read(place, share)
-        if end is not None and len(items) < number:
-            more, end = self._read(end, number - len(items))
-            items += more
-        return items, end
 
     def _read(self, place: str | None, share: int) -> tuple[list[Item], str | None]:
         """Read `share` items of each partition, and return the matches among them up to the place
@@ -288,7 +288,10 @@ class DynamoProducts:
         return [row.document() for row in rows if _on_sale(row)]
 
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
-        products, end = IndexQuery.of(filters, sort).page(after["place"] if after else None, limit)
+        place = after["place"] if after else None
+        most = max(MAX_ITEMS // (1 + STOCK_ITEMS), MAX_ITEMS - STOCK_ITEMS * limit)
+        query = IndexQuery.of(filters, sort)
+        products, end = query.page(place, limit, most if filters.are_given else sys.maxsize)
         return Page(tuple(products), {"place": end} if end else None)
 
     def add(self, product: Product, transaction: Transaction) -> None:

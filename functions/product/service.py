@@ -94,7 +94,9 @@ class ProductService:
             page = self.index.search(selection, after, limit)
         else:
             page = self.products.page(selection.filters, selection.sort, after, limit)
-        return replace(page, products=tuple(self.stock.fill(page.products)))
+        is_own = selection.filters.seller_id is not None
+        fill = self.stock.fill if is_own else self.stock.fill_list
+        return replace(page, products=tuple(fill(page.products)))
 
     def update(
         self,

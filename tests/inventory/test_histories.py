@@ -188,7 +188,7 @@ class Histories(RuleBasedStateMachine):
     def the_stream_delivers(self, back: int, crashes: bool) -> None:
         """Record what is new, and some of it again; after a crash all of it comes again."""
         changes = self.delivered()
-        self.service.record(changes[max(0, self.recorded - back) :])
+        self._deliver(changes[max(0, self.recorded - back) :])
         if not crashes:
             self.recorded = len(changes)
 
@@ -213,8 +213,10 @@ class Histories(RuleBasedStateMachine):
             assert self.service.reservations.find(order_id) is None
 
     def teardown(self) -> None:
-        """Compare the movements, once all are recorded, with the stock."""
-        self.service.record(self.delivered()[self.recorded :])
+        """Compare the movements and the total, once all are recorded, with the stock."""
+        self._deliver(self.delivered()[self.recorded :])
+        totals = self.service.find_totals([self.product_id]).values()
+        assert {each.available for each in totals} <= {self.available}
         movements = self.service.list_movements(self.product_id, None, 1_000).movements
         assert sum(each.on_hand for each in movements) == self.on_hand
         assert sum(each.reserved for each in movements) == self.reserved
@@ -230,6 +232,11 @@ class Histories(RuleBasedStateMachine):
             operation.take_effect()
         else:
             self.pending.append(operation)
+
+    def _deliver(self, changes: list[BucketChange]) -> None:
+        self.service.record(changes)
+        if changes:
+            self.service.changed_level(changes)
 
     def _set(self, on_hand: int) -> None:
         self.on_hand = on_hand

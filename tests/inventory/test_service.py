@@ -684,6 +684,27 @@ def test_the_level_of_several_buckets_is_read(stock: Stock) -> None:
     assert stock.service.changed_level(stock.changes()[-1:]) == stock.level(rice)
 
 
+def test_lists_show_the_total_of_several_buckets(stock: Stock) -> None:
+    rice, tea = stock.open(64), stock.open(5)
+    stock.service.split(rice)
+    stock.reserve((rice, 40), (tea, 2))
+
+    def listed() -> list[tuple[int, int, int]]:
+        totals = stock.service.find_totals([rice, tea, new_id()])
+        assert {each.offer for each in totals.values()} == {OFFER}
+        levels = (totals[rice], totals[tea])
+        return [(each.on_hand, each.reserved, each.available) for each in levels]
+
+    assert listed() == [(64, 0, 64), (5, 2, 3)], "as of the split"
+    before = stock.level(rice)
+    stock.do(partial(stock.service.count, rice, 30, SELLER))
+    stock.service.changed_level(stock.changes())
+    assert stock.of(rice) == (30, 40, 0)
+    assert listed() == [(30, 40, 0), (5, 2, 3)]
+    stock.service.levels.save_total(before)
+    assert listed() == [(30, 40, 0), (5, 2, 3)], "an earlier total changes nothing"
+
+
 def test_kinds_of_movements_are_stable_names_on_the_wire() -> None:
     assert [kind.value for kind in MovementKind] == [kind.name for kind in MovementKind]
 

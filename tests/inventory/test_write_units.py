@@ -88,24 +88,31 @@ def size(image: dict[str, Any]) -> int:
     return len(json.dumps(image, ensure_ascii=False).encode())
 
 
-@pytest.mark.parametrize("draft", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("draft", "splits"),
+    [(SMALL, 0), (LARGE, 0), (replace(LARGE, stock=64, low_stock_threshold=None), 1)],
+    ids=["small", "large", "split"],
+)
 def test_a_sold_line_costs_at_most_seven_write_units(
-    catalogue: ProductService, draft: Draft
+    catalogue: ProductService, draft: Draft, splits: int
 ) -> None:
     product = catalogue.create(draft, [], a_caller(Role.SELLER))
+    for _ in range(splits):
+        assert inventory_service().split(product.id)
     order_id = new_id()
-    before = len(records_of("inventory"))
+    before, changes = len(records_of("inventory")), len(records_of("inventory", "bucket#"))
     sell(product, order_id)
+    deliver(start=changes)
     ship(order_id)
-    deliver(start=1)
+    deliver(start=changes + 1)
     records = records_of("inventory")[before:]
     kinds = {
         kind: [each for each in records if part(each).startswith(kind)]
-        for kind in ("bucket#", "movement#", "reservation")
+        for kind in ("bucket#", "movement#", "reservation", "total")
     }
-    assert [len(each) for each in kinds.values()] == [2, 2, 2]
+    assert [len(each) for each in kinds.values()] == [2, 2, 2, splits]
     line = sum(units(each, TRANSACTION) for each in kinds["bucket#"])
-    line += sum(units(each, SINGLE) for each in kinds["movement#"])
+    line += sum(units(each, SINGLE) for each in kinds["movement#"] + kinds["total"])
     assert line <= 7
 
 

@@ -44,6 +44,7 @@ class InMemoryStockLevels:
 
     def __init__(self) -> None:
         self._all: dict[str, StockLevel] = {}
+        self._totals: dict[str, Bucket] = {}
         self.changes: list[BucketChange] = []
         self.meanwhile: Callable[[], object] = lambda: None
 
@@ -58,6 +59,17 @@ class InMemoryStockLevels:
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
         meanwhile()
         return found
+
+    def find_totals(self, product_ids: Iterable[str]) -> Mapping[str, StockLevel]:
+        return {
+            each.product_id: replace(each, buckets=(self._totals.get(each.product_id, each.total),))
+            for each in self.find_many(product_ids).values()
+        }
+
+    def save_total(self, level: StockLevel) -> None:
+        stored = self._totals.get(level.product_id)
+        if stored is None or stored.changes < level.changes:
+            self._totals[level.product_id] = level.total
 
     def open(self, level: StockLevel, cause: Cause, transaction: Transaction) -> None:
         in_memory(transaction).add(
@@ -167,6 +179,8 @@ class InMemoryStockLevels:
             return self._has_same_buckets(read) and level.buckets[source.number].available >= taken
 
         def write() -> None:
+            if len(read.buckets) == 1:
+                self._totals[read.product_id] = read.total
             old = self._all[read.product_id].buckets[source.number]
             less = replace(changed(old, on_hand=-taken), shelf_changes=old.shelf_changes)
             self._put(self._all[read.product_id], source.number, old, less, cause)
