@@ -30,6 +30,7 @@ from ministack.core import iam_evaluator, lambda_runtime
 from ministack.core.responses import get_account_id
 
 ENVIRONMENTS_PER_FUNCTION = max(4, 2 * (os.cpu_count() or 1))
+FORKERS = 6  # interpreters that fork functions: one for each set of layers, and for code of before
 ENVIRONMENT_TIMEOUT = 25.0  # seconds; API Gateway itself times out after 30
 FORKER = Path(__file__).with_name("emulator_forker.py")
 EMPTY = b"PK\5\6" + bytes(18)  # an archive without files
@@ -70,7 +71,7 @@ def acquire_with_limit(*args: Any, **kwargs: Any) -> Any:
 class Environment(lambda_runtime.Worker):  # type: ignore[misc]
     """An execution environment with shared code and layers.
 
-    It is forked from an interpreter that has imported the libraries of the layers.
+    It is forked from an interpreter that has imported the libraries and the handler's module.
     """
 
     layers: Path  # the folder of all unpacked layers
@@ -83,6 +84,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
             variables.pop("AWS_ENDPOINT_URL", None)  # the emulator sets its own address
         task = unpacked(code, self.code)
         variables["_LAMBDA_LAYERS_DIRS"] = os.pathsep.join((*folders, str(task)))
+        variables["_HANDLER"] = config["Handler"]  # as Lambda sets it
         environment = {"Variables": variables}
         super().__init__(name, {**config, "Layers": [], "Environment": environment}, EMPTY)
 
@@ -124,15 +126,19 @@ def unpacked(content: bytes, parent: Path) -> Path:
 class Forker:
     """An interpreter that forks processes, and ends with this process."""
 
-    def __init__(self, *layers: str) -> None:
+    def __init__(self, *folders: str) -> None:
         self._lock = threading.Lock()
         self._socket, remote = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with remote:
             subprocess.Popen(
-                [sys.executable, FORKER, str(remote.fileno()), *layers],
+                [sys.executable, FORKER, str(remote.fileno()), *folders],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[remote.fileno()],
             )
+
+    def close(self) -> None:
+        """End the interpreter; the functions that it has forked go on."""
+        self._socket.close()
 
     def fork(self, program: dict[str, Any], streams: list[int]) -> int:
         """Run a program in a new process; return the process id."""
@@ -145,12 +151,14 @@ _forkers: dict[tuple[str, ...], Forker] = {}
 _starting = threading.Lock()
 
 
-def forker(*layers: str) -> Forker:
-    """Return the forker for functions with these layers."""
+def forker(*folders: str) -> Forker:
+    """Return the forker for functions with these layers and this code."""
     with _starting:
-        if layers not in _forkers:
-            _forkers[layers] = Forker(*layers)
-        return _forkers[layers]
+        if folders not in _forkers:
+            _forkers[folders] = Forker(*folders)
+            if len(_forkers) > FORKERS:  # the oldest has the code before a reload
+                _forkers.pop(next(iter(_forkers))).close()
+        return _forkers[folders]
 
 
 class Forked:
@@ -159,11 +167,12 @@ class Forked:
     returncode: int | None = None
 
     def __init__(self, command: list[str], *, env: dict[str, str], **_: Any) -> None:
-        *layers, task = env["_LAMBDA_LAYERS_DIRS"].split(os.pathsep)
+        folders = env["_LAMBDA_LAYERS_DIRS"].split(os.pathsep)
+        task = folders[-1]
         environment = {**env, "LAMBDA_TASK_ROOT": task}
         program = {"path": command[1], "folder": task, "environment": environment}
         (stdin, to_it), (from_it, stdout), (errors, stderr) = os.pipe(), os.pipe(), os.pipe()
-        self.pid = forker(*layers).fork(program, [stdin, stdout, stderr])
+        self.pid = forker(*folders).fork(program, [stdin, stdout, stderr])
         for descriptor in (stdin, stdout, stderr):
             os.close(descriptor)
         self.stdin = os.fdopen(to_it, "w", buffering=1)

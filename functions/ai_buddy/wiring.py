@@ -105,7 +105,7 @@ def _toolbox() -> "Toolbox":
     from ai_buddy.agent.policies import Policies
     from ai_buddy.tools.gateways import Checkout, SellerMetrics, Shop
     from ai_buddy.tools.toolbox import Toolbox
-    from auth.wiring import auth_service
+    from auth.wiring import account_service
     from cart.wiring import cart_service
     from order.wiring import charges, order_service
     from product.wiring import product_service
@@ -113,7 +113,7 @@ def _toolbox() -> "Toolbox":
 
     return Toolbox(
         shop=Shop(product_service(), cart_service(), order_service()),
-        checkout=Checkout(auth_service(), charges()),
+        checkout=Checkout(account_service(), charges()),
         metrics=SellerMetrics(dashboard(), product_service(), utc_now),
         policies=Policies(),
     )

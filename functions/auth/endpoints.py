@@ -142,19 +142,19 @@ def resend_verification(body: MailLinkRequest, request: Request) -> Message:
 
 @get("/api/auth/me")
 def get_me(caller: Caller) -> MeResponse:
-    return MeResponse(user=UserView.of(wiring.auth_service().user(caller.user_id)))
+    return MeResponse(user=UserView.of(wiring.account_service().user(caller.user_id)))
 
 
 @get("/api/auth/users/me/address", also=("GET /api/auth/users/me/addresses",))
 def list_addresses(caller: Caller) -> AddressBookResponse:
-    return AddressBookResponse.of(wiring.auth_service().address_book(caller.user_id))
+    return AddressBookResponse.of(wiring.account_service().address_book(caller.user_id))
 
 
 @post("/api/auth/users/me/address", status=201, also=("POST /api/auth/users/me/addresses",))
 def add_address(
     body: AddAddressRequest, key: IdempotencyKey | None, caller: Caller
 ) -> AddAddressResponse:
-    address, book = wiring.auth_service().add_address(
+    address, book = wiring.account_service().add_address(
         caller.user_id, body.saved_address(new_id()), make_default=body.is_default, key=key
     )
     return AddAddressResponse(
@@ -169,7 +169,7 @@ def add_address(
     also=("DELETE /api/auth/users/me/addresses/{addressId}",),
 )
 def delete_address(addressId: str, caller: Caller) -> AddressBookResponse:
-    book = wiring.auth_service().delete_address(caller.user_id, addressId)
+    book = wiring.account_service().delete_address(caller.user_id, addressId)
     return AddressBookResponse.of(book)
 
 

@@ -1,15 +1,14 @@
-"""The use cases of accounts, sign-ins and address books."""
+"""The use cases of registration, sign-ins and the standing of accounts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 
+from auth.accounts import require_account
 from auth.events import to_user_registered
 from auth.guesses import Sender, device_cookie
-from auth.model import Account, AddressBook, FullName, SavedAddress, User
+from auth.model import Account, FullName, User
 from auth.password_checks import PasswordChecks
 from auth.password_rules import check_new_password
-from auth.ports import Accounts, AddressBooks, Passwords
+from auth.ports import Accounts, Passwords
 from auth.sign_ins import SignIns, Tokens
 from supermarket.audit import AuditTrail
 from supermarket.caller import Caller, Role, Standing, Status
@@ -22,14 +21,9 @@ from supermarket.errors import (
     NotFound,
     Unauthenticated,
 )
-from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, run_once
 from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.sessions import Sessions
-from supermarket.transaction import AddWrites, BeginTransaction, Transaction, add_nothing
-
-# an attempt fails only when another change of the book was written first; 20 concurrent additions
-# to an empty book all succeed
-ATTEMPTS = 25
+from supermarket.transaction import BeginTransaction
 
 OPERATOR = "operator"
 
@@ -37,7 +31,6 @@ INVALID_CREDENTIALS = "Invalid credentials"
 SUSPENDED = "This account is suspended"
 WRONG_PASSWORD = "The current password is wrong"  # noqa: S105 - a message
 ACCOUNT_CHANGED = "Your account was changed at the same time. Try again."
-BOOK_CHANGED = "Your address book was changed at the same time. Try again."
 
 
 @dataclass(frozen=True)
@@ -133,16 +126,14 @@ class StandingService:
 
 @dataclass(frozen=True)
 class AuthService:
-    """Signs people in and out, and manages their address books."""
+    """Signs people in and out."""
 
     accounts: Accounts
-    address_books: AddressBooks
     passwords: Passwords
     checks: PasswordChecks
     sessions: Sessions
     sign_ins: SignIns
     begin: BeginTransaction
-    idempotency_keys: IdempotencyKeys
 
     def log_in(
         self,
@@ -189,7 +180,7 @@ class AuthService:
         and the cookie of a known device. Raises Invalid when `current` is wrong or `new` is easy to
         guess, and TooMany after too many failures.
         """
-        account = self._account(caller.user_id)
+        account = require_account(self.accounts, caller.user_id)
         check_new_password(new, account.user, self.passwords, "newPassword")
         if not self.checks.check(account, account.user.email, current, sender):
             raise Invalid(WRONG_PASSWORD, (FieldError("currentPassword", "is wrong"),))
@@ -200,53 +191,6 @@ class AuthService:
         transaction.commit()
         return account.user, tokens, device_cookie(changed, tokens.session_id)
 
-    def user(self, user_id: str) -> User:
-        """Return the user as stored. Raises Unauthenticated when the account was deleted."""
-        return self._account(user_id).user
-
-    def address_book(self, user_id: str) -> AddressBook:
-        return self.address_books.of(user_id)
-
-    def address_of(self, user_id: str, address_id: str) -> SavedAddress:
-        """Return an address of the user's own book. Raises NotFound."""
-        return self.address_books.of(user_id).find(address_id)
-
-    def add_address(
-        self,
-        user_id: str,
-        added: SavedAddress,
-        *,
-        make_default: bool,
-        key: IdempotencyKey | None = None,
-    ) -> tuple[SavedAddress, AddressBook]:
-        """Add an address to the book; returns both. The same key returns the address that it added
-        first. Raises Conflict when the book is full.
-        """
-
-        def save_key(transaction: Transaction) -> None:
-            if key:
-                self.idempotency_keys.save_result(key, added.id, transaction)
-
-        def add() -> tuple[SavedAddress, AddressBook]:
-            change = partial(AddressBook.add, address=added, make_default=make_default)
-            return added, self._change(user_id, change, save_key)
-
-        def find(address_id: str) -> tuple[SavedAddress, AddressBook]:
-            book = self.address_books.of(user_id)
-            return book.find(address_id), book
-
-        return run_once(self.idempotency_keys, key, add, find)
-
-    def delete_address(self, user_id: str, address_id: str) -> AddressBook:
-        """Remove an address from the book. Raises NotFound."""
-        return self._change(user_id, lambda book: book.remove(address_id))
-
-    def _account(self, user_id: str) -> Account:
-        account = self.accounts.find(user_id)
-        if account is None:
-            raise Unauthenticated("This account does not exist any more")
-        return account
-
     def _has_password(self, password_hash: str, user_id: str) -> bool:
         account = self.accounts.find(user_id)
         return account is not None and account.password_hash == password_hash
@@ -255,17 +199,3 @@ class AuthService:
         if email is not None:
             return self.accounts.find_by_email(email)
         return self.accounts.find_by_username(username) if username is not None else None
-
-    def _change(
-        self,
-        user_id: str,
-        change: Callable[[AddressBook], AddressBook],
-        also: AddWrites = add_nothing,
-    ) -> AddressBook:
-        def attempt() -> AddressBook:
-            changed = change(self.address_books.of(user_id))
-            if not self.address_books.replace(changed, also):
-                raise StaleWrite(BOOK_CHANGED)
-            return changed
-
-        return retry_on_conflict(attempt, attempts=ATTEMPTS)

@@ -1,14 +1,11 @@
-"""Composition root of auth."""
+"""Composition root of auth. Other domains need few of its modules, so factories import the rest."""
 
 from functools import cache, partial
 from secrets import token_urlsafe
+from typing import TYPE_CHECKING
 
-from auth.guesses import FreeFailures
-from auth.links import TokenLinks
-from auth.model import RefreshToken
-from auth.password_checks import PasswordChecks
+from auth.accounts import AccountService
 from auth.ports import Passwords
-from auth.recovery import Recovery
 from auth.repository import (
     DynamoAccounts,
     DynamoAddressBooks,
@@ -17,33 +14,45 @@ from auth.repository import (
     DynamoLinks,
     DynamoMailLimits,
 )
-from auth.service import AuthService, RegistrationService, StandingService
-from auth.sign_ins import SignIns
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.wiring import access_tokens, audit_trail, idempotency_keys, sessions
 
+if TYPE_CHECKING:
+    from auth.links import TokenLinks
+    from auth.password_checks import PasswordChecks
+    from auth.recovery import Recovery
+    from auth.service import AuthService, RegistrationService, StandingService
+    from auth.sign_ins import SignIns
+
 TOKEN_BYTES = 32
 
 
 @cache
-def auth_service() -> AuthService:
+def account_service() -> AccountService:
+    return AccountService(DynamoAccounts(), DynamoAddressBooks(), idempotency_keys())
+
+
+@cache
+def auth_service() -> "AuthService":
+    from auth.service import AuthService
+
     return AuthService(
         accounts=DynamoAccounts(),
-        address_books=DynamoAddressBooks(),
         passwords=passwords(settings().bcrypt_rounds),
         checks=password_checks(),
         sessions=sessions(),
         sign_ins=sign_ins(),
         begin=DynamoTransaction,
-        idempotency_keys=idempotency_keys(),
     )
 
 
 @cache
-def sign_ins() -> SignIns:
+def sign_ins() -> "SignIns":
+    from auth.sign_ins import SignIns
+
     return SignIns(
         accounts=DynamoAccounts(),
         devices=DynamoDevices(),
@@ -57,6 +66,8 @@ def sign_ins() -> SignIns:
 
 def plan_refresh(text: str) -> None:
     """Read the account and the device of a refresh token together with the session."""
+    from auth.model import RefreshToken
+
     if token := RefreshToken.parse(text):
         DynamoAccounts.plan_read(token.user_id)
         DynamoDevices.plan_read(token.session_id)
@@ -68,8 +79,10 @@ def plan_user(caller: Caller) -> None:
 
 
 @cache
-def registration_service(bcrypt_rounds: int | None = None) -> RegistrationService:
+def registration_service(bcrypt_rounds: int | None = None) -> "RegistrationService":
     """`bcrypt_rounds` replaces the setting, which commands do not have."""
+    from auth.service import RegistrationService
+
     return RegistrationService(
         accounts=DynamoAccounts(),
         passwords=passwords(bcrypt_rounds or settings().bcrypt_rounds),
@@ -81,12 +94,16 @@ def registration_service(bcrypt_rounds: int | None = None) -> RegistrationServic
 
 
 @cache
-def standing_service() -> StandingService:
+def standing_service() -> "StandingService":
+    from auth.service import StandingService
+
     return StandingService(DynamoAccounts(), sessions(), audit_trail(), DynamoTransaction)
 
 
 @cache
-def recovery() -> Recovery:
+def recovery() -> "Recovery":
+    from auth.recovery import Recovery
+
     return Recovery(
         accounts=DynamoAccounts(),
         links=DynamoLinks(),
@@ -100,8 +117,10 @@ def recovery() -> Recovery:
 
 
 @cache
-def token_links() -> TokenLinks:
+def token_links() -> "TokenLinks":
     """For the sender of mails, the only one that may see the tokens."""
+    from auth.links import TokenLinks
+
     return TokenLinks(
         accounts=DynamoAccounts(),
         links=DynamoLinks(),
@@ -111,7 +130,10 @@ def token_links() -> TokenLinks:
 
 
 @cache
-def password_checks() -> PasswordChecks:
+def password_checks() -> "PasswordChecks":
+    from auth.guesses import FreeFailures
+    from auth.password_checks import PasswordChecks
+
     free = FreeFailures(
         per_account_and_client=settings().guesses_per_account_and_client,
         per_account=settings().guesses_per_account,

@@ -9,7 +9,7 @@ from supermarket.people import Recipient
 
 if TYPE_CHECKING:
     import product.model as products
-    from auth.service import AuthService
+    from auth.accounts import AccountService
     from product.service import ProductService
 
 
@@ -27,7 +27,7 @@ class ShopCatalogue:
 class AccountHolders:
     """`Customers` of the auth domain."""
 
-    def __init__(self, accounts: "AuthService") -> None:
+    def __init__(self, accounts: "AccountService") -> None:
         self._accounts = accounts
 
     def find(self, user_id: str) -> Recipient | None:

@@ -33,14 +33,14 @@ def plan_cart(_request: Request, caller: Caller) -> None:
 
 @cache
 def reminders() -> Reminders:
-    from auth.wiring import auth_service
+    from auth.wiring import account_service
     from supermarket.dynamo.transaction import DynamoTransaction
 
     service = cart_service()
     return Reminders(
         carts=service.carts,
         catalogue=service.catalogue,
-        customers=AccountHolders(auth_service()),
+        customers=AccountHolders(account_service()),
         begin=DynamoTransaction,
         clock=utc_now,
     )

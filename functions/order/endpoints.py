@@ -41,7 +41,7 @@ CHANGE_ERRORS = (WrongStatus, StaleWrite)
     "/api/orders",
     status=201,
     roles=CUSTOMERS,
-    uses=(wiring.cart_service, wiring.auth_service),
+    uses=(wiring.cart_service, wiring.account_service),
     reads_ahead=(wiring.plan_cart_account_and_key,),
     errors=PLACING_ERRORS,
     limit=RequestLimit("orders", timedelta(minutes=10)),

@@ -23,7 +23,7 @@ from supermarket.people import Address
 from supermarket.transaction import Transaction
 
 if TYPE_CHECKING:
-    from auth.service import AuthService
+    from auth.accounts import AccountService
     from cart.model import CartLine, Product
     from cart.service import CartService
     from outbox.service import OutboxMonitor
@@ -126,7 +126,7 @@ class ShopCarts:
 class ShopAccounts:
     """`AddressBook` and `Customers` of the auth domain."""
 
-    def __init__(self, accounts: "Callable[[], AuthService]") -> None:
+    def __init__(self, accounts: "Callable[[], AccountService]") -> None:
         self._accounts = accounts
 
     def find(self, user_id: str, address_id: str) -> Address:

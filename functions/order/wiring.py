@@ -16,7 +16,7 @@ from supermarket.request import Request
 from supermarket.wiring import audit_trail, idempotency_keys, plan_key
 
 if TYPE_CHECKING:
-    from auth.service import AuthService
+    from auth.accounts import AccountService
     from cart.service import CartService
     from order.expiry import Expiry
     from payment.checks.service import PaymentChecks
@@ -29,7 +29,7 @@ def order_service() -> OrderService:
     from order.repository import DynamoOrders
     from supermarket.dynamo.transaction import DynamoTransaction
 
-    accounts = ShopAccounts(auth_service)
+    accounts = ShopAccounts(account_service)
     return OrderService(
         orders=DynamoOrders(),
         stock=ShopStock(inventory_service()),
@@ -92,10 +92,10 @@ def cart_service() -> "CartService":
     return wiring.cart_service()
 
 
-def auth_service() -> "AuthService":
+def account_service() -> "AccountService":
     from auth import wiring
 
-    return wiring.auth_service()
+    return wiring.account_service()
 
 
 def payment_checks() -> "PaymentChecks":

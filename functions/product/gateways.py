@@ -20,7 +20,6 @@ from product.model import (
     StockMovement,
     StoredPicture,
 )
-from product.pictures import Picture
 from supermarket import telemetry
 from supermarket.clock import NewId, is_id
 from supermarket.dynamo.read_ahead import reading_ahead
@@ -31,6 +30,8 @@ from supermarket.transaction import Transaction
 if TYPE_CHECKING:
     from imagekitio import ImageKit
     from imagekitio.types.asset_list_response import AssetListResponseItem
+
+    from product.pictures import Picture
 
 BUSY = 429
 
@@ -166,7 +167,7 @@ class ImageKitPictures:
         self._new_id = new_id
         self._folder = folder
 
-    def upload(self, product_id: str, pictures: Sequence[Picture]) -> tuple[Image, ...]:
+    def upload(self, product_id: str, pictures: "Sequence[Picture]") -> tuple[Image, ...]:
         client = self._client()
         with ThreadPoolExecutor(MAX_IMAGES) as pool:
             uploads = [pool.submit(self._upload, client, product_id, each) for each in pictures]
@@ -191,7 +192,7 @@ class ImageKitPictures:
             )
             return [_stored(each) for each in found]
 
-    def _upload(self, client: "ImageKit", product_id: str, picture: Picture) -> Image:
+    def _upload(self, client: "ImageKit", product_id: str, picture: "Picture") -> Image:
         with _mapped_errors():
             stored = client.files.upload(
                 file=picture.content,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from product.model import (
     Availability,
@@ -20,9 +20,11 @@ from product.model import (
     StoredPicture,
     Window,
 )
-from product.pictures import Picture
 from product.words import KeyRange
 from supermarket.transaction import Transaction
+
+if TYPE_CHECKING:
+    from product.pictures import Picture
 
 
 class Products(Protocol):
@@ -108,7 +110,7 @@ class Stock(Protocol):
 class Pictures(Protocol):
     """Stores pictures."""
 
-    def upload(self, product_id: str, pictures: Sequence[Picture]) -> tuple[Image, ...]:
+    def upload(self, product_id: str, pictures: "Sequence[Picture]") -> tuple[Image, ...]:
         """Store all pictures or none. Raises Unavailable when the service does not answer."""
 
     def discard(self, images: Sequence[Image]) -> Sequence[Image]:

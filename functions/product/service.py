@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from product.events import to_event
 from product.model import (
@@ -18,7 +19,6 @@ from product.model import (
     ShownLevel,
     StockChange,
 )
-from product.pictures import Picture
 from product.ports import Pictures, Products, Stock
 from product.search import SearchIndex
 from supermarket import telemetry
@@ -38,6 +38,9 @@ from supermarket.people import Recipient
 from supermarket.preconditions import IfMatch
 from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.transaction import BeginTransaction, Transaction
+
+if TYPE_CHECKING:
+    from product.pictures import Picture
 
 ATTEMPTS = 10
 
@@ -60,7 +63,7 @@ class ProductService:
     def create(
         self,
         draft: Draft,
-        pictures: Sequence[Picture],
+        pictures: "Sequence[Picture]",
         caller: Caller,
         key: IdempotencyKey | None = None,
     ) -> Product:
@@ -102,7 +105,7 @@ class ProductService:
         self,
         product_id: str,
         changes: Changes,
-        pictures: Sequence[Picture],
+        pictures: "Sequence[Picture]",
         caller: Caller,
         if_match: IfMatch | None = None,
     ) -> Product:
@@ -200,7 +203,7 @@ class ProductService:
     def _create(
         self,
         draft: Draft,
-        pictures: Sequence[Picture],
+        pictures: "Sequence[Picture]",
         caller: Caller,
         key: IdempotencyKey | None,
     ) -> Product:

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 
 from inventory.wiring import bucket_change, inventory_service
 from product.gateways import ImageKitPictures, InventoryStock, StockMonitor
-from product.orphans import OrphanSweep
-from product.purge import Purge
 from product.repository import DynamoCheckpoint, DynamoEntries, DynamoProducts
 from product.search import SearchIndex
 from product.service import ProductService
@@ -19,6 +17,9 @@ from supermarket.wiring import audit_trail, idempotency_keys
 
 if TYPE_CHECKING:
     from imagekitio import ImageKit
+
+    from product.orphans import OrphanSweep
+    from product.purge import Purge
 
 LAST_DOUBLED_PAUSE = 5  # of up to 0.64 seconds
 IMAGEKIT_TIMEOUT_SECONDS = 8.0
@@ -48,14 +49,18 @@ def stock_monitor() -> StockMonitor:
 
 
 @cache
-def purge() -> Purge:
+def purge() -> "Purge":
+    from product.purge import Purge
+
     products = DynamoProducts()
     index = SearchIndex(DynamoEntries(), products)
     return Purge(products, index, _pictures())
 
 
 @cache
-def orphan_sweep() -> OrphanSweep:
+def orphan_sweep() -> "OrphanSweep":
+    from product.orphans import OrphanSweep
+
     products = DynamoProducts()
     index = SearchIndex(DynamoEntries(), products)
     return OrphanSweep(index, _pictures(), products, DynamoCheckpoint())

@@ -236,7 +236,7 @@ def test_the_wrong_role_cannot_confirm(shop: AssistedShop, name: str) -> None:
 def test_no_order_goes_to_a_strangers_address(shop: AssistedShop, asha: Visitor) -> None:
     stranger = shop.customer()
     stranger.lives_at("13 Secret Lane")
-    foreign_id = shop.auth.service.address_book(stranger.caller.user_id).default_id
+    foreign_id = shop.auth.account_service.address_book(stranger.caller.user_id).default_id
     asha.takes(shop.sells("Tea"))
     asha.lives_at()
     honest = proposal(asha, "propose_order")

@@ -104,7 +104,7 @@ def test_a_reset_replaces_the_password_and_ends_every_session(auth: Auth, user: 
 
 def test_a_reset_verifies_the_address(auth: Auth, user: User) -> None:
     auth.recovery.reset_password(reset_token(auth, user), NEW_PASSWORD)
-    assert auth.service.user(user.id).email_verified
+    assert auth.account_service.user(user.id).email_verified
 
 
 def test_a_reset_works_once(auth: Auth, user: User) -> None:
@@ -203,10 +203,10 @@ def test_a_password_replaced_during_the_login_opens_no_session(auth: Auth, user:
 
 def test_a_link_verifies_the_address_and_has_no_second_effect(auth: Auth, user: User) -> None:
     token = verification_token(auth, user)
-    assert not auth.service.user(user.id).email_verified
+    assert not auth.account_service.user(user.id).email_verified
     for _ in range(2):
         auth.recovery.verify_email(token)
-        assert auth.service.user(user.id).email_verified
+        assert auth.account_service.user(user.id).email_verified
     assert session_of(auth, user)
 
 
@@ -240,7 +240,7 @@ def test_a_changed_password_replaces_all_sessions_by_a_new_one(auth: Auth, user:
     assert auth.sessions.is_open(tokens.session_id, user.id)
     assert auth.sign_ins.refresh(tokens.refresh)[0] == user
     assert session_of(auth, user, NEW_PASSWORD)
-    assert not auth.service.user(user.id).email_verified
+    assert not auth.account_service.user(user.id).email_verified
 
 
 def test_a_wrong_current_password_changes_nothing(auth: Auth, user: User) -> None:

@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 
+from auth.accounts import ATTEMPTS
 from auth.model import SavedAddress
-from auth.service import ATTEMPTS
 from conftest import FrozenClock
 from supermarket.caller import Role, Standing, Status
 from supermarket.contracts import UserRegistered
@@ -30,7 +30,7 @@ def test_a_registration_creates_a_user_with_an_unverified_email(
     auth: Auth, clock: FrozenClock
 ) -> None:
     user = auth.registration_service.register(a_registration(username="Asha", role=Role.SELLER))
-    assert auth.service.user(user.id) == user
+    assert auth.account_service.user(user.id) == user
     assert (user.username, user.role, user.created_at) == ("Asha", Role.SELLER, clock.now)
     assert not user.email_verified
 
@@ -119,7 +119,7 @@ def test_a_change_of_role_and_status_changes_the_account_its_sessions_and_the_au
     session = auth.sign_ins.open(user, "").session_id
     for standing in (Standing(Role.SELLER, Status.PENDING), Standing(Role.SELLER)):
         changed = auth.standing_service.change(user.id, standing, "admin-1", "documents checked")
-        assert auth.service.user(user.id) == changed
+        assert auth.account_service.user(user.id) == changed
         assert changed.standing == auth.sessions.standing(session, user.id) == standing
     assert [(entry.before, entry.after) for entry in auth.audit.entries] == [
         (
@@ -170,17 +170,17 @@ def test_a_login_during_which_the_account_is_suspended_opens_no_session(auth: Au
 
 def test_a_deleted_user_is_unauthenticated(auth: Auth) -> None:
     with pytest.raises(Unauthenticated):
-        auth.service.user("gone")
+        auth.account_service.user("gone")
 
 
 def test_an_address_belongs_to_its_owner_only(auth: Auth) -> None:
-    auth.service.add_address("u1", an_address(1), make_default=False)
-    assert auth.service.address_of("u1", "a1") == an_address(1)
+    auth.account_service.add_address("u1", an_address(1), make_default=False)
+    assert auth.account_service.address_of("u1", "a1") == an_address(1)
     with pytest.raises(NotFound):
-        auth.service.address_of("u2", "a1")
+        auth.account_service.address_of("u2", "a1")
     with pytest.raises(NotFound):
-        auth.service.delete_address("u2", "a1")
-    assert auth.service.address_book("u1").default_id == "a1"
+        auth.account_service.delete_address("u2", "a1")
+    assert auth.account_service.address_book("u1").default_id == "a1"
 
 
 def test_concurrent_changes_are_not_lost(auth: Auth) -> None:
@@ -188,12 +188,12 @@ def test_concurrent_changes_are_not_lost(auth: Auth) -> None:
 
     def somebody_else_adds() -> None:
         if (number := next(numbers, None)) is not None:
-            auth.service.add_address("u1", an_address(number), make_default=False)
+            auth.account_service.add_address("u1", an_address(number), make_default=False)
 
     auth.address_books.meanwhile = somebody_else_adds
-    auth.service.add_address("u1", an_address(1), make_default=True)
+    auth.account_service.add_address("u1", an_address(1), make_default=True)
 
-    book = auth.service.address_book("u1")
+    book = auth.account_service.address_book("u1")
     assert {address.id for address in book.addresses} == {"a1", "a10", "a11", "a12"}
 
 
@@ -210,7 +210,7 @@ def test_a_book_that_always_conflicts_is_a_conflict(auth: Auth) -> None:
 
     ours.meanwhile = somebody_else_changes
     with pytest.raises(Conflict):
-        auth.service.add_address("u1", an_address(1), make_default=False)
+        auth.account_service.add_address("u1", an_address(1), make_default=False)
     assert next(reads) == ATTEMPTS
 
 
@@ -219,7 +219,9 @@ KEY = IdempotencyKey.of("add_address", "u1", "key-1", b"{}")
 
 def add(auth: Auth, number: int, key: IdempotencyKey | None = KEY) -> tuple[str, int]:
     """Add an address; returns its id and the number of addresses."""
-    address, book = auth.service.add_address("u1", an_address(number), make_default=False, key=key)
+    address, book = auth.account_service.add_address(
+        "u1", an_address(number), make_default=False, key=key
+    )
     return address.id, len(book.addresses)
 
 
@@ -245,6 +247,6 @@ def test_two_requests_with_one_key_at_the_same_time_add_one_address(auth: Auth) 
 
 def test_an_address_that_was_removed_since_is_not_added_again_by_its_key(auth: Auth) -> None:
     add(auth, 1)
-    auth.service.delete_address("u1", "a1")
+    auth.account_service.delete_address("u1", "a1")
     with pytest.raises(NotFound):
         add(auth, 2)

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from auth.model import SavedAddress
-from auth.wiring import auth_service
+from auth.wiring import account_service
 from cart.endpoints import add_cart_item, change_cart_item, get_cart
 from cart.model import CartLine
 from cart.repository import DynamoCarts
@@ -166,7 +166,7 @@ def test_an_empty_cart_is_400() -> None:
 def test_an_order_can_use_a_saved_address() -> None:
     caller, address_id = a_caller(), new_id()
     saved = SavedAddress("7 Residency Road", "Pune", "Maharashtra", "411001", "IN", id=address_id)
-    auth_service().add_address(caller.user_id, saved, make_default=True)
+    account_service().add_address(caller.user_id, saved, make_default=True)
     add_to_cart(caller, on_sale())
     assert place_order(caller, body={"addressId": new_id()}).status == 404
     placed = place_order(caller, body={"addressId": address_id})
@@ -176,7 +176,7 @@ def test_an_order_can_use_a_saved_address() -> None:
 def test_another_s_saved_address_is_404() -> None:
     caller, address_id = a_caller(), new_id()
     saved = SavedAddress("7 Residency Road", "Pune", "Maharashtra", "411001", "IN", id=address_id)
-    auth_service().add_address("another customer", saved, make_default=True)
+    account_service().add_address("another customer", saved, make_default=True)
     add_to_cart(caller, on_sale())
     assert place_order(caller, body={"addressId": address_id}).status == 404
 

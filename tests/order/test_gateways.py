@@ -47,7 +47,7 @@ def test_only_a_verified_address_counts_and_only_of_an_account_that_exists(
     clock: FrozenClock,
 ) -> None:
     auth = InMemoryAuth(clock)
-    accounts = ShopAccounts(lambda: auth.service)
+    accounts = ShopAccounts(lambda: auth.account_service)
     assert accounts.has_verified_email(new_id()) is False
 
 

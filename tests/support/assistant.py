@@ -56,8 +56,8 @@ class AssistedShop:
             orders=orders,
             stock=order_gateways.ShopStock(self.catalogue.inventory.service),
             carts=order_gateways.ShopCarts(lambda: self.carts),
-            address_book=order_gateways.ShopAccounts(lambda: self.auth.service),
-            customers=order_gateways.ShopAccounts(lambda: self.auth.service),
+            address_book=order_gateways.ShopAccounts(lambda: self.auth.account_service),
+            customers=order_gateways.ShopAccounts(lambda: self.auth.account_service),
             payments=InMemoryPaymentStates(orders),
             idempotency_keys=keys,
             audit=self.audit,
@@ -69,7 +69,7 @@ class AssistedShop:
         self.projections = Projections()
         self.toolbox = Toolbox(
             ReadableShop(products, self.carts, self.orders),
-            Checkout(self.auth.service, CHARGES),
+            Checkout(self.auth.account_service, CHARGES),
             SellerMetrics(self.projections.dashboard, products, clock),
             POLICIES,
         )
@@ -138,12 +138,12 @@ class Visitor:
 
     def lives_at(self, street: str = "12 MG Road") -> None:
         home = SavedAddress(street, "Bengaluru", "Karnataka", "560001", "IN", id=new_id())
-        self.shop.auth.service.add_address(self.caller.user_id, home, make_default=False)
+        self.shop.auth.account_service.add_address(self.caller.user_id, home, make_default=False)
 
     def orders(self, product: Product, quantity: int = 1, *, paid: bool = False) -> Order:
         self.takes(product, quantity)
         self.lives_at()
-        home = self.shop.auth.service.address_book(self.caller.user_id).default_id
+        home = self.shop.auth.account_service.address_book(self.caller.user_id).default_id
         assert home is not None
         order = self.shop.orders.place(self.caller, home)
         if paid:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ulid import ULID
 
+from auth.accounts import AccountService
 from auth.guesses import FreeFailures, GuessRecord, Sender
 from auth.links import TokenLinks
 from auth.model import Account, AddressBook, Device, FullName, Link, Purpose, User
@@ -280,15 +281,16 @@ class InMemoryAuth:
         self.sign_ins = sign_ins_of(self.accounts, self.devices, self.sessions, clock)
         self.guesses = InMemoryGuessRecords()
         self.checks = PasswordChecks(self.passwords, self.guesses, FreeFailures(10, 50, 100), clock)
+        self.account_service = AccountService(
+            self.accounts, self.address_books, InMemoryIdempotencyKeys(clock)
+        )
         self.service = AuthService(
             self.accounts,
-            self.address_books,
             self.passwords,
             self.checks,
             self.sessions,
             self.sign_ins,
             self.outbox.begin,
-            InMemoryIdempotencyKeys(clock),
         )
         self.recovery = Recovery(
             self.accounts,

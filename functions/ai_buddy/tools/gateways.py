@@ -17,7 +17,7 @@ import order.model as orders
 import product.model as products
 import seller_dashboard.projections.model as sales
 import seller_dashboard.service as reports
-from auth.service import AuthService
+from auth.accounts import AccountService
 from cart.service import CartService
 from order.service import OrderService
 from product.service import ProductService
@@ -138,7 +138,7 @@ class WritableShop(Shop):
 class Checkout:
     """Where the caller's next order may go, and what it costs."""
 
-    accounts: AuthService
+    accounts: AccountService
     charges: orders.Charges
 
     def find_address(self, caller: Caller, number: int | None) -> tuple[str, Address]:

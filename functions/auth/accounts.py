@@ -1,0 +1,90 @@
+"""The use cases of accounts and address books that other domains share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from auth.model import Account, AddressBook, SavedAddress, User
+from auth.ports import Accounts, AddressBooks
+from supermarket.errors import Unauthenticated
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, run_once
+from supermarket.retry import StaleWrite, retry_on_conflict
+from supermarket.transaction import AddWrites, Transaction, add_nothing
+
+# an attempt fails only when another change of the book was written first; 20 concurrent additions
+# to an empty book all succeed
+ATTEMPTS = 25
+
+BOOK_CHANGED = "Your address book was changed at the same time. Try again."
+
+
+@dataclass(frozen=True)
+class AccountService:
+    """Finds users, and manages their address books. It reads no password."""
+
+    accounts: Accounts
+    address_books: AddressBooks
+    idempotency_keys: IdempotencyKeys
+
+    def user(self, user_id: str) -> User:
+        """Return the user as stored. Raises Unauthenticated when the account was deleted."""
+        return require_account(self.accounts, user_id).user
+
+    def address_book(self, user_id: str) -> AddressBook:
+        return self.address_books.of(user_id)
+
+    def address_of(self, user_id: str, address_id: str) -> SavedAddress:
+        """Return an address of the user's own book. Raises NotFound."""
+        return self.address_books.of(user_id).find(address_id)
+
+    def add_address(
+        self,
+        user_id: str,
+        added: SavedAddress,
+        *,
+        make_default: bool,
+        key: IdempotencyKey | None = None,
+    ) -> tuple[SavedAddress, AddressBook]:
+        """Add an address to the book; returns both. The same key returns the address that it added
+        first. Raises Conflict when the book is full.
+        """
+
+        def save_key(transaction: Transaction) -> None:
+            if key:
+                self.idempotency_keys.save_result(key, added.id, transaction)
+
+        def add() -> tuple[SavedAddress, AddressBook]:
+            change = partial(AddressBook.add, address=added, make_default=make_default)
+            return added, self._change(user_id, change, save_key)
+
+        def find(address_id: str) -> tuple[SavedAddress, AddressBook]:
+            book = self.address_books.of(user_id)
+            return book.find(address_id), book
+
+        return run_once(self.idempotency_keys, key, add, find)
+
+    def delete_address(self, user_id: str, address_id: str) -> AddressBook:
+        """Remove an address from the book. Raises NotFound."""
+        return self._change(user_id, lambda book: book.remove(address_id))
+
+    def _change(
+        self,
+        user_id: str,
+        change: Callable[[AddressBook], AddressBook],
+        also: AddWrites = add_nothing,
+    ) -> AddressBook:
+        def attempt() -> AddressBook:
+            changed = change(self.address_books.of(user_id))
+            if not self.address_books.replace(changed, also):
+                raise StaleWrite(BOOK_CHANGED)
+            return changed
+
+        return retry_on_conflict(attempt, attempts=ATTEMPTS)
+
+
+def require_account(accounts: Accounts, user_id: str) -> Account:
+    """Return an account. Raises Unauthenticated when it was deleted."""
+    account = accounts.find(user_id)
+    if account is None:
+        raise Unauthenticated("This account does not exist any more")
+    return account
