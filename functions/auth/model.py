@@ -210,11 +210,15 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class SavedAddress(Address):
-    """An address of a book; `name` is the recipient's."""
+    """An address of a book."""
 
     id: str
-    name: str | None = None
-    phone: str | None = None
+
+    @property
+    def address(self) -> Address:
+        """The address without its id."""
+        place = (self.street, self.city, self.state, self.zip, self.country)
+        return Address(*place, self.name, self.phone)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from supermarket.clock import creation_time
 from supermarket.field_types import LINE, OPTIONAL_LINE
 from supermarket.schemas import Body, Message, Timestamp, View
 
-PHONE = r"^\+?[0-9]([ -]?[0-9]){6,14}$"
-
 
 def _normalised_email(text: str) -> str:
     """Normalise an address: lower case, and an ASCII domain."""
@@ -41,7 +39,6 @@ def _not_reserved(username: str) -> str:
 type Email = Annotated[str, Field(max_length=254), AfterValidator(_normalised_email)]
 type Username = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{3,30}$")]
 type FirstName = Annotated[str, StringConstraints(min_length=1, max_length=60), LINE]
-type RecipientName = Annotated[str, StringConstraints(max_length=120), OPTIONAL_LINE]
 type LastName = Annotated[str, StringConstraints(max_length=60), OPTIONAL_LINE]
 
 # white space is part of a password
@@ -128,15 +125,12 @@ class VerifyEmailRequest(Body):
 
 
 class AddAddressRequest(AddressRequest):
-    """A new address, with the recipient's name and phone number if they are known."""
+    """A new address."""
 
-    name: RecipientName | None = None
-    phone: Annotated[str, StringConstraints(pattern=PHONE)] | None = None
     is_default: bool = False
 
     def saved_address(self, address_id: str) -> SavedAddress:
-        address = vars(self.address())
-        return SavedAddress(**address, id=address_id, name=self.name or None, phone=self.phone)
+        return SavedAddress(**vars(self.address()), id=address_id)
 
 
 class FullNameView(View):
@@ -211,8 +205,6 @@ class AddressView(address_schemas.AddressView):
     """An address of the book."""
 
     id: str
-    name: str | None
-    phone: str | None
     is_default: bool
 
     @classmethod

@@ -130,8 +130,7 @@ class ShopAccounts:
         self._accounts = accounts
 
     def find(self, user_id: str, address_id: str) -> Address:
-        saved = self._accounts().address_of(user_id, address_id)
-        return Address(saved.street, saved.city, saved.state, saved.zip, saved.country)
+        return self._accounts().address_of(user_id, address_id).address
 
     def has_verified_email(self, user_id: str) -> bool:
         try:

@@ -32,6 +32,8 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
 }
 
 ADDRESS_CHANGEABLE = frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED})
+# street and recipient, which others than the customer and admins need to send the goods
+SELLER_SEES_ADDRESS = frozenset({OrderStatus.CONFIRMED, OrderStatus.SHIPPED, OrderStatus.DELIVERED})
 
 
 class Actor(StrEnum):
@@ -333,15 +335,24 @@ class Order:
 
     def visible_to(self, caller: Caller) -> Self | None:
         """Return what the caller may see: everything for the customer and for admins, a seller's
-        own lines, None for everyone else.
+        own lines, with the street only while it is needed, None for everyone else.
         """
         if caller.is_admin or caller.user_id == self.customer.user_id:
             return self
         own = tuple(line for line in self.lines if line.seller_id == caller.user_id)
         if not own:
             return None
+        needs_address = self.status in SELLER_SEES_ADDRESS
+        address = self.shipping_address
         # tax, shipping and refunds concern the customer and the shop only; a full refund is
         # visible, since it is the reason why the seller must not ship
         pricing = NO_CHARGES.price_lines(own, self.pricing.subtotal.currency)
         summary = self.refund_summary if self.is_fully_refunding else None
-        return replace(self, lines=own, pricing=pricing, refund_summary=summary, is_partial=True)
+        return replace(
+            self,
+            lines=own,
+            pricing=pricing,
+            refund_summary=summary,
+            shipping_address=address if needs_address else address.without_recipient(),
+            is_partial=True,
+        )

@@ -6,15 +6,7 @@ from pydantic import AliasPath, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from order.model import Actor, Order, OrderStatus, PaymentStatus
-from supermarket.address_schemas import (
-    ZIP,
-    AddressRequest,
-    AddressView,
-    Country,
-    Line,
-    State,
-    Zip,
-)
+from supermarket.address_schemas import AddressChanges, AddressRequest, AddressView
 from supermarket.field_types import LINE
 from supermarket.people import Address
 from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
@@ -36,23 +28,14 @@ class PlaceOrderRequest(Body):
         return self.shipping_address.address() if self.shipping_address else str(self.address_id)
 
 
-class ChangeAddressRequest(Body):
-    """The fields of the address to replace."""
+class ChangeAddressRequest(AddressChanges):
+    """The fields of the address to replace, also inside `shippingAddress`."""
 
-    street: Line | None = None
-    city: Line | None = None
-    state: State | None = None
-    zip: Zip | None = Field(default=None, validation_alias=ZIP)
-    country: Country | None = None
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if not self.model_fields_set or None in self.changes().values():
-            raise PydanticCustomError("nothing_given", "at least one field is needed, none null")
-        return self
+    shipping_address: AddressChanges | None = None
 
     def changes(self) -> dict[str, str]:
-        return self.model_dump(exclude_unset=True)
+        inside = self.shipping_address.changes() if self.shipping_address else {}
+        return {**super().changes(), **inside}
 
 
 class FulfilmentRequest(Body):

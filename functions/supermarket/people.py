@@ -6,6 +6,8 @@ from typing import Self
 
 from supermarket.errors import FieldError, Invalid
 
+NO_PHONE = "must be a phone number, such as +91 98765 43210"
+
 
 @dataclass(frozen=True)
 class Recipient:
@@ -18,25 +20,28 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Address:
-    """Where an order goes."""
+    """Where an order goes, and who receives it if that is known; `phone` is in E.164."""
 
     street: str
     city: str
     state: str
     zip: str
     country: str
+    name: str | None = None
+    phone: str | None = None
 
     def __str__(self) -> str:
         region = f"{self.state} {self.zip}".strip()
         return ", ".join(filter(None, (self.street, self.city, region, self.country)))
 
     def with_changes(self, changes: Mapping[str, str]) -> Self:
-        """Return this address with some of its fields replaced.
+        """Return this address with some of its fields replaced; a blank name or phone is removed.
 
-        Raises Invalid when the country is unknown, and when state or postal code do not fit it.
+        Raises Invalid when the country is unknown, and when another field does not fit it.
         """
         # imported here: events have addresses as well, and change none
         from supermarket.countries import WITH_STATES, find_country
+        from supermarket.phones import normalise_phone
         from supermarket.postal_codes import normalise_postal_code
 
         changed = replace(self, **changes)
@@ -49,7 +54,16 @@ class Address:
         if code is None:
             words = "must be a postal code of this country"
             raise _invalid(FieldError("zip", words, "POSTAL_CODE"))
-        return replace(changed, country=country, zip=code)
+        phone = changed.phone or None
+        if phone and "phone" in changes:
+            phone = normalise_phone(phone, country)
+            if phone is None:
+                raise _invalid(FieldError("phone", NO_PHONE, "PHONE"))
+        return replace(changed, country=country, zip=code, name=changed.name or None, phone=phone)
+
+    def without_recipient(self) -> Self:
+        """Return what may be known of the address by those who send nothing to it."""
+        return replace(self, street="", name=None, phone=None)
 
 
 def _invalid(fault: FieldError) -> Invalid:

@@ -605,7 +605,7 @@ def test_the_first_address_becomes_the_default() -> None:
         **ADDRESS,
         "id": address["id"],
         "name": None,
-        "phone": "+91 98765-43210",
+        "phone": "+919876543210",
         "isDefault": True,
     }
     assert reply.body["addresses"] == [address]
@@ -622,6 +622,9 @@ def test_the_first_address_becomes_the_default() -> None:
         ({"country": "Ghana", "zip": ""}, {"country": "GH", "zip": ""}),
         ({"country": "SG", "state": "", "zip": "018956"}, {"country": "SG", "state": ""}),
         ({"name": " "}, {"name": None}),
+        ({"phone": "(080) 4112-3456"}, {"phone": "+918041123456"}),
+        ({"country": "GH", "phone": "024 412 3456"}, {"phone": "+233244123456"}),
+        ({"phone": ""}, {"phone": None}),
         ({"name": " Usha R. "}, {"name": "Usha R."}),
         ({"city": "Cafe\u0301"}, {"city": "Caf\u00e9"}),
     ],

@@ -1,5 +1,6 @@
 """States, prices and visibility of an order."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -22,6 +23,7 @@ from order.model import (
 from supermarket.caller import Role
 from supermarket.errors import Conflict, Invalid
 from supermarket.money import Currency, Money
+from supermarket.people import Address
 from support.api import a_caller
 from support.order import HOME, an_order
 
@@ -166,6 +168,28 @@ def test_others_see_nothing() -> None:
     order = an_order(NOW, lines=2)
     assert order.visible_to(a_caller(Role.SELLER, "seller-9")) is None
     assert order.visible_to(a_caller(Role.USER)) is None
+
+
+def test_a_seller_sees_street_and_recipient_only_while_they_are_needed() -> None:
+    placed = an_order(NOW)
+    home = replace(placed.shipping_address, name="Usha", phone="+918041123456")
+    placed = replace(placed, shipping_address=home)
+    seller = a_caller(Role.SELLER, placed.seller_ids[0])
+
+    def seen(order: Order) -> Address | None:
+        visible = order.visible_to(seller)
+        return visible.shipping_address if visible else None
+
+    hidden = replace(home, street="", name=None, phone=None)
+    paid = confirmed(placed)
+    sent = paid.with_status(S, NOW, Actor.SELLER)
+    assert [seen(each) for each in (paid, sent, sent.with_status(D, NOW, Actor.SELLER))] == [
+        home
+    ] * 3
+    assert seen(placed) == seen(paid.with_status(X, NOW, Actor.CUSTOMER)) == hidden
+    customer = paid.with_status(X, NOW, Actor.CUSTOMER).visible_to(a_caller(user_id="customer"))
+    assert customer
+    assert customer.shipping_address == home
 
 
 def test_the_payment_status_follows_from_payment_refund_and_state() -> None:

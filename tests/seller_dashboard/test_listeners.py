@@ -128,8 +128,17 @@ def test_an_order_has_the_changed_shipping_address(
 ) -> None:
     deliver(*names)
     [sale] = orders(projections, OTHER)
-    assert sale.address is not None
-    assert sale.address.street == "14 Lake View Road"
+    assert sale.address
+    assert (sale.address.street, sale.address.name, sale.address.phone) == ("", None, None)
+    assert sale.address.city == "Kolkata"
+    deliver("OrderConfirmed")
+    [sale] = orders(projections, OTHER)
+    assert sale.address
+    assert (sale.address.street, sale.address.name) == ("14 Lake View Road", "Asha Sen")
+    deliver("OrderCancelled")
+    [sale] = orders(projections, OTHER)
+    assert sale.address
+    assert (sale.address.street, sale.address.phone) == ("", None)
 
 
 @pytest.mark.parametrize(

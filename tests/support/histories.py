@@ -377,11 +377,17 @@ def expected_orders(histories: Sequence[OrderHistory], seller: str) -> Shown:
             sum(line.total for line, _ in _lines(history, seller)),
             sum(refunded for _, refunded in _lines(history, seller)),
             history.payment,
-            vars(history.address),
+            vars(history.address) | _hidden(history),
         )
         for history in histories
         if any(line.seller == seller for line in history.lines)
     }
+
+
+def _hidden(history: OrderHistory) -> dict[str, Any]:
+    """Return the fields of the address that sellers see only of goods to be sent, or sent."""
+    is_visible = history.status in {"CONFIRMED", "SHIPPED", "DELIVERED"}
+    return {} if is_visible else {"street": "", "name": None, "phone": None}
 
 
 def shown_orders(orders: Sequence[Shown]) -> Shown:

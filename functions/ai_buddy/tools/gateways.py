@@ -156,8 +156,7 @@ class Checkout:
             raise NotFound(f"There are only {len(saved)} saved addresses")
         else:
             found = saved[number - 1]
-        address = Address(found.street, found.city, found.state, found.zip, found.country)
-        return found.id, address
+        return found.id, found.address
 
     def charge(self, goods: Money) -> Money:
         """Add taxes and delivery to the price of goods, as an order does."""

@@ -218,11 +218,18 @@ class OrderFacts:
                 updated_at=self.status.at,
                 is_paid=self.is_paid,
                 payment=self.payment,
-                address=self.shipping_address.address if self.shipping_address else None,
+                address=self._address(self.status.status),
                 version=self.version,
             )
             for seller_id in sorted({line.seller_id for line in lines})
         )
+
+    def _address(self, status: SaleStatus) -> Address | None:
+        """Return what a seller may know: street and recipient only of goods to be sent, or sent."""
+        if self.shipping_address is None:
+            return None
+        address = self.shipping_address.address
+        return address if status.counts else address.without_recipient()
 
     def _lines_with_refunds(self, lines: Sequence[SaleLine]) -> list[SaleLine]:
         ordered = sorted(lines, key=lambda line: line.seller_id)

@@ -79,6 +79,7 @@ def _order_rows(sale: Sale) -> Iterator[Row]:
             *(line.unit_price, line.line_total, line.refunded),
             sale.payment.status if sale.payment else None,
             *((to.city, to.state, to.zip, to.country) if to else (None,) * 4),
+            *((to.name, to.phone, to.street) if to else (None,) * 3),
         )
 
 
@@ -122,6 +123,7 @@ ORDERS = CsvExport(
     (
         *("order", "placedAt", "status", "customer", "product", "title", "quantity", "currency"),
         *("unitPrice", "lineTotal", "refunded", "payment", "city", "state", "zip", "country"),
+        *("recipient", "phone", "street"),
     ),
     _order_rows,
 )
