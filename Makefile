@@ -97,7 +97,7 @@ deploy: build ## deploy to AWS; STAGE=prod selects another stage, PARAMETERS="Al
 # --- operating a stage: the running local cloud, or AWS with your own credentials (STAGE=dev) ----------------------
 # The commands read STAGE from the environment; without it they use the local cloud. ARGS=--help explains each.
 
-.PHONY: dlq replay rebuild reconcile job admin unsuppress
+.PHONY: dlq replay rebuild reconcile job admin users unsuppress
 dlq: setup ## list events that could not be handled, or SHOW=… REDRIVE=… DROP=order_mails; EVENT=… selects by name or id
 	@$(PYTHON) -m ops dlq $(SHOW:%=show %) $(REDRIVE:%=redrive %) $(DROP:%=drop %) $(EVENT:%=--event %) $(YES:%=--yes) $(ARGS)
 
@@ -115,6 +115,9 @@ job: setup ## run a scheduled job now: JOB=seller_dashboard.check_daily_totals D
 
 admin: setup ## create an administrator: STAGE=dev EMAIL=… USERNAME=… FIRST_NAME=… LAST_NAME=…
 	@$(PYTHON) -m ops admin --email "$(EMAIL)" --username "$(USERNAME)" --first-name "$(FIRST_NAME)" --last-name "$(LAST_NAME)" $(ARGS)
+
+users: setup ## show an account, approve, suspend or reinstate it: ACTION=suspend NAME=asha ARGS="--reason 'Sold fakes'"
+	@$(PYTHON) -m ops users $(ACTION) $(NAME) $(ARGS)
 
 unsuppress: setup ## allow mails to an address that bounced or complained: ADDRESS=asha@example.com
 	@$(PYTHON) -m ops unsuppress $(ADDRESS) $(ARGS)

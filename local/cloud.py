@@ -151,6 +151,7 @@ class _Cloud:
             "ConnectionsBaseUrl": stack.gateway(self.emulator),
             "BcryptRounds": str(self.plan.bcrypt_rounds),
             "RegistrationsPerClient": str(MANY_REQUESTS),
+            "SellersNeedApproval": "false",
             "GuessesPerClient": "0",  # all of them come from this machine
             "MailLinksPerClient": "0",
             **{f"{what}PerPerson": str(MANY_REQUESTS) for what in REQUEST_LIMITS},

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from pynamodb.exceptions import PynamoDBException
 
 from deployment import Refused
-from ops import admin, job, reconcile, replay, unsuppress
+from ops import admin, job, reconcile, replay, unsuppress, users
 from ops.command import FAILED, INTERRUPTED, USAGE
 from ops.console import errors
 from ops.dlq import command as dlq
@@ -36,6 +36,7 @@ COMMANDS: dict[str, ModuleType] = {
     "job": job,
     "admin": admin,
     "unsuppress": unsuppress,
+    "users": users,
 }
 
 

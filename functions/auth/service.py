@@ -11,17 +11,15 @@ from auth.password_rules import check_new_password
 from auth.ports import Accounts, Passwords
 from auth.sign_ins import SignIns, Tokens
 from supermarket.audit import AuditTrail
-from supermarket.caller import Caller, Role, Standing, Status
+from supermarket.caller import Caller, Role, Status
 from supermarket.clock import Clock, NewId
 from supermarket.errors import (
     Conflict,
     FieldError,
     Forbidden,
     Invalid,
-    NotFound,
     Unauthenticated,
 )
-from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.sessions import Sessions
 from supermarket.transaction import BeginTransaction
 
@@ -54,6 +52,7 @@ class RegistrationService:
     begin: BeginTransaction
     clock: Clock
     new_id: NewId
+    sellers_need_approval: bool = False
 
     def register(self, registration: Registration) -> User:
         """Create an account. Raises Conflict with the fields that are taken, and Invalid for a
@@ -66,6 +65,7 @@ class RegistrationService:
             full_name=registration.full_name,
             role=registration.role,
             created_at=self.clock(),
+            status=self._first_status(registration.role),
         )
         check_new_password(registration.password, user, self.passwords)
         account = Account(user, self.passwords.hash(registration.password))
@@ -85,43 +85,9 @@ class RegistrationService:
         transaction.commit()
         return user
 
-
-@dataclass(frozen=True)
-class StandingService:
-    """Changes the role and the status of accounts."""
-
-    accounts: Accounts
-    sessions: Sessions
-    audit: AuditTrail
-    begin: BeginTransaction
-
-    def change(self, user_id: str, standing: Standing, actor: str, reason: str = "") -> User:
-        """Give an account another role or status, which takes effect at the person's next request.
-        `actor` is an admin's id, or `OPERATOR`. Raises NotFound.
-        """
-        return retry_on_conflict(lambda: self._change(user_id, standing, actor, reason))
-
-    def _change(self, user_id: str, standing: Standing, actor: str, reason: str) -> User:
-        account = self.accounts.find(user_id)
-        if account is None:
-            raise NotFound("User not found")
-        before = account.user
-        after = replace(before, role=standing.role, status=standing.status)
-        if after == before:
-            return before
-        transaction = self.begin()
-        self.accounts.change(account, replace(account, user=after), transaction, StaleWrite())
-        self.sessions.change_standing(user_id, standing, transaction)
-        self.audit.record(
-            transaction,
-            subject=f"user#{user_id}",
-            action="role or status changed",
-            actor=actor,
-            before={"role": before.role.value, "status": before.status.value},
-            after={"role": after.role.value, "status": after.status.value, "reason": reason},
-        )
-        transaction.commit()
-        return after
+    def _first_status(self, role: Role) -> Status:
+        waits = role is Role.SELLER and self.sellers_need_approval
+        return Status.PENDING if waits else Status.ACTIVE
 
 
 @dataclass(frozen=True)

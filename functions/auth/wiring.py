@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from auth.links import TokenLinks
     from auth.password_checks import PasswordChecks
     from auth.recovery import Recovery
-    from auth.service import AuthService, RegistrationService, StandingService
+    from auth.service import AuthService, RegistrationService
     from auth.sign_ins import SignIns
+    from auth.standing import StandingService
 
 TOKEN_BYTES = 32
 
@@ -80,7 +81,7 @@ def plan_user(caller: Caller) -> None:
 
 @cache
 def registration_service(bcrypt_rounds: int | None = None) -> "RegistrationService":
-    """`bcrypt_rounds` replaces the setting, which commands do not have."""
+    """`bcrypt_rounds` replaces the setting; commands, which have none, register admins only."""
     from auth.service import RegistrationService
 
     return RegistrationService(
@@ -90,12 +91,13 @@ def registration_service(bcrypt_rounds: int | None = None) -> "RegistrationServi
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,
+        sellers_need_approval=bcrypt_rounds is None and settings().sellers_need_approval,
     )
 
 
 @cache
 def standing_service() -> "StandingService":
-    from auth.service import StandingService
+    from auth.standing import StandingService
 
     return StandingService(DynamoAccounts(), sessions(), audit_trail(), DynamoTransaction)
 

@@ -2,9 +2,19 @@
 
 from collections.abc import Set
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from supermarket.clock import creation_time
 from supermarket.errors import Forbidden
+
+RECENT = timedelta(minutes=15)
+
+
+class SignInAgain(Forbidden):
+    """The request needs a sign-in that is not long ago."""
+
+    code = "SIGN_IN_AGAIN"
 
 
 class Role(StrEnum):
@@ -50,6 +60,11 @@ class Caller:
             raise Forbidden("Your account is not allowed to do this")
         if self.status is Status.PENDING:
             raise Forbidden("Your account is not approved yet")
+
+    def require_recent_sign_in(self, now: datetime) -> None:
+        """Raise SignInAgain unless the session began a short time ago."""
+        if now - creation_time(self.session_id) > RECENT:
+            raise SignInAgain("Sign in again to do this")
 
     @property
     def is_admin(self) -> bool:

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).parents[2]
 MAKE = shutil.which("make") or "make"
 NAMES = ("STAGE", "AS", "PASSWORD")
 OUTER = {*NAMES, "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}  # of a `make test` around this
-OPERATING = ("dlq", "replay", "rebuild", "reconcile", "job", "admin", "unsuppress")
+OPERATING = ("dlq", "replay", "rebuild", "reconcile", "job", "admin", "users", "unsuppress")
 STUB = """#!/usr/bin/env python3
 import json, os, sys
 print(json.dumps([sys.argv[1:], {name: os.environ.get(name) for name in %r}]))

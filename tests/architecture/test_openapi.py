@@ -117,6 +117,11 @@ def _examples(operation: dict[str, Any]) -> list[tuple[dict[str, Any], Any]]:
 
 # what these routes do happens once by itself, and a repetition answers the same
 WITHOUT_IDEMPOTENCY_KEY = {
+    "/api/admin/users/{userId}/approve": "a change of state",
+    "/api/admin/users/{userId}/reinstate": "a change of state",
+    "/api/admin/users/{userId}/revoke-sessions": "adds nothing",
+    "/api/admin/users/{userId}/role": "a change of state",
+    "/api/admin/users/{userId}/suspend": "a change of state",
     "/api/ai/ticket": "a ticket is a secret that is not stored, valid once and for a minute",
     "/api/auth/email/resend": "the mails to an address are limited",
     "/api/auth/email/verify": "an address is verified once",

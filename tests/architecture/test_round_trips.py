@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from admin import endpoints as admin
 from ai_buddy import endpoints as ai_buddy
 from ai_buddy.conversations.repository import DynamoConversations
 from ai_buddy.model import ConversationKey, Turn, TurnKey
@@ -38,6 +39,7 @@ from supermarket.http import Endpoint
 from supermarket.money import Currency
 from supermarket.people import Recipient
 from support.api import Reply, a_caller, api_event, bearer, call
+from support.auth import register_somebody
 from support.cloud import aws_in_memory
 from support.domains import endpoints as all_endpoints
 from support.payment import FakeRazorpay, a_payment_webhook
@@ -122,6 +124,7 @@ def count_every_route(razorpay: FakeRazorpay) -> Ledger:
     dashboard(ledger, seller)
     assistance(ledger, customer)
     inbox(ledger, customer)
+    administration(ledger)
     ledger.call(outbox.check_health)
     ledger.call(documentation.get_api_description)
     ledger.call(documentation.get_api_docs)
@@ -144,6 +147,17 @@ def accounts(ledger: Ledger) -> Caller:
     ledger.call(auth.logout, caller)
     recovery(ledger, account["email"], caller)
     return caller
+
+
+def administration(ledger: Ledger) -> None:
+    caller, user = a_caller(Role.ADMIN), register_somebody(role="seller")
+    path = {"userId": user["id"]}
+    ledger.call(admin.get_user, caller, path=path)
+    ledger.call(admin.suspend_user, caller, path=path, body={"reason": "Sold fakes"})
+    ledger.call(admin.reinstate_user, caller, path=path)
+    ledger.call(admin.change_role, caller, path=path, body={"role": "user"})
+    ledger.call(admin.approve_user, caller, path=path)
+    ledger.call(admin.revoke_sessions, caller, path=path)
 
 
 def recovery(ledger: Ledger, email: str, caller: Caller) -> None:

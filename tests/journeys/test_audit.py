@@ -33,6 +33,28 @@ def test_changes_of_an_admin_to_a_sellers_product_are_audited(
     assert audit_records(endpoints, f"user#{me}") == [("admin created", "operator")]
 
 
+def test_what_an_admin_decides_about_an_account_is_felt_at_once_and_audited(
+    endpoints: dict[str, Any],
+) -> None:
+    seller, admin = Person.register(endpoints, "seller"), Person.administer(endpoints)
+    user = f"/api/admin/users/{seller.id}"
+
+    def decide(decision: str, body: Any = None) -> int:
+        answer = admin.post(f"{user}/{decision}", body)
+        assert answer.status_code == 200, answer.text
+        return seller.get("/api/products/seller").status_code
+
+    assert admin.get(user).json()["user"]["email"] == seller.email
+    assert decide("suspend", {"reason": "Sold fakes"}) == 401
+    assert decide("reinstate") == 200
+    assert decide("role", {"role": "user"}) == 403
+    assert decide("role", {"role": "seller"}) == 200
+    assert decide("approve") == 200
+    assert decide("revoke-sessions") == 401
+    actions = [action for action, _ in audit_records(endpoints, f"user#{seller.id}")]
+    assert actions == [*["role or status changed"] * 4, "sessions revoked"]
+
+
 def test_the_cancellation_of_a_paid_order_is_audited_with_its_actor(
     endpoints: dict[str, Any],
 ) -> None:

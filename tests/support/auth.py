@@ -16,8 +16,9 @@ from auth.password_checks import PasswordChecks
 from auth.ports import Accounts, Devices
 from auth.recovery import Recovery
 from auth.repository import taken
-from auth.service import AuthService, Registration, RegistrationService, StandingService
+from auth.service import AuthService, Registration, RegistrationService
 from auth.sign_ins import SignIns
+from auth.standing import StandingService
 from supermarket.caller import Caller, Role
 from supermarket.clock import Clock, new_id
 from supermarket.errors import DomainError

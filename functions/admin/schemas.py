@@ -1,0 +1,51 @@
+"""Request bodies and views of administration."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints
+
+from supermarket.caller import Role, Status
+from supermarket.field_types import TEXT
+from supermarket.schemas import Body, Timestamp, View
+
+
+class SuspendRequest(Body):
+    """Why an account is suspended, for the audit trail."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500), TEXT]
+
+
+class ChangeRoleRequest(Body):
+    """The new role of an account."""
+
+    role: Role
+
+
+class FullNameView(View):
+    """A name in two parts."""
+
+    first_name: str = Field(validation_alias="first")
+    last_name: str = Field(validation_alias="last")
+
+
+class UserView(View):
+    """An account as administrators see it."""
+
+    id: str
+    username: str
+    email: str
+    email_verified: bool
+    full_name: FullNameView
+    role: Role
+    status: Status
+    created_at: Timestamp
+
+
+class UserResponse(View):
+    """An account."""
+
+    user: UserView
+
+    @classmethod
+    def of(cls, user: object) -> Self:
+        return cls.model_validate({"user": user})

@@ -1,0 +1,158 @@
+"""Administration over HTTP: accounts are changed, audited, and every change is felt at once."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from ulid import ULID
+
+from admin import endpoints
+from auth.endpoints import get_me, login
+from product.endpoints import list_own_products
+from supermarket.caller import RECENT, Caller, Role, Status
+from supermarket.clock import new_id, utc_now
+from supermarket.config import settings
+from supermarket.dynamo.audit import AuditRow
+from supermarket.http import Endpoint
+from support.api import Reply, a_caller, call
+from support.auth import PASSWORD, register_somebody
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+BODIES = {
+    "approve_user": None,
+    "suspend_user": {"reason": "Sold fakes"},
+    "reinstate_user": None,
+    "revoke_sessions": None,
+    "change_role": {"role": "seller"},
+}
+ROUTES = [name for name, value in vars(endpoints).items() if isinstance(value, Endpoint)]
+
+
+@pytest.fixture
+def admin() -> Caller:
+    return a_caller(Role.ADMIN)
+
+
+@pytest.fixture
+def needs_approval(monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = settings().model_copy(update={"sellers_need_approval": True})
+    monkeypatch.setattr("auth.wiring.settings", lambda: strict)
+
+
+def change(endpoint: Endpoint, user: dict[str, Any], admin: Caller, **body: Any) -> Reply:
+    sent = body or BODIES[endpoint.function.__name__]
+    return call(endpoint, path={"userId": user["id"]}, body=sent, caller=admin)
+
+
+def signed_in(user: dict[str, Any]) -> dict[str, str]:
+    reply = call(login, body={"email": user["email"], "password": PASSWORD})
+    return {"authorization": f"Bearer {reply.body['accessToken']}"}
+
+
+def audited(user: dict[str, Any]) -> list[tuple[str, str, Any]]:
+    rows = AuditRow.query(f"user#{user['id']}")
+    return [(row.action, row.actor, row.after) for row in rows]
+
+
+@pytest.mark.usefixtures("needs_approval")
+def test_a_registered_seller_sells_nothing_until_an_admin_approves(admin: Caller) -> None:
+    seller, customer = register_somebody(role="seller"), register_somebody()
+    assert (seller["status"], customer["status"]) == ("pending", "active")
+    headers = signed_in(seller)
+    assert call(get_me, headers=headers).status == 200
+    assert call(list_own_products, headers=headers).status == 403
+    reply = change(endpoints.approve_user, seller, admin)
+    assert (reply.status, reply.body["user"]["status"]) == (200, "active")
+    assert call(list_own_products, headers=headers).status == 200
+    assert audited(seller) == [
+        (
+            "role or status changed",
+            admin.user_id,
+            {"role": "seller", "status": "active", "reason": ""},
+        )
+    ]
+
+
+def test_a_suspension_ends_with_reinstatement(admin: Caller) -> None:
+    seller = register_somebody(role="seller")
+    headers = signed_in(seller)
+    assert change(endpoints.suspend_user, seller, admin).body["user"]["status"] == "suspended"
+    assert call(list_own_products, headers=headers).status == 401
+    assert change(endpoints.approve_user, seller, admin).status == 409
+    assert change(endpoints.change_role, seller, admin, role="user").status == 200
+    assert call(get_me, headers=headers).status == 401, "another role lifts no suspension"
+    assert change(endpoints.change_role, seller, admin).status == 200
+    assert change(endpoints.reinstate_user, seller, admin).body["user"]["status"] == "active"
+    assert call(list_own_products, headers=headers).status == 200
+    assert {actor for _, actor, _ in audited(seller)} == {admin.user_id}
+    assert [after["reason"] for _, _, after in audited(seller)] == ["Sold fakes", "", "", ""]
+
+
+def test_another_role_is_felt_at_the_next_request_and_approves(admin: Caller) -> None:
+    user = register_somebody()
+    headers = signed_in(user)
+    assert call(list_own_products, headers=headers).status == 403
+    assert change(endpoints.change_role, user, admin).body["user"]["role"] == "seller"
+    assert call(list_own_products, headers=headers).status == 200
+
+
+def test_revoked_sessions_end(admin: Caller) -> None:
+    user = register_somebody()
+    headers = [signed_in(user) for _ in range(2)]
+    assert change(endpoints.revoke_sessions, user, admin).status == 200
+    assert [call(get_me, headers=each).status for each in headers] == [401, 401]
+    assert call(get_me, headers=signed_in(user)).status == 200
+    assert [action for action, _, _ in audited(user)] == ["sessions revoked"]
+
+
+def test_a_repeated_change_is_audited_once(admin: Caller) -> None:
+    user = register_somebody()
+    for endpoint in (endpoints.approve_user, endpoints.reinstate_user):
+        assert change(endpoint, user, admin).status == 200
+    assert audited(user) == []
+    for _ in range(2):
+        assert change(endpoints.suspend_user, user, admin).status == 200
+    assert len(audited(user)) == 1
+
+
+def test_an_admin_sees_an_account_without_its_secrets(admin: Caller) -> None:
+    user = register_somebody()
+    reply = call(endpoints.get_user, path={"userId": user["id"]}, caller=admin)
+    assert (reply.status, reply.body) == (200, {"user": user})
+
+
+@pytest.mark.parametrize("name", ROUTES)
+@pytest.mark.parametrize("role", [Role.USER, Role.SELLER])
+def test_only_admins_are_admitted(name: str, role: Role) -> None:
+    endpoint = getattr(endpoints, name)
+    path = {"userId": register_somebody()["id"]} if "userId" in endpoint.path else {}
+    body = BODIES.get(name)
+    assert call(endpoint, path=path, body=body, caller=a_caller(role)).status == 403
+    pending = replace(a_caller(Role.ADMIN), status=Status.PENDING)
+    assert call(endpoint, path=path, body=body, caller=pending).status == 403
+    assert call(endpoint, path=path, body=body).status == 401
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_change_needs_a_recent_sign_in_a_known_account_and_another_admin(
+    name: str, admin: Caller
+) -> None:
+    endpoint = getattr(endpoints, name)
+    user = register_somebody()
+    long_ago = utc_now() - RECENT - timedelta(seconds=1)
+    old = replace(admin, session_id=str(ULID.from_datetime(long_ago)))
+    reply = change(endpoint, user, old)
+    assert (reply.status, reply.body["code"]) == (403, "SIGN_IN_AGAIN")
+    assert change(endpoint, {"id": new_id()}, admin).status == 404
+    own = a_caller(Role.ADMIN, user["id"])
+    if endpoint is not endpoints.revoke_sessions:
+        assert change(endpoint, user, own).status == 403
+    assert audited(user) == []
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": " "}, {"reason": "x" * 501}])
+def test_a_suspension_needs_a_reason(admin: Caller, body: dict[str, str]) -> None:
+    path = {"userId": register_somebody()["id"]}
+    assert call(endpoints.suspend_user, path=path, body=body, caller=admin).status == 400
