@@ -1,15 +1,16 @@
 """The use cases of accounts and address books that other domains share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
-from auth.model import Account, AddressBook, SavedAddress, User
+from auth.model import Account, AddressBook, FullName, SavedAddress, User
 from auth.ports import Accounts, AddressBooks
 from supermarket.errors import Unauthenticated
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, run_once
+from supermarket.preconditions import IfMatch
 from supermarket.retry import StaleWrite, retry_on_conflict
-from supermarket.transaction import AddWrites, Transaction, add_nothing
+from supermarket.transaction import AddWrites, BeginTransaction, Transaction, add_nothing
 
 # an attempt fails only when another change of the book was written first; 20 concurrent additions
 # to an empty book all succeed
@@ -25,10 +26,28 @@ class AccountService:
     accounts: Accounts
     address_books: AddressBooks
     idempotency_keys: IdempotencyKeys
+    begin: BeginTransaction
 
     def user(self, user_id: str) -> User:
         """Return the user as stored. Raises Unauthenticated when the account was deleted."""
         return require_account(self.accounts, user_id).user
+
+    def change_profile(self, user_id: str, name: FullName | None, phone: str | None) -> User:
+        """Replace the full name and the phone number, unless they are None; a blank number is
+        removed.
+        """
+        return retry_on_conflict(lambda: self._change_profile(user_id, name, phone))
+
+    def _change_profile(self, user_id: str, name: FullName | None, phone: str | None) -> User:
+        account = require_account(self.accounts, user_id)
+        user = account.user
+        new_phone = user.phone if phone is None else phone or None
+        user = replace(user, full_name=name or user.full_name, phone=new_phone)
+        if user != account.user:
+            transaction = self.begin()
+            self.accounts.change(account, replace(account, user=user), transaction, StaleWrite())
+            transaction.commit()
+        return user
 
     def address_book(self, user_id: str) -> AddressBook:
         return self.address_books.of(user_id)
@@ -62,6 +81,26 @@ class AccountService:
             return book.find(address_id), book
 
         return run_once(self.idempotency_keys, key, add, find)
+
+    def change_address(
+        self,
+        user_id: str,
+        address_id: str,
+        changes: Mapping[str, str],
+        *,
+        make_default: bool,
+        if_match: IfMatch | None = None,
+    ) -> AddressBook:
+        """Replace fields of an address. Raises NotFound, Invalid when they do not fit together, and
+        PreconditionFailed when the address has another version.
+        """
+
+        def change(book: AddressBook) -> AddressBook:
+            if if_match:
+                if_match.check(book.find(address_id).version)
+            return book.change(address_id, changes, make_default=make_default)
+
+        return self._change(user_id, change)
 
     def delete_address(self, user_id: str, address_id: str) -> AddressBook:
         """Remove an address from the book. Raises NotFound."""

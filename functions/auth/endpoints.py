@@ -10,7 +10,9 @@ from auth.schemas import (
     AddAddressResponse,
     AddressBookResponse,
     AddressView,
+    ChangeAddressRequest,
     ChangePasswordRequest,
+    ChangeProfileRequest,
     LoginRequest,
     MailLinkRequest,
     MeResponse,
@@ -35,9 +37,10 @@ from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.config import settings
 from supermarket.errors import Forbidden, TooMany, Unauthenticated
-from supermarket.http import Response, delete, get, post
+from supermarket.http import Response, delete, get, patch, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
+from supermarket.preconditions import IfMatch
 from supermarket.rate_limits import RequestLimit, client_digest
 from supermarket.request import Request
 from supermarket.schemas import Message
@@ -145,6 +148,13 @@ def get_me(caller: Caller) -> MeResponse:
     return MeResponse(user=UserView.of(wiring.account_service().user(caller.user_id)))
 
 
+@patch("/api/auth/me")
+def change_profile(body: ChangeProfileRequest, caller: Caller) -> MeResponse:
+    name = body.full_name.full_name() if body.full_name else None
+    user = wiring.account_service().change_profile(caller.user_id, name, body.phone)
+    return MeResponse(user=UserView.of(user))
+
+
 @get("/api/auth/users/me/address", also=("GET /api/auth/users/me/addresses",))
 def list_addresses(caller: Caller) -> AddressBookResponse:
     return AddressBookResponse.of(wiring.account_service().address_book(caller.user_id))
@@ -162,6 +172,23 @@ def add_address(
         address=AddressView.of(address, book),
         **dict(AddressBookResponse.of(book)),
     )
+
+
+@patch(
+    "/api/auth/users/me/address/{addressId}",
+    also=("PATCH /api/auth/users/me/addresses/{addressId}",),
+)
+def change_address(
+    addressId: str, body: ChangeAddressRequest, caller: Caller, if_match: IfMatch | None
+) -> AddressBookResponse:
+    book = wiring.account_service().change_address(
+        caller.user_id,
+        addressId,
+        body.changes(),
+        make_default=body.is_default is True,
+        if_match=if_match,
+    )
+    return AddressBookResponse.of(book)
 
 
 @delete(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -36,7 +37,9 @@ class FullName:
 
 @dataclass(frozen=True)
 class User:
-    """A person with an account; `email` is in lower case, `username` as registered."""
+    """A person with an account; `email` is in lower case, `username` as registered, `phone` in
+    E.164.
+    """
 
     id: str
     username: str
@@ -46,6 +49,7 @@ class User:
     created_at: datetime
     email_verified: bool = False
     status: Status = Status.ACTIVE
+    phone: str | None = None
 
     @property
     def standing(self) -> Standing:
@@ -210,9 +214,10 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class SavedAddress(Address):
-    """An address of a book."""
+    """An address of a book; `version` counts its changes."""
 
     id: str
+    version: int = 1
 
     @property
     def address(self) -> Address:
@@ -243,6 +248,18 @@ class AddressBook:
             raise Conflict(f"An address book has at most {MAX_ADDRESSES} addresses")
         default_id = address.id if make_default or not self.addresses else self.default_id
         return replace(self, addresses=(*self.addresses, address), default_id=default_id)
+
+    def change(
+        self, address_id: str, changes: Mapping[str, str], *, make_default: bool
+    ) -> AddressBook:
+        """Return the book with fields of an address replaced. Raises NotFound, and Invalid when
+        they do not fit together.
+        """
+        found = self.find(address_id)
+        changed = replace(found.with_changes(changes), version=found.version + 1)
+        addresses = tuple(changed if each is found else each for each in self.addresses)
+        default_id = address_id if make_default else self.default_id
+        return replace(self, addresses=addresses, default_id=default_id)
 
     def remove(self, address_id: str) -> AddressBook:
         """Return the book without an address; the oldest one left replaces a removed default."""

@@ -140,6 +140,12 @@ class DynamoAccounts:
             actions.append(UserRow.password_hash.set(after.password_hash))
         if after.user.email_verified != before.user.email_verified:
             actions.append(Path("user.email_verified").set(after.user.email_verified))
+        if after.user.full_name != before.user.full_name:
+            name = after.user.full_name
+            first, last = Path("user.full_name.first"), Path("user.full_name.last")
+            actions += [first.set(name.first), last.set(name.last)]
+        if after.user.phone != before.user.phone:
+            actions.append(Path("user.phone").set(after.user.phone))
         # a deleted account has neither
         same_email = Path("user.email") == before.user.email
         unchanged = same_email & (UserRow.password_hash == before.password_hash)

@@ -8,10 +8,12 @@ from pydantic_core import PydanticCustomError
 from auth.model import AddressBook, Device, FullName, SavedAddress, User, is_reserved
 from auth.service import Registration
 from supermarket import address_schemas
-from supermarket.address_schemas import AddressRequest
+from supermarket.address_schemas import AddressChanges, AddressRequest, Phone
 from supermarket.caller import Role, Status
 from supermarket.clock import creation_time
 from supermarket.field_types import LINE, OPTIONAL_LINE
+from supermarket.people import NO_PHONE
+from supermarket.phones import normalise_phone
 from supermarket.schemas import Body, Message, Timestamp, View
 
 
@@ -28,6 +30,14 @@ def _normalised_email(text: str) -> str:
     except EmailNotValidError:
         raise PydanticCustomError("email", "must be an email address") from None
     return str(address.ascii_email).lower()
+
+
+def _normalised_phone(text: str) -> str:
+    if not text:
+        return ""
+    if number := normalise_phone(text):
+        return number
+    raise PydanticCustomError("phone", NO_PHONE)
 
 
 def _not_reserved(username: str) -> str:
@@ -55,6 +65,9 @@ class FullNameRequest(Body):
     first_name: FirstName
     last_name: LastName = ""
 
+    def full_name(self) -> FullName:
+        return FullName(self.first_name, self.last_name)
+
 
 class AccountRequest(Body):
     """The fields of every new account."""
@@ -65,7 +78,7 @@ class AccountRequest(Body):
     full_name: FullNameRequest
 
     def registration(self, role: Role) -> Registration:
-        name = FullName(self.full_name.first_name, self.full_name.last_name)
+        name = self.full_name.full_name()
         return Registration(self.username, self.email, self.password, name, role)
 
 
@@ -133,6 +146,28 @@ class AddAddressRequest(AddressRequest):
         return SavedAddress(**vars(self.address()), id=address_id)
 
 
+class ChangeAddressRequest(AddressChanges):
+    """The fields of an address to replace. `isDefault` makes it the default; false has no effect,
+    since a book has a default.
+    """
+
+    is_default: bool | None = None
+
+
+class ChangeProfileRequest(Body):
+    """The fields of the profile to replace; a blank phone number is removed."""
+
+    full_name: FullNameRequest | None = None
+    phone: Annotated[Phone, AfterValidator(_normalised_phone)] | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        if not given or None in given.values():
+            raise PydanticCustomError("nothing_given", "at least one field is needed, none null")
+        return self
+
+
 class FullNameView(View):
     """A name in two parts."""
 
@@ -148,6 +183,7 @@ class UserView(View):
     email: str
     email_verified: bool
     full_name: FullNameView
+    phone: str | None
     role: Role
     status: Status
     created_at: Timestamp
@@ -205,6 +241,7 @@ class AddressView(address_schemas.AddressView):
     """An address of the book."""
 
     id: str
+    version: int
     is_default: bool
 
     @classmethod

@@ -33,7 +33,9 @@ TOKEN_BYTES = 32
 
 @cache
 def account_service() -> AccountService:
-    return AccountService(DynamoAccounts(), DynamoAddressBooks(), idempotency_keys())
+    return AccountService(
+        DynamoAccounts(), DynamoAddressBooks(), idempotency_keys(), DynamoTransaction
+    )
 
 
 @cache

@@ -141,9 +141,12 @@ def accounts(ledger: Ledger) -> Caller:
     ledger.call(auth.refresh_session, body={"refreshToken": signed_in["refreshToken"]})
     caller = a_caller(user_id=user["id"])
     ledger.call(auth.get_me, caller)
+    ledger.call(auth.change_profile, caller, body={"phone": "+919876543210"})
     added = ledger.call(auth.add_address, caller, body=ADDRESS).body["address"]
     ledger.call(auth.list_addresses, caller)
-    ledger.call(auth.delete_address, caller, path={"addressId": added["id"]})
+    path = {"addressId": added["id"]}
+    ledger.call(auth.change_address, caller, path=path, body={"city": "Mysuru"})
+    ledger.call(auth.delete_address, caller, path=path)
     ledger.call(auth.logout, caller)
     recovery(ledger, account["email"], caller)
     return caller

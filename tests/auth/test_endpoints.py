@@ -12,7 +12,9 @@ from pynamodb.expressions.operand import Path
 from auth import endpoints, wiring
 from auth.endpoints import (
     add_address,
+    change_address,
     change_password,
+    change_profile,
     delete_address,
     end_session,
     forgot_password,
@@ -31,7 +33,7 @@ from auth.endpoints import (
 from auth.model import MAX_ADDRESSES, MAX_MAILS, AddressBook, Purpose, SavedAddress, digest
 from auth.repository import DeviceRow, DynamoAddressBooks, UserRow
 from product.endpoints import list_own_products
-from supermarket.caller import Role, Standing, Status
+from supermarket.caller import Caller, Role, Standing, Status
 from supermarket.clock import utc_now
 from supermarket.config import settings
 from supermarket.contracts import Envelope, UserRegistered
@@ -39,6 +41,7 @@ from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.sessions import SignInRow
 from supermarket.http import Endpoint
+from supermarket.people import Address
 from supermarket.tokens import AccessTokens
 from supermarket.wiring import access_tokens, sessions, signing_keys
 from support.api import Reply, a_caller, bearer, call
@@ -84,6 +87,7 @@ def test_registering_returns_the_user_and_signs_in() -> None:
         "email": "asha@example.com",
         "emailVerified": False,
         "fullName": {"firstName": "Asha", "lastName": "Rao"},
+        "phone": None,
         "role": "seller",
         "status": "active",
     }
@@ -604,6 +608,7 @@ def test_the_first_address_becomes_the_default() -> None:
     assert address == {
         **ADDRESS,
         "id": address["id"],
+        "version": 1,
         "name": None,
         "phone": "+919876543210",
         "isDefault": True,
@@ -700,7 +705,8 @@ def test_an_incomplete_address_is_400(missing: str) -> None:
 
 def test_a_full_book_is_a_conflict() -> None:
     caller = a_caller()
-    addresses = tuple(SavedAddress(id=f"a{number}", **ADDRESS) for number in range(MAX_ADDRESSES))
+    home = vars(Address(**ADDRESS))
+    addresses = tuple(SavedAddress(id=f"a{number}", **home) for number in range(MAX_ADDRESSES))
     assert DynamoAddressBooks().replace(AddressBook(caller.user_id, addresses, "a0"))
     assert call(add_address, body=ADDRESS, caller=caller).status == 409
     assert len(call(list_addresses, caller=caller).body["addresses"]) == MAX_ADDRESSES
@@ -720,18 +726,126 @@ def test_deleting_the_default_promotes_another() -> None:
 
 @pytest.mark.parametrize("address_id", ["unknown", "..%2f..", "x" * 500, "💥"])
 def test_an_unknown_address_is_404(address_id: str) -> None:
-    assert call(delete_address, path={"addressId": address_id}, caller=a_caller()).status == 404
+    path = {"addressId": address_id}
+    assert call(delete_address, path=path, caller=a_caller()).status == 404
+    assert call(change_address, path=path, body={"city": "Pune"}, caller=a_caller()).status == 404
 
 
 def test_an_address_of_another_user_is_404_and_stays() -> None:
     owner = a_caller()
     address = call(add_address, body=ADDRESS, caller=owner).body["address"]
-    reply = call(delete_address, path={"addressId": address["id"]}, caller=a_caller())
-    assert reply.status == 404
+    path = {"addressId": address["id"]}
+    assert call(delete_address, path=path, caller=a_caller()).status == 404
+    assert call(change_address, path=path, body={"city": "Pune"}, caller=a_caller()).status == 404
     assert call(list_addresses, caller=owner).body["addresses"] == [address]
 
 
-@pytest.mark.parametrize("endpoint", [get_me, list_addresses, add_address, delete_address])
+def changed(address: dict[str, Any], body: Any, caller: Caller, **headers: str) -> Reply:
+    path = {"addressId": address["id"]}
+    return call(change_address, path=path, body=body, caller=caller, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"street": "1 Park Street"}, {"street": "1 Park Street"}),
+        ({"pincode": "५६० ००२"}, {"zip": "560002"}),
+        ({"phone": "(080) 4112-3456"}, {"phone": "+918041123456"}),
+        ({"name": "", "phone": ""}, {"name": None, "phone": None}),
+        ({"country": "घाना", "zip": "", "state": ""}, {"country": "GH", "zip": "", "state": ""}),
+    ],
+)
+def test_an_address_is_changed(fields: dict[str, Any], kept: dict[str, Any]) -> None:
+    caller = a_caller()
+    body = {**ADDRESS, "name": "Usha", "phone": "+919876543210"}
+    before = call(add_address, body=body, caller=caller).body["address"]
+    reply = changed(before, fields, caller)
+    assert reply.status == 200
+    assert reply.body["addresses"] == [before | kept | {"version": 2}]
+
+
+def test_a_changed_address_becomes_the_default() -> None:
+    caller = a_caller()
+    first, second = (
+        call(add_address, body=ADDRESS, caller=caller).body["address"] for _ in range(2)
+    )
+    assert changed(second, {"isDefault": False}, caller).body["defaultAddressId"] == first["id"]
+    assert changed(second, {"isDefault": True}, caller).body["defaultAddressId"] == second["id"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "at_fault"),
+    [
+        ({}, "body"),
+        ({"street": None}, "body"),
+        ({"street": "\u200b"}, "street"),
+        ({"zip": "000000"}, "zip"),
+        ({"country": "US"}, "zip"),
+        ({"state": ""}, "state"),
+        ({"phone": "12345"}, "phone"),
+        ({"id": "mine"}, "id"),
+        ({"version": 7}, "version"),
+    ],
+)
+def test_a_malformed_change_of_an_address_is_400(fields: dict[str, Any], at_fault: str) -> None:
+    caller = a_caller()
+    before = call(add_address, body=ADDRESS, caller=caller).body["address"]
+    reply = changed(before, fields, caller)
+    assert (reply.status, [each["field"] for each in reply.body["errors"]]) == (400, [at_fault])
+    assert call(list_addresses, caller=caller).body["addresses"] == [before]
+
+
+def test_an_address_that_has_changed_since_is_412() -> None:
+    caller = a_caller()
+    before = call(add_address, body=ADDRESS, caller=caller).body["address"]
+    header = {"if-match": f'"{before["version"]}"'}
+    assert changed(before, {"city": "Mysuru"}, caller, **header).status == 200
+    late = changed(before, {"city": "Pune"}, caller, **header)
+    assert (late.status, late.body["code"]) == (412, "PRECONDITION_FAILED")
+    [kept] = call(list_addresses, caller=caller).body["addresses"]
+    assert (kept["city"], kept["version"]) == ("Mysuru", 2)
+
+
+# --- the profile ------------------------------------------------------------------------------
+
+
+def test_name_and_phone_number_are_changed() -> None:
+    user = register_somebody()
+    caller = a_caller(user_id=user["id"])
+    reply = call(change_profile, body={"phone": "098765 43210"}, caller=caller)
+    assert (reply.status, reply.body["user"]) == (200, user | {"phone": "+919876543210"})
+    name = {"firstName": "Usha", "lastName": ""}
+    reply = call(change_profile, body={"fullName": {"firstName": " Usha "}}, caller=caller)
+    expected = user | {"phone": "+919876543210", "fullName": name}
+    assert reply.body["user"] == expected
+    assert call(get_me, caller=caller).body["user"] == expected
+    removed = call(change_profile, body={"phone": ""}, caller=caller)
+    assert removed.body["user"]["phone"] is None
+    assert call(change_profile, body={"phone": ""}, caller=a_caller()).status == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({}, {"phone": None}, {"phone": "call me"}, {"phone": 9876543210}, {"fullName": None}),
+        *({"fullName": {"firstName": "\u200b"}}, {"fullName": {}}, {"role": "admin"}),
+        *({"email": "eve@example.com"}, {"username": "eve"}, {"emailVerified": True}),
+    ],
+)
+def test_a_malformed_change_of_the_profile_is_400(body: dict[str, Any]) -> None:
+    user = register_somebody()
+    caller = a_caller(user_id=user["id"])
+    assert call(change_profile, body=body, caller=caller).status == 400
+    assert call(get_me, caller=caller).body["user"] == user
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *(get_me, list_addresses, add_address, delete_address),
+        *(change_address, change_profile),
+    ],
+)
 def test_anonymous_requests_are_401(endpoint: Endpoint) -> None:
     assert call(endpoint, body=ADDRESS, path={"addressId": "a1"}).status == 401
 
@@ -742,6 +856,7 @@ def test_both_paths_of_the_address_book_have_the_same_lambda() -> None:
     assert list_addresses.routes == (f"GET {singular}", f"GET {plural}")
     assert add_address.routes == (f"POST {singular}", f"POST {plural}")
     one = "{addressId}"
+    assert change_address.routes == (f"PATCH {singular}/{one}", f"PATCH {plural}/{one}")
     assert delete_address.routes == (f"DELETE {singular}/{one}", f"DELETE {plural}/{one}")
     assert endpoints.logout.routes == ("GET /api/auth/logout", "POST /api/auth/logout")
 

@@ -34,11 +34,20 @@ def picture(colour: str) -> bytes:
 
 def test_a_user_manages_addresses_and_logs_out(customer: Person) -> None:
     assert customer.get("/api/auth/me").json()["user"]["email"] == customer.email
+    name = {"firstName": "Asha", "lastName": ""}
+    edited = customer.patch("/api/auth/me", {"fullName": name, "phone": "098765 43210"})
+    assert edited.status_code == 200, edited.text
+    assert edited.json()["user"] == edited.json()["user"] | {
+        "fullName": name,
+        "phone": "+919876543210",
+    }
 
     added = customer.post("/api/auth/users/me/addresses", ADDRESS)
     assert added.status_code == 201, added.text
     address_id = added.json()["address"]["id"]
     assert customer.get("/api/auth/users/me/address").json()["defaultAddressId"] == address_id
+    moved = customer.patch(f"/api/auth/users/me/addresses/{address_id}", {"city": "Mysuru"})
+    assert [each["city"] for each in moved.json()["addresses"]] == ["Mysuru"]
     removed = customer.delete(f"/api/auth/users/me/addresses/{address_id}")
     assert removed.json()["addresses"] == []
 

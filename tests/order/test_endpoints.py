@@ -28,7 +28,7 @@ from supermarket.dynamo.outbox import OutboxRow
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.http import Endpoint
-from supermarket.people import Recipient
+from supermarket.people import Address, Recipient
 from support.api import Reply, a_caller, call
 from support.cart import rupees
 from support.payment import a_payment
@@ -167,7 +167,7 @@ def test_an_empty_cart_is_400() -> None:
 
 def test_an_order_can_use_a_saved_address() -> None:
     caller, address_id = a_caller(), new_id()
-    saved = SavedAddress(**HOME, id=address_id)
+    saved = SavedAddress(**vars(Address(**HOME)), id=address_id)
     account_service().add_address(caller.user_id, saved, make_default=True)
     add_to_cart(caller, on_sale())
     assert place_order(caller, body={"addressId": new_id()}).status == 404

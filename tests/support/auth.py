@@ -86,17 +86,15 @@ class InMemoryAccounts:
                 before.user.email,
             )
 
+        old, new = vars(before.user), vars(after.user)
+        changed = {name: value for name, value in new.items() if value != old[name]}
+
         def effect() -> None:
             present = self._accounts[before.user.id]
-            if after.password_hash != before.password_hash:
-                present = replace(present, password_hash=after.password_hash)
-            if after.user.email_verified != before.user.email_verified:
-                user = replace(present.user, email_verified=after.user.email_verified)
-                present = replace(present, user=user)
-            if changes_standing:
-                user = replace(present.user, role=after.user.role, status=after.user.status)
-                present = replace(present, user=user)
-            self._accounts[before.user.id] = present
+            is_new = after.password_hash != before.password_hash
+            password_hash = after.password_hash if is_new else present.password_hash
+            user = replace(present.user, **changed)
+            self._accounts[before.user.id] = Account(user, password_hash)
 
         in_memory(transaction).add(is_unchanged, effect, on_conflict)
 
@@ -283,7 +281,7 @@ class InMemoryAuth:
         self.guesses = InMemoryGuessRecords()
         self.checks = PasswordChecks(self.passwords, self.guesses, FreeFailures(10, 50, 100), clock)
         self.account_service = AccountService(
-            self.accounts, self.address_books, InMemoryIdempotencyKeys(clock)
+            self.accounts, self.address_books, InMemoryIdempotencyKeys(clock), self.outbox.begin
         )
         self.service = AuthService(
             self.accounts,
