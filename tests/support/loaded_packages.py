@@ -30,7 +30,7 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 class Loaded:
     """The third-party packages of a Lambda, and how many modules it has in all."""
 
-    packages: frozenset[str]
+    packages: tuple[str, ...]
     modules: int
 
 
@@ -40,7 +40,7 @@ def loaded_by(handlers: Iterable[str], distributions: Iterable[str]) -> dict[str
     environment = {**os.environ, "PYTHONPATH": str(FUNCTIONS)}
     done = subprocess.run(program, env=environment, stdout=subprocess.PIPE, check=True)  # noqa: S603
     lines = map(json.loads, done.stdout.splitlines())
-    return {handler: Loaded(frozenset(names), number) for handler, names, number in lines}
+    return {handler: Loaded(tuple(names), number) for handler, names, number in lines}
 
 
 class _OtherLayers(MetaPathFinder):
