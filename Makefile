@@ -145,7 +145,7 @@ setup: .venv/ready .local/sam/ready .local/emulator/ready ## create the Python e
 %/ready: .python-version | $(filter .local/%,$(UV))
 	@echo "· installing $(filter %.txt,$^) into $*"
 	@$(UV) venv --quiet --clear --python 3.13 $*
-	@$(UV) pip sync --quiet --require-hashes --python $* $(filter %.txt,$^)
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $* $(filter %.txt,$^)
 	@touch $@
 
 .PHONY: lock

@@ -18,7 +18,7 @@ ACTIONS = ("show", "approve", "suspend", "reinstate", "role", "revoke-sessions")
 
 def run(options: argparse.Namespace, _: Stage) -> int:
     from auth import wiring
-    from auth.service import OPERATOR
+    from auth.authentication import OPERATOR
 
     telemetry.begin(new_id())
     service = wiring.standing_service()

@@ -1,167 +1,129 @@
-"""The use cases of registration, sign-ins and the standing of accounts."""
+"""The use cases of accounts and address books, also for other domains."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
-from auth.accounts import require_account
-from auth.events import to_user_registered
-from auth.guesses import Sender, device_cookie
-from auth.model import Account, FullName, User
-from auth.password_checks import PasswordChecks
-from auth.password_rules import check_new_password
-from auth.ports import Accounts, Passwords
-from auth.sign_ins import SignIns, Tokens
-from supermarket.audit import AuditTrail
-from supermarket.caller import Caller, Role, Status
-from supermarket.clock import Clock, NewId
-from supermarket.errors import (
-    Conflict,
-    FieldError,
-    Forbidden,
-    Invalid,
-    Unauthenticated,
-)
-from supermarket.sessions import Sessions
-from supermarket.transaction import BeginTransaction
+from auth.model import Account, AddressBook, FullName, SavedAddress, User
+from auth.ports import Accounts, AddressBooks
+from supermarket.errors import Unauthenticated
+from supermarket.idempotency import IdempotencyKey, IdempotencyKeys, run_once
+from supermarket.preconditions import IfMatch
+from supermarket.retry import StaleWrite, retry_on_conflict
+from supermarket.transaction import AddWrites, BeginTransaction, Transaction, add_nothing
 
-OPERATOR = "operator"
+# an attempt fails only when another change of the book was written first; 20 concurrent additions
+# to an empty book all succeed
+ATTEMPTS = 25
 
-INVALID_CREDENTIALS = "Invalid credentials"
-SUSPENDED = "This account is suspended"
-WRONG_PASSWORD = "The current password is wrong"  # noqa: S105 - a message
-ACCOUNT_CHANGED = "Your account was changed at the same time. Try again."
+BOOK_CHANGED = "Your address book was changed at the same time. Try again."
 
 
 @dataclass(frozen=True)
-class Registration:
-    """The data of a new account."""
-
-    username: str
-    email: str
-    password: str = field(repr=False)
-    full_name: FullName
-    role: Role
-
-
-@dataclass(frozen=True)
-class RegistrationService:
-    """Creates accounts."""
+class AccountService:
+    """Finds users, and manages their address books. It reads no password."""
 
     accounts: Accounts
-    passwords: Passwords
-    audit: AuditTrail
+    address_books: AddressBooks
+    idempotency_keys: IdempotencyKeys
     begin: BeginTransaction
-    clock: Clock
-    new_id: NewId
-    sellers_need_approval: bool = False
 
-    def register(self, registration: Registration) -> User:
-        """Create an account. Raises Conflict with the fields that are taken, and Invalid for a
-        password that is easy to guess.
+    def user(self, user_id: str) -> User:
+        """Return the user as stored. Raises Unauthenticated when the account was deleted."""
+        return require_account(self.accounts, user_id).user
+
+    def change_profile(self, user_id: str, name: FullName | None, phone: str | None) -> User:
+        """Replace the full name and the phone number, unless they are None; a blank number is
+        removed.
         """
-        user = User(
-            id=self.new_id(),
-            username=registration.username,
-            email=registration.email,
-            full_name=registration.full_name,
-            role=registration.role,
-            created_at=self.clock(),
-            status=self._first_status(registration.role),
-        )
-        check_new_password(registration.password, user, self.passwords)
-        account = Account(user, self.passwords.hash(registration.password))
-        transaction = self.begin()
-        self.accounts.add(account, transaction)
-        if user.role is Role.ADMIN:
-            # only an operator's command creates admins; Lambdas may not write to the audit trail
-            self.audit.record(
-                transaction,
-                subject=f"user#{user.id}",
-                action="admin created",
-                actor=OPERATOR,
-                before={},
-                after={"username": user.username, "role": user.role.value},
-            )
-        transaction.emit(to_user_registered(user))
-        transaction.commit()
+        return retry_on_conflict(lambda: self._change_profile(user_id, name, phone))
+
+    def _change_profile(self, user_id: str, name: FullName | None, phone: str | None) -> User:
+        account = require_account(self.accounts, user_id)
+        user = account.user
+        new_phone = user.phone if phone is None else phone or None
+        user = replace(user, full_name=name or user.full_name, phone=new_phone)
+        if user != account.user:
+            transaction = self.begin()
+            self.accounts.change(account, replace(account, user=user), transaction, StaleWrite())
+            transaction.commit()
         return user
 
-    def _first_status(self, role: Role) -> Status:
-        waits = role is Role.SELLER and self.sellers_need_approval
-        return Status.PENDING if waits else Status.ACTIVE
+    def address_book(self, user_id: str) -> AddressBook:
+        return self.address_books.of(user_id)
 
+    def address_of(self, user_id: str, address_id: str) -> SavedAddress:
+        """Return an address of the user's own book. Raises NotFound."""
+        return self.address_books.of(user_id).find(address_id)
 
-@dataclass(frozen=True)
-class AuthService:
-    """Signs people in and out."""
-
-    accounts: Accounts
-    passwords: Passwords
-    checks: PasswordChecks
-    sessions: Sessions
-    sign_ins: SignIns
-    begin: BeginTransaction
-
-    def log_in(
+    def add_address(
         self,
-        email: str | None,
-        username: str | None,
-        password: str,
-        sender: Sender,
-        client: str = "",
-    ) -> tuple[User, Tokens, str]:
-        """Sign in with an email, or else a username, and the password; returns the user, the tokens
-        and the cookie of a known device. `client` is the user agent.
-
-        Raises Unauthenticated with the same message for every fault, and after the same time for an
-        unknown name as for a wrong password; Forbidden when the account is suspended; TooMany after
-        too many failures.
+        user_id: str,
+        added: SavedAddress,
+        *,
+        make_default: bool,
+        key: IdempotencyKey | None = None,
+    ) -> tuple[SavedAddress, AddressBook]:
+        """Add an address to the book; returns both. The same key returns the address that it added
+        first. Raises Conflict when the book is full.
         """
-        account = self._find(email, username)
-        is_valid = self.checks.check(account, email or username or "", password, sender)
-        if account is None or not is_valid:
-            raise Unauthenticated(INVALID_CREDENTIALS)
-        if account.user.status is Status.SUSPENDED:
-            raise Forbidden(SUSPENDED)
-        tokens = self.sign_ins.open(account.user, client)
-        if not self._has_password(account.password_hash, account.user.id):
-            # the password was replaced during the check, which ended all sessions before this one
-            self.sessions.end(tokens.session_id, account.user.id)
-            raise Unauthenticated(INVALID_CREDENTIALS)
-        return account.user, tokens, device_cookie(account, tokens.session_id)
 
-    def sign_out(self, session_id: str, user_id: str) -> None:
-        """End a session."""
-        self.sessions.end(session_id, user_id)
+        def save_key(transaction: Transaction) -> None:
+            if key:
+                self.idempotency_keys.save_result(key, added.id, transaction)
 
-    def sign_out_everywhere(self, user_id: str) -> None:
-        """End all sessions of a user."""
-        transaction = self.begin()
-        self.sessions.end_all(user_id, transaction)
-        transaction.commit()
+        def add() -> tuple[SavedAddress, AddressBook]:
+            change = partial(AddressBook.add, address=added, make_default=make_default)
+            return added, self._change(user_id, change, save_key)
 
-    def change_password(
-        self, caller: Caller, current: str, new: str, sender: Sender, client: str = ""
-    ) -> tuple[User, Tokens, str]:
-        """Replace the password and all sessions; returns the user, the tokens of the new session
-        and the cookie of a known device. Raises Invalid when `current` is wrong or `new` is easy to
-        guess, and TooMany after too many failures.
+        def find(address_id: str) -> tuple[SavedAddress, AddressBook]:
+            book = self.address_books.of(user_id)
+            return book.find(address_id), book
+
+        return run_once(self.idempotency_keys, key, add, find)
+
+    def change_address(
+        self,
+        user_id: str,
+        address_id: str,
+        changes: Mapping[str, str],
+        *,
+        make_default: bool,
+        if_match: IfMatch | None = None,
+    ) -> AddressBook:
+        """Replace fields of an address. Raises NotFound, Invalid when they do not fit together, and
+        PreconditionFailed when the address has another version.
         """
-        account = require_account(self.accounts, caller.user_id)
-        check_new_password(new, account.user, self.passwords, "newPassword")
-        if not self.checks.check(account, account.user.email, current, sender):
-            raise Invalid(WRONG_PASSWORD, (FieldError("currentPassword", "is wrong"),))
-        changed = replace(account, password_hash=self.passwords.hash(new))
-        transaction = self.begin()
-        self.accounts.change(account, changed, transaction, Conflict(ACCOUNT_CHANGED))
-        tokens = self.sign_ins.open_instead(caller.session_id, account.user, client, transaction)
-        transaction.commit()
-        return account.user, tokens, device_cookie(changed, tokens.session_id)
 
-    def _has_password(self, password_hash: str, user_id: str) -> bool:
-        account = self.accounts.find(user_id)
-        return account is not None and account.password_hash == password_hash
+        def change(book: AddressBook) -> AddressBook:
+            if if_match:
+                if_match.check(book.find(address_id).version)
+            return book.change(address_id, changes, make_default=make_default)
 
-    def _find(self, email: str | None, username: str | None) -> Account | None:
-        if email is not None:
-            return self.accounts.find_by_email(email)
-        return self.accounts.find_by_username(username) if username is not None else None
+        return self._change(user_id, change)
+
+    def delete_address(self, user_id: str, address_id: str) -> AddressBook:
+        """Remove an address from the book. Raises NotFound."""
+        return self._change(user_id, lambda book: book.remove(address_id))
+
+    def _change(
+        self,
+        user_id: str,
+        change: Callable[[AddressBook], AddressBook],
+        also: AddWrites = add_nothing,
+    ) -> AddressBook:
+        def attempt() -> AddressBook:
+            changed = change(self.address_books.of(user_id))
+            if not self.address_books.replace(changed, also):
+                raise StaleWrite(BOOK_CHANGED)
+            return changed
+
+        return retry_on_conflict(attempt, attempts=ATTEMPTS)
+
+
+def require_account(accounts: Accounts, user_id: str) -> Account:
+    """Return an account. Raises Unauthenticated when it was deleted."""
+    account = accounts.find(user_id)
+    if account is None:
+        raise Unauthenticated("This account does not exist any more")
+    return account

@@ -4,7 +4,7 @@ from functools import cache, partial
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
-from auth.accounts import AccountService
+from auth.service import AccountService
 from auth.ports import Passwords
 from auth.repository import (
     DynamoAccounts,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from auth.links import TokenLinks
     from auth.password_checks import PasswordChecks
     from auth.recovery import Recovery
-    from auth.service import AuthService, RegistrationService
+    from auth.authentication import AuthService, RegistrationService
     from auth.sign_ins import SignIns
     from auth.standing import StandingService
 
@@ -40,7 +40,7 @@ def account_service() -> AccountService:
 
 @cache
 def auth_service() -> "AuthService":
-    from auth.service import AuthService
+    from auth.authentication import AuthService
 
     return AuthService(
         accounts=DynamoAccounts(),
@@ -84,7 +84,7 @@ def plan_user(caller: Caller) -> None:
 @cache
 def registration_service(bcrypt_rounds: int | None = None) -> "RegistrationService":
     """`bcrypt_rounds` replaces the setting; commands, which have none, register admins only."""
-    from auth.service import RegistrationService
+    from auth.authentication import RegistrationService
 
     return RegistrationService(
         accounts=DynamoAccounts(),

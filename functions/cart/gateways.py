@@ -9,7 +9,7 @@ from supermarket.people import Recipient
 
 if TYPE_CHECKING:
     import product.model as products
-    from auth.accounts import AccountService
+    from auth.service import AccountService
     from product.service import ProductService
 
 

@@ -23,7 +23,7 @@ from supermarket.people import Address
 from supermarket.transaction import Transaction
 
 if TYPE_CHECKING:
-    from auth.accounts import AccountService
+    from auth.service import AccountService
     from cart.model import CartLine, Product
     from cart.service import CartService
     from outbox.service import OutboxMonitor

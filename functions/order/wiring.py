@@ -16,7 +16,7 @@ from supermarket.request import Request
 from supermarket.wiring import audit_trail, idempotency_keys, plan_key
 
 if TYPE_CHECKING:
-    from auth.accounts import AccountService
+    from auth.service import AccountService
     from cart.service import CartService
     from order.expiry import Expiry
     from payment.checks.service import PaymentChecks

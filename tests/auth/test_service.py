@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from auth.accounts import ATTEMPTS
+from auth.service import ATTEMPTS
 from auth.model import SavedAddress
 from conftest import FrozenClock
 from supermarket.caller import Role, Standing, Status

@@ -8,7 +8,7 @@ from typing import Any
 
 from ulid import ULID
 
-from auth.accounts import AccountService
+from auth.service import AccountService
 from auth.guesses import FreeFailures, GuessRecord, Sender
 from auth.links import TokenLinks
 from auth.model import Account, AddressBook, Device, FullName, Link, Purpose, User
@@ -16,7 +16,7 @@ from auth.password_checks import PasswordChecks
 from auth.ports import Accounts, Devices
 from auth.recovery import Recovery
 from auth.repository import taken
-from auth.service import AuthService, Registration, RegistrationService
+from auth.authentication import AuthService, Registration, RegistrationService
 from auth.sign_ins import SignIns
 from auth.standing import StandingService
 from supermarket.caller import Caller, Role
@@ -47,7 +47,7 @@ ADDRESS = {
 
 
 class InMemoryAccounts:
-    """`auth.service.Accounts` in a dictionary."""
+    """`auth.ports.Accounts` in a dictionary."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, Account] = {}
@@ -103,7 +103,7 @@ class InMemoryAccounts:
 
 
 class InMemoryAddressBooks:
-    """`auth.service.AddressBooks` in a dictionary. `meanwhile` happens right after each read."""
+    """`auth.ports.AddressBooks` in a dictionary. `meanwhile` happens right after each read."""
 
     def __init__(self) -> None:
         self._books: dict[str, AddressBook] = {}
@@ -226,7 +226,7 @@ class InMemoryGuessRecords:
 
 
 class PlainPasswords:
-    """`auth.service.Passwords` that costs nothing, and keeps what it was asked.
+    """`auth.ports.Passwords` that costs nothing, and keeps what it was asked.
 
     `meanwhile` happens while it is busy, which real ones are for long.
     """

@@ -17,7 +17,7 @@ import order.model as orders
 import product.model as products
 import seller_dashboard.projections.model as sales
 import seller_dashboard.service as reports
-from auth.accounts import AccountService
+from auth.service import AccountService
 from cart.service import CartService
 from order.service import OrderService
 from product.service import ProductService
