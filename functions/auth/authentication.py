@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 
-from auth.service import require_account
 from auth.events import to_user_registered
 from auth.guesses import Sender, device_cookie
 from auth.model import Account, FullName, User
 from auth.password_checks import PasswordChecks
 from auth.password_rules import check_new_password
 from auth.ports import Accounts, Passwords
+from auth.service import require_account
 from auth.sign_ins import SignIns, Tokens
 from supermarket.audit import AuditTrail
 from supermarket.caller import Caller, Role, Status

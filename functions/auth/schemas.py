@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from auth.model import AddressBook, Device, FullName, SavedAddress, User, is_reserved
 from auth.authentication import Registration
+from auth.model import AddressBook, Device, FullName, SavedAddress, User, is_reserved
 from supermarket import address_schemas
 from supermarket.address_schemas import AddressChanges, AddressRequest, Phone
 from supermarket.caller import Role, Status

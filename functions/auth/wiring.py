@@ -4,7 +4,6 @@ from functools import cache, partial
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
-from auth.service import AccountService
 from auth.ports import Passwords
 from auth.repository import (
     DynamoAccounts,
@@ -14,6 +13,7 @@ from auth.repository import (
     DynamoLinks,
     DynamoMailLimits,
 )
+from auth.service import AccountService
 from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
@@ -21,10 +21,10 @@ from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.wiring import access_tokens, audit_trail, idempotency_keys, sessions
 
 if TYPE_CHECKING:
+    from auth.authentication import AuthService, RegistrationService
     from auth.links import TokenLinks
     from auth.password_checks import PasswordChecks
     from auth.recovery import Recovery
-    from auth.authentication import AuthService, RegistrationService
     from auth.sign_ins import SignIns
     from auth.standing import StandingService
 

@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 
-from auth.service import ATTEMPTS
 from auth.model import SavedAddress
+from auth.service import ATTEMPTS
 from conftest import FrozenClock
 from supermarket.caller import Role, Standing, Status
 from supermarket.contracts import UserRegistered

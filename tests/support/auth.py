@@ -8,7 +8,7 @@ from typing import Any
 
 from ulid import ULID
 
-from auth.service import AccountService
+from auth.authentication import AuthService, Registration, RegistrationService
 from auth.guesses import FreeFailures, GuessRecord, Sender
 from auth.links import TokenLinks
 from auth.model import Account, AddressBook, Device, FullName, Link, Purpose, User
@@ -16,7 +16,7 @@ from auth.password_checks import PasswordChecks
 from auth.ports import Accounts, Devices
 from auth.recovery import Recovery
 from auth.repository import taken
-from auth.authentication import AuthService, Registration, RegistrationService
+from auth.service import AccountService
 from auth.sign_ins import SignIns
 from auth.standing import StandingService
 from supermarket.caller import Caller, Role
