@@ -97,7 +97,7 @@ deploy: build ## deploy to AWS; STAGE=prod selects another stage, PARAMETERS="Al
 # --- operating a stage: the running local cloud, or AWS with your own credentials (STAGE=dev) ----------------------
 # The commands read STAGE from the environment; without it they use the local cloud. ARGS=--help explains each.
 
-.PHONY: dlq replay rebuild reconcile job admin users unsuppress
+.PHONY: dlq replay rebuild reconcile job admin users unsuppress rotate-keys
 dlq: setup ## list events that could not be handled, or SHOW=… REDRIVE=… DROP=order_mails; EVENT=… selects by name or id
 	@$(PYTHON) -m ops dlq $(SHOW:%=show %) $(REDRIVE:%=redrive %) $(DROP:%=drop %) $(EVENT:%=--event %) $(YES:%=--yes) $(ARGS)
 
@@ -121,6 +121,9 @@ users: setup ## show an account, approve, suspend or reinstate it: ACTION=suspen
 
 unsuppress: setup ## allow mails to an address that bounced or complained: ADDRESS=asha@example.com
 	@$(PYTHON) -m ops unsuppress $(ADDRESS) $(ARGS)
+
+rotate-keys: setup ## replace the key that signs access tokens; REVOKE=1 refuses the tokens of earlier keys at once
+	@$(PYTHON) -m ops rotate-keys $(REVOKE:%=--revoke) $(ARGS)
 
 # --- housekeeping --------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from pynamodb.exceptions import PynamoDBException
 
 from deployment import Refused
-from ops import admin, job, reconcile, replay, unsuppress, users
+from ops import admin, job, reconcile, replay, rotate_keys, unsuppress, users
 from ops.command import FAILED, INTERRUPTED, USAGE
 from ops.console import errors
 from ops.dlq import command as dlq
@@ -37,6 +37,7 @@ COMMANDS: dict[str, ModuleType] = {
     "admin": admin,
     "unsuppress": unsuppress,
     "users": users,
+    "rotate-keys": rotate_keys,
 }
 
 

@@ -13,6 +13,7 @@ from auth.schemas import (
     ChangeAddressRequest,
     ChangePasswordRequest,
     ChangeProfileRequest,
+    JwksResponse,
     LoginRequest,
     MailLinkRequest,
     MeResponse,
@@ -45,6 +46,7 @@ from supermarket.rate_limits import RequestLimit, client_digest
 from supermarket.request import Request
 from supermarket.schemas import Message
 from supermarket.tokens import LIFETIME
+from supermarket.wiring import public_keys
 
 DEVICE_COOKIE = "device"
 DEVICE_SECONDS = int(DEVICE_LIFETIME.total_seconds())
@@ -153,6 +155,11 @@ def change_profile(body: ChangeProfileRequest, caller: Caller) -> MeResponse:
     name = body.full_name.full_name() if body.full_name else None
     user = wiring.account_service().change_profile(caller.user_id, name, body.phone)
     return MeResponse(user=UserView.of(user))
+
+
+@get("/.well-known/jwks.json", cache_control="public, max-age=300")
+def list_public_keys() -> JwksResponse:
+    return JwksResponse.of(public_keys().list_valid())
 
 
 @get("/api/auth/users/me/address", also=("GET /api/auth/users/me/addresses",))

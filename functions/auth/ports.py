@@ -7,6 +7,7 @@ from typing import Protocol
 from auth.guesses import GuessRecord
 from auth.model import Account, AddressBook, Device, Link, Purpose
 from supermarket.errors import DomainError
+from supermarket.public_keys import KeyRing
 from supermarket.transaction import AddWrites, Transaction, add_nothing
 
 
@@ -41,6 +42,15 @@ class AddressBooks(Protocol):
         """Write the book unless it changed since it was read; returns whether it was written.
         `also` adds writes that happen with it.
         """
+
+
+class KeyRings(Protocol):
+    """Stores the public keys of access tokens."""
+
+    def read(self) -> KeyRing: ...
+
+    def replace(self, ring: KeyRing) -> bool:
+        """Write the keys unless they changed since they were read; returns whether it did."""
 
 
 class Devices(Protocol):

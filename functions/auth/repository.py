@@ -15,10 +15,12 @@ from auth.guesses import REMEMBERED_FOR, Failures, GuessRecord
 from auth.model import Account, AddressBook, Device, Link, Purpose, SavedAddress, User, digest
 from supermarket.aws import is_transient
 from supermarket.clock import Clock, creation_time
+from supermarket.dynamo.public_keys import ACCESS_TOKENS, KeyRow, read_key_ring
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction, put_once
 from supermarket.dynamo.writes import try_write, update_if
 from supermarket.errors import Conflict, DomainError, FieldError, Unavailable
+from supermarket.public_keys import KeyRing
 from supermarket.sessions import SESSION_LIFETIME
 from supermarket.transaction import AddWrites, Transaction, add_nothing
 
@@ -177,6 +179,19 @@ class DynamoAddressBooks:
         if book.version:
             row.version = book.version
         return put_once(row, also)
+
+
+class DynamoKeyRings:
+    """`KeyRings` in DynamoDB, with optimistic locking by the row's version."""
+
+    def read(self) -> KeyRing:
+        return read_key_ring()
+
+    def replace(self, ring: KeyRing) -> bool:
+        row = KeyRow(ACCESS_TOKENS, keys=ring.keys)
+        if ring.version:
+            row.version = ring.version
+        return try_write(row.save)
 
 
 class DynamoDevices:

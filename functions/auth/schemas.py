@@ -1,5 +1,6 @@
 """Request bodies and views of auth."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -14,6 +15,7 @@ from supermarket.clock import creation_time
 from supermarket.field_types import LINE, OPTIONAL_LINE
 from supermarket.people import NO_PHONE
 from supermarket.phones import normalise_phone
+from supermarket.public_keys import PublicKey
 from supermarket.schemas import Body, Message, Timestamp, View
 
 
@@ -229,6 +231,27 @@ class SessionsResponse(View):
     """The caller's open sessions, latest sign-in first; there are at most 100."""
 
     sessions: list[SessionView]
+
+
+class JwkView(View):
+    """A public key (RFC 8037)."""
+
+    kty: Literal["OKP"] = "OKP"
+    crv: Literal["Ed25519"] = "Ed25519"
+    alg: Literal["EdDSA"] = "EdDSA"
+    use: Literal["sig"] = "sig"
+    kid: str
+    x: str
+
+
+class JwksResponse(View):
+    """The keys that verify access tokens, for services that read them."""
+
+    keys: list[JwkView]
+
+    @classmethod
+    def of(cls, keys: Iterable[PublicKey]) -> Self:
+        return cls(keys=[JwkView(kid=key.id, x=key.x) for key in keys])
 
 
 class MeResponse(View):

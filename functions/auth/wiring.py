@@ -1,5 +1,6 @@
 """Composition root of auth. Other domains need few of its modules, so factories import the rest."""
 
+import time
 from functools import cache, partial
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from auth.repository import (
     DynamoAddressBooks,
     DynamoDevices,
     DynamoGuessRecords,
+    DynamoKeyRings,
     DynamoLinks,
     DynamoMailLimits,
 )
@@ -18,7 +20,14 @@ from supermarket.caller import Caller
 from supermarket.clock import new_id, utc_now
 from supermarket.config import settings
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.wiring import access_tokens, audit_trail, idempotency_keys, sessions
+from supermarket.secrets import client, replace_secret, secret
+from supermarket.wiring import (
+    audit_trail,
+    idempotency_keys,
+    public_keys,
+    sessions,
+    token_issuer,
+)
 
 if TYPE_CHECKING:
     from auth.authentication import AuthService, RegistrationService
@@ -26,9 +35,11 @@ if TYPE_CHECKING:
     from auth.password_checks import PasswordChecks
     from auth.recovery import Recovery
     from auth.sign_ins import SignIns
+    from auth.signing import KeyRotation, TokenIssuer
     from auth.standing import StandingService
 
 TOKEN_BYTES = 32
+SIGNING_KEY = "signing-key"
 
 
 @cache
@@ -60,8 +71,37 @@ def sign_ins() -> "SignIns":
         accounts=DynamoAccounts(),
         devices=DynamoDevices(),
         sessions=sessions(),
-        issue_token=access_tokens().issue,
+        issue_token=token_issuing().issue,
         new_secret=partial(token_urlsafe, TOKEN_BYTES),
+        new_id=new_id,
+        clock=utc_now,
+    )
+
+
+@cache
+def token_issuing() -> "TokenIssuer":
+    # imported late, since other domains use this module and sign nothing
+    from auth.signing import TokenIssuer
+
+    client()  # makes it in the init phase; nothing is fetched
+    return TokenIssuer(
+        secret=partial(secret, SIGNING_KEY),
+        rings=DynamoKeyRings(),
+        is_published=public_keys().is_known,
+        issuer=token_issuer(),
+        clock=utc_now,
+    )
+
+
+@cache
+def key_rotation() -> "KeyRotation":
+    from auth.signing import KeyRotation
+
+    return KeyRotation(
+        rings=DynamoKeyRings(),
+        save=partial(replace_secret, SIGNING_KEY),
+        wait=time.sleep,
+        new_seed=partial(token_urlsafe, TOKEN_BYTES),
         new_id=new_id,
         clock=utc_now,
     )

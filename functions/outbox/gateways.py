@@ -76,7 +76,7 @@ def event_bridge_client() -> Any:
 
 
 def aws_probes(table: str, bus: str, secret: str) -> dict[str, Probe]:
-    """Probes of what requests need: a table, the signing keys and, behind the outbox, the bus."""
+    """Probes of what requests need: a table, the secrets and, behind the outbox, the bus."""
     database, secrets, events = (_client(s) for s in ("dynamodb", "secretsmanager", "events"))
     key = {"userId": {"S": "unknown"}}
     return {

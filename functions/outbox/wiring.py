@@ -35,7 +35,7 @@ def readiness() -> Readiness:
 
     known = settings()
     probes = {
-        **aws_probes(table_name("signin"), event_bus_name(), secret_name("signing-keys")),
+        **aws_probes(table_name("signin"), event_bus_name(), secret_name("cursor-keys")),
         "razorpay": web_probe(known.razorpay_base_url),
         "imagekit": web_probe(known.imagekit_base_url or IMAGEKIT),
     }

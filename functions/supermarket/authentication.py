@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from supermarket.caller import Caller
 from supermarket.config import settings
+from supermarket.dynamo.read_ahead import reading_ahead
 from supermarket.errors import Forbidden, Unauthenticated
 from supermarket.request import Request
-from supermarket.sessions import present_caller
-from supermarket.tokens import NOT_SIGNED_IN
+from supermarket.sessions import NOT_SIGNED_IN, present_caller
 from supermarket.wiring import access_tokens, sessions
 
 TOKEN_COOKIE, REFRESH_COOKIE = "token", "refresh"
@@ -25,10 +25,12 @@ def authenticate(request: Request, *plans: Callable[[Request, Caller], None]) ->
     token = _presented_token(request)
     if token is None:
         raise Unauthenticated(NOT_SIGNED_IN)
-    holder = access_tokens().verify(token)
-    for plan in plans:
-        plan(request, holder)
-    caller = present_caller(holder, sessions())
+    with reading_ahead():  # one call reads the session, what is planned and, if needed, the keys
+        claimed = access_tokens().claimed(token)
+        sessions().plan_read(claimed.user_id)
+        for plan in plans:
+            plan(request, claimed)
+        caller = present_caller(access_tokens().verify(token), sessions())
     if caller is None:
         raise Unauthenticated(NOT_SIGNED_IN)
     return caller

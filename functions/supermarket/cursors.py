@@ -17,7 +17,7 @@ type Position = dict[str, Any]
 class Cursors:
     """Encodes and decodes cursors, signed with the active key of a key ring.
 
-        cursors = Cursors(signing_keys)
+        cursors = Cursors(cursor_keys)
         cursor = cursors.encode({"after": "01J…"}, "GET /api/orders/me u1")
         cursors.decode(cursor, "GET /api/orders/me u1")  # {"after": "01J…"}
 

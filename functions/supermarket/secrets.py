@@ -4,6 +4,7 @@ without a deployment. While the store does not answer, the last value is used.
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -47,6 +48,12 @@ def secret(name: str) -> Value:
     if isinstance(known.value, Exception):
         raise known.value.with_traceback(None)
     return known.value
+
+
+def replace_secret(name: str, value: Mapping[str, str]) -> None:
+    """Store another value, which others read when they fetch the secret again."""
+    client().put_secret_value(SecretId=secret_name(name), SecretString=json.dumps(dict(value)))
+    _remembered.pop(name, None)
 
 
 def _fetch(name: str, last: _Remembered | None) -> _Remembered:

@@ -11,6 +11,7 @@ from supermarket.transaction import Transaction
 
 SESSION_LIFETIME = timedelta(days=30)
 MAX_SESSIONS = 100
+NOT_SIGNED_IN = "You are not signed in"
 
 
 class Sessions(Protocol):
@@ -23,6 +24,9 @@ class Sessions(Protocol):
         It expires after `SESSION_LIFETIME`. The oldest session ends when the person has more than
         `MAX_SESSIONS`.
         """
+
+    def plan_read(self, user_id: str) -> None:
+        """Read the person's sessions together with the next row that is read."""
 
     def standing(self, session_id: str, user_id: str) -> Standing | None:
         """Return the owner's present role and status; None unless the session is open."""

@@ -1,73 +1,56 @@
-"""Access tokens: short-lived JWTs, signed with a named key of a key ring, which can rotate.
+"""Access tokens: short-lived JWTs, which auth signs and every function verifies with public keys.
 
 A token identifies a session. Its role is the one at sign-in, for clients: requests are admitted by
 the role and the status in the session's row.
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import jwt
 
 from supermarket.caller import Caller, Role
-from supermarket.clock import Clock
+from supermarket.clock import Clock, is_id
 from supermarket.errors import Unauthenticated
+from supermarket.sessions import NOT_SIGNED_IN
+from supermarket.signatures import ALGORITHM, JWS
 
-ALGORITHM = "HS256"
 LIFETIME = timedelta(minutes=15)
 AUDIENCE = "supermarket-api"
 CLOCK_SKEW = timedelta(seconds=10)  # between the functions that issue a token and read it
-TIMES, TEXTS = ("exp", "iat"), ("sub", "sid", "role", "email", "given_name")
-CLAIMS = [*TIMES, *TEXTS, "iss", "aud"]
-
-NOT_SIGNED_IN = "You are not signed in"
-
-type KeyRing = Callable[[], Mapping[str, str]]
+TIMES, IDS = ("exp", "iat"), ("sub", "sid")
+TEXTS = (*IDS, "role", "email", "given_name")
 
 
 class AccessTokens:
-    """Issues and verifies access tokens.
-
-    `keys` yields the key ring: `{"active": "k2", "k1": "...", "k2": "..."}`. Tokens are signed
-    with the active key and verified with whichever key their header names.
+    """Verifies access tokens. `find_key` returns the public key with an id, which a token's header
+    has, or None.
     """
 
-    def __init__(self, keys: KeyRing, issuer: str, clock: Clock) -> None:
-        self._keys = keys
+    def __init__(self, find_key: Callable[[str], bytes | None], issuer: str, clock: Clock) -> None:
+        self._find_key = find_key
         self._issuer = issuer
         self._clock = clock
 
-    def issue(self, caller: Caller) -> str:
-        """Return a token that identifies `caller` for `LIFETIME`."""
-        ring = self._keys()
-        now = self._clock()
-        claims = {
-            "iss": self._issuer,
-            "aud": AUDIENCE,
-            "iat": now,
-            "exp": now + LIFETIME,
-            "sub": caller.user_id,
-            "sid": caller.session_id,
-            "role": caller.role,
-            "email": caller.email,
-            "given_name": caller.first_name,
-        }
-        key_id = ring["active"]
-        return jwt.encode(claims, ring[key_id], ALGORITHM, headers={"kid": key_id})
+    def claimed(self, token: str) -> Caller:
+        """Return the caller that a token names, without verification: for reads that are planned
+        before the keys are read. Raises Unauthenticated when it names none.
+        """
+        return self._caller(lambda: self._claims(self._unverified(token)["payload"]))
 
     def verify(self, token: str) -> Caller:
         """Return the caller of a token. Raises Unauthenticated when it is forged or has expired."""
-        return self._caller(token, may_be_expired=False)
+        return self._caller(lambda: self._verified(token, may_be_expired=False))
 
     def verify_allowing_expired(self, token: str) -> Caller:
         """Return the caller of a token, also an expired one. Raises Unauthenticated if forged."""
-        return self._caller(token, may_be_expired=True)
+        return self._caller(lambda: self._verified(token, may_be_expired=True))
 
-    def _caller(self, token: str, *, may_be_expired: bool) -> Caller:
+    def _caller(self, claims_of: Callable[[], dict[str, Any]]) -> Caller:
         try:
-            claims = self._claims(token)
-            self._check_times(claims["iat"], claims["exp"], may_be_expired=may_be_expired)
+            claims = claims_of()
             return Caller(
                 user_id=claims["sub"],
                 session_id=claims["sid"],
@@ -75,8 +58,34 @@ class AccessTokens:
                 email=claims["email"],
                 first_name=claims["given_name"],
             )
-        except (jwt.PyJWTError, ValueError) as fault:
+        except (jwt.PyJWTError, ValueError, RecursionError) as fault:
             raise Unauthenticated(NOT_SIGNED_IN) from fault
+
+    def _verified(self, token: str, *, may_be_expired: bool) -> dict[str, Any]:
+        key_id = self._unverified(token)["header"].get("kid")
+        key = self._find_key(key_id) if isinstance(key_id, str) else None
+        if key is None:
+            raise jwt.InvalidKeyError("there is no such key")
+        claims = self._claims(JWS.decode(token, key, [ALGORITHM]))
+        self._check_times(claims["iat"], claims["exp"], may_be_expired=may_be_expired)
+        return claims
+
+    @staticmethod
+    def _unverified(token: str) -> dict[str, Any]:
+        return JWS.decode_complete(token, options={"verify_signature": False})
+
+    def _claims(self, payload: bytes) -> dict[str, Any]:
+        """Return the claims. Raises PyJWTError unless they are this API's and have their types."""
+        claims = json.loads(payload)
+        if not isinstance(claims, dict):
+            raise jwt.DecodeError("the claims are no object")
+        if claims.get("iss") != self._issuer or claims.get("aud") != AUDIENCE:
+            raise jwt.InvalidTokenError("issued by or for another API")
+        times = all(type(claims.get(name)) is int for name in TIMES)  # `bool` is an `int`, too
+        texts = all(isinstance(claims.get(name), str) for name in TEXTS)
+        if not times or not texts or not all(is_id(claims[name]) for name in IDS):
+            raise jwt.InvalidTokenError("a claim has the wrong type")
+        return claims
 
     def _check_times(self, issued: int, expires: int, *, may_be_expired: bool) -> None:
         """Raise ImmatureSignatureError for a token of the future, and ExpiredSignatureError for one
@@ -89,22 +98,3 @@ class AccessTokens:
         lives_too_long = expires - issued > LIFETIME // timedelta(seconds=1)
         if lives_too_long or (expires <= now and not may_be_expired):
             raise jwt.ExpiredSignatureError("expired, or valid for too long")
-
-    def _claims(self, token: str) -> dict[str, Any]:
-        ring = self._keys()
-        key_id = jwt.get_unverified_header(token).get("kid")
-        if not isinstance(key_id, str) or key_id == "active" or key_id not in ring:
-            raise jwt.InvalidKeyError("the key is not in the ring")
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            ring[key_id],
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            issuer=self._issuer,
-            # the clock is injected, so PyJWT's own check of the times is replaced
-            options={"require": CLAIMS, "verify_exp": False, "verify_iat": False},
-        )
-        times = all(type(claims[name]) is int for name in TIMES)  # `bool` is a subclass of `int`
-        if not times or not all(isinstance(claims[name], str) for name in TEXTS):
-            raise jwt.InvalidTokenError("a claim has the wrong type")
-        return claims

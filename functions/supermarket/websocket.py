@@ -110,6 +110,11 @@ class SocketAction(Handler[Action]):
 class ConnectHandler(Handler[Callable[[Request, str], None]]):
     """The Lambda of `$connect`: an error refuses the connection."""
 
+    def prepare(self) -> None:
+        from supermarket.authentication import authenticate
+
+        make_services(self.function, authenticate)
+
     def __call__(self, event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         """The Lambda handler."""
         began = time.perf_counter()

@@ -1,5 +1,6 @@
 """Composition root of the kernel: sessions, tokens, cursors, idempotency keys, audit trail."""
 
+import time
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
@@ -11,32 +12,41 @@ from supermarket.config import settings
 from supermarket.cursors import Cursors
 from supermarket.dynamo.audit import DynamoAuditTrail
 from supermarket.dynamo.idempotency import DynamoIdempotencyKeys, IdempotencyRow
+from supermarket.dynamo.public_keys import read_key_ring
 from supermarket.dynamo.sessions import DynamoSessions
 from supermarket.errors import Invalid
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
+from supermarket.public_keys import PublicKeys
 from supermarket.request import Request
 from supermarket.secrets import client, secret
 from supermarket.sessions import Sessions
-from supermarket.tokens import AccessTokens, KeyRing
 
 if TYPE_CHECKING:
     from supermarket.throttle import Throttle
+    from supermarket.tokens import AccessTokens
 
 
-def signing_keys() -> dict[str, str]:
-    """Return the signing keys, `{"active": "k1", "k1": "..."}`; fetched every five minutes."""
-    return secret("signing-keys")
+def cursor_keys() -> dict[str, str]:
+    """Return the keys of cursors, `{"active": "k1", "k1": "..."}`; fetched every five minutes."""
+    return secret("cursor-keys")
 
 
-def _key_ring() -> KeyRing:
-    """Return the source of the signing keys, whose client is made but has fetched nothing."""
-    client()
-    return signing_keys
+def token_issuer() -> str:
+    """Return the name of this stage in access tokens."""
+    return f"supermarket-{settings().stage}"
 
 
 @cache
-def access_tokens() -> AccessTokens:
-    return AccessTokens(_key_ring(), f"supermarket-{settings().stage}", utc_now)
+def public_keys() -> PublicKeys:
+    return PublicKeys(read_key_ring, utc_now, time.monotonic)
+
+
+@cache
+def access_tokens() -> "AccessTokens":
+    # imported late, since events and jobs have no tokens
+    from supermarket.tokens import AccessTokens
+
+    return AccessTokens(public_keys().find, token_issuer(), utc_now)
 
 
 @cache
@@ -46,7 +56,8 @@ def sessions() -> Sessions:
 
 @cache
 def cursors() -> Cursors:
-    return Cursors(_key_ring())
+    client()  # makes it in the init phase; nothing is fetched
+    return Cursors(cursor_keys)
 
 
 @cache

@@ -7,6 +7,7 @@
 - requests imports charset_normalizer, which takes as long as all the rest of razorpay's client, for
   texts without an encoding, which no API sends. It is imported when it is used.
 - razorpay imports all of its resources. Those that no function uses go.
+- nacl imports all of libsodium's functions. The modules of those that are used are imported alone.
 """
 
 import gzip
@@ -57,6 +58,12 @@ def __getattr__(name):
 """
 """The `__init__.py` of charset_normalizer."""
 
+SODIUM = """from nacl.bindings.sodium_core import sodium_init
+
+sodium_init()
+"""
+"""The `__init__.py` of nacl's bindings."""
+
 CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?")
 
 
@@ -65,6 +72,7 @@ def prune(packages: Path, bundle: Path) -> None:
     _prune_botocore(packages / "botocore" / "data")
     _prune_razorpay(packages / "razorpay")
     (packages / "charset_normalizer" / "__init__.py").write_text(ON_FIRST_USE)
+    (packages / "nacl" / "bindings" / "__init__.py").write_text(SODIUM)
     roots = amazon_roots((packages / "certifi" / "cacert.pem").read_text())
     bundle.write_text("".join(roots))
 

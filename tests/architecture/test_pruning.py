@@ -12,6 +12,7 @@ from typing import Any
 import botocore.session
 import certifi
 import charset_normalizer
+import nacl
 import pytest
 import razorpay
 
@@ -53,7 +54,7 @@ def test_a_client_with_pruned_data_has_its_endpoint(tmp_path: Path) -> None:
     installed = Path(botocore.__file__).parent
     packages = tmp_path / "python"
     shutil.copytree(installed / "data", packages / "botocore" / "data")
-    for package in (razorpay, charset_normalizer):
+    for package in (razorpay, charset_normalizer, nacl):
         shutil.copytree(package.__path__[0], packages / package.__name__)
     (packages / "certifi").mkdir()
     shutil.copy(certifi.where(), packages / "certifi")
@@ -100,6 +101,23 @@ assert razorpay.__file__.startswith({str(tmp_path)!r})
 assert "charset_normalizer.api" not in sys.modules
 from charset_normalizer import CharsetMatch, detect, from_bytes
 assert detect("Größe".encode())["encoding"] == "utf-8"
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", python], check=True)  # noqa: S603
+
+
+def test_pruned_libsodium_signs_and_imports_nothing_else(tmp_path: Path) -> None:
+    shutil.copytree(nacl.__path__[0], tmp_path / "nacl")
+    (tmp_path / "nacl" / "bindings" / "__init__.py").write_text(pruning()["SODIUM"])
+    python = f"""
+import sys
+sys.path[:0] = [{str(tmp_path)!r}, {str(FUNCTIONS)!r}]
+from supermarket.signatures import Ed25519, key_pair
+import nacl.bindings
+assert nacl.bindings.__file__.startswith({str(tmp_path)!r})
+public, private = key_pair(bytes(32))
+assert Ed25519().verify(b"text", public, Ed25519().sign(b"text", private))
+assert not Ed25519().verify(b"Text", public, Ed25519().sign(b"text", private))
+assert "nacl.bindings.crypto_box" not in sys.modules
 """
     subprocess.run([sys.executable, "-W", "error", "-c", python], check=True)  # noqa: S603
 

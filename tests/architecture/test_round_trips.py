@@ -125,6 +125,7 @@ def count_every_route(razorpay: FakeRazorpay) -> Ledger:
     assistance(ledger, customer)
     inbox(ledger, customer)
     administration(ledger)
+    ledger.call(auth.list_public_keys)
     ledger.call(outbox.check_health)
     ledger.call(documentation.get_api_description)
     ledger.call(documentation.get_api_docs)

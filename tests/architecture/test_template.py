@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import Any
 
@@ -404,28 +405,64 @@ def test_append_only_tables_allow_only_puts_and_reads(table: str) -> None:
     assert allowed <= {"dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:Query"}
 
 
-def test_functions_that_authenticate_may_read_sessions_and_signing_keys() -> None:
+def test_functions_that_authenticate_may_read_sessions_and_public_keys() -> None:
     for name in routes_of_functions():
         endpoint = handler_of(name)
-        authenticates = any(
-            "Caller" in str(hint) for hint in endpoint.function.__annotations__.values()
-        )
-        signed_in = {"Ref": "SignedIn"} in FUNCTIONS[name].get("Policies", [])
-        if authenticates:
-            assert signed_in or _reads_the_session_ahead(name), name
+        if any("Caller" in str(hint) for hint in endpoint.function.__annotations__.values()):
+            for table in ("SignInTable", "KeyTable"):
+                assert _allows(name, "dynamodb:BatchGetItem", table), (name, table)
 
 
-def _reads_the_session_ahead(name: str) -> bool:
-    """Whether a Lambda may read the session together with other rows, and the signing keys."""
-    own = [statement for owner, statement in _statements() if owner == name]
-    allowed = {(action, str(one["Resource"])) for one in own for action in _listed(one["Action"])}
-    return any(
-        action == "dynamodb:BatchGetItem" and "SignInTable" in resource
-        for action, resource in allowed
-    ) and any(
-        action == "secretsmanager:GetSecretValue" and "SigningKeys" in resource
-        for action, resource in allowed
+def test_only_functions_that_sign_people_in_can_sign_tokens() -> None:
+    """No other function can read the private key, or publish a key of its own."""
+    signing = {
+        name
+        for name in routes_of_functions()
+        if "SignInResponse" in str(handler_of(name).function.__annotations__["return"])
+    }
+    assert {"Login", "Register", "RefreshSession"} <= signing
+    read, replace = (f"secretsmanager:{verb}SecretValue" for verb in ("Get", "Put"))
+    assert {name for name in FUNCTIONS if _allows(name, read, "SigningKey")} == signing
+    assert {name for name in FUNCTIONS if _allows(name, replace, "SigningKey")} == {"RotateKeys"}
+    for write in ("PutItem", "UpdateItem", "BatchWriteItem", "DeleteItem"):
+        writers = {name for name in FUNCTIONS if _allows(name, f"dynamodb:{write}", "KeyTable")}
+        assert writers <= signing | {"RotateKeys"}, write
+
+
+def test_cursors_have_keys_of_their_own() -> None:
+    read = "secretsmanager:GetSecretValue"
+    cursors, tokens = (
+        {name for name in FUNCTIONS if _allows(name, read, secret)}
+        for secret in ("CursorKeys", "SigningKey")
     )
+    assert cursors
+    assert not cursors & tokens
+
+
+def _allows(name: str, action: str, resource: str) -> bool:
+    """Return whether a function's role allows an action on a resource of the template."""
+    shared = resources("AWS::IAM::ManagedPolicy")
+    policies = FUNCTIONS[name].get("Policies", [])
+    return any(
+        fnmatchcase(action, allowed) and fnmatchcase(f"arn:{resource}", _pattern(arn))
+        for policy in policies
+        for statement in (shared[policy["Ref"]]["PolicyDocument"] if "Ref" in policy else policy)[
+            "Statement"
+        ]
+        for allowed in _listed(statement["Action"])
+        for arn in _listed(statement["Resource"])
+    )
+
+
+def _pattern(arn: Any) -> str:
+    """Return the resources of a statement, as `arn:UserTable` or `arn:UserTable/index/*`."""
+    match arn:
+        case {"Fn::GetAtt": str(attribute)}:
+            return f"arn:{attribute.partition('.')[0]}"
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{(\w+)\.\w+\}", r"arn:\1", text)
+        case _:
+            return str(arn)
 
 
 def _events(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -31,10 +31,12 @@ from auth.endpoints import (
     verify_email,
 )
 from auth.model import MAX_ADDRESSES, MAX_MAILS, AddressBook, Purpose, SavedAddress, digest
-from auth.repository import DeviceRow, DynamoAddressBooks, UserRow
+from auth.repository import DeviceRow, DynamoAddressBooks, DynamoKeyRings, UserRow
+from auth.signing import Secret, TokenIssuer
+from auth.wiring import token_issuing
 from product.endpoints import list_own_products
 from supermarket.caller import Caller, Role, Standing, Status
-from supermarket.clock import utc_now
+from supermarket.clock import Clock, utc_now
 from supermarket.config import settings
 from supermarket.contracts import Envelope, UserRegistered
 from supermarket.dynamo.outbox import OutboxRow
@@ -42,10 +44,10 @@ from supermarket.dynamo.rows import database
 from supermarket.dynamo.sessions import SignInRow
 from supermarket.http import Endpoint
 from supermarket.people import Address
-from supermarket.tokens import AccessTokens
-from supermarket.wiring import access_tokens, sessions, signing_keys
+from supermarket.wiring import sessions, token_issuer
 from support.api import Reply, a_caller, bearer, call
 from support.auth import ADDRESS, PASSWORD, register_body, register_somebody
+from support.cloud import SIGNING_KEY
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -337,12 +339,15 @@ def test_logging_out_twice_is_no_error() -> None:
     assert call(logout, cookies=by_cookie(token)).status == 200
 
 
+def an_issuer(secret: Secret, clock: Clock) -> TokenIssuer:
+    return TokenIssuer(lambda: secret, DynamoKeyRings(), lambda _: True, token_issuer(), clock)
+
+
 def test_an_expired_token_can_end_its_session() -> None:
     caller = a_caller()
     bearer(caller)
     an_hour_ago = utc_now() - timedelta(hours=1)
-    issuer = f"supermarket-{settings().stage}"
-    stale = AccessTokens(signing_keys, issuer, lambda: an_hour_ago).issue(caller)
+    stale = an_issuer(SIGNING_KEY, lambda: an_hour_ago).issue(caller)
     assert call(get_me, headers=by_header(stale)).status == 401
     assert sessions().is_open(caller.session_id, caller.user_id)
 
@@ -353,11 +358,7 @@ def test_an_expired_token_can_end_its_session() -> None:
 def test_a_forged_token_ends_no_session() -> None:
     caller = a_caller()
     bearer(caller)
-    forged = AccessTokens(
-        lambda: {"active": "k1", "k1": "another key that is long enough for hs256"},
-        f"supermarket-{settings().stage}",
-        utc_now,
-    ).issue(caller)
+    forged = an_issuer({**SIGNING_KEY, "seed": "another seed"}, utc_now).issue(caller)
     assert call(logout, headers=by_header(forged)).status == 200
     assert sessions().is_open(caller.session_id, caller.user_id)
 
@@ -366,7 +367,7 @@ def test_another_site_cannot_post_a_logout() -> None:
     caller = a_caller()
     bearer(caller)
     event_headers = {"origin": "https://evil.example"}
-    token = access_tokens().issue(caller)
+    token = token_issuing().issue(caller)
     posted = Endpoint(logout.function, "POST", logout.path)
     assert call(posted, cookies=by_cookie(token), headers=event_headers).status == 403
     assert sessions().is_open(caller.session_id, caller.user_id)

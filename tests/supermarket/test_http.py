@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutEr
 from pydantic import Field
 from pynamodb.exceptions import GetError
 
+from auth.wiring import token_issuing
 from supermarket.caller import Caller, Role, Standing, Status
 from supermarket.dynamo.rows import database
 from supermarket.dynamo.transaction import DynamoTransaction
@@ -18,7 +19,7 @@ from supermarket.errors import Conflict, FieldError
 from supermarket.http import Endpoint, get, post
 from supermarket.request import Request
 from supermarket.schemas import Body, Message, Page
-from supermarket.wiring import access_tokens, sessions
+from supermarket.wiring import sessions
 from support.api import Reply, a_caller, api_event, bearer, call
 from support.domains import endpoints
 
@@ -185,7 +186,7 @@ def test_another_role_gets_403() -> None:
 def test_the_role_of_the_token_has_no_effect(role: Role, claimed: Role) -> None:
     caller = a_caller(role)
     bearer(caller)
-    token = access_tokens().issue(replace(caller, role=claimed))
+    token = token_issuing().issue(replace(caller, role=claimed))
     reply = call(make_wish, body={"wishedFor": "tea"}, headers={"authorization": f"Bearer {token}"})
     assert reply.status == (201 if role is Role.USER else 403)
 

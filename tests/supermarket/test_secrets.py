@@ -67,7 +67,7 @@ def store(monkeypatch: pytest.MonkeyPatch, time: Time) -> Iterator[Store]:
 
 
 def key() -> str:
-    return secret("signing-keys")["key"]
+    return secret("cursor-keys")["key"]
 
 
 def test_a_secret_is_fetched_every_five_minutes(store: Store, time: Time) -> None:

@@ -10,11 +10,12 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
+from auth.wiring import token_issuing
 from local.openapi import DESCRIPTION
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.http import JSON, Endpoint
-from supermarket.wiring import access_tokens, sessions
+from supermarket.wiring import sessions
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def a_caller(role: Role = Role.USER, user_id: str | None = None) -> Caller:
 def bearer(caller: Caller) -> dict[str, str]:
     """Headers of a request by `caller`, whose session is opened (needs the `aws` fixture)."""
     sessions().open(caller.session_id, caller.user_id, caller.standing)
-    return {"authorization": f"Bearer {access_tokens().issue(caller)}"}
+    return {"authorization": f"Bearer {token_issuing().issue(caller)}"}
 
 
 def call(

@@ -15,8 +15,11 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
+from auth.repository import DynamoKeyRings
+from auth.signing import SigningKey, publish
 from supermarket import secrets
 from supermarket.dynamo.rows import database
+from supermarket.wiring import public_keys
 from support.quick_moto import speed_up
 from support.template import resources
 
@@ -29,7 +32,8 @@ TABLE_PROPERTIES = (
     "GlobalSecondaryIndexes",
     "StreamSpecification",
 )
-SIGNING_KEYS = {"active": "k1", "k1": "the-key-of-all-tests-is-long-enough-for-hs256"}
+SIGNING_KEY = {"id": "k1", "seed": "the seed of all tests"}
+CURSOR_KEYS = {"active": "k1", "k1": "the key of cursors in all tests"}
 RAZORPAY_KEYS = {"keyId": "rzp_test_key", "keySecret": "rzp-secret", "webhookSecret": "hook"}
 IMAGEKIT_KEYS = {"publicKey": "public_key", "privateKey": "private_key"}
 GEMINI_KEYS = {"apiKey": "gemini_key"}
@@ -55,6 +59,7 @@ def _tables_and_secrets() -> tuple[Any, Any]:
     with mock_aws():
         _create_tables()
         _create_secrets()
+        publish(DynamoKeyRings(), SigningKey.of(SIGNING_KEY).public)
         return (
             dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables,
             secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets,
@@ -79,7 +84,8 @@ def _create_tables() -> None:
 def _create_secrets() -> None:
     manager = client("secretsmanager")
     for name, value in {
-        "signing-keys": SIGNING_KEYS,
+        "signing-key": SIGNING_KEY,
+        "cursor-keys": CURSOR_KEYS,
         "razorpay": RAZORPAY_KEYS,
         "imagekit": IMAGEKIT_KEYS,
         "gemini": GEMINI_KEYS,
@@ -129,8 +135,11 @@ def queue_arn(attribute: str) -> str:
 
 
 def forget_secrets() -> None:
-    """Clear the cached secrets; clients are kept between tests, because making them is slow."""
+    """Clear the cached secrets and public keys; clients are kept between tests, because making them
+    is slow.
+    """
     secrets._remembered.clear()
+    public_keys()._read_at = None
 
 
 @contextmanager

@@ -82,15 +82,16 @@ def main(buyers: int, pieces: int, share: float) -> None:
 
 def _buyer(product_id: str) -> str:
     """Return the token of a new customer who has one piece in the cart."""
+    from auth.wiring import token_issuing
     from cart.wiring import cart_service
     from supermarket.caller import Caller, Role
     from supermarket.clock import new_id
-    from supermarket.wiring import access_tokens, sessions
+    from supermarket.wiring import sessions
 
     caller = Caller(new_id(), new_id(), Role.USER, "asha@example.com", "Asha")
     sessions().open(caller.session_id, caller.user_id, caller.standing)
     cart_service().add(caller.user_id, product_id, 1)
-    return access_tokens().issue(caller)
+    return token_issuing().issue(caller)
 
 
 def _cancel_some(share: float) -> list[int]:

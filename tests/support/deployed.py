@@ -11,6 +11,7 @@ from typing import Any
 
 import botocore.session
 
+from auth.signing import SigningKey
 from local.locks import locked
 from support.local_cloud import HOME
 
@@ -37,11 +38,10 @@ def table(endpoints: dict[str, Any], name: str) -> str:
     return f"supermarket-{endpoints['stage']}-{name}"
 
 
-def signing_keys(endpoints: dict[str, Any]) -> dict[str, str]:
-    name = f"supermarket/{endpoints['stage']}/signing-keys"
+def signing_key(endpoints: dict[str, Any]) -> SigningKey:
+    name = f"supermarket/{endpoints['stage']}/signing-key"
     answer = aws(endpoints, "secretsmanager").get_secret_value(SecretId=name)
-    keys: dict[str, str] = json.loads(answer["SecretString"])
-    return keys
+    return SigningKey.of(json.loads(answer["SecretString"]))
 
 
 def rows(endpoints: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -100,6 +100,9 @@ class InMemorySessions:
         for too_many in sorted(mine)[:-MAX_SESSIONS]:
             del mine[too_many]
 
+    def plan_read(self, user_id: str) -> None:
+        """Nothing is read ahead of use in memory."""
+
     def standing(self, session_id: str, user_id: str) -> Standing | None:
         ends = self._ends[user_id].get(session_id)
         if ends is None or self._clock() >= ends:

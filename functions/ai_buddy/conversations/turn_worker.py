@@ -37,9 +37,8 @@ from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import Clock
 from supermarket.errors import FAILED, DomainError
-from supermarket.sessions import Sessions
+from supermarket.sessions import NOT_SIGNED_IN, Sessions
 from supermarket.telemetry import warn_on_failure
-from supermarket.tokens import NOT_SIGNED_IN
 
 MAX_HISTORY = 4 * WINDOW  # turns, when summaries failed again and again
 

@@ -7,9 +7,8 @@ from hashlib import sha256
 from ai_buddy.realtime.ports import ConnectionGone, Connections, ConnectionSender
 from supermarket.caller import Caller
 from supermarket.errors import DomainError, TooMany, Unauthenticated
-from supermarket.sessions import Sessions, present_caller
+from supermarket.sessions import NOT_SIGNED_IN, Sessions, present_caller
 from supermarket.telemetry import warn_on_failure
-from supermarket.tokens import NOT_SIGNED_IN
 from supermarket.websocket import CloseConnection, Connection, error_frame, to_json
 
 FRAMES_PER_MINUTE = 120

@@ -49,6 +49,9 @@ class DynamoSessions:
         if too_many := set(sorted(row.sessions)[:-MAX_SESSIONS]):
             retry_on_transaction_conflict(lambda: row.update([SignInRow.sessions.delete(too_many)]))
 
+    def plan_read(self, user_id: str) -> None:
+        SignInRow.plan_read(user_id)
+
     def standing(self, session_id: str, user_id: str) -> Standing | None:
         row = SignInRow.find(user_id)
         if row is None or not row.role or session_id not in (row.sessions or ()):
