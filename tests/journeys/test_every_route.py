@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from supermarket.clock import new_id
-from support.deployed import let_reservation_run_out
+from support.deployed import let_reservation_run_out, run_job
 from support.shop import ADDRESS, PASSWORD, Person, client, eventually
 
 pytestmark = pytest.mark.e2e
@@ -213,6 +213,18 @@ def test_the_shop_is_healthy_and_ready(endpoints: dict[str, Any]) -> None:
     ready = http.get("/readyz")
     assert ready.status_code == 200, ready.text
     assert http.get("/api/no/such/route").status_code == 404
+    assert http.get("/.well-known/jwks.json").json()["keys"]
+
+
+def test_the_key_of_tokens_is_replaced_while_people_use_the_shop(
+    endpoints: dict[str, Any], customer: Person
+) -> None:
+    earlier = customer.token
+    run_job(endpoints, "auth.jobs.rotate_keys")
+    customer.sign_in()
+    for token in (earlier, customer.token):
+        customer.headers["authorization"] = f"Bearer {token}"
+        assert customer.get("/api/auth/me").status_code == 200
 
 
 def _pages(person: Person, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:

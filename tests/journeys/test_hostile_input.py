@@ -32,6 +32,7 @@ OPEN = PUBLIC | {
     "POST /api/payments/webhook",  # authenticated by its signature
     "GET /api/openapi.json",
     "GET /api/docs",
+    "GET /.well-known/jwks.json",
     "GET /api/docs/{file}",
 }
 FOR_ADMINS = {"POST /api/payments/{paymentId}/refund"}
