@@ -1,15 +1,35 @@
 """The HTTP Lambdas of administrators. Changes need a recent sign-in, and are audited."""
 
 from admin import wiring
-from admin.schemas import ChangeRoleRequest, SuspendRequest, UserResponse
+from admin.schemas import (
+    ChangeRoleRequest,
+    SuspendRequest,
+    UserListQuery,
+    UserListResponse,
+    UserResponse,
+)
 from supermarket.caller import Caller, Role, SignInAgain
 from supermarket.clock import utc_now
 from supermarket.errors import NotFound
 from supermarket.http import get, post
 from supermarket.init_phase import prepare
+from supermarket.wiring import cursors
 
 ADMINS = {Role.ADMIN}
 ERRORS = (NotFound, SignInAgain)
+
+
+@get("/api/admin/users", roles=ADMINS)
+def list_users(query: UserListQuery, _caller: Caller) -> UserListResponse:
+    """List accounts, newest first; `q` finds one by its id, email address or username."""
+    purpose = f"GET /api/admin/users {query.role} {query.status}"
+    before = (cursors().decode(query.cursor, purpose) or {}).get("before")
+    page = wiring.standing_service().list_users(
+        query.role, query.status, before, query.limit, query.q
+    )
+    following = {"before": page.next_before} if page.next_before else None
+    cursor = cursors().encode(following, purpose)
+    return UserListResponse.model_validate({"users": page.users, "next_cursor": cursor})
 
 
 @get("/api/admin/users/{userId}", roles=ADMINS, errors=(NotFound,))

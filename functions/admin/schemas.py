@@ -6,7 +6,15 @@ from pydantic import Field, StringConstraints
 
 from supermarket.caller import Role, Status
 from supermarket.field_types import TEXT
-from supermarket.schemas import Body, Timestamp, View
+from supermarket.schemas import Body, Page, Timestamp, View
+
+
+class UserListQuery(Page):
+    """Users with a role or a status, or those with an id, an email address or a username `q`."""
+
+    q: Annotated[str, StringConstraints(strip_whitespace=True, max_length=254)] = ""
+    role: Role | None = None
+    status: Status | None = None
 
 
 class SuspendRequest(Body):
@@ -36,9 +44,17 @@ class UserView(View):
     email: str
     email_verified: bool
     full_name: FullNameView
+    phone: str | None
     role: Role
     status: Status
     created_at: Timestamp
+
+
+class UserListResponse(View):
+    """A page of accounts, newest first."""
+
+    users: list[UserView]
+    next_cursor: str | None
 
 
 class UserResponse(View):

@@ -6,6 +6,7 @@ from supermarket.contracts import (
     Event,
     PasswordResetRequested,
     UserRegistered,
+    UserStandingChanged,
 )
 
 
@@ -17,6 +18,15 @@ def to_user_registered(user: User) -> UserRegistered:
         first_name=user.full_name.first,
         last_name=user.full_name.last,
         role=user.role.value,
+    )
+
+
+def to_user_standing_changed(user: User) -> UserStandingChanged:
+    return UserStandingChanged(
+        user_id=user.id,
+        role=user.role.value,
+        status=user.status.value,
+        revision=user.standing_revision,
     )
 
 

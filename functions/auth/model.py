@@ -50,6 +50,7 @@ class User:
     email_verified: bool = False
     status: Status = Status.ACTIVE
     phone: str | None = None
+    standing_revision: int = 0  # counts the changes of role and status
 
     @property
     def standing(self) -> Standing:
@@ -61,6 +62,14 @@ class User:
         names = (self.username, self.email.partition("@")[0], self.full_name.first)
         words = (*(name.lower() for name in names), *SHOP)
         return tuple(word for word in words if len(word) >= SHORTEST_PERSONAL_WORD)
+
+
+@dataclass(frozen=True)
+class UserPage:
+    """A page of users, newest first; the next one begins before the id `next_before`."""
+
+    users: tuple[User, ...]
+    next_before: str | None
 
 
 def is_reserved(username: str) -> bool:

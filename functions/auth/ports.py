@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Protocol
 
 from auth.guesses import GuessRecord
-from auth.model import Account, AddressBook, Device, Link, Purpose
+from auth.model import Account, AddressBook, Device, Link, Purpose, User
+from supermarket.caller import Standing
 from supermarket.errors import DomainError
 from supermarket.public_keys import KeyRing
 from supermarket.transaction import AddWrites, Transaction, add_nothing
@@ -22,6 +23,13 @@ class Accounts(Protocol):
     def find_by_email(self, email: str) -> Account | None: ...
 
     def find_by_username(self, username: str) -> Account | None: ...
+
+    def list_by_standing(
+        self, standings: Iterable[Standing], before: str | None, limit: int
+    ) -> list[User]:
+        """Return the newest users with one of the standings and ids below `before`. Eventually
+        consistent.
+        """
 
     def change(
         self, before: Account, after: Account, transaction: Transaction, on_conflict: DomainError

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
+from operator import attrgetter
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.expressions.operand import Path
@@ -14,9 +16,10 @@ from pynamodb.expressions.update import Action
 from auth.guesses import REMEMBERED_FOR, Failures, GuessRecord
 from auth.model import Account, AddressBook, Device, Link, Purpose, SavedAddress, User, digest
 from supermarket.aws import is_transient
+from supermarket.caller import Standing
 from supermarket.clock import Clock, creation_time
 from supermarket.dynamo.public_keys import ACCESS_TOKENS, KeyRow, read_key_ring
-from supermarket.dynamo.rows import Mapped, Row, table
+from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction, put_once
 from supermarket.dynamo.writes import try_write, update_if
 from supermarket.errors import Conflict, DomainError, FieldError, Unavailable
@@ -39,6 +42,9 @@ class UserRow(Row):
     pk = UnicodeAttribute(hash_key=True)
     user = Mapped[User](User)
     password_hash = UnicodeAttribute(attr_name="passwordHash")
+    standing = UnicodeAttribute()
+
+    by_standing = index("byStanding", "standing", "pk", attributes=["user"])
 
 
 class ClaimRow(Row):
@@ -116,7 +122,12 @@ class DynamoAccounts:
         names = {"username": USERNAME + user.username.lower(), "email": EMAIL + user.email.lower()}
         for field, pk in names.items():
             writes.put(ClaimRow(pk, user_id=user.id), ClaimRow.pk.does_not_exist(), taken(field))
-        row = UserRow(USER + user.id, user=user, password_hash=account.password_hash)
+        row = UserRow(
+            USER + user.id,
+            user=user,
+            password_hash=account.password_hash,
+            standing=_standing_key(user.standing),
+        )
         writes.put(row, UserRow.pk.does_not_exist())
 
     @staticmethod
@@ -155,8 +166,25 @@ class DynamoAccounts:
             role, status = Path("user.role"), Path("user.status")
             actions += [role.set(after.user.role.value), status.set(after.user.status.value)]
             unchanged &= (role == before.user.role.value) & (status == before.user.status.value)
+            revision = Path("user.standing_revision")
+            actions.append(revision.set(after.user.standing_revision))
+            actions.append(UserRow.standing.set(_standing_key(after.user.standing)))
+            unchanged &= revision == before.user.standing_revision
         row = UserRow(USER + before.user.id)
         DynamoTransaction.of(transaction).update(row, actions, unchanged, on_conflict)
+
+    def list_by_standing(
+        self, standings: Iterable[Standing], before: str | None, limit: int
+    ) -> list[User]:
+        older = UserRow.pk < USER + before if before else None
+        pages = (
+            UserRow.by_standing.query(
+                _standing_key(standing), older, scan_index_forward=False, limit=limit
+            )
+            for standing in standings
+        )
+        rows = sorted(chain.from_iterable(pages), key=attrgetter("pk"), reverse=True)
+        return [row.user for row in rows[:limit]]
 
     def _claimed(self, pk: str) -> Account | None:
         claim = ClaimRow.find(pk)
@@ -301,6 +329,10 @@ def _reporting_silence() -> Iterator[None]:
         if not is_transient(failure):
             raise
         raise Unavailable("The database does not answer. Try again.") from failure
+
+
+def _standing_key(standing: Standing) -> str:
+    return f"{standing.role}#{standing.status}"
 
 
 def taken(field: str) -> Conflict:

@@ -4,8 +4,10 @@ and end their sessions.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product, starmap
 
-from auth.model import Account, User
+from auth.events import to_user_standing_changed
+from auth.model import Account, User, UserPage
 from auth.ports import Accounts
 from supermarket.audit import AuditTrail
 from supermarket.caller import Role, Standing, Status
@@ -33,15 +35,31 @@ class StandingService:
         """Return a user. Raises NotFound."""
         return self._find(user_id).user
 
+    def list_users(
+        self,
+        role: Role | None,
+        status: Status | None,
+        before: str | None,
+        limit: int,
+        name: str = "",
+    ) -> UserPage:
+        """Return the users with ids below `before`, newest first: all, those with a role or a
+        status, or the one with an id, an email address or a username `name`.
+        """
+        if name:
+            return UserPage(tuple(filter(None, (self._find_by_name(name),))), None)
+        roles, statuses = [role] if role else list(Role), [status] if status else list(Status)
+        standings = starmap(Standing, product(roles, statuses))
+        found = self.accounts.list_by_standing(standings, before, limit + 1)
+        page = tuple(found[:limit])
+        return UserPage(page, page[-1].id if len(found) > limit else None)
+
     def find_by_name(self, name: str) -> User:
         """Return the user with an id, an email address or a username. Raises NotFound."""
-        if is_id(name):
-            return self._find(name).user
-        find = self.accounts.find_by_email if "@" in name else self.accounts.find_by_username
-        account = find(name)
-        if account is None:
+        user = self._find_by_name(name)
+        if user is None:
             raise NotFound(USER_NOT_FOUND)
-        return account.user
+        return user
 
     def approve(self, user_id: str, actor: str) -> User:
         """Let a pending account do what its role allows. Raises Conflict for a suspended one."""
@@ -109,9 +127,12 @@ class StandingService:
     ) -> User:
         account = self._find(user_id)
         before, standing = account.user, decide(account.user)
-        after = replace(before, role=standing.role, status=standing.status)
-        if after == before:
+        if standing == before.standing:
             return before
+        revision = before.standing_revision + 1
+        after = replace(
+            before, role=standing.role, status=standing.status, standing_revision=revision
+        )
         transaction = self.begin()
         self.accounts.change(account, replace(account, user=after), transaction, StaleWrite())
         self.sessions.change_standing(user_id, standing, transaction)
@@ -123,8 +144,14 @@ class StandingService:
             before={"role": before.role.value, "status": before.status.value},
             after={"role": after.role.value, "status": after.status.value, "reason": reason},
         )
+        transaction.emit(to_user_standing_changed(after))
         transaction.commit()
         return after
+
+    def _find_by_name(self, name: str) -> User | None:
+        find = self.accounts.find_by_email if "@" in name else self.accounts.find_by_username
+        account = self.accounts.find(name) if is_id(name) else find(name)
+        return account.user if account else None
 
     def _find(self, user_id: str) -> Account:
         account = self.accounts.find(user_id)

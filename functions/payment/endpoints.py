@@ -19,6 +19,7 @@ from payment.refunds import RefundTooSmall
 from payment.schemas import (
     REFUND_MESSAGES,
     CreatePaymentResponse,
+    DriftListResponse,
     PaymentChangeResponse,
     PaymentResponse,
     PaymentWithLedgerResponse,
@@ -33,7 +34,8 @@ from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
 from supermarket.rate_limits import RequestLimit
 from supermarket.request import Request
-from supermarket.schemas import Message
+from supermarket.schemas import Message, Page
+from supermarket.wiring import cursors
 
 ADMINS = {Role.ADMIN}
 MAX_WEBHOOK_BYTES = 256 * 1024
@@ -124,6 +126,17 @@ def refund_payment(
     payment, refund = wiring.payment_service().refund(paymentId, body.amount, caller, key)
     response = PaymentChangeResponse.of(payment, message=REFUND_MESSAGES[refund.status])
     return response if refund.is_sent else Response(response, status=ACCEPTED)
+
+
+@get("/api/admin/payments/drift", roles=ADMINS)
+def list_payment_drift(page: Page, _caller: Caller) -> DriftListResponse:
+    """List differences between payments and Razorpay's records, newest first."""
+    purpose = "GET /api/admin/payments/drift"
+    position = cursors().decode(page.cursor, purpose) or {}
+    found = wiring.drift_list().list_newest(position.get("before"), page.limit)
+    following = {"before": found.next_before} if found.next_before else None
+    cursor = cursors().encode(following, purpose)
+    return DriftListResponse.model_validate({"drift": found.drift, "next_cursor": cursor})
 
 
 prepare(__name__)

@@ -168,3 +168,21 @@ class CreatePaymentResponse(PaymentChangeResponse):
         )
         message, pay_until = "The payment is ready", payment.pay_until
         return cls.of(payment, message=message, razorpay=razorpay, pay_until=pay_until)
+
+
+class DriftView(View):
+    """A difference between the shop's records and Razorpay's that a person has to clear up."""
+
+    subject: str = Field(validation_alias="subject_id")
+    kind: str
+    details: str
+    payment: str | None = Field(validation_alias="payment_id")
+    order: str | None = Field(validation_alias="order_id")
+    found_at: Timestamp
+
+
+class DriftListResponse(View):
+    """A page of drift, newest first."""
+
+    drift: list[DriftView]
+    next_cursor: str | None

@@ -18,6 +18,7 @@ from supermarket.secrets import secret
 from supermarket.wiring import audit_trail, idempotency_keys
 
 if TYPE_CHECKING:
+    from payment.reconciliation.ports import DriftList
     from payment.reconciliation.refund_driver import RefundDriver
     from payment.reconciliation.settlements import SettlementSync
     from payment.reconciliation.walker import Reconciliation
@@ -58,6 +59,13 @@ def refund_driver(base_url: str | None = None) -> "RefundDriver":
     updates = _payment_service(_paced_razorpay(base_url, JOBS_WAIT))
     drift = DriftReporter(DynamoDriftStore(utc_now), DynamoTransaction, utc_now)
     return RefundDriver(DynamoPayments(), updates, drift, utc_now)
+
+
+@cache
+def drift_list() -> "DriftList":
+    from payment.reconciliation.repository import DynamoDriftStore
+
+    return DynamoDriftStore(utc_now)
 
 
 @cache

@@ -110,9 +110,9 @@ class MovementPage:
 class Product:
     """A product on sale; the seller's address and name are those at its creation.
 
-    `revision` counts changes by the seller. The inventory's part: `stock` can be sold, `on_hand` is
-    on the shelf and `reserved` of it for orders; `stock_revision` counts all changes of these, and
-    `shelf_revision` those of `on_hand`.
+    `revision` counts changes by the seller. It `is_hidden` while its seller sells nothing. The
+    inventory's part: `stock` can be sold, `on_hand` is on the shelf and `reserved` of it for
+    orders; `stock_revision` counts all changes of these, and `shelf_revision` those of `on_hand`.
     """
 
     id: str
@@ -132,6 +132,7 @@ class Product:
     reserved: int = 0
     stock_revision: int = 0
     shelf_revision: int = 0
+    is_hidden: bool = False
 
     @property
     def available(self) -> bool:
@@ -234,6 +235,29 @@ class Page:
 
     products: tuple[Product, ...]
     next: Position | None
+
+
+@dataclass(frozen=True)
+class SellerDecision:
+    """Whether the products of a seller are hidden, as of the account's `revision`, and how far that
+    was done: the place of the next page, and how often all pages were gone through.
+    """
+
+    seller_id: str
+    revision: int
+    is_hidden: bool
+    place: str | None = None
+    rounds: int = 0
+
+
+@dataclass(frozen=True)
+class SellerPage:
+    """Some products of a seller, hidden ones included, and the place of the next ones; None after
+    the last.
+    """
+
+    products: tuple[Product, ...]
+    next: str | None
 
 
 @dataclass(frozen=True)

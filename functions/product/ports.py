@@ -15,12 +15,15 @@ from product.model import (
     PendingChange,
     Position,
     Product,
+    SellerDecision,
+    SellerPage,
     Sort,
     StockChange,
     StoredPicture,
     Window,
 )
 from product.words import KeyRange
+from supermarket.errors import DomainError
 from supermarket.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ class Products(Protocol):
     """
 
     def find(self, product_id: str) -> Product | None:
-        """Return the product if it is on sale."""
+        """Return the product if it was not withdrawn; it may be hidden."""
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         """Return the products that are on sale by their ids, in one read."""
@@ -44,7 +47,7 @@ class Products(Protocol):
         """
 
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
-        """Return the documents of the products that are on sale."""
+        """Return the documents of the products that were not withdrawn; some may be hidden."""
 
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
         """Return a page of the products that match `filters`."""
@@ -58,12 +61,38 @@ class Products(Protocol):
     def withdraw(self, product: Product, now: datetime, transaction: Transaction) -> None:
         """Take a product off sale."""
 
+    def list_by_seller(self, seller_id: str, place: str | None, limit: int) -> SellerPage:
+        """Return the next products of a seller, hidden ones included."""
+
+    def hide(self, product: Product, transaction: Transaction) -> None:
+        """Remove a product from all lists but its seller's."""
+
+    def unhide(self, product: Product, transaction: Transaction) -> None:
+        """Put a hidden product back into the lists."""
+
     def show_availability(
         self, product: Product, availability: Availability, transaction: Transaction
     ) -> None:
         """Show whether there is any stock. The commit raises StaleWrite when the availability of a
         later change is shown, or the product is not on sale.
         """
+
+
+class Sellers(Protocol):
+    """Stores the latest decision about each seller."""
+
+    def record(self, decision: SellerDecision) -> SellerDecision | None:
+        """Store a decision, unless it is stored, and return it with its progress; None when there
+        is a later one.
+        """
+
+    def save(self, decision: SellerDecision) -> bool:
+        """Store the progress; returns False when there is a later decision."""
+
+    def require(
+        self, decision: SellerDecision, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        """The commit raises `on_conflict` when there is a later decision."""
 
 
 class Stock(Protocol):

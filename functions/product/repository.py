@@ -33,6 +33,8 @@ from product.model import (
     PendingChange,
     Position,
     Product,
+    SellerDecision,
+    SellerPage,
     Sort,
     Window,
     category_key,
@@ -42,7 +44,8 @@ from supermarket.clock import creation_time, iso, new_id
 from supermarket.dynamo.batches import delete_many, put_many
 from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction
-from supermarket.dynamo.writes import try_write
+from supermarket.dynamo.writes import try_write, update_if
+from supermarket.errors import DomainError
 from supermarket.money import Currency
 from supermarket.retry import StaleWrite
 from supermarket.transaction import Transaction
@@ -50,6 +53,7 @@ from supermarket.transaction import Transaction
 ALL_PRODUCTS = "products"
 PENDING = "pending"  # longer than the first letters of a word
 SEPARATOR = "#"
+SELLER = "seller#"
 LAST, LAST_CHARACTER = "~", "\U0010ffff"  # sort after all characters of ids, and of words
 # the partitions of an index by a key that most products share
 SHARDS = tuple(str(number) for number in range(4))
@@ -65,11 +69,14 @@ PENDING_PER_PAGE = 25
 
 # the inventory has the stock
 STOCK = frozenset({"shown", "stock", "on_hand", "reserved", "stock_revision", "shelf_revision"})
+EXCLUDED = STOCK | {"is_hidden"}  # an attribute of the row has it
+# the keys of the lists that a hidden product is not in
+LISTED = ("shelf", "category", "price_shelf", "price_category")
 # a sale changes none of these, so that it does not write to the indexes
 SHOWN = ("product", "inStock")
 
 _revision, _minor = Path("product.revision"), Path("product.price.minor")
-_currency = Path("product.price.currency")
+_currency, _decided = Path("product.price.currency"), Path("decision.revision")
 
 type Item = dict[str, Any]
 """A product's item in an index, in DynamoDB's form."""
@@ -80,25 +87,27 @@ class ProductRow(Row):
     `stock_revision`, changes without the other fields.
 
     A withdrawn product keeps its row for a while, for orders and returns, and leaves the lists
-    because `newest` and `cheapest` are removed; `withdrawn` is then its shard.
+    because `newest` and `cheapest` are removed; `withdrawn` is then its shard. A hidden one lacks
+    the keys of `LISTED` and stays in its seller's list.
     """
 
     Meta = table("product")
 
     product_id = UnicodeAttribute(hash_key=True, attr_name="productId")
-    product = Mapped[Product](Product, exclude=STOCK)
+    product = Mapped[Product](Product, exclude=EXCLUDED)
     in_stock = BooleanAttribute(attr_name="inStock")
     is_low = BooleanAttribute(null=True, attr_name="isLow")
     stock_revision = NumberAttribute(null=True, attr_name="stockRevision")
+    is_hidden = BooleanAttribute(null=True, attr_name="isHidden")
     deleted_at = UnicodeAttribute(null=True, attr_name="deletedAt")
     withdrawn = UnicodeAttribute(null=True)
     words = UnicodeSetAttribute(null=True)
     title_words = UnicodeSetAttribute(null=True, attr_name="titleWords")
     seller = UnicodeAttribute()
     category = UnicodeAttribute(null=True)
-    shelf = UnicodeAttribute()
+    shelf = UnicodeAttribute(null=True)
     newest = UnicodeAttribute(null=True)
-    price_shelf = UnicodeAttribute(attr_name="priceShelf")
+    price_shelf = UnicodeAttribute(null=True, attr_name="priceShelf")
     price_category = UnicodeAttribute(null=True, attr_name="priceCategory")
     cheapest = UnicodeAttribute(null=True)
 
@@ -134,11 +143,20 @@ class ProductRow(Row):
         # an index has no more than `in_stock`
         revision = int(self.stock_revision or 0)
         shown = Availability(self.in_stock, bool(self.is_low), revision)
-        return replace(self.product, shown=shown)
+        return replace(self.product, shown=shown, is_hidden=bool(self.is_hidden))
 
     def document(self) -> Document:
         words, title_words = frozenset(self.words or ()), frozenset(self.title_words or ())
         return Document(self.read(), words, title_words)
+
+
+class SellerRow(Row):
+    """`seller#<id>`: the latest decision about a seller."""
+
+    Meta = table("product")
+
+    product_id = UnicodeAttribute(hash_key=True, attr_name="productId")
+    decision = Mapped[SellerDecision](SellerDecision)
 
 
 class EntryRow(Row):
@@ -226,7 +244,7 @@ class IndexQuery:
         that was reached in all partitions, with that place.
         """
         # one after the other: each thread would need a connection of its own in a cold start
-        parts = [self._query(place, share, key) for key in self.keys]
+        parts = [self.read_partition(place, share, key) for key in self.keys]
         found = [item for items, _ in parts for item in items]
         found.sort(key=self._place_of, reverse=not self.forward)
         ends = [end for _, end in parts if end is not None]
@@ -236,7 +254,9 @@ class IndexQuery:
         end = nearest(ends)
         return [item for item in found if not is_beyond(self._place_of(item), end)], end
 
-    def _query(self, place: str | None, limit: int, key: str) -> tuple[list[Item], str | None]:
+    def read_partition(
+        self, place: str | None, limit: int, key: str
+    ) -> tuple[list[Item], str | None]:
         """Return the matches among the next items of a partition, and the place of the last one
         that was read.
         """
@@ -272,7 +292,7 @@ class DynamoProducts:
 
     def find(self, product_id: str) -> Product | None:
         row = ProductRow.find(product_id)
-        return _on_sale(row) if row else None
+        return row.read() if row and not row.deleted_at else None
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
         rows = ProductRow.find_many((product_id,) for product_id in product_ids)
@@ -285,7 +305,7 @@ class DynamoProducts:
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
         keys = ((product_id,) for product_id in product_ids)
         rows = ProductRow.find_many(keys, consistent=False)
-        return [row.document() for row in rows if _on_sale(row)]
+        return [row.document() for row in rows if not row.deleted_at]
 
     def page(self, filters: Filters, sort: Sort, after: Position | None, limit: int) -> Page:
         place = after["place"] if after else None
@@ -307,9 +327,25 @@ class DynamoProducts:
             ProductRow.cheapest.remove(),
             ProductRow.deleted_at.set(iso(now)),
             ProductRow.withdrawn.set(_shard(product.id)),
-            _revision.set(product.revision + 1),
+            _next(product),
         ]
         _update(product, actions, transaction)
+
+    def list_by_seller(self, seller_id: str, place: str | None, limit: int) -> SellerPage:
+        own = IndexQuery(ProductRow.by_seller, [seller_id])
+        items, end = own.read_partition(place, limit, seller_id)
+        rows = ProductRow.find_many((item["productId"]["S"],) for item in items)
+        return SellerPage(tuple(row.read() for row in rows if not row.deleted_at), end)
+
+    def hide(self, product: Product, transaction: Transaction) -> None:
+        attributes = ProductRow.get_attributes()
+        actions = [attributes[name].remove() for name in LISTED]
+        _update(product, [*actions, ProductRow.is_hidden.set(True), _next(product)], transaction)
+
+    def unhide(self, product: Product, transaction: Transaction) -> None:
+        attributes, values = ProductRow.get_attributes(), ProductRow.of(product).attribute_values
+        actions = [attributes[name].set(values[name]) for name in LISTED if values.get(name)]
+        _update(product, [*actions, ProductRow.is_hidden.remove(), _next(product)], transaction)
 
     def show_availability(
         self, product: Product, availability: Availability, transaction: Transaction
@@ -339,6 +375,32 @@ class DynamoProducts:
     def remove(self, product: Product) -> bool:
         is_withdrawn = ProductRow.deleted_at.exists()
         return try_write(lambda: ProductRow(product.id).delete(is_withdrawn))
+
+
+class DynamoSellers:
+    """`Sellers` in DynamoDB."""
+
+    def record(self, decision: SellerDecision) -> SellerDecision | None:
+        row = _seller_row(decision)
+        row.decision = decision
+        is_later = SellerRow.product_id.does_not_exist() | (_decided < decision.revision)
+        if try_write(lambda: row.save(is_later)):
+            return decision
+        stored = SellerRow.find(row.product_id)
+        is_same = stored is not None and stored.decision.revision == decision.revision
+        return stored.decision if stored and is_same else None
+
+    def save(self, decision: SellerDecision) -> bool:
+        is_latest = _decided == decision.revision
+        action = SellerRow.decision.set(decision)
+        return update_if(_seller_row(decision), [action], is_latest)
+
+    def require(
+        self, decision: SellerDecision, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        is_latest = _decided == decision.revision
+        row = _seller_row(decision)
+        DynamoTransaction.of(transaction).condition_check(row, is_latest, on_conflict)
 
 
 class DynamoCheckpoint:
@@ -390,6 +452,10 @@ class DynamoEntries:
 
     def remove_all(self, words: Iterable[str], product: Product) -> None:
         delete_many(EntryRow.of(word, product.id) for word in words)
+
+
+def _seller_row(decision: SellerDecision) -> SellerRow:
+    return SellerRow(SELLER + decision.seller_id)
 
 
 def _seconds(change: PendingChange) -> int:
@@ -445,6 +511,10 @@ def _update(before: Product, actions: Sequence[Action], transaction: Transaction
     DynamoTransaction.of(transaction).update(row, actions, latest, StaleWrite(STALE))
 
 
+def _next(product: Product) -> Action:
+    return _revision.set(product.revision + 1)
+
+
 def _update_actions(after: Product) -> list[Action]:
     """Return the actions that write `after`, except for what is shown of its stock."""
     values = ProductRow.of(after).attribute_values
@@ -456,8 +526,8 @@ def _update_actions(after: Product) -> list[Action]:
 
 
 def _on_sale(row: ProductRow) -> Product | None:
-    """Return the product of a row unless it was withdrawn."""
-    return None if row.deleted_at else row.read()
+    """Return the product of a row unless it was withdrawn or is hidden."""
+    return None if row.deleted_at or row.is_hidden else row.read()
 
 
 def _shard(product_id: str) -> str:

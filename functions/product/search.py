@@ -117,6 +117,7 @@ class SearchIndex:
                 # of all entries of a product, in all windows, only the first one counts
                 if (_first(window.key_range, document), document.product.id) in entered
                 and query.is_in(document.words)
+                and not document.product.is_hidden
                 and selection.filters.matches(document.product)
             ),
             key=lambda match: match[0],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from product.orphans import OrphanSweep
     from product.purge import Purge
+    from product.visibility import SellerVisibility
 
 LAST_DOUBLED_PAUSE = 5  # of up to 0.64 seconds
 IMAGEKIT_TIMEOUT_SECONDS = 8.0
@@ -46,6 +47,15 @@ def product_service() -> ProductService:
 @cache
 def stock_monitor() -> StockMonitor:
     return StockMonitor(inventory_service(), bucket_change)
+
+
+@cache
+def seller_visibility() -> "SellerVisibility":
+    from product.repository import DynamoSellers
+    from product.visibility import SellerVisibility
+
+    stock = InventoryStock(inventory_service())
+    return SellerVisibility(DynamoSellers(), DynamoProducts(), stock, DynamoTransaction)
 
 
 @cache

@@ -101,6 +101,18 @@ class UserRegistered(Event):
     role: Literal["user", "seller", "admin"]
 
 
+class UserStandingChanged(Event):
+    """The role or the status of an account was changed. The event with the highest `revision` is
+    the latest.
+    """
+
+    SOURCE = "supermarket.auth"
+    user_id: str
+    role: Literal["user", "seller", "admin"]
+    status: Literal["active", "pending", "suspended"]
+    revision: int = Field(ge=1)
+
+
 class EmailVerificationRequested(Event):
     """A person requested another verification link. The link is a secret and not part of the event:
     the sender of the mail has auth create it.

@@ -8,11 +8,11 @@ import pytest
 from ulid import ULID
 
 from admin import endpoints
+from auth import wiring
 from auth.endpoints import get_me, login
 from product.endpoints import list_own_products
 from supermarket.caller import RECENT, Caller, Role, Status
 from supermarket.clock import new_id, utc_now
-from supermarket.config import settings
 from supermarket.dynamo.audit import AuditRow
 from supermarket.http import Endpoint
 from support.api import Reply, a_caller, call
@@ -37,8 +37,8 @@ def admin() -> Caller:
 
 @pytest.fixture
 def needs_approval(monkeypatch: pytest.MonkeyPatch) -> None:
-    strict = settings().model_copy(update={"sellers_need_approval": True})
-    monkeypatch.setattr("auth.wiring.settings", lambda: strict)
+    strict = replace(wiring.registration_service(), sellers_need_approval=True)
+    monkeypatch.setattr(wiring, "registration_service", lambda: strict)
 
 
 def change(endpoint: Endpoint, user: dict[str, Any], admin: Caller, **body: Any) -> Reply:
@@ -156,3 +156,27 @@ def test_a_change_needs_a_recent_sign_in_a_known_account_and_another_admin(
 def test_a_suspension_needs_a_reason(admin: Caller, body: dict[str, str]) -> None:
     path = {"userId": register_somebody()["id"]}
     assert call(endpoints.suspend_user, path=path, body=body, caller=admin).status == 400
+
+
+def test_accounts_are_listed_newest_first_by_role_and_status(admin: Caller) -> None:
+    users = [register_somebody(role=role) for role in ("seller", "user", "seller", "user")]
+    change(endpoints.suspend_user, users[0], admin)
+
+    def listed(**query: str) -> list[int]:
+        found: list[int] = []
+        while True:
+            reply = call(endpoints.list_users, query={"limit": "1", **query}, caller=admin)
+            assert reply.status == 200
+            found += [users.index(each | {"status": "active"}) for each in reply.body["users"]]
+            if not reply.body["nextCursor"]:
+                return found
+            query["cursor"] = reply.body["nextCursor"]
+
+    assert listed() == [3, 2, 1, 0]
+    assert listed(role="seller") == [2, 0]
+    assert listed(status="suspended") == [0]
+    assert listed(role="user", status="active") == [3, 1]
+    assert listed(role="admin") == []
+    for name in ("id", "email", "username"):
+        assert listed(q=users[2][name]) == [2]
+    assert listed(q="unknown") == []

@@ -156,6 +156,8 @@ def accounts(ledger: Ledger) -> Caller:
 def administration(ledger: Ledger) -> None:
     caller, user = a_caller(Role.ADMIN), register_somebody(role="seller")
     path = {"userId": user["id"]}
+    ledger.call(admin.list_users, caller)
+    ledger.call(payment.list_payment_drift, caller)
     ledger.call(admin.get_user, caller, path=path)
     ledger.call(admin.suspend_user, caller, path=path, body={"reason": "Sold fakes"})
     ledger.call(admin.reinstate_user, caller, path=path)

@@ -8,7 +8,7 @@ from auth.model import SavedAddress
 from auth.service import ATTEMPTS
 from conftest import FrozenClock
 from supermarket.caller import Role, Standing, Status
-from supermarket.contracts import UserRegistered
+from supermarket.contracts import UserRegistered, UserStandingChanged
 from supermarket.errors import Conflict, Forbidden, NotFound, RuleViolated, Unauthenticated
 from supermarket.idempotency import IdempotencyKey
 from support.auth import PASSWORD, SENDER, InMemoryAuth, a_registration
@@ -136,6 +136,10 @@ def test_a_change_of_role_and_status_changes_the_account_its_sessions_and_the_au
     }
     auth.standing_service.change(user.id, changed.standing, "admin-1")  # nothing to change
     assert len(auth.audit.entries) == 2
+    assert auth.outbox.of(UserStandingChanged) == [
+        UserStandingChanged(user_id=user.id, role="seller", status=status, revision=revision)
+        for revision, status in ((1, "pending"), (2, "active"))
+    ]
 
 
 def test_the_role_of_an_unknown_account_cannot_be_changed(auth: Auth) -> None:

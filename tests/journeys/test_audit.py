@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support.deployed import rows_of
-from support.shop import Person
+from support.shop import Person, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -37,6 +37,9 @@ def test_what_an_admin_decides_about_an_account_is_felt_at_once_and_audited(
     endpoints: dict[str, Any],
 ) -> None:
     seller, admin = Person.register(endpoints, "seller"), Person.administer(endpoints)
+    customer, product = Person.register(endpoints), seller.sells(stock=5)
+    customer.takes(product)
+    order_id = customer.orders().json()["order"]["id"]
     user = f"/api/admin/users/{seller.id}"
 
     def decide(decision: str, body: Any = None) -> int:
@@ -44,15 +47,31 @@ def test_what_an_admin_decides_about_an_account_is_felt_at_once_and_audited(
         assert answer.status_code == 200, answer.text
         return seller.get("/api/products/seller").status_code
 
+    def is_sold() -> bool:
+        return customer.get(f"/api/products/{product['id']}").status_code == 200
+
     assert admin.get(user).json()["user"]["email"] == seller.email
     assert decide("suspend", {"reason": "Sold fakes"}) == 401
+    eventually(lambda: not is_sold(), "the product vanishes")
+    assert customer.order(order_id)["status"] == "PENDING"
     assert decide("reinstate") == 200
+    eventually(is_sold, "the product is back")
     assert decide("role", {"role": "user"}) == 403
     assert decide("role", {"role": "seller"}) == 200
     assert decide("approve") == 200
     assert decide("revoke-sessions") == 401
     actions = [action for action, _ in audit_records(endpoints, f"user#{seller.id}")]
     assert actions == [*["role or status changed"] * 4, "sessions revoked"]
+    eventually(is_sold, "the product is back again")
+
+
+def test_an_admin_finds_accounts_and_drift(endpoints: dict[str, Any]) -> None:
+    seller, admin = Person.register(endpoints, "seller"), Person.administer(endpoints)
+    users = "/api/admin/users"
+    for query in ({"q": seller.email}, {"role": "seller", "status": "active", "limit": 100}):
+        listed = admin.get(users, params=query).json()["users"]
+        assert seller.id in {each["id"] for each in listed}
+    assert admin.get("/api/admin/payments/drift").status_code == 200
 
 
 def test_the_cancellation_of_a_paid_order_is_audited_with_its_actor(

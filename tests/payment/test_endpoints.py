@@ -1,17 +1,20 @@
 """The HTTP Lambdas of payment on moto's DynamoDB, with fakes of Razorpay and orders."""
 
 import json
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from conftest import FrozenClock
 from payment import wiring
 from payment.endpoints import (
     MAX_WEBHOOK_BYTES,
     create_payment,
     get_order_payment,
     get_payment,
+    list_payment_drift,
     receive_webhook,
     refund_payment,
     verify_payment,
@@ -19,9 +22,12 @@ from payment.endpoints import (
 from payment.model.attempt import Attempt, AttemptStatus
 from payment.model.order import PayableOrder
 from payment.model.signature import CheckoutSignature
+from payment.reconciliation.drift import DriftReporter
+from payment.reconciliation.repository import DynamoDriftStore
 from supermarket import secrets
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
+from supermarket.dynamo.transaction import DynamoTransaction
 from support import cloud
 from support.api import Reply, a_caller, api_event, call
 from support.payment import (
@@ -494,3 +500,19 @@ def test_every_change_is_audited_with_the_id_of_its_request(
     assert json.loads(rows[0]["before"]["S"]) == {}
     assert json.loads(rows[-1]["after"]["S"])["status"] == "REFUNDED"
     assert customer.email not in str(rows)
+
+
+def test_an_admin_lists_drift_newest_first() -> None:
+    clock = FrozenClock()
+    reporter = DriftReporter(DynamoDriftStore(clock), DynamoTransaction, clock)
+    for number in range(3):
+        clock.advance(timedelta(seconds=1))
+        reporter.report("missing_there", f"pay_{number}", "Razorpay has no such payment", None)
+    admin, found, query = a_caller(Role.ADMIN), [], {"limit": "1"}
+    for _ in range(3):
+        reply = call(list_payment_drift, query=query, caller=admin)
+        assert reply.status == 200
+        found += [each["subject"] for each in reply.body["drift"]]
+        query = {"limit": "1", "cursor": reply.body["nextCursor"]}
+    assert (found, reply.body["nextCursor"]) == (["pay_2", "pay_1", "pay_0"], None)
+    assert call(list_payment_drift, caller=a_caller(Role.SELLER)).status == 403

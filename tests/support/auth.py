@@ -19,7 +19,7 @@ from auth.repository import taken
 from auth.service import AccountService
 from auth.sign_ins import SignIns
 from auth.standing import StandingService
-from supermarket.caller import Caller, Role
+from supermarket.caller import Caller, Role, Standing
 from supermarket.clock import Clock, new_id
 from supermarket.errors import DomainError
 from supermarket.sessions import Sessions
@@ -97,6 +97,16 @@ class InMemoryAccounts:
             self._accounts[before.user.id] = Account(user, password_hash)
 
         in_memory(transaction).add(is_unchanged, effect, on_conflict)
+
+    def list_by_standing(
+        self, standings: Iterable[Standing], before: str | None, limit: int
+    ) -> list[User]:
+        wanted = set(standings)
+        found = (account.user for account in self._accounts.values())
+        fitting = [
+            each for each in found if each.standing in wanted and (not before or each.id < before)
+        ]
+        return sorted(fitting, key=lambda user: user.id, reverse=True)[:limit]
 
     def _first(self, fits: Callable[[Account], bool]) -> Account | None:
         return next(filter(fits, self._accounts.values()), None)

@@ -18,6 +18,8 @@ from product.model import (
     PendingChange,
     Position,
     Product,
+    SellerDecision,
+    SellerPage,
     Sort,
     StoredPicture,
     Window,
@@ -27,7 +29,7 @@ from product.search import SearchIndex
 from product.service import ProductService
 from product.words import KeyRange
 from supermarket.clock import Clock, creation_time, iso, new_id, utc_now
-from supermarket.errors import Unavailable
+from supermarket.errors import DomainError, Unavailable
 from supermarket.money import Currency, Money
 from supermarket.people import Recipient
 from supermarket.retry import StaleWrite
@@ -98,15 +100,15 @@ class InMemoryProducts:
         return product
 
     def find_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
-        found = {each: self._all[each] for each in set(product_ids) & self._all.keys()}
-        return {each: found[each] for each in found if each not in self._withdrawn}
+        found = self._find_stored(product_ids)
+        return {each: found[each] for each in found if not found[each].is_hidden}
 
     def list_images(self, product_ids: Iterable[str]) -> set[str]:
         found = [self._all[each] for each in set(product_ids) & self._all.keys()]
         return {image.id for product in found for image in product.images}
 
     def documents(self, product_ids: Iterable[str]) -> list[Document]:
-        products = self.find_many(product_ids).values()
+        products = self._find_stored(product_ids).values()
         self.documents_read += len(products)
         return [Document.of(product) for product in products]
 
@@ -135,11 +137,29 @@ class InMemoryProducts:
             StaleWrite(),
         )
 
+    def list_by_seller(self, seller_id: str, place: str | None, limit: int) -> SellerPage:
+        own = [
+            each
+            for each in self._find_stored(self._all).values()
+            if each.seller.user_id == seller_id
+        ]
+        left = sorted(
+            (each for each in own if place is None or each.id > place), key=lambda each: each.id
+        )
+        page = tuple(left[:limit])
+        return SellerPage(page, page[-1].id if len(left) > limit else None)
+
+    def hide(self, product: Product, transaction: Transaction) -> None:
+        self._set_hidden(product, transaction, is_hidden=True)
+
+    def unhide(self, product: Product, transaction: Transaction) -> None:
+        self._set_hidden(product, transaction, is_hidden=False)
+
     def show_availability(
         self, product: Product, availability: Availability, transaction: Transaction
     ) -> None:
         def is_later() -> bool:
-            shown = self.find_many([product.id]).get(product.id)
+            shown = self._find_stored([product.id]).get(product.id)
             return shown is not None and shown.shown.revision < availability.revision
 
         in_memory(transaction).add(
@@ -165,12 +185,52 @@ class InMemoryProducts:
         del self._all[product.id]
         return True
 
+    def _find_stored(self, product_ids: Iterable[str]) -> dict[str, Product]:
+        found = set(product_ids) & self._all.keys() - self._withdrawn.keys()
+        return {each: self._all[each] for each in found}
+
+    def _set_hidden(self, product: Product, transaction: Transaction, *, is_hidden: bool) -> None:
+        changed = replace(product, is_hidden=is_hidden, revision=product.revision + 1)
+        in_memory(transaction).add(
+            lambda: self._is_latest(product),
+            lambda: self._put(replace(changed, shown=self._all[product.id].shown)),
+            StaleWrite(),
+        )
+
     def _put(self, product: Product) -> None:
         self._all[product.id] = without_stock(product)
 
     def _is_latest(self, product: Product) -> bool:
         present = self._all[product.id]
         return product.id not in self._withdrawn and present.revision == product.revision
+
+
+class InMemorySellers:
+    """`Sellers` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.decisions: dict[str, SellerDecision] = {}
+
+    def record(self, decision: SellerDecision) -> SellerDecision | None:
+        stored = self.decisions.get(decision.seller_id)
+        if stored is None or stored.revision < decision.revision:
+            self.decisions[decision.seller_id] = decision
+            return decision
+        return stored if stored.revision == decision.revision else None
+
+    def save(self, decision: SellerDecision) -> bool:
+        is_latest = self._is_latest(decision)
+        if is_latest:
+            self.decisions[decision.seller_id] = decision
+        return is_latest
+
+    def require(
+        self, decision: SellerDecision, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        in_memory(transaction).add(lambda: self._is_latest(decision), lambda: None, on_conflict)
+
+    def _is_latest(self, decision: SellerDecision) -> bool:
+        return self.decisions[decision.seller_id].revision == decision.revision
 
 
 class InMemoryEntries:

@@ -1,6 +1,7 @@
 """The interfaces that reconciliation needs: payments, Razorpay's records and its store."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +21,21 @@ class KnownDrift(Conflict):
     """This drift was reported before."""
 
     code = "KNOWN_DRIFT"
+
+
+@dataclass(frozen=True)
+class DriftPage:
+    """A page of drift, newest first, and the sort key before which the next one begins."""
+
+    drift: tuple[PaymentDriftFound, ...]
+    next_before: str | None
+
+
+class DriftList(Protocol):
+    """The drift that was found."""
+
+    def list_newest(self, before: str | None, limit: int) -> DriftPage:
+        """Return drift with sort keys below `before`, newest first. Eventually consistent."""
 
 
 def is_unanswered(failure: Exception) -> bool:

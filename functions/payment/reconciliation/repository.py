@@ -15,10 +15,10 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 
 from payment.reconciliation.model import Agenda, Checkpoint
-from payment.reconciliation.ports import KnownDrift
-from supermarket.clock import Clock
+from payment.reconciliation.ports import DriftPage, KnownDrift
+from supermarket.clock import Clock, iso
 from supermarket.contracts import PaymentDriftFound
-from supermarket.dynamo.rows import Mapped, Row, table
+from supermarket.dynamo.rows import Mapped, Row, index, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import update_if
 from supermarket.retry import StaleWrite
@@ -26,6 +26,7 @@ from supermarket.transaction import Transaction
 
 CHECKPOINT_LIFETIME = timedelta(days=30)
 PACE = "pace#razorpay"
+DRIFT = "drift"
 
 
 class AgendaRow(Row):
@@ -57,12 +58,16 @@ class PaceRow(Row):
 
 
 class DriftRow(Row):
-    """A drift; it stays, so that it is reported once."""
+    """A drift; it stays, so that it is reported once. There are few: all have the same `day`."""
 
     Meta = table("payment")
 
     pk = UnicodeAttribute(hash_key=True)
     drift = Mapped[PaymentDriftFound](PaymentDriftFound)
+    day = UnicodeAttribute(default=DRIFT)
+    sort_key = UnicodeAttribute(attr_name="sortKey")
+
+    by_day = index("byDay", "day", "sortKey", keys_only=True)
 
 
 class DynamoDriftStore:
@@ -88,9 +93,18 @@ class DynamoDriftStore:
         _save(row, "checkpoint", checkpoint.version)
 
     def add(self, drift: PaymentDriftFound, transaction: Transaction) -> None:
-        row = DriftRow(f"drift#{drift.subject_id}#{drift.kind}", drift=drift)
+        pk = f"drift#{drift.subject_id}#{drift.kind}"
+        row = DriftRow(pk, drift=drift, sort_key=f"{iso(drift.found_at)}#{pk}")
         known = KnownDrift("This drift was reported before")
         DynamoTransaction.of(transaction).put(row, DriftRow.pk.does_not_exist(), known)
+
+    def list_newest(self, before: str | None, limit: int) -> DriftPage:
+        older = DriftRow.sort_key < before if before else None
+        keys = list(DriftRow.by_day.query(DRIFT, older, scan_index_forward=False, limit=limit + 1))
+        rows = DriftRow.find_many((key.pk,) for key in keys[:limit])
+        newest = sorted(rows, key=lambda row: row.sort_key, reverse=True)
+        following = newest[-1].sort_key if len(keys) > limit else None
+        return DriftPage(tuple(row.drift for row in newest), following)
 
 
 class DynamoSlots:
