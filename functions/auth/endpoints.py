@@ -31,6 +31,7 @@ from supermarket.authentication import (
     REFRESH_COOKIE,
     TOKEN_COOKIE,
     cookie_name,
+    find_caller,
     refresh_token_of,
     token_holder,
 )
@@ -134,8 +135,8 @@ def change_password(
 
 
 @post("/api/auth/email/verify")
-def verify_email(body: VerifyEmailRequest) -> Message:
-    wiring.recovery().verify_email(body.token)
+def verify_email(body: VerifyEmailRequest, request: Request) -> Message:
+    wiring.recovery().verify_email(body.token, find_caller(request))
     return Message(message="Email address verified")
 
 

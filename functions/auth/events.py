@@ -31,7 +31,7 @@ def to_user_standing_changed(user: User) -> UserStandingChanged:
 
 
 def to_link_requested(purpose: Purpose, user: User) -> Event:
-    facts = {"user_id": user.id, "email": user.email, "first_name": user.full_name.first}
+    facts = {"user_id": user.id, "email": user.email, "first_name": user.mail_name}
     if purpose is Purpose.PASSWORD_RESET:
         return PasswordResetRequested(**facts)
     return EmailVerificationRequested(**facts)

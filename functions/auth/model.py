@@ -57,6 +57,11 @@ class User:
         return Standing(self.role, self.status)
 
     @property
+    def mail_name(self) -> str:
+        """The first name for mails; empty until the address is known to be the person's."""
+        return self.full_name.first if self.email_verified else ""
+
+    @property
     def personal_words(self) -> tuple[str, ...]:
         """Words that a stranger would try in this person's password, in lower case."""
         names = (self.username, self.email.partition("@")[0], self.full_name.first)

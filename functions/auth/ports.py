@@ -51,6 +51,9 @@ class AddressBooks(Protocol):
         `also` adds writes that happen with it.
         """
 
+    def empty(self, user_id: str, transaction: Transaction, on_conflict: DomainError) -> None:
+        """Delete the person's book. Commit raises `on_conflict` when it changed meanwhile."""
+
 
 class KeyRings(Protocol):
     """Stores the public keys of access tokens."""

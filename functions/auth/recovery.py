@@ -13,10 +13,12 @@ from auth.model import (
     digest,
 )
 from auth.password_rules import check_new_password
-from auth.ports import Accounts, Links, MailLimits, Passwords
+from auth.ports import Accounts, AddressBooks, Links, MailLimits, Passwords
 from supermarket import telemetry
+from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId
 from supermarket.errors import Invalid, TooMany
+from supermarket.retry import StaleWrite, retry_on_conflict
 from supermarket.sessions import Sessions
 from supermarket.transaction import BeginTransaction, Transaction
 
@@ -30,6 +32,7 @@ class Recovery:
     """Requests mails with links, and acts on links that are followed."""
 
     accounts: Accounts
+    address_books: AddressBooks
     links: Links
     limits: MailLimits
     passwords: Passwords
@@ -53,13 +56,21 @@ class Recovery:
         except TooMany:
             telemetry.logger.info("mail limit of the address exceeded")
 
-    def verify_email(self, token: str) -> None:
-        """Mark the address as verified; following the link twice is no error. Raises Invalid."""
-        _, account = self._find(Purpose.EMAIL_VERIFICATION, token)
-        if account.user.email_verified:
-            return
+    def verify_email(self, token: str, follower: Caller | None) -> None:
+        """Mark the address as verified; the link works once. Raises Invalid.
+
+        A `follower` who is signed in to this account registered it, and keeps what is saved in it.
+        """
+        retry_on_conflict(lambda: self._verify_email(token, follower))
+
+    def _verify_email(self, token: str, follower: Caller | None) -> None:
+        link, account = self._find(Purpose.EMAIL_VERIFICATION, token)
+        is_own = follower is not None and follower.user_id == account.user.id
         transaction = self.begin()
-        self.accounts.change(account, _verified(account), transaction, Invalid(INVALID_LINK))
+        verified = self._prove(account, transaction, keeps_data=is_own)
+        self.links.consume(link, transaction, Invalid(INVALID_LINK))
+        if verified != account:
+            self.accounts.change(account, verified, transaction, Invalid(INVALID_LINK))
         transaction.commit()
 
     def reset_password(self, token: str, password: str) -> str:
@@ -69,13 +80,28 @@ class Recovery:
         link, account = self._find(Purpose.PASSWORD_RESET, token)
         check_new_password(password, account.user, self.passwords)
         password_hash = self.passwords.hash(password)
-        changed = replace(_verified(account), password_hash=password_hash)
+        return retry_on_conflict(lambda: self._reset_password(link, account, password_hash))
+
+    def _reset_password(self, link: Link, account: Account, password_hash: str) -> str:
         transaction = self.begin()
+        proven = self._prove(account, transaction, keeps_data=False)
+        changed = replace(proven, password_hash=password_hash)
         self.links.consume(link, transaction, Invalid(INVALID_LINK))
         self.accounts.change(account, changed, transaction, Invalid(INVALID_LINK))
         self.sessions.end_all(account.user.id, transaction)
         transaction.commit()
         return device_cookie(changed, self.new_id())
+
+    def _prove(self, account: Account, transaction: Transaction, *, keeps_data: bool) -> Account:
+        """Return the account with a verified address. What was saved in it before is deleted unless
+        the owner of the address is known to have saved it: a stranger may have registered the
+        account, and left an address of their own in it.
+        """
+        user = account.user
+        if not (user.email_verified or keeps_data):
+            self.address_books.empty(user.id, transaction, StaleWrite())
+            user = replace(user, phone=None)
+        return replace(account, user=replace(user, email_verified=True))
 
     def _count(
         self,
@@ -102,7 +128,3 @@ class Recovery:
         if link is None or account is None or not link.is_valid_for(account, self.clock()):
             raise Invalid(INVALID_LINK)
         return link, account
-
-
-def _verified(account: Account) -> Account:
-    return replace(account, user=replace(account.user, email_verified=True))

@@ -208,6 +208,11 @@ class DynamoAddressBooks:
             row.version = book.version
         return put_once(row, also)
 
+    def empty(self, user_id: str, transaction: Transaction, on_conflict: DomainError) -> None:
+        # a delete of a row with a version has the condition that it did not change
+        if row := AddressBookRow.find(ADDRESSES + user_id):
+            DynamoTransaction.of(transaction).delete(row, on_conflict=on_conflict)
+
 
 class DynamoKeyRings:
     """`KeyRings` in DynamoDB, with optimistic locking by the row's version."""

@@ -150,6 +150,7 @@ def recovery() -> "Recovery":
 
     return Recovery(
         accounts=DynamoAccounts(),
+        address_books=DynamoAddressBooks(),
         links=DynamoLinks(),
         limits=DynamoMailLimits(utc_now),
         passwords=passwords(settings().bcrypt_rounds),

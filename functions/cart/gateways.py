@@ -35,7 +35,7 @@ class AccountHolders:
             user = self._accounts.user(user_id)
         except Unauthenticated:  # auth raises it for a removed account
             return None
-        return Recipient(user.id, user.email, user.full_name.first)
+        return Recipient(user.id, user.email, user.full_name.first, user.email_verified)
 
 
 def _product(product: "products.Product") -> Product:

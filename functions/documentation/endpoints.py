@@ -1,12 +1,17 @@
-"""The HTTP Lambdas that describe the API."""
+"""The HTTP Lambdas that describe the API, and the well-known addresses of the shop."""
 
+from datetime import timedelta
+from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 
+from supermarket.clock import iso, utc_now
+from supermarket.config import settings
 from supermarket.errors import NotFound
 from supermarket.http import JSON, Response, get
 from supermarket.init_phase import prepare
 from supermarket.request import Request
+from supermarket.schemas import Message
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 PAGE = Path(__file__).with_name("page")
@@ -20,6 +25,7 @@ MEDIA_TYPES = {
     "swagger-ui.css": "text/css; charset=utf-8",
 }
 FOR_A_DAY = "public, max-age=86400"
+CONTACT_EXPIRES_AFTER = timedelta(days=180)
 FOR_A_MINUTE = "public, max-age=60"
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
@@ -44,6 +50,26 @@ def get_api_docs(request: Request) -> Response[str]:
         raise NotFound("File not found")
     headers = {"content-type": MEDIA_TYPES[name], "content-security-policy": POLICY}
     return Response(_file(name).read_text(), headers=headers)
+
+
+@get(
+    "/.well-known/security.txt",
+    media_type="text/plain; charset=utf-8",
+    cache_control=FOR_A_DAY,
+)
+def get_security_contact() -> Response[str]:
+    """Where to report a vulnerability, as RFC 9116 describes it."""
+    # RFC 2142 reserves this mailbox in every domain
+    domain = settings().mail_sender.rpartition("@")[2]
+    expires = iso(utc_now() + CONTACT_EXPIRES_AFTER)
+    return Response(f"Contact: mailto:security@{domain}\nExpires: {expires}\n")
+
+
+@get("/.well-known/change-password", status=HTTPStatus.FOUND)
+def find_password_page() -> Response[Message]:
+    """Redirects password managers to the page on which a password is changed."""
+    location = f"{settings().storefront_url.rstrip('/')}/change-password"
+    return Response(Message(message="Change your password there"), headers={"location": location})
 
 
 def _file(name: str) -> Path:

@@ -87,7 +87,7 @@ class DigestService:
                 "low_stock": low,
                 "listed": listed,
                 "there_are_more": there_are_more,
-                "name": greeting_name(digest.seller.first_name),
+                "name": greeting_name(digest.seller),
                 "correlation_id": correlation_id,
             },
         )

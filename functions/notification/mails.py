@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from notification.model import MailClass, format_money, greeting_name, safe_title
+from notification.model import MailClass, format_money, safe_title
 from supermarket import contracts as c
 from supermarket.people import Recipient
 
@@ -38,7 +38,12 @@ _seller: Callable[[Any], Recipient] = attrgetter("seller")
 
 
 def _user(event: Any) -> Recipient:
-    return Recipient(user_id=event.user_id, email=event.email, first_name=event.first_name)
+    """Return the recipient of auth's events, which have the name only of a verified address."""
+    return Recipient(event.user_id, event.email, event.first_name, email_verified=True)
+
+
+def _new_user(event: c.UserRegistered) -> Recipient:
+    return Recipient(event.user_id, event.email, event.first_name)
 
 
 def _price(amount: c.Amount) -> str:
@@ -66,8 +71,8 @@ MAILS: Mapping[type[c.Event], MailTemplate] = {
     c.UserRegistered: MailTemplate(
         "welcome",
         MailClass.SECURITY,
-        _user,
-        lambda event: f"Welcome to Super-Market, {greeting_name(event.first_name)}",
+        _new_user,
+        lambda _: "Welcome to Super-Market",
         link=EMAIL_VERIFICATION,
     ),
     c.EmailVerificationRequested: MailTemplate(

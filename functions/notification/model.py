@@ -191,9 +191,11 @@ def _normalised(text: str) -> str:
     return "".join(one for one in plain if unicodedata.category(one) != "Cf")
 
 
-def greeting_name(first_name: str) -> str:
-    """Return the first name, or a neutral word when it is empty or looks like a link."""
-    name = one_line(first_name, MAX_NAME)
+def greeting_name(recipient: Recipient) -> str:
+    """Return the first name, or a neutral word when it is empty, looks like a link, or the address
+    is not verified.
+    """
+    name = one_line(recipient.first_name, MAX_NAME) if recipient.email_verified else ""
     return NAMELESS if not name or LINK_IN_NAME.search(_normalised(name)) else name
 
 

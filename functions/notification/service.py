@@ -120,7 +120,7 @@ def _draft(event: Event, metadata: Metadata) -> Draft:
         correlation_id=metadata.correlation_id,
         facts={
             "event": shown,
-            "name": greeting_name(recipient.first_name),
+            "name": greeting_name(recipient),
             "correlation_id": metadata.correlation_id,
         },
         link=template.link,

@@ -248,10 +248,11 @@ class OrderService:
             raise ItemsUnavailable(cart.problems)
         if not cart.lines:
             raise CartEmpty("Your cart is empty")
-        order = self._new_order(caller, cart, destination)
+        is_verified = self.customers.has_verified_email(caller.user_id)
+        order = self._new_order(caller, cart, destination, is_verified=is_verified)
         self.terms().payable.require(order.pricing.total)
         precondition(order)
-        limits = self._limits(caller)
+        limits = None if caller.is_admin else self._limits(is_verified=is_verified)
         self.stock.reserve(order, lambda: self._prepare(order, cart, limits, key))
         return order
 
@@ -272,13 +273,15 @@ class OrderService:
         transaction.emit(to_order_placed(order))
         return transaction
 
-    def _new_order(self, caller: Caller, cart: Cart, destination: Address | str) -> Order:
+    def _new_order(
+        self, caller: Caller, cart: Cart, destination: Address | str, *, is_verified: bool
+    ) -> Order:
         if isinstance(destination, str):
             destination = self.address_book.find(caller.user_id, destination)
         now, terms = self.clock(), self.terms()
         return Order(
             id=self.new_id(),
-            customer=Recipient(caller.user_id, caller.email, caller.first_name),
+            customer=Recipient(caller.user_id, caller.email, caller.first_name, is_verified),
             status=OrderStatus.PENDING,
             lines=cart.lines,
             pricing=terms.charges.price_lines(cart.lines, cart.lines[0].unit_price.currency),
@@ -289,11 +292,8 @@ class OrderService:
             updated_at=now,
         )
 
-    def _limits(self, caller: Caller) -> ReservationLimits | None:
-        """Return what the caller may reserve; None when that is not limited."""
-        if caller.is_admin:
-            return None
-        is_verified = self.customers.has_verified_email(caller.user_id)
+    def _limits(self, *, is_verified: bool) -> ReservationLimits:
+        """Return what a customer may reserve."""
         return self.terms().limits if is_verified else self.terms().unverified_limits
 
     def _find_result(self, key: IdempotencyKey) -> Order | None:

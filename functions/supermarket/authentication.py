@@ -36,6 +36,14 @@ def authenticate(request: Request, *plans: Callable[[Request, Caller], None]) ->
     return caller
 
 
+def find_caller(request: Request) -> Caller | None:
+    """Return the caller where signing in is optional, None without an open session."""
+    try:
+        return authenticate(request)
+    except (Forbidden, Unauthenticated):
+        return None
+
+
 def token_holder(request: Request) -> Caller | None:
     """Return the caller of the token, even if it has expired or the session has ended. For signing
     out only, which must work without an open session.

@@ -11,11 +11,16 @@ NO_PHONE = "must be a phone number, such as +91 98765 43210"
 
 @dataclass(frozen=True)
 class Recipient:
-    """Whom a mail about this goes to, so that notification reads no other domain's table."""
+    """Whom a mail about this goes to, so that notification reads no other domain's table.
+
+    Mails have the name only when `email_verified`: before that, the owner of the address may be
+    another person, and the name is the words of a stranger.
+    """
 
     user_id: str
     email: str
     first_name: str
+    email_verified: bool = False
 
 
 @dataclass(frozen=True)

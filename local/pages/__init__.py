@@ -19,6 +19,7 @@ _FILES = {
     "/reset-password": "storefront/reset-password.html",
     "/orders/{id}": "storefront/detail.html",
     "/products/{id}": "storefront/detail.html",
+    "/change-password": "storefront/detail.html",
     "/cart": "storefront/detail.html",
     "/seller/dashboard": "storefront/detail.html",
 }

@@ -129,6 +129,8 @@ def count_every_route(razorpay: FakeRazorpay) -> Ledger:
     ledger.call(outbox.check_health)
     ledger.call(documentation.get_api_description)
     ledger.call(documentation.get_api_docs)
+    ledger.call(documentation.get_security_contact)
+    ledger.call(documentation.find_password_page)
     ledger.call(product.delete_product, seller, path={"productId": rice["id"]})
     return ledger
 

@@ -1,14 +1,16 @@
 """Proving an address and replacing a forgotten password, with everything in memory."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from auth.model import MAX_MAILS, Purpose, User
+from auth.model import MAX_MAILS, AddressBook, Purpose, SavedAddress, User
 from conftest import FrozenClock
+from supermarket.caller import Caller
 from supermarket.contracts import EmailVerificationRequested, PasswordResetRequested
 from supermarket.errors import Conflict, Invalid, Unauthenticated
 from support.auth import PASSWORD, SENDER, InMemoryAuth, a_registration
@@ -54,7 +56,7 @@ def session_of(auth: Auth, user: User, password: str = PASSWORD) -> str:
 def test_an_account_is_sent_a_mail_by_an_event_without_a_secret(auth: Auth, user: User) -> None:
     auth.recovery.request(Purpose.PASSWORD_RESET, user.email, SENDER)
     (event,) = auth.outbox.of(PasswordResetRequested)
-    assert event.model_dump() == {"userId": user.id, "email": user.email, "firstName": "Asha"}
+    assert event.model_dump() == {"userId": user.id, "email": user.email, "firstName": ""}
 
 
 def test_an_unknown_address_gets_the_same_answer_and_no_mail(auth: Auth) -> None:
@@ -201,13 +203,81 @@ def test_a_password_replaced_during_the_login_opens_no_session(auth: Auth, user:
 # --- proving an address -----------------------------------------------------------------------
 
 
-def test_a_link_verifies_the_address_and_has_no_second_effect(auth: Auth, user: User) -> None:
-    token = verification_token(auth, user)
+def test_a_link_verifies_the_address_once(auth: Auth, user: User) -> None:
+    token, another = verification_token(auth, user), verification_token(auth, user)
     assert not auth.account_service.user(user.id).email_verified
-    for _ in range(2):
-        auth.recovery.verify_email(token)
-        assert auth.account_service.user(user.id).email_verified
+    auth.recovery.verify_email(token, None)
+    assert auth.account_service.user(user.id).email_verified
+    with pytest.raises(Invalid):
+        auth.recovery.verify_email(token, None)
+    auth.recovery.verify_email(another, None)
     assert session_of(auth, user)
+
+
+HOME = SavedAddress("1 Attacker Road", "Pune", "Maharashtra", "411001", "IN", id="a1")
+
+
+def verify(auth: Auth, user: User, *, follower: Caller | None = None) -> None:
+    auth.recovery.verify_email(verification_token(auth, user), follower)
+
+
+def reset(auth: Auth, user: User) -> None:
+    auth.recovery.reset_password(reset_token(auth, user), NEW_PASSWORD)
+
+
+@pytest.mark.parametrize("prove", [verify, reset])
+def test_the_first_proof_of_an_address_deletes_what_was_saved_before(
+    auth: Auth, user: User, prove: Callable[[Auth, User], None]
+) -> None:
+    auth.account_service.add_address(user.id, HOME, make_default=True)
+    auth.account_service.change_profile(user.id, None, "+919876543210")
+
+    prove(auth, user)
+
+    assert auth.account_service.address_book(user.id) == AddressBook(user.id)
+    assert auth.account_service.user(user.id).phone is None
+
+
+def test_the_person_who_registered_keeps_what_was_saved(auth: Auth, user: User) -> None:
+    other = auth.registration_service.register(a_registration())
+    for account in (user, other):
+        auth.account_service.add_address(account.id, HOME, make_default=True)
+    own = auth.caller(session_of(auth, user), user)
+    verify(auth, user, follower=own)
+    verify(auth, other, follower=own)
+    assert auth.account_service.address_of(user.id, "a1") == HOME
+    assert auth.account_service.address_book(other.id).addresses == ()
+
+
+def test_a_later_proof_deletes_nothing(auth: Auth, user: User) -> None:
+    links = [verification_token(auth, user) for _ in range(2)]
+    auth.recovery.verify_email(links[0], None)
+    auth.account_service.add_address(user.id, HOME, make_default=True)
+    auth.recovery.verify_email(links[1], None)
+    reset(auth, user)
+    assert auth.account_service.address_of(user.id, "a1") == HOME
+
+
+def test_an_address_that_is_saved_during_the_proof_is_deleted_too(auth: Auth, user: User) -> None:
+    auth.account_service.add_address(user.id, HOME, make_default=True)
+
+    def another_is_saved() -> None:
+        auth.address_books.meanwhile = lambda: None
+        auth.account_service.add_address(user.id, replace(HOME, id="a2"), make_default=True)
+
+    auth.address_books.meanwhile = another_is_saved
+    verify(auth, user)
+    assert auth.account_service.address_book(user.id).addresses == ()
+
+
+def test_a_mail_has_the_name_of_a_person_whose_address_is_verified_only(
+    auth: Auth, user: User
+) -> None:
+    auth.recovery.request(Purpose.PASSWORD_RESET, user.email, SENDER)
+    verify(auth, user)
+    auth.recovery.request(Purpose.PASSWORD_RESET, user.email, SENDER)
+    events = auth.outbox.of(PasswordResetRequested)
+    assert [event.model_dump()["firstName"] for event in events] == ["", "Asha"]
 
 
 def test_another_mail_can_be_requested_until_the_address_is_verified(
@@ -215,9 +285,9 @@ def test_another_mail_can_be_requested_until_the_address_is_verified(
 ) -> None:
     auth.recovery.request(Purpose.EMAIL_VERIFICATION, user.email, SENDER)
     (event,) = auth.outbox.of(EmailVerificationRequested)
-    assert event.model_dump() == {"userId": user.id, "email": user.email, "firstName": "Asha"}
+    assert event.model_dump() == {"userId": user.id, "email": user.email, "firstName": ""}
 
-    auth.recovery.verify_email(verification_token(auth, user))
+    verify(auth, user)
     auth.recovery.request(Purpose.EMAIL_VERIFICATION, user.email, SENDER)
     auth.recovery.request(Purpose.EMAIL_VERIFICATION, "unknown@example.com", SENDER)
     assert len(auth.outbox.of(EmailVerificationRequested)) == 1
@@ -329,15 +399,16 @@ class AnyOrder(RuleBasedStateMachine):
         token, user_id = link
         if not self._is_good(token):
             with pytest.raises(Invalid):
-                self.auth.recovery.verify_email(token)
+                self.auth.recovery.verify_email(token, None)
             return
-        self.auth.recovery.verify_email(token)
+        self.auth.recovery.verify_email(token, None)
+        del self.good[token]
         self.proved.add(user_id)
 
     @rule(link=resets)
     def follow_a_reset_as_a_verification(self, link: tuple[str, str]) -> None:
         with pytest.raises(Invalid):
-            self.auth.recovery.verify_email(link[0])
+            self.auth.recovery.verify_email(link[0], None)
 
     @rule(link=verifications)
     def follow_a_verification_as_a_reset(self, link: tuple[str, str]) -> None:

@@ -210,6 +210,8 @@ def test_the_shop_is_healthy_and_ready(endpoints: dict[str, Any]) -> None:
     http = client(endpoints["api"])
 
     assert http.get("/healthz").status_code == 200
+    assert http.get("/.well-known/security.txt").text.startswith("Contact: mailto:security@")
+    assert http.get("/.well-known/change-password", follow_redirects=False).status_code == 302
     ready = http.get("/readyz")
     assert ready.status_code == 200, ready.text
     assert http.get("/api/no/such/route").status_code == 404

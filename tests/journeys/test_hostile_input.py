@@ -34,6 +34,8 @@ OPEN = PUBLIC | {
     "GET /api/docs",
     "GET /.well-known/jwks.json",
     "GET /api/docs/{file}",
+    "GET /.well-known/security.txt",
+    "GET /.well-known/change-password",
 }
 FOR_ADMINS = {"POST /api/payments/{paymentId}/refund"}
 WITH_BODY = {
@@ -45,6 +47,8 @@ WITH_BODY = {
     "POST /api/auth/email/verify",
     "POST /api/auth/email/resend",
     "POST /api/auth/users/me/address",
+    "PATCH /api/auth/users/me/address/{addressId}",
+    "PATCH /api/auth/me",
     "POST /api/products",
     "PATCH /api/products/{productId}",
     "PATCH /api/products/{productId}/stock",

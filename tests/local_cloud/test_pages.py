@@ -12,6 +12,7 @@ from local.emulator import free_port
 
 TOKEN_PAGES = ["/verify-email", "/reset-password"]
 PAGES = [*TOKEN_PAGES, "/orders/01J", "/products/01J", "/cart", "/seller/dashboard", "/chat"]
+PAGES += ["/change-password"]  # /.well-known/change-password leads to it
 FOLDER = pages.FOLDER / "storefront"
 MAILS = pages.FOLDER.parents[1] / "functions" / "notification" / "templates"
 ROUTES = {

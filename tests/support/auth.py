@@ -124,6 +124,15 @@ class InMemoryAddressBooks:
         self.meanwhile()
         return book
 
+    def empty(self, user_id: str, transaction: Transaction, on_conflict: DomainError) -> None:
+        found = self._books.get(user_id)
+        if found:
+            in_memory(transaction).add(
+                lambda: self._books.get(user_id) == found,
+                lambda: _drop(self._books, user_id),
+                on_conflict,
+            )
+
     def replace(self, book: AddressBook, also: AddWrites = add_nothing) -> bool:
         present = self._books.get(book.user_id, AddressBook(book.user_id))
         written = replace(book, version=book.version + 1)
@@ -303,6 +312,7 @@ class InMemoryAuth:
         )
         self.recovery = Recovery(
             self.accounts,
+            self.address_books,
             self.links,
             InMemoryMailLimits(clock),
             self.passwords,
