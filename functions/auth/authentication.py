@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from auth.events import to_user_registered
-from auth.guesses import Sender, device_cookie
+from auth.events import NEW_DEVICE, PASSWORD_CHANGE, to_account_changed, to_user_registered
+from auth.guesses import Sender, device_cookie, known_device
 from auth.model import Account, FullName, User
 from auth.password_checks import PasswordChecks
 from auth.password_rules import check_new_password
@@ -55,6 +55,10 @@ class RegistrationService:
     sellers_need_approval: bool = False
 
     def register(self, registration: Registration) -> User:
+        """Create an account as `open_account` does, and return its user."""
+        return self.open_account(registration).user
+
+    def open_account(self, registration: Registration) -> Account:
         """Create an account. Raises Conflict with the fields that are taken, and Invalid for a
         password that is easy to guess.
         """
@@ -83,7 +87,7 @@ class RegistrationService:
             )
         transaction.emit(to_user_registered(user))
         transaction.commit()
-        return user
+        return account
 
     def _first_status(self, role: Role) -> Status:
         waits = role is Role.SELLER and self.sellers_need_approval
@@ -127,6 +131,7 @@ class AuthService:
             # the password was replaced during the check, which ended all sessions before this one
             self.sessions.end(tokens.session_id, account.user.id)
             raise Unauthenticated(INVALID_CREDENTIALS)
+        self._notify_of_new_device(account, sender)
         return account.user, tokens, device_cookie(account, tokens.session_id)
 
     def sign_out(self, session_id: str, user_id: str) -> None:
@@ -154,8 +159,21 @@ class AuthService:
         transaction = self.begin()
         self.accounts.change(account, changed, transaction, Conflict(ACCOUNT_CHANGED))
         tokens = self.sign_ins.open_instead(caller.session_id, account.user, client, transaction)
+        if account.user.email_verified:
+            now = self.sign_ins.clock()
+            transaction.emit(to_account_changed(account.user, PASSWORD_CHANGE, now))
         transaction.commit()
         return account.user, tokens, device_cookie(changed, tokens.session_id)
+
+    def _notify_of_new_device(self, account: Account, sender: Sender) -> None:
+        """Have a mail sent to the person whose account an unknown device has signed in to. An
+        address that is not proven gets none: it may be another person's.
+        """
+        now = self.sign_ins.clock()
+        if account.user.email_verified and known_device(sender.device, account, now) is None:
+            transaction = self.begin()
+            transaction.emit(to_account_changed(account.user, NEW_DEVICE, now))
+            transaction.commit()
 
     def _has_password(self, password_hash: str, user_id: str) -> bool:
         account = self.accounts.find(user_id)

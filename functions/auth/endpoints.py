@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from auth import wiring
-from auth.guesses import DEVICE_LIFETIME, Sender
+from auth.guesses import DEVICE_LIFETIME, Sender, device_cookie
 from auth.model import Purpose, User
 from auth.schemas import (
     AddAddressRequest,
@@ -11,9 +11,11 @@ from auth.schemas import (
     AddressBookResponse,
     AddressView,
     ChangeAddressRequest,
+    ChangeEmailRequest,
     ChangePasswordRequest,
     ChangeProfileRequest,
     JwksResponse,
+    LinkRequest,
     LoginRequest,
     MailLinkRequest,
     MeResponse,
@@ -24,7 +26,6 @@ from auth.schemas import (
     SessionView,
     SignInResponse,
     UserView,
-    VerifyEmailRequest,
 )
 from auth.sign_ins import SESSION_ENDED, Tokens
 from supermarket.authentication import (
@@ -38,7 +39,7 @@ from supermarket.authentication import (
 from supermarket.caller import Caller, Role
 from supermarket.clock import new_id
 from supermarket.config import settings
-from supermarket.errors import Forbidden, TooMany, Unauthenticated
+from supermarket.errors import Conflict, Forbidden, TooMany, Unauthenticated
 from supermarket.http import Response, delete, get, patch, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
@@ -60,8 +61,10 @@ MAX_CLIENT = 200  # characters of a user agent
 
 @post("/api/auth/register", status=201, limit=RequestLimit("registrations", timedelta(hours=1)))
 def register(body: RegisterRequest, request: Request) -> Response[SignInResponse]:
-    user = wiring.registration_service().register(body.registration(Role(body.role)))
-    return _signed_in("Welcome", user, wiring.sign_ins().open(user, _client_of(request)))
+    account = wiring.registration_service().open_account(body.registration(Role(body.role)))
+    tokens = wiring.sign_ins().open(account.user, _client_of(request))
+    device = device_cookie(account, tokens.session_id)
+    return _signed_in("Welcome", account.user, tokens, _device_cookie(device))
 
 
 @post("/api/auth/login", errors=(Unauthenticated, Forbidden, TooMany))
@@ -135,7 +138,7 @@ def change_password(
 
 
 @post("/api/auth/email/verify")
-def verify_email(body: VerifyEmailRequest, request: Request) -> Message:
+def verify_email(body: LinkRequest, request: Request) -> Message:
     wiring.recovery().verify_email(body.token, find_caller(request))
     return Message(message="Email address verified")
 
@@ -144,6 +147,25 @@ def verify_email(body: VerifyEmailRequest, request: Request) -> Message:
 def resend_verification(body: MailLinkRequest, request: Request) -> Message:
     wiring.recovery().request(Purpose.EMAIL_VERIFICATION, body.email, _sender(request))
     return Message(message="If this address is not verified yet, a mail was sent to it")
+
+
+@post("/api/auth/email/change", status=202, errors=(TooMany,))
+def request_email_change(body: ChangeEmailRequest, request: Request, caller: Caller) -> Message:
+    wiring.email_changes().request(caller, body.email, body.password, _sender(request))
+    return Message(message="A mail with a link was sent to the new address, unless it is in use")
+
+
+@post("/api/auth/email/change/confirm", errors=(Conflict,))
+def confirm_email_change(body: LinkRequest, request: Request) -> Message:
+    wiring.email_changes().confirm(body.token, find_caller(request))
+    return Message(message="Email address changed")
+
+
+@post("/api/auth/email/change/undo")
+def undo_email_change(body: LinkRequest) -> Response[Message]:
+    wiring.email_changes().undo(body.token)
+    message = "Your address is restored. A mail with a link to choose a new password was sent to it"
+    return Response(Message(message=message), cookies=_no_cookies())
 
 
 @get("/api/auth/me")

@@ -21,11 +21,14 @@ class TokenLinks:
     new_token: Callable[[], str]
     clock: Clock
 
-    def create(self, purpose: Purpose, user_id: str) -> str | None:
-        """Return a token; None without an account, or when its address is verified already."""
+    def create(self, purpose: Purpose, user_id: str, email: str | None = None) -> str | None:
+        """Return a token for a mail to `email`, by default the account's address; None without an
+        account, or when the link would have no effect.
+        """
         account = self.accounts.find(user_id)
-        if account is None or not account.needs_link(purpose):
+        address = email or (account.user.email if account else "")
+        if account is None or not account.needs_link(purpose, address):
             return None
         token = self.new_token()
-        self.links.add(Link.to(account, purpose, token, self.clock()))
+        self.links.add(Link.to(account, purpose, token, self.clock(), address))
         return token

@@ -35,6 +35,17 @@ class FullName:
     last: str
 
 
+UNDO_PERIOD = timedelta(hours=72)
+
+
+@dataclass(frozen=True)
+class EmailUndo:
+    """The address that an account had, and until when it can be restored."""
+
+    email: str
+    until: datetime
+
+
 @dataclass(frozen=True)
 class User:
     """A person with an account; `email` is in lower case, `username` as registered, `phone` in
@@ -51,6 +62,19 @@ class User:
     status: Status = Status.ACTIVE
     phone: str | None = None
     standing_revision: int = 0  # counts the changes of role and status
+    email_undo: EmailUndo | None = None
+
+    def with_email(self, email: str, now: datetime) -> User:
+        """Return the user with another address, which is proven. If the present one is proven as
+        well, it can be restored for a while; further changes within this time do not replace it,
+        so that a thief cannot get rid of the owner's address by changing it twice.
+        """
+        undo = self.email_undo
+        if undo is None or undo.until <= now:
+            undo = EmailUndo(self.email, now + UNDO_PERIOD) if self.email_verified else None
+        if undo and undo.email == email:
+            undo = None
+        return replace(self, email=email, email_verified=True, email_undo=undo)
 
     @property
     def standing(self) -> Standing:
@@ -90,9 +114,15 @@ class Account:
     user: User
     password_hash: str = field(repr=False)
 
-    def needs_link(self, purpose: Purpose) -> bool:
-        """Return whether a link with this purpose would have an effect."""
-        return purpose is not Purpose.EMAIL_VERIFICATION or not self.user.email_verified
+    def needs_link(self, purpose: Purpose, email: str) -> bool:
+        """Return whether a link with this purpose, mailed to `email`, would have an effect."""
+        user = self.user
+        if purpose is Purpose.EMAIL_CHANGE:
+            return email != user.email
+        if purpose is Purpose.EMAIL_UNDO:
+            return user.email_undo is not None and user.email_undo.email == email
+        is_verified = purpose is Purpose.EMAIL_VERIFICATION and user.email_verified
+        return email == user.email and not is_verified
 
 
 class Purpose(StrEnum):
@@ -100,6 +130,8 @@ class Purpose(StrEnum):
 
     EMAIL_VERIFICATION = "email-verification"
     PASSWORD_RESET = "password-reset"  # noqa: S105 - a purpose, no password
+    EMAIL_CHANGE = "email-change"
+    EMAIL_UNDO = "email-undo"
 
     @property
     def lifetime(self) -> timedelta:
@@ -109,6 +141,8 @@ class Purpose(StrEnum):
 LINK_LIFETIMES = {
     Purpose.EMAIL_VERIFICATION: timedelta(hours=48),
     Purpose.PASSWORD_RESET: timedelta(minutes=30),
+    Purpose.EMAIL_CHANGE: timedelta(hours=48),
+    Purpose.EMAIL_UNDO: UNDO_PERIOD,
 }
 
 
@@ -123,7 +157,9 @@ class Link:
     """A mailed link; its token is stored only as a digest.
 
     `account_fingerprint` identifies the state of the account when the link was created: a change of
-    the email address invalidates the link, and a change of the password invalidates a reset.
+    the email address invalidates the link, and a change of the password invalidates a reset and a
+    change of the address. A link to undo a change works as long as the undo is possible. `email` is
+    the address that the link is mailed to.
     """
 
     token_digest: str
@@ -131,22 +167,34 @@ class Link:
     user_id: str
     account_fingerprint: str
     expires_at: datetime
+    email: str
 
     @classmethod
-    def to(cls, account: Account, purpose: Purpose, token: str, now: datetime) -> Link:
-        """Return a link to `account` with `token`."""
+    def to(
+        cls,
+        account: Account,
+        purpose: Purpose,
+        token: str,
+        now: datetime,
+        email: str | None = None,
+    ) -> Link:
+        """Return a link to `account` with `token`, by default mailed to its address."""
         return cls(
             token_digest=digest(token),
             purpose=purpose,
             user_id=account.user.id,
             account_fingerprint=_account_fingerprint(account, purpose),
             expires_at=now + purpose.lifetime,
+            email=email or account.user.email,
         )
 
     def is_valid_for(self, account: Account, now: datetime) -> bool:
         """Return whether the link has not expired and the account has not changed."""
         fingerprint = _account_fingerprint(account, self.purpose)
         matches = self.user_id == account.user.id and self.account_fingerprint == fingerprint
+        if self.purpose is Purpose.EMAIL_UNDO:
+            undo = account.user.email_undo
+            matches &= undo is not None and undo.email == self.email and now < undo.until
         return matches and now < self.expires_at
 
 
@@ -156,7 +204,11 @@ def digest(text: str) -> str:
 
 
 def _account_fingerprint(account: Account, purpose: Purpose) -> str:
-    secret = account.password_hash if purpose is Purpose.PASSWORD_RESET else ""
+    if purpose is Purpose.EMAIL_UNDO:
+        undo = account.user.email_undo
+        return digest(f"{undo.email}\n{undo.until.isoformat()}" if undo else "")
+    is_about_address = purpose is Purpose.EMAIL_VERIFICATION
+    secret = "" if is_about_address else account.password_hash
     return digest(f"{account.user.email}\n{secret}")
 
 

@@ -34,9 +34,10 @@ class Accounts(Protocol):
     def change(
         self, before: Account, after: Account, transaction: Transaction, on_conflict: DomainError
     ) -> None:
-        """Write another password, a verified address, another name and phone number, or another
-        role and status. Commit raises `on_conflict` when email or password differ from `before`, or
-        the standing that is written.
+        """Write another password, address, name and phone number, or another role and status.
+        Commit raises `on_conflict` when email or password differ from `before`, or the standing
+        that is written, and Conflict when another account has the address. The address before is
+        kept for the account while it can be restored.
         """
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from auth.events import to_link_requested
+from auth.events import PASSWORD_CHANGE, to_account_changed, to_link_requested
 from auth.guesses import Sender, device_cookie, known_device
 from auth.model import (
     MAX_MAILS,
@@ -10,19 +10,18 @@ from auth.model import (
     Account,
     Link,
     Purpose,
-    digest,
 )
 from auth.password_rules import check_new_password
 from auth.ports import Accounts, AddressBooks, Links, MailLimits, Passwords
+from auth.proofs import INVALID_LINK, find_link, prove
 from supermarket import telemetry
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId
 from supermarket.errors import Invalid, TooMany
-from supermarket.retry import StaleWrite, retry_on_conflict
+from supermarket.retry import retry_on_conflict
 from supermarket.sessions import Sessions
 from supermarket.transaction import BeginTransaction, Transaction
 
-INVALID_LINK = "This link is not valid. Request a new one."
 HOUR_SECONDS = 3600
 TOO_MANY_MAILS = "Too many mails were sent to this address. Try again later."
 
@@ -49,7 +48,7 @@ class Recovery:
         account = self.accounts.find_by_email(email)
         transaction = self.begin()
         self._count(purpose, email, account, sender, transaction)
-        if account and account.needs_link(purpose):
+        if account and account.needs_link(purpose, account.user.email):
             transaction.emit(to_link_requested(purpose, account.user))
         try:
             transaction.commit()
@@ -67,7 +66,7 @@ class Recovery:
         link, account = self._find(Purpose.EMAIL_VERIFICATION, token)
         is_own = follower is not None and follower.user_id == account.user.id
         transaction = self.begin()
-        verified = self._prove(account, transaction, keeps_data=is_own)
+        verified = prove(account, self.address_books, transaction, keeps_data=is_own)
         self.links.consume(link, transaction, Invalid(INVALID_LINK))
         if verified != account:
             self.accounts.change(account, verified, transaction, Invalid(INVALID_LINK))
@@ -84,24 +83,14 @@ class Recovery:
 
     def _reset_password(self, link: Link, account: Account, password_hash: str) -> str:
         transaction = self.begin()
-        proven = self._prove(account, transaction, keeps_data=False)
+        proven = prove(account, self.address_books, transaction, keeps_data=False)
         changed = replace(proven, password_hash=password_hash)
         self.links.consume(link, transaction, Invalid(INVALID_LINK))
         self.accounts.change(account, changed, transaction, Invalid(INVALID_LINK))
         self.sessions.end_all(account.user.id, transaction)
+        transaction.emit(to_account_changed(changed.user, PASSWORD_CHANGE, self.clock()))
         transaction.commit()
         return device_cookie(changed, self.new_id())
-
-    def _prove(self, account: Account, transaction: Transaction, *, keeps_data: bool) -> Account:
-        """Return the account with a verified address. What was saved in it before is deleted unless
-        the owner of the address is known to have saved it: a stranger may have registered the
-        account, and left an address of their own in it.
-        """
-        user = account.user
-        if not (user.email_verified or keeps_data):
-            self.address_books.empty(user.id, transaction, StaleWrite())
-            user = replace(user, phone=None)
-        return replace(account, user=replace(user, email_verified=True))
 
     def _count(
         self,
@@ -122,9 +111,4 @@ class Recovery:
             self.limits.count(purpose, email, MAX_MAILS_OF_STRANGERS, transaction, refusal)
 
     def _find(self, purpose: Purpose, token: str) -> tuple[Link, Account]:
-        """Return the link of a token and its account. Raises Invalid unless the link is valid."""
-        link = self.links.find(purpose, digest(token))
-        account = self.accounts.find(link.user_id) if link else None
-        if link is None or account is None or not link.is_valid_for(account, self.clock()):
-            raise Invalid(INVALID_LINK)
-        return link, account
+        return find_link(self.links, self.accounts, purpose, token, self.clock())

@@ -48,12 +48,15 @@ class UserRow(Row):
 
 
 class ClaimRow(Row):
-    """`email#<lower>` or `username#<lower>`: the owner of a name, which the row makes unique."""
+    """`email#<lower>` or `username#<lower>`: the owner of a name, which the row makes unique. The
+    claim of a former address expires when the address cannot be restored any more.
+    """
 
     Meta = table("user")
 
     pk = UnicodeAttribute(hash_key=True)
     user_id = UnicodeAttribute(attr_name="userId")
+    expires_at = NumberAttribute(attr_name="expiresAt", null=True)
 
 
 class AddressBookRow(Row):
@@ -140,7 +143,9 @@ class DynamoAccounts:
         return Account(row.user, row.password_hash) if row else None
 
     def find_by_email(self, email: str) -> Account | None:
-        return self._claimed(EMAIL + email.lower())
+        account = self._claimed(EMAIL + email.lower())
+        # a former address of an account is claimed, too
+        return account if account and account.user.email == email.lower() else None
 
     def find_by_username(self, username: str) -> Account | None:
         return self._claimed(USERNAME + username.lower())
@@ -159,6 +164,8 @@ class DynamoAccounts:
             actions += [first.set(name.first), last.set(name.last)]
         if after.user.phone != before.user.phone:
             actions.append(Path("user.phone").set(after.user.phone))
+        if after.user.email != before.user.email:
+            actions += _move_email(before.user, after.user, DynamoTransaction.of(transaction))
         # a deleted account has neither
         same_email = Path("user.email") == before.user.email
         unchanged = same_email & (UserRow.password_hash == before.password_hash)
@@ -344,6 +351,22 @@ def taken(field: str) -> Conflict:
     """Return the error for a name that another account has."""
     fault = FieldError(field, "belongs to another account")
     return Conflict("This username or email is taken", (fault,))
+
+
+def _move_email(before: User, after: User, writes: DynamoTransaction) -> list[Action]:
+    """Claim another address and release the present one, or keep it while it can be restored.
+    Returns the actions on the user's row.
+    """
+    is_free = ClaimRow.pk.does_not_exist() | (ClaimRow.user_id == before.id)
+    writes.put(ClaimRow(EMAIL + after.email, user_id=before.id), is_free, taken("email"))
+    former, undo = ClaimRow(EMAIL + before.email, user_id=before.id), after.email_undo
+    if undo and undo.email == before.email:
+        former.expires_at = int(undo.until.timestamp())
+        writes.put(former)
+    else:
+        writes.delete(former)
+    stored = {"email": undo.email, "until": undo.until.isoformat()} if undo else None
+    return [Path("user.email").set(after.email), Path("user.email_undo").set(stored)]
 
 
 def _link(purpose: Purpose, token_digest: str) -> str:

@@ -133,7 +133,14 @@ class ChangePasswordRequest(Body):
     new_password: NewPassword = Field(repr=False)
 
 
-class VerifyEmailRequest(Body):
+class ChangeEmailRequest(Body):
+    """Another address, and the password."""
+
+    email: Email
+    password: GivenPassword = Field(repr=False)
+
+
+class LinkRequest(Body):
     """The token of a mailed link."""
 
     token: LinkToken = Field(repr=False)

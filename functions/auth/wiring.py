@@ -31,6 +31,7 @@ from supermarket.wiring import (
 
 if TYPE_CHECKING:
     from auth.authentication import AuthService, RegistrationService
+    from auth.email_changes import EmailChanges
     from auth.links import TokenLinks
     from auth.password_checks import PasswordChecks
     from auth.recovery import Recovery
@@ -158,6 +159,24 @@ def recovery() -> "Recovery":
         begin=DynamoTransaction,
         clock=utc_now,
         new_id=new_id,
+    )
+
+
+@cache
+def email_changes() -> "EmailChanges":
+    from auth.email_changes import EmailChanges
+
+    return EmailChanges(
+        accounts=DynamoAccounts(),
+        address_books=DynamoAddressBooks(),
+        links=DynamoLinks(),
+        limits=DynamoMailLimits(utc_now),
+        passwords=passwords(settings().bcrypt_rounds),
+        checks=password_checks(),
+        sessions=sessions(),
+        begin=DynamoTransaction,
+        new_secret=partial(token_urlsafe, TOKEN_BYTES),
+        clock=utc_now,
     )
 
 

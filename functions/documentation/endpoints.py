@@ -24,6 +24,7 @@ MEDIA_TYPES = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "swagger-ui.css": "text/css; charset=utf-8",
 }
+TEXT = "text/plain; charset=utf-8"
 FOR_A_DAY = "public, max-age=86400"
 CONTACT_EXPIRES_AFTER = timedelta(days=180)
 FOR_A_MINUTE = "public, max-age=60"
@@ -54,7 +55,7 @@ def get_api_docs(request: Request) -> Response[str]:
 
 @get(
     "/.well-known/security.txt",
-    media_type="text/plain; charset=utf-8",
+    media_type=TEXT,
     cache_control=FOR_A_DAY,
 )
 def get_security_contact() -> Response[str]:
@@ -62,7 +63,8 @@ def get_security_contact() -> Response[str]:
     # RFC 2142 reserves this mailbox in every domain
     domain = settings().mail_sender.rpartition("@")[2]
     expires = iso(utc_now() + CONTACT_EXPIRES_AFTER)
-    return Response(f"Contact: mailto:security@{domain}\nExpires: {expires}\n")
+    text = f"Contact: mailto:security@{domain}\nExpires: {expires}\n"
+    return Response(text, headers={"content-type": TEXT})
 
 
 @get("/.well-known/change-password", status=HTTPStatus.FOUND)

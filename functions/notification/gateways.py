@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from notification.mails import EMAIL_VERIFICATION, PASSWORD_RESET
+from notification.mails import EMAIL_CHANGE, EMAIL_UNDO, EMAIL_VERIFICATION, PASSWORD_RESET
 from notification.model import Mail, MailClass, WaitingMail
 from notification.ports import MailRejected
 from supermarket import telemetry
@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 SENDER_NAME = "Super-Market"
 UTF_8 = "UTF-8"
 SENDERS = 8
-PAGES = {EMAIL_VERIFICATION: "verify-email", PASSWORD_RESET: "reset-password"}
+PAGES = {
+    EMAIL_VERIFICATION: "verify-email",
+    PASSWORD_RESET: "reset-password",
+    EMAIL_CHANGE: "confirm-email",
+    EMAIL_UNDO: "restore-email",
+}
 
-type CreateToken = Callable[[str, str], str | None]
+type CreateToken = Callable[[str, str, str], str | None]
 
 # SES's errors for mails that it will never send; others may be temporary
 PERMANENT_ERRORS = {"MessageRejected", "BadRequestException", "MailFromDomainNotVerifiedException"}
@@ -120,8 +125,8 @@ class StorefrontLinks:
         self._create_token = create_token
         self._storefront = storefront_url.rstrip("/")
 
-    def create(self, purpose: str, user_id: str) -> str | None:
-        page, token = PAGES[purpose], self._create_token(purpose, user_id)
+    def create(self, purpose: str, user_id: str, email: str) -> str | None:
+        page, token = PAGES[purpose], self._create_token(purpose, user_id, email)
         return f"{self._storefront}/{page}?token={quote(token, safe='')}" if token else None
 
 

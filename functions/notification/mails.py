@@ -10,6 +10,11 @@ from supermarket import contracts as c
 from supermarket.people import Recipient
 
 EMAIL_VERIFICATION, PASSWORD_RESET = "email-verification", "password-reset"  # purposes of links
+EMAIL_CHANGE, EMAIL_UNDO = "email-change", "email-undo"
+ACCOUNT_CHANGES = {
+    "password": "Your password was changed",
+    "new-device": "A new device has signed in to your account",
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,10 @@ def _user(event: Any) -> Recipient:
 
 def _new_user(event: c.UserRegistered) -> Recipient:
     return Recipient(event.user_id, event.email, event.first_name)
+
+
+def _new_address(event: c.EmailChangeRequested) -> Recipient:
+    return Recipient(event.user_id, event.email, "")
 
 
 def _price(amount: c.Amount) -> str:
@@ -90,6 +99,28 @@ MAILS: Mapping[type[c.Event], MailTemplate] = {
         lambda _: "Choose a new password",
         link=PASSWORD_RESET,
         needs_link=True,
+    ),
+    c.EmailChangeRequested: MailTemplate(
+        "email_change",
+        MailClass.SECURITY,
+        _new_address,
+        lambda _: "Confirm your new email address",
+        link=EMAIL_CHANGE,
+        needs_link=True,
+    ),
+    c.EmailChanged: MailTemplate(
+        "email_changed",
+        MailClass.SECURITY,
+        _user,
+        lambda _: "Your email address was changed",
+        link=EMAIL_UNDO,
+        needs_link=True,
+    ),
+    c.AccountChanged: MailTemplate(
+        "account_changed",
+        MailClass.SECURITY,
+        _user,
+        lambda event: ACCOUNT_CHANGES[event.change],
     ),
     c.OrderPlaced: MailTemplate(
         "order_placed",

@@ -55,8 +55,10 @@ class MailSender(Protocol):
 class Links(Protocol):
     """Creates links with a secret token."""
 
-    def create(self, purpose: str, user_id: str) -> str | None:
-        """Return a link with this purpose (of auth's); None when there is nothing to link to."""
+    def create(self, purpose: str, user_id: str, email: str) -> str | None:
+        """Return a link with this purpose (of auth's) for a mail to `email`; None when there is
+        nothing to link to.
+        """
 
 
 class Messages(Protocol):

@@ -81,7 +81,7 @@ class Mailer:
         try:
             self.rate.wait_for_turn(draft.mail_class)
             # created here: a link must not expire while its mail waits
-            link = draft.link and self.links.create(draft.link, draft.recipient.user_id)
+            link = draft.link and self.links.create(draft.link, draft.recipient.user_id, address)
             if link is None and draft.needs_link:
                 self.allowances.release(draft.mail_class, address)
                 return False

@@ -99,11 +99,11 @@ def suppressions() -> tuple["SesSuppressions", DynamoSuppressions]:
     return SesSuppressions(_ses()), DynamoSuppressions()
 
 
-def _create_token(purpose: str, user_id: str) -> str | None:
+def _create_token(purpose: str, user_id: str, email: str) -> str | None:
     from auth.model import Purpose
     from auth.wiring import token_links
 
-    return token_links().create(Purpose(purpose), user_id)
+    return token_links().create(Purpose(purpose), user_id, email)
 
 
 def _order_service() -> "OrderService":

@@ -135,6 +135,38 @@ class PasswordResetRequested(Event):
     first_name: str
 
 
+class EmailChangeRequested(Event):
+    """The owner of an account requested another email address, which has to be proven by a link.
+    The link is a secret and not part of the event: the sender of the mail has auth create it.
+    """
+
+    SOURCE = "supermarket.auth"
+    user_id: str
+    email: str = Field(description="the new address")
+
+
+class EmailChanged(Event):
+    """Another email address was proven. The address before it is sent a link that undoes the
+    change, which is a secret and not part of the event.
+    """
+
+    SOURCE = "supermarket.auth"
+    user_id: str
+    email: str = Field(description="the address before")
+    first_name: str
+
+
+class AccountChanged(Event):
+    """Something happened to an account that only its owner should do."""
+
+    SOURCE = "supermarket.auth"
+    user_id: str
+    email: str
+    first_name: str
+    change: Literal["password", "new-device"]
+    changed_at: Moment
+
+
 class ProductFacts(Event):
     """The fields of catalogue events that describe a product."""
 

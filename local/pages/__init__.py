@@ -17,6 +17,8 @@ _FILES = {
     CHAT: "chat/chat.html",
     "/verify-email": "storefront/verify-email.html",
     "/reset-password": "storefront/reset-password.html",
+    "/confirm-email": "storefront/confirm-email.html",
+    "/restore-email": "storefront/restore-email.html",
     "/orders/{id}": "storefront/detail.html",
     "/products/{id}": "storefront/detail.html",
     "/change-password": "storefront/detail.html",

@@ -157,7 +157,7 @@ def test_an_invalid_link_costs_no_password_hash(auth: Auth) -> None:
 @pytest.mark.parametrize(
     ("purpose", "follow"),
     [
-        (Purpose.EMAIL_VERIFICATION, lambda auth, token: auth.recovery.verify_email(token)),
+        (Purpose.EMAIL_VERIFICATION, lambda auth, token: auth.recovery.verify_email(token, None)),
         (
             Purpose.PASSWORD_RESET,
             lambda auth, token: auth.recovery.reset_password(token, NEW_PASSWORD),

@@ -8,6 +8,7 @@ import pytest
 
 from auth.model import (
     MAX_MAILS,
+    UNDO_PERIOD,
     Account,
     AddressBook,
     FullName,
@@ -164,8 +165,8 @@ def test_a_link_is_found_by_its_token_and_purpose_only(store: Store, purpose: Pu
     store.links.add(link)
     assert store.links.find(purpose, digest("the token")) == link
     assert store.links.find(purpose, digest("another token")) is None
-    (other,) = set(Purpose) - {purpose}
-    assert store.links.find(other, digest("the token")) is None
+    for other in set(Purpose) - {purpose}:
+        assert store.links.find(other, digest("the token")) is None
 
 
 def test_a_link_is_consumed_once(store: Store) -> None:
@@ -281,8 +282,54 @@ def test_permanent_rows_have_no_expiry() -> None:
     )
     forgets_by = user_table["TimeToLiveSpecification"]["AttributeName"]
     assert {LinkRow.expires_at.attr_name, CounterRow.expires_at.attr_name} == {forgets_by}
-    for kind in (UserRow, ClaimRow, AddressBookRow):
+    for kind in (UserRow, AddressBookRow):
         assert forgets_by not in {each.attr_name for each in kind.get_attributes().values()}
+
+
+def change_email(store: Store, account: Account, email: str) -> Account:
+    changed = replace(account, user=account.user.with_email(email, NOON))
+    transaction = store.begin()
+    store.accounts.change(account, changed, transaction, Conflict("late"))
+    transaction.commit()
+    return changed
+
+
+def test_an_account_changes_its_address_and_its_former_one_is_kept_for_it(store: Store) -> None:
+    account = an_account("u1", "asha", "asha@example.com")
+    account = replace(account, user=replace(account.user, email_verified=True))
+    store.add(account)
+    changed = change_email(store, account, "new@example.com")
+    assert store.accounts.find("u1") == changed
+    assert store.accounts.find_by_email("new@example.com") == changed
+    assert store.accounts.find_by_email("asha@example.com") is None
+    other = an_account("u2", "ravi", "ravi@example.com")
+    store.add(other)
+    for taken in ("asha@example.com", "new@example.com"):
+        with pytest.raises(Conflict, match="taken"):
+            change_email(store, other, taken)
+        with pytest.raises(Conflict, match="taken"):
+            store.add(an_account("u3", "usha", taken))
+    again = change_email(store, changed, "newer@example.com")
+    change_email(store, other, "new@example.com")
+    assert change_email(store, again, "asha@example.com").user == account.user
+    assert store.accounts.find_by_email("asha@example.com") == account
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_claim_of_a_former_address_only_expires() -> None:
+    store = Store(
+        DynamoAccounts(),
+        DynamoAddressBooks(),
+        DynamoLinks(),
+        DynamoMailLimits(lambda: NOON),
+        DynamoTransaction,
+    )
+    account = an_account("u1", "asha", "asha@example.com")
+    store.add(replace(account, user=replace(account.user, email_verified=True)))
+    change_email(store, replace(account, user=replace(account.user, email_verified=True)), "b@c.in")
+    ends = {row.pk: row.expires_at for row in ClaimRow.scan(ClaimRow.user_id == "u1")}
+    until = int((NOON + UNDO_PERIOD).timestamp())
+    assert ends == {"email#asha@example.com": until, "email#b@c.in": None, "username#asha": None}
 
 
 @pytest.mark.usefixtures("aws")

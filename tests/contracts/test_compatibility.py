@@ -44,7 +44,8 @@ def test_removing_a_field_is_breaking(definition: str, data: st.DataObject) -> N
 def test_changing_the_type_of_a_field_is_breaking(definition: str, data: st.DataObject) -> None:
     proposed, part = changed(definition)
     name = data.draw(st.sampled_from(sorted(part["properties"])))
-    part["properties"][name] = {"type": "boolean"}
+    is_boolean = part["properties"][name].get("type") == "boolean"
+    part["properties"][name] = {"type": "string" if is_boolean else "boolean"}
     assert any(f"{name} changes from" in fault for fault in breaks(PUBLISHED, proposed))
 
 

@@ -22,15 +22,15 @@ import sys
 from auth.model import Purpose
 from auth.wiring import token_links
 
-purpose, user_id = sys.argv[1:]
-print(token_links().create(Purpose(purpose), user_id))
+purpose, *rest = sys.argv[1:]
+print(token_links().create(Purpose(purpose), *rest))
 """
 
 
-def token_for(endpoints: dict[str, Any], person: Person, purpose: str) -> str:
+def token_for(endpoints: dict[str, Any], person: Person, purpose: str, *email: str) -> str:
     """Return the token that the mail for this purpose would contain, from the same code."""
     minted = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-P", "-c", MINT, purpose, person.id],
+        [sys.executable, "-P", "-c", MINT, purpose, person.id, *email],
         env={
             **os.environ,
             **function_environment(endpoints, "auth.endpoints.forgot_password"),
@@ -72,6 +72,20 @@ def test_the_link_in_a_mail_verifies_the_address(endpoints: dict[str, Any]) -> N
     assert person.get("/api/auth/me").json()["user"]["emailVerified"]
     assert token_for(endpoints, person, "email-verification") == "None"
     assert reset(endpoints, token, NEW_PASSWORD).status_code == 400
+
+    email = f"new-{person.email}"
+    body = {"email": email, "password": PASSWORD}
+    assert person.post("/api/auth/email/change", body).status_code == 202
+    follow = partial(person.post, "/api/auth/email/change/confirm")
+    token = token_for(endpoints, person, "email-change", email)
+    assert [follow({"token": token}).status_code for _ in range(2)] == [200, 400]
+    assert person.get("/api/auth/me").json()["user"]["email"] == email
+    token = token_for(endpoints, person, "email-undo", person.email)
+    assert person.post("/api/auth/email/change/undo", {"token": token}).status_code == 200
+    assert log_in(person, PASSWORD).status_code == 401
+    token = token_for(endpoints, person, "password-reset")
+    assert reset(endpoints, token, NEW_PASSWORD).status_code == 200
+    assert log_in(person, NEW_PASSWORD).json()["user"]["email"] == person.email
 
 
 def test_a_password_reset_ends_every_session(endpoints: dict[str, Any]) -> None:

@@ -29,6 +29,8 @@ OPEN = PUBLIC | {
     "POST /api/auth/password/reset",
     "POST /api/auth/email/verify",
     "POST /api/auth/email/resend",
+    "POST /api/auth/email/change/confirm",
+    "POST /api/auth/email/change/undo",
     "POST /api/payments/webhook",  # authenticated by its signature
     "GET /api/openapi.json",
     "GET /api/docs",
@@ -46,6 +48,9 @@ WITH_BODY = {
     "POST /api/auth/password/change",
     "POST /api/auth/email/verify",
     "POST /api/auth/email/resend",
+    "POST /api/auth/email/change",
+    "POST /api/auth/email/change/confirm",
+    "POST /api/auth/email/change/undo",
     "POST /api/auth/users/me/address",
     "PATCH /api/auth/users/me/address/{addressId}",
     "PATCH /api/auth/me",

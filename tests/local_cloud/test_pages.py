@@ -10,7 +10,7 @@ from local import front_door, pages
 from local.cloud import serving
 from local.emulator import free_port
 
-TOKEN_PAGES = ["/verify-email", "/reset-password"]
+TOKEN_PAGES = ["/verify-email", "/reset-password", "/confirm-email", "/restore-email"]
 PAGES = [*TOKEN_PAGES, "/orders/01J", "/products/01J", "/cart", "/seller/dashboard", "/chat"]
 PAGES += ["/change-password"]  # /.well-known/change-password leads to it
 FOLDER = pages.FOLDER / "storefront"
@@ -18,6 +18,8 @@ MAILS = pages.FOLDER.parents[1] / "functions" / "notification" / "templates"
 ROUTES = {
     "verify-email.js": "/api/auth/email/verify",
     "reset-password.js": "/api/auth/password/reset",
+    "confirm-email.js": "/api/auth/email/change/confirm",
+    "restore-email.js": "/api/auth/email/change/undo",
 }
 
 
@@ -74,7 +76,7 @@ def test_a_script_removes_the_token_from_the_address_and_sends_it_to_its_route(
 
 def test_scripts_import_existing_files_and_never_set_html(door: httpx.Client) -> None:
     scripts = sorted(pages.FOLDER.rglob("*.js"))
-    assert len(scripts) == 7
+    assert len(scripts) == 9
     for file in scripts:
         path = f"/pages/{file.relative_to(pages.FOLDER)}"
         script = door.get(path)

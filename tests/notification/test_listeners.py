@@ -24,7 +24,10 @@ from supermarket.dynamo.outbox import OutboxRow
 from support import cloud
 from support.notification import (
     FakeOrders,
+    account_changed,
     cart_abandoned,
+    email_change_requested,
+    email_changed,
     email_verification_requested,
     order_cancelled,
     order_confirmed,
@@ -48,6 +51,9 @@ MAILED: dict[str, Callable[[], Event]] = {
     "UserRegistered": user_registered,
     "EmailVerificationRequested": email_verification_requested,
     "PasswordResetRequested": password_reset_requested,
+    "EmailChangeRequested": email_change_requested,
+    "EmailChanged": email_changed,
+    "AccountChanged": account_changed,
     "SalesReportReady": sales_report,
     "CartAbandoned": cart_abandoned,
     "OrderConfirmed": order_confirmed,
@@ -106,7 +112,7 @@ class NumberedTokens:
     def __init__(self) -> None:
         self.minted: list[str] = []
 
-    def create(self, purpose: str, user_id: str) -> str:
+    def create(self, purpose: str, user_id: str, email: str) -> str:
         self.minted.append(f"{purpose}-{user_id}-{len(self.minted)}")
         return self.minted[-1] + "+"
 
@@ -383,4 +389,4 @@ def test_the_link_points_to_the_storefront_with_auths_token(
 
 @pytest.mark.parametrize("purpose", PAGES)
 def test_auth_knows_the_purpose_of_every_link(purpose: str) -> None:
-    assert CREATE_TOKEN(purpose, "unknown") is None
+    assert CREATE_TOKEN(purpose, "unknown", "asha@example.com") is None

@@ -20,7 +20,11 @@ from supermarket.contracts import Metadata
 from support.notification import (
     CORRELATION_ID,
     Desk,
+    account_changed,
+    asha,
     cart_abandoned,
+    email_change_requested,
+    email_changed,
     email_verification_requested,
     metadata,
     order_cancelled,
@@ -51,6 +55,12 @@ MAILS: dict[str, Send] = {
     "welcome_proven": lambda desk: desk.sends(user_registered(), metadata()),
     "email_verification": lambda desk: desk.sends(email_verification_requested(), metadata()),
     "password_reset": lambda desk: desk.sends(password_reset_requested(), metadata()),
+    "email_change": lambda desk: desk.sends(email_change_requested(), metadata()),
+    "email_changed": lambda desk: desk.sends(email_changed(), metadata()),
+    "account_changed": lambda desk: desk.sends(account_changed(), metadata()),
+    "account_changed_device": lambda desk: desk.sends(
+        account_changed(change="new-device"), metadata()
+    ),
     "seller_digest": lambda desk: desk.digests_of(
         stock_ran_low(), stock_ran_low(stock=0, product_id="p2"), product_created()
     ),
@@ -82,7 +92,7 @@ MAILS: dict[str, Send] = {
 }
 VARIANTS = (
     *("_seller", "_proven", "_one", "_quiet", "_called_off"),
-    *("_expiry", "_admin", "_untracked", "_in_part"),
+    *("_expiry", "_admin", "_untracked", "_in_part", "_device"),
 )
 
 
@@ -100,6 +110,9 @@ HOSTILE_MAILS: dict[str, Send] = {
     "password_reset": lambda desk: desk.sends(
         password_reset_requested(HOSTILE), hostile_metadata()
     ),
+    "email_change": lambda desk: desk.sends(email_change_requested(), hostile_metadata()),
+    "email_changed": lambda desk: desk.sends(email_changed(HOSTILE), hostile_metadata()),
+    "account_changed": lambda desk: desk.sends(account_changed(HOSTILE), hostile_metadata()),
     "seller_digest": lambda desk: desk.digests_of(
         stock_ran_low(HOSTILE, HOSTILE),
         stock_ran_low(HOSTILE, HOSTILE, product_id="p2"),
@@ -128,6 +141,20 @@ HOSTILE_MAILS: dict[str, Send] = {
         payment_refunded(HOSTILE, HOSTILE), hostile_metadata()
     ),
 }
+
+
+def test_a_mail_to_an_address_that_is_not_verified_has_no_words_of_the_account() -> None:
+    stranger = asha("Call 98765", email_verified=False)
+    welcome = user_registered("Call 98765", username="call.98765")
+    placed = order_placed().model_copy(update={"customer": stranger})
+    low = stock_ran_low().model_copy(update={"seller": stranger})
+    for mail in (
+        sent(lambda desk: desk.sends(welcome, metadata())),
+        sent(lambda desk: desk.sends(placed, metadata())),
+        sent(lambda desk: desk.digests_of(low)),
+    ):
+        for text in (mail.subject, mail.body.text, mail.body.html):
+            assert "98765" not in text
 
 
 def sent(send: Send, *, links_are_needed: bool = True) -> Mail:
@@ -256,8 +283,6 @@ DOMAIN = "your-gift:evil.example"  # also a valid username and request id
         lambda desk: desk.sends(order_cancelled(title=LINK), metadata()),
         lambda desk: desk.sends(order_shipped(LINK, tracking_number=LINK), metadata()),
         lambda desk: desk.sends(order_delivered(LINK, tracking_number=LINK), metadata()),
-        lambda desk: desk.sends(user_registered(username=DOMAIN), metadata()),
-        lambda desk: desk.sends(user_registered(role="seller", username=DOMAIN), metadata()),
         lambda desk: desk.sends(password_reset_requested(), metadata(correlation_id=DOMAIN)),
     ],
 )

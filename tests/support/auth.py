@@ -9,6 +9,7 @@ from typing import Any
 from ulid import ULID
 
 from auth.authentication import AuthService, Registration, RegistrationService
+from auth.email_changes import EmailChanges
 from auth.guesses import FreeFailures, GuessRecord, Sender
 from auth.links import TokenLinks
 from auth.model import Account, AddressBook, Device, FullName, Link, Purpose, User
@@ -58,7 +59,7 @@ class InMemoryAccounts:
         writes.add(
             lambda: self.find_by_username(user.username) is None, _nothing, taken("username")
         )
-        writes.add(lambda: self.find_by_email(user.email) is None, _nothing, taken("email"))
+        writes.add(lambda: self._is_free(user), _nothing, taken("email"))
         writes.add(lambda: True, lambda: self._accounts.update({user.id: account}))
 
     def find(self, user_id: str) -> Account | None:
@@ -96,6 +97,7 @@ class InMemoryAccounts:
             user = replace(present.user, **changed)
             self._accounts[before.user.id] = Account(user, password_hash)
 
+        in_memory(transaction).add(lambda: self._is_free(after.user), _nothing, taken("email"))
         in_memory(transaction).add(is_unchanged, effect, on_conflict)
 
     def list_by_standing(
@@ -107,6 +109,12 @@ class InMemoryAccounts:
             each for each in found if each.standing in wanted and (not before or each.id < before)
         ]
         return sorted(fitting, key=lambda user: user.id, reverse=True)[:limit]
+
+    def _is_free(self, user: User) -> bool:
+        """Whether no other account has the user's address, or had it before."""
+        others = [each.user for each in self._accounts.values() if each.user.id != user.id]
+        former = {each.email_undo.email for each in others if each.email_undo}
+        return user.email not in {each.email for each in others} | former
 
     def _first(self, fits: Callable[[Account], bool]) -> Account | None:
         return next(filter(fits, self._accounts.values()), None)
@@ -320,6 +328,18 @@ class InMemoryAuth:
             self.outbox.begin,
             clock,
             new_id,
+        )
+        self.email_changes = EmailChanges(
+            self.accounts,
+            self.address_books,
+            self.links,
+            InMemoryMailLimits(clock),
+            self.passwords,
+            self.checks,
+            self.sessions,
+            self.outbox.begin,
+            new_id,
+            clock,
         )
 
     def caller(self, session_id: str, user: User) -> Caller:

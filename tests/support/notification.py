@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import batched
-from typing import Any
+from typing import Any, Literal
 
 from conftest import FrozenClock
 from notification.digests import DigestService
@@ -27,9 +27,12 @@ from notification.service import DueMails, NotificationService
 from supermarket import telemetry
 from supermarket.clock import Clock, iso
 from supermarket.contracts import (
+    AccountChanged,
     Amount,
     CartAbandoned,
     CartLine,
+    EmailChanged,
+    EmailChangeRequested,
     EmailVerificationRequested,
     Event,
     LowStock,
@@ -67,8 +70,8 @@ def rupees(minor: int) -> Amount:
     return Amount(minor=minor, currency=Currency.INR)
 
 
-def asha(first_name: str = "Asha") -> Recipient:
-    return Recipient(user_id="u1", email="asha@example.com", first_name=first_name)
+def asha(first_name: str = "Asha", *, email_verified: bool = True) -> Recipient:
+    return Recipient("u1", "asha@example.com", first_name, email_verified)
 
 
 def metadata(event_id: str = "event-1", correlation_id: str = CORRELATION_ID) -> Metadata:
@@ -96,6 +99,26 @@ def email_verification_requested(first_name: str = "Asha") -> EmailVerificationR
 
 def password_reset_requested(first_name: str = "Asha") -> PasswordResetRequested:
     return PasswordResetRequested(user_id="u1", email="asha@example.com", first_name=first_name)
+
+
+def email_change_requested() -> EmailChangeRequested:
+    return EmailChangeRequested(user_id="u1", email="asha.rao@example.com")
+
+
+def email_changed(first_name: str = "Asha") -> EmailChanged:
+    return EmailChanged(user_id="u1", email="asha@example.com", first_name=first_name)
+
+
+def account_changed(
+    first_name: str = "Asha", change: Literal["password", "new-device"] = "password"
+) -> AccountChanged:
+    return AccountChanged(
+        user_id="u1",
+        email="asha@example.com",
+        first_name=first_name,
+        change=change,
+        changed_at=NOON,
+    )
 
 
 def stock_ran_low(
@@ -352,7 +375,7 @@ class NumberedLinks:
         self.minted: list[str] = []
         self.are_needed = True
 
-    def create(self, purpose: str, user_id: str) -> str | None:
+    def create(self, purpose: str, user_id: str, email: str) -> str | None:
         if not self.are_needed:
             return None
         link = f"https://shop.example/{PAGES[purpose]}?token={user_id}-secret"
