@@ -27,7 +27,11 @@ def _normalised_email(text: str) -> str:
     try:
         # its own message would repeat the input; .test domains are allowed for trials
         address = validate_email(
-            text, check_deliverability=False, allow_smtputf8=False, test_environment=True
+            text,
+            check_deliverability=False,
+            allow_smtputf8=False,
+            test_environment=True,
+            strict=True,  # at most 64 characters before the @, as RFC 5321 says
         )
     except EmailNotValidError:
         raise PydanticCustomError("email", "must be an email address") from None

@@ -5,15 +5,14 @@ Unicode's CLDR; it is read with the first address.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from unicodedata import normalize
 
 TABLE = Path(__file__).with_name("countries.json")
-NOT_LETTERS = re.compile(r"[^\w\u0900-\u0963]|_")
-DROPPED = re.compile(r"[\u0300-\u036f\u093c]")  # accents, and the dot below of Hindi's letters
+FIRST_SIGN, LAST_SIGN = "\u0900", "\u0963"  # of Hindi's vowels
+DOT_BELOW = "\u093c"  # often left out
 OTHER_NAMES = {
     "IN": ("Bharat", "Hindustan", "Republic of India", "हिंदुस्तान", "हिन्दुस्तान"),
     "US": ("America", "United States of America", "अमेरिका", "यूएसए"),
@@ -52,5 +51,9 @@ def _codes() -> Mapping[str, str]:
 
 
 def _key(text: str) -> str:
-    plain = DROPPED.sub("", normalize("NFKD", text).casefold())
-    return NOT_LETTERS.sub("", plain).removeprefix("the")
+    letters = filter(_counts, normalize("NFKD", text).casefold())
+    return "".join(letters).removeprefix("the")
+
+
+def _counts(one: str) -> bool:
+    return one.isalnum() or (FIRST_SIGN <= one <= LAST_SIGN and one != DOT_BELOW)

@@ -7,8 +7,9 @@ some have no postal codes at all.
 import re
 from unicodedata import decimal, normalize
 
-SEPARATORS = re.compile(r"[\s.\-\u2010-\u2015\u2212\u30fc]+")
-LENIENT = re.compile(r"[A-Z0-9][A-Z0-9 -]{0,10}[A-Z0-9]")
+# compiled on first use, not by the functions that import this module
+SEPARATORS = r"[\s.\-\u2010-\u2015\u2212\u30fc]+"
+LENIENT = r"[A-Z0-9][A-Z0-9 -]{0,10}[A-Z0-9]"
 FOUR_DIGITS = "AM AT AU BD BE BG CH CY DK GE HU LU LV NO NZ PH SI TN ZA"
 FIVE_DIGITS = "DE EE EG ES FI FR HR ID IT KE KR KW LK LT MA MX MY NP PK RS TH TR UA"
 SIX_DIGITS = "BY CN CO KG KZ NG RO RU SG UZ"
@@ -51,8 +52,8 @@ def normalise_postal_code(text: str, country: str) -> str | None:
     if not written:
         return "" if country in WITHOUT_CODES else None
     if country not in FORMS:
-        return written if LENIENT.fullmatch(written) else None
-    code = SEPARATORS.sub("", written)
+        return written if re.fullmatch(LENIENT, written) else None
+    code = re.sub(SEPARATORS, "", written)
     found = re.fullmatch(FORMS[country], code.removeprefix(country), re.ASCII)
     return BETWEEN.get(country, "-").join(filter(None, found.groups())) if found else None
 
@@ -61,4 +62,4 @@ def _plain(text: str) -> str:
     """Return text with ASCII digits, capitals, and single blanks and dashes."""
     digits = (str(decimal(one, one)) for one in normalize("NFKC", text).upper())
     joined = "".join(digits).strip()
-    return SEPARATORS.sub(lambda found: " " if found[0].isspace() else "-", joined)
+    return re.sub(SEPARATORS, lambda found: " " if found[0].isspace() else "-", joined)

@@ -200,6 +200,7 @@ def test_names_are_unique_regardless_of_case(fields: dict[str, str], at_fault: l
         ({"email": ["a@example.com", "b@example.com"]}, "email"),
         ({"email": "asha@localhost"}, "email"),
         ({"email": "a@" + "x" * 300 + ".com"}, "email"),
+        ({"email": "a" * 65 + "@example.com"}, "email"),
         ({"email": {"$ne": ""}}, "email"),
         ({"password": "7 chars"}, "password"),
         ({"password": "x" * 129}, "password"),

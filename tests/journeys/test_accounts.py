@@ -65,7 +65,7 @@ def test_the_link_in_a_mail_verifies_the_address(endpoints: dict[str, Any]) -> N
     assert person.http.post("/api/auth/email/resend", json=body).status_code == 202
     token = token_for(endpoints, person, "email-verification")
 
-    verified = person.http.post("/api/auth/email/verify", json={"token": token})
+    verified = person.post("/api/auth/email/verify", {"token": token})
     assert verified.status_code == 200, verified.text
     assert person.http.post("/api/auth/email/verify", json={"token": token}).status_code == 400
 
@@ -85,7 +85,12 @@ def test_the_link_in_a_mail_verifies_the_address(endpoints: dict[str, Any]) -> N
     assert log_in(person, PASSWORD).status_code == 401
     token = token_for(endpoints, person, "password-reset")
     assert reset(endpoints, token, NEW_PASSWORD).status_code == 200
-    assert log_in(person, NEW_PASSWORD).json()["user"]["email"] == person.email
+    signed_in = log_in(person, NEW_PASSWORD).json()
+    assert signed_in["user"]["email"] == person.email
+    change = {"currentPassword": NEW_PASSWORD, "newPassword": PASSWORD}
+    headers = {"authorization": f"Bearer {signed_in['accessToken']}"}
+    changed = person.http.post("/api/auth/password/change", json=change, headers=headers)
+    assert changed.status_code == 200, changed.text
 
 
 def test_a_password_reset_ends_every_session(endpoints: dict[str, Any]) -> None:
