@@ -86,6 +86,8 @@ def all_routes() -> list[str]:
 
 
 def role_for(route: str) -> str:
+    if "/api/admin/" in route:
+        return "admin"
     selling = route.startswith(
         ("POST /api/products", "PATCH /api/products", "DELETE /api/products")
     )
@@ -95,12 +97,13 @@ def role_for(route: str) -> str:
 
 @pytest.fixture(scope="module")
 def people(endpoints: dict[str, Any]) -> dict[str, Person]:
-    return {role: Person.register(endpoints, role) for role in ("user", "seller")}
+    registered = {role: Person.register(endpoints, role) for role in ("user", "seller")}
+    return {**registered, "admin": Person.administer(endpoints)}
 
 
 def send(person: Person, route: str, **options: Any) -> httpx.Response:
     method, path = route.split(" ")
-    for name in ("productId", "orderId", "paymentId", "addressId", "notificationId"):
+    for name in ("productId", "orderId", "paymentId", "addressId", "notificationId", "userId"):
         path = path.replace("{" + name + "}", new_id())
     return person.send(method, path, **options)
 
@@ -151,6 +154,10 @@ def test_unknown_and_malformed_ids_are_not_found(people: dict[str, Person], rout
         "PATCH /api/products/{productId}/stock": {"set": 1},
         "PATCH /api/cart/items/{productId}": {"quantity": 1},
         "PATCH /api/orders/{orderId}/address": {"street": "Elsewhere 1"},
+        "POST /api/admin/users/{userId}/role": {"role": "seller"},
+        "POST /api/admin/users/{userId}/suspend": {"reason": "Counterfeit goods"},
+        "PATCH /api/auth/users/me/address/{addressId}": {"street": "Elsewhere 1"},
+        "PATCH /api/auth/users/me/addresses/{addressId}": {"street": "Elsewhere 1"},
     }
     person = people[role_for(route)]
     assert_refused(send(person, route, json=bodies.get(route)), 404)
