@@ -232,8 +232,8 @@ def test_each_role_is_limited_to_its_own_routes(people: dict[str, Person]) -> No
     assert_refused(people["user"].post("/api/products", product), 403)
     assert_refused(people["user"].get("/api/seller/dashboard/metrics"), 403)
     assert_refused(people["seller"].get("/api/cart"), 403)
-    for person in people.values():
-        assert_refused(person.post(f"/api/payments/{new_id()}/refund"), 403)
+    for role in ("user", "seller"):
+        assert_refused(people[role].post(f"/api/payments/{new_id()}/refund"), 403)
     assert_refused(people["seller"].post("/api/orders", {"shippingAddress": ADDRESS}), 403)
     assert_refused(people["user"].post(f"/api/orders/{new_id()}/ship"), 403)
     assert_refused(people["user"].post(f"/api/orders/{new_id()}/deliver"), 403)
