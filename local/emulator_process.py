@@ -19,6 +19,7 @@ import weakref
 import zipfile
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import cache
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -56,6 +57,15 @@ def record_authorised_calls(journal: Path) -> None:
         return denied
 
     iam_evaluator.enforce = enforce
+
+
+def parse_each_policy_once() -> None:
+    """Keep parsed policies: the emulator would parse those of the role for every call."""
+    parse = iam_evaluator.parse_policy_document
+    parse_text = cache(parse)
+    iam_evaluator.parse_policy_document = lambda document: (
+        parse_text(document) if isinstance(document, str) else parse(document)
+    )
 
 
 def acquire_with_limit(*args: Any, **kwargs: Any) -> Any:
@@ -254,6 +264,7 @@ def serve(app: Any) -> None:
         ws="websockets-sansio",
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
     )
@@ -272,6 +283,7 @@ def stop_with_parent() -> None:
 if __name__ == "__main__":
     Environment.layers = Path(sys.argv.pop())
     record_authorised_calls(Path(sys.argv.pop()))
+    parse_each_policy_once()
     lambda_runtime.acquire_worker = acquire_with_limit
     lambda_runtime.Worker = Environment
     fork_functions()
@@ -284,4 +296,5 @@ if __name__ == "__main__":
     lambda_svc._restore_esm_positions = lambda *_: None  # noqa: SLF001
     stop_with_parent()
     gc.freeze()  # collections skip what is imported
+    gc.set_threshold(50_000)
     serve(app.app)
