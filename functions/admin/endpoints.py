@@ -2,6 +2,8 @@
 
 from admin import wiring
 from admin.schemas import (
+    AuditListResponse,
+    AuditQuery,
     ChangeRoleRequest,
     SuspendRequest,
     UserListQuery,
@@ -10,6 +12,7 @@ from admin.schemas import (
 )
 from supermarket.caller import Caller, Role, SignInAgain
 from supermarket.clock import utc_now
+from supermarket.day_lists import Days
 from supermarket.errors import NotFound
 from supermarket.http import get, post
 from supermarket.init_phase import prepare
@@ -73,6 +76,18 @@ def change_role(userId: str, body: ChangeRoleRequest, caller: Caller) -> UserRes
     caller.require_recent_sign_in(utc_now())
     user = wiring.standing_service().give_role(userId, body.role, caller.user_id)
     return UserResponse.of(user)
+
+
+@get("/api/admin/audit", roles=ADMINS)
+def list_audit_entries(query: AuditQuery, _caller: Caller) -> AuditListResponse:
+    """List recorded actions, newest first: by default of the last 14 days."""
+    purpose = f"GET /api/admin/audit {query.model_dump_json(exclude={'limit', 'cursor'})}"
+    position = cursors().decode(query.cursor, purpose)
+    days = Days.of(query.first, query.last, utc_now()).continued(position)
+    found, left = wiring.audit_log().list_entries(query.subject, days, query.limit)
+    entries = [each for each in found if query.actor in {None, each.actor}]
+    cursor = cursors().encode(left.position if left else None, purpose)
+    return AuditListResponse.model_validate({"entries": entries, "next_cursor": cursor})
 
 
 prepare(__name__)

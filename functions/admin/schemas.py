@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from supermarket.caller import Role, Status
 from supermarket.field_types import TEXT
-from supermarket.schemas import Body, Page, Timestamp, View
+from supermarket.schemas import Body, DayPage, Page, Timestamp, View
 
 
 class UserListQuery(Page):
@@ -15,6 +15,13 @@ class UserListQuery(Page):
     q: Annotated[str, StringConstraints(strip_whitespace=True, max_length=254)] = ""
     role: Role | None = None
     status: Status | None = None
+
+
+class AuditQuery(DayPage):
+    """The recorded actions of some days: all, or those on a subject, by an actor."""
+
+    subject: Annotated[str, StringConstraints(max_length=128)] | None = None
+    actor: Annotated[str, StringConstraints(max_length=128)] | None = None
 
 
 class SuspendRequest(Body):
@@ -65,3 +72,24 @@ class UserResponse(View):
     @classmethod
     def of(cls, user: object) -> Self:
         return cls.model_validate({"user": user})
+
+
+class AuditEntryView(View):
+    """A recorded action on a subject, such as `order#01JD…`, with what it changed."""
+
+    subject: str
+    action: str
+    actor: str
+    at: Timestamp
+    before: dict[str, str | int | None]
+    after: dict[str, str | int | None]
+    request_id: str
+
+
+class AuditListResponse(View):
+    """A page of recorded actions, newest first. It may have fewer than its limit, even none, and a
+    next one.
+    """
+
+    entries: list[AuditEntryView]
+    next_cursor: str | None

@@ -1,5 +1,14 @@
 """Composition root of administration."""
 
-from auth.wiring import standing_service
+from functools import cache
 
-__all__ = ["standing_service"]
+from auth.wiring import standing_service
+from supermarket.audit import AuditLog
+from supermarket.dynamo.audit import DynamoAuditLog
+
+__all__ = ["audit_log", "standing_service"]
+
+
+@cache
+def audit_log() -> AuditLog:
+    return DynamoAuditLog()

@@ -17,7 +17,7 @@ from supermarket.tokens import AUDIENCE, LIFETIME
 # how long a replaced key verifies tokens: functions may use a secret that they read before, also
 # while Secrets Manager does not answer
 VALID_AFTER_ROTATION = timedelta(days=1)
-KEPT_AFTER_EXPIRY = timedelta(days=1)  # in the table, so that nobody publishes it again
+KEPT_AFTER_EXPIRY = timedelta(days=1)  # in the table, so that it is not published again
 # a new key is published for so long before it signs: every function that read the keys before may
 # read them again by then (`SECONDS_BETWEEN_READS`), so that no request is refused
 SECONDS_BEFORE_USE = 2

@@ -5,6 +5,7 @@ from datetime import timedelta
 from order import wiring
 from order.model import ItemsUnavailable, TooManyReservations, TotalNotPayable, WrongStatus
 from order.schemas import (
+    AllOrdersQuery,
     ChangeAddressRequest,
     FulfilmentRequest,
     OrderChangeResponse,
@@ -16,6 +17,8 @@ from order.schemas import (
 )
 from order.service import CartEmpty
 from supermarket.caller import Caller, Role
+from supermarket.clock import utc_now
+from supermarket.day_lists import Days
 from supermarket.errors import NotFound
 from supermarket.http import get, patch, post
 from supermarket.idempotency import IdempotencyKey
@@ -64,6 +67,21 @@ def list_my_orders(query: OrderListQuery, caller: Caller) -> OrderListResponse:
     return OrderListResponse(
         orders=[OrderView.model_validate(order) for order in page.orders],
         next_cursor=cursors().encode(next_position, purpose),
+    )
+
+
+@get("/api/admin/orders", roles={Role.ADMIN})
+def list_all_orders(query: AllOrdersQuery, _caller: Caller) -> OrderListResponse:
+    """List the shop's orders, newest first: by default of the last 14 days. `q` finds those with
+    the id of an order or a customer.
+    """
+    purpose = f"GET /api/admin/orders {query.model_dump_json(exclude={'limit', 'cursor'})}"
+    position = cursors().decode(query.cursor, purpose)
+    days = Days.of(query.first, query.last, utc_now()).continued(position)
+    found, left = wiring.order_service().list_all(query.wanted(), days, query.limit)
+    return OrderListResponse(
+        orders=[OrderView.model_validate(order) for order in found],
+        next_cursor=cursors().encode(left.position if left else None, purpose),
     )
 
 

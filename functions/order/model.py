@@ -103,6 +103,19 @@ class TotalNotPayable(Conflict):
 
 
 @dataclass(frozen=True)
+class WantedOrders:
+    """Orders to find: by the id of an order or a customer, by status, by one of their sellers."""
+
+    id: str = ""
+    status: OrderStatus | None = None
+    seller_id: str | None = None
+
+    def has(self, order: "Order") -> bool:
+        is_sold_by = self.seller_id in {None, *order.seller_ids}
+        return is_sold_by and self.status in {None, order.status}
+
+
+@dataclass(frozen=True)
 class ReservationLimits:
     """How many unpaid orders, with how many pieces together, one customer may have."""
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from order.model import Order, OrderLine, OrderStatus, PaymentStatus, ReservationLimits
+from supermarket.day_lists import Days
 from supermarket.errors import DomainError, FieldError
 from supermarket.people import Address
 from supermarket.transaction import Transaction
@@ -129,6 +130,11 @@ class Orders(Protocol):
 
     def find(self, order_id: str) -> Order | None:
         """Return the order, read consistently."""
+
+    def list_by_day(self, days: Days, limit: int) -> tuple[list[Order], Days | None]:
+        """Return the orders of the days, newest first, and the days that are left; None after the
+        last. Eventually consistent.
+        """
 
     def list_by_customer(
         self, user_id: str, status: OrderStatus | None, before: str | None, limit: int

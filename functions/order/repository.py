@@ -17,6 +17,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 from order.model import Order, OrderStatus, ReservationLimits, TooManyReservations
 from order.ports import OrderPage, Reservation
 from supermarket.clock import from_iso, iso
+from supermarket.day_lists import Days, partition_of, read_days
 from supermarket.dynamo.rows import Mapped, Row, table
 from supermarket.dynamo.transaction import DynamoTransaction
 from supermarket.dynamo.writes import update_if
@@ -52,6 +53,17 @@ class ByReservation(GlobalSecondaryIndex["OrderRow"]):
     due_at = UnicodeAttribute(range_key=True, attr_name="dueAt")
 
 
+class ByDay(GlobalSecondaryIndex["OrderRow"]):
+    """All orders, by a partition of `day_lists`."""
+
+    class Meta:
+        index_name = "byDay"
+        projection = KeysOnlyProjection()
+
+    day = UnicodeAttribute(hash_key=True)
+    order_id = UnicodeAttribute(range_key=True, attr_name="orderId")
+
+
 class OrderRow(Row):
     """An order; `reservation`, one of `SHARDS`, and `due_at` exist while its stock is reserved.
 
@@ -64,10 +76,12 @@ class OrderRow(Row):
     customer_id = UnicodeAttribute(attr_name="customerId")
     reservation = UnicodeAttribute(null=True)
     due_at = UnicodeAttribute(null=True, attr_name="dueAt")
+    day = UnicodeAttribute()
     order = Mapped[Order](Order, exclude=frozenset({"is_partial"}))
 
     by_customer = ByCustomer()
     by_reservation = ByReservation()
+    by_day = ByDay()
 
 
 class ReservationsRow(Row):
@@ -113,6 +127,11 @@ class DynamoOrders:
                 orders.append(row.order)
         return OrderPage(tuple(orders), None if next(rows, None) is None else last)
 
+    def list_by_day(self, days: Days, limit: int) -> tuple[list[Order], Days | None]:
+        order_ids, left = read_days(_read_partition, str, days, limit)
+        found = self.find_many(order_ids)
+        return sorted(found, key=lambda order: order.id, reverse=True), left
+
     def list_expired(self, moment: datetime, shard: str) -> Iterator[Reservation]:
         ended = OrderRow.due_at <= iso(moment)
         for row in OrderRow.by_reservation.query(shard, ended, page_size=ROWS_PER_PAGE):
@@ -127,7 +146,8 @@ class DynamoOrders:
 
     def add(self, order: Order, limits: ReservationLimits | None, transaction: Transaction) -> None:
         writes = DynamoTransaction.of(transaction)
-        row = OrderRow(order.id, customer_id=order.customer.user_id, order=order)
+        day = partition_of(order.created_at, order.id)
+        row = OrderRow(order.id, customer_id=order.customer.user_id, day=day, order=order)
         if order.reserved_until:
             row.reservation, row.due_at = _shard(order.id), iso(order.reserved_until)
             actions = [ReservationsRow.orders.add(1), ReservationsRow.pieces.add(order.pieces)]
@@ -158,6 +178,12 @@ class DynamoOrders:
             writes.update(OrderRow(order.id), actions, condition, StaleWrite(STALE))
         else:
             writes.condition_check(OrderRow(order.id), condition, StaleWrite(STALE))
+
+
+def _read_partition(partition: str, before: str | None, limit: int) -> list[str]:
+    older = OrderRow.order_id < before if before else None
+    rows = OrderRow.by_day.query(partition, older, scan_index_forward=False, limit=limit)
+    return [row.order_id for row in rows]
 
 
 def _shard(order_id: str) -> str:

@@ -5,11 +5,11 @@ from typing import Annotated, Self
 from pydantic import AliasPath, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from order.model import Actor, Order, OrderStatus, PaymentStatus
+from order.model import Actor, Order, OrderStatus, PaymentStatus, WantedOrders
 from supermarket.address_schemas import AddressChanges, AddressRequest, AddressView
 from supermarket.field_types import LINE
 from supermarket.people import Address
-from supermarket.schemas import Body, MoneyView, Page, Timestamp, View
+from supermarket.schemas import Body, DayPage, MoneyView, Page, Timestamp, View
 
 
 class PlaceOrderRequest(Body):
@@ -48,6 +48,19 @@ class OrderListQuery(Page):
     """A page of the customer's own orders: all, or those in one state."""
 
     status: OrderStatus | None = None
+
+
+class AllOrdersQuery(DayPage):
+    """Orders of some days: all, or those with a status or lines of a seller; or those with the id
+    of an order or a customer, `q`.
+    """
+
+    q: Annotated[str, Field(max_length=64)] = ""
+    status: OrderStatus | None = None
+    seller: Annotated[str, Field(max_length=64)] | None = None
+
+    def wanted(self) -> WantedOrders:
+        return WantedOrders(self.q, self.status, self.seller)
 
 
 class LineView(View):

@@ -25,6 +25,7 @@ from order.model import (
     ReservationLimits,
     TimelineEntry,
     TooManyReservations,
+    WantedOrders,
     WrongStatus,
 )
 from order.ports import (
@@ -41,6 +42,7 @@ from supermarket.audit import AuditTrail
 from supermarket.caller import Caller
 from supermarket.clock import Clock, NewId, is_id
 from supermarket.contracts import Event
+from supermarket.day_lists import Days
 from supermarket.errors import Conflict, Forbidden, Invalid, NotFound
 from supermarket.idempotency import IdempotencyKey, IdempotencyKeys
 from supermarket.people import Address, Recipient
@@ -136,6 +138,22 @@ class OrderService:
     ) -> OrderPage:
         """Return the customer's orders with ids below `before`, newest first."""
         return self.orders.list_by_customer(customer_id, status, before, limit)
+
+    def list_all(
+        self, wanted: WantedOrders, days: Days, limit: int
+    ) -> tuple[list[Order], Days | None]:
+        """Return those of the next `limit` orders that are wanted, newest first, and the days that
+        are left; None after the last. An id finds orders of all days.
+        """
+        if wanted.id:
+            order = self.orders.find(wanted.id) if is_id(wanted.id) else None
+            if order:
+                return [order], None
+            page = self.orders.list_by_customer(wanted.id, None, days.before, limit)
+            found, left = list(page.orders), days.rest(page.next_before)
+        else:
+            found, left = self.orders.list_by_day(days, limit)
+        return list(filter(wanted.has, found)), left
 
     def get_order(self, order_id: str, caller: Caller) -> Order:
         """Return what the caller may see of an order. Raises NotFound when that is nothing."""

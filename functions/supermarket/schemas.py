@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 from supermarket.clock import iso
-from supermarket.field_types import PLAIN_INTEGER
+from supermarket.field_types import PLAIN_INTEGER, Day
 from supermarket.money import Currency, Money
 
 type Timestamp = Annotated[datetime, PlainSerializer(iso, return_type=str)]
@@ -39,6 +39,13 @@ class Page(Query):
 
     limit: Annotated[int, Field(ge=1, le=100), PLAIN_INTEGER] = 20
     cursor: str | None = Field(default=None, max_length=2048)
+
+
+class DayPage(Page):
+    """A page of a list of days in UTC, both included: `?from=2026-11-01&to=2026-11-30`."""
+
+    first: Day | None = Field(default=None, alias="from")
+    last: Day | None = Field(default=None, alias="to")
 
 
 class View(BaseModel):

@@ -1,5 +1,6 @@
 """Administration over HTTP: accounts are changed, audited, and every change is felt at once."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -180,3 +181,31 @@ def test_accounts_are_listed_newest_first_by_role_and_status(admin: Caller) -> N
     for name in ("id", "email", "username"):
         assert listed(q=users[2][name]) == [2]
     assert listed(q="unknown") == []
+
+
+def test_recorded_actions_are_listed_by_day_subject_and_actor(admin: Caller) -> None:
+    other = a_caller(Role.ADMIN)
+    users = [register_somebody() for _ in range(2)]
+    for actor, user in ((admin, users[0]), (other, users[1]), (other, users[0])):
+        time.sleep(0.002)
+        change(endpoints.revoke_sessions, user, actor)
+
+    def listed(**query: str) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        while True:
+            sent = {"limit": "1", **query}
+            reply = call(endpoints.list_audit_entries, query=sent, caller=admin)
+            assert reply.status == 200
+            found += [(each["subject"], each["actor"]) for each in reply.body["entries"]]
+            if not reply.body["nextCursor"]:
+                return found
+            query["cursor"] = reply.body["nextCursor"]
+
+    first, second = (f"user#{user['id']}" for user in users)
+    newest = [(first, other.user_id), (second, other.user_id), (first, admin.user_id)]
+    assert listed() == newest
+    assert listed(subject=first) == [newest[0], newest[2]]
+    assert listed(actor=admin.user_id) == [newest[2]]
+    assert listed(subject=first, actor=other.user_id) == [newest[0]]
+    long_ago = {"from": "2020-01-01", "to": "2020-01-31"}
+    assert listed(**long_ago) == listed(subject=first, **long_ago) == []

@@ -38,7 +38,7 @@ IMPURE_STDLIB = {"os", "uuid", "subprocess", "socket", "urllib", "http", "asynci
 PURE_KERNEL = {
     f"supermarket.{name}"
     for name in (
-        *("audit", "caller", "clock", "contracts", "errors", "idempotency", "money"),
+        *("audit", "caller", "clock", "contracts", "day_lists", "errors", "idempotency", "money"),
         *(
             "people",
             "postal_codes",

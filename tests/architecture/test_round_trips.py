@@ -159,6 +159,8 @@ def administration(ledger: Ledger) -> None:
     caller, user = a_caller(Role.ADMIN), register_somebody(role="seller")
     path = {"userId": user["id"]}
     ledger.call(admin.list_users, caller)
+    ledger.call(admin.list_audit_entries, caller, query={"subject": f"user#{user['id']}"})
+    ledger.call(order.list_all_orders, caller, query={"q": new_id()})
     ledger.call(payment.list_payment_drift, caller)
     ledger.call(admin.get_user, caller, path=path)
     ledger.call(admin.suspend_user, caller, path=path, body={"reason": "Sold fakes"})

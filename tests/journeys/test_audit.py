@@ -65,8 +65,18 @@ def test_what_an_admin_decides_about_an_account_is_felt_at_once_and_audited(
     eventually(is_sold, "the product is back again")
 
 
-def test_an_admin_finds_accounts_and_drift(endpoints: dict[str, Any]) -> None:
+def test_an_admin_finds_accounts_orders_actions_and_drift(endpoints: dict[str, Any]) -> None:
     seller, admin = Person.register(endpoints, "seller"), Person.administer(endpoints)
+    customer = Person.register(endpoints)
+    customer.takes(seller.sells(stock=1))
+    order_id = customer.orders().json()["order"]["id"]
+    for query in ({"q": order_id}, {"q": customer.id}, {"seller": seller.id, "limit": 100}):
+        orders = admin.get("/api/admin/orders", params=query).json()["orders"]
+        assert [each["id"] for each in orders] == [order_id]
+    me = f"user#{admin.get('/api/auth/me').json()['user']['id']}"
+    for query in ({"subject": me}, {"limit": 100}):
+        entries = admin.get("/api/admin/audit", params=query).json()["entries"]
+        assert me in {each["subject"] for each in entries}
     users = "/api/admin/users"
     for query in ({"q": seller.email}, {"role": "seller", "status": "active", "limit": 100}):
         listed = admin.get(users, params=query).json()["users"]

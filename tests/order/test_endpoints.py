@@ -1,5 +1,6 @@
 """The HTTP Lambdas of orders, called with API events, with the other domains and DynamoDB."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -566,3 +567,31 @@ def test_only_customers_place_and_cancel_orders(role: Role) -> None:
 def test_orders_require_a_session() -> None:
     assert call(endpoints.create_order, body={"shippingAddress": HOME}).status == 401
     assert call(endpoints.get_order, path={"orderId": "0" * 26}).status == 401
+
+
+def test_an_admin_lists_all_orders_by_day_status_and_seller() -> None:
+    admin, customers, placed = a_caller(Role.ADMIN), [a_caller() for _ in range(3)], []
+    for customer in customers:
+        placed.append(an_order_of(customer))
+        time.sleep(0.002)
+    assert on_order(endpoints.cancel_order, placed[2]["id"], customers[2]).status == 200
+
+    def listed(**query: str) -> list[str]:
+        found: list[str] = []
+        while True:
+            sent = {"limit": "1", **query}
+            reply = call(endpoints.list_all_orders, query=sent, caller=admin)
+            assert reply.status == 200
+            found += [each["id"] for each in reply.body["orders"]]
+            if not reply.body["nextCursor"]:
+                return found
+            query["cursor"] = reply.body["nextCursor"]
+
+    newest = [each["id"] for each in reversed(placed)]
+    assert listed() == newest
+    assert listed(status="PENDING") == newest[1:]
+    assert listed(seller=placed[0]["items"][0]["seller"]) == newest
+    assert listed(seller=new_id()) == listed(to="2020-01-31") == []
+    assert listed(q=newest[1]) == [newest[1]]
+    assert listed(q=customers[2].user_id) == [newest[0]]
+    assert call(endpoints.list_all_orders, caller=a_caller(Role.SELLER)).status == 403

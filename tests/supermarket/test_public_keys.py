@@ -78,7 +78,7 @@ def test_a_replaced_key_is_valid_until_it_expires(store: Store) -> None:
     store.clock.advance(timedelta(minutes=1))
     assert keys.find("k1") is None
     assert keys.list_valid() == [K2]
-    assert keys.is_known("k1"), "nobody publishes it again"
+    assert keys.is_known("k1"), "it is not published again"
 
 
 @given(key=st.binary(min_size=32, max_size=32))

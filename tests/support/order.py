@@ -27,6 +27,7 @@ from order.ports import OrderPage, Reservation
 from order.service import OrderService, Terms
 from supermarket.caller import Caller
 from supermarket.clock import Clock, new_id
+from supermarket.day_lists import Days, partition_of, read_days
 from supermarket.errors import NotFound
 from supermarket.money import Currency
 from supermarket.people import Address, Recipient
@@ -112,6 +113,18 @@ class InMemoryOrders:
         ]
         page = tuple(own[:limit])
         return OrderPage(page, page[-1].id if len(own) > limit else None)
+
+    def list_by_day(self, days: Days, limit: int) -> tuple[list[Order], Days | None]:
+        def read(partition: str, before: str | None, limit: int) -> list[Order]:
+            found = [
+                order
+                for order in self.stored.values()
+                if partition_of(order.created_at, order.id) == partition
+                and (before is None or order.id < before)
+            ]
+            return sorted(found, key=lambda order: order.id, reverse=True)[:limit]
+
+        return read_days(read, lambda order: order.id, days, limit)
 
     def list_expired(self, moment: datetime, shard: str) -> Iterator[Reservation]:
         expired = [

@@ -42,7 +42,7 @@ from support.in_memory import (
 )
 from support.inventory import inventory_in_memory
 
-SELLER = Recipient("01JDSELLER0000000000000000", "ravi@example.com", "Ravi")
+SELLER = Recipient("01JDSE11ER0000000000000000", "ravi@example.com", "Ravi")
 
 
 def a_product(**values: Any) -> Product:
