@@ -20,7 +20,7 @@ from auth.signing import SigningKey, publish
 from supermarket import secrets
 from supermarket.dynamo.rows import database
 from supermarket.wiring import public_keys
-from support.quick_moto import speed_up
+from support.quick_moto import copy_of_empty, speed_up
 from support.template import resources
 
 STAGE = "test"
@@ -46,10 +46,11 @@ def aws_in_memory() -> Iterator[None]:
     Creating them takes 30 to 150 ms, so they are created once for each process and copied.
     """
     tables, stored = _tables_and_secrets()
-    with mock_aws(), pytest.MonkeyPatch.context() as patch:
-        speed_up(patch)
+    with speed_up(), mock_aws():
         forget_secrets()
-        dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables = deepcopy(tables)
+        dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables = {
+            name: copy_of_empty(table) for name, table in tables.items()
+        }
         secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets = deepcopy(stored)
         yield
 
