@@ -152,6 +152,7 @@ class _Cloud:
             "BcryptRounds": str(self.plan.bcrypt_rounds),
             "RegistrationsPerClient": str(MANY_REQUESTS),
             "SellersNeedApproval": "false",
+            "AdminsNeedSecondFactor": "false",
             "GuessesPerClient": "0",  # all of them come from this machine
             "MailLinksPerClient": "0",
             **{f"{what}PerPerson": str(MANY_REQUESTS) for what in REQUEST_LIMITS},

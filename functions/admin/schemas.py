@@ -54,6 +54,7 @@ class UserView(View):
     phone: str | None
     role: Role
     status: Status
+    mfa: list[str]
     created_at: Timestamp
 
 

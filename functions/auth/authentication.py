@@ -8,8 +8,9 @@ from auth.model import Account, FullName, User
 from auth.password_checks import PasswordChecks
 from auth.password_rules import check_new_password
 from auth.ports import Accounts, Passwords
+from auth.second_factor import challenge
 from auth.service import require_account
-from auth.sign_ins import SignIns, Tokens
+from auth.sign_ins import SignIn, SignIns
 from supermarket.audit import AuditTrail
 from supermarket.caller import Caller, Role, Status
 from supermarket.clock import Clock, NewId
@@ -95,6 +96,14 @@ class RegistrationService:
 
 
 @dataclass(frozen=True)
+class Challenge:
+    """A sign-in that lacks its second step, for which these methods can be used."""
+
+    token: str = field(repr=False)
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class AuthService:
     """Signs people in and out."""
 
@@ -112,9 +121,10 @@ class AuthService:
         password: str,
         sender: Sender,
         client: str = "",
-    ) -> tuple[User, Tokens, str]:
+    ) -> SignIn | Challenge:
         """Sign in with an email, or else a username, and the password; returns the user, the tokens
-        and the cookie of a known device. `client` is the user agent.
+        and the cookie of a known device. `client` is the user agent. An account with a second
+        factor is asked for it: a challenge is returned instead.
 
         Raises Unauthenticated with the same message for every fault, and after the same time for an
         unknown name as for a wrong password; Forbidden when the account is suspended; TooMany after
@@ -126,6 +136,12 @@ class AuthService:
             raise Unauthenticated(INVALID_CREDENTIALS)
         if account.user.status is Status.SUSPENDED:
             raise Forbidden(SUSPENDED)
+        if account.user.mfa:
+            return Challenge(challenge(account, self.sign_ins.clock()), account.user.mfa)
+        return self.sign_in(account, sender, client)
+
+    def sign_in(self, account: Account, sender: Sender, client: str) -> SignIn:
+        """Open a session of an account whose owner has proven to be there."""
         tokens = self.sign_ins.open(account.user, client)
         if not self._has_password(account.password_hash, account.user.id):
             # the password was replaced during the check, which ended all sessions before this one
@@ -146,7 +162,7 @@ class AuthService:
 
     def change_password(
         self, caller: Caller, current: str, new: str, sender: Sender, client: str = ""
-    ) -> tuple[User, Tokens, str]:
+    ) -> SignIn:
         """Replace the password and all sessions; returns the user, the tokens of the new session
         and the cookie of a known device. Raises Invalid when `current` is wrong or `new` is easy to
         guess, and TooMany after too many failures.

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from auth import wiring
+from auth.authentication import Challenge
 from auth.guesses import DEVICE_LIFETIME, Sender, device_cookie
 from auth.model import Purpose, User
 from auth.schemas import (
@@ -14,20 +15,26 @@ from auth.schemas import (
     ChangeEmailRequest,
     ChangePasswordRequest,
     ChangeProfileRequest,
+    CodeRequest,
+    CompleteLoginRequest,
+    EnrolTotpResponse,
     JwksResponse,
     LinkRequest,
     LoginRequest,
     MailLinkRequest,
     MeResponse,
+    RecoveryCodesResponse,
     RefreshRequest,
     RegisterRequest,
+    RemoveTotpRequest,
     ResetPasswordRequest,
+    SecondStepResponse,
     SessionsResponse,
     SessionView,
     SignInResponse,
     UserView,
 )
-from auth.sign_ins import SESSION_ENDED, Tokens
+from auth.sign_ins import SESSION_ENDED, SignIn, Tokens
 from supermarket.authentication import (
     REFRESH_COOKIE,
     TOKEN_COOKIE,
@@ -36,10 +43,10 @@ from supermarket.authentication import (
     refresh_token_of,
     token_holder,
 )
-from supermarket.caller import Caller, Role
+from supermarket.caller import Caller, Role, SignInAgain
 from supermarket.clock import new_id
 from supermarket.config import settings
-from supermarket.errors import Conflict, Forbidden, TooMany, Unauthenticated
+from supermarket.errors import Conflict, Forbidden, NotFound, TooMany, Unauthenticated
 from supermarket.http import Response, delete, get, patch, post
 from supermarket.idempotency import IdempotencyKey
 from supermarket.init_phase import prepare
@@ -68,13 +75,45 @@ def register(body: RegisterRequest, request: Request) -> Response[SignInResponse
 
 
 @post("/api/auth/login", errors=(Unauthenticated, Forbidden, TooMany))
-def login(body: LoginRequest, request: Request) -> Response[SignInResponse]:
-    user, tokens, device = wiring.auth_service().log_in(
+def login(body: LoginRequest, request: Request) -> Response[SignInResponse] | SecondStepResponse:
+    """Sign in, or get a token for the second step where the account has a second factor."""
+    found = wiring.auth_service().log_in(
         body.email, body.username, body.password, _sender(request), _client_of(request)
     )
-    if request.bearer_token is None:
-        _sign_out(request)  # the cookies of an earlier session are replaced
-    return _signed_in("You are signed in", user, tokens, _device_cookie(device))
+    if isinstance(found, Challenge):
+        return SecondStepResponse(mfa_token=found.token, methods=list(found.methods))
+    return _new_session(request, found)
+
+
+@post("/api/auth/login/totp", errors=(Unauthenticated, TooMany))
+def complete_login(body: CompleteLoginRequest, request: Request) -> Response[SignInResponse]:
+    """Complete a sign-in with a code of the app, or a recovery code."""
+    signed_in = wiring.second_factor_service().complete_sign_in(
+        body.mfa_token, body.code, _sender(request), _client_of(request)
+    )
+    return _new_session(request, signed_in)
+
+
+@post("/api/auth/totp", errors=(Conflict, SignInAgain))
+def enrol_totp(caller: Caller) -> EnrolTotpResponse:
+    """Make the secret of an app, which the person then confirms."""
+    factor, user = wiring.second_factor_service().enrol(caller)
+    uri = wiring.app_address(factor.secret, user.email)
+    return EnrolTotpResponse(secret=factor.secret, uri=uri, qr=wiring.qr_code(uri))
+
+
+@post("/api/auth/totp/confirm", errors=(Conflict, NotFound, SignInAgain))
+def confirm_totp(body: CodeRequest, caller: Caller) -> RecoveryCodesResponse:
+    """Have sign-ins ask for a code; the recovery codes are shown only here."""
+    codes = wiring.second_factor_service().confirm(caller, body.code)
+    return RecoveryCodesResponse(recovery_codes=list(codes))
+
+
+@delete("/api/auth/totp", errors=(NotFound, Conflict, TooMany))
+def remove_totp(body: RemoveTotpRequest, request: Request, caller: Caller) -> Message:
+    service = wiring.second_factor_service()
+    service.remove(caller, body.password, body.code, _sender(request))
+    return Message(message="The second factor is removed")
 
 
 @post("/api/auth/refresh", errors=(Unauthenticated, Forbidden))
@@ -228,6 +267,14 @@ def change_address(
 def delete_address(addressId: str, caller: Caller) -> AddressBookResponse:
     book = wiring.account_service().delete_address(caller.user_id, addressId)
     return AddressBookResponse.of(book)
+
+
+def _new_session(request: Request, signed_in: SignIn) -> Response[SignInResponse]:
+    """Return the tokens of a sign-in; the session of earlier cookies ends."""
+    user, tokens, device = signed_in
+    if request.bearer_token is None:
+        _sign_out(request)
+    return _signed_in("You are signed in", user, tokens, _device_cookie(device))
 
 
 def _signed_in(message: str, user: User, tokens: Tokens, *more: str) -> Response[SignInResponse]:

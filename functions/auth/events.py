@@ -17,6 +17,10 @@ from supermarket.contracts import (
 
 PASSWORD_CHANGE: Literal["password"] = "password"  # noqa: S105 - what changed, no password
 NEW_DEVICE: Literal["new-device"] = "new-device"
+FACTOR_ADDED: Literal["second-factor-added"] = "second-factor-added"
+FACTOR_REMOVED: Literal["second-factor-removed"] = "second-factor-removed"
+
+type Change = Literal["password", "new-device", "second-factor-added", "second-factor-removed"]
 
 
 def to_user_registered(user: User) -> UserRegistered:
@@ -54,9 +58,7 @@ def to_email_changed(before: User) -> EmailChanged:
     return EmailChanged(user_id=before.id, email=before.email, first_name=before.mail_name)
 
 
-def to_account_changed(
-    user: User, change: Literal["password", "new-device"], at: datetime
-) -> AccountChanged:
+def to_account_changed(user: User, change: Change, at: datetime) -> AccountChanged:
     return AccountChanged(
         user_id=user.id,
         email=user.email,

@@ -63,6 +63,7 @@ class User:
     phone: str | None = None
     standing_revision: int = 0  # counts the changes of role and status
     email_undo: EmailUndo | None = None
+    mfa: tuple[str, ...] = ()  # the methods of the second step of a sign-in
 
     def with_email(self, email: str, now: datetime) -> User:
         """Return the user with another address, which is proven. If the present one is proven as
@@ -78,7 +79,7 @@ class User:
 
     @property
     def standing(self) -> Standing:
-        return Standing(self.role, self.status)
+        return Standing(self.role, self.status, has_second_factor=bool(self.mfa))
 
     @property
     def mail_name(self) -> str:

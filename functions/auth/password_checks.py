@@ -35,13 +35,24 @@ class PasswordChecks:
         TooMany after too many failures.
         """
         budgets = self._budgets(account, name, sender)
+        return self._check(budgets, lambda: self._verify(account, password))
+
+    def check_code(self, account: Account, is_right: Callable[[], bool], sender: Sender) -> bool:
+        """Return whether a code of the second factor is right. Failures have a record of their own,
+        of all clients together: who knows the password could reset that of passwords.
+        """
+        device = known_device(sender.device, account, self.clock())
+        key = f"device-code#{device}" if device else f"code#{account.user.id}"
+        return self._check([Budget(key, free=self.free.per_account_and_client)], is_right)
+
+    def _check(self, budgets: list[Budget], verify: Callable[[], bool]) -> bool:
         try:
             counted = self._count(budgets)
         except Unavailable:
             telemetry.logger.warning("password attempt not counted")
             telemetry.count("PasswordAttemptsNotCounted")
-            return self._verify(account, password)
-        is_right = self._verify(account, password)
+            return verify()
+        is_right = verify()
         try:
             self._settle(budgets, counted, is_right=is_right)
         except Unavailable:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from auth.guesses import GuessRecord
 from auth.model import Account, AddressBook, Device, Link, Purpose, User
+from auth.second_factor import SecondFactor
 from supermarket.caller import Standing
 from supermarket.errors import DomainError
 from supermarket.public_keys import KeyRing
@@ -77,6 +78,22 @@ class Devices(Protocol):
 
     def rotate(self, before: Device, after: Device) -> bool:
         """Write another token unless the token changed; returns whether it was written."""
+
+
+class SecondFactors(Protocol):
+    """Stores second factors, which only auth may read."""
+
+    def find(self, user_id: str) -> SecondFactor | None: ...
+
+    def replace(
+        self, factor: SecondFactor, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        """Write a factor. Commit raises `on_conflict` when it changed since it was read."""
+
+    def remove(
+        self, factor: SecondFactor, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        """Delete a factor. Commit raises `on_conflict` when it changed since it was read."""
 
 
 class Passwords(Protocol):

@@ -15,6 +15,7 @@ from pynamodb.expressions.update import Action
 
 from auth.guesses import REMEMBERED_FOR, Failures, GuessRecord
 from auth.model import Account, AddressBook, Device, Link, Purpose, SavedAddress, User, digest
+from auth.second_factor import SecondFactor
 from supermarket.aws import is_transient
 from supermarket.caller import Standing
 from supermarket.clock import Clock, creation_time
@@ -114,6 +115,16 @@ class GuessRow(Row):
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
+class SecondFactorRow(Row):
+    """A person's app and recovery codes, in a table that only auth may read."""
+
+    Meta = table("secondfactor")
+
+    user_id = UnicodeAttribute(hash_key=True, attr_name="userId")
+    factor = Mapped[SecondFactor](SecondFactor, exclude=frozenset({"version"}))
+    version = VersionAttribute()
+
+
 class DynamoAccounts:
     """`Accounts` in DynamoDB. Names are unique by rows of their own, put on condition that they do
     not exist.
@@ -158,6 +169,8 @@ class DynamoAccounts:
             actions.append(UserRow.password_hash.set(after.password_hash))
         if after.user.email_verified != before.user.email_verified:
             actions.append(Path("user.email_verified").set(after.user.email_verified))
+        if after.user.mfa != before.user.mfa:
+            actions.append(Path("user.mfa").set(list(after.user.mfa)))
         if after.user.full_name != before.user.full_name:
             name = after.user.full_name
             first, last = Path("user.full_name.first"), Path("user.full_name.last")
@@ -259,6 +272,31 @@ class DynamoDevices:
         row = DeviceRow(DEVICE + before.session_id)
         is_unchanged = Path("device.token_digest") == before.token_digest
         return update_if(row, [DeviceRow.device.set(after)], is_unchanged)
+
+
+class DynamoSecondFactors:
+    """`SecondFactors` in DynamoDB, with optimistic locking by the row's version."""
+
+    def find(self, user_id: str) -> SecondFactor | None:
+        row = SecondFactorRow.find(user_id)
+        return replace(row.factor, version=row.version) if row else None
+
+    def replace(
+        self, factor: SecondFactor, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        DynamoTransaction.of(transaction).put(self._row(factor), on_conflict=on_conflict)
+
+    def remove(
+        self, factor: SecondFactor, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        DynamoTransaction.of(transaction).delete(self._row(factor), on_conflict=on_conflict)
+
+    @staticmethod
+    def _row(factor: SecondFactor) -> SecondFactorRow:
+        row = SecondFactorRow(factor.user_id, factor=factor)
+        if factor.version:
+            row.version = factor.version
+        return row
 
 
 class DynamoLinks:

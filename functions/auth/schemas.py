@@ -62,6 +62,7 @@ type NewPassword = Annotated[
     str, StringConstraints(min_length=8, max_length=128, strip_whitespace=False)
 ]
 type GivenPassword = Annotated[str, StringConstraints(max_length=1024, strip_whitespace=False)]
+type Code = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 type LinkToken = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
@@ -107,6 +108,26 @@ class LoginRequest(Body):
         if self.email is None and self.username is None:
             raise PydanticCustomError("name_missing", "email or username is required")
         return self
+
+
+class CompleteLoginRequest(Body):
+    """The token of the first step, and a code of the app or a recovery code."""
+
+    mfa_token: Annotated[str, StringConstraints(max_length=200)] = Field(repr=False)
+    code: Code = Field(repr=False)
+
+
+class CodeRequest(Body):
+    """A code of the app."""
+
+    code: Code = Field(repr=False)
+
+
+class RemoveTotpRequest(Body):
+    """The password, and a code of the app or a recovery code."""
+
+    password: GivenPassword = Field(repr=False)
+    code: Code = Field(repr=False)
 
 
 class RefreshRequest(Body):
@@ -199,6 +220,7 @@ class UserView(View):
     phone: str | None
     role: Role
     status: Status
+    mfa: list[str]
     created_at: Timestamp
 
     @classmethod
@@ -214,6 +236,30 @@ class SignInResponse(Message):
     refresh_token: str
     expires_in: int
     refresh_expires_in: int
+
+
+class SecondStepResponse(View):
+    """The password was right. The token and a code of one of the methods complete the sign-in."""
+
+    mfa_required: Literal[True] = True
+    mfa_token: str
+    methods: list[str]
+
+
+class EnrolTotpResponse(View):
+    """The secret for an app, as text, as an address for the app, and as its QR code: the data URI
+    of an SVG image.
+    """
+
+    secret: str
+    uri: str
+    qr: str
+
+
+class RecoveryCodesResponse(View):
+    """Codes for sign-ins without the app; each works once."""
+
+    recovery_codes: list[str]
 
 
 class SessionView(View):

@@ -26,6 +26,10 @@ class Tokens:
     refresh_expires_in: int
 
 
+type SignIn = tuple[User, Tokens, str]
+"""The user, the tokens, and the cookie that makes the device known."""
+
+
 @dataclass(frozen=True)
 class SignIns:
     """Opens, refreshes, lists and ends sessions."""

@@ -2,7 +2,7 @@
 
 import time
 from functools import cache, partial
-from secrets import token_urlsafe
+from secrets import token_bytes, token_urlsafe
 from typing import TYPE_CHECKING
 
 from auth.ports import Passwords
@@ -14,6 +14,7 @@ from auth.repository import (
     DynamoKeyRings,
     DynamoLinks,
     DynamoMailLimits,
+    DynamoSecondFactors,
 )
 from auth.service import AccountService
 from supermarket.caller import Caller
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
     from auth.links import TokenLinks
     from auth.password_checks import PasswordChecks
     from auth.recovery import Recovery
+    from auth.second_factors import SecondFactorService
     from auth.sign_ins import SignIns
     from auth.signing import KeyRotation, TokenIssuer
     from auth.standing import StandingService
 
 TOKEN_BYTES = 32
 SIGNING_KEY = "signing-key"
+APP_ISSUER = "Super-Market"
 
 
 @cache
@@ -62,6 +65,38 @@ def auth_service() -> "AuthService":
         sign_ins=sign_ins(),
         begin=DynamoTransaction,
     )
+
+
+@cache
+def second_factor_service() -> "SecondFactorService":
+    from auth.second_factors import SecondFactorService
+
+    return SecondFactorService(
+        accounts=DynamoAccounts(),
+        factors=DynamoSecondFactors(),
+        checks=password_checks(),
+        sessions=sessions(),
+        sign_in=auth_service().sign_in,
+        begin=DynamoTransaction,
+        random=token_bytes,
+        clock=utc_now,
+    )
+
+
+def app_address(secret: str, account_name: str) -> str:
+    """Return the address that a QR code passes to the app."""
+    from urllib.parse import quote
+
+    label = quote(f"{APP_ISSUER}:{account_name}", safe="")
+    return f"otpauth://totp/{label}?secret={secret}&issuer={quote(APP_ISSUER)}"
+
+
+def qr_code(text: str) -> str:
+    """Return a QR code as the data URI of an SVG image."""
+    import segno
+
+    uri: str = segno.make_qr(text).svg_data_uri(scale=4)
+    return uri
 
 
 @cache

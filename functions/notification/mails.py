@@ -14,6 +14,8 @@ EMAIL_CHANGE, EMAIL_UNDO = "email-change", "email-undo"
 ACCOUNT_CHANGES = {
     "password": "Your password was changed",
     "new-device": "A new device has signed in to your account",
+    "second-factor-added": "A second factor was set up for your account",
+    "second-factor-removed": "The second factor of your account was removed",
 }
 
 

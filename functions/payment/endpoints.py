@@ -27,7 +27,8 @@ from payment.schemas import (
     VerifyPaymentRequest,
 )
 from payment.service import AttemptMismatch
-from supermarket.caller import Caller, Role
+from supermarket.caller import Caller, Role, SignInAgain
+from supermarket.clock import utc_now
 from supermarket.errors import BadGateway, NotFound
 from supermarket.http import ANY_TYPE, Response, get, post
 from supermarket.idempotency import IdempotencyKey
@@ -116,13 +117,14 @@ def get_order_payment(orderId: str, caller: Caller) -> PaymentResponse:
     "/api/payments/{paymentId}/refund",
     roles=ADMINS,
     uses=CALLS_RAZORPAY,
-    errors=(RefundTooSmall, *RAZORPAY_ERRORS),
+    errors=(RefundTooSmall, SignInAgain, *RAZORPAY_ERRORS),
     other_statuses=(ACCEPTED,),
 )
 def refund_payment(
     paymentId: str, body: RefundPaymentRequest, key: IdempotencyKey, caller: Caller
 ) -> PaymentChangeResponse | Response[PaymentChangeResponse]:
-    """Refund a payment, or a part of it."""
+    """Refund a payment, or a part of it. Needs a recent sign-in."""
+    caller.require_recent_sign_in(utc_now())
     payment, refund = wiring.payment_service().refund(paymentId, body.amount, caller, key)
     response = PaymentChangeResponse.of(payment, message=REFUND_MESSAGES[refund.status])
     return response if refund.is_sent else Response(response, status=ACCEPTED)

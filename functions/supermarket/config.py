@@ -40,6 +40,7 @@ class Settings(BaseModel):
     mail_links_per_client: int = Field(ge=0)
     registrations_per_client: int = Field(ge=0)
     sellers_need_approval: bool
+    admins_need_second_factor: bool
     products_per_person: int = Field(ge=0)
     products_per_client: int = Field(ge=0)
     orders_per_person: int = Field(ge=0)

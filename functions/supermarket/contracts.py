@@ -163,7 +163,7 @@ class AccountChanged(Event):
     user_id: str
     email: str
     first_name: str
-    change: Literal["password", "new-device"]
+    change: Literal["password", "new-device", "second-factor-added", "second-factor-removed"]
     changed_at: Moment
 
 

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 
 from supermarket import telemetry
 from supermarket.caller import Caller, Role
+from supermarket.config import settings
 from supermarket.dynamo.read_ahead import reading_ahead
 from supermarket.errors import (
     FAILED,
@@ -189,6 +190,11 @@ class Endpoint(Handler[Route]):
         """Whether only signed-in people may call it."""
         return Caller in self.parameters.values()
 
+    @property
+    def needs_second_factor(self) -> bool:
+        """Whether administrators may need one: they can always use auth's routes, to set one up."""
+        return self.needs_session and not self.name.startswith("auth.")
+
     @cached_property
     def types(self) -> dict[str, Any]:
         """The types of the function's parameters, and of its result as `return`."""
@@ -269,6 +275,8 @@ class Endpoint(Handler[Route]):
         caller = _authenticate()(request, *self.reads_ahead)
         if self.roles is not None:
             caller.require(self.roles)
+        if self.needs_second_factor and settings().admins_need_second_factor:
+            caller.require_second_factor()
         return caller
 
     def _check_query(self, request: Request) -> None:

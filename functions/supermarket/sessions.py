@@ -39,6 +39,11 @@ class Sessions(Protocol):
     def change_standing(self, user_id: str, standing: Standing, transaction: Transaction) -> None:
         """Copy the account's new role and status if the transaction commits."""
 
+    def change_second_factor(
+        self, user_id: str, transaction: Transaction, *, has_one: bool
+    ) -> None:
+        """Copy whether the account has a second factor if the transaction commits."""
+
     def end(self, session_id: str, user_id: str) -> None:
         """End a session; an unknown session is no error."""
 
@@ -57,8 +62,8 @@ class Sessions(Protocol):
 
 
 def present_caller(caller: Caller, sessions: Sessions) -> Caller | None:
-    """Return the caller with the account's present role and status; None unless the session is
-    open.
+    """Return the caller with the account's present role, status and second factor; None unless the
+    session is open.
     """
     standing = sessions.standing(caller.session_id, caller.user_id)
-    return replace(caller, role=standing.role, status=standing.status) if standing else None
+    return replace(caller, **vars(standing)) if standing else None

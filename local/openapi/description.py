@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from local.openapi.examples import example
 from local.openapi.routes import Route
 from supermarket import errors, http
+from supermarket.caller import SecondFactorRequired
 from supermarket.http import JSON, ErrorView
 from supermarket.idempotency import IdempotencyKey, KeyInUse, KeyMissing
 from supermarket.preconditions import IfMatch
@@ -170,8 +171,7 @@ class _Operation:
         yield from (errors.Unavailable, errors.Invalid)  # every route refuses unknown parameters
         if self._route.method != "GET":
             yield from (errors.Conflict, StaleWrite, errors.Busy)
-        if self._endpoint.needs_session:
-            yield from (errors.Unauthenticated, errors.Forbidden)
+        yield from _refusals_of_callers(self._endpoint)
         if self._endpoint.limit:
             yield errors.TooMany
         for hint in self._endpoint.parameters.values():
@@ -181,6 +181,13 @@ class _Operation:
                 yield from (http.PayloadTooLarge, http.UnsupportedMediaType)
             elif not _is_subclass(hint, Query):
                 yield from _header_errors(hint)
+
+
+def _refusals_of_callers(endpoint: http.Endpoint) -> Iterator[type[errors.DomainError]]:
+    if endpoint.needs_session:
+        yield from (errors.Unauthenticated, errors.Forbidden)
+    if endpoint.needs_second_factor:
+        yield SecondFactorRequired
 
 
 def _header_errors(hint: Any) -> Iterator[type[errors.DomainError]]:

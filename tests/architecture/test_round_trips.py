@@ -17,6 +17,7 @@ from ai_buddy.conversations.repository import DynamoConversations
 from ai_buddy.model import ConversationKey, Turn, TurnKey
 from auth import endpoints as auth
 from auth.model import Purpose
+from auth.second_factor import STEP_SECONDS, code_at
 from auth.wiring import token_links
 from cart import endpoints as cart
 from documentation import endpoints as documentation
@@ -150,6 +151,7 @@ def accounts(ledger: Ledger) -> Caller:
     path = {"addressId": added["id"]}
     ledger.call(auth.change_address, caller, path=path, body={"city": "Mysuru"})
     ledger.call(auth.delete_address, caller, path=path)
+    second_factor(ledger, caller, credentials)
     ledger.call(auth.logout, caller)
     recovery(ledger, account["email"], caller)
     return caller
@@ -168,6 +170,18 @@ def administration(ledger: Ledger) -> None:
     ledger.call(admin.change_role, caller, path=path, body={"role": "user"})
     ledger.call(admin.approve_user, caller, path=path)
     ledger.call(admin.revoke_sessions, caller, path=path)
+
+
+def second_factor(ledger: Ledger, caller: Caller, credentials: dict[str, str]) -> None:
+    secret = ledger.call(auth.enrol_totp, caller).body["secret"]
+    step = int(utc_now().timestamp()) // STEP_SECONDS
+    first = {"code": code_at(secret, step - 1)}
+    codes = ledger.call(auth.confirm_totp, caller, body=first).body["recoveryCodes"]
+    token = call(auth.login, body=credentials).body["mfaToken"]
+    body = {"mfaToken": token, "code": code_at(secret, step)}
+    ledger.call(auth.complete_login, body=body)
+    proof = {"password": credentials["password"], "code": codes[0]}
+    ledger.call(auth.remove_totp, caller, body=proof)
 
 
 def recovery(ledger: Ledger, email: str, caller: Caller) -> None:

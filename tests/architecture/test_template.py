@@ -31,6 +31,7 @@ RULES = resources("AWS::Events::Rule")
 HOLD_MONEY_OR_PEOPLE = {
     *("UserTable", "ProductTable", "OrderTable", "PaymentTable", "LedgerTable", "AuditTable"),
     "InventoryTable",  # and goods
+    "SecondFactorTable",
 }
 APPEND_ONLY = ("LedgerTable", "AuditTable")
 
@@ -427,6 +428,12 @@ def test_only_functions_that_sign_people_in_can_sign_tokens() -> None:
     for write in ("PutItem", "UpdateItem", "BatchWriteItem", "DeleteItem"):
         writers = {name for name in FUNCTIONS if _allows(name, f"dynamodb:{write}", "KeyTable")}
         assert writers <= signing | {"RotateKeys"}, write
+
+
+def test_only_auth_may_read_or_write_second_factors() -> None:
+    for action in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"):
+        found = {n for n in FUNCTIONS if _allows(n, f"dynamodb:{action}", "SecondFactorTable")}
+        assert all(FUNCTIONS[name]["Handler"].startswith("auth.") for name in found), action
 
 
 def test_cursors_have_keys_of_their_own() -> None:

@@ -15,7 +15,7 @@ from supermarket.contracts import (
     PasswordResetRequested,
 )
 from supermarket.errors import Conflict, DomainError, Invalid, TooMany, Unauthenticated
-from support.auth import PASSWORD, SENDER, InMemoryAuth, a_registration
+from support.auth import PASSWORD, SENDER, InMemoryAuth, a_registration, signed_in
 
 NEW = "new@example.com"
 THIEFS = "thief@example.com"
@@ -110,7 +110,7 @@ def test_a_proven_address_replaces_the_one_before_which_gets_a_notice(
     (notice,) = auth.outbox.of(EmailChanged)
     expected = {"userId": user.id, "email": user.email, "firstName": "Asha"}
     assert notice.model_dump() == expected
-    assert auth.service.log_in(NEW, None, PASSWORD, SENDER)[0] == changed
+    assert signed_in(auth.service.log_in(NEW, None, PASSWORD, SENDER))[0] == changed
     with pytest.raises(Unauthenticated):
         auth.service.log_in(user.email, None, PASSWORD, SENDER)
     with pytest.raises(Invalid):
@@ -179,7 +179,7 @@ def test_a_mail_to_a_former_address_has_no_link(auth: Auth, user: User, purpose:
 
 def test_the_owner_of_the_former_address_takes_the_account_back(auth: Auth, user: User) -> None:
     change(auth, user, THIEFS)
-    session = auth.service.log_in(THIEFS, None, PASSWORD, SENDER)[1].session_id
+    session = signed_in(auth.service.log_in(THIEFS, None, PASSWORD, SENDER))[1].session_id
     token = token_for(auth, user, Purpose.EMAIL_UNDO, user.email)
 
     auth.email_changes.undo(token)
@@ -251,7 +251,7 @@ def test_a_new_password_is_mailed_to_the_owner(auth: Auth, user: User) -> None:
 
 
 def test_a_sign_in_of_an_unknown_device_is_mailed_to_the_owner(auth: Auth, user: User) -> None:
-    _, _, device = auth.service.log_in(user.email, None, PASSWORD, SENDER)
+    _, _, device = signed_in(auth.service.log_in(user.email, None, PASSWORD, SENDER))
     assert changes(auth) == ["new-device"]
     auth.service.log_in(user.email, None, PASSWORD, replace(SENDER, device=device))
     assert changes(auth) == ["new-device"]
@@ -262,7 +262,7 @@ def test_a_sign_in_of_an_unknown_device_is_mailed_to_the_owner(auth: Auth, user:
 
 def test_an_address_that_is_not_verified_gets_no_notices(auth: Auth) -> None:
     user = auth.registration_service.register(a_registration())
-    session = auth.service.log_in(user.email, None, PASSWORD, SENDER)[1].session_id
+    session = signed_in(auth.service.log_in(user.email, None, PASSWORD, SENDER))[1].session_id
     caller = auth.caller(session, user)
     auth.service.change_password(caller, PASSWORD, NEW_PASSWORD, SENDER)
     assert changes(auth) == []

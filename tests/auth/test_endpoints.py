@@ -92,6 +92,7 @@ def test_registering_returns_the_user_and_signs_in() -> None:
         "phone": None,
         "role": "seller",
         "status": "active",
+        "mfa": [],
     }
     signed_in = call(get_me, cookies=by_cookie(the_cookie(reply).value))
     assert (signed_in.status, signed_in.body) == (200, {"user": user})

@@ -43,6 +43,7 @@ from support.auth import (
     PlainPasswords,
     a_registration,
     register_somebody,
+    signed_in,
 )
 
 PER_ACCOUNT_AND_CLIENT, PER_ACCOUNT, PER_CLIENT = 10, 50, 100
@@ -64,7 +65,7 @@ def user(auth: Auth) -> User:
 def try_password(auth: Auth, user: User, password: str, sender: Sender) -> str | TooMany:
     """Return the cookie of the device, "wrong", or why the attempt was refused."""
     try:
-        return auth.service.log_in(user.email, None, password, sender)[2]
+        return signed_in(auth.service.log_in(user.email, None, password, sender))[2]
     except Unauthenticated:
         return "wrong"
     except TooMany as refusal:

@@ -13,7 +13,7 @@ from conftest import FrozenClock
 from supermarket.caller import Caller
 from supermarket.contracts import EmailVerificationRequested, PasswordResetRequested
 from supermarket.errors import Conflict, Invalid, Unauthenticated
-from support.auth import PASSWORD, SENDER, InMemoryAuth, a_registration
+from support.auth import PASSWORD, SENDER, InMemoryAuth, a_registration, signed_in
 
 NEW_PASSWORD = "a brand new password"
 AN_HOUR = timedelta(hours=1)
@@ -47,7 +47,7 @@ def verification_token(auth: Auth, user: User) -> str:
 
 def session_of(auth: Auth, user: User, password: str = PASSWORD) -> str:
     """The id of a new session."""
-    return auth.service.log_in(user.email, None, password, SENDER)[1].session_id
+    return signed_in(auth.service.log_in(user.email, None, password, SENDER))[1].session_id
 
 
 # --- asking for a reset -----------------------------------------------------------------------

@@ -11,7 +11,7 @@ from supermarket.caller import Role, Standing, Status
 from supermarket.contracts import UserRegistered, UserStandingChanged
 from supermarket.errors import Conflict, Forbidden, NotFound, RuleViolated, Unauthenticated
 from supermarket.idempotency import IdempotencyKey
-from support.auth import PASSWORD, SENDER, InMemoryAuth, a_registration
+from support.auth import PASSWORD, SENDER, InMemoryAuth, a_registration, signed_in
 
 type Auth = InMemoryAuth
 
@@ -70,9 +70,11 @@ def test_a_person_can_log_in_by_email_or_username(auth: Auth) -> None:
     user = auth.registration_service.register(
         a_registration(username="Asha", email="asha@example.com")
     )
-    assert auth.service.log_in("asha@example.com", None, PASSWORD, SENDER)[0] == user
-    assert auth.service.log_in(None, "aSHA", PASSWORD, SENDER)[0] == user
-    assert auth.service.log_in("asha@example.com", "unknown", PASSWORD, SENDER)[0] == user
+    assert signed_in(auth.service.log_in("asha@example.com", None, PASSWORD, SENDER))[0] == user
+    assert signed_in(auth.service.log_in(None, "aSHA", PASSWORD, SENDER))[0] == user
+    assert (
+        signed_in(auth.service.log_in("asha@example.com", "unknown", PASSWORD, SENDER))[0] == user
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_a_login_during_which_the_account_is_suspended_opens_no_session(auth: Au
         auth.standing_service.change(user.id, SUSPENDED_SELLER, "admin-1")
 
     auth.passwords.meanwhile = an_admin_suspends
-    session = auth.service.log_in(user.email, None, PASSWORD, SENDER)[1].session_id
+    session = signed_in(auth.service.log_in(user.email, None, PASSWORD, SENDER))[1].session_id
     assert not auth.sessions.is_open(session, user.id)
 
 

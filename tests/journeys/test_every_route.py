@@ -1,12 +1,14 @@
 """Every function of the template runs once with its own policy."""
 
 import io
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from auth.second_factor import STEP_SECONDS, code_at
 from supermarket.clock import new_id
 from support.deployed import let_reservation_run_out, run_job
 from support.shop import ADDRESS, PASSWORD, Person, client, eventually
@@ -64,6 +66,35 @@ def test_a_user_manages_addresses_and_logs_out(customer: Person) -> None:
 
     assert customer.post("/api/auth/logout").status_code == 200
     assert customer.get("/api/auth/me").status_code == 401
+
+
+def test_a_user_signs_in_with_a_second_factor(endpoints: dict[str, Any], customer: Person) -> None:
+    secret = customer.post("/api/auth/totp").json()["secret"]
+
+    def code(later: int) -> str:
+        return code_at(secret, int(time.time()) // STEP_SECONDS + later)
+
+    confirmed = customer.post("/api/auth/totp/confirm", {"code": code(-1)})
+    assert confirmed.status_code == 200, confirmed.text
+    credentials = {"email": customer.email, "password": PASSWORD}
+    for used in (code(0), *confirmed.json()["recoveryCodes"][:1]):
+        first = customer.post("/api/auth/login", credentials).json()
+        assert first["methods"] == ["totp"]
+        second = {"mfaToken": first["mfaToken"], "code": used}
+        signed_in = customer.post("/api/auth/login/totp", second)
+        assert signed_in.json()["user"]["mfa"] == ["totp"], signed_in.text
+        assert customer.post("/api/auth/login/totp", second).status_code == 401
+    proof = {"password": PASSWORD, "code": confirmed.json()["recoveryCodes"][1]}
+    assert customer.send("DELETE", "/api/auth/totp", json=proof).status_code == 200
+    assert "accessToken" in customer.post("/api/auth/login", credentials).json()
+    subjects = {
+        "A second factor was set up for your account",
+        "The second factor of your account was removed",
+    }
+    eventually(
+        lambda: subjects <= {mail["subject"] for mail in customer.mails(endpoints)},
+        "mails about the factor",
+    )
 
 
 def test_an_order_can_use_a_saved_address(seller: Person, customer: Person) -> None:

@@ -23,6 +23,7 @@ PUBLIC = {"GET /api/products", "GET /api/products/{productId}", "GET /healthz", 
 OPEN = PUBLIC | {
     "POST /api/auth/register",
     "POST /api/auth/login",
+    "POST /api/auth/login/totp",
     "GET /api/auth/logout",
     "POST /api/auth/logout",
     "POST /api/auth/password/forgot",
@@ -43,6 +44,8 @@ FOR_ADMINS = {"POST /api/payments/{paymentId}/refund"}
 WITH_BODY = {
     "POST /api/auth/register",
     "POST /api/auth/login",
+    "POST /api/auth/login/totp",
+    "POST /api/auth/totp/confirm",
     "POST /api/auth/password/forgot",
     "POST /api/auth/password/reset",
     "POST /api/auth/password/change",

@@ -61,6 +61,12 @@ MAILS: dict[str, Send] = {
     "account_changed_device": lambda desk: desk.sends(
         account_changed(change="new-device"), metadata()
     ),
+    "account_changed_factor": lambda desk: desk.sends(
+        account_changed(change="second-factor-added"), metadata()
+    ),
+    "account_changed_no_factor": lambda desk: desk.sends(
+        account_changed(change="second-factor-removed"), metadata()
+    ),
     "seller_digest": lambda desk: desk.digests_of(
         stock_ran_low(), stock_ran_low(stock=0, product_id="p2"), product_created()
     ),
@@ -92,7 +98,7 @@ MAILS: dict[str, Send] = {
 }
 VARIANTS = (
     *("_seller", "_proven", "_one", "_quiet", "_called_off"),
-    *("_expiry", "_admin", "_untracked", "_in_part", "_device"),
+    *("_expiry", "_admin", "_untracked", "_in_part", "_device", "_no_factor", "_factor"),
 )
 
 

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from secrets import token_bytes
 from typing import Any
 
 from ulid import ULID
 
-from auth.authentication import AuthService, Registration, RegistrationService
+from auth.authentication import AuthService, Challenge, Registration, RegistrationService
 from auth.email_changes import EmailChanges
 from auth.guesses import FreeFailures, GuessRecord, Sender
 from auth.links import TokenLinks
@@ -17,8 +18,10 @@ from auth.password_checks import PasswordChecks
 from auth.ports import Accounts, Devices
 from auth.recovery import Recovery
 from auth.repository import taken
+from auth.second_factor import SecondFactor
+from auth.second_factors import SecondFactorService
 from auth.service import AccountService
-from auth.sign_ins import SignIns
+from auth.sign_ins import SignIn, SignIns
 from auth.standing import StandingService
 from supermarket.caller import Caller, Role, Standing
 from supermarket.clock import Clock, new_id
@@ -252,6 +255,42 @@ class InMemoryGuessRecords:
         return stored
 
 
+class InMemorySecondFactors:
+    """`auth.ports.SecondFactors` in a dictionary. `meanwhile` happens right after each read."""
+
+    def __init__(self) -> None:
+        self.factors: dict[str, SecondFactor] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def find(self, user_id: str) -> SecondFactor | None:
+        found = self.factors.get(user_id)
+        self.meanwhile()
+        return found
+
+    def replace(
+        self, factor: SecondFactor, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        written = replace(factor, version=factor.version + 1)
+        in_memory(transaction).add(
+            lambda: self._is_unchanged(factor),
+            lambda: self.factors.update({factor.user_id: written}),
+            on_conflict,
+        )
+
+    def remove(
+        self, factor: SecondFactor, transaction: Transaction, on_conflict: DomainError
+    ) -> None:
+        in_memory(transaction).add(
+            lambda: self._is_unchanged(factor),
+            lambda: _drop(self.factors, factor.user_id),
+            on_conflict,
+        )
+
+    def _is_unchanged(self, factor: SecondFactor) -> bool:
+        present = self.factors.get(factor.user_id)
+        return (present.version if present else 0) == factor.version
+
+
 class PlainPasswords:
     """`auth.ports.Passwords` that costs nothing, and keeps what it was asked.
 
@@ -318,6 +357,17 @@ class InMemoryAuth:
             self.sign_ins,
             self.outbox.begin,
         )
+        self.factors = InMemorySecondFactors()
+        self.second_factors = SecondFactorService(
+            self.accounts,
+            self.factors,
+            self.checks,
+            self.sessions,
+            self.service.sign_in,
+            self.outbox.begin,
+            token_bytes,
+            clock,
+        )
         self.recovery = Recovery(
             self.accounts,
             self.address_books,
@@ -358,6 +408,12 @@ def sign_ins_of(accounts: Accounts, devices: Devices, sessions: Sessions, clock:
         lambda: str(ULID.from_datetime(clock())),
         clock,
     )
+
+
+def signed_in(found: SignIn | Challenge) -> SignIn:
+    """Return the sign-in of an account that has no second factor."""
+    assert isinstance(found, tuple)
+    return found
 
 
 def _drop[Key](things: dict[Key, Any], key: Key) -> None:

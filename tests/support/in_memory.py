@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
@@ -114,9 +114,20 @@ class InMemorySessions:
         return self.standing(session_id, user_id) is not None
 
     def change_standing(self, user_id: str, standing: Standing, transaction: Transaction) -> None:
-        in_memory(transaction).add(
-            lambda: True, lambda: self._standings.update({user_id: standing})
-        )
+        def effect() -> None:
+            present = self._standings.get(user_id, standing)
+            factor = present.has_second_factor
+            self._standings[user_id] = replace(standing, has_second_factor=factor)
+
+        in_memory(transaction).add(lambda: True, effect)
+
+    def change_second_factor(
+        self, user_id: str, transaction: Transaction, *, has_one: bool
+    ) -> None:
+        def effect() -> None:
+            self._standings[user_id] = replace(self._standings[user_id], has_second_factor=has_one)
+
+        in_memory(transaction).add(lambda: True, effect)
 
     def end(self, session_id: str, user_id: str) -> None:
         self._ends[user_id].pop(session_id, None)

@@ -110,7 +110,10 @@ def email_changed(first_name: str = "Asha") -> EmailChanged:
 
 
 def account_changed(
-    first_name: str = "Asha", change: Literal["password", "new-device"] = "password"
+    first_name: str = "Asha",
+    change: Literal[
+        "password", "new-device", "second-factor-added", "second-factor-removed"
+    ] = "password",
 ) -> AccountChanged:
     return AccountChanged(
         user_id="u1",

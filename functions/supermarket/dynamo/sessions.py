@@ -1,6 +1,11 @@
 """Sessions in DynamoDB: one row per person, so that one write can end all sessions."""
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.attributes import (
+    BooleanAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UnicodeSetAttribute,
+)
 from pynamodb.expressions.update import Action
 
 from supermarket.caller import Role, Standing, Status
@@ -28,6 +33,7 @@ class SignInRow(Row):
     sessions = UnicodeSetAttribute(null=True)
     role = UnicodeAttribute(null=True)
     status = UnicodeAttribute(null=True)
+    has_second_factor = BooleanAttribute(attr_name="hasSecondFactor", null=True)
     expires_at = NumberAttribute(attr_name="expiresAt")
 
 
@@ -43,6 +49,9 @@ class DynamoSessions:
             SignInRow.sessions.add({session_id}),
             SignInRow.role.set(SignInRow.role | standing.role.value),
             SignInRow.status.set(SignInRow.status | standing.status.value),
+            SignInRow.has_second_factor.set(
+                SignInRow.has_second_factor | standing.has_second_factor
+            ),
             self._keep(),
         ]
         retry_on_transaction_conflict(lambda: row.update(add))
@@ -58,7 +67,7 @@ class DynamoSessions:
             return None
         if not self._is_young(session_id):
             return None
-        standing = Standing(Role(row.role), Status(row.status))
+        standing = Standing(Role(row.role), Status(row.status), bool(row.has_second_factor))
         return None if standing.status is Status.SUSPENDED else standing
 
     def is_open(self, session_id: str, user_id: str) -> bool:
@@ -73,6 +82,12 @@ class DynamoSessions:
                 self._keep(),
             ],
         )
+
+    def change_second_factor(
+        self, user_id: str, transaction: Transaction, *, has_one: bool
+    ) -> None:
+        changes = [SignInRow.has_second_factor.set(has_one), self._keep()]
+        DynamoTransaction.of(transaction).update(SignInRow(user_id), changes)
 
     def end(self, session_id: str, user_id: str) -> None:
         # an unknown session is no error
