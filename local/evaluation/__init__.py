@@ -9,6 +9,7 @@ from rich.table import Table
 
 from local.evaluation.conversations import read
 from local.evaluation.runner import Result, Runner
+from local.evaluation.running_shop import RunningShop
 
 __all__ = ["evaluate"]
 
@@ -16,7 +17,8 @@ __all__ = ["evaluate"]
 def evaluate(endpoints: dict[str, Any], console: Console, only: Sequence[str] = ()) -> int:
     """Run the conversations whose id begins with one of `only`, or all; return 1 if any fails."""
     chosen = [one for one in read() if not only or one.id.startswith(tuple(only))]
-    with console.status("Preparing products and customers …"), Runner(endpoints) as runner:
+    preparing = console.status("Preparing products and customers …")
+    with RunningShop(endpoints) as shop, preparing, Runner(shop) as runner:
         results = []
         for number, result in enumerate(runner.run(chosen), 1):
             results.append(result)

@@ -51,7 +51,7 @@ class AssistedShop:
         self.carts = CartService(InMemoryCarts(clock), CartCatalogue(products), clock, keys)
         self.auth = InMemoryAuth(clock)
         self.audit = InMemoryAuditTrail()
-        orders = InMemoryOrders()
+        self.outbox, orders = InMemoryOutbox(), InMemoryOrders()
         self.orders = OrderService(
             orders=orders,
             stock=order_gateways.ShopStock(self.catalogue.inventory.service),
@@ -61,7 +61,7 @@ class AssistedShop:
             payments=InMemoryPaymentStates(orders),
             idempotency_keys=keys,
             audit=self.audit,
-            begin=InMemoryOutbox().begin,
+            begin=self.outbox.begin,
             terms=lambda: terms(CHARGES),
             clock=clock,
             new_id=new_id,
