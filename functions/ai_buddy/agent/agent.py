@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from threading import Lock
 from typing import Any, cast, override
 
@@ -46,6 +47,7 @@ from ai_buddy.agent.prompt import MAX_SUMMARY, SUMMARY_PROMPT, turn_prompt
 from ai_buddy.agent.sanitise import fenced
 from ai_buddy.agent.tool import (
     SHOWN_BEFORE,
+    Arguments,
     MakeTools,
     Tool,
     ToolOutcome,
@@ -392,13 +394,21 @@ def _to_langchain(tool: Tool) -> BaseTool:
         outcome = tool(**arguments)
         return json.dumps(outcome.result, ensure_ascii=False), outcome
 
-    return StructuredTool.from_function(
-        run,
-        name=tool.name,
-        description=tool.description,
-        args_schema=tool.arguments,
+    return _declare(tool.name, tool.description, tool.arguments).model_copy(update={"func": run})
+
+
+@cache
+def _declare(name: str, description: str, arguments: type[Arguments]) -> StructuredTool:
+    """Return a tool to copy: the copies share its schema, which takes milliseconds to make."""
+    declared = StructuredTool.from_function(
+        lambda **_: ("", None),
+        name=name,
+        description=description,
+        args_schema=arguments,
         response_format="content_and_artifact",
     )
+    declared.tool_call_schema  # noqa: B018 - memoized
+    return declared
 
 
 def _failed(fault: str, message: str, **details: object) -> ModelUnavailable:
