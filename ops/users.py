@@ -1,6 +1,7 @@
 """Show an account, approve, suspend or reinstate it, give it another role, or end its sessions.
 
-ACTION is show, approve, suspend (with --reason), reinstate, role (with --role) or revoke-sessions.
+ACTION is show, approve, suspend (with --reason), reinstate, role (with --role), revoke-sessions, or
+remove-second-factor, for a person who has lost app and recovery codes.
 """
 
 import argparse
@@ -13,7 +14,15 @@ from supermarket.caller import Role
 from supermarket.clock import new_id
 from supermarket.errors import Invalid
 
-ACTIONS = ("show", "approve", "suspend", "reinstate", "role", "revoke-sessions")
+ACTIONS = (
+    "show",
+    "approve",
+    "suspend",
+    "reinstate",
+    "role",
+    "revoke-sessions",
+    "remove-second-factor",
+)
 
 
 def run(options: argparse.Namespace, _: Stage) -> int:
@@ -35,6 +44,9 @@ def run(options: argparse.Namespace, _: Stage) -> int:
         case "revoke-sessions":
             user = service.revoke_sessions(user.id, OPERATOR)
             output.print(f"{user.username} is signed out everywhere")
+        case "remove-second-factor":
+            wiring.second_factor_reset().remove(user.id, OPERATOR)
+            output.print(f"{user.username} signs in with the password alone")
     output.print(f"{user.id} {user.username} {user.email}: {user.role}, {user.status}")
     return SUCCESS
 

@@ -19,6 +19,7 @@ from auth.second_factor import (
 )
 from auth.service import require_account
 from auth.sign_ins import SignIn
+from supermarket.audit import AuditTrail
 from supermarket.caller import Caller
 from supermarket.clock import Clock, is_id
 from supermarket.errors import Conflict, FieldError, Invalid, NotFound, Unauthenticated
@@ -84,7 +85,7 @@ class SecondFactorService:
             raise _wrong("code", WRONG_CODE)
         transaction = self.begin()
         self._replace(confirmed, transaction)
-        self._set_methods(caller.user_id, (TOTP,), transaction)
+        _change_methods(self, caller.user_id, (TOTP,), transaction)
         transaction.commit()
         return codes
 
@@ -136,17 +137,56 @@ class SecondFactorService:
 
     def _remove(self, factor: SecondFactor, transaction: Transaction) -> None:
         self.factors.remove(factor, transaction, StaleWrite())
-        self._set_methods(factor.user_id, (), transaction)
+        _change_methods(self, factor.user_id, (), transaction)
 
-    def _set_methods(
-        self, user_id: str, methods: tuple[str, ...], transaction: Transaction
-    ) -> None:
-        account = require_account(self.accounts, user_id)
-        user = replace(account.user, mfa=methods)
-        self.accounts.change(account, replace(account, user=user), transaction, StaleWrite())
-        self.sessions.change_second_factor(user_id, transaction, has_one=bool(methods))
-        change = FACTOR_ADDED if methods else FACTOR_REMOVED
-        transaction.emit(to_account_changed(user, change, self.clock()))
+
+@dataclass(frozen=True)
+class SecondFactorReset:
+    """Removes second factors of people who have lost app and recovery codes, for an operator who
+    has made sure who asks.
+    """
+
+    accounts: Accounts
+    factors: SecondFactors
+    sessions: Sessions
+    audit: AuditTrail
+    begin: BeginTransaction
+    clock: Clock
+
+    def remove(self, user_id: str, actor: str) -> None:
+        """Let a person sign in with the password alone. Raises NotFound."""
+        factor = self.factors.find(user_id)
+        if factor is None or not factor.is_confirmed:
+            raise NotFound(NOT_ENROLLED)
+        transaction = self.begin()
+        self.factors.remove(factor, transaction, StaleWrite())
+        _change_methods(self, user_id, (), transaction)
+        self.audit.record(
+            transaction,
+            subject=f"user#{user_id}",
+            action="second factor removed",
+            actor=actor,
+            before={},
+            after={},
+        )
+        transaction.commit()
+
+
+def _change_methods(
+    service: SecondFactorService | SecondFactorReset,
+    user_id: str,
+    methods: tuple[str, ...],
+    transaction: Transaction,
+) -> None:
+    """Write the methods of an account, where sign-ins and requests read them, and have a mail sent
+    to its owner.
+    """
+    account = require_account(service.accounts, user_id)
+    user = replace(account.user, mfa=methods)
+    service.accounts.change(account, replace(account, user=user), transaction, StaleWrite())
+    service.sessions.change_second_factor(user_id, transaction, has_one=bool(methods))
+    change = FACTOR_ADDED if methods else FACTOR_REMOVED
+    transaction.emit(to_account_changed(user, change, service.clock()))
 
 
 def _wrong(field: str, message: str) -> Invalid:

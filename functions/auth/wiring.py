@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from auth.links import TokenLinks
     from auth.password_checks import PasswordChecks
     from auth.recovery import Recovery
-    from auth.second_factors import SecondFactorService
+    from auth.second_factors import SecondFactorReset, SecondFactorService
     from auth.sign_ins import SignIns
     from auth.signing import KeyRotation, TokenIssuer
     from auth.standing import StandingService
@@ -80,6 +80,19 @@ def second_factor_service() -> "SecondFactorService":
         begin=DynamoTransaction,
         random=token_bytes,
         clock=utc_now,
+    )
+
+
+def second_factor_reset() -> "SecondFactorReset":
+    from auth.second_factors import SecondFactorReset
+
+    return SecondFactorReset(
+        DynamoAccounts(),
+        DynamoSecondFactors(),
+        sessions(),
+        audit_trail(),
+        DynamoTransaction,
+        utc_now,
     )
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from auth.endpoints import get_me, login
+from auth.endpoints import confirm_totp, enrol_totp, get_me, login
+from auth.second_factor import STEP_SECONDS, code_at
+from supermarket.clock import utc_now
 from supermarket.dynamo.audit import AuditRow
 from support.api import call
 from support.auth import PASSWORD, register_somebody
@@ -45,6 +47,23 @@ def test_sessions_are_revoked() -> None:
     headers = {"authorization": f"Bearer {reply.body['accessToken']}"}
     assert ops("users", "revoke-sessions", user["email"]) == 0
     assert call(get_me, headers=headers).status == 401
+
+
+def test_a_lost_second_factor_is_removed() -> None:
+    user = register_somebody()
+    credentials = {"email": user["email"], "password": PASSWORD}
+    token = call(login, body=credentials).body["accessToken"]
+    headers = {"authorization": f"Bearer {token}"}
+    secret = call(enrol_totp, headers=headers).body["secret"]
+    assert ops("users", "remove-second-factor", user["email"]) == 1, "not confirmed"
+    code = code_at(secret, int(utc_now().timestamp()) // STEP_SECONDS)
+    assert call(confirm_totp, headers=headers, body={"code": code}).status == 200
+    assert "accessToken" not in call(login, body=credentials).body
+
+    assert ops("users", "remove-second-factor", user["email"]) == 0
+    assert "accessToken" in call(login, body=credentials).body
+    [row] = AuditRow.query(f"user#{user['id']}")
+    assert (row.actor, row.action) == ("operator", "second factor removed")
 
 
 @pytest.mark.parametrize(
