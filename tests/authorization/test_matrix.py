@@ -66,6 +66,7 @@ OPEN = {
     "GET /readyz": "monitors call it",
     "POST /api/auth/register": "people without an account call it",
     "POST /api/auth/login": "people without a session call it",
+    "POST /api/auth/login/totp": "the first step's token is the proof",
     "POST /api/auth/refresh": "the refresh token is the proof",
     "GET /api/auth/logout": "a session that has ended can be left, too",
     "POST /api/auth/logout": "a session that has ended can be left, too",
@@ -94,6 +95,9 @@ ROLES = {
     "POST /api/ai/ticket": ANYONE,
     "POST /api/auth/email/change": ANYONE,
     "POST /api/auth/logout-all": ANYONE,
+    "POST /api/auth/totp": ANYONE,
+    "POST /api/auth/totp/confirm": ANYONE,
+    "DELETE /api/auth/totp": ANYONE,
     "GET /api/auth/me": ANYONE,
     "PATCH /api/auth/me": ANYONE,
     "POST /api/auth/password/change": ANYONE,
@@ -141,8 +145,17 @@ ROLES = {
     "GET /api/seller/dashboard/{sheet}/export": {SELLER},
 }
 
-# routes that need a sign-in of the last minutes
-RECENT = {route for route in ROLES if route.startswith("POST /api/admin/")}
+# routes that need a sign-in of the last minutes, with a body that is valid
+RECENT = {
+    "POST /api/admin/users/{userId}/approve": None,
+    "POST /api/admin/users/{userId}/reinstate": None,
+    "POST /api/admin/users/{userId}/revoke-sessions": None,
+    "POST /api/admin/users/{userId}/role": {"role": "user"},
+    "POST /api/admin/users/{userId}/suspend": {"reason": "Counterfeit goods"},
+    "POST /api/auth/totp": None,
+    "POST /api/auth/totp/confirm": {"code": "123456"},
+    "POST /api/payments/{paymentId}/refund": {},
+}
 
 # the body that is valid for a route whose object is found before the body matters
 BODIES: dict[str, Any] = {
@@ -154,7 +167,7 @@ BODIES: dict[str, Any] = {
     "POST /api/payments/{paymentId}/refund": {},
 }
 # the people who may reach an object, by the last object of the path, besides administrators where
-# the route is theirs; the others are told that it does not exist, or that it is not theirs
+# the route is theirs; the others get 403 or 404
 OWNERS: dict[str, set[str]] = {
     "GET /api/orders/{orderId}": {"customer", "seller", "admin"},
     "PATCH /api/orders/{orderId}/address": {"customer"},
@@ -289,9 +302,9 @@ def test_a_route_is_for_its_roles_alone(api: Api, role: Role, status: Status) ->
 def test_what_needs_a_recent_sign_in_is_refused_an_hour_later(api: Api, role: Role) -> None:
     session_id = str(ULID.from_datetime(utc_now() - timedelta(hours=1)))
     caller = replace(registered(role), session_id=session_id)
-    bodies = {"role": {"role": "user"}, "suspend": {"reason": "Counterfeit goods"}}
+    headers = {"idempotency-key": new_id()}
     for route in (route for route, roles in ROLES.items() if role in roles):
-        reply = api.call(route, caller=caller, body=bodies.get(route.rpartition("/")[2]))
+        reply = api.call(route, caller=caller, body=RECENT.get(route), headers=headers)
         is_refused = reply.status == 403 and reply.body["code"] == "SIGN_IN_AGAIN"
         assert is_refused is (route in RECENT), (route, reply.status, reply.body)
 
