@@ -18,7 +18,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 from auth.repository import DynamoKeyRings
 from auth.signing import SigningKey, publish
 from supermarket import secrets
-from supermarket.dynamo.rows import database
+from supermarket.dynamo.rows import Row, database
 from supermarket.wiring import public_keys
 from support.quick_moto import copy_of_empty, speed_up
 from support.template import resources
@@ -65,6 +65,19 @@ def _tables_and_secrets() -> tuple[Any, Any]:
             dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables,
             secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets,
         )
+
+
+@contextmanager
+def storing_directly() -> Iterator[None]:
+    """Let rows be saved past botocore and moto's checks, which takes a tenth of the time."""
+    tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables
+
+    def save(row: Row) -> None:
+        tables[row.Meta.table_name].put_item(row.serialize())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Row, "save", save)
+        yield
 
 
 @cache

@@ -170,7 +170,11 @@ def all_items(table: Table) -> list[Item]:
 
 
 def _place(item: Item) -> tuple[Any, ...]:
-    return item.hash_key.cast_value, item.range_key.cast_value if item.range_key else ""
+    return _value(item.hash_key), _value(item.range_key) if item.range_key else ""
+
+
+def _value(key: DynamoType) -> Any:
+    return key.value if key.type == "S" else key.cast_value
 
 
 def copy_of_empty(table: Table) -> Table:

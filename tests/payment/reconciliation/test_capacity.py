@@ -139,12 +139,16 @@ class SaleRecords:
     def __init__(self, sale: Sale) -> None:
         self._sale = sale
         self.paid: set[str] = set()
+        self._ids: dict[tuple[datetime, datetime], list[str]] = {}
 
     def list_orders_between(self, page: RecordPage) -> Sequence[RazorpayOrder]:
-        return [self._order(payment) for payment in self._page(page, self._all(page))]
+        stored = self._sale.payments.stored
+        return [self._order(stored[id_]) for id_ in self._page(page, self._ids_of(page))]
 
     def list_attempts_between(self, page: RecordPage) -> Sequence[Attempt]:
-        paid = [one for one in self._all(page) if one.razorpay_order_id in self.paid]
+        stored = self._sale.payments.stored
+        created = [stored[id_] for id_ in self._ids_of(page)]
+        paid = [one for one in created if one.razorpay_order_id in self.paid]
         return [attempt for one in self._page(page, paid) for attempt in self.list_attempts_of(one)]
 
     def list_refunds_between(self, page: RecordPage) -> Sequence[object]:
@@ -184,13 +188,17 @@ class SaleRecords:
         is_paid = payment.razorpay_order_id in self.paid
         return RazorpayOrder(payment.razorpay_order_id, payment.price, is_paid, payment.created_at)
 
-    def _all(self, page: RecordPage) -> list[Payment]:
-        keys = self._sale.index.keys
-        first = bisect_left(keys, iso(page.since))
-        found = keys[first : bisect_right(keys, f"{iso(page.until)}~")]
-        return [self._sale.payments.stored[key.partition("#")[2]] for key in reversed(found)]
+    def _ids_of(self, page: RecordPage) -> list[str]:
+        """The payments of a window, newest first."""
+        window = page.since, page.until
+        if window not in self._ids:
+            keys = self._sale.index.keys
+            first = bisect_left(keys, iso(page.since))
+            found = keys[first : bisect_right(keys, f"{iso(page.until)}~")]
+            self._ids[window] = [key.partition("#")[2] for key in reversed(found)]
+        return self._ids[window]
 
-    def _page(self, page: RecordPage, records: Sequence[Payment]) -> Sequence[Payment]:
+    def _page[T](self, page: RecordPage, records: Sequence[T]) -> Sequence[T]:
         self._call()
         return records[page.skip : page.skip + PAGE]
 
