@@ -20,7 +20,7 @@ from supermarket.contracts import Envelope, Event, Metadata
 from supermarket.errors import RetryLater
 from support.contracts import sqs_batch
 from support.histories import BEGAN, OrderHistory, events_of, random_histories
-from support.notification import Desk, Mailbag
+from support.notification import Desk, Mailbag, RememberingRenderer
 
 ORDERS, BATCH, MANY = 500, 10, 10_000
 
@@ -67,7 +67,8 @@ def test_every_event_with_a_mail_is_mailed_once_however_often_it_is_delivered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bag = ThrottledMailbag()
-    desk = Desk(clock=FrozenClock(BEGAN), bag=bag, mails_per_hour=MANY)
+    renderer = RememberingRenderer()
+    desk = Desk(clock=FrozenClock(BEGAN), bag=bag, renderer=renderer, mails_per_hour=MANY)
     monkeypatch.setattr(wiring, "notification_service", lambda: desk.service)
     events: list[dict[str, Any]] = []
     mailed = set()

@@ -17,8 +17,7 @@ from conftest import NOON, FrozenClock
 from notification import wiring
 from notification.listeners import bulk_mails, order_mails, security_mails
 from notification.mails import MAILS
-from notification.model import Mail, MailBody, MailClass
-from notification.renderer import JinjaRenderer
+from notification.model import Mail, MailClass
 from notification.sending import Mailer
 from notification.service import DueMails, NotificationService
 from supermarket.contracts import Envelope, Event, Metadata
@@ -32,6 +31,7 @@ from support.notification import (
     InMemoryMessages,
     InMemorySendingRate,
     Mailbag,
+    RememberingRenderer,
     cart_abandoned,
     order_confirmed,
     password_reset_requested,
@@ -43,19 +43,6 @@ MAILS_PER_SECOND = template()["Parameters"]["MailsPerSecond"]["Default"]
 SECONDS_PER_MAIL = 0.12
 WAITING_MAILS = 5_000
 CONSUMERS = {"Security": security_mails, "Order": order_mails, "Bulk": bulk_mails}
-
-
-class RememberingRenderer(JinjaRenderer):
-    """It renders one mail of each kind: what they contain takes no time of the simulation."""
-
-    def __init__(self) -> None:
-        super().__init__("https://shop.example")
-        self._bodies: dict[str, MailBody] = {}
-
-    def render(self, kind: str, facts: Mapping[str, Any]) -> MailBody:
-        if kind not in self._bodies:
-            self._bodies[kind] = super().render(kind, facts)
-        return self._bodies[kind]
 
 
 class Ses(Mailbag):

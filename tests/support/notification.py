@@ -15,6 +15,7 @@ from notification.model import (
     Digest,
     DigestLine,
     Mail,
+    MailBody,
     MailClass,
     Message,
     WaitingMail,
@@ -571,6 +572,19 @@ class InMemorySuppressions:
         was_there = self.has(address)
         self._addresses.discard(address.strip().lower())
         return was_there
+
+
+class RememberingRenderer(JinjaRenderer):
+    """It renders one mail of each kind, for tests of how many mails are sent and when."""
+
+    def __init__(self) -> None:
+        super().__init__("https://shop.example")
+        self._bodies: dict[str, MailBody] = {}
+
+    def render(self, kind: str, facts: Mapping[str, Any]) -> MailBody:
+        if kind not in self._bodies:
+            self._bodies[kind] = super().render(kind, facts)
+        return self._bodies[kind]
 
 
 RENDERER = JinjaRenderer("https://shop.example")
