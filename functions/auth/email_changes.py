@@ -70,7 +70,9 @@ class EmailChanges:
         self.links.consume(link, transaction, Invalid(INVALID_LINK))
         changed = prove(account, self.address_books, transaction, keeps_data=is_own)
         # from the user before: an address is undone to only if it was verified itself
-        user = replace(before.with_email(link.email, now), phone=changed.user.phone)
+        user = replace(
+            before.with_email(link.email, now), phone=changed.user.phone, mfa=changed.user.mfa
+        )
         self.accounts.change(
             account, replace(account, user=user), transaction, Invalid(INVALID_LINK)
         )
@@ -80,12 +82,12 @@ class EmailChanges:
 
     def undo(self, token: str) -> None:
         """Return to the address before the change, and lock out the one who changed it: all
-        sessions end, and the password is replaced by one that nothing fits. The owner is sent a
-        link to choose another. Raises Invalid.
+        sessions end, a second factor is removed, and the password is replaced by one that nothing
+        fits. The owner is sent a link to choose another. Raises Invalid.
         """
         now = self.clock()
         link, account = find_link(self.links, self.accounts, Purpose.EMAIL_UNDO, token, now)
-        user = replace(account.user, email=link.email, email_verified=True, email_undo=None)
+        user = replace(account.user, email=link.email, email_verified=True, email_undo=None, mfa=())
         locked = replace(account, user=user, password_hash=self.passwords.hash(self.new_secret()))
         transaction = self.begin()
         self.links.consume(link, transaction, Invalid(INVALID_LINK))

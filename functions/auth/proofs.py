@@ -28,10 +28,11 @@ def prove(
 ) -> Account:
     """Return the account with a verified address. What was saved in it before is deleted unless the
     owner of the address is known to have saved it: a stranger may have registered the account, and
-    left an address of their own in it. Commit raises StaleWrite when the address book changed.
+    left an address or a second factor of their own in it. Commit raises StaleWrite when the address
+    book changed.
     """
     user = account.user
     if not (user.email_verified or keeps_data):
         books.empty(user.id, transaction, StaleWrite())
-        user = replace(user, phone=None)
+        user = replace(user, phone=None, mfa=())
     return replace(account, user=replace(user, email_verified=True))

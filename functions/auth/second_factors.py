@@ -58,9 +58,9 @@ class SecondFactorService:
         """
         caller.require_recent_sign_in(self.clock())
         account = require_account(self.accounts, caller.user_id)
-        present = self.factors.find(caller.user_id)
-        if present and present.is_confirmed:
+        if TOTP in account.user.mfa:
             raise Conflict(ENROLLED)
+        present = self.factors.find(caller.user_id)  # unconfirmed, or no longer in use
         version = present.version if present else 0
         secret = as_secret(self.random(SECRET_BYTES))
         factor = SecondFactor(caller.user_id, secret, version=version)

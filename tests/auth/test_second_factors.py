@@ -1,6 +1,7 @@
 """Second factors: one-time passwords, recovery codes, and the second step of a sign-in."""
 
 from base64 import b32encode
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from auth import endpoints
 from auth.authentication import INVALID_CREDENTIALS, Challenge
 from auth.endpoints import complete_login, confirm_totp, enrol_totp, get_me, login, remove_totp
-from auth.model import User
+from auth.model import Purpose, User
 from auth.second_factor import (
     CHALLENGE_LIFETIME,
     STEP_SECONDS,
@@ -262,6 +263,39 @@ def sign_in(user: dict[str, Any]) -> Reply:
 
 def present_code(secret: str, later: int = 0) -> str:
     return code_at(secret, int(utc_now().timestamp()) // STEP_SECONDS + later)
+
+
+def a_first_proof(shop: Shop) -> None:
+    token = shop.auth.token_links.create(Purpose.EMAIL_VERIFICATION, shop.user.id)
+    shop.auth.recovery.verify_email(str(token), None)
+
+
+def an_undo_of_a_change(shop: Shop) -> None:
+    links, changes = shop.auth.token_links, shop.auth.email_changes
+    a_first_proof(shop)
+    changes.confirm(
+        str(links.create(Purpose.EMAIL_CHANGE, shop.user.id, "thief@example.com")), None
+    )
+    shop.user = shop.auth.account_service.user(shop.user.id)
+    shop.set_up()
+    former = shop.user.email_undo
+    assert former
+    changes.undo(str(links.create(Purpose.EMAIL_UNDO, shop.user.id, former.email)))
+
+
+@pytest.mark.parametrize("proof", [a_first_proof, an_undo_of_a_change])
+def test_a_factor_of_a_stranger_does_not_lock_the_owner_out(
+    shop: Shop, proof: Callable[[Shop], None]
+) -> None:
+    shop.set_up()
+    proof(shop)
+    shop.user = shop.auth.account_service.user(shop.user.id)
+    assert shop.user.mfa == ()
+    token = shop.auth.token_links.create(Purpose.PASSWORD_RESET, shop.user.id)
+    shop.auth.recovery.reset_password(str(token), PASSWORD)
+    assert not isinstance(shop.sign_in(), Challenge)
+    shop.set_up()
+    assert isinstance(shop.sign_in(), Challenge)
 
 
 @pytest.mark.usefixtures("aws")
