@@ -105,7 +105,8 @@ def test_a_file_has_at_most_five_thousand_rows() -> None:
 
 
 def test_reading_stops_once_there_are_too_many_rows() -> None:
-    orders = (a_sale(lines=[a_line(f"p{n}") for n in range(25)]) for _ in range(5001))
+    sale = a_sale(lines=[a_line(f"p{n}") for n in range(25)])
+    orders = (sale for _ in range(5001))
     with pytest.raises(TooManyRows, match="choose a shorter period"):
         ORDERS.write(orders)
     assert len(list(orders)) == 5001 - (MAX_ROWS // 25 + 1)
