@@ -126,7 +126,8 @@ def retry_delay(attempt: int) -> timedelta:
     """Return the delay after an attempt (counted from 1): exponential backoff with jitter. The
     twenty attempts of a queue last for more than a day.
     """
-    return min(LONGEST_PAUSE, FIRST_PAUSE * (1 << attempt - 1)) * _random.uniform(1, 1.5)
+    doublings = min(attempt - 1, 10)  # more than the longest pause has, and few enough to compute
+    return min(LONGEST_PAUSE, FIRST_PAUSE * (1 << doublings)) * _random.uniform(1, 1.5)
 
 
 def _extend_visibility(message: Message, wait: timedelta) -> None:

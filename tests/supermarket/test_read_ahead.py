@@ -104,6 +104,7 @@ def test_rows_with_a_range_key_are_read_together_with_others() -> None:
     AuditRow(
         "order#1",
         "2026#a",
+        day="2026-11-22",
         action="shipped",
         actor="ravi",
         before={},
