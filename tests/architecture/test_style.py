@@ -92,3 +92,28 @@ def test_an_endpoint_parses_calls_one_use_case_and_answers() -> None:
         > STATEMENTS_OF_AN_ENDPOINT
     ]
     assert too_long == []
+
+
+def test_parametrized_values_are_the_same_in_every_process() -> None:
+    """Parallel workers must collect the same tests in the same order."""
+    found = [
+        f"{relative(path)}:{node.lineno}"
+        for path in PYTHON
+        if path.name.startswith("test_")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith("parametrize")
+        and any(_varies(values) for values in node.args[1:2])
+    ]
+    assert found == []
+
+
+def _varies(values: ast.expr) -> bool:
+    """Whether the values are a set, whose order varies, or contain a new id or the time."""
+    is_set = isinstance(values, ast.Set | ast.SetComp | ast.BinOp) or (
+        isinstance(values, ast.Call) and ast.unparse(values.func) in {"set", "frozenset"}
+    )
+    return is_set or any(
+        isinstance(node, ast.Call) and ast.unparse(node.func) in {"new_id", "utc_now"}
+        for node in ast.walk(values)
+    )
