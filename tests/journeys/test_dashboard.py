@@ -197,7 +197,7 @@ def only_the_dashboard_consumes(endpoints: dict[str, Any]) -> Iterator[None]:
         for rule in events.list_rules(EventBusName=bus)["Rules"]
         if "replay-name" in rule.get("EventPattern", "")
     ]
-    assert len(rules) == 5  # orders, payments and three classes of mails
+    assert len(rules) == 6  # orders, payments, products and three classes of mails
     for rule in rules:
         events.disable_rule(Name=rule, EventBusName=bus)
     yield
