@@ -148,7 +148,7 @@ class OrderService:
         if wanted.id:
             order = self.orders.find(wanted.id) if is_id(wanted.id) else None
             if order:
-                return [order], None
+                return list(filter(wanted.has, [order])), None
             page = self.orders.list_by_customer(wanted.id, None, days.before, limit)
             found, left = list(page.orders), days.rest(page.next_before)
         else:

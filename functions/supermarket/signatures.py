@@ -1,9 +1,11 @@
 """Signatures of access tokens: Ed25519 by libsodium, the one algorithm that exists here."""
 
-from typing import Any, NoReturn
+import json
+from typing import Any
 
 import jwt
 from jwt.algorithms import Algorithm
+from jwt.utils import base64url_decode, base64url_encode
 
 # of all ways to verify a signature this import costs a cold start least (decision 95)
 from nacl.bindings.crypto_sign import (
@@ -41,12 +43,16 @@ class Ed25519(Algorithm):
         return True
 
     @staticmethod
-    def to_jwk(key_obj: Any, as_dict: bool = False) -> NoReturn:
-        raise NotImplementedError
+    def to_jwk(key_obj: bytes, as_dict: bool = False) -> Any:
+        """Return a public key as a JSON Web Key (RFC 8037)."""
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": base64url_encode(key_obj).decode()}
+        return jwk if as_dict else json.dumps(jwk)
 
     @staticmethod
-    def from_jwk(jwk: Any) -> NoReturn:
-        raise NotImplementedError
+    def from_jwk(jwk: str | dict[str, Any]) -> bytes:
+        """Return the public key of a JSON Web Key."""
+        fields = json.loads(jwk) if isinstance(jwk, str) else jwk
+        return base64url_decode(fields["x"])
 
 
 def key_pair(seed: bytes) -> tuple[bytes, bytes]:

@@ -26,6 +26,7 @@ from conftest import FrozenClock
 from supermarket.errors import Unauthenticated
 from supermarket.public_keys import KeyRing, PublicKeys
 from supermarket.secrets import REMEMBERED_FOR_SECONDS
+from supermarket.signatures import Ed25519
 from supermarket.tokens import LIFETIME, AccessTokens
 from support.api import a_caller, call
 from support.auth import PASSWORD, register_somebody
@@ -211,3 +212,11 @@ def test_the_published_keys_verify_tokens_with_another_library() -> None:
     assert claims["sub"] == user["id"]
     header = jwt.get_unverified_header(token)
     assert header == {"alg": "EdDSA", "typ": "JWT", "kid": key["kid"]}
+
+
+def test_a_key_and_its_json_web_key_yield_each_other() -> None:
+    key = SigningKey.of(SIGNING_KEY).public.key
+    assert Ed25519.from_jwk(Ed25519.to_jwk(key)) == key
+    as_dict = Ed25519.to_jwk(key, as_dict=True)
+    assert Ed25519.from_jwk(as_dict) == key
+    assert jwt.PyJWK(as_dict, "EdDSA").key.public_bytes_raw() == key

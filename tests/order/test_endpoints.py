@@ -592,5 +592,7 @@ def test_an_admin_lists_all_orders_by_day_status_and_seller() -> None:
     assert listed(seller=placed[0]["items"][0]["seller"]) == newest
     assert listed(seller=new_id()) == listed(to="2020-01-31") == []
     assert listed(q=newest[1]) == [newest[1]]
+    assert listed(q=newest[1], status="CANCELLED") == []
+    assert listed(q=newest[0], status="CANCELLED") == newest[:1]
     assert listed(q=customers[2].user_id) == [newest[0]]
     assert call(endpoints.list_all_orders, caller=a_caller(Role.SELLER)).status == 403
